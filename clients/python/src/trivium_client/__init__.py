@@ -1,0 +1,1 @@
+"""Trivium: Python SDK and command line."""

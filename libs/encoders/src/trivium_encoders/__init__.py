@@ -1,0 +1,1 @@
+"""Runs transformer encoders at the hardware's limit."""

@@ -1,0 +1,1 @@
+"""What every gRPC service of Trivium needs: server, errors, interceptors, settings, telemetry, admission."""

@@ -1,0 +1,1 @@
+"""Trivium: retrieval, orchestration, ingestion, and the HTTP and gRPC surfaces."""

@@ -1,0 +1,1 @@
+"""Trivium: the embedded stand-in for the Qdrant container."""

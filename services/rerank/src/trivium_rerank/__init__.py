@@ -1,0 +1,1 @@
+"""Trivium: the reranking service."""
