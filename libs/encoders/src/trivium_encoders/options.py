@@ -1,0 +1,70 @@
+"""How an encoder is to run, and what it says about itself."""
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Runtime = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "bf16", "fp32"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class Role(enum.Enum):
+    """What a text is for; decides the prompt that is put before it."""
+
+    QUERY = "query"
+    """A question or search phrase."""
+    DOCUMENT = "document"
+    """A text to be found."""
+
+
+class Priority(enum.Enum):
+    """Which waiting work goes first."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for it."""
+    BULK = "bulk"
+    """Ingestion and the like: goes behind interactive work, but is never starved by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Which model to run, and how."""
+
+    model: str = DEFAULT_MODEL
+    """A folder, or a name: an installed package's, the hub cache's, or the hub's."""
+    runtime: Runtime = "auto"
+    """What computes. `auto`: torch where it has a GPU, else OpenVINO where the model converts, else torch."""
+    precision: Precision = "auto"
+    """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp32. Results are always fp32."""
+    workers: int = 0
+    """Single-threaded sessions; 0 means one per core that this process may use (cgroup quota and affinity)."""
+    budget_tokens: int = 1024
+    """Most padded tokens in one batch of one session, 16 to 1,048,576. A single longer text is served alone."""
+    cache_dir: Path = Path(".data/cache")
+    """Folder for converted models; made when missing, shared by processes, may be deleted at any time."""
+    max_length: int = 0
+    """Longest input in tokens; 0 means the model's own maximum, which cannot be exceeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """A loaded encoder's description."""
+
+    name: str
+    """The model's name."""
+    fingerprint: str
+    """64 hexadecimal digits over all that decides the vectors: weights, tokenizer, pooling, prompts, normalisation,
+    dimension and maximum length. Runtime and precision are not in it."""
+    runtime: str
+    """What computes: `openvino` or `torch`."""
+    precision: str
+    """Numbers inside the model: `bf16` or `fp32`."""
+    dimension: int
+    """Numbers per vector; 1 for a `PairScorer`."""
+    normalized: bool
+    """Whether vectors have unit length."""
+    max_tokens: int
+    """Longest input in tokens, prompt and special tokens included."""

@@ -1,0 +1,94 @@
+"""Texts to vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+
+from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of some texts, and where the time went."""
+
+    vectors: NDArray[np.float32]
+    """`[texts, dimension]`, C-contiguous, in the order of the texts."""
+    token_counts: list[int]
+    """Tokens of each text as the model read it: prompt and special tokens included, after cutting."""
+    tokenize_seconds: float
+    """Time spent tokenising, waiting for a thread included."""
+    queue_seconds: float
+    """Time until the first of the texts was being computed."""
+    compute_seconds: float
+    """Time from then until the last was done."""
+
+
+class TextEncoder:
+    """A sentence embedding model, loaded and warm."""
+
+    @classmethod
+    async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TextEncoder":
+        """Loads and warms a model; converts it first when the cache does not have it.
+
+        Args:
+            options: Which model, and how to run it.
+            registry: Where the encoder's metrics are registered; one encoder per registry and service.
+            service: The owning service; prefixes the metrics' names, as in `trivium_embed_batch_texts`.
+
+        Raises:
+            ModelNotFound, ModelDamaged, ModelUnsupported, ConversionFailed: The model cannot be served.
+        """
+        raise NotImplementedError
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model's description."""
+        raise NotImplementedError
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all workers are alive. Turns false when one dies, true again when its replacement is warm."""
+        raise NotImplementedError
+
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens that are added to every document: special tokens and the document prompt."""
+        raise NotImplementedError
+
+    async def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        role: Role = Role.DOCUMENT,
+        truncate: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        deadline: float | None = None,
+    ) -> Encoded:
+        """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
+
+        Args:
+            texts: The texts; none gives an empty result.
+            role: What they are for; decides the prompt.
+            truncate: Cut a text that is too long instead of refusing the call.
+            priority: Which waiting work goes first.
+            deadline: In seconds on the event loop's clock (`loop.time()`); work that still waits then is dropped.
+
+        Raises:
+            InputTooLong: A text is too long and `truncate` is false; names the first such text.
+            DeadlineExpired: The deadline passed before all texts were being computed.
+            EncoderFailed: A text could not be computed even alone.
+            EncoderUnavailable: The worker died; try again.
+            EncoderClosed: `close` was called.
+        """
+        raise NotImplementedError
+
+    async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Says where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Fails what still waits, lets running batches end, and frees the workers."""
+        raise NotImplementedError
