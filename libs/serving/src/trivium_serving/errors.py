@@ -1,0 +1,225 @@
+"""Domain errors, the one table that gives each its gRPC and HTTP status, and how they travel.
+
+    TriviumError
+    ├── InvalidField          a field of the request breaks a rule
+    ├── TooLarge              the request, or a part of it, is over a limit
+    ├── NotFound              what the request names does not exist
+    ├── AlreadyExists         what the request would create exists
+    ├── FailedPrecondition    the request is fine, the state of the system is not
+    ├── Overloaded            no capacity now; come back after `retry_after_seconds`
+    ├── Unavailable           loading, draining, or something this service needs is down
+    └── DeadlineExceeded      the caller's time is over
+
+On the wire an error is a `google.rpc.Status` with one `ErrorInfo` (AIP-193), plus `BadRequest` for a field and
+`RetryInfo` for an overload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf import duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERNAL_MESSAGE = "Something broke inside the service. The log has the cause under this request's id."
+
+_STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class TriviumError(Exception):
+    """A failure that the caller is told about.
+
+    Args:
+        message: What is wrong, and what to do about it.
+        reason: Stable identifier in UPPER_SNAKE_CASE, listed in docs/errors.md.
+        metadata: Further facts for programs, as strings.
+    """
+
+    default_reason = "INTERNAL"
+
+    def __init__(self, message: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+        self.metadata = dict(metadata or {})
+        self.field: str | None = None
+
+
+class InvalidField(TriviumError):
+    """A field of the request breaks a rule.
+
+    Args:
+        field: Path of the field, for example `texts[3]`.
+        message: The rule, and what came instead.
+        reason: As in TriviumError.
+    """
+
+    default_reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.field = field
+
+
+class TooLarge(TriviumError):
+    """The request, or a part of it, is over a limit.
+
+    Args:
+        message: The limit, and how large it was.
+        reason: As in TriviumError.
+        field: Path of the field that is too large, if it is one.
+    """
+
+    default_reason = "TOO_LARGE"
+
+    def __init__(self, message: str, *, reason: str | None = None, field: str | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.field = field
+
+
+class NotFound(TriviumError):
+    """What the request names does not exist."""
+
+    default_reason = "NOT_FOUND"
+
+
+class AlreadyExists(TriviumError):
+    """What the request would create exists."""
+
+    default_reason = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(TriviumError):
+    """The request is fine, but the state of the system does not allow it."""
+
+    default_reason = "FAILED_PRECONDITION"
+
+
+class Overloaded(TriviumError):
+    """No capacity now.
+
+    Args:
+        message: Which capacity.
+        reason: As in TriviumError.
+        retry_after_seconds: When it is worth trying again.
+    """
+
+    default_reason = "OVERLOADED"
+
+    def __init__(self, message: str, *, reason: str | None = None, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(TriviumError):
+    """Loading, draining, or something this service needs is down."""
+
+    default_reason = "UNAVAILABLE"
+
+
+class DeadlineExceeded(TriviumError):
+    """The caller's time is over."""
+
+    default_reason = "DEADLINE_EXCEEDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How an error shows on each transport."""
+
+    grpc_code: grpc.StatusCode
+    http_status: int
+
+
+_STATUS_BY_ERROR: dict[type[TriviumError], Status] = {
+    InvalidField: Status(grpc.StatusCode.INVALID_ARGUMENT, 400),
+    TooLarge: Status(grpc.StatusCode.INVALID_ARGUMENT, 413),
+    NotFound: Status(grpc.StatusCode.NOT_FOUND, 404),
+    AlreadyExists: Status(grpc.StatusCode.ALREADY_EXISTS, 409),
+    FailedPrecondition: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),
+    Overloaded: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
+    Unavailable: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    DeadlineExceeded: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504),
+    TriviumError: Status(grpc.StatusCode.INTERNAL, 500),
+}
+
+_ERROR_BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+}
+
+
+def status_of(error: TriviumError) -> Status:
+    """The status of an error, by the nearest class in the table."""
+    return next(_STATUS_BY_ERROR[cls] for cls in type(error).__mro__ if cls in _STATUS_BY_ERROR)
+
+
+def to_rpc_status(error: TriviumError, domain: str) -> status_pb2.Status:
+    """The error as it travels over gRPC.
+
+    Args:
+        error: The error.
+        domain: Who reports it, for example `trivium.embed.v1`.
+    """
+    name = status_of(error).grpc_code.name
+    status = status_pb2.Status(code=code_pb2.Code.Value(name), message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=error.metadata)
+    if isinstance(error, TooLarge):
+        info.metadata["too_large"] = "true"  # lets the receiver tell it from InvalidField, which has the same code
+    status.details.add().Pack(info)
+    if error.field is not None:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, Overloaded):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(retry_pushback_ms(error))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def retry_pushback_ms(error: Overloaded) -> int:
+    """When to try again, as gRPC's `grpc-retry-pushback-ms` wants it."""
+    return max(1, round(error.retry_after_seconds * 1000))
+
+
+def error_from_rpc(rpc_error: grpc.aio.AioRpcError) -> TriviumError:
+    """The domain error that a failed call stands for.
+
+    Errors of Trivium's own services come back as they were raised; any other peer's are classified by their code.
+    """
+    info, field, retry_after_seconds = _read_details(rpc_error)
+    code, message = rpc_error.code(), rpc_error.details() or rpc_error.code().name
+    reason = info.reason or None
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        if info.metadata.get("too_large") == "true":
+            return TooLarge(message, reason=reason, field=field)
+        return InvalidField(field or "", message, reason=reason)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Overloaded(message, reason=reason, retry_after_seconds=retry_after_seconds or 1.0)
+    kind = _ERROR_BY_CODE.get(code, TriviumError)
+    return kind(message, reason=reason, metadata=info.metadata)
+
+
+def _read_details(rpc_error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo, str | None, float | None]:
+    """Reads `grpc-status-details-bin`, for which grpcio-status has no decoder that takes an AioRpcError."""
+    info, field, retry_after_seconds = error_details_pb2.ErrorInfo(), None, None
+    raw = dict(rpc_error.trailing_metadata() or ()).get(_STATUS_DETAILS_KEY)
+    if isinstance(raw, bytes):
+        for detail in status_pb2.Status.FromString(raw).details:
+            bad_request, retry_info = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+            if detail.Unpack(info):
+                continue
+            if detail.Unpack(bad_request) and bad_request.field_violations:
+                field = bad_request.field_violations[0].field
+            elif detail.Unpack(retry_info):
+                retry_after_seconds = retry_info.retry_delay.ToMilliseconds() / 1000
+    return info, field, retry_after_seconds

@@ -1,0 +1,144 @@
+"""Wraps every RPC: request id, errors to status codes, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_status import rpc_status
+
+from trivium_serving.errors import (
+    INTERNAL_MESSAGE,
+    Overloaded,
+    TriviumError,
+    Unavailable,
+    retry_pushback_ms,
+    status_of,
+    to_rpc_status,
+)
+from trivium_serving.request_context import REQUEST_ID_KEY, begin_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from trivium_serving.metrics import RequestMetrics
+
+_logger = logging.getLogger(__name__)
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):
+    """Gives each RPC of one gRPC service its request id, turns what it raises into a status, and measures it.
+
+    Args:
+        full_name: The service it is for, for example `trivium.embed.v1.EmbedService`; others pass through.
+        metrics: Where its RPCs are counted.
+    """
+
+    def __init__(self, full_name: str, metrics: RequestMetrics) -> None:
+        self._prefix = f"/{full_name}/"
+        self._domain = full_name.rpartition(".")[0]
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wraps the handler of a call."""
+        handler = await continuation(handler_call_details)
+        method: str = handler_call_details.method
+        if handler is None or not method.startswith(self._prefix):
+            return handler
+        return self._wrap(handler, method.removeprefix(self._prefix))
+
+    def _wrap(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+        """A handler of the same kind around the given one; the four kinds differ only in what is iterated."""
+        codecs = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+
+            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+                call = _Call(self._domain, method, self._metrics, context)
+                try:
+                    async for response in inner(request, context):
+                        yield response
+                except BaseException as error:
+                    await call.fail(error)
+                    raise
+                finally:
+                    call.end()
+
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(stream, **codecs)
+        inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+
+        async def unary(request: Any, context: Any) -> Any:
+            call = _Call(self._domain, method, self._metrics, context)
+            try:
+                return await inner(request, context)
+            except BaseException as error:
+                await call.fail(error)
+                raise
+            finally:
+                call.end()
+
+        make = (
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return make(unary, **codecs)
+
+
+class _Call:
+    """One RPC while it is served."""
+
+    def __init__(self, domain: str, method: str, metrics: RequestMetrics, context: Any) -> None:
+        self._domain = domain
+        self._method = method
+        self._metrics = metrics
+        self._context = context
+        self._code = grpc.StatusCode.OK
+        self._start = time.perf_counter()
+        begin_request(dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY))
+
+    async def fail(self, error: BaseException) -> None:
+        """Ends the RPC with the status that the error stands for.
+
+        Returns only if the error has to go on as it is: the client is gone, or the handler aborted the call itself.
+        """
+        if isinstance(error, grpc.aio.AbortError):
+            self._code = grpc.StatusCode.UNKNOWN
+            return
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._code = grpc.StatusCode.CANCELLED
+                return
+            # The handler awaited something that was cancelled. Let through, it would leave the client hanging.
+            error = Unavailable(
+                "The work for this call was cancelled inside the service. Try again.", reason="CANCELLED"
+            )
+        if not isinstance(error, Exception):
+            return
+        if not isinstance(error, TriviumError):
+            _logger.error("%s broke", self._method, exc_info=error)
+            error = TriviumError(INTERNAL_MESSAGE)
+        self._code = status_of(error).grpc_code
+        status: Any = rpc_status.to_status(to_rpc_status(error, self._domain))
+        if isinstance(error, Overloaded):
+            pushback = ("grpc-retry-pushback-ms", str(retry_pushback_ms(error)))
+            status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
+        await self._context.abort_with_status(status)
+
+    def end(self) -> None:
+        """Counts the RPC."""
+        self._metrics.observe(self._method, self._code.name, time.perf_counter() - self._start)

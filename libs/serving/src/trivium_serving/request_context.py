@@ -1,0 +1,28 @@
+"""The id of the request that is being served, wherever in the code one is."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextvars import ContextVar
+
+REQUEST_ID_KEY = "x-request-id"
+
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_request_id: ContextVar[str] = ContextVar("trivium_request_id", default="")
+
+
+def request_id() -> str:
+    """The current request's id; empty outside a request."""
+    return _request_id.get()
+
+
+def begin_request(offered_id: str | None) -> str:
+    """Makes the offered id the current one, or a new one if there is none or it is not fit for logs.
+
+    Args:
+        offered_id: What the caller sent: 1 to 128 letters, digits and `._:-`.
+    """
+    chosen = offered_id if offered_id and _ACCEPTABLE_ID.fullmatch(offered_id) else uuid.uuid4().hex
+    _request_id.set(chosen)
+    return chosen

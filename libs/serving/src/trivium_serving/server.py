@@ -1,0 +1,203 @@
+"""A gRPC server as every service of Trivium runs it: health, reflection, metrics, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from trivium_serving.channels import MAX_MESSAGE_BYTES
+from trivium_serving.errors import TriviumError
+from trivium_serving.interceptors import RequestInterceptor
+from trivium_serving.metrics import RequestMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from prometheus_client import CollectorRegistry
+
+_logger = logging.getLogger(__name__)
+
+
+class ListenError(TriviumError):
+    """An address cannot be listened on."""
+
+    default_reason = "ADDRESS_UNAVAILABLE"
+
+
+class Health:
+    """What the gRPC health service answers, per service name; the empty name is the server as a whole.
+
+    Args:
+        names: The gRPC services of the server.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._servicer = health.aio.HealthServicer()
+        self._server_names = ("", *names)
+        self._serving: dict[str, bool] = {}
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers the health service."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    def is_serving(self, name: str = "") -> bool:
+        """What was last set for a name."""
+        return self._serving.get(name, False)
+
+    async def set(self, name: str, serving: bool) -> None:
+        """Says whether a name is served, and tells everyone who watches. The name need not be a gRPC service's."""
+        self._serving[name] = serving
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._servicer.set(name, status)
+
+    async def set_server(self, serving: bool) -> None:
+        """Sets the server as a whole and each of its gRPC services."""
+        for name in self._server_names:
+            await self.set(name, serving)
+
+    async def shut_down(self) -> None:
+        """Makes every name NOT_SERVING for good."""
+        self._serving.clear()
+        await self._servicer.enter_graceful_shutdown()
+
+
+class GrpcServer:
+    """A grpc.aio server with health, reflection, error mapping and RED metrics.
+
+    Args:
+        service: The service's short name, for example `embed`.
+        listen: `HOST:PORT` to listen on; port 0 takes a free one.
+        full_names: The gRPC services that will be added to `grpc`, for example `trivium.embed.v1.EmbedService`; their
+            generated modules must have been imported.
+        registry: Where the metrics are registered.
+        max_message_bytes: Largest message to receive. Keep it above the service's own limits, so that their errors
+            are the ones that people see.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        listen: str,
+        full_names: Sequence[str],
+        registry: CollectorRegistry,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self.service = service
+        self.listen = listen
+        self.registry = registry
+        metrics = RequestMetrics(service, registry)
+        for name in full_names:
+            for method in descriptor_pool.Default().FindServiceByName(name).methods:
+                metrics.declare(method.name)
+        self.grpc: grpc.aio.Server = grpc.aio.server(
+            interceptors=[RequestInterceptor(name, metrics) for name in full_names],
+            options=(
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", max_message_bytes),
+                ("grpc.so_reuseport", 0),  # two processes on one port must be an error, not a lottery
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.http2.max_ping_strikes", 0),
+            ),
+        )
+        self.health = Health(full_names)
+        self.health.add_to(self.grpc)
+        reflection.enable_server_reflection((*full_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc)
+
+    async def start(self) -> int:
+        """Starts to listen, with every health status NOT_SERVING.
+
+        Returns:
+            The port.
+
+        Raises:
+            ListenError: The address is taken or not this machine's.
+        """
+        await self.health.set_server(False)
+        try:
+            port: int = self.grpc.add_insecure_port(self.listen)
+        except RuntimeError as error:
+            raise ListenError(
+                f"cannot listen on {self.listen}: the port is taken, or the address is not this machine's. "
+                f"Stop what uses it, or set TRIVIUM_{self.service.upper()}_LISTEN."
+            ) from error
+        await self.grpc.start()
+        return port
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Tells health checks, refuses new calls, and gives running ones `grace_seconds` to end."""
+        await self.health.shut_down()
+        await self.grpc.stop(grace_seconds)
+
+
+async def serve_until_signal(
+    server: GrpcServer,
+    *,
+    metrics_port: int,
+    warm_up: Callable[[], Awaitable[None]],
+    close: Callable[[], Awaitable[None]],
+    drain_seconds: float,
+) -> int:
+    """Runs a service from start to end: listen, warm up, serve, and on SIGTERM or SIGINT drain and close.
+
+    Args:
+        server: With its servicers added.
+        metrics_port: Port for Prometheus, on the host that the server listens on; 0 for none.
+        warm_up: Makes ready; the service reports SERVING once it returns.
+        close: Releases what the service holds.
+        drain_seconds: How long running calls may take to end.
+
+    Returns:
+        The process's exit status.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        port = await server.start()
+        _serve_metrics(server, metrics_port)
+    except TriviumError as error:
+        _logger.error("%s", error.message)
+        await server.stop(0)
+        return 1
+    _logger.info("listening on %s:%d, warming up", server.listen.rpartition(":")[0], port)
+    warming, stopping = asyncio.ensure_future(warm_up()), asyncio.ensure_future(stopped.wait())
+    await asyncio.wait((warming, stopping), return_when=asyncio.FIRST_COMPLETED)
+    exit_status = 0
+    if stopped.is_set():
+        warming.cancel()
+    elif (failure := warming.exception()) is not None:
+        known = isinstance(failure, (TriviumError, ValueError))
+        _logger.error("cannot start: %s", failure, exc_info=None if known else failure)
+        exit_status = 1
+    else:
+        await server.health.set_server(True)
+        _logger.info("ready")
+        await stopped.wait()
+        _logger.info("stopping: no new calls, %g s for the running ones", drain_seconds)
+    stopping.cancel()
+    await server.stop(drain_seconds)
+    await close()
+    return exit_status
+
+
+def _serve_metrics(server: GrpcServer, port: int) -> None:
+    if port == 0:
+        return
+    host = server.listen.rpartition(":")[0].strip("[]")
+    try:
+        start_http_server(port, addr=host, registry=server.registry)
+    except OSError as error:
+        raise ListenError(
+            f"cannot serve metrics on {host}:{port}: {error.strerror}. "
+            f"Set TRIVIUM_{server.service.upper()}_METRICS_PORT to a free port, or to 0 for none."
+        ) from error
