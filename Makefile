@@ -1,0 +1,36 @@
+# Thin names for scripts/. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-vllm check fix protos lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything that runs the stack
+	@scripts/setup
+
+demo: ## Answer questions about examples/corpus through the whole stack, then stop
+	@scripts/demo
+
+up: ## Run the stack in the foreground: HTTP on 8080, gRPC on 50050
+	@scripts/up
+
+test: ## All checks and tests, a real vLLM included
+	@scripts/test
+
+test-vllm: ## The tests that need vLLM, in an environment of its own
+	@scripts/test-vllm
+
+check: ## Style, types and protos
+	@scripts/check
+
+fix: ## Format, and mend what can be mended without thought
+	@scripts/fix
+
+protos: ## Generate the Python stubs from protos/
+	@scripts/setup dev && scripts/gen-protos
+
+lock: ## Record the installed versions in requirements/constraints.txt
+	@scripts/lock
+
+clean: ## Delete the environments and caches; your data in .data stay
+	rm -rf .venv .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis
