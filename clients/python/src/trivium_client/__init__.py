@@ -1,1 +1,84 @@
-"""Trivium: Python SDK and command line."""
+"""Trivium: Python SDK and command line.
+
+`Trivium` is the client; everything it returns is a frozen dataclass, everything it raises a `TriviumError`.
+"""
+
+from trivium_client._answers import (
+    Answer,
+    AnswerDelta,
+    AnswerEvent,
+    AnswerMode,
+    AnswerSources,
+    Citation,
+    Message,
+    Usage,
+)
+from trivium_client._client import Trivium
+from trivium_client._collections import Collection
+from trivium_client._documents import (
+    Document,
+    DocumentError,
+    DocumentResult,
+    DocumentStatus,
+    IngestProgress,
+    NewDocument,
+)
+from trivium_client._errors import (
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    GatewayUnreachable,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    TemporaryError,
+    TooLarge,
+    TriviumError,
+    Unavailable,
+)
+from trivium_client._json import to_json
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
+from trivium_client._status import StageStatus, Status
+
+__all__ = [
+    "AlreadyExists",
+    "Answer",
+    "AnswerDelta",
+    "AnswerEvent",
+    "AnswerMode",
+    "AnswerSources",
+    "Cancelled",
+    "Citation",
+    "Collection",
+    "DeadlineExceeded",
+    "Degradation",
+    "Document",
+    "DocumentError",
+    "DocumentResult",
+    "DocumentStatus",
+    "FailedPrecondition",
+    "GatewayUnreachable",
+    "IngestProgress",
+    "InternalError",
+    "InvalidRequest",
+    "Message",
+    "NewDocument",
+    "NotFound",
+    "Overloaded",
+    "Passage",
+    "Retrieval",
+    "Scores",
+    "Span",
+    "StageStatus",
+    "Status",
+    "TemporaryError",
+    "Timings",
+    "TooLarge",
+    "Trivium",
+    "TriviumError",
+    "Unavailable",
+    "Usage",
+    "to_json",
+]

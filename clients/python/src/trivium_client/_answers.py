@@ -1,0 +1,97 @@
+"""Answers, whole and in pieces."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from trivium_client._passages import Degradation, Passage, Span, Timings
+
+AnswerMode: TypeAlias = Literal["auto", "model", "extractive"]
+"""By which means an answer is written: the language model if it can, else the next best; the model or an error; the
+sentences of the passages that answer best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is `system`, `user` or `assistant`."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A place in an answer that cites a passage.
+
+    Attributes:
+        index: Number of the passage, from 1: it is `passages[index - 1]`.
+        document_id: The passage's document.
+        passage_id: The passage.
+        title: The document's title; may be empty.
+        uri: Where the document came from; may be empty.
+        span: Where the passage stands in the document's stored text.
+        answer_span: Where `[n]` stands in the answer.
+    """
+
+    index: int
+    document_id: str
+    passage_id: str
+    title: str
+    uri: str
+    span: Span
+    answer_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a language model read and wrote; zero where none ran."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSources:
+    """First event of a streamed answer: the evidence. `[n]` in the answer is `passages[n - 1]`."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    """More text of a streamed answer; a citation is never broken between two of them."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer; the last event of a streamed one.
+
+    Attributes:
+        answer: The text, with `[n]` where it cites.
+        answerable: Whether the documents can answer the question.
+        confidence: How sure that is, from 0 to 1; None while no calibration exists.
+        citations: All citations, in the order of the text.
+        passages: The evidence; `[n]` is `passages[n - 1]`.
+        timings: Milliseconds per stage.
+        degraded: Stages that were replaced by the next best means; empty if all is well.
+        usage: Tokens of the language model.
+        model: What wrote the answer.
+        request_id: Identifies the request in logs.
+    """
+
+    answer: str
+    answerable: bool
+    confidence: float | None
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    timings: Timings
+    degraded: tuple[Degradation, ...]
+    usage: Usage
+    model: str
+    request_id: str
+
+
+AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer
+"""A piece of a streamed answer: one AnswerSources, then AnswerDeltas, then one Answer."""

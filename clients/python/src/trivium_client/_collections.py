@@ -1,0 +1,24 @@
+"""Collections of documents."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection.
+
+    Attributes:
+        name: Its name.
+        chunk_count: Number of pieces of documents in it.
+        model: The embedding model whose vectors it holds.
+        model_fingerprint: That model's fingerprint.
+        dimension: Numbers per vector.
+        metadata_keys: Metadata keys that can be filtered by.
+    """
+
+    name: str
+    chunk_count: int
+    model: str
+    model_fingerprint: str
+    dimension: int
+    metadata_keys: tuple[str, ...]

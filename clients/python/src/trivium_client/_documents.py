@@ -1,0 +1,97 @@
+"""Documents, as they are given and as they are stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+DocumentStatus: TypeAlias = Literal["indexed", "updated", "unchanged", "failed"]
+"""What became of a document: new; replaced an earlier version; there already; refused, see its error."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to add or replace. Give either `text` or `data`.
+
+    Attributes:
+        text: The content as plain text.
+        id: Identifies the document in its collection; empty for the hash of the uri, else of the content.
+        title: Its title; empty to take the content's own.
+        uri: Where it came from; may be empty.
+        metadata: Facts to filter by: strings, numbers, booleans and lists of those.
+        data: The content as the bytes of a file: text, Markdown, HTML or PDF.
+        filename: The file's name; its ending tells the type where `media_type` does not.
+        media_type: The file's type, for example `application/pdf`; may be empty.
+    """
+
+    text: str | None = None
+    id: str = ""
+    title: str = ""
+    uri: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes | None = None
+    filename: str = ""
+    media_type: str = ""
+
+    @classmethod
+    def from_file(
+        cls, path: str | Path, *, document_id: str = "", title: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Reads a file.
+
+        Args:
+            path: The file; its ending tells the type.
+            document_id: The document's id; empty for the file's name.
+            title: Its title; empty to take the content's own.
+            metadata: Facts to filter by.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        path = Path(path)
+        return cls(
+            id=document_id or path.name,
+            title=title,
+            uri=path.resolve().as_posix(),
+            metadata=metadata or {},
+            data=path.read_bytes(),
+            filename=path.name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentError:
+    """Why a document failed."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """What became of one document; `chunk_count` is the number of pieces it was cut into."""
+
+    id: str
+    status: DocumentStatus
+    chunk_count: int
+    error: DocumentError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it is stored; in lists `text` is None."""
+
+    id: str
+    title: str
+    uri: str
+    metadata: Mapping[str, Any]
+    chunk_count: int
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far an ingestion is: documents answered so far, and those of them that failed."""
+
+    done_count: int
+    failed_count: int

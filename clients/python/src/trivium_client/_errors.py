@@ -1,0 +1,174 @@
+"""What can go wrong, as one tree of exceptions."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class TriviumError(Exception):
+    """Anything that went wrong with a call. Catch this one to catch all of them.
+
+    ```
+    TriviumError
+    ├── InvalidRequest          the call is wrong as it stands; `field` says where
+    │   ├── TooLarge            over a limit
+    │   ├── NotFound            no such document or collection
+    │   ├── AlreadyExists       the name is taken
+    │   └── FailedPrecondition  not in this state
+    ├── TemporaryError          the same call may succeed later
+    │   ├── Overloaded          no capacity now; `retry_after_seconds` says when to come back
+    │   ├── Unavailable         something the gateway needs is down, loading or draining
+    │   ├── GatewayUnreachable  no gateway answers at the address
+    │   └── DeadlineExceeded    not done in time
+    ├── Cancelled               given up by this side
+    └── InternalError           a fault of Trivium; the gateway's log says more
+    ```
+
+    Attributes:
+        message: What is wrong, and what to do about it.
+        reason: The same as a constant in UPPER_SNAKE_CASE, stable across versions.
+        field: The field of the request that is wrong, if it is one.
+        retry_after_seconds: How long to wait before trying again, if the gateway said so.
+        metadata: Further facts that the gateway gave.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "UNKNOWN",
+        field: str | None = None,
+        retry_after_seconds: float | None = None,
+        metadata: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+        self.field = field
+        self.retry_after_seconds = retry_after_seconds
+        self.metadata = metadata
+
+
+class InvalidRequest(TriviumError):
+    """The call is wrong as it stands: repeating it gives the same error."""
+
+
+class TooLarge(InvalidRequest):
+    """Something is over a limit; the message names the limit."""
+
+
+class NotFound(InvalidRequest):
+    """There is no such document or collection."""
+
+
+class AlreadyExists(InvalidRequest):
+    """The name is taken."""
+
+
+class FailedPrecondition(InvalidRequest):
+    """The call does not fit the state that the data is in."""
+
+
+class TemporaryError(TriviumError):
+    """The same call may succeed later."""
+
+
+class Overloaded(TemporaryError):
+    """There is no capacity for the call now."""
+
+
+class Unavailable(TemporaryError):
+    """Something that the gateway needs for this call is down, loading or draining."""
+
+
+class GatewayUnreachable(TemporaryError):
+    """No gateway answers at the address, or the connection to it was lost."""
+
+
+class DeadlineExceeded(TemporaryError):
+    """The call was not done within its timeout."""
+
+
+class Cancelled(TriviumError):
+    """The call was given up by this side."""
+
+
+class InternalError(TriviumError):
+    """A fault of Trivium, not of the call; the gateway's log says more under the request id."""
+
+
+_BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.CANCELLED: Cancelled,
+}
+
+
+def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | None) -> TriviumError:
+    """Turns what gRPC raises into the exception of this library that says the same.
+
+    Args:
+        error: What a call raised.
+        address: The gateway's address, for messages.
+        timeout_seconds: The call's timeout, for messages.
+    """
+    assert isinstance(error, grpc.Call), "gRPC raises errors that are the call itself"
+    code, text = error.code(), error.details() or ""
+    info, field, retry_after = _details(error)
+    if info is not None:
+        kind = _BY_CODE.get(code, InternalError)
+        if kind is InvalidRequest and info.reason.startswith(("TOO_LARGE", "TOO_LONG", "TOO_MANY")):
+            kind = TooLarge
+        return kind(
+            text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=dict(info.metadata)
+        )
+    # Without details, it was not the gateway that refused but gRPC itself, on either side.
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return GatewayUnreachable(
+            f"cannot reach the gateway at {address}; start it with `trivium up`, or name another address ({text.rsplit(': ', 1)[-1]})",
+            reason="GATEWAY_UNREACHABLE",
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        seconds = f" within {timeout_seconds:g} seconds" if timeout_seconds is not None else " in time"
+        return DeadlineExceeded(f"the gateway at {address} did not answer{seconds}", reason="DEADLINE_EXCEEDED")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return TooLarge(f"a message is too large: {text}", reason="MESSAGE_TOO_LARGE")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return InternalError(
+            f"the server at {address} does not know this call; is it Trivium's gateway, of this version? ({text})",
+            reason="UNIMPLEMENTED",
+        )
+    return _BY_CODE.get(code, InternalError)(text or code.name, reason=code.name)
+
+
+def _details(call: grpc.Call) -> tuple[error_details_pb2.ErrorInfo | None, str | None, float | None]:
+    """Reads the `google.rpc` details of a failed call: the ErrorInfo, the field, the seconds to wait."""
+    try:
+        status = rpc_status.from_call(call)
+    except ValueError:  # the details contradict the status line: a proxy rewrote it, which then counts
+        status = None
+    info, field, retry_after = None, None, None
+    for packed in status.details if status is not None else ():
+        if packed.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            packed.Unpack(info)
+        elif packed.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            request = error_details_pb2.BadRequest()
+            packed.Unpack(request)
+            field = request.field_violations[0].field if request.field_violations else None
+        elif packed.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            packed.Unpack(retry)
+            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return info, field, retry_after

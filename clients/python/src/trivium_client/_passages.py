@@ -1,0 +1,93 @@
+"""Passages: what a search finds and an answer stands on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of Unicode code points, `[start, end)`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a passage's score was made of; None where a stage did not see it.
+
+    Attributes:
+        dense: Cosine similarity of the vectors.
+        sparse: BM25.
+        fused: Both fused.
+        rerank: The reranker's score, from 0 to 1.
+    """
+
+    dense: float | None
+    sparse: float | None
+    fused: float | None
+    rerank: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document.
+
+    Attributes:
+        id: Identifies the piece; it changes when the document does.
+        document_id: The document's id.
+        title: The document's title; may be empty.
+        uri: Where the document came from; may be empty.
+        text: The piece's text.
+        score: Relevance, from 0 to 1.
+        scores: What the score was made of.
+        span: Where the text stands in the document's stored text.
+        metadata: The document's metadata.
+    """
+
+    id: str
+    document_id: str
+    title: str
+    uri: str
+    text: str
+    score: float
+    scores: Scores
+    span: Span
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds per stage; None where a stage did not run."""
+
+    embed: float | None
+    search: float | None
+    rerank: float | None
+    generate: float | None
+    total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A stage that was replaced by the next best means.
+
+    Attributes:
+        stage: `embed`, `search.dense`, `search.sparse`, `rerank` or `generate`.
+        reason: `unavailable`, `timeout`, `overloaded` or `loading`.
+        fallback: What was done in its place.
+    """
+
+    stage: str
+    reason: str
+    fallback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The passages for a query, best first."""
+
+    passages: tuple[Passage, ...]
+    timings: Timings
+    degraded: tuple[Degradation, ...]
+    request_id: str

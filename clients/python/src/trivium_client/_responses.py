@@ -1,0 +1,190 @@
+"""Reads the contract's messages into this library's values."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.type.v1 import degradation_pb2, span_pb2
+
+from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, Usage
+from trivium_client._collections import Collection
+from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
+from trivium_client._status import StageStatus, Status
+
+_STAGES = {
+    degradation_pb2.STAGE_EMBED: "embed",
+    degradation_pb2.STAGE_SEARCH_DENSE: "search.dense",
+    degradation_pb2.STAGE_SEARCH_SPARSE: "search.sparse",
+    degradation_pb2.STAGE_RERANK: "rerank",
+    degradation_pb2.STAGE_GENERATE: "generate",
+}
+_REASONS = {
+    degradation_pb2.DEGRADATION_REASON_UNAVAILABLE: "unavailable",
+    degradation_pb2.DEGRADATION_REASON_TIMEOUT: "timeout",
+    degradation_pb2.DEGRADATION_REASON_OVERLOADED: "overloaded",
+    degradation_pb2.DEGRADATION_REASON_LOADING: "loading",
+}
+_STATUSES: dict[int, DocumentStatus] = {
+    pb.DOCUMENT_STATUS_INDEXED: "indexed",
+    pb.DOCUMENT_STATUS_UPDATED: "updated",
+    pb.DOCUMENT_STATUS_UNCHANGED: "unchanged",
+    pb.DOCUMENT_STATUS_FAILED: "failed",
+}
+
+
+def retrieval(message: pb.RetrieveResponse) -> Retrieval:
+    return Retrieval(
+        passages=_passages(message.passages),
+        timings=_timings(message.timings),
+        degraded=_degraded(message.degraded),
+        request_id=message.request_id,
+    )
+
+
+def answer_event(message: pb.AnswerResponse) -> AnswerEvent | None:
+    """Returns None for an event that this version does not know."""
+    match message.WhichOneof("event"):
+        case "sources":
+            return AnswerSources(_passages(message.sources.passages))
+        case "delta":
+            return AnswerDelta(message.delta.text, _citations(message.delta.citations))
+        case "summary":
+            return _answer(message.summary)
+        case _:
+            return None
+
+
+def document_result(message: pb.DocumentResult) -> DocumentResult:
+    status = _STATUSES.get(message.status, "failed")
+    error = DocumentError(message.error.reason, message.error.message) if message.HasField("error") else None
+    return DocumentResult(message.id, status, message.chunk_count, error)
+
+
+def document(message: pb.Document, *, with_text: bool) -> Document:
+    return Document(
+        id=message.id,
+        title=message.title,
+        uri=message.uri,
+        metadata=_metadata(message.metadata),
+        chunk_count=message.chunk_count,
+        text=message.text if with_text else None,
+    )
+
+
+def collection(message: pb.Collection) -> Collection:
+    return Collection(
+        name=message.name,
+        chunk_count=message.chunk_count,
+        model=message.model,
+        model_fingerprint=message.model_fingerprint,
+        dimension=message.dimension,
+        metadata_keys=tuple(message.metadata_keys),
+    )
+
+
+def status(message: pb.GetStatusResponse) -> Status:
+    return Status(
+        ready=message.ready,
+        stages=tuple(StageStatus(stage.stage, stage.ready, stage.model, stage.detail) for stage in message.stages),
+    )
+
+
+def _answer(message: pb.AnswerSummary) -> Answer:
+    return Answer(
+        answer=message.answer,
+        answerable=message.answerable,
+        confidence=_single(message.confidence) if message.HasField("confidence") else None,
+        citations=_citations(message.citations),
+        passages=_passages(message.passages),
+        timings=_timings(message.timings),
+        degraded=_degraded(message.degraded),
+        usage=Usage(message.usage.prompt_tokens, message.usage.completion_tokens),
+        model=message.model,
+        request_id=message.request_id,
+    )
+
+
+def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
+    return tuple(
+        Passage(
+            id=message.id,
+            document_id=message.document_id,
+            title=message.title,
+            uri=message.uri,
+            text=message.text,
+            score=_single(message.score),
+            scores=Scores(
+                dense=_single(message.scores.dense) if message.scores.HasField("dense") else None,
+                sparse=_single(message.scores.sparse) if message.scores.HasField("sparse") else None,
+                fused=_single(message.scores.fused) if message.scores.HasField("fused") else None,
+                rerank=_single(message.scores.rerank) if message.scores.HasField("rerank") else None,
+            ),
+            span=_span(message.span),
+            metadata=_metadata(message.metadata),
+        )
+        for message in messages
+    )
+
+
+def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
+    return tuple(
+        Citation(
+            index=message.index,
+            document_id=message.document_id,
+            passage_id=message.passage_id,
+            title=message.title,
+            uri=message.uri,
+            span=_span(message.span),
+            answer_span=_span(message.answer_span),
+        )
+        for message in messages
+    )
+
+
+def _timings(message: pb.StageTimings) -> Timings:
+    return Timings(
+        embed=_single(message.embed_ms) if message.HasField("embed_ms") else None,
+        search=_single(message.search_ms) if message.HasField("search_ms") else None,
+        rerank=_single(message.rerank_ms) if message.HasField("rerank_ms") else None,
+        generate=_single(message.generate_ms) if message.HasField("generate_ms") else None,
+        total=_single(message.total_ms) if message.HasField("total_ms") else None,
+    )
+
+
+def _degraded(messages: Iterable[degradation_pb2.Degradation]) -> tuple[Degradation, ...]:
+    return tuple(
+        Degradation(
+            stage=_STAGES.get(message.stage, "unknown"),
+            reason=_REASONS.get(message.reason, "unknown"),
+            fallback=message.fallback,
+        )
+        for message in messages
+    )
+
+
+def _span(message: span_pb2.Span) -> Span:
+    return Span(message.start, message.end)
+
+
+def _metadata(message: struct_pb2.Struct) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in json_format.MessageToDict(message).items()}
+
+
+def _plain(value: Any) -> Any:
+    """JSON's one kind of number arrives as float: a whole one was most likely written as one."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _single(value: float) -> float:
+    """Single precision on the wire: the digits beyond it are noise that would only show in print."""
+    return float(f"{value:.7g}")
