@@ -136,7 +136,8 @@ def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | 
     # Without details, it was not the gateway that refused but gRPC itself, on either side.
     if code is grpc.StatusCode.UNAVAILABLE:
         return GatewayUnreachable(
-            f"cannot reach the gateway at {address}; start it with `trivium up`, or name another address ({text.rsplit(': ', 1)[-1]})",
+            f"cannot reach the gateway at {address}; start it with `trivium up`, or name another address "
+            f"({text.rsplit(': ', 1)[-1]})",
             reason="GATEWAY_UNREACHABLE",
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
