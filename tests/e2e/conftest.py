@@ -1,0 +1,40 @@
+"""Stacks for the tests of this folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[Callable[[], Stack]]:
+    """Makes stacks that are ended with the test."""
+    stacks: list[Stack] = []
+
+    def make() -> Stack:
+        stacks.append(Stack(tmp_path / "stack"))
+        return stacks[-1]
+
+    yield make
+    for stack in stacks:
+        stack.end()
+        stack.http.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A ready stack for the tests of a module."""
+    stack = Stack(tmp_path_factory.mktemp("stack"))
+    stack.start()
+    try:
+        stack.wait_ready()
+        yield stack
+    finally:
+        stack.end()
+        stack.http.close()

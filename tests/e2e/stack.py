@@ -1,0 +1,130 @@
+"""The five processes as a person runs them, each of which a test can kill and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SERVICES = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Polls until the condition holds, or fails with what was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"after {seconds} s there was still no {what}"
+        time.sleep(0.05)
+
+
+class Stack:
+    """The five processes on free ports with a data folder of their own.
+
+    Args:
+        folder: For their data and logs; what is in `folder/data` already is used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port = _free_ports(7)
+        local = "127.0.0.1:{}".format
+        self._environ = os.environ | {
+            "TRIVIUM_DATA_DIR": str(folder / "data"),
+            "TRIVIUM_QDRANT_EDGE_LISTEN": local(qdrant),
+            "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN": local(qdrant_http),
+            "TRIVIUM_EMBED_LISTEN": local(embed),
+            "TRIVIUM_EMBED_METRICS_PORT": "0",
+            "TRIVIUM_RERANK_LISTEN": local(rerank),
+            "TRIVIUM_RERANK_METRICS_PORT": "0",
+            "TRIVIUM_GENERATE_LISTEN": local(generate),
+            "TRIVIUM_GENERATE_METRICS_PORT": "0",
+            "TRIVIUM_GENERATE_EMBED_TARGET": local(embed),
+            "TRIVIUM_GATEWAY_GRPC_LISTEN": local(self.grpc_port),
+            "TRIVIUM_GATEWAY_HTTP_LISTEN": local(self.http_port),
+            "TRIVIUM_GATEWAY_EMBED_TARGET": local(embed),
+            "TRIVIUM_GATEWAY_RERANK_TARGET": local(rerank),
+            "TRIVIUM_GATEWAY_GENERATE_TARGET": local(generate),
+            "TRIVIUM_GATEWAY_QDRANT_URL": f"http://{local(qdrant_http)}",
+            "TRIVIUM_GATEWAY_QDRANT_GRPC_PORT": str(qdrant),
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.http = httpx.Client(base_url=f"http://{local(self.http_port)}", timeout=60)
+
+    def start(self, *services: str) -> None:
+        """Starts some services, or all."""
+        for service in services or SERVICES:
+            with open(self.folder / f"{service}.log", "ab") as log:
+                command = [sys.executable, "-m", f"trivium_{service}"]
+                self._processes[service] = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log)
+
+    def end(self, *services: str, by: signal.Signals = signal.SIGKILL) -> None:
+        """Ends some services, or all, and waits until they are gone."""
+        chosen = [self._processes.pop(service) for service in services or list(self._processes)]
+        for process in chosen:
+            process.send_signal(by)
+        for process in chosen:
+            process.wait(timeout=30)
+
+    def running(self) -> set[str]:
+        """The services whose processes live."""
+        return {service for service, process in self._processes.items() if process.poll() is None}
+
+    def log(self, service: str) -> str:
+        """What a service has logged."""
+        return (self.folder / f"{service}.log").read_text(errors="replace")
+
+    def stages(self) -> dict[str, bool]:
+        """Which stages the gateway sees as working; empty while it cannot be asked."""
+        try:
+            body = self.http.get("/readyz").json()
+        except httpx.TransportError:
+            return {}
+        return {stage["stage"]: stage["ready"] for stage in body["stages"]}
+
+    def wait_ready(self) -> None:
+        """Waits until every stage works."""
+
+        def ready() -> bool:
+            missing = set(SERVICES) - self.running()
+            assert not missing, f"{missing} ended: {[self.log(service)[-2000:] for service in missing]}"
+            stages = self.stages()
+            return len(stages) == 4 and all(stages.values())
+
+        wait_until(ready, "ready stack", 180)
+
+    def wait_stage(self, stage: str, ready: bool) -> None:
+        """Waits until the gateway sees a stage as working, or as not."""
+        wait_until(lambda: self.stages().get(stage) is ready, f"stage {stage} with ready={ready}")
+
+    def ingest(self, *documents: dict[str, Any], collection: str = "default") -> list[dict[str, Any]]:
+        """Ingests over HTTP and returns each document's result."""
+        response = self.http.post("/v1/documents", json={"documents": list(documents), "collection": collection})
+        response.raise_for_status()
+        results: list[dict[str, Any]] = response.json()["documents"]
+        return results
+
+    def answer(self, question: str, **options: Any) -> dict[str, Any]:
+        """Asks over HTTP."""
+        response = self.http.post("/v1/answer", json={"question": question, **options})
+        response.raise_for_status()
+        body: dict[str, Any] = response.json()
+        return body

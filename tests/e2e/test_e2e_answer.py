@@ -1,0 +1,134 @@
+"""A question in, a cited answer out, through the real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from trivium.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
+
+if TYPE_CHECKING:
+    from e2e.stack import Stack
+
+DOCUMENTS = [
+    {
+        "id": "guides/heron.md",
+        "title": "The heron",
+        "uri": "file:///guides/heron.md",
+        "text": "# The heron\n\nThe grey heron stands 90 to 98 centimetres tall. It feeds mostly on fish and frogs.\n",
+        "metadata": {"kind": "bird", "year": 2021},
+    },
+    {
+        "id": "guides/otter.md",
+        "title": "The otter",
+        "text": "The otter sleeps in a den that is called a holt. It eats about one kilogram of fish a day.",
+        "metadata": {"kind": "mammal", "year": 2019},
+    },
+    {
+        "id": "zh/茶",
+        "title": "茶",
+        "text": "龙井茶产于杭州。冲泡龙井茶的水温以八十度为宜。",
+        "metadata": {"kind": "drink"},
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def filled(stack: Stack) -> Stack:
+    assert [result["status"] for result in stack.ingest(*DOCUMENTS)] == ["indexed"] * 3
+    return stack
+
+
+def _check_citations(body: dict[str, Any]) -> None:
+    """Every citation points at a passage of the answer, and at its own place in the text."""
+    assert body["citations"]
+    for citation in body["citations"]:
+        passage = body["passages"][citation["index"] - 1]
+        assert citation["passage_id"] == passage["id"]
+        assert citation["document_id"] == passage["document_id"]
+        span = citation["answer_span"]
+        assert body["answer"][span["start"] : span["end"]] == f"[{citation['index']}]"
+    assert len(body["citations"]) == len(re.findall(r"\[\d+\]", body["answer"]))
+
+
+@pytest.mark.parametrize(
+    ("question", "document_id", "fact"),
+    [
+        ("How tall does the grey heron stand?", "guides/heron.md", "98 centimetres"),
+        ("What is an otter's den called?", "guides/otter.md", "holt"),
+        ("冲泡龙井茶的水温是多少?", "zh/茶", "八十度"),
+    ],
+)
+def test_answer_is_right_and_cited(filled: Stack, question: str, document_id: str, fact: str) -> None:
+    body = filled.answer(question)
+
+    assert fact in body["answer"]
+    assert body["answerable"] is True
+    assert body["degraded"] == []
+    assert body["citations"][0]["document_id"] == document_id
+    assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
+    _check_citations(body)
+
+
+def test_passages_stand_where_their_spans_say(filled: Stack) -> None:
+    for passage in filled.answer("What does the heron eat?")["passages"]:
+        document = filled.http.get(f"/v1/documents/{passage['document_id']}").json()
+        span = passage["span"]
+        assert document["text"][span["start"] : span["end"]] == passage["text"]
+
+
+def test_answer_streamed_is_the_answer_unstreamed(filled: Stack) -> None:
+    question = "How much fish does an otter eat?"
+    events: list[tuple[str, Any]] = []
+    with filled.http.stream("POST", "/v1/answer", json={"question": question, "stream": True}) as response:
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                events.append((name, json.loads(line.removeprefix("data: "))))
+
+    names = [name for name, _ in events]
+    assert (names[0], names[-1]) == ("sources", "summary")
+    assert set(names[1:-1]) == {"delta"}
+    summary, whole = events[-1][1], filled.answer(question)
+    deltas = [data for name, data in events if name == "delta"]
+    assert "".join(delta["text"] for delta in deltas) == summary["answer"] == whole["answer"]
+    assert (
+        [citation for delta in deltas for citation in delta["citations"]] == summary["citations"] == whole["citations"]
+    )
+    assert events[0][1]["passages"] == summary["passages"] == whole["passages"]
+
+
+def test_answer_over_grpc_is_the_answer_over_http(filled: Stack) -> None:
+    question = "What is an otter's den called?"
+    with grpc.insecure_channel(f"127.0.0.1:{filled.grpc_port}") as channel:
+        stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
+        events = list(stub.Answer(gateway_service_pb2.AnswerRequest(question=question), timeout=60))
+
+    assert events[0].WhichOneof("event") == "sources"
+    summary = events[-1].summary
+    body = filled.answer(question)
+    assert summary.answer == body["answer"] == "".join(event.delta.text for event in events[1:-1])
+    assert [citation.passage_id for citation in summary.citations] == [c["passage_id"] for c in body["citations"]]
+
+
+def test_retrieve_with_filter_finds_only_what_it_allows(filled: Stack) -> None:
+    def found(condition: dict[str, Any]) -> set[str]:
+        response = filled.http.post("/v1/retrieve", json={"query": "fish", "filter": condition})
+        return {passage["document_id"] for passage in response.json()["passages"]}
+
+    assert found({"metadata.kind": ["bird", "mammal"]}) == {"guides/heron.md", "guides/otter.md"}
+    assert found({"metadata.year": {"gte": 2020}}) == {"guides/heron.md"}
+    assert found({"document_id": "guides/otter.md"}) == {"guides/otter.md"}
+
+
+def test_retrieve_scores_descend_within_zero_and_one(filled: Stack) -> None:
+    passages = filled.http.post("/v1/retrieve", json={"query": "what eats fish"}).json()["passages"]
+
+    scores = [passage["score"] for passage in passages]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
