@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_gateway_installed_alone_runs_without_torch(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
-    setup = [ROOT / "scripts" / "setup", "gateway"]
+    setup = [str(ROOT / "scripts" / "setup"), "gateway"]
     subprocess.run(setup, check=True, env={**os.environ, "TRIVIUM_VENV": str(venv)})
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -91,6 +93,23 @@ class Stack:
     def log(self, service: str) -> str:
         """What a service has logged."""
         return (self.folder / f"{service}.log").read_text(errors="replace")
+
+    def listening_addresses(self) -> set[tuple[str, int]]:
+        """Host and port of every TCP socket that the processes listen on (Linux only)."""
+        inodes = set()
+        for process in self._processes.values():
+            for descriptor in os.scandir(f"/proc/{process.pid}/fd"):
+                with contextlib.suppress(FileNotFoundError):
+                    inodes.add(os.readlink(descriptor.path))
+        addresses = set()
+        for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+            for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:  # 0A: listening
+                    host, _, port = fields[1].rpartition(":")
+                    words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
+                    addresses.add((socket.inet_ntop(family, b"".join(words)), int(port, 16)))
+        return addresses
 
     def stages(self) -> dict[str, bool]:
         """Which stages the gateway sees as working; empty while it cannot be asked."""
