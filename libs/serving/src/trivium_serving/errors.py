@@ -6,6 +6,7 @@
     ├── NotFound              what the request names does not exist
     ├── AlreadyExists         what the request would create exists
     ├── FailedPrecondition    the request is fine, the state of the system is not
+    ├── Unimplemented         the request is understood, but nothing here can do it
     ├── Overloaded            no capacity now; come back after `retry_after_seconds`
     ├── Unavailable           loading, draining, or something this service needs is down
     └── DeadlineExceeded      the caller's time is over
@@ -100,6 +101,12 @@ class FailedPrecondition(TriviumError):
     default_reason = "FAILED_PRECONDITION"
 
 
+class Unimplemented(TriviumError):
+    """The request is understood, but nothing here can do it."""
+
+    default_reason = "UNIMPLEMENTED"
+
+
 class Overloaded(TriviumError):
     """No capacity now.
 
@@ -142,6 +149,7 @@ _STATUS_BY_ERROR: dict[type[TriviumError], Status] = {
     NotFound: Status(grpc.StatusCode.NOT_FOUND, 404),
     AlreadyExists: Status(grpc.StatusCode.ALREADY_EXISTS, 409),
     FailedPrecondition: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),
+    Unimplemented: Status(grpc.StatusCode.UNIMPLEMENTED, 501),
     Overloaded: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     Unavailable: Status(grpc.StatusCode.UNAVAILABLE, 503),
     DeadlineExceeded: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504),
@@ -152,6 +160,7 @@ _ERROR_BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,

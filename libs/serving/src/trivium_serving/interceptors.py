@@ -35,12 +35,14 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     Args:
         full_name: The service it is for, for example `trivium.embed.v1.EmbedService`; others pass through.
         metrics: Where its RPCs are counted.
+        label_prefix: Put before an RPC's name in the metrics, where several services share them.
     """
 
-    def __init__(self, full_name: str, metrics: RequestMetrics) -> None:
+    def __init__(self, full_name: str, metrics: RequestMetrics, label_prefix: str = "") -> None:
         self._prefix = f"/{full_name}/"
         self._domain = full_name.rpartition(".")[0]
         self._metrics = metrics
+        self._label_prefix = label_prefix
 
     async def intercept_service(
         self,
@@ -52,7 +54,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         method: str = handler_call_details.method
         if handler is None or not method.startswith(self._prefix):
             return handler
-        return self._wrap(handler, method.removeprefix(self._prefix))
+        return self._wrap(handler, self._label_prefix + method.removeprefix(self._prefix))
 
     def _wrap(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler of the same kind around the given one; the four kinds differ only in what is iterated."""

@@ -95,11 +95,13 @@ class GrpcServer:
         self.listen = listen
         self.registry = registry
         metrics = RequestMetrics(service, registry)
+        # Qdrant's Points and Collections both have a Get; with one service its RPCs' names are clear enough.
+        prefixes = {name: f"{name.rpartition('.')[2]}/" if len(full_names) > 1 else "" for name in full_names}
         for name in full_names:
             for method in descriptor_pool.Default().FindServiceByName(name).methods:
-                metrics.declare(method.name)
+                metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
-            interceptors=[RequestInterceptor(name, metrics) for name in full_names],
+            interceptors=[RequestInterceptor(name, metrics, prefixes[name]) for name in full_names],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
