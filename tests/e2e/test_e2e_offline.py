@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: the stack works in a network namespace without a way out, and listens on loopback only."""
+"""Nothing leaves the machine: the stack works without a way out, and listens on loopback only."""
 
 from __future__ import annotations
 
