@@ -1,16 +1,36 @@
 """Every limit on what the gateway accepts, in one place."""
 
+import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["GatewayLimits"]
+from trivium_serving.errors import InvalidField, TooLarge
+
+__all__ = [
+    "GatewayLimits",
+    "check_candidates",
+    "check_document_count",
+    "check_document_id",
+    "check_page_size",
+    "check_query",
+    "check_title",
+    "check_top_n",
+    "check_unicode",
+    "check_uri",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayLimits:
-    """The limits. What crosses one is refused with an error that names the limit; nothing is cut silently."""
+    """The limits. What crosses one is refused with an error that names it."""
 
     max_query_characters: int = 8_000
     """Longest query or question, in code points."""
+    max_history_messages: int = 100
+    """Most earlier turns that come with a question."""
+    max_history_characters: int = 64_000
+    """Longest history, all turns together, in code points."""
+    max_body_bytes: int = 32 * 1024 * 1024
+    """Largest body of an HTTP request."""
     max_filter_bytes: int = 65_536
     """Largest filter, as JSON in UTF-8."""
     max_filter_conditions: int = 32
@@ -53,3 +73,124 @@ class GatewayLimits:
     """Longest time to extract the text of one HTML or PDF file."""
     max_parse_memory_bytes: int = 1024 * 1024 * 1024
     """Most memory for that."""
+
+
+def check_query(field: str, text: str, limits: GatewayLimits) -> None:
+    """Refuse a query or question that is blank or too long.
+
+    Args:
+        field: Its name in the request, `query` or `question`.
+        text: The query.
+        limits: What is allowed.
+
+    Raises:
+        InvalidField: It is blank (EMPTY_QUERY), or cannot be written in UTF-8.
+        TooLarge: It is too long (QUERY_TOO_LONG).
+    """
+    if len(text) > limits.max_query_characters:
+        raise TooLarge(
+            f"The {field} has {len(text)} characters; at most {limits.max_query_characters} are allowed.",
+            reason="QUERY_TOO_LONG",
+            field=field,
+        )
+    check_unicode(field, text)
+    if not text.strip():
+        raise InvalidField(field, f"The {field} is blank.", reason="EMPTY_QUERY")
+
+
+def check_top_n(top_n: int, limits: GatewayLimits) -> None:
+    """Refuse a number of passages that is out of range.
+
+    Raises:
+        InvalidField: It is.
+    """
+    _check_range("top_n", top_n, limits.max_top_n)
+
+
+def check_candidates(candidates: int, limits: GatewayLimits) -> None:
+    """Refuse a number of candidates that is out of range.
+
+    Raises:
+        InvalidField: It is.
+    """
+    _check_range("candidates", candidates, limits.max_candidates)
+
+
+def check_page_size(page_size: int, limits: GatewayLimits) -> None:
+    """Refuse a page size that is out of range.
+
+    Raises:
+        InvalidField: It is.
+    """
+    _check_range("page_size", page_size, limits.max_page_size)
+
+
+def check_document_count(count: int, max_documents: int) -> None:
+    """Refuse a call with too many documents.
+
+    Raises:
+        TooLarge: There are (TOO_MANY_DOCUMENTS).
+    """
+    if count > max_documents:
+        raise TooLarge(
+            f"The call has more than {max_documents} documents. Send them in several calls.",
+            reason="TOO_MANY_DOCUMENTS",
+            field="documents",
+        )
+
+
+def check_document_id(document_id: str, limits: GatewayLimits) -> None:
+    """Refuse a document id that is empty, too long, or has control characters. Anything else is fine.
+
+    Raises:
+        InvalidField: It is not a possible id.
+    """
+    _check_line("id", document_id, limits.max_id_characters)
+    if not document_id:
+        raise InvalidField("id", "The document id is empty.")
+
+
+def check_title(title: str, limits: GatewayLimits) -> None:
+    """Refuse a title that is too long or has control characters.
+
+    Raises:
+        InvalidField: It is.
+    """
+    _check_line("title", title, limits.max_title_characters)
+
+
+def check_uri(uri: str, limits: GatewayLimits) -> None:
+    """Refuse a uri that is too long or has control characters.
+
+    Raises:
+        InvalidField: It is.
+    """
+    _check_line("uri", uri, limits.max_uri_characters)
+
+
+def check_unicode(field: str, text: str) -> None:
+    """Refuse half of a surrogate pair, which JSON can say and UTF-8 cannot.
+
+    Raises:
+        InvalidField: There is one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidField(
+            field, f"{field} has half of a surrogate pair at character {error.start}, which is no text."
+        ) from None
+
+
+def _check_range(field: str, value: int, maximum: int) -> None:
+    if not 1 <= value <= maximum:
+        raise InvalidField(field, f"{field} is {value}; it must lie between 1 and {maximum}.")
+
+
+def _check_line(field: str, text: str, maximum: int) -> None:
+    if len(text) > maximum:
+        raise InvalidField(field, f"The {field} has {len(text)} characters; at most {maximum} are allowed.")
+    check_unicode(field, text)
+    wrong = next((character for character in text if unicodedata.category(character) in ("Cc", "Zl", "Zp")), None)
+    if wrong is not None:
+        raise InvalidField(field, f"The {field} has a control character, U+{ord(wrong):04X}, which it must not have.")
