@@ -97,6 +97,21 @@ class Collections:
         """
         raise NotImplementedError
 
+    async def find(self, name: str) -> ResolvedCollection | None:
+        """Find a collection for a request that only reads. As cheap as `resolve`, and works without the embed service.
+
+        Args:
+            name: Its name; empty for `default`.
+
+        Returns:
+            The collection; None for `default` if that was not written to yet, which then is as good as empty.
+
+        Raises:
+            NotFound: There is none of this name.
+            Unavailable: Qdrant cannot be reached.
+        """
+        raise NotImplementedError
+
     async def parse_filter(self, collection: ResolvedCollection, filter_json: Mapping[str, JsonValue]) -> Filter | None:
         """Check the filter of a request against the keys that the collection has now.
 
