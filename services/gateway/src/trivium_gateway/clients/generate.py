@@ -1,0 +1,191 @@
+"""Calls the generate service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import grpc
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
+from trivium.type.v1 import degradation_pb2, message_pb2
+from trivium_serving.channels import outgoing_metadata
+
+from trivium_gateway.clients.upstream import broken_answer, upstream_error
+from trivium_gateway.conversation import AnswerMode, Role
+from trivium_gateway.degradation import Degradation, Reason, Stage
+from trivium_gateway.passages import Span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from trivium_gateway.conversation import Message
+    from trivium_gateway.passages import Passage
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["GenerateService"].full_name
+MODEL_HEALTH_NAME = f"{FULL_NAME}/model"
+
+_MODES = {
+    AnswerMode.AUTO: pb.GENERATE_MODE_AUTO,
+    AnswerMode.MODEL: pb.GENERATE_MODE_MODEL,
+    AnswerMode.EXTRACTIVE: pb.GENERATE_MODE_EXTRACTIVE,
+}
+_ROLES = {
+    Role.SYSTEM: message_pb2.ROLE_SYSTEM,
+    Role.USER: message_pb2.ROLE_USER,
+    Role.ASSISTANT: message_pb2.ROLE_ASSISTANT,
+}
+_REASONS = {
+    degradation_pb2.DEGRADATION_REASON_TIMEOUT: Reason.TIMEOUT,
+    degradation_pb2.DEGRADATION_REASON_OVERLOADED: Reason.OVERLOADED,
+    degradation_pb2.DEGRADATION_REASON_LOADING: Reason.LOADING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedCitation:
+    """A citation as the service sees it.
+
+    Attributes:
+        index: Number of the passage, from 1.
+        answer_span: Where `[index]` stands in the whole answer.
+    """
+
+    index: int
+    answer_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedText:
+    """More text of an answer."""
+
+    text: str
+    citations: tuple[GeneratedCitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedEnd:
+    """The end of an answer.
+
+    Attributes:
+        model: Name of what wrote it.
+        prompt_tokens: Tokens that a language model read; 0 where none ran.
+        completion_tokens: Tokens that it wrote.
+        degradation: Set if the service wrote by other means than the configured ones.
+    """
+
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    degradation: Degradation | None
+
+
+class ModelState(Enum):
+    """State of the service's language model."""
+
+    NONE = pb.MODEL_STATE_NONE
+    LOADING = pb.MODEL_STATE_LOADING
+    READY = pb.MODEL_STATE_READY
+    FAILED = pb.MODEL_STATE_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateModel:
+    """What the service says about its model.
+
+    Attributes:
+        name: What answers when all is well.
+        state: State of the language model.
+        detail: The state in words.
+    """
+
+    name: str
+    state: ModelState
+    detail: str
+
+
+class GenerateClient:
+    """The generate service, as the gateway uses it.
+
+    Args:
+        channel: To the service.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = GenerateServiceStub(channel)
+
+    async def generate(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        history: Sequence[Message],
+        mode: AnswerMode,
+        timeout_seconds: float,
+    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
+        """Has an answer written; ends with one GeneratedEnd. Closing the iterator cancels the call.
+
+        Args:
+            question: The question; not blank.
+            passages: The evidence, most relevant first; at least one.
+            history: Earlier turns, oldest first.
+            mode: By which means.
+            timeout_seconds: How long the whole answer may take.
+
+        Raises:
+            TriviumError: The call failed, or ended early.
+        """
+        request = pb.GenerateRequest(
+            question=question,
+            passages=[pb.Passage(text=one.text, title=one.title, score=one.score) for one in passages],
+            history=[message_pb2.Message(role=_ROLES[turn.role], content=turn.content) for turn in history],
+            mode=_MODES[mode],
+        )
+        call = self._stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+        finished = False
+        try:
+            async for response in call:
+                if response.HasField("finish"):
+                    finished = True
+                    yield _end(response.finish)
+                else:
+                    yield _text(response.delta)
+        except grpc.aio.AioRpcError as error:
+            if not finished:
+                raise upstream_error("generate", error) from error
+        finally:
+            call.cancel()  # does nothing to a call that has ended
+        if not finished:
+            raise broken_answer("generate", "stops before its end")
+
+    async def model(self, *, timeout_seconds: float) -> GenerateModel:
+        """Describes the model.
+
+        Raises:
+            TriviumError: The call failed.
+        """
+        try:
+            response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("generate", error) from error
+        known = response.state in {state.value for state in ModelState}
+        state = ModelState(response.state) if known else ModelState.NONE
+        return GenerateModel(response.model.name, state, response.detail)
+
+
+def _text(delta: pb.Delta) -> GeneratedText:
+    return GeneratedText(
+        delta.text,
+        tuple(
+            GeneratedCitation(one.index, Span(one.answer_span.start, one.answer_span.end)) for one in delta.citations
+        ),
+    )
+
+
+def _end(finish: pb.Finish) -> GeneratedEnd:
+    degradation = None
+    if finish.HasField("degradation"):
+        reason = _REASONS.get(finish.degradation.reason, Reason.UNAVAILABLE)
+        degradation = Degradation(Stage.GENERATE, reason, finish.degradation.fallback or "extractive")
+    return GeneratedEnd(finish.model.name, finish.usage.prompt_tokens, finish.usage.completion_tokens, degradation)

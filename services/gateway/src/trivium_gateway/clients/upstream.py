@@ -1,0 +1,50 @@
+"""What a failed call to one of the model services means to the gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import DeadlineExceeded, TriviumError, Unavailable, error_from_rpc
+
+if TYPE_CHECKING:
+    from grpc.aio import AioRpcError
+
+
+def upstream_error(service: str, rpc_error: AioRpcError) -> TriviumError:
+    """The domain error for a call to a service that failed.
+
+    Errors that the service raised itself come through as they are. Those of the transport name the service, because the
+    text that gRPC has for them says nothing to the one who asked a question.
+
+    Args:
+        service: Its short name, for example `rerank`.
+        rpc_error: What the call raised.
+    """
+    error = error_from_rpc(rpc_error)
+    if isinstance(error, DeadlineExceeded):
+        return DeadlineExceeded(f"The {service} service did not answer in time.")
+    if isinstance(error, Unavailable) and not _has_details(rpc_error):
+        return Unavailable(
+            f"The {service} service cannot be reached. Start it, or check the address that the gateway has for it.",
+            reason="UPSTREAM_UNAVAILABLE",
+        )
+    if type(error) is TriviumError:
+        return Unavailable(
+            f"The {service} service failed with {rpc_error.code().name}; its log has the cause.", reason="UPSTREAM_UNAVAILABLE"
+        )
+    return error
+
+
+def _has_details(rpc_error: AioRpcError) -> bool:
+    """Whether one of Trivium's services raised the error, and not the transport."""
+    return any(key == "grpc-status-details-bin" for key, _ in rpc_error.trailing_metadata() or ())
+
+
+def broken_answer(service: str, problem: str) -> Unavailable:
+    """The error for an answer that breaks the contract.
+
+    Args:
+        service: The service's short name.
+        problem: What is wrong with its answer.
+    """
+    return Unavailable(f"The {service} service sent an answer that {problem}.", reason="UPSTREAM_UNAVAILABLE")

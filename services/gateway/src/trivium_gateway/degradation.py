@@ -1,0 +1,82 @@
+"""What is said when a stage was replaced by the next best means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    InvalidField,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    TriviumError,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CALLERS_MISTAKES = (InvalidField, TooLarge, NotFound, AlreadyExists)
+
+
+class Stage(StrEnum):
+    """A stage on the path of a question."""
+
+    EMBED = "embed"
+    SEARCH_DENSE = "search.dense"
+    SEARCH_SPARSE = "search.sparse"
+    RERANK = "rerank"
+    GENERATE = "generate"
+
+
+class Reason(StrEnum):
+    """Why a stage was not done the way it should have been."""
+
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    LOADING = "loading"
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One stage that was replaced by the next best means.
+
+    Attributes:
+        stage: The stage.
+        reason: What was wrong with it.
+        fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive` or `passages`.
+    """
+
+    stage: Stage
+    reason: Reason
+    fallback: str
+
+    def __str__(self) -> str:
+        return f"{self.stage}:{self.reason}:{self.fallback}"
+
+
+def header_value(degraded: Iterable[Degradation]) -> str:
+    """Degradations as they stand in the `X-Trivium-Degraded` header and the `trivium-degraded` trailer."""
+    return ", ".join(str(one) for one in degraded)
+
+
+def degradable_reason(error: TriviumError) -> Reason | None:
+    """Why a stage failed, if other means may take its place.
+
+    Returns:
+        The reason; None if the request itself is wrong, which its sender has to hear.
+    """
+    if isinstance(error, _CALLERS_MISTAKES):
+        return None
+    if isinstance(error, DeadlineExceeded):
+        return Reason.TIMEOUT
+    if isinstance(error, Overloaded):
+        return Reason.OVERLOADED
+    if isinstance(error, Unavailable) and error.reason == "LOADING":
+        return Reason.LOADING
+    return Reason.UNAVAILABLE

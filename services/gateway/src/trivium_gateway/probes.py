@@ -1,0 +1,170 @@
+"""Looks at the services that the stages run in, and has each do its work once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from trivium_serving.errors import Unavailable
+
+from trivium_gateway.clients.generate import ModelState
+from trivium_gateway.clients.upstream import upstream_error
+from trivium_gateway.conversation import AnswerMode
+from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.readiness import SEARCH, StageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trivium_gateway.clients.embed import EmbedClient
+    from trivium_gateway.clients.generate import GenerateClient
+    from trivium_gateway.clients.rerank import RerankClient
+    from trivium_gateway.collections import Collections
+    from trivium_gateway.qdrant_connection import QdrantConnection
+    from trivium_gateway.store import Store
+
+_LOOK_SECONDS = 1.0
+_WARM_UP_SECONDS = 30.0
+_DESCRIPTION_SECONDS = 10.0
+
+_QUESTION = "What is warm?"
+_TEXT = "A room with a stove is warm."
+
+
+class ServiceProbe:
+    """Looks at a model service by its gRPC health, and asks for its model now and then.
+
+    Args:
+        stage: The stage that runs in it.
+        channel: To the service; the one that requests use, so that looking also reconnects it.
+        full_name: The service's full name, for example `trivium.embed.v1.EmbedService`.
+        describe: Asks for the model's name, and for what is worth knowing of its state; may be empty.
+        work: Has the service do its work once.
+        description_seconds: How long a description holds.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        channel: grpc.aio.Channel,
+        full_name: str,
+        *,
+        describe: Callable[[], Awaitable[tuple[str, str]]],
+        work: Callable[[], Awaitable[None]],
+        description_seconds: float = _DESCRIPTION_SECONDS,
+    ) -> None:
+        self.stage = stage
+        self._health: Any = health_pb2_grpc.HealthStub(channel)  # its types know no methods
+        self._full_name = full_name
+        self._describe = describe
+        self._work = work
+        self._description_seconds = description_seconds
+        self._description: tuple[str, str] | None = None
+        self._described_at = 0.0
+
+    async def look(self) -> StageStatus:
+        """How the stage is."""
+        try:
+            await self._check_health()
+            name, detail = await self._described()
+        except BaseException:
+            self._description = None
+            raise
+        return StageStatus(self.stage, True, name, detail)
+
+    async def warm_up(self) -> None:
+        """Has the service do its work once."""
+        await self._work()
+
+    async def _check_health(self) -> None:
+        request = health_pb2.HealthCheckRequest(service=self._full_name)
+        try:
+            response = await self._health.Check(request, timeout=_LOOK_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error(self.stage, error) from error
+        if response.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Unavailable(f"The {self.stage} service is loading or stopping.", reason="LOADING")
+
+    async def _described(self) -> tuple[str, str]:
+        now = time.monotonic()
+        if self._description is None or now - self._described_at >= self._description_seconds:
+            self._description, self._described_at = await self._describe(), now
+        return self._description
+
+
+class SearchProbe:
+    """Looks at Qdrant.
+
+    Args:
+        qdrant: The connection that requests use.
+        collections: Where to find a collection to search in.
+        store: Searches.
+    """
+
+    stage = SEARCH
+
+    def __init__(self, qdrant: QdrantConnection, collections: Collections, store: Store) -> None:
+        self._qdrant = qdrant
+        self._collections = collections
+        self._store = store
+
+    async def look(self) -> StageStatus:
+        """How Qdrant is."""
+        version = await self._qdrant.version(timeout_seconds=_LOOK_SECONDS)
+        return StageStatus(SEARCH, True, f"qdrant {version}", "")
+
+    async def warm_up(self) -> None:
+        """Searches once, if there is anything to search in."""
+        collection = await self._collections.find("")
+        if collection is not None:
+            await self._store.search(collection, vector=None, text=_QUESTION, limit=1, timeout_seconds=_WARM_UP_SECONDS)
+
+
+def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) -> ServiceProbe:
+    """Looks at the embed service."""
+
+    async def describe() -> tuple[str, str]:
+        return (await client.model(timeout_seconds=_LOOK_SECONDS)).name, ""
+
+    async def work() -> None:
+        await client.tokenize([_TEXT], timeout_seconds=_WARM_UP_SECONDS)
+        model = await client.model(timeout_seconds=_WARM_UP_SECONDS)
+        await client.embed_query(_QUESTION, expected_fingerprint=model.fingerprint, timeout_seconds=_WARM_UP_SECONDS)
+
+    return ServiceProbe("embed", channel, full_name, describe=describe, work=work)
+
+
+def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient) -> ServiceProbe:
+    """Looks at the rerank service."""
+
+    async def describe() -> tuple[str, str]:
+        return await client.model(timeout_seconds=_LOOK_SECONDS), ""
+
+    async def work() -> None:
+        await client.rerank(_QUESTION, [_TEXT], timeout_seconds=_WARM_UP_SECONDS)
+
+    return ServiceProbe("rerank", channel, full_name, describe=describe, work=work)
+
+
+def generate_probe(channel: grpc.aio.Channel, full_name: str, client: GenerateClient) -> ServiceProbe:
+    """Looks at the generate service. Its language model may load for long while it answers by other means."""
+    passage = Passage("", "", "", "", _TEXT, 1.0, Scores(), Span(0, len(_TEXT)), {})
+
+    async def describe() -> tuple[str, str]:
+        model = await client.model(timeout_seconds=_LOOK_SECONDS)
+        if model.state is ModelState.LOADING:
+            return model.name, f"The model is loading; answers are extractive. {model.detail}".rstrip()
+        if model.state is ModelState.FAILED:
+            return model.name, f"The model failed; answers are extractive. {model.detail}".rstrip()
+        return model.name, ""
+
+    async def work() -> None:
+        answer = client.generate(
+            _QUESTION, [passage], history=(), mode=AnswerMode.EXTRACTIVE, timeout_seconds=_WARM_UP_SECONDS
+        )
+        async for _ in answer:
+            pass
+
+    return ServiceProbe("generate", channel, full_name, describe=describe, work=work, description_seconds=0)

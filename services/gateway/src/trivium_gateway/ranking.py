@@ -1,0 +1,59 @@
+"""Puts search and rerank scores together: the order of the passages, and scores from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ScoreKind(Enum):
+    """What a reranker's scores mean."""
+
+    RELEVANCE = "relevance"
+    """The model's own estimate, comparable between queries: it decides alone."""
+    SIMILARITY = "similarity"
+    """Comparable among the candidates of one query only: a voice beside the search."""
+
+
+def final_scores(
+    fused: Sequence[float], reranked: Sequence[float] | None = None, kind: ScoreKind = ScoreKind.SIMILARITY
+) -> list[float]:
+    """Scores from 0 to 1 by which to order the candidates of one query.
+
+    A relevance stands for itself. Otherwise it is the logistic function of the candidate's z-score of the search, plus
+    that of the similarity where there is one: summed z-scores order better than either alone, and better than ranks.
+
+    Args:
+        fused: The search's score of each candidate, on any scale.
+        reranked: The reranker's score of each, from 0 to 1; None if it did not run.
+        kind: What `reranked` means.
+    """
+    if reranked is None:
+        return [_logistic(z) for z in z_scores(fused)]
+    if kind is ScoreKind.RELEVANCE:
+        return [min(1.0, max(0.0, score)) for score in reranked]
+    return [_logistic(a + b) for a, b in zip(z_scores(fused), z_scores(reranked), strict=True)]
+
+
+def descending_order(scores: Sequence[float]) -> list[int]:
+    """Positions of the scores, highest first; equal ones keep their order."""
+    return sorted(range(len(scores)), key=lambda position: -scores[position])
+
+
+def z_scores(values: Sequence[float]) -> list[float]:
+    """Each value's distance from the mean, in standard deviations of these values; zeros if all are equal."""
+    if not values:
+        return []
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    if deviation <= 1e-12 * max(1.0, abs(mean)):
+        return [0.0] * len(values)
+    return [(value - mean) / deviation for value in values]
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))

@@ -1,0 +1,147 @@
+"""Knows which stages can be used now, and whether any answer can be given at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from trivium_serving.errors import TriviumError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from trivium_gateway.metrics import StageMetrics
+
+_logger = logging.getLogger(__name__)
+
+SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """How one stage is.
+
+    Attributes:
+        stage: Its name.
+        ready: Whether it can be used.
+        model: Its model, or Qdrant's version; empty while it cannot be asked.
+        detail: What is wrong, or worth knowing; may be empty.
+    """
+
+    stage: str
+    ready: bool
+    model: str
+    detail: str
+
+
+class StageProbe(Protocol):
+    """Looks at one stage."""
+
+    @property
+    def stage(self) -> str:
+        """The stage's name."""
+
+    async def look(self) -> StageStatus:
+        """How the stage is. Ends within a second or so, and raises nothing but TriviumError."""
+
+    async def warm_up(self) -> None:
+        """Has the stage do its work once.
+
+        Raises:
+            TriviumError: It could not.
+        """
+
+
+class Readiness:
+    """Looks at all stages, again and again.
+
+    The gateway is ready once every stage was warmed up (or, if one does not come, has been waited for long enough), and
+    from then on while the search works: every other stage has something to take its place.
+
+    Args:
+        probes: One per stage, the search among them.
+        metrics: Where each stage's state is shown.
+        interval_seconds: Pause between two looks at a stage.
+        warm_up_seconds: How long to wait, once the search works, for stages that do not come.
+        on_change: Called when `ready` changes.
+    """
+
+    def __init__(
+        self,
+        probes: Sequence[StageProbe],
+        *,
+        metrics: StageMetrics,
+        interval_seconds: float,
+        warm_up_seconds: float,
+        on_change: Callable[[bool], Awaitable[None]],
+    ) -> None:
+        self._probes = probes
+        self._metrics = metrics
+        self._interval_seconds = interval_seconds
+        self._warm_up_seconds = warm_up_seconds
+        self._on_change = on_change
+        self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
+        self._cold = {one.stage for one in probes}
+        self._searching_since: float | None = None
+        self._draining = False
+        self._ready = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether any answer, a degraded one included, is possible."""
+        return self._ready
+
+    def stages(self) -> tuple[StageStatus, ...]:
+        """How each stage is."""
+        return tuple(self._statuses.values())
+
+    async def watch(self) -> None:
+        """Looks at the stages until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for probe in self._probes:
+                group.create_task(self._watch(probe))
+
+    async def drain(self) -> None:
+        """From now on the gateway is not ready, whatever its stages are."""
+        self._draining = True
+        await self._update()
+
+    async def _watch(self, probe: StageProbe) -> None:
+        while True:
+            await self._look(probe)
+            await self._update()
+            await asyncio.sleep(self._interval_seconds)
+
+    async def _look(self, probe: StageProbe) -> None:
+        before = self._statuses[probe.stage]
+        try:
+            status = await probe.look()
+            if status.ready and probe.stage in self._cold:
+                await probe.warm_up()
+                self._cold.discard(probe.stage)
+        except TriviumError as error:
+            status = StageStatus(probe.stage, False, "", error.message)
+        self._statuses[probe.stage] = status
+        self._metrics.set_ready(probe.stage, status.ready)
+        if (status.ready, status.detail) != (before.ready, before.detail):
+            state = "ready" if status.ready else "not ready"
+            _logger.info("%s is %s%s", probe.stage, state, f": {status.detail}" if status.detail else "")
+
+    async def _update(self) -> None:
+        ready = self._decide()
+        if ready is not self._ready:
+            self._ready = ready
+            _logger.info("ready" if ready else "not ready: no answer is possible now")
+            await self._on_change(ready)
+
+    def _decide(self) -> bool:
+        searching = self._statuses[SEARCH].ready and SEARCH not in self._cold
+        if self._draining or not searching:
+            return False
+        if self._searching_since is None:
+            self._searching_since = time.monotonic()
+        waited_seconds = time.monotonic() - self._searching_since
+        return self._ready or not self._cold or waited_seconds >= self._warm_up_seconds

@@ -1,0 +1,239 @@
+"""Finds the passages that answer a query: embed it, search, rerank, order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import TriviumError
+
+from trivium_gateway.degradation import Degradation, Reason, Stage, degradable_reason
+from trivium_gateway.limits import check_candidates, check_query, check_top_n
+from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.ranking import descending_order, final_scores
+from trivium_gateway.store import indexed_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from trivium_gateway.clients.embed import EmbedClient
+    from trivium_gateway.clients.rerank import RerankClient, Reranking
+    from trivium_gateway.collections import Collections, ResolvedCollection
+    from trivium_gateway.deadline import Deadline
+    from trivium_gateway.limits import GatewayLimits
+    from trivium_gateway.metadata import JsonValue
+    from trivium_gateway.metrics import QuestionMetrics
+    from trivium_gateway.store import Candidate, SearchResult, Store
+    from trivium_gateway.timing import StageClock
+
+# What part of the remaining time a stage may use up before its fallback is tried.
+_EMBED_SHARE = 0.4
+_SEARCH_SHARE = 0.8
+_RERANK_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for, and where.
+
+    Attributes:
+        query: The query; not blank.
+        top_n: Most passages to return.
+        candidates: How many candidates the search hands to the reranker; `top_n` if that is more.
+        collection: Collection to search; empty for `default`.
+        filter: Conditions, as they came; None for none.
+        rerank: Whether to rerank.
+    """
+
+    query: str
+    top_n: int = 5
+    candidates: int = 50
+    collection: str = ""
+    filter: Mapping[str, JsonValue] | None = None
+    rerank: bool = True
+
+    def check(self, limits: GatewayLimits, query_field: str) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Args:
+            limits: What is accepted.
+            query_field: What the request calls its query, for the error.
+
+        Raises:
+            InvalidField: A field breaks a rule.
+            TooLarge: The query is too long.
+        """
+        check_query(query_field, self.query, limits)
+        check_top_n(self.top_n, limits)
+        check_candidates(self.candidates, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What was found.
+
+    Attributes:
+        passages: Best first.
+        degraded: Stages that were replaced by the next best means.
+    """
+
+    passages: tuple[Passage, ...]
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimeouts:
+    """How long each stage may take in seconds; the caller's deadline shortens it further."""
+
+    embed: float
+    search: float
+    rerank: float
+
+
+class Retriever:
+    """Leads queries through the stages, and replaces those that fail.
+
+    Args:
+        collections: Where to find collections.
+        embed: Embeds the query.
+        store: Searches.
+        rerank: Judges what the search found.
+        metrics: Where candidates and degradations are counted.
+        timeouts: Per stage.
+    """
+
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        embed: EmbedClient,
+        store: Store,
+        rerank: RerankClient,
+        metrics: QuestionMetrics,
+        timeouts: StageTimeouts,
+    ) -> None:
+        self._collections = collections
+        self._embed = embed
+        self._store = store
+        self._rerank = rerank
+        self._metrics = metrics
+        self._timeouts = timeouts
+
+    async def retrieve(self, search: Search, *, deadline: Deadline, clock: StageClock) -> Retrieval:
+        """Finds passages.
+
+        Args:
+            search: What to look for; checked.
+            deadline: When the caller stops waiting.
+            clock: Times the stages.
+
+        Raises:
+            NotFound: There is no such collection.
+            InvalidField: The filter breaks a rule.
+            Unavailable: Nothing can be searched.
+            DeadlineExceeded: The search did not end in time.
+        """
+        collection = await self._collections.find(search.collection)
+        if collection is None:  # `default`, before anything was written to it
+            return Retrieval((), ())
+        conditions = await self._collections.parse_filter(collection, search.filter) if search.filter else None
+        degraded: list[Degradation] = []
+        vector = await self._embed_query(search.query, collection, degraded, deadline, clock)
+        with clock.stage("search"):
+            found = await self._store.search(
+                collection,
+                vector=vector,
+                text=search.query,
+                filter=conditions,
+                limit=max(search.candidates, search.top_n),
+                timeout_seconds=deadline.stage_seconds(self._timeouts.search, _SEARCH_SHARE),
+            )
+        degraded += _leg_degradations(found)
+        self._metrics.observe_candidates(len(found.candidates))
+        judged = await self._judge(search, found.candidates, degraded, deadline, clock)
+        for degradation in degraded:
+            self._metrics.count_degraded(degradation)
+        return Retrieval(_order(found.candidates, judged)[: search.top_n], tuple(degraded))
+
+    async def _embed_query(
+        self,
+        query: str,
+        collection: ResolvedCollection,
+        degraded: list[Degradation],
+        deadline: Deadline,
+        clock: StageClock,
+    ) -> Sequence[float] | None:
+        """The query's vector; None if there is none to be had, so that the search goes by words alone."""
+        try:
+            with clock.stage("embed"):
+                embedded = await self._embed.embed_query(
+                    query,
+                    expected_fingerprint=collection.model_fingerprint,
+                    timeout_seconds=deadline.stage_seconds(self._timeouts.embed, _EMBED_SHARE),
+                )
+        except TriviumError as error:
+            degraded.append(Degradation(Stage.EMBED, _reason_or_raise(error), "sparse"))
+            return None
+        return embedded.vector
+
+    async def _judge(
+        self,
+        search: Search,
+        candidates: Sequence[Candidate],
+        degraded: list[Degradation],
+        deadline: Deadline,
+        clock: StageClock,
+    ) -> Reranking | None:
+        """The reranker's scores; None if it was not asked or cannot answer."""
+        if not search.rerank or not candidates:
+            return None
+        try:
+            with clock.stage("rerank"):
+                return await self._rerank.rerank(
+                    search.query,
+                    [indexed_text(one.title, one.text) for one in candidates],
+                    timeout_seconds=deadline.stage_seconds(self._timeouts.rerank, _RERANK_SHARE),
+                )
+        except TriviumError as error:
+            degraded.append(Degradation(Stage.RERANK, _reason_or_raise(error), "fused-order"))
+            return None
+
+
+def _reason_or_raise(error: TriviumError) -> Reason:
+    """Why a stage can be replaced; raises the error where it is the caller's own mistake."""
+    reason = degradable_reason(error)
+    if reason is None:
+        raise error
+    return reason
+
+
+def _leg_degradations(found: SearchResult) -> list[Degradation]:
+    replaced = {"dense": (Stage.SEARCH_DENSE, "sparse"), "sparse": (Stage.SEARCH_SPARSE, "dense")}
+    return [Degradation(replaced[one.leg][0], Reason(one.reason), replaced[one.leg][1]) for one in found.degraded_legs]
+
+
+def _order(candidates: Sequence[Candidate], judged: Reranking | None) -> tuple[Passage, ...]:
+    """The candidates as passages, best first."""
+    searched = [one.search_score for one in candidates]
+    scores = final_scores(searched, judged.scores, judged.kind) if judged else final_scores(searched)
+    passages = []
+    for position in descending_order(scores):
+        passage = _passage(candidates[position], scores[position])
+        if judged is not None:
+            passage = replace(passage, scores=replace(passage.scores, rerank=judged.scores[position]))
+        passages.append(passage)
+    return tuple(passages)
+
+
+def _passage(candidate: Candidate, score: float) -> Passage:
+    return Passage(
+        id=candidate.id,
+        document_id=candidate.document_id,
+        title=candidate.title,
+        uri=candidate.uri,
+        text=candidate.text,
+        score=score,
+        scores=Scores(candidate.dense, candidate.sparse, candidate.fused),
+        span=Span(candidate.start, candidate.end),
+        metadata=candidate.metadata,
+    )

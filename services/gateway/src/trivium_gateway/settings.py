@@ -1,0 +1,46 @@
+"""Settings of the gateway."""
+
+from dataclasses import dataclass
+
+from trivium_serving.settings import setting
+
+__all__ = ["GatewaySettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Each field is a flag (`--grpc-listen`) and an environment variable (`TRIVIUM_GATEWAY_GRPC_LISTEN`)."""
+
+    grpc_listen: str = setting("127.0.0.1:50050", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
+    http_listen: str = setting("127.0.0.1:8080", "Address to serve HTTP on, HOST:PORT; port 0 takes a free one.")
+    embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.")
+    rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.")
+    generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.")
+    qdrant_url: str = setting("http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.")
+    qdrant_grpc_port: int = setting(6334, "Qdrant's gRPC port, on the host of its address.", minimum=1, maximum=65535)
+    qdrant_api_key: str = setting("", "Qdrant's API key, if it asks for one.", secret=True)
+    request_timeout_seconds: float = setting(
+        120.0, "Longest time for one question; a shorter deadline of the caller goes before.", minimum=0.1, maximum=3600
+    )
+    embed_timeout_seconds: float = setting(
+        5.0, "Longest time to embed a question; then the search goes by words alone.", minimum=0.01, maximum=600
+    )
+    search_timeout_seconds: float = setting(5.0, "Longest time for a search.", minimum=0.01, maximum=600)
+    rerank_timeout_seconds: float = setting(
+        10.0, "Longest time to rerank; then the order of the search stays.", minimum=0.01, maximum=600
+    )
+    generate_timeout_seconds: float = setting(
+        100.0, "Longest time to write an answer; then the passages stand in its place.", minimum=0.01, maximum=3600
+    )
+    chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
+    chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
+    max_questions: int = setting(256, "Most questions and queries at once; more are refused.", minimum=1)
+    probe_interval_seconds: float = setting(
+        0.5, "How often to see whether the services are there.", minimum=0.05, maximum=60
+    )
+    warm_up_seconds: float = setting(
+        60.0,
+        "How long to wait, once searching works, for a stage that does not come, before being ready without it.",
+        minimum=0,
+    )
+    drain_seconds: float = setting(10.0, "How long running calls may take to end when the gateway stops.", minimum=0)
