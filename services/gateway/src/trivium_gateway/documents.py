@@ -1,13 +1,20 @@
 """Documents as they come in and as they are stored."""
 
+import base64
+import binascii
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
 
+from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.document_locks import DocumentLocks
+from trivium_gateway.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.metadata import JsonValue, Metadata
+from trivium_gateway.qdrant_points import StoredChunk
 
 __all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]
 
@@ -84,16 +91,69 @@ class StoredDocument:
     text: str = ""
 
 
+_READ_ATTEMPTS = 5
+
+
 class Documents:
-    """Reads and deletes stored documents."""
+    """Reads and deletes stored documents.
+
+    Args:
+        chunks: Where their chunks are.
+        locks: Shared with the ingester, so that a deletion and an update of one document do not mix.
+        limits: What is allowed.
+    """
+
+    def __init__(self, chunks: ChunkStore, locks: DocumentLocks, limits: GatewayLimits | None = None) -> None:
+        self._chunks = chunks
+        self._locks = locks
+        self._limits = limits or GatewayLimits()
 
     async def get(self, collection: ResolvedCollection, document_id: str, *, tenant: str = "default") -> StoredDocument:
         """Return one document with its stored text.
 
         Raises:
-            NotFound: The collection has no such document.
+            InvalidField: The id is not a possible one.
+            NotFound: The collection has no such document (DOCUMENT_NOT_FOUND).
         """
-        raise NotImplementedError
+        check_document_id(document_id, self._limits)
+        for _ in range(_READ_ATTEMPTS):
+            versions = await self._chunks.read_document(collection, document_id, tenant)
+            whole = {version: chunks for version, chunks in versions.items() if _is_whole(chunks)}
+            if whole:
+                return _stored(whole[max(whole)])
+            if not versions:
+                raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
+        # Read page by page, so that a version may be replaced meanwhile; or its first write is still going on.
+        raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
+
+    async def delete(
+        self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str = "default"
+    ) -> list[str]:
+        """Delete documents; those that do not exist are passed over.
+
+        Returns:
+            The ids of those that were there, in the order given, each once.
+
+        Raises:
+            InvalidField: No id is given, or one is not a possible id.
+            TooLarge: There are more ids than one call may have (TOO_MANY_DOCUMENTS).
+        """
+        if not document_ids:
+            raise InvalidField("ids", "There are no ids; give at least one.")
+        if len(document_ids) > self._limits.max_documents_per_request:
+            raise TooLarge(
+                f"There are {len(document_ids)} ids; at most {self._limits.max_documents_per_request} are allowed.",
+                reason="TOO_MANY_DOCUMENTS",
+                field="ids",
+            )
+        for document_id in document_ids:
+            check_document_id(document_id, self._limits)
+        unique = list(dict.fromkeys(document_ids))
+        async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
+            versions = await self._chunks.versions(collection, unique, tenant)
+            if versions:
+                await self._chunks.delete_documents(collection, list(versions), tenant)
+        return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
 
     async def list(
         self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", tenant: str = "default"
@@ -112,18 +172,49 @@ class Documents:
         Raises:
             InvalidField: The page size is out of range, or the token is not one of ours.
         """
-        raise NotImplementedError
+        check_page_size(page_size, self._limits)
+        heads, following = await self._chunks.page_of_heads(
+            collection, offset=_offset_of(page_token), limit=page_size, tenant=tenant
+        )
+        versions = await self._chunks.versions(collection, [head.document_id for head in heads], tenant)
+        documents = [
+            _listed(head, versions[head.document_id].chunk_counts[head.content_hash])
+            for head in heads
+            # Of two versions only one is shown, and on no second page.
+            if head.document_id in versions and versions[head.document_id].current() == head.content_hash
+        ]
+        return documents, _token_of(following)
 
-    async def delete(
-        self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str = "default"
-    ) -> list[str]:
-        """Delete documents; those that do not exist are passed over.
 
-        Returns:
-            The ids of those that were there, in the order given, each once.
+def _is_whole(chunks: Sequence[StoredChunk]) -> bool:
+    return [chunk.index for chunk in chunks] == list(range(len(chunks)))
 
-        Raises:
-            InvalidField: No id is given.
-            TooLarge: There are more ids than one call may have.
-        """
-        raise NotImplementedError
+
+def _stored(chunks: Sequence[StoredChunk]) -> StoredDocument:
+    """Put a document together from its chunks, which cover its text and may overlap."""
+    pieces: list[str] = []
+    length = 0
+    for chunk in chunks:
+        pieces.append(chunk.text[length - chunk.start :])
+        length = chunk.end
+    head = chunks[0]
+    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, len(chunks), "".join(pieces))
+
+
+def _listed(head: StoredChunk, chunk_count: int) -> StoredDocument:
+    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count)
+
+
+def _token_of(point_id: str) -> str:
+    return base64.urlsafe_b64encode(uuid.UUID(point_id).bytes).decode().rstrip("=") if point_id else ""
+
+
+def _offset_of(page_token: str) -> str:
+    if not page_token:
+        return ""
+    try:
+        return str(uuid.UUID(bytes=base64.urlsafe_b64decode(page_token + "==")))
+    except (ValueError, binascii.Error):
+        raise InvalidField(
+            "page_token", "The page token is not one that a list gave. Leave it out to begin with the first page."
+        ) from None

@@ -1,16 +1,29 @@
 """Hybrid search: the nearest vectors and BM25 over one collection, fused by Qdrant."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from qdrant_client import grpc as qdrant
+from trivium_serving.errors import DeadlineExceeded, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.collections import ResolvedCollection
 from trivium_gateway.filters import Filter
 from trivium_gateway.metadata import Metadata
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.qdrant_points import BM25, DENSE, bm25_document, chunk_from_payload, scoped_filter
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
 
 Leg = Literal["dense", "sparse"]
+LegReason = Literal["unavailable", "timeout", "overloaded"]
+
+_BOTH_LEGS_SHARE = 0.6
+"""The part of the time after which both legs together are given up, so that each alone still has some."""
+
+_PAYLOAD_FIELDS = ("document_id", "chunk_index", "text", "title", "uri", "start", "end", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class DegradedLeg:
     """
 
     leg: Leg
-    reason: Literal["unavailable", "timeout", "overloaded"]
+    reason: LegReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,14 @@ def indexed_text(title: str, text: str) -> str:
 
 
 class Store:
-    """Searches the chunks of collections."""
+    """Searches the chunks of collections.
+
+    Args:
+        connection: To Qdrant.
+    """
+
+    def __init__(self, connection: QdrantConnection) -> None:
+        self._connection = connection
 
     async def search(
         self,
@@ -98,6 +118,8 @@ class Store:
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
+        Both legs and their fusion (distribution-based score fusion) are one call. If it fails, each leg is tried alone.
+
         Args:
             collection: Where to search.
             vector: The query's vector, of the collection's dimension; None to search by words alone.
@@ -108,8 +130,171 @@ class Store:
             tenant: Whose chunks to search.
 
         Raises:
-            NotFound: The collection was deleted.
+            NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
             Unavailable: Qdrant cannot be reached, or both legs failed.
+            Overloaded: Qdrant has no capacity for either leg.
             DeadlineExceeded: Neither leg answered in time.
         """
-        raise NotImplementedError
+        scope = scoped_filter(tenant, user_filter=filter)
+        legs: dict[Leg, _LegQuery] = {}
+        if vector is not None:
+            legs["dense"] = _dense_leg(vector, scope)
+        if text is not None:
+            legs["sparse"] = _sparse_leg(text, scope, corpus=scoped_filter(tenant))
+        if not legs:
+            raise ValueError("a search needs a vector or a text")
+        started = time.monotonic()
+        if len(legs) == 2:
+            try:
+                return await self._search_both(collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE)
+            except NotFound as error:
+                raise _gone(collection) from error
+            except Unavailable as error:
+                if error.reason == "UPSTREAM_UNAVAILABLE":
+                    raise
+            except DeadlineExceeded:
+                pass
+        remaining_seconds = max(0.001, timeout_seconds - (time.monotonic() - started))
+        return await self._search_each(collection, legs, limit, remaining_seconds)
+
+    async def _search_both(
+        self, collection: ResolvedCollection, legs: dict[Leg, "_LegQuery"], limit: int, timeout_seconds: float
+    ) -> SearchResult:
+        """Run both legs and their fusion in one call."""
+        fused = qdrant.QueryPoints(
+            collection_name=collection.physical,
+            prefetch=[leg.prefetch(limit) for leg in legs.values()],
+            query=qdrant.Query(fusion=qdrant.Fusion.DBSF),
+            limit=limit,
+            with_payload=_payload_selector(),
+        )
+        single = [leg.query(collection.physical, limit, with_payload=False) for leg in legs.values()]
+        request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=[*single, fused])
+        reply = await self._connection.call(
+            self._connection.points.QueryBatch, request, timeout_seconds=timeout_seconds
+        )
+        dense, sparse = (_scores(reply.result[position].result) for position in range(2))
+        candidates = [
+            _candidate(point, dense=dense.get(point.id.uuid), sparse=sparse.get(point.id.uuid), fused=point.score)
+            for point in reply.result[2].result
+        ]
+        return SearchResult(candidates, [])
+
+    async def _search_each(
+        self, collection: ResolvedCollection, legs: dict[Leg, "_LegQuery"], limit: int, timeout_seconds: float
+    ) -> SearchResult:
+        """Run each leg by itself, and answer from the first one that works."""
+        outcomes = await asyncio.gather(
+            *(self._search_leg(collection, leg, query, limit, timeout_seconds) for leg, query in legs.items()),
+            return_exceptions=True,
+        )
+        failed: list[DegradedLeg] = []
+        found: Sequence[Candidate] | None = None
+        for leg, outcome in zip(legs, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                found = outcome if found is None else found
+            elif isinstance(outcome, NotFound):
+                raise _gone(collection) from outcome
+            elif isinstance(outcome, TriviumError):
+                failed.append(DegradedLeg(leg, _leg_reason(outcome)))
+            else:
+                raise outcome
+        if found is None:
+            raise next(outcome for outcome in outcomes if isinstance(outcome, TriviumError))
+        if not failed and len(legs) == 2:  # each works, only both together were too slow
+            failed.append(DegradedLeg("sparse", "timeout"))
+        return SearchResult(found, failed)
+
+    async def _search_leg(
+        self, collection: ResolvedCollection, leg: Leg, query: "_LegQuery", limit: int, timeout_seconds: float
+    ) -> list[Candidate]:
+        reply = await self._connection.call(
+            self._connection.points.Query,
+            query.query(collection.physical, limit, with_payload=True),
+            timeout_seconds=timeout_seconds,
+        )
+        return [
+            _candidate(
+                point,
+                dense=point.score if leg == "dense" else None,
+                sparse=point.score if leg == "sparse" else None,
+                fused=None,
+            )
+            for point in reply.result
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _LegQuery:
+    """One leg, ready to be asked by itself or as a part of a fusion."""
+
+    using: str
+    nearest: qdrant.VectorInput
+    scope: qdrant.Filter
+    params: qdrant.SearchParams | None
+
+    def query(self, physical: str, limit: int, *, with_payload: bool) -> qdrant.QueryPoints:
+        return qdrant.QueryPoints(
+            collection_name=physical,
+            query=qdrant.Query(nearest=self.nearest),
+            using=self.using,
+            filter=self.scope,
+            params=self.params,
+            limit=limit,
+            with_payload=_payload_selector() if with_payload else qdrant.WithPayloadSelector(enable=False),
+        )
+
+    def prefetch(self, limit: int) -> qdrant.PrefetchQuery:
+        return qdrant.PrefetchQuery(
+            query=qdrant.Query(nearest=self.nearest),
+            using=self.using,
+            filter=self.scope,
+            params=self.params,
+            limit=limit,
+        )
+
+
+def _dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> _LegQuery:
+    return _LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope, None)
+
+
+def _sparse_leg(text: str, scope: qdrant.Filter, *, corpus: qdrant.Filter) -> _LegQuery:
+    # How rare a word is, is counted over the tenant's own chunks: others must neither show in the scores nor bend them.
+    params = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
+    return _LegQuery(BM25, qdrant.VectorInput(document=bm25_document(text)), scope, params)
+
+
+def _payload_selector() -> qdrant.WithPayloadSelector:
+    return qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=_PAYLOAD_FIELDS))
+
+
+def _scores(points: Sequence[Any]) -> dict[str, float]:
+    return {point.id.uuid: point.score for point in points}
+
+
+def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: float | None) -> Candidate:
+    chunk = chunk_from_payload(point.payload)
+    return Candidate(
+        id=point.id.uuid,
+        document_id=chunk.document_id,
+        chunk_index=chunk.index,
+        title=chunk.title,
+        uri=chunk.uri,
+        text=chunk.text,
+        start=chunk.start,
+        end=chunk.end,
+        metadata=chunk.metadata,
+        dense=dense,
+        sparse=sparse,
+        fused=fused,
+    )
+
+
+def _leg_reason(error: TriviumError) -> LegReason:
+    if isinstance(error, DeadlineExceeded):
+        return "timeout"
+    return "overloaded" if isinstance(error, Overloaded) else "unavailable"
+
+
+def _gone(collection: ResolvedCollection) -> NotFound:
+    return NotFound(f"The collection {collection.name!r} was deleted.", reason="COLLECTION_NOT_FOUND")

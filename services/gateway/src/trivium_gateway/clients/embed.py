@@ -1,12 +1,31 @@
-"""The gateway's client of the embed service."""
+"""Calls the embed service."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+import grpc
 import numpy as np
 from numpy.typing import NDArray
+from trivium.embed.v1 import embed_service_pb2 as pb
+from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from trivium_serving.channels import outgoing_metadata
+from trivium_serving.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidField,
+    Overloaded,
+    TriviumError,
+    Unavailable,
+)
 
-__all__ = ["EmbedClient", "EmbedModel", "QueryVector", "Tokens"]
+from trivium_gateway.clients.upstream import broken_answer, upstream_error
+
+__all__ = ["FULL_NAME", "EmbedClient", "EmbedModel", "QueryVector", "Tokens"]
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
+
+_CODES = grpc.StatusCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +78,70 @@ class Tokens:
 
 
 class EmbedClient:
-    """Embeds queries and documents. Every call has a deadline and names the model that it expects.
+    """The embed service, as the gateway uses it. Every call has a deadline and names the model that it expects.
 
     All methods raise the domain error that the service sent: Unavailable, Overloaded, DeadlineExceeded, and so on.
+
+    Args:
+        channel: To the service.
+        max_remembered_bytes: How much memory the vectors of recent queries may take; 0 to remember none.
     """
+
+    def __init__(self, channel: grpc.aio.Channel, *, max_remembered_bytes: int = 8 * 1024 * 1024) -> None:
+        self._stub = EmbedServiceStub(channel)
+        self._remembered = _QueryMemory(max_remembered_bytes)
 
     async def model(self, *, timeout_seconds: float = 5.0) -> EmbedModel:
         """Ask which model the service runs now."""
-        raise NotImplementedError
+        try:
+            response = await self._stub.GetModel(
+                pb.GetModelRequest(), timeout=timeout_seconds, metadata=outgoing_metadata()
+            )
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("embed", error) from error
+        return EmbedModel(
+            name=response.model.name,
+            fingerprint=response.model.fingerprint,
+            dimension=response.dimension,
+            max_texts=response.max_texts,
+            max_input_tokens=response.model.max_input_tokens,
+        )
 
     async def embed_query(self, text: str, *, expected_fingerprint: str, timeout_seconds: float) -> QueryVector:
         """Embed a query, or remember its vector. A query over the model's maximum is cut to it.
 
+        Args:
+            text: The query; not blank.
+            expected_fingerprint: The model's fingerprint, as the collection has it.
+            timeout_seconds: How long it may take.
+
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        raise NotImplementedError
+        remembered = self._remembered.get(expected_fingerprint, text)
+        if remembered is not None:
+            return remembered
+        request = pb.EmbedRequest(
+            texts=[text], role=pb.EMBED_ROLE_QUERY, truncate=True, expected_fingerprint=expected_fingerprint
+        )
+        try:
+            response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise _model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
+        vector = _vectors(response, 1, expected_fingerprint)[0]
+        token_count = response.token_counts[0] if response.token_counts else 0
+        self._remembered.put(expected_fingerprint, text, vector.copy(), token_count)
+        return QueryVector(vector.tolist(), token_count, cached=False)
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
     ) -> NDArray[np.float32]:
         """Embed documents at bulk priority: queries overtake them.
+
+        Args:
+            texts: At most the model's `max_texts`, none of them blank or over the model's maximum.
+            expected_fingerprint: The model's fingerprint, as the collection has it.
+            timeout_seconds: How long it may take.
 
         Returns:
             float32 [len(texts), dimension].
@@ -87,8 +149,113 @@ class EmbedClient:
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        raise NotImplementedError
+        request = pb.EmbedRequest(texts=texts, role=pb.EMBED_ROLE_DOCUMENT, expected_fingerprint=expected_fingerprint)
+
+        async def requests() -> AsyncIterator[pb.EmbedStreamRequest]:
+            yield pb.EmbedStreamRequest(sequence=0, request=request)
+
+        # A stream of one request each: a stream says that this is bulk work, and costs nothing beside the work itself.
+        call = self._stub.EmbedStream(requests(), timeout=timeout_seconds, metadata=outgoing_metadata())
+        try:
+            responses = [response async for response in call]
+        except grpc.aio.AioRpcError as error:
+            raise _model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
+        finally:
+            call.cancel()
+        if len(responses) != 1:
+            raise broken_answer("embed", "does not answer each request once")
+        if responses[0].HasField("error"):
+            raise _model_changed_or(_stream_error(responses[0].error), expected_fingerprint)
+        return _vectors(responses[0].response, len(texts), expected_fingerprint)
 
     async def tokenize(self, texts: Sequence[str], *, timeout_seconds: float) -> Tokens:
-        """Say where the model's tokens lie in some texts."""
-        raise NotImplementedError
+        """Say where the model's tokens lie in some texts.
+
+        Args:
+            texts: At most the model's `max_texts`.
+            timeout_seconds: How long it may take.
+        """
+        try:
+            response = await self._stub.Tokenize(
+                pb.TokenizeRequest(texts=texts), timeout=timeout_seconds, metadata=outgoing_metadata()
+            )
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("embed", error) from error
+        if len(response.texts) != len(texts):
+            raise broken_answer("embed", "does not tokenize each text once")
+        return Tokens(
+            starts=[np.asarray(tokens.starts, dtype=np.uint32) for tokens in response.texts],
+            overhead_tokens=response.overhead_tokens,
+            max_input_tokens=response.max_input_tokens,
+        )
+
+
+class _QueryMemory:
+    """The vectors of the queries that were used last, within some bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._entries: OrderedDict[tuple[str, str], tuple[NDArray[np.float32], int]] = OrderedDict()
+
+    def get(self, fingerprint: str, text: str) -> QueryVector | None:
+        entry = self._entries.get((fingerprint, text))
+        if entry is None:
+            return None
+        self._entries.move_to_end((fingerprint, text))
+        vector, token_count = entry
+        return QueryVector(vector.tolist(), token_count, cached=True)
+
+    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], token_count: int) -> None:
+        key = (fingerprint, text)
+        if key not in self._entries:
+            self._bytes += _entry_bytes(text, vector)
+        self._entries[key] = (vector, token_count)
+        while self._bytes > self._max_bytes:
+            (_, dropped_text), (dropped, _) = self._entries.popitem(last=False)
+            self._bytes -= _entry_bytes(dropped_text, dropped)
+
+
+def _entry_bytes(text: str, vector: NDArray[np.float32]) -> int:
+    # A string has up to four bytes a character; the rest is what Python needs around it.
+    return 4 * len(text) + vector.nbytes + 512
+
+
+def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) -> NDArray[np.float32]:
+    """Read the vectors of a response.
+
+    Returns:
+        float32 [count, dimension], a view of the message.
+    """
+    if response.model.fingerprint != expected_fingerprint:
+        raise _model_changed(expected_fingerprint)
+    if not response.dimension or len(response.vectors_f32) != 4 * count * response.dimension:
+        raise broken_answer("embed", "does not have one vector per text")
+    return np.frombuffer(response.vectors_f32, dtype="<f4").reshape(count, response.dimension)
+
+
+def _model_changed_or(error: TriviumError, expected_fingerprint: str) -> TriviumError:
+    """Say what a failed precondition, which is always the fingerprint, means to the one who asked."""
+    return _model_changed(expected_fingerprint) if isinstance(error, FailedPrecondition) else error
+
+
+def _model_changed(expected_fingerprint: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"The collection's vectors come from another model (fingerprint {expected_fingerprint[:12]}) than the embed "
+        "service runs now. Start that model again, or ingest the documents into a new collection.",
+        reason="MODEL_CHANGED",
+    )
+
+
+def _stream_error(error: pb.EmbedStreamError) -> TriviumError:
+    """Read an error that came inside a stream."""
+    reason = error.reason or None
+    if error.code == _CODES.INVALID_ARGUMENT.value[0]:
+        return InvalidField("texts", error.message, reason=reason)
+    if error.code == _CODES.FAILED_PRECONDITION.value[0]:
+        return FailedPrecondition(error.message, reason=reason)
+    if error.code == _CODES.RESOURCE_EXHAUSTED.value[0]:
+        return Overloaded(error.message, reason=reason)
+    if error.code == _CODES.DEADLINE_EXCEEDED.value[0]:
+        return DeadlineExceeded(error.message, reason=reason)
+    return Unavailable(error.message, reason=reason)

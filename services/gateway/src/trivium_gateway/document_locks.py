@@ -1,0 +1,48 @@
+"""One writer at a time for each document, within this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+__all__ = ["DocumentLocks"]
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class DocumentLocks:
+    """Locks by physical collection, tenant and document id; those that nobody uses take no memory."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Key, _Entry] = {}
+
+    @asynccontextmanager
+    async def hold(self, keys: Iterable[_Key]) -> AsyncIterator[None]:
+        """Hold the locks of some documents. Who asks first holds first.
+
+        Args:
+            keys: Physical collection, tenant and document id of each.
+        """
+        async with AsyncExitStack() as held:
+            # All holders take them in the same order, so that no two can wait for each other.
+            for key in sorted(set(keys)):
+                await held.enter_async_context(self._hold_one(key))
+            yield
+
+    @asynccontextmanager
+    async def _hold_one(self, key: _Key) -> AsyncIterator[None]:
+        entry = self._entries.setdefault(key, _Entry())
+        entry.users += 1
+        try:
+            async with entry.lock:
+                yield
+        finally:
+            entry.users -= 1
+            if not entry.users:
+                del self._entries[key]

@@ -1,0 +1,156 @@
+"""Physical collections, their aliases and their indexes in Qdrant."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qdrant_client import grpc as qdrant
+from qdrant_client.conversions.conversion import json_to_value, value_to_json
+from trivium_serving.errors import AlreadyExists
+
+from trivium_gateway.metadata import MetadataKind
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.qdrant_points import BM25, DENSE, SCHEMA_VERSION, metadata_key, metadata_path, scoped_filter
+
+__all__ = ["PhysicalCollection", "QdrantCollections"]
+
+_TIMEOUT_SECONDS = 30.0
+
+_FIELD_TYPES = {
+    MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
+    # One index of doubles for all numbers: 2020 and 2020.5 may stand under the same key.
+    MetadataKind.NUMBER: qdrant.FieldType.FieldTypeFloat,
+    MetadataKind.BOOLEAN: qdrant.FieldType.FieldTypeBool,
+}
+_KINDS = {
+    qdrant.PayloadSchemaType.Keyword: MetadataKind.TEXT,
+    qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
+    qdrant.PayloadSchemaType.Bool: MetadataKind.BOOLEAN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalCollection:
+    """What Qdrant says of one physical collection.
+
+    Attributes:
+        model: Name of the model whose vectors it holds, as noted at its creation.
+        model_fingerprint: That model's fingerprint.
+        dimension: Numbers per vector.
+        metadata_kinds: The metadata keys that are indexed, and their kinds.
+    """
+
+    model: str
+    model_fingerprint: str
+    dimension: int
+    metadata_kinds: Mapping[str, MetadataKind]
+
+
+class QdrantCollections:
+    """Creates, describes and deletes physical collections. Every step may be repeated, by any gateway.
+
+    Args:
+        connection: To Qdrant.
+    """
+
+    def __init__(self, connection: QdrantConnection) -> None:
+        self._connection = connection
+
+    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int) -> None:
+        """Create a collection with its payload indexes, which must exist before data (HNSW is built around them)."""
+        dense = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+        sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
+        facts = {"model": model, "model_fingerprint": fingerprint, "schema_version": SCHEMA_VERSION}
+        request = qdrant.CreateCollection(
+            collection_name=physical,
+            vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
+            sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
+            metadata={key: json_to_value(value) for key, value in facts.items()},
+        )
+        # It may exist, made by another gateway or by a creation that broke off: the other steps follow all the same.
+        with contextlib.suppress(AlreadyExists):
+            await self._connection.call(self._connection.collections.Create, request, timeout_seconds=_TIMEOUT_SECONDS)
+        keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
+        tenant = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
+        await self._index(physical, "tenant", keyword, tenant)
+        await self._index(physical, "document_id", keyword)
+        await self._index(physical, "chunk_index", integer)
+        await self._index(physical, "content_hash", keyword)
+
+    async def index_metadata_key(self, physical: str, key: str, kind: MetadataKind) -> None:
+        """Index a metadata key."""
+        await self._index(physical, metadata_path(key), _FIELD_TYPES[kind])
+
+    async def describe(self, physical: str) -> PhysicalCollection:
+        """Describe a collection.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        reply = await self._connection.call(
+            self._connection.collections.Get,
+            qdrant.GetCollectionInfoRequest(collection_name=physical),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+        config = reply.result.config
+        facts = {key: value_to_json(value) for key, value in config.metadata.items()}
+        kinds: dict[str, MetadataKind] = {}
+        for path, index in sorted(reply.result.payload_schema.items()):
+            key, kind = metadata_key(path), _KINDS.get(index.data_type)
+            if key is not None and kind is not None:
+                kinds[key] = kind
+        return PhysicalCollection(
+            model=str(facts.get("model", "")),
+            model_fingerprint=str(facts.get("model_fingerprint", "")),
+            dimension=config.params.vectors_config.params_map.map[DENSE].size,
+            metadata_kinds=kinds,
+        )
+
+    async def count(self, physical: str, tenant: str) -> int:
+        """Count the points of a tenant, exactly."""
+        request = qdrant.CountPoints(collection_name=physical, filter=scoped_filter(tenant), exact=True)
+        reply = await self._connection.call(self._connection.points.Count, request, timeout_seconds=_TIMEOUT_SECONDS)
+        return int(reply.result.count)
+
+    async def delete(self, physical: str) -> None:
+        """Delete a collection. Qdrant deletes its aliases with it."""
+        await self._connection.call(
+            self._connection.collections.Delete,
+            qdrant.DeleteCollection(collection_name=physical),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+
+    async def names(self) -> list[str]:
+        """List the names of all physical collections."""
+        reply = await self._connection.call(
+            self._connection.collections.List, qdrant.ListCollectionsRequest(), timeout_seconds=_TIMEOUT_SECONDS
+        )
+        return [description.name for description in reply.collections]
+
+    async def aliases(self) -> dict[str, str]:
+        """List all aliases, and the physical collections behind them."""
+        reply = await self._connection.call(
+            self._connection.collections.ListAliases, qdrant.ListAliasesRequest(), timeout_seconds=_TIMEOUT_SECONDS
+        )
+        return {description.alias_name: description.collection_name for description in reply.aliases}
+
+    async def point_alias(self, alias: str, physical: str) -> None:
+        """Make an alias name a physical collection."""
+        action = qdrant.AliasOperations(create_alias=qdrant.CreateAlias(alias_name=alias, collection_name=physical))
+        await self._connection.call(
+            self._connection.collections.UpdateAliases,
+            qdrant.ChangeAliases(actions=[action]),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+
+    async def _index(
+        self,
+        physical: str,
+        path: str,
+        field_type: qdrant.FieldType.ValueType,
+        params: qdrant.PayloadIndexParams | None = None,
+    ) -> None:
+        request = qdrant.CreateFieldIndexCollection(
+            collection_name=physical, wait=True, field_name=path, field_type=field_type, field_index_params=params
+        )
+        await self._connection.call(self._connection.points.CreateFieldIndex, request, timeout_seconds=_TIMEOUT_SECONDS)

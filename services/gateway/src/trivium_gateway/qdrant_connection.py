@@ -1,0 +1,135 @@
+"""The connection to Qdrant: raw gRPC calls with deadlines below a second, and domain errors instead of codes."""
+
+import asyncio
+import warnings
+from collections.abc import Awaitable
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from qdrant_client import AsyncQdrantClient
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from trivium_serving.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    NotFound,
+    Overloaded,
+    TriviumError,
+    Unavailable,
+)
+
+__all__ = ["QdrantConnection"]
+
+_Request = TypeVar("_Request", contravariant=True)
+_Response = TypeVar("_Response", covariant=True)
+
+_CHANNEL_OPTIONS = {
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    # A Qdrant that was restarted is used again within a second.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    "grpc.enable_http_proxy": 0,
+}
+
+
+class _Method(Protocol[_Request, _Response]):
+    """A method of a generated asynchronous stub."""
+
+    def __call__(self, request: _Request, /, *, timeout: float) -> Awaitable[_Response]: ...
+
+
+class QdrantConnection:
+    """Calls Qdrant, or anything that speaks its gRPC API.
+
+    Args:
+        url: Qdrant's HTTP address, for example `http://127.0.0.1:6333`; `https` means TLS for gRPC, too.
+        grpc_port: The port of its gRPC API on the same host.
+        api_key: Its API key; empty for none.
+    """
+
+    def __init__(self, url: str, grpc_port: int, api_key: str = "") -> None:
+        self._address = f"{url} (gRPC port {grpc_port})"
+        with warnings.catch_warnings():
+            # On a network of one's own a key without TLS is the operator's choice.
+            warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+            self._client = AsyncQdrantClient(
+                url=url,
+                grpc_port=grpc_port,
+                prefer_grpc=True,
+                api_key=api_key or None,
+                check_compatibility=False,
+                grpc_options=dict(_CHANNEL_OPTIONS),
+            )
+
+    @property
+    def points(self) -> Any:
+        """The stub of Qdrant's Points service; the generated code has no types."""
+        return self._client.grpc_points
+
+    @property
+    def collections(self) -> Any:
+        """The stub of Qdrant's Collections service."""
+        return self._client.grpc_collections
+
+    async def version(self, *, timeout_seconds: float) -> str:
+        """Ask Qdrant for its version, which shows that it is there."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return str((await self._client.info()).version)
+        except TimeoutError:
+            raise DeadlineExceeded("Qdrant did not answer in time.") from None
+        except grpc.aio.AioRpcError as error:
+            raise self._domain_error(error) from error
+
+    async def call(
+        self, method: _Method[_Request, _Response], request: _Request, *, timeout_seconds: float
+    ) -> _Response:
+        """Make one call.
+
+        Args:
+            method: A method of one of the stubs.
+            request: Its request.
+            timeout_seconds: Its deadline.
+
+        Raises:
+            NotFound: Qdrant does not have what the request names.
+            AlreadyExists: It has what the request would create.
+            Overloaded: It has no capacity now.
+            DeadlineExceeded: It did not answer in time.
+            Unavailable: It cannot be reached, or failed otherwise.
+        """
+        try:
+            return await method(request, timeout=timeout_seconds)
+        except ResourceExhaustedResponse as error:
+            raise Overloaded(
+                f"Qdrant has no capacity: {error.message}", retry_after_seconds=error.retry_after_s
+            ) from error
+        except grpc.aio.AioRpcError as error:
+            raise self._domain_error(error) from error
+
+    async def close(self) -> None:
+        """Close the channels."""
+        await self._client.close()
+
+    def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
+        code, details = error.code(), error.details() or ""
+        if code is grpc.StatusCode.NOT_FOUND:
+            return NotFound(details)
+        if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
+            return AlreadyExists(details)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded("Qdrant did not answer in time.")
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded(f"Qdrant has no capacity: {details}")
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            return Unavailable(
+                "Qdrant refuses the gateway's API key. Check TRIVIUM_GATEWAY_QDRANT_API_KEY.",
+                reason="UPSTREAM_UNAVAILABLE",
+            )
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return Unavailable(
+                f"Qdrant cannot be reached at {self._address}. Start it, or check the gateway's address for it.",
+                reason="UPSTREAM_UNAVAILABLE",
+            )
+        return Unavailable(f"Qdrant failed with {code.name}: {details}", reason="UPSTREAM_FAILED")
