@@ -1,0 +1,52 @@
+"""What a backend has to do."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+
+
+class EmbeddingBackend(Protocol):
+    """Computes vectors with one model. Loaded and warm from the moment it exists."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name, as the settings know it."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model's description."""
+
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens that the model adds to every document: special tokens and the document prompt."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it can compute now."""
+
+    async def embed(
+        self, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority, deadline: float | None
+    ) -> Encoded:
+        """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
+
+        Args:
+            texts: The texts, none of them blank.
+            role: What they are for.
+            truncate: Cut a text that is longer than the model reads, instead of refusing the call.
+            priority: Which waiting work goes first.
+            deadline: When to give up, on the event loop's clock in seconds; None for never.
+
+        Raises:
+            TooLarge: A text is longer than the model reads (TEXT_TOO_LONG); the field names it.
+            DeadlineExceeded: The deadline passed while the texts waited.
+            Unavailable: What computes broke down, and is being replaced.
+        """
+
+    async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Says where tokens start: per text ascending offsets in code points, special tokens and prompt left out."""
+
+    async def close(self) -> None:
+        """Fails what waits, and frees everything."""

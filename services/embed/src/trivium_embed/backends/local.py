@@ -1,0 +1,94 @@
+"""Computes vectors in this process, with any sentence-transformers model."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from trivium_encoders import (
+    DeadlineExpired,
+    Encoded,
+    EncoderClosed,
+    EncoderError,
+    EncoderFailed,
+    EncoderInfo,
+    EncoderOptions,
+    EncoderUnavailable,
+    InputTooLong,
+    Priority,
+    Role,
+    TextEncoder,
+)
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, TooLarge, TriviumError, Unavailable
+
+
+class LocalBackend:
+    """An encoder of `trivium_encoders`, its errors turned into the service's."""
+
+    name = "local"
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+
+    @classmethod
+    async def load(cls, options: EncoderOptions, registry: CollectorRegistry) -> "LocalBackend":
+        """Loads and warms the model.
+
+        Raises:
+            FailedPrecondition: It cannot be served (MODEL_NOT_LOADED); the message says why.
+        """
+        try:
+            return cls(await TextEncoder.load(options, registry=registry, service="embed"))
+        except EncoderError as error:
+            raise FailedPrecondition(str(error), reason="MODEL_NOT_LOADED") from error
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model's description."""
+        return self._encoder.info
+
+    @property
+    def overhead_tokens(self) -> int:
+        """Tokens that the model adds to every document."""
+        return self._encoder.overhead_tokens
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all workers are alive."""
+        return self._encoder.healthy
+
+    async def embed(
+        self, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority, deadline: float | None
+    ) -> Encoded:
+        """Embeds texts, as `EmbeddingBackend.embed` says."""
+        with _service_errors():
+            return await self._encoder.encode(texts, role=role, truncate=truncate, priority=priority, deadline=deadline)
+
+    async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Says where tokens start, as `EmbeddingBackend.tokenize` says."""
+        with _service_errors():
+            return await self._encoder.tokenize(texts)
+
+    async def close(self) -> None:
+        """Fails what waits, and frees the workers."""
+        await self._encoder.close()
+
+
+@contextmanager
+def _service_errors() -> Iterator[None]:
+    try:
+        yield
+    except InputTooLong as error:
+        raise TooLarge(
+            f"texts[{error.index}] has {error.token_count} tokens, and the model reads at most {error.max_tokens}. "
+            "Cut it into chunks, or set truncate.",
+            reason="TEXT_TOO_LONG",
+            field=f"texts[{error.index}]",
+        ) from error
+    except DeadlineExpired as error:
+        raise DeadlineExceeded("The deadline passed while the texts waited for a worker.") from error
+    except EncoderFailed as error:
+        raise TriviumError(f"texts[{error.index}] could not be computed.", reason="TEXT_FAILED") from error
+    except (EncoderUnavailable, EncoderClosed) as error:
+        raise Unavailable(str(error)) from error

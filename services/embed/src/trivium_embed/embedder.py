@@ -1,0 +1,151 @@
+"""What the service does, without a word of gRPC."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from trivium_encoders import Encoded, Priority, Role
+from trivium_serving.admission import Admission
+from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+
+from trivium_embed.backends.base import EmbeddingBackend
+from trivium_embed.limits import Limits, estimate_tokens, refuse_blank
+from trivium_embed.metrics import EmbedMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts to embed."""
+
+    texts: Sequence[str]
+    """The texts; at least one, none blank."""
+    role: Role
+    """What they are for."""
+    truncate: bool
+    """Cut a text that is longer than the model reads, instead of refusing the request."""
+    expected_fingerprint: str
+    """The model that has to answer; empty for whichever is loaded."""
+
+
+class Embedder:
+    """Embeds texts within limits, with a backend that is loaded after the server has started.
+
+    Args:
+        load_backend: Loads and warms the backend.
+        limits: Of one request.
+        admission: Of all requests together.
+        metrics: What is counted.
+    """
+
+    def __init__(
+        self,
+        load_backend: Callable[[], Awaitable[EmbeddingBackend]],
+        *,
+        limits: Limits,
+        admission: Admission,
+        metrics: EmbedMetrics,
+    ) -> None:
+        self._load_backend = load_backend
+        self._backend: EmbeddingBackend | None = None
+        self._admission = admission
+        self._metrics = metrics
+        self.limits = limits
+
+    async def load(self) -> None:
+        """Loads the backend and embeds a first text with it, so that ready means ready.
+
+        Raises:
+            FailedPrecondition: The model cannot be loaded, or what it computes are no vectors.
+        """
+        backend = await self._load_backend()
+        first = await backend.embed(
+            ["Is everything ready?"], role=Role.QUERY, truncate=True, priority=Priority.INTERACTIVE, deadline=None
+        )
+        if first.vectors.shape != (1, backend.info.dimension) or not np.isfinite(first.vectors).all():
+            raise FailedPrecondition(
+                f"{backend.info.name} gives no usable vectors in precision {backend.info.precision}. Set another "
+                "precision or runtime.",
+                reason="MODEL_NOT_LOADED",
+            )
+        self._backend = backend
+
+    async def close(self) -> None:
+        """Fails what waits, and frees the backend."""
+        if self._backend is not None:
+            await self._backend.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether texts can be embedded now."""
+        return self._backend is not None and self._backend.healthy
+
+    @property
+    def backend(self) -> EmbeddingBackend:
+        """The loaded backend.
+
+        Raises:
+            Unavailable: It is not loaded yet (LOADING).
+        """
+        if self._backend is None:
+            raise Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
+        return self._backend
+
+    async def embed(self, request: EmbeddingRequest, *, priority: Priority, deadline: float | None) -> Encoded:
+        """Embeds the texts of a request.
+
+        Args:
+            request: The texts.
+            priority: Which waiting work goes first.
+            deadline: When to give up, on the event loop's clock in seconds; None for never.
+
+        Raises:
+            FailedPrecondition: Another model is loaded than the request expects (MODEL_MISMATCH).
+            InvalidField, TooLarge: The request breaks a limit.
+            Overloaded: There is no capacity now.
+            DeadlineExceeded, Unavailable: As for `EmbeddingBackend.embed`.
+        """
+        try:
+            encoded = await self._embed(request, priority, deadline)
+        except TriviumError as error:
+            self._metrics.count_rejected(error)
+            raise
+        self._metrics.count_embedded(request.role, len(request.texts), sum(encoded.token_counts))
+        return encoded
+
+    async def _embed(self, request: EmbeddingRequest, priority: Priority, deadline: float | None) -> Encoded:
+        backend = self.backend
+        _check_model(request.expected_fingerprint, backend.info.fingerprint)
+        self.limits.check(request.texts)
+        refuse_blank(request.texts)
+        with self._admission.admit(estimate_tokens(request.texts, backend.info.max_tokens)):
+            return await backend.embed(
+                request.texts, role=request.role, truncate=request.truncate, priority=priority, deadline=deadline
+            )
+
+    async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Says where the tokens of some texts start, in code points; a blank text may have none.
+
+        Raises:
+            InvalidField, TooLarge: The texts break a limit.
+            Overloaded: There is no capacity now.
+        """
+        backend = self.backend
+        try:
+            self.limits.check(texts)
+            # Tokenising costs next to nothing beside the forward pass, so it takes a request's place but no tokens.
+            with self._admission.admit(0):
+                return await backend.tokenize(texts)
+        except TriviumError as error:
+            self._metrics.count_rejected(error)
+            raise
+
+
+def _check_model(expected: str, loaded: str) -> None:
+    if expected and expected != loaded:
+        raise FailedPrecondition(
+            f"The model loaded here has fingerprint {loaded}, and the call expects {expected}. Ask GetModel, and "
+            "never compare vectors of different models.",
+            reason="MODEL_MISMATCH",
+            metadata={"loaded": loaded, "expected": expected},
+        )

@@ -1,0 +1,139 @@
+"""Converts between `trivium.embed.v1` and the domain, and does nothing else."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from trivium.embed.v1 import embed_service_pb2 as pb
+from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
+from trivium.type.v1.model_info_pb2 import ModelInfo
+from trivium.type.v1.timing_pb2 import Timing
+from trivium_encoders import Encoded, Priority, Role
+from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, TriviumError, status_of
+
+from trivium_embed.embedder import Embedder, EmbeddingRequest
+from trivium_embed.pipeline import answer_in_order
+
+_logger = logging.getLogger(__name__)
+
+_ROLES = {
+    pb.EMBED_ROLE_UNSPECIFIED: Role.DOCUMENT,
+    pb.EMBED_ROLE_QUERY: Role.QUERY,
+    pb.EMBED_ROLE_DOCUMENT: Role.DOCUMENT,
+}
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class EmbedServicer(EmbedServiceServicer):
+    """Serves an embedder.
+
+    Args:
+        embedder: Does the work.
+        stream_in_flight: Requests of one stream that are worked on at a time.
+    """
+
+    def __init__(self, embedder: Embedder, *, stream_in_flight: int) -> None:
+        self._embedder = embedder
+        self._stream_in_flight = stream_in_flight
+
+    async def Embed(self, request: pb.EmbedRequest, context: _Context) -> pb.EmbedResponse:
+        """Embeds some texts."""
+        return await self._embed(request, Priority.INTERACTIVE, _deadline(context))
+
+    async def EmbedStream(
+        self, request_iterator: AsyncIterator[pb.EmbedStreamRequest], context: _Context
+    ) -> AsyncIterator[pb.EmbedStreamResponse]:
+        """Embeds a stream of requests; one that fails is answered with its error."""
+        deadline = _deadline(context)
+
+        async def answer(item: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
+            try:
+                response = await self._embed(item.request, Priority.BULK, deadline)
+                return pb.EmbedStreamResponse(sequence=item.sequence, response=response)
+            except TriviumError as error:
+                return pb.EmbedStreamResponse(sequence=item.sequence, error=_stream_error(error))
+            except Exception:  # the edge of one request: whatever broke it, the others go on
+                _logger.exception("request %d of an EmbedStream broke", item.sequence)
+                broken = TriviumError(INTERNAL_MESSAGE)
+                return pb.EmbedStreamResponse(sequence=item.sequence, error=_stream_error(broken))
+
+        async for response in answer_in_order(request_iterator, answer, at_most=self._stream_in_flight):
+            yield response
+
+    async def Tokenize(self, request: pb.TokenizeRequest, context: _Context) -> pb.TokenizeResponse:
+        """Says where tokens lie."""
+        starts = await self._embedder.tokenize(request.texts)
+        backend = self._embedder.backend
+        return pb.TokenizeResponse(
+            texts=[pb.TextTokens(starts=offsets.tolist()) for offsets in starts],
+            overhead_tokens=backend.overhead_tokens,
+            max_input_tokens=backend.info.max_tokens,
+        )
+
+    async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
+        """Describes the model."""
+        info = self._embedder.backend.info
+        return pb.GetModelResponse(
+            model=self._model(),
+            dimension=info.dimension,
+            normalized=info.normalized,
+            max_texts=self._embedder.limits.max_texts,
+        )
+
+    async def _embed(self, request: pb.EmbedRequest, priority: Priority, deadline: float | None) -> pb.EmbedResponse:
+        start = time.perf_counter()
+        domain_request = EmbeddingRequest(
+            texts=list(request.texts),
+            role=_role(request.role),
+            truncate=request.truncate,
+            expected_fingerprint=request.expected_fingerprint,
+        )
+        encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
+        return pb.EmbedResponse(
+            vectors_f32=encoded.vectors.astype("<f4", copy=False).tobytes(),
+            dimension=encoded.vectors.shape[1],
+            token_counts=encoded.token_counts,
+            model=self._model(),
+            timing=_timing(encoded, time.perf_counter() - start),
+        )
+
+    def _model(self) -> ModelInfo:
+        backend = self._embedder.backend
+        return ModelInfo(
+            name=backend.info.name,
+            fingerprint=backend.info.fingerprint,
+            backend=backend.name,
+            runtime=backend.info.runtime,
+            precision=backend.info.precision,
+            max_input_tokens=backend.info.max_tokens,
+        )
+
+
+def _deadline(context: _Context) -> float | None:
+    """The caller's deadline on the event loop's clock."""
+    left: float | None = context.time_remaining()
+    return None if left is None else asyncio.get_running_loop().time() + left
+
+
+def _role(role: pb.EmbedRole.ValueType) -> Role:
+    if role not in _ROLES:
+        raise InvalidField("role", f"role is {role}; send EMBED_ROLE_QUERY or EMBED_ROLE_DOCUMENT.")
+    return _ROLES[role]
+
+
+def _timing(encoded: Encoded, total_seconds: float) -> Timing:
+    return Timing(
+        queue_ms=encoded.queue_seconds * 1000,
+        tokenize_ms=encoded.tokenize_seconds * 1000,
+        compute_ms=encoded.compute_seconds * 1000,
+        total_ms=total_seconds * 1000,
+    )
+
+
+def _stream_error(error: TriviumError) -> pb.EmbedStreamError:
+    code, _ = status_of(error).grpc_code.value
+    return pb.EmbedStreamError(code=code, reason=error.reason, message=error.message)
