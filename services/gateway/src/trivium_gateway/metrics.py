@@ -56,6 +56,12 @@ class QuestionMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._in_flight = Gauge(
+            "trivium_gateway_questions_in_flight", "Questions and queries being worked on.", registry=registry
+        )
+        self._refused = Counter(
+            "trivium_gateway_questions_refused_total", "Questions refused for want of capacity.", registry=registry
+        )
         for stage in TIMED_STAGES:
             self._stage_seconds.labels(stage)
         for stage in Stage:
@@ -75,6 +81,14 @@ class QuestionMetrics:
     def count_degraded(self, degradation: Degradation) -> None:
         """Counts a stage that was replaced."""
         self._degraded.labels(degradation.stage.value, degradation.reason.value).inc()
+
+    def count_refused(self) -> None:
+        """Counts a question that there was no capacity for."""
+        self._refused.inc()
+
+    def set_in_flight(self, count: int) -> None:
+        """Notes how many questions are being worked on."""
+        self._in_flight.set(count)
 
     def count_answer(self, *, answerable: bool) -> None:
         """Counts a question that was answered, or refused."""

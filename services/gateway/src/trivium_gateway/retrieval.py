@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import NotFound, TriviumError
 
 from trivium_gateway.degradation import Degradation, Reason, Stage, degradable_reason
 from trivium_gateway.limits import check_candidates, check_query, check_top_n
@@ -133,9 +133,22 @@ class Retriever:
             Unavailable: Nothing can be searched.
             DeadlineExceeded: The search did not end in time.
         """
-        collection = await self._collections.find(search.collection)
-        if collection is None:  # `default`, before anything was written to it
-            return Retrieval((), ())
+        for last_attempt in (False, True):
+            collection = await self._collections.find(search.collection)
+            if collection is None:  # `default`, before anything was written to it
+                break
+            try:
+                return await self._retrieve_from(collection, search, deadline, clock)
+            except NotFound:
+                # Someone deleted the collection since it was last looked up, and maybe created it anew.
+                self._collections.forget(collection)
+                if last_attempt:
+                    raise
+        return Retrieval((), ())
+
+    async def _retrieve_from(
+        self, collection: ResolvedCollection, search: Search, deadline: Deadline, clock: StageClock
+    ) -> Retrieval:
         conditions = await self._collections.parse_filter(collection, search.filter) if search.filter else None
         degraded: list[Degradation] = []
         vector = await self._embed_query(search.query, collection, degraded, deadline, clock)

@@ -1,0 +1,31 @@
+"""Starts the gateway: `python -m trivium_gateway`, or `trivium-gateway`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from trivium_serving.logs import configure_logging
+from trivium_serving.settings import load_settings
+
+from trivium_gateway.app import run
+from trivium_gateway.settings import GatewaySettings
+
+
+def main() -> None:
+    """Reads the settings and serves until SIGTERM or SIGINT."""
+    settings = load_settings(
+        GatewaySettings,
+        prefix="TRIVIUM_GATEWAY_",
+        program="trivium-gateway",
+        description="Answers questions from documents: retrieval, orchestration and ingestion over gRPC and HTTP.",
+    )
+    try:
+        configure_logging("gateway")
+    except ValueError as error:
+        sys.exit(f"trivium-gateway: {error}")
+    sys.exit(asyncio.run(run(settings)))
+
+
+if __name__ == "__main__":
+    main()

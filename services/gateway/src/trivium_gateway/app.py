@@ -1,0 +1,169 @@
+"""Puts the gateway together from its settings, and runs it from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from trivium.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
+from trivium_serving.channels import open_channel
+from trivium_serving.errors import TriviumError
+from trivium_serving.server import GrpcServer, ListenError
+
+from trivium_gateway import servicer
+from trivium_gateway.answering import Answerer
+from trivium_gateway.chunk_store import ChunkStore
+from trivium_gateway.clients import embed, generate, rerank
+from trivium_gateway.collections import Collections
+from trivium_gateway.document_locks import DocumentLocks
+from trivium_gateway.documents import Documents
+from trivium_gateway.gateway import Gateway, Parts
+from trivium_gateway.http.application import http_application
+from trivium_gateway.http_server import HttpServer
+from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.metrics import DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
+from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.readiness import Readiness
+from trivium_gateway.retrieval import Retriever, StageTimeouts
+from trivium_gateway.store import Store
+
+if TYPE_CHECKING:
+    from trivium_gateway.settings import GatewaySettings
+
+_logger = logging.getLogger(__name__)
+
+
+class GatewayProcess:
+    """The gateway with its connections and servers. Create it inside the event loop that it is to run in.
+
+    Args:
+        settings: How it is set up.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self.registry = CollectorRegistry()
+        self._channels = {
+            "embed": open_channel(settings.embed_target),
+            "rerank": open_channel(settings.rerank_target),
+            "generate": open_channel(settings.generate_target),
+        }
+        self._qdrant = QdrantConnection(settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key)
+        self._grpc = GrpcServer(
+            service="gateway", listen=settings.grpc_listen, full_names=(servicer.FULL_NAME,), registry=self.registry
+        )
+        gateway = self._compose()
+        add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
+        self._readiness = gateway.readiness
+        app = http_application(gateway, self.registry, HttpMetrics(self.registry))
+        self._http = HttpServer(app, settings.http_listen)
+        self._watching: asyncio.Task[None] | None = None
+        self.grpc_port = 0
+        self.http_port = 0
+
+    def _compose(self) -> Gateway:
+        settings, limits = self._settings, GatewayLimits()
+        embed_client = embed.EmbedClient(self._channels["embed"])
+        rerank_client = rerank.RerankClient(self._channels["rerank"])
+        generate_client = generate.GenerateClient(self._channels["generate"])
+        collections = Collections(self._qdrant, embed_client, limits)
+        store = Store(self._qdrant)
+        chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
+        question_metrics = QuestionMetrics(self.registry)
+        retriever = Retriever(
+            collections=collections,
+            embed=embed_client,
+            store=store,
+            rerank=rerank_client,
+            metrics=question_metrics,
+            timeouts=StageTimeouts(
+                settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
+            ),
+        )
+        readiness = Readiness(
+            (
+                embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
+                SearchProbe(self._qdrant, collections, store),
+                rerank_probe(self._channels["rerank"], rerank.FULL_NAME, rerank_client),
+                generate_probe(self._channels["generate"], generate.FULL_NAME, generate_client),
+            ),
+            metrics=StageMetrics(self.registry),
+            interval_seconds=settings.probe_interval_seconds,
+            warm_up_seconds=settings.warm_up_seconds,
+            on_change=self._grpc.health.set_server,
+        )
+        parts = Parts(
+            retriever=retriever,
+            answerer=Answerer(
+                retriever,
+                generate_client,
+                question_metrics,
+                generate_timeout_seconds=settings.generate_timeout_seconds,
+            ),
+            collections=collections,
+            documents=Documents(chunks, locks, limits),
+            ingester=Ingester(),
+            readiness=readiness,
+            limits=limits,
+            question_metrics=question_metrics,
+            document_metrics=DocumentMetrics(self.registry),
+        )
+        return Gateway(
+            parts,
+            max_questions=settings.max_questions,
+            request_timeout_seconds=settings.request_timeout_seconds,
+        )
+
+    async def start(self) -> None:
+        """Starts to listen and to look at the services, whichever of them are there.
+
+        Raises:
+            ListenError: An address is taken or not this machine's.
+        """
+        try:
+            self.grpc_port = await self._grpc.start()
+        except ListenError as error:
+            hint = error.message.replace("TRIVIUM_GATEWAY_LISTEN", "TRIVIUM_GATEWAY_GRPC_LISTEN")
+            raise ListenError(hint) from error
+        self.http_port = await self._http.start()
+        self._watching = asyncio.create_task(self._readiness.watch())
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Tells health checks, refuses new calls, gives running ones some time to end, and closes everything."""
+        await self._readiness.drain()
+        await asyncio.gather(self._grpc.stop(drain_seconds), self._http.stop(drain_seconds))
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._qdrant.close()
+        for channel in self._channels.values():
+            await channel.close()
+
+
+async def run(settings: GatewaySettings) -> int:
+    """Runs the gateway until SIGTERM or SIGINT.
+
+    Returns:
+        The process's exit status.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    process = GatewayProcess(settings)
+    try:
+        await process.start()
+    except TriviumError as error:
+        _logger.error("%s", error.message)
+        await process.stop(0)
+        return 1
+    _logger.info("listening: gRPC on port %d, HTTP on port %d", process.grpc_port, process.http_port)
+    await stopped.wait()
+    _logger.info("stopping: no new calls, %g s for the running ones", settings.drain_seconds)
+    await process.stop(settings.drain_seconds)
+    return 0

@@ -1,0 +1,214 @@
+"""What the gateway does, whichever surface it is asked through."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import InvalidField, NotFound, Overloaded
+
+from trivium_gateway.conversation import check_history
+from trivium_gateway.deadline import Deadline
+from trivium_gateway.limits import check_document_id, check_page_size
+from trivium_gateway.timing import StageClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+
+    from trivium_gateway.answering import Answerer, Event, Question
+    from trivium_gateway.collections import CollectionDescription, Collections
+    from trivium_gateway.degradation import Degradation
+    from trivium_gateway.documents import DocumentResult, Documents, NewDocument, StoredDocument
+    from trivium_gateway.ingestion.ingester import Ingester
+    from trivium_gateway.limits import GatewayLimits
+    from trivium_gateway.metrics import DocumentMetrics, QuestionMetrics
+    from trivium_gateway.passages import Passage
+    from trivium_gateway.readiness import Readiness
+    from trivium_gateway.retrieval import Retriever, Search
+    from trivium_gateway.timing import Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The passages for a query.
+
+    Attributes:
+        passages: Best first.
+        timings: Milliseconds per stage.
+        degraded: Stages that were replaced by the next best means.
+    """
+
+    passages: tuple[Passage, ...]
+    timings: Timings
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the gateway is put together from."""
+
+    retriever: Retriever
+    answerer: Answerer
+    collections: Collections
+    documents: Documents
+    ingester: Ingester
+    readiness: Readiness
+    limits: GatewayLimits
+    question_metrics: QuestionMetrics
+    document_metrics: DocumentMetrics
+
+
+class Gateway:
+    """Every operation of the gateway, with checked input and bounded work.
+
+    Args:
+        parts: What does the work.
+        max_questions: Most questions and queries at once.
+        request_timeout_seconds: Longest time for one of them.
+    """
+
+    def __init__(self, parts: Parts, *, max_questions: int, request_timeout_seconds: float) -> None:
+        self._parts = parts
+        self._max_questions = max_questions
+        self._request_timeout_seconds = request_timeout_seconds
+        self._questions = 0
+        self.limits = parts.limits
+        self.readiness = parts.readiness
+
+    async def retrieve(self, search: Search, *, timeout_seconds: float | None = None) -> Found:
+        """Finds the passages that answer a query.
+
+        Args:
+            search: What to look for, unchecked.
+            timeout_seconds: How long the caller waits; None for as long as is allowed.
+
+        Raises:
+            TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
+        """
+        search.check(self.limits, "query")
+        with self._admitted():
+            clock = self._clock()
+            found = await self._parts.retriever.retrieve(search, deadline=self._deadline(timeout_seconds), clock=clock)
+            return Found(found.passages, clock.timings(), found.degraded)
+
+    async def answer(self, question: Question, *, timeout_seconds: float | None = None) -> AsyncGenerator[Event, None]:
+        """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
+
+        Args:
+            question: The question, unchecked.
+            timeout_seconds: How long the caller waits; None for as long as is allowed.
+
+        Raises:
+            TriviumError: See Search.check, check_history and Answerer.answer; Overloaded if there are too many
+                questions.
+        """
+        question.search.check(self.limits, "question")
+        check_history(question.history, self.limits)
+        with self._admitted():
+            deadline, clock = self._deadline(timeout_seconds), self._clock()
+            async with aclosing(self._parts.answerer.answer(question, deadline=deadline, clock=clock)) as events:
+                async for event in events:
+                    yield event
+
+    async def ingest(
+        self,
+        collection: str,
+        documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
+        *,
+        max_documents: int,
+    ) -> list[DocumentResult]:
+        """Adds or replaces documents; see Ingester.ingest.
+
+        Args:
+            collection: Name of the collection; empty for `default`.
+            documents: The documents.
+            max_documents: Most documents in one call.
+        """
+        resolved = await self._parts.collections.resolve(collection)
+        results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
+        self._parts.document_metrics.count_received(results)
+        return results
+
+    async def get_document(self, collection: str, document_id: str) -> StoredDocument:
+        """Returns one document with its stored text.
+
+        Raises:
+            NotFound: There is no such document, or no such collection.
+        """
+        check_document_id(document_id, self.limits)
+        resolved = await self._parts.collections.find(collection)
+        if resolved is None:
+            raise _no_document(document_id)
+        return await self._parts.documents.get(resolved, document_id)
+
+    async def list_documents(
+        self, collection: str, *, page_size: int, page_token: str
+    ) -> tuple[list[StoredDocument], str]:
+        """Returns a page of documents, and the token of the next; see Documents.list."""
+        check_page_size(page_size, self.limits)
+        resolved = await self._parts.collections.find(collection)
+        if resolved is None:
+            return [], ""
+        return await self._parts.documents.list(resolved, page_size=page_size, page_token=page_token)
+
+    async def delete_documents(self, collection: str, document_ids: Sequence[str]) -> list[str]:
+        """Deletes documents; those that do not exist are passed over.
+
+        Returns:
+            The ids of those that were there.
+
+        Raises:
+            InvalidField: No id is given, or one is not a possible id.
+        """
+        if not document_ids:
+            raise InvalidField("ids", "No document id is given.")
+        for document_id in document_ids:
+            check_document_id(document_id, self.limits)
+        resolved = await self._parts.collections.find(collection)
+        if resolved is None:
+            return []
+        deleted = await self._parts.documents.delete(resolved, document_ids)
+        self._parts.document_metrics.count_deleted(len(deleted))
+        return deleted
+
+    async def create_collection(self, name: str) -> CollectionDescription:
+        """Creates a collection; see Collections.create."""
+        return await self._parts.collections.create(name)
+
+    async def get_collection(self, name: str) -> CollectionDescription:
+        """Describes a collection; see Collections.get."""
+        return await self._parts.collections.get(name)
+
+    async def list_collections(self) -> list[CollectionDescription]:
+        """Describes all collections, in the order of their names."""
+        return await self._parts.collections.list()
+
+    async def delete_collection(self, name: str) -> None:
+        """Deletes a collection and everything in it; see Collections.delete."""
+        await self._parts.collections.delete(name)
+
+    def _deadline(self, timeout_seconds: float | None) -> Deadline:
+        longest = self._request_timeout_seconds
+        return Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest))
+
+    def _clock(self) -> StageClock:
+        return StageClock(self._parts.question_metrics.observe_stage)
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Holds a place for one question: overload is refused at the door, and never queued without end."""
+        if self._questions >= self._max_questions:
+            self._parts.question_metrics.count_refused()
+            raise Overloaded(f"{self._questions} questions are being answered, which is the limit. Try again shortly.")
+        self._questions += 1
+        self._parts.question_metrics.set_in_flight(self._questions)
+        try:
+            yield
+        finally:
+            self._questions -= 1
+            self._parts.question_metrics.set_in_flight(self._questions)
+
+
+def _no_document(document_id: str) -> NotFound:
+    return NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")

@@ -1,0 +1,46 @@
+"""/v1/collections."""
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.http.bodies import JsonBody, read_json
+from trivium_gateway.http.reference import documented
+from trivium_gateway.http.rendering import JsonResponse, collection_json
+
+
+class CollectionBody(JsonBody):
+    """A collection to create."""
+
+    name: str = Field(description="1 to 64 letters, digits, `-` and `_`, the first one a letter or digit.")
+
+
+def collection_routes(gateway: Gateway) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Does the work.
+    """
+    router = APIRouter(tags=["collections"])
+
+    @router.post("/v1/collections", summary="Create a collection", status_code=201, **documented(CollectionBody))
+    async def create_collection(request: Request) -> Response:
+        body = await read_json(request, CollectionBody, gateway.limits.max_body_bytes)
+        return JsonResponse(collection_json(await gateway.create_collection(body.name)), status_code=201)
+
+    @router.get("/v1/collections", summary="List all collections")
+    async def list_collections() -> Response:
+        return JsonResponse({"collections": [collection_json(one) for one in await gateway.list_collections()]})
+
+    @router.get("/v1/collections/{name}", summary="Describe a collection")
+    async def get_collection(name: str) -> Response:
+        return JsonResponse(collection_json(await gateway.get_collection(name)))
+
+    @router.delete("/v1/collections/{name}", summary="Delete a collection and everything in it")
+    async def delete_collection(name: str) -> Response:
+        await gateway.delete_collection(name)
+        return JsonResponse({"deleted": name})
+
+    return router

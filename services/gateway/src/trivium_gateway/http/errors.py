@@ -1,0 +1,90 @@
+"""Errors as HTTP shows them: `{"error": {code, status, reason, message, field?}, "message", "detail"}`."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, NotFound, Overloaded, TriviumError, status_of
+
+from trivium_gateway.http.rendering import JsonResponse
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_logger = logging.getLogger(__name__)
+
+
+class MethodNotAllowed(TriviumError):
+    """The path exists, but not for this method."""
+
+    default_reason = "METHOD_NOT_ALLOWED"
+
+
+def error_body(error: TriviumError) -> dict[str, Any]:
+    """The body for an error. Some clients read `message`, others `detail`; both say the same."""
+    status = status_of(error)
+    http_status = 405 if isinstance(error, MethodNotAllowed) else status.http_status
+    message = INTERNAL_MESSAGE if http_status == 500 else error.message
+    described: dict[str, Any] = {
+        "code": http_status,
+        "status": status.grpc_code.name,
+        "reason": error.reason,
+        "message": message,
+    }
+    if error.field is not None:
+        described["field"] = error.field
+    return {"error": described, "message": message, "detail": message}
+
+
+def error_response(error: TriviumError) -> Response:
+    """The response for an error."""
+    body = error_body(error)
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
+
+
+def log_internal_error(what: str, error: Exception) -> None:
+    """Logs the cause of an error that the client is told nothing about; leaves other errors alone.
+
+    Args:
+        what: What failed, for example the method and path.
+        error: The error.
+    """
+    if not isinstance(error, TriviumError) or status_of(error).http_status == 500:
+        _logger.error("%s failed", what, exc_info=error)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes every error of the application show this way."""
+
+    async def show_domain_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TriviumError)
+        log_internal_error(f"{request.method} {request.url.path}", error)
+        return error_response(error)
+
+    async def show_invalid_parameter(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:]) or "request"
+        return error_response(InvalidField(field, f"{field}: {first['msg']}"))
+
+    async def show_routing_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        if error.status_code == 405:
+            response = error_response(MethodNotAllowed(f"{path} does not allow {request.method}. See /docs."))
+            response.headers.update(error.headers or {})
+            return response
+        return error_response(NotFound(f"There is nothing at {path}. See /docs.", reason="ROUTE_NOT_FOUND"))
+
+    app.add_exception_handler(TriviumError, show_domain_error)
+    app.add_exception_handler(RequestValidationError, show_invalid_parameter)
+    app.add_exception_handler(HTTPException, show_routing_error)

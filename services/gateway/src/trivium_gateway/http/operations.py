@@ -1,0 +1,59 @@
+"""What operators and other tools look at: health, readiness, metrics, models, and the reference."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from trivium_serving.errors import NotFound
+
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.http.reference import reference_page
+from trivium_gateway.http.rendering import JsonResponse, readiness_json
+
+MODEL = "trivium"
+# The day of the first commit: OpenAI's shape wants a moment, and a moving one would be another model each time.
+_MODEL_CREATED = 1_795_305_600
+
+
+def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Whose readiness is shown.
+        registry: Whose metrics are shown.
+    """
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz", summary="200 while the process lives")
+    async def healthz() -> Response:
+        return JsonResponse({"status": "ok"})
+
+    @router.get("/readyz", summary="200 while any answer, a degraded one included, is possible; how each stage is")
+    async def readyz() -> Response:
+        return JsonResponse(readiness_json(gateway.readiness), status_code=200 if gateway.readiness.ready else 503)
+
+    @router.get("/metrics", summary="Metrics for Prometheus")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/models", summary="List the models, in OpenAI's shape")
+    async def list_models() -> Response:
+        return JsonResponse({"object": "list", "data": [_model()]})
+
+    @router.get("/v1/models/{id}", summary="Describe a model, in OpenAI's shape")
+    async def get_model(id: str) -> Response:  # noqa: A002  # the name in the route
+        if id != MODEL:
+            raise NotFound(f"There is no model {id!r}; there is {MODEL!r}.", reason="MODEL_NOT_FOUND")
+        return JsonResponse(_model())
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(reference_page(request.app.openapi()))
+
+    return router
+
+
+def _model() -> dict[str, Any]:
+    return {"id": MODEL, "object": "model", "created": _MODEL_CREATED, "owned_by": "trivium"}

@@ -1,0 +1,151 @@
+"""POST /v1/answer and POST /v1/retrieve."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from trivium_serving.errors import TriviumError
+
+from trivium_gateway.answering import Delta, Event, Question, Sources, Summary
+from trivium_gateway.conversation import AnswerMode, Message, Role
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.http.bodies import JsonBody, read_json
+from trivium_gateway.http.connection import EventStreamResponse, event_bytes, while_connected
+from trivium_gateway.http.errors import error_body, log_internal_error
+from trivium_gateway.http.reference import documented
+from trivium_gateway.http.rendering import (
+    JsonResponse,
+    degraded_header,
+    delta_json,
+    found_json,
+    sources_json,
+    summary_json,
+)
+from trivium_gateway.retrieval import Search
+
+_TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
+_CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 50.")
+_COLLECTION = Field(None, description="Collection to search; default `default`.")
+_FILTER = Field(
+    None,
+    description="Conditions, all of which must hold.",
+    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}],
+)
+
+
+class RetrieveBody(JsonBody):
+    """What to look for."""
+
+    query: str = Field(description="The query.")
+    top_n: int | None = _TOP_N
+    candidates: int | None = _CANDIDATES
+    collection: str | None = _COLLECTION
+    filter: dict[str, Any] | None = _FILTER
+    rerank: bool | None = Field(None, description="Whether to rerank; default true.")
+
+
+class MessageBody(JsonBody):
+    """An earlier turn of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class AnswerBody(JsonBody):
+    """A question."""
+
+    question: str = Field(description="The question.")
+    history: list[MessageBody] | None = Field(None, description="Earlier turns, oldest first.")
+    top_n: int | None = _TOP_N
+    candidates: int | None = _CANDIDATES
+    collection: str | None = _COLLECTION
+    filter: dict[str, Any] | None = _FILTER
+    stream: bool | None = Field(None, description="Answer as server-sent events; default false.")
+    mode: Literal["auto", "model", "extractive"] | None = Field(
+        None, description="By which means: the model if it can, the model or an error, the best sentences."
+    )
+
+
+def question_routes(gateway: Gateway) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Does the work.
+    """
+    router = APIRouter(tags=["questions"])
+
+    @router.post("/v1/retrieve", summary="Find the passages that answer a query", **documented(RetrieveBody))
+    async def retrieve(request: Request) -> Response:
+        body = await read_json(request, RetrieveBody, gateway.limits.max_body_bytes)
+        found = await while_connected(request, gateway.retrieve(_search(body.query, body, body.rerank)))
+        return JsonResponse(found_json(found), headers=degraded_header(found.degraded))
+
+    @router.post("/v1/answer", summary="Answer a question, with citations", **documented(AnswerBody))
+    async def answer(request: Request) -> Response:
+        body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
+        events = gateway.answer(_question(body))
+        if not body.stream:
+            summary = await while_connected(request, _whole(events))
+            return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
+        # What fails before there is anything to show is an error response as anywhere else.
+        sources = await while_connected(request, _first(events))
+        return EventStreamResponse(_event_stream(sources, events), degraded_header(sources.degraded))
+
+    return router
+
+
+def _search(query: str, body: RetrieveBody | AnswerBody, rerank: bool | None) -> Search:
+    defaults = Search(query)
+    return Search(
+        query,
+        defaults.top_n if body.top_n is None else body.top_n,
+        defaults.candidates if body.candidates is None else body.candidates,
+        body.collection or "",
+        body.filter,
+        defaults.rerank if rerank is None else rerank,
+    )
+
+
+def _question(body: AnswerBody) -> Question:
+    history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
+    return Question(_search(body.question, body, None), history, AnswerMode(body.mode or "auto"))
+
+
+async def _whole(events: AsyncGenerator[Event, None]) -> Summary:
+    """The unstreamed answer is the end of the stream."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Summary):
+                return event
+    raise AssertionError("an answer ends with its summary")
+
+
+async def _first(events: AsyncGenerator[Event, None]) -> Sources:
+    try:
+        event = await anext(events)
+    except BaseException:
+        await events.aclose()
+        raise
+    assert isinstance(event, Sources)
+    return event
+
+
+async def _event_stream(sources: Sources, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        try:
+            yield event_bytes("sources", sources_json(sources))
+            async for event in events:
+                if isinstance(event, Delta):
+                    yield event_bytes("delta", delta_json(event))
+                elif isinstance(event, Summary):
+                    yield event_bytes("summary", summary_json(event))
+        except TriviumError as error:
+            log_internal_error("/v1/answer", error)
+            yield event_bytes("error", error_body(error))
+        except Exception as error:  # the edge of the process: the client is told, the log gets the cause
+            log_internal_error("/v1/answer", error)
+            yield event_bytes("error", error_body(TriviumError("")))

@@ -1,0 +1,86 @@
+"""Runs an ASGI application with uvicorn in the event loop of someone else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+from trivium_serving.server import ListenError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from starlette.types import ASGIApp
+
+_LARGEST_HEAD_BYTES = 64 * 1024
+
+
+class HttpServer:
+    """Serves an application over HTTP until it is stopped.
+
+    Args:
+        app: The application.
+        listen: `HOST:PORT` to listen on; port 0 takes a free one.
+    """
+
+    def __init__(self, app: ASGIApp, listen: str) -> None:
+        self._app = app
+        self._listen = listen
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Starts to listen.
+
+        Returns:
+            The port.
+
+        Raises:
+            ListenError: The address is taken or not this machine's.
+        """
+        listener = _bind(self._listen)
+        config = uvicorn.Config(
+            self._app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
+            reset_contextvars=True,
+            ws="none",
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve([listener]))
+        port: int = listener.getsockname()[1]
+        return port
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuses new connections, and gives running requests `grace_seconds` to end."""
+        if self._server is None or self._serving is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _bind(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=2048)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ListenError(
+            f"cannot listen on {listen}: {error}. Stop what uses it, or set TRIVIUM_GATEWAY_HTTP_LISTEN."
+        ) from error

@@ -1,0 +1,262 @@
+"""Protobuf messages to domain objects and back, for the servicer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.type.v1 import degradation_pb2, message_pb2, span_pb2, usage_pb2
+from trivium_serving.errors import InvalidField
+from trivium_serving.request_context import request_id
+
+from trivium_gateway.answering import Delta, Question, Sources
+from trivium_gateway.conversation import AnswerMode, Message, Role
+from trivium_gateway.degradation import Reason, Stage
+from trivium_gateway.documents import DocumentStatus, NewDocument
+from trivium_gateway.retrieval import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.struct_pb2 import Struct, Value
+
+    from trivium_gateway.answering import Event, Summary
+    from trivium_gateway.collections import CollectionDescription
+    from trivium_gateway.degradation import Degradation
+    from trivium_gateway.documents import DocumentResult, StoredDocument
+    from trivium_gateway.gateway import Found
+    from trivium_gateway.metadata import JsonValue, Metadata
+    from trivium_gateway.passages import Citation, Passage, Span
+    from trivium_gateway.readiness import Readiness
+    from trivium_gateway.timing import Timings
+
+_MODES = {
+    pb.ANSWER_MODE_UNSPECIFIED: AnswerMode.AUTO,
+    pb.ANSWER_MODE_AUTO: AnswerMode.AUTO,
+    pb.ANSWER_MODE_MODEL: AnswerMode.MODEL,
+    pb.ANSWER_MODE_EXTRACTIVE: AnswerMode.EXTRACTIVE,
+}
+_ROLES = {
+    message_pb2.ROLE_SYSTEM: Role.SYSTEM,
+    message_pb2.ROLE_USER: Role.USER,
+    message_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
+}
+_STAGES = {
+    Stage.EMBED: degradation_pb2.STAGE_EMBED,
+    Stage.SEARCH_DENSE: degradation_pb2.STAGE_SEARCH_DENSE,
+    Stage.SEARCH_SPARSE: degradation_pb2.STAGE_SEARCH_SPARSE,
+    Stage.RERANK: degradation_pb2.STAGE_RERANK,
+    Stage.GENERATE: degradation_pb2.STAGE_GENERATE,
+}
+_REASONS = {
+    Reason.UNAVAILABLE: degradation_pb2.DEGRADATION_REASON_UNAVAILABLE,
+    Reason.TIMEOUT: degradation_pb2.DEGRADATION_REASON_TIMEOUT,
+    Reason.OVERLOADED: degradation_pb2.DEGRADATION_REASON_OVERLOADED,
+    Reason.LOADING: degradation_pb2.DEGRADATION_REASON_LOADING,
+}
+_STATUSES = {
+    DocumentStatus.INDEXED: pb.DOCUMENT_STATUS_INDEXED,
+    DocumentStatus.UPDATED: pb.DOCUMENT_STATUS_UPDATED,
+    DocumentStatus.UNCHANGED: pb.DOCUMENT_STATUS_UNCHANGED,
+    DocumentStatus.FAILED: pb.DOCUMENT_STATUS_FAILED,
+}
+# From here on a double no longer holds every whole number.
+_LARGEST_EXACT_NUMBER = 2**53
+
+
+def search_from(request: pb.RetrieveRequest | pb.AnswerRequest, query: str, *, rerank: bool = True) -> Search:
+    """What a request asks to look for."""
+    defaults = Search(query)
+    return Search(
+        query,
+        request.top_n if request.HasField("top_n") else defaults.top_n,
+        request.candidates if request.HasField("candidates") else defaults.candidates,
+        request.collection,
+        json_from(request.filter) if request.HasField("filter") else None,
+        rerank,
+    )
+
+
+def question_from(request: pb.AnswerRequest) -> Question:
+    """What a request asks.
+
+    Raises:
+        InvalidField: The mode or a role is none that there is.
+    """
+    if request.mode not in _MODES:
+        raise InvalidField("mode", f"mode {request.mode} does not exist.")
+    history = []
+    for position, turn in enumerate(request.history):
+        if turn.role not in _ROLES:
+            raise InvalidField(
+                f"history[{position}].role",
+                f"history[{position}].role must be ROLE_USER, ROLE_ASSISTANT or ROLE_SYSTEM.",
+            )
+        history.append(Message(_ROLES[turn.role], turn.content))
+    return Question(search_from(request, request.question), tuple(history), _MODES[request.mode])
+
+
+def document_from(document: pb.DocumentInput) -> NewDocument:
+    """A document to add or replace."""
+    is_file = document.WhichOneof("content") == "file"
+    return NewDocument(
+        id=document.id or None,
+        title=document.title,
+        uri=document.uri,
+        metadata=json_from(document.metadata),
+        text=None if is_file else document.text,
+        data=document.file.data if is_file else None,
+        filename=document.file.filename,
+        media_type=document.file.media_type,
+    )
+
+
+def json_from(struct: Struct) -> dict[str, JsonValue]:
+    """The object that a Struct stands for. Its numbers are all doubles; whole ones come back as int."""
+    return {key: _json_value(value) for key, value in struct.fields.items()}
+
+
+def _json_value(value: Value) -> JsonValue:
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() and abs(number) < _LARGEST_EXACT_NUMBER else number
+    if kind == "string_value":
+        return value.string_value
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return json_from(value.struct_value)
+    if kind == "list_value":
+        return [_json_value(item) for item in value.list_value.values]
+    return None
+
+
+def found_message(found: Found) -> pb.RetrieveResponse:
+    """The answer to Retrieve."""
+    return pb.RetrieveResponse(
+        passages=map(_passage, found.passages),
+        timings=_timings(found.timings),
+        degraded=_degradations(found.degraded),
+        request_id=request_id(),
+    )
+
+
+def event_message(event: Event) -> pb.AnswerResponse:
+    """One message of the answer to Answer."""
+    if isinstance(event, Sources):
+        return pb.AnswerResponse(sources=pb.Sources(passages=map(_passage, event.passages)))
+    if isinstance(event, Delta):
+        return pb.AnswerResponse(delta=pb.AnswerDelta(text=event.text, citations=map(_citation, event.citations)))
+    return pb.AnswerResponse(summary=_summary(event))
+
+
+def result_message(result: DocumentResult) -> pb.DocumentResult:
+    """What became of one document."""
+    message = pb.DocumentResult(id=result.id, status=_STATUSES[result.status], chunk_count=result.chunk_count)
+    if result.error is not None:
+        message.error.reason, message.error.message = result.error.reason, result.error.message
+    return message
+
+
+def document_message(document: StoredDocument) -> pb.Document:
+    """A stored document."""
+    message = pb.Document(
+        id=document.id,
+        title=document.title,
+        uri=document.uri,
+        chunk_count=document.chunk_count,
+        text=document.text,
+    )
+    _fill(message.metadata, document.metadata)
+    return message
+
+
+def collection_message(collection: CollectionDescription) -> pb.Collection:
+    """A collection."""
+    return pb.Collection(
+        name=collection.name,
+        chunk_count=collection.chunk_count,
+        model=collection.model,
+        model_fingerprint=collection.model_fingerprint,
+        dimension=collection.dimension,
+        metadata_keys=collection.metadata_keys,
+    )
+
+
+def status_message(readiness: Readiness) -> pb.GetStatusResponse:
+    """How each stage is."""
+    stages = [
+        pb.StageStatus(stage=one.stage, ready=one.ready, model=one.model, detail=one.detail)
+        for one in readiness.stages()
+    ]
+    return pb.GetStatusResponse(ready=readiness.ready, stages=stages)
+
+
+def _summary(summary: Summary) -> pb.AnswerSummary:
+    return pb.AnswerSummary(
+        answer=summary.answer,
+        answerable=summary.answerable,
+        confidence=summary.confidence,
+        citations=map(_citation, summary.citations),
+        passages=map(_passage, summary.passages),
+        timings=_timings(summary.timings),
+        degraded=_degradations(summary.degraded),
+        usage=usage_pb2.Usage(prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens),
+        model=summary.model,
+        request_id=request_id(),
+    )
+
+
+def _passage(passage: Passage) -> pb.Passage:
+    scores = passage.scores
+    message = pb.Passage(
+        id=passage.id,
+        document_id=passage.document_id,
+        title=passage.title,
+        uri=passage.uri,
+        text=passage.text,
+        score=passage.score,
+        scores=pb.PassageScores(dense=scores.dense, sparse=scores.sparse, fused=scores.fused, rerank=scores.rerank),
+        span=_span(passage.span),
+    )
+    _fill(message.metadata, passage.metadata)
+    return message
+
+
+def _citation(citation: Citation) -> pb.Citation:
+    passage = citation.passage
+    return pb.Citation(
+        index=citation.index,
+        document_id=passage.document_id,
+        passage_id=passage.id,
+        title=passage.title,
+        uri=passage.uri,
+        span=_span(passage.span),
+        answer_span=_span(citation.answer_span),
+    )
+
+
+def _span(span: Span) -> span_pb2.Span:
+    return span_pb2.Span(start=span.start, end=span.end)
+
+
+def _timings(timings: Timings) -> pb.StageTimings:
+    return pb.StageTimings(
+        embed_ms=timings.embed,
+        search_ms=timings.search,
+        rerank_ms=timings.rerank,
+        generate_ms=timings.generate,
+        total_ms=timings.total,
+    )
+
+
+def _degradations(degraded: Iterable[Degradation]) -> list[degradation_pb2.Degradation]:
+    return [
+        degradation_pb2.Degradation(stage=_STAGES[one.stage], reason=_REASONS[one.reason], fallback=one.fallback)
+        for one in degraded
+    ]
+
+
+def _fill(struct: Struct, metadata: Metadata) -> None:
+    struct.update(dict(metadata))
