@@ -1,1 +1,4 @@
-"""Trivium: the embedded stand-in for the Qdrant container."""
+"""The embedded stand-in for a Qdrant server: the part of Qdrant's gRPC API that Trivium uses, over Qdrant's own engine
+as a library, in a process of its own."""
+
+__all__: list[str] = []

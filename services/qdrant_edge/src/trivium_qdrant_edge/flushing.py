@@ -1,0 +1,35 @@
+"""Forces changes to the disk, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import TriviumError
+
+if TYPE_CHECKING:
+    from trivium_qdrant_edge.database import Database
+    from trivium_qdrant_edge.metrics import EngineMetrics
+
+_logger = logging.getLogger(__name__)
+
+
+async def flush_forever(database: Database, metrics: EngineMetrics, interval_seconds: float) -> None:
+    """Flushes each changed collection at an interval, until cancelled.
+
+    Args:
+        database: The collections.
+        metrics: Where the time it takes is counted.
+        interval_seconds: How long to wait between rounds.
+    """
+    while True:
+        await asyncio.sleep(interval_seconds)
+        for collection in database.collections():
+            started = time.perf_counter()
+            try:
+                if await collection.flush():
+                    metrics.flush_seconds.observe(time.perf_counter() - started)
+            except TriviumError as error:
+                _logger.error("cannot flush collection %s: %s", collection.name, error.message)

@@ -1,0 +1,53 @@
+"""Points as queries and reads give them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qdrant_client import grpc as qdrant
+
+from trivium_qdrant_edge.wire.values import python_to_payload
+from trivium_qdrant_edge.wire.vectors import point_id_to_wire, vectors_to_wire
+
+if TYPE_CHECKING:
+    import qdrant_edge
+
+
+def scored_point_to_wire(point: qdrant_edge.ScoredPoint) -> qdrant.ScoredPoint:
+    """A result of a query."""
+    return qdrant.ScoredPoint(
+        id=point_id_to_wire(point.id),
+        payload=python_to_payload(point.payload or {}),
+        score=point.score,
+        version=point.version,
+        vectors=vectors_to_wire(point.vector),
+        order_value=_order_value(point.order_value),
+    )
+
+
+def record_to_wire(record: qdrant_edge.Record) -> qdrant.RetrievedPoint:
+    """A point of a page, or one that was asked for by its id."""
+    return qdrant.RetrievedPoint(
+        id=point_id_to_wire(record.id),
+        payload=python_to_payload(record.payload or {}),
+        vectors=vectors_to_wire(record.vector),
+        order_value=_order_value(record.order_value),
+    )
+
+
+def facet_hit_to_wire(hit: qdrant_edge.FacetHit) -> qdrant.FacetHit:
+    """A value of a payload field, and how many points have it."""
+    value = hit.value
+    if isinstance(value, bool):
+        wire = qdrant.FacetValue(bool_value=value)
+    elif isinstance(value, int):
+        wire = qdrant.FacetValue(integer_value=value)
+    else:
+        wire = qdrant.FacetValue(string_value=str(value))
+    return qdrant.FacetHit(value=wire, count=hit.count)
+
+
+def _order_value(value: float | None) -> qdrant.OrderValue | None:
+    if value is None:
+        return None
+    return qdrant.OrderValue(int=value) if isinstance(value, int) else qdrant.OrderValue(float=value)
