@@ -86,7 +86,7 @@ class Gateway:
         Raises:
             TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
         """
-        search.check(self.limits, "query")
+        search.check(self.limits)
         with self._admitted():
             clock = self._clock()
             found = await self._parts.retriever.retrieve(search, deadline=self._deadline(timeout_seconds), clock=clock)
@@ -103,7 +103,7 @@ class Gateway:
             TriviumError: See Search.check, check_history and Answerer.answer; Overloaded if there are too many
                 questions.
         """
-        question.search.check(self.limits, "question")
+        question.search.check(self.limits)
         check_history(question.history, self.limits)
         with self._admitted():
             deadline, clock = self._deadline(timeout_seconds), self._clock()

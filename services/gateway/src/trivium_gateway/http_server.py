@@ -46,6 +46,7 @@ class HttpServer:
             self._app,
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,

@@ -64,8 +64,13 @@ _STATUSES = {
 _LARGEST_EXACT_NUMBER = 2**53
 
 
-def search_from(request: pb.RetrieveRequest | pb.AnswerRequest, query: str, *, rerank: bool = True) -> Search:
+def search_from(request: pb.RetrieveRequest | pb.AnswerRequest) -> Search:
     """What a request asks to look for."""
+    if isinstance(request, pb.AnswerRequest):
+        query, query_field, rerank = request.question, "question", True
+    else:
+        query, query_field = request.query, "query"
+        rerank = request.rerank if request.HasField("rerank") else True
     defaults = Search(query)
     return Search(
         query,
@@ -74,6 +79,7 @@ def search_from(request: pb.RetrieveRequest | pb.AnswerRequest, query: str, *, r
         request.collection,
         json_from(request.filter) if request.HasField("filter") else None,
         rerank,
+        query_field,
     )
 
 
@@ -93,7 +99,7 @@ def question_from(request: pb.AnswerRequest) -> Question:
                 f"history[{position}].role must be ROLE_USER, ROLE_ASSISTANT or ROLE_SYSTEM.",
             )
         history.append(Message(_ROLES[turn.role], turn.content))
-    return Question(search_from(request, request.question), tuple(history), _MODES[request.mode])
+    return Question(search_from(request), tuple(history), _MODES[request.mode])
 
 
 def document_from(document: pb.DocumentInput) -> NewDocument:

@@ -43,6 +43,7 @@ class Search:
         collection: Collection to search; empty for `default`.
         filter: Conditions, as they came; None for none.
         rerank: Whether to rerank.
+        query_field: What the request calls the query, for errors: `query` or `question`.
     """
 
     query: str
@@ -51,19 +52,19 @@ class Search:
     collection: str = ""
     filter: Mapping[str, JsonValue] | None = None
     rerank: bool = True
+    query_field: str = "query"
 
-    def check(self, limits: GatewayLimits, query_field: str) -> None:
+    def check(self, limits: GatewayLimits) -> None:
         """Checks everything that can be checked without asking anyone.
 
         Args:
             limits: What is accepted.
-            query_field: What the request calls its query, for the error.
 
         Raises:
             InvalidField: A field breaks a rule.
             TooLarge: The query is too long.
         """
-        check_query(query_field, self.query, limits)
+        check_query(self.query_field, self.query, limits)
         check_top_n(self.top_n, limits)
         check_candidates(self.candidates, limits)
 
@@ -151,7 +152,7 @@ class Retriever:
     ) -> Retrieval:
         conditions = await self._collections.parse_filter(collection, search.filter) if search.filter else None
         degraded: list[Degradation] = []
-        vector = await self._embed_query(search.query, collection, degraded, deadline, clock)
+        vector = await self._embed_query(search, collection, degraded, deadline, clock)
         with clock.stage("search"):
             found = await self._store.search(
                 collection,
@@ -170,7 +171,7 @@ class Retriever:
 
     async def _embed_query(
         self,
-        query: str,
+        search: Search,
         collection: ResolvedCollection,
         degraded: list[Degradation],
         deadline: Deadline,
@@ -180,12 +181,12 @@ class Retriever:
         try:
             with clock.stage("embed"):
                 embedded = await self._embed.embed_query(
-                    query,
+                    search.query,
                     expected_fingerprint=collection.model_fingerprint,
                     timeout_seconds=deadline.stage_seconds(self._timeouts.embed, _EMBED_SHARE),
                 )
         except TriviumError as error:
-            degraded.append(Degradation(Stage.EMBED, _reason_or_raise(error), "sparse"))
+            degraded.append(Degradation(Stage.EMBED, _reason_or_raise(error, search), "sparse"))
             return None
         return embedded.vector
 
@@ -208,14 +209,15 @@ class Retriever:
                     timeout_seconds=deadline.stage_seconds(self._timeouts.rerank, _RERANK_SHARE),
                 )
         except TriviumError as error:
-            degraded.append(Degradation(Stage.RERANK, _reason_or_raise(error), "fused-order"))
+            degraded.append(Degradation(Stage.RERANK, _reason_or_raise(error, search), "fused-order"))
             return None
 
 
-def _reason_or_raise(error: TriviumError) -> Reason:
-    """Why a stage can be replaced; raises the error where it is the caller's own mistake."""
+def _reason_or_raise(error: TriviumError, search: Search) -> Reason:
+    """Why a stage can be replaced; raises the error where it is the caller's own mistake, which is in the query."""
     reason = degradable_reason(error)
     if reason is None:
+        error.field = search.query_field
         raise error
     return reason
 

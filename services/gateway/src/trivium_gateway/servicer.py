@@ -51,9 +51,7 @@ class GatewayServicer(GatewayServiceServicer):
 
     async def Retrieve(self, request: pb.RetrieveRequest, context: _Context) -> pb.RetrieveResponse:
         """Finds the passages that answer a query."""
-        rerank = request.rerank if request.HasField("rerank") else True
-        search = search_from(request, request.query, rerank=rerank)
-        found = await self._gateway.retrieve(search, timeout_seconds=context.time_remaining())
+        found = await self._gateway.retrieve(search_from(request), timeout_seconds=context.time_remaining())
         _set_trailer(context, found.degraded)
         return found_message(found)
 

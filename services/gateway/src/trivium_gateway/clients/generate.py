@@ -12,7 +12,7 @@ from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
 from trivium.type.v1 import degradation_pb2, message_pb2
 from trivium_serving.channels import outgoing_metadata
 
-from trivium_gateway.clients.upstream import broken_answer, upstream_error
+from trivium_gateway.clients.upstream import blame, broken_answer, upstream_error
 from trivium_gateway.conversation import AnswerMode, Role
 from trivium_gateway.degradation import Degradation, Reason, Stage
 from trivium_gateway.passages import Span
@@ -153,7 +153,7 @@ class GenerateClient:
                     yield _text(response.delta)
         except grpc.aio.AioRpcError as error:
             if not finished:
-                raise upstream_error("generate", error) from error
+                raise blame("generate", upstream_error("generate", error), ("question", "history")) from error
         finally:
             call.cancel()  # does nothing to a call that has ended
         if not finished:

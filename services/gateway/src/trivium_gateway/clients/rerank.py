@@ -11,7 +11,7 @@ from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
 from trivium_serving.channels import outgoing_metadata
 
-from trivium_gateway.clients.upstream import broken_answer, upstream_error
+from trivium_gateway.clients.upstream import blame, broken_answer, upstream_error
 from trivium_gateway.ranking import ScoreKind
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class RerankClient:
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
-            raise upstream_error("rerank", error) from error
+            raise blame("rerank", upstream_error("rerank", error), ("query",)) from error
         scores = [math.nan] * len(texts)
         for ranking in response.rankings:
             if ranking.index < len(scores):

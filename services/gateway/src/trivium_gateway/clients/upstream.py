@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, TriviumError, Unavailable, error_from_rpc
+from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError, Unavailable, error_from_rpc
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from grpc.aio import AioRpcError
 
 
@@ -30,9 +32,31 @@ def upstream_error(service: str, rpc_error: AioRpcError) -> TriviumError:
         )
     if type(error) is TriviumError:
         return Unavailable(
-            f"The {service} service failed with {rpc_error.code().name}; its log has the cause.", reason="UPSTREAM_UNAVAILABLE"
+            f"The {service} service failed with {rpc_error.code().name}; its log has the cause.",
+            reason="UPSTREAM_UNAVAILABLE",
         )
     return error
+
+
+def blame(service: str, error: TriviumError, callers_fields: Collection[str]) -> TriviumError:
+    """Tells input that our caller sent from input that we made: only the first is the caller's mistake.
+
+    Args:
+        service: The service's short name.
+        error: What it raised.
+        callers_fields: Fields of our request to it that hold what our own caller sent.
+
+    Returns:
+        The error itself, or Unavailable in its place if the service refuses what we made.
+    """
+    if not isinstance(error, InvalidField | TooLarge):
+        return error
+    field = (error.field or "").partition("[")[0]
+    if field in callers_fields:
+        return error
+    return Unavailable(
+        f"The {service} service refuses {field or 'the request'}: {error.message}", reason="UPSTREAM_REFUSED"
+    )
 
 
 def _has_details(rpc_error: AioRpcError) -> bool:

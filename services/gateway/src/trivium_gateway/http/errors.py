@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, NotFound, Overloaded, TriviumError, status_of
+from trivium_serving.errors import (
+    INTERNAL_MESSAGE,
+    InvalidField,
+    NotFound,
+    Overloaded,
+    TriviumError,
+    Unimplemented,
+    status_of,
+)
 
 from trivium_gateway.http.rendering import JsonResponse
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class MethodNotAllowed(TriviumError):
+class MethodNotAllowed(Unimplemented):
     """The path exists, but not for this method."""
 
     default_reason = "METHOD_NOT_ALLOWED"

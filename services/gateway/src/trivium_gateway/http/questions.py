@@ -81,7 +81,7 @@ def question_routes(gateway: Gateway) -> APIRouter:
     @router.post("/v1/retrieve", summary="Find the passages that answer a query", **documented(RetrieveBody))
     async def retrieve(request: Request) -> Response:
         body = await read_json(request, RetrieveBody, gateway.limits.max_body_bytes)
-        found = await while_connected(request, gateway.retrieve(_search(body.query, body, body.rerank)))
+        found = await while_connected(request, gateway.retrieve(_search(body)))
         return JsonResponse(found_json(found), headers=degraded_header(found.degraded))
 
     @router.post("/v1/answer", summary="Answer a question, with citations", **documented(AnswerBody))
@@ -98,7 +98,11 @@ def question_routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _search(query: str, body: RetrieveBody | AnswerBody, rerank: bool | None) -> Search:
+def _search(body: RetrieveBody | AnswerBody) -> Search:
+    if isinstance(body, AnswerBody):
+        query, query_field, rerank = body.question, "question", None
+    else:
+        query, query_field, rerank = body.query, "query", body.rerank
     defaults = Search(query)
     return Search(
         query,
@@ -107,12 +111,13 @@ def _search(query: str, body: RetrieveBody | AnswerBody, rerank: bool | None) ->
         body.collection or "",
         body.filter,
         defaults.rerank if rerank is None else rerank,
+        query_field,
     )
 
 
 def _question(body: AnswerBody) -> Question:
     history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
-    return Question(_search(body.question, body, None), history, AnswerMode(body.mode or "auto"))
+    return Question(_search(body), history, AnswerMode(body.mode or "auto"))
 
 
 async def _whole(events: AsyncGenerator[Event, None]) -> Summary:
