@@ -1,0 +1,3 @@
+"""What judges passages: one module per backend, imported only when it is chosen."""
+
+__all__: list[str] = []

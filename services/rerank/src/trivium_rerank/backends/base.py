@@ -1,0 +1,55 @@
+"""What a backend has to do."""
+
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+from trivium_encoders import EncoderInfo, Scored
+
+
+class ScoreKind(enum.Enum):
+    """What a score means beyond the order it gives."""
+
+    RELEVANCE = "relevance"
+    """The model's own estimate of relevance, comparable between queries."""
+    SIMILARITY = "similarity"
+    """A similarity that is comparable only among the passages of one call."""
+
+
+class RerankBackend(Protocol):
+    """Judges passages with one model. Loaded and warm from the moment it exists."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name, as the settings know it."""
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """What its scores mean."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model's description."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it can judge now."""
+
+    async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
+        """Judges passages. Cancelling the awaiting task takes the work out of the queue.
+
+        Args:
+            query: What is asked; not blank. A longer one than the model reads is cut.
+            texts: The passages, none of them blank. Longer ones than the model reads are cut.
+            deadline: When to give up, on the event loop's clock in seconds; None for never.
+
+        Returns:
+            Scores in [0, 1], in the order of the passages, and where the time went.
+
+        Raises:
+            DeadlineExceeded: The deadline passed while the work waited.
+            Unavailable: What computes broke down, and is being replaced.
+        """
+
+    async def close(self) -> None:
+        """Fails what waits, and frees everything."""

@@ -1,0 +1,131 @@
+"""What the service does, without a word of gRPC."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from trivium_encoders import Scored
+from trivium_serving.admission import Admission
+from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+
+from trivium_rerank.backends.base import RerankBackend
+from trivium_rerank.limits import Limits, estimate_tokens, is_blank
+from trivium_rerank.metrics import RerankMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """One passage's place."""
+
+    index: int
+    """Position of the passage in the call, from 0."""
+    score: float
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The passages in order."""
+
+    rankings: list[Ranking]
+    """Best first; equal scores keep the order of the call."""
+    scored: Scored
+    """What the backend said of the passages that are not blank, and where the time went."""
+
+
+class Reranker:
+    """Orders passages within limits, with a backend that is loaded after the server has started.
+
+    Args:
+        load_backend: Loads and warms the backend.
+        limits: Of one call.
+        admission: Of all calls together.
+        metrics: What is counted.
+    """
+
+    def __init__(
+        self,
+        load_backend: Callable[[], Awaitable[RerankBackend]],
+        *,
+        limits: Limits,
+        admission: Admission,
+        metrics: RerankMetrics,
+    ) -> None:
+        self._load_backend = load_backend
+        self._backend: RerankBackend | None = None
+        self._admission = admission
+        self._metrics = metrics
+        self.limits = limits
+
+    async def load(self) -> None:
+        """Loads the backend and judges a first passage with it, so that ready means ready.
+
+        Raises:
+            FailedPrecondition: The model cannot be loaded, or what it computes are no scores.
+        """
+        backend = await self._load_backend()
+        first = await backend.score("Is everything ready?", ["Everything is ready."], deadline=None)
+        if first.scores.shape != (1,) or not 0 <= first.scores[0] <= 1:
+            raise FailedPrecondition(
+                f"{backend.info.name} gives no usable scores in precision {backend.info.precision}. Set another "
+                "precision or runtime.",
+                reason="MODEL_NOT_LOADED",
+            )
+        self._backend = backend
+
+    async def close(self) -> None:
+        """Fails what waits, and frees the backend."""
+        if self._backend is not None:
+            await self._backend.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether passages can be judged now."""
+        return self._backend is not None and self._backend.healthy
+
+    @property
+    def backend(self) -> RerankBackend:
+        """The loaded backend.
+
+        Raises:
+            Unavailable: It is not loaded yet (LOADING).
+        """
+        if self._backend is None:
+            raise Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
+        return self._backend
+
+    async def rerank(self, query: str, texts: Sequence[str], *, top_n: int, deadline: float | None) -> Judgement:
+        """Scores and orders passages. A blank one has score 0.
+
+        Args:
+            query: What is asked.
+            texts: The passages; at least one.
+            top_n: How many to return; 0, or more than there are, for all.
+            deadline: When to give up, on the event loop's clock in seconds; None for never.
+
+        Raises:
+            InvalidField, TooLarge: The call breaks a limit.
+            Overloaded: There is no capacity now.
+            DeadlineExceeded, Unavailable: As for `RerankBackend.score`.
+        """
+        backend = self.backend
+        try:
+            self.limits.check(query, texts)
+            with self._admission.admit(estimate_tokens(query, texts, backend.info.max_tokens)):
+                judgement = await _judge(backend, query, texts, top_n, deadline)
+        except TriviumError as error:
+            self._metrics.count_rejected(error)
+            raise
+        self._metrics.count_judged(len(texts), judgement.scored.token_count)
+        return judgement
+
+
+async def _judge(
+    backend: RerankBackend, query: str, texts: Sequence[str], top_n: int, deadline: float | None
+) -> Judgement:
+    readable = [index for index, text in enumerate(texts) if not is_blank(text)]
+    scored = await backend.score(query, [texts[index] for index in readable], deadline=deadline)
+    scores = np.zeros(len(texts), dtype=np.float32)
+    scores[readable] = scored.scores
+    best_first = np.argsort(-scores, kind="stable")[: top_n or None]
+    return Judgement([Ranking(int(index), float(scores[index])) for index in best_first], scored)

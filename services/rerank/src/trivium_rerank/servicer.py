@@ -1,0 +1,77 @@
+"""Converts between `trivium.rerank.v1` and the domain, and does nothing else."""
+
+import asyncio
+import time
+from typing import Any
+
+import grpc
+from trivium.rerank.v1 import rerank_service_pb2 as pb
+from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
+from trivium.type.v1.model_info_pb2 import ModelInfo
+from trivium.type.v1.timing_pb2 import Timing
+
+from trivium_rerank.backends.base import ScoreKind
+from trivium_rerank.reranker import Reranker
+
+_SCORE_KINDS = {
+    ScoreKind.RELEVANCE: pb.SCORE_KIND_RELEVANCE,
+    ScoreKind.SIMILARITY: pb.SCORE_KIND_SIMILARITY,
+}
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RerankServicer(RerankServiceServicer):
+    """Serves a reranker.
+
+    Args:
+        reranker: Does the work.
+    """
+
+    def __init__(self, reranker: Reranker) -> None:
+        self._reranker = reranker
+
+    async def Rerank(self, request: pb.RerankRequest, context: _Context) -> pb.RerankResponse:
+        """Scores and orders some passages."""
+        start = time.perf_counter()
+        judgement = await self._reranker.rerank(
+            request.query, list(request.texts), top_n=request.top_n, deadline=_deadline(context)
+        )
+        scored = judgement.scored
+        return pb.RerankResponse(
+            rankings=[pb.Ranking(index=ranking.index, score=ranking.score) for ranking in judgement.rankings],
+            score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
+            token_count=scored.token_count,
+            model=self._model(),
+            timing=Timing(
+                queue_ms=scored.queue_seconds * 1000,
+                tokenize_ms=scored.tokenize_seconds * 1000,
+                compute_ms=scored.compute_seconds * 1000,
+                total_ms=(time.perf_counter() - start) * 1000,
+            ),
+        )
+
+    async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
+        """Describes the model."""
+        return pb.GetModelResponse(
+            model=self._model(),
+            score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
+            max_texts=self._reranker.limits.max_texts,
+        )
+
+    def _model(self) -> ModelInfo:
+        backend = self._reranker.backend
+        return ModelInfo(
+            name=backend.info.name,
+            fingerprint=backend.info.fingerprint,
+            backend=backend.name,
+            runtime=backend.info.runtime,
+            precision=backend.info.precision,
+            max_input_tokens=backend.info.max_tokens,
+        )
+
+
+def _deadline(context: _Context) -> float | None:
+    """The caller's deadline on the event loop's clock."""
+    left: float | None = context.time_remaining()
+    return None if left is None else asyncio.get_running_loop().time() + left
