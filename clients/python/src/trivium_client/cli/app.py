@@ -1,0 +1,69 @@
+"""The command's entry point: its subcommands, and what becomes of errors."""
+
+import sys
+
+import typer
+
+from trivium_client import GatewayUnreachable, TemporaryError, TriviumError
+from trivium_client.cli.ask import ask, search
+from trivium_client.cli.collections import collections_app
+from trivium_client.cli.demo import demo
+from trivium_client.cli.documents import documents_app
+from trivium_client.cli.ingest import ingest
+from trivium_client.cli.output import fail
+from trivium_client.cli.status import status
+from trivium_client.cli.up import up
+
+FAILED = 1
+UNREACHABLE = 3
+NOT_NOW = 4
+
+app = typer.Typer(
+    name="trivium",
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,  # they would show texts of documents
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Exit status: 0 done · 1 failed, also in part · 2 wrong usage · 3 the gateway cannot be reached · "
+        "4 not possible now, try again later · 130 interrupted"
+    ),
+)
+
+
+@app.callback()
+def trivium() -> None:
+    """Answers questions from your own documents.
+
+    Start with `trivium up` in one terminal; in another one `trivium ingest FOLDER`, then `trivium ask "..."`.
+
+    Results go to standard output, everything else to standard error; where that is no terminal there are neither
+    colours nor progress bars. TRIVIUM_GATEWAY names a gateway that is not on this machine.
+    """
+
+
+app.command()(up)
+app.command()(ingest)
+app.command()(ask)
+app.command()(search)
+app.add_typer(documents_app, name="documents")
+app.add_typer(collections_app, name="collections")
+app.command()(status)
+app.command()(demo)
+
+
+def main() -> None:
+    """Runs the command."""
+    try:
+        app()
+    except GatewayUnreachable as error:
+        fail(error.message)
+        sys.exit(UNREACHABLE)
+    except TriviumError as error:
+        field = f"{error.field}: " if error.field and error.field not in error.message else ""
+        fail(f"{field}{error.message} ({error.reason})")
+        sys.exit(NOT_NOW if isinstance(error, TemporaryError) else FAILED)
+
+
+if __name__ == "__main__":
+    main()

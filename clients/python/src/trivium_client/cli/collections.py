@@ -1,0 +1,94 @@
+"""`trivium collections`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from trivium_client import Collection, Trivium
+from trivium_client.cli.options import GatewayOption, JsonOption, refuse_options_before_command
+from trivium_client.cli.output import is_interactive, print_json, print_row, stdout
+
+collections_app = typer.Typer(no_args_is_help=False)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The collection's name.", show_default=False)]
+
+
+@collections_app.callback(invoke_without_command=True)
+def collections(context: typer.Context, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Create, list, describe and delete collections. Without a command: list.
+
+    **Examples**
+
+        trivium collections
+
+        trivium collections create manuals
+
+        trivium collections delete manuals --yes
+    """
+    if context.invoked_subcommand is None:
+        list_collections(gateway, as_json)
+    else:
+        refuse_options_before_command(context)
+
+
+@collections_app.command("list")
+def list_collections(gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """List all collections: name, pieces, embedding model."""
+    with Trivium(gateway) as trivium:
+        found = trivium.list_collections()
+    if as_json:
+        print_json({"collections": found})
+        return
+    console = stdout()
+    if not console.is_terminal:
+        for collection in found:
+            print_row(collection.name, collection.chunk_count, collection.model)
+        return
+    table = Table("Name", "Pieces", "Model", box=None, header_style="bold")
+    for collection in found:
+        table.add_row(collection.name, str(collection.chunk_count), collection.model)
+    console.print(table)
+
+
+@collections_app.command("get")
+def get_collection(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Describe a collection."""
+    with Trivium(gateway) as trivium:
+        _show(trivium.get_collection(name), as_json=as_json)
+
+
+@collections_app.command("create")
+def create_collection(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Create a collection: 1 to 64 letters, digits, - and _, the first one a letter or digit."""
+    with Trivium(gateway) as trivium:
+        _show(trivium.create_collection(name), as_json=as_json)
+
+
+@collections_app.command("delete")
+def delete_collection(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    gateway: GatewayOption = None,
+) -> None:
+    """Delete a collection and every document in it."""
+    with Trivium(gateway) as trivium:
+        if not yes:
+            if not is_interactive():
+                raise typer.BadParameter("nobody can be asked here: confirm with --yes", param_hint="--yes")
+            collection = trivium.get_collection(name)
+            typer.confirm(f"Delete {name} and the {collection.chunk_count} pieces of documents in it?", abort=True)
+        trivium.delete_collection(name)
+    typer.echo(f"deleted {name}")
+
+
+def _show(collection: Collection, *, as_json: bool) -> None:
+    if as_json:
+        print_json(collection)
+        return
+    print_row("name", collection.name)
+    print_row("pieces", collection.chunk_count)
+    print_row("model", collection.model)
+    print_row("fingerprint", collection.model_fingerprint)
+    print_row("dimension", collection.dimension)
+    print_row("metadata", ", ".join(collection.metadata_keys))

@@ -1,0 +1,156 @@
+"""`trivium demo`."""
+
+import asyncio
+import tempfile
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from trivium_client import Trivium, TriviumError
+from trivium_client.cli.ask import print_answer
+from trivium_client.cli.ingest import IngestRun
+from trivium_client.cli.output import fail, stderr, stdout, timings_line
+from trivium_client.cli.sources import Sources
+from trivium_client.cli.stack_output import describe_missing
+from trivium_client.stack.readiness import Readiness
+from trivium_client.stack.running import StackError, StackOptions, running_stack
+from trivium_client.stack.services import SERVICES, layout_on_free_ports
+from trivium_client.stack.supervisor import Death
+
+QUESTIONS = (
+    "How much memory does the KV cache of Llama 3 8B need per token?",
+    "What happens to an answer when the reranking service is down?",
+    "延迟交互的运算叫什么？",
+)
+_READY_SECONDS = 120.0
+_LOG_LINES = 40
+
+
+def demo(
+    corpus: Annotated[Path, typer.Option(metavar="PATH", exists=True, help="The documents to answer from.")] = Path(
+        "examples/corpus"
+    ),
+    question: Annotated[
+        list[str] | None,
+        typer.Option("--question", "-q", metavar="TEXT", help="Ask this instead; may be given several times."),
+    ] = None,
+) -> None:
+    """Show the whole path: start the stack, add documents, ask, and stop.
+
+    Takes free ports and a data folder of its own, which is deleted at the end, so that it runs beside a stack that is
+    up. Without --question it asks about Trivium's own examples, and fails if an answer cites nothing.
+
+    **Examples**
+
+        trivium demo
+
+        trivium demo --corpus ~/notes --question "Where did we leave the keys?"
+    """
+    began = time.monotonic()
+    log = DemoLog()
+    try:
+        with tempfile.TemporaryDirectory(prefix="trivium-demo-") as folder:
+            asyncio.run(_run(Path(folder), corpus, question or QUESTIONS, log))
+    except (StackError, TriviumError, DemoFailure) as error:
+        aside = stderr()
+        for line in log.tail:
+            aside.print(line, style="dim", soft_wrap=True)
+        for problem in error.problems if isinstance(error, StackError) else [str(error)]:
+            fail(problem)
+        raise typer.Exit(1) from None
+    console = stdout()
+    console.print(f"\nAll of this took {time.monotonic() - began:.1f} s; the processes are stopped again.")
+    console.print("Next: `make up`, then `trivium ingest FOLDER` and `trivium ask QUESTION` on your own documents.")
+
+
+class DemoFailure(Exception):
+    """The stack ran, but what it did is not what the demo promises."""
+
+
+class DemoLog:
+    """Keeps the end of all logs, to show it if something goes wrong, and notices the first death."""
+
+    def __init__(self) -> None:
+        self.tail: deque[str] = deque(maxlen=_LOG_LINES)
+        self.died: asyncio.Future[Death] | None = None
+
+    def on_line(self, name: str, line: str) -> None:
+        self.tail.append(f"{name:<8} | {line}")
+
+    def on_start(self, name: str, pid: int) -> None:
+        self.tail.append(f"{name:<8} | started (pid {pid})")
+
+    def on_death(self, death: Death) -> None:
+        if self.died is not None and not self.died.done():
+            self.died.set_result(death)
+
+
+async def _run(folder: Path, corpus: Path, questions: Sequence[str], log: DemoLog) -> None:
+    console = stdout()
+    log.died = asyncio.get_running_loop().create_future()
+    options = StackOptions(layout_on_free_ports(SERVICES), folder / "data")
+    console.print(f"Starting {', '.join(SERVICES)}: five processes on this machine.")
+    began = time.monotonic()
+    async with running_stack(options, log) as stack:
+        missing = Readiness(False, {})
+        ready = asyncio.Event()
+
+        def on_change(now: Readiness, seconds: float) -> None:
+            nonlocal missing
+            missing = now
+            if now.ready and not now.missing:
+                ready.set()
+
+        watch = asyncio.create_task(stack.watch(on_change))
+        try:
+            await _first(ready.wait(), log.died, _READY_SECONDS)
+        except TimeoutError:
+            raise StackError([f"not ready after {_READY_SECONDS:.0f} s: {describe_missing(missing)}"]) from None
+        finally:
+            watch.cancel()
+        console.print(f"Ready after {time.monotonic() - began:.1f} s.\n")
+        gateway = str(options.layout.addresses["gateway"]["grpc"])
+        await _first(asyncio.to_thread(_use, gateway, corpus, questions), log.died, None)
+
+
+async def _first(work: Awaitable[object], died: asyncio.Future[Death], timeout_seconds: float | None) -> None:
+    """Waits for some work, unless a process dies first.
+
+    Raises:
+        StackError: If a process died.
+        TimeoutError: If neither happened in time.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait((task, died), timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    if died.done():
+        task.cancel()
+        raise StackError([f"{died.result().name} died: {died.result().cause}; the log above says more"])
+    if not task.done():
+        task.cancel()
+        raise TimeoutError
+    await task
+
+
+def _use(gateway: str, corpus: Path, questions: Sequence[str]) -> None:
+    """What a person does with a running stack: add documents, then ask."""
+    console = stdout()
+    with Trivium(gateway) as trivium:
+        run = IngestRun(Sources([corpus]))
+        with run.shown():
+            run.send(trivium, collection="")
+        run.summarise()
+        run.tell_failures()
+        if run.failures or not run.done_count:
+            raise DemoFailure(f"{len(run.failures)} of {run.done_count} documents could not be added")
+        for question in questions:
+            console.print(Text.assemble("\n", ("Question  ", "bold"), question), soft_wrap=True)
+            console.print("Answer    ", style="bold", end="")
+            answer = print_answer(trivium.ask_stream(question), console)
+            console.print(timings_line(answer.timings), style="dim", soft_wrap=True)
+            if questions is QUESTIONS and not answer.citations:
+                raise DemoFailure(f"the answer to {question!r} cites nothing")

@@ -1,0 +1,150 @@
+"""`trivium ingest`."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
+from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption
+from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
+from trivium_client.cli.sources import Source, Sources, Unreadable
+
+
+def ingest(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files and folders.", exists=True, show_default=False),
+    ],
+    collection: CollectionOption = "",
+    gateway: GatewayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add files to the documents that questions are answered from.
+
+    From folders, all .txt .md .html .pdf files are taken, those in folders within included. A document's id is its path
+    in the folder that was named, its uri the file's path. In a .jsonl file each line is a document: `{"id": "a",
+    "title": "A", "text": "...", "uri": "...", "metadata": {"year": 2024}}`; only text is needed.
+
+    Ingesting again is safe: what did not change costs nothing, what changed is replaced. A document that fails leaves
+    the others alone; at the end each failure is named, and the exit status is 1.
+
+    **Examples**
+
+        trivium ingest manual.pdf notes/
+
+        trivium ingest --collection papers papers.jsonl
+    """
+    sources = Sources(paths)
+    run = IngestRun(sources)
+    try:
+        with Trivium(gateway) as trivium, run.shown():
+            run.send(trivium, collection)
+    except KeyboardInterrupt:
+        warn(f"interrupted after {run.done_count} documents; run it again to go on, those will cost nothing")
+        raise
+    if as_json:
+        print_json({"documents": run.results})
+    else:
+        run.summarise()
+    run.tell_failures()
+    if run.failures:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class IngestRun:
+    """An ingestion of the documents of the command line."""
+
+    sources: Sources
+    results: list[DocumentResult] = field(default_factory=list)
+    failures: list[tuple[str, DocumentError]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    progress: Progress = field(default_factory=lambda: _progress())
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def done_count(self) -> int:
+        return self.counts.total()
+
+    def shown(self) -> Progress:
+        """The progress bar; it shows where standard error is a terminal."""
+        self.progress.add_task("ingesting", total=self.sources.count(), failed=0)
+        return self.progress
+
+    def send(self, trivium: Trivium, collection: str) -> None:
+        """Reads and sends all documents."""
+        sent: deque[Source] = deque()
+        for result in trivium.ingest_stream(self._read(sent), collection=collection):
+            self._take(sent.popleft().name, result)
+
+    def summarise(self) -> None:
+        """Prints what became of the documents, in a line."""
+        seconds = time.monotonic() - self.began
+        parts = ", ".join(f"{self.counts[status]} {status}" for status in _STATUSES if self.counts[status])
+        rate = f", {self.done_count / seconds:.0f} documents/s" if seconds > 1 else ""
+        stdout().print(f"{parts or 'no documents'} in {seconds:.1f} s{rate}", soft_wrap=True)
+
+    def tell_failures(self) -> None:
+        """Names everything that failed, and why, and what was passed over."""
+        if self.sources.skipped:
+            kinds = ", ".join(f"{count} {ending}" for ending, count in self.sources.skipped.most_common(8))
+            warn(f"passed over {self.sources.skipped.total()} files of other types: {kinds}")
+        for name, error in self.failures:
+            fail(f"{name}: {error.message} ({error.reason})")
+
+    def _read(self, sent: deque[Source]) -> Iterator[NewDocument]:
+        for source in self.sources:
+            try:
+                document = source.read()
+            except Unreadable as problem:
+                error = DocumentError(problem.reason, problem.message)
+                self._take(source.name, DocumentResult("", "failed", 0, error))
+            else:
+                sent.append(source)
+                yield document
+
+    def _take(self, name: str, result: DocumentResult) -> None:
+        self.results.append(result)
+        self.counts[result.status] += 1
+        if result.error is not None:
+            self.failures.append((name, result.error))
+        for task in self.progress.task_ids:
+            self.progress.update(task, advance=1, failed=len(self.failures))
+
+
+_STATUSES = ("indexed", "updated", "unchanged", "failed")
+
+
+class _Rate(ProgressColumn):
+    """Documents per second, over the last while."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} documents/s" if task.speed else "", style="cyan")
+
+
+class _Failed(ProgressColumn):
+    """How many failed, once one did."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.fields['failed']} failed" if task.fields["failed"] else "", style="bold red")
+
+
+def _progress() -> Progress:
+    console = stderr()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        _Failed(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,67 @@
+"""Options that several commands share."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+GatewayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway",
+        metavar="HOST:PORT",
+        envvar="TRIVIUM_GATEWAY",
+        help="The gateway's gRPC address.",
+        show_default="127.0.0.1:50050",
+    ),
+]
+CollectionOption = Annotated[
+    str, typer.Option("--collection", "-c", metavar="NAME", help="The collection.", show_default="default")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, as the HTTP interface shows it, and nothing else.")
+]
+TopNOption = Annotated[
+    int | None, typer.Option("--top-n", "-n", metavar="N", help="Most passages, 1 to 100.", show_default="5")
+]
+CandidatesOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="How many passages the reranker judges, 1 to 1000.", show_default="50"),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="JSON",
+        help="""Only documents for which this holds, e.g. '{"metadata.year": {"gte": 2020}}'.""",
+    ),
+]
+
+
+def parse_filter(text: str | None) -> dict[str, Any] | None:
+    """Reads the value of --filter.
+
+    Raises:
+        typer.BadParameter: If it is not a JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint="--filter") from None
+    if not isinstance(value, dict):
+        raise typer.BadParameter("not a JSON object", param_hint="--filter")
+    return value
+
+
+def refuse_options_before_command(context: typer.Context) -> None:
+    """Refuses options between the name of a group and that of its command, where they would be without effect.
+
+    Raises:
+        typer.BadParameter: If there is one.
+    """
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"put options after `{context.invoked_subcommand}`")

@@ -1,0 +1,142 @@
+"""Turns what people name on the command line into documents: files, folders, and lines of JSON."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from trivium_client import InvalidRequest, NewDocument
+from trivium_client._ingestion import MAX_DOCUMENT_BYTES, as_document
+
+FILE_ENDINGS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf"})
+"""What is taken from folders. A file that is named itself is taken whatever its ending."""
+LINES_ENDINGS = frozenset({".jsonl", ".ndjson"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document comes from.
+
+    Attributes:
+        name: What people call it: the file, and the line in it.
+        read: Reads it. Raises Unreadable.
+    """
+
+    name: str
+    read: Callable[[], NewDocument]
+
+
+class Unreadable(Exception):
+    """A source that gives no document; says why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Sources:
+    """The documents beneath some paths, in the order of their names.
+
+    Args:
+        paths: Files and folders, which exist.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._files: list[tuple[Path, str]] = []
+        self._lines: list[Path] = []
+        for path in paths:
+            if path.is_dir():
+                self._files += self._in_folder(path)
+            elif path.suffix.lower() in LINES_ENDINGS:
+                self._lines.append(path)
+            else:
+                self._files.append((path, path.name))
+
+    def count(self) -> int:
+        """How many documents there are."""
+        return len(self._files) + sum(_count_lines(path) for path in self._lines)
+
+    def __iter__(self) -> Iterator[Source]:
+        first_with_id: dict[str, Path] = {}
+        for path, document_id in self._files:
+            first = first_with_id.setdefault(document_id, path)
+            yield Source(str(path), _file_reader(path, document_id, first))
+        for path in self._lines:
+            yield from _lines(path)
+
+    def _in_folder(self, folder: Path) -> Iterator[tuple[Path, str]]:
+        for parent, folders, files in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(files):
+                path = Path(parent, name)
+                if name.startswith(".") or path.suffix.lower() not in FILE_ENDINGS:
+                    self.skipped[path.suffix.lower() or name] += 1
+                else:
+                    yield path, path.relative_to(folder).as_posix()
+
+
+def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewDocument]:
+    def read() -> NewDocument:
+        if path != first:
+            raise Unreadable(
+                "DUPLICATE_ID", f"{first} has the same id, {document_id}: name a folder that holds both, or rename one"
+            )
+        try:
+            size = path.stat().st_size
+            if size > MAX_DOCUMENT_BYTES:
+                raise Unreadable("TOO_LARGE", f"it has {size:,} bytes; at most {MAX_DOCUMENT_BYTES:,} can be sent")
+            return NewDocument.from_file(path, document_id=document_id)
+        except OSError as error:
+            raise Unreadable("UNREADABLE", error.strerror or str(error)) from None
+
+    return read
+
+
+def _lines(path: Path) -> Iterator[Source]:
+    try:
+        with path.open("rb") as file:
+            for number, line in _numbered(file):
+                yield Source(f"{path}:{number}", lambda line=line: _from_line(line))  # type: ignore[misc]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield Source(str(path), lambda: _refuse("UNREADABLE", reason))
+
+
+def _from_line(line: bytes) -> NewDocument:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        _refuse("INVALID_JSON", f"not JSON: {error}")
+    if not isinstance(value, dict):
+        _refuse("INVALID_JSON", "not a JSON object")
+    try:
+        document = as_document(value)
+    except InvalidRequest as error:
+        _refuse(error.reason, error.message)
+    if document.text is None:
+        _refuse("INVALID_DOCUMENT", "the field text is missing")
+    return document
+
+
+def _refuse(reason: str, message: str) -> NoReturn:
+    raise Unreadable(reason, message)
+
+
+def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1."""
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield number, line
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in _numbered(file))
+    except OSError:
+        return 1  # the failure to read it

@@ -1,0 +1,37 @@
+"""Asks a gateway how far it is."""
+
+import http.client
+import json
+from dataclasses import dataclass
+
+from trivium_client.stack.ports import Address
+
+_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How far a stack is.
+
+    Attributes:
+        ready: Whether it answers questions, be it without some stages.
+        missing: Stages that do not work, and what is wrong with each; `gateway` if that itself does not answer.
+    """
+
+    ready: bool
+    missing: dict[str, str]
+
+
+def probe(gateway: Address) -> Readiness:
+    """Asks `/readyz` once; blocks for a few seconds at most."""
+    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        stages = [(stage["stage"], stage["ready"], stage.get("detail") or "") for stage in body["stages"]]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        return Readiness(False, {"gateway": getattr(error, "strerror", None) or "does not answer"})
+    finally:
+        connection.close()
+    return Readiness(response.status == 200, {stage: detail for stage, ready, detail in stages if not ready})
