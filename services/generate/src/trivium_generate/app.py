@@ -1,0 +1,125 @@
+"""Puts the service together from its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from trivium.generate.v1 import generate_service_pb2_grpc
+from trivium_serving.admission import Admission
+from trivium_serving.server import GrpcServer
+
+from trivium_generate.answer import AnswerRequest, Passage
+from trivium_generate.answering import Answerer
+from trivium_generate.clients import EmbedClient
+from trivium_generate.extractive.answering import ExtractiveAnswerer
+from trivium_generate.limits import Limits
+from trivium_generate.metrics import GenerateMetrics
+from trivium_generate.servicer import MODEL_HEALTH_NAME, SERVICE_NAME, GenerateServicer
+from trivium_generate.supervision import SupervisedModel
+
+if TYPE_CHECKING:
+    from trivium_generate.backends.base import LanguageModel
+    from trivium_generate.settings import GenerateSettings
+
+# Our own limits must be the ones that people see.
+_MAX_MESSAGE_BYTES = 64 << 20
+_UNBOUNDED = 1 << 62
+_WARM_UP = AnswerRequest(
+    question="What does the service do?",
+    passages=(Passage("The service writes answers. It cites the passages that it read."),),
+)
+
+
+class App:
+    """The service, ready to be started.
+
+    Args:
+        settings: How to run.
+
+    Raises:
+        ValueError: Settings contradict each other.
+    """
+
+    def __init__(self, settings: GenerateSettings) -> None:
+        self.registry = CollectorRegistry()
+        self.server = GrpcServer(
+            service="generate",
+            listen=settings.listen,
+            full_names=(SERVICE_NAME,),
+            registry=self.registry,
+            max_message_bytes=_MAX_MESSAGE_BYTES,
+        )
+        self._metrics = GenerateMetrics(self.registry, tuple({"extractive", settings.backend}))
+        self._embed = (
+            EmbedClient(settings.embed_target, settings.embed_timeout_seconds) if settings.embed_target else None
+        )
+        model = _language_model(settings, self.registry)
+        self.model = self._supervised(model, settings) if model is not None else None
+        self.extractive_places = Admission(
+            service="generate_extractive",
+            registry=self.registry,
+            max_requests=settings.max_extractive_requests,
+            max_tokens=_UNBOUNDED,
+        )
+        self._answerer = Answerer(
+            extractive=ExtractiveAnswerer(self._embed, settings.extractive_candidates),
+            model=self.model,
+            limits=_limits(settings),
+            metrics=self._metrics,
+            extractive_places=self.extractive_places,
+            model_places=Admission(
+                service="generate_model",
+                registry=self.registry,
+                max_requests=settings.max_model_requests,
+                max_tokens=settings.max_model_tokens,
+            ),
+        )
+        servicer = GenerateServicer(self._answerer, self.model)
+        generate_service_pb2_grpc.add_GenerateServiceServicer_to_server(servicer, self.server.grpc)
+
+    async def warm_up(self) -> None:
+        """Makes extractive answers ready, and lets the language model load on in the background."""
+        if self.model is not None:
+            await self.model.start()
+        else:
+            await self.server.health.set(MODEL_HEALTH_NAME, False)
+        await self._answerer.warm_up(_WARM_UP)
+
+    async def close(self) -> None:
+        """Releases the model and the connections."""
+        if self.model is not None:
+            await self.model.close()
+        if self._embed is not None:
+            await self._embed.close()
+
+    def _supervised(self, model: LanguageModel, settings: GenerateSettings) -> SupervisedModel:
+        async def tell_health(ready: bool) -> None:
+            await self.server.health.set(MODEL_HEALTH_NAME, ready)
+
+        return SupervisedModel(
+            model,
+            observer=self._metrics,
+            on_change=tell_health,
+            first_pause_seconds=settings.restart_pause_seconds,
+            longest_pause_seconds=settings.restart_longest_pause_seconds,
+        )
+
+
+def _language_model(settings: GenerateSettings, registry: CollectorRegistry) -> LanguageModel | None:
+    """The language model that the settings name; its module is imported only if it is wanted."""
+    if settings.backend == "extractive":
+        return None
+    raise ValueError(f"unknown backend {settings.backend!r}")
+
+
+def _limits(settings: GenerateSettings) -> Limits:
+    return Limits(
+        question_chars=settings.limit_question_chars,
+        passages=settings.limit_passages,
+        passage_chars=settings.limit_passage_chars,
+        passages_chars=settings.limit_passages_chars,
+        turns=settings.limit_history_turns,
+        turn_chars=settings.limit_history_chars,
+        answer_tokens=settings.limit_max_tokens,
+    )

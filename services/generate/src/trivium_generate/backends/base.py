@@ -1,0 +1,84 @@
+"""What every language model is to the rest of the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from trivium_serving.errors import TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription
+
+
+class PromptTooLong(TooLarge):
+    """Not even one passage fits into the model's context beside the question."""
+
+    default_reason = "PROMPT_TOO_LONG"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More text from the model.
+
+    Attributes:
+        text: As the model wrote it; may be empty while a character or stop text is not complete.
+        token_count: Tokens that it stands for.
+    """
+
+    text: str
+    token_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of what a model writes.
+
+    Attributes:
+        reason: Why it ended.
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written.
+        dropped_passages: Numbers, from 1, of the passages that did not fit.
+        prompt_ms: Time for building the prompt.
+        queue_ms: Time the request waited before the model took it up.
+    """
+
+    reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    dropped_passages: tuple[int, ...]
+    prompt_ms: float
+    queue_ms: float
+
+
+class LanguageModel(Protocol):
+    """A language model: loaded, used by many requests at a time, and closed; then it may be loaded again."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """What it is; complete once it is loaded."""
+
+    async def load(self) -> None:
+        """Gets the model ready, first answer included.
+
+        Raises:
+            TriviumError: It cannot be loaded; says why and what to do.
+        """
+
+    def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
+        """Writes an answer: pieces, then one ending. Closing the generator frees what the request holds.
+
+        Raises:
+            Unavailable: The model broke.
+            Overloaded: The model has no capacity.
+            PromptTooLong: The prompt cannot be made to fit.
+            InvalidField: The model does not accept a value of the request.
+        """
+
+    async def wait_until_broken(self) -> str:
+        """Returns when the model, once loaded, cannot go on; says why."""
+
+    async def close(self) -> None:
+        """Releases all that it holds, whatever state it is in."""

@@ -1,0 +1,115 @@
+"""The extractive answer from request to text. Deterministic: equal requests and vectors give equal answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from trivium_serving.errors import TriviumError
+
+from trivium_generate.answer import Degradation
+from trivium_generate.degradation import reason_of
+from trivium_generate.extractive.scoring import Scored, score_words, vector_scores
+from trivium_generate.extractive.selection import choose, compose
+from trivium_generate.extractive.sentences import Sentence, split_passages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trivium_generate.answer import AnswerRequest
+
+_logger = logging.getLogger(__name__)
+
+# Splitting and scoring words is linear in the text; this bounds it for the largest requests.
+_MAX_SENTENCES = 1000
+_MAX_QUOTE_CHARS = 400
+
+
+class SentenceVectors(Protocol):
+    """Where the similarities of sentences to a question come from."""
+
+    async def similarities(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """The cosine of each sentence's vector to the question's.
+
+        Raises:
+            TriviumError: There are none now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractiveAnswer:
+    """An answer and how it came about.
+
+    Attributes:
+        parts: The sentences, each followed by its citation; joined they are the answer.
+        split_ms: Time for cutting passages into sentences and scoring their words.
+        vectors_ms: Time for getting and using vectors.
+        degradation: Set if there should have been vectors, and were none.
+    """
+
+    parts: tuple[str, ...]
+    split_ms: float
+    vectors_ms: float
+    degradation: Degradation | None
+
+
+class ExtractiveAnswerer:
+    """Picks the sentences that answer a question.
+
+    Args:
+        vectors: Where similarities come from; None to go by words alone.
+        candidates: How many sentences, the best by their words, are compared by vectors.
+    """
+
+    def __init__(self, vectors: SentenceVectors | None, candidates: int) -> None:
+        self._vectors = vectors
+        self._candidates = candidates
+        self._vectors_are_gone = False
+
+    async def answer(self, request: AnswerRequest) -> ExtractiveAnswer:
+        """Answers from the passages of a request, which has at least one."""
+        begin = time.perf_counter()
+        scored = await asyncio.to_thread(_score, request)
+        split = time.perf_counter()
+        scores, degradation = scored.scores, None
+        if self._vectors is not None and len(scored.sentences) > 1:
+            try:
+                scores = await self._with_vectors(self._vectors, request.question, scored)
+                self._log_vectors(None)
+            except TriviumError as error:
+                self._log_vectors(error)
+                degradation = Degradation("embed", reason_of(error), "lexical")
+        parts = compose(choose(scored, scores))
+        end = time.perf_counter()
+        return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
+
+    async def _with_vectors(self, vectors: SentenceVectors, question: str, scored: Scored) -> NDArray[np.float64]:
+        rows = np.sort(np.argsort(-scored.scores, kind="stable")[: self._candidates])
+        similarities = await vectors.similarities(question, [scored.sentences[row].text for row in rows])
+        scores = np.full(len(scored.sentences), -np.inf)
+        scores[rows] = scored.scores[rows] + vector_scores(question, similarities)
+        return scores
+
+    def _log_vectors(self, error: TriviumError | None) -> None:
+        """Logs when vectors go and when they are back, not at each answer."""
+        if error is not None and not self._vectors_are_gone:
+            _logger.warning("no sentence vectors, going by words alone: %s", error.message)
+        if error is None and self._vectors_are_gone:
+            _logger.info("sentence vectors are back")
+        self._vectors_are_gone = error is not None
+
+
+def _score(request: AnswerRequest) -> Scored:
+    sentences = split_passages([passage.text for passage in request.passages])[:_MAX_SENTENCES]
+    # Passages of nothing but code, marks or headings have no sentences; then they are quoted as they are.
+    quotes = sentences or [
+        Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])
+        for number, passage in enumerate(request.passages[:1])
+    ]
+    return score_words(request.question, request.passages, quotes)

@@ -1,0 +1,108 @@
+"""How well each sentence answers a question.
+
+The weights were fitted on questions of SQuAD 2.0 and CMRC 2018 (softmax over the sentences of five retrieved passages,
+those with the answer as positives), rounded, and the same for both languages but for the vectors', which a model that
+does not read Chinese would otherwise spoil.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trivium_generate.extractive.answer_types import answer_test
+from trivium_generate.extractive.sentences import is_chinese, is_question
+from trivium_generate.extractive.terms import inverse_frequencies, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trivium_generate.answer import Passage
+    from trivium_generate.extractive.sentences import Sentence
+
+_OVERLAP_WEIGHT = 6.5
+_CONTEXT_WEIGHT = 4.0
+_NEIGHBOUR_WEIGHT = 0.6
+_PASSAGE_WEIGHT = 1.0
+_ANSWER_TYPE_WEIGHT = 1.7
+_VECTOR_WEIGHT = 1.0
+_VECTOR_WEIGHT_CHINESE = 0.3
+# A question answers no question, however much it resembles it.
+_QUESTION_PENALTY = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Sentences and what their words alone say about them.
+
+    Attributes:
+        sentences: The sentences.
+        terms: The terms of each.
+        scores: How well each answers; natural logarithms of odds, up to a constant.
+    """
+
+    sentences: tuple[Sentence, ...]
+    terms: tuple[frozenset[str], ...]
+    scores: NDArray[np.float64]
+
+
+def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[Sentence]) -> Scored:
+    """Scores sentences by the words they share with the question, their place, and the kind of thing they hold."""
+    own = tuple(frozenset(terms(sentence.text)) for sentence in sentences)
+    asked = frozenset(terms(question))
+    weights = inverse_frequencies(asked, own)
+    total = sum(weights.values()) or 1.0
+
+    def covered(found: frozenset[str]) -> float:
+        return sum(weights[term] for term in sorted(asked & found) if term in weights) / total
+
+    titles = [frozenset(terms(passage.title)) for passage in passages]
+    neighbours = _with_neighbours(sentences, own)
+    holds_answer = answer_test(question)
+    scores = np.empty(len(sentences))
+    for row, sentence in enumerate(sentences):
+        overlap = covered(own[row])
+        context = covered(own[row] | titles[sentence.passage] | frozenset(terms(sentence.heading)))
+        scores[row] = (
+            _OVERLAP_WEIGHT * overlap
+            + _CONTEXT_WEIGHT * (context - overlap)
+            + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
+            + _ANSWER_TYPE_WEIGHT * holds_answer(sentence.text)
+            - _QUESTION_PENALTY * is_question(sentence.text)
+        )
+    relevance = np.array([passages[sentence.passage].score for sentence in sentences])
+    return Scored(tuple(sentences), own, scores + _PASSAGE_WEIGHT * _standardized(relevance))
+
+
+def vector_scores(question: str, similarities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What the similarities of vectors add to the scores by words.
+
+    Args:
+        question: The question.
+        similarities: Cosine of each sentence to the question. Models differ in the range they use of it, so that only
+            its deviation within the request counts.
+    """
+    weight = _VECTOR_WEIGHT_CHINESE if is_chinese(question) else _VECTOR_WEIGHT
+    return weight * _standardized(similarities.astype(np.float64))
+
+
+def _with_neighbours(sentences: Sequence[Sentence], own: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """The terms of each sentence together with those before and after it in its passage."""
+    rows_of_passage: dict[int, list[int]] = defaultdict(list)
+    for row, sentence in enumerate(sentences):
+        rows_of_passage[sentence.passage].append(row)
+    joined = list(own)
+    for rows in rows_of_passage.values():
+        for place, row in enumerate(rows):
+            joined[row] = frozenset().union(*(own[near] for near in rows[max(0, place - 1) : place + 2]))
+    return joined
+
+
+def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    deviation = float(values.std())
+    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)

@@ -1,0 +1,88 @@
+"""Chooses the sentences of an answer and writes them down with their citations."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trivium_generate.extractive.sentences import is_chinese
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trivium_generate.extractive.scoring import Scored
+    from trivium_generate.extractive.sentences import Sentence
+
+MAX_SENTENCES = 3
+# Sentences are added until the answer is among them with this probability, by their scores.
+_ENOUGH_PROBABILITY = 0.8
+_MIN_PROBABILITY = 0.05
+# Share of terms in common from which a sentence says nothing new.
+_MAX_OVERLAP = 0.7
+
+# A sentence that begins like this is understood only after the one before it.
+_REFERS_BACK = re.compile(
+    r"(?:he|she|it|they|this|that|these|those|his|her|its|their|such|there|here|but|and|so|however|instead|then|also)\b"
+    r"|[他她它其该此这那]|因此|所以|但是?|然而|后来",
+    re.IGNORECASE,
+)
+
+
+def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
+    """The one to three sentences that answer best, in the order of the passages and of their text.
+
+    Args:
+        scored: The sentences.
+        scores: The final score of each; `-inf` for one that is out of the question.
+    """
+    probabilities = np.exp(scores - scores.max())
+    probabilities /= probabilities.sum()
+    order = np.argsort(-scores, kind="stable")
+    chosen: list[int] = [int(order[0])]
+    reached = float(probabilities[order[0]])
+    for row in map(int, order[1:]):
+        if len(chosen) == MAX_SENTENCES or reached >= _ENOUGH_PROBABILITY or probabilities[row] < _MIN_PROBABILITY:
+            break
+        if all(_overlap(scored.terms[row], scored.terms[other]) <= _MAX_OVERLAP for other in chosen):
+            chosen.append(row)
+            reached += float(probabilities[row])
+    chosen += _antecedents(scored.sentences, chosen)
+    return [scored.sentences[row] for row in sorted(chosen)]
+
+
+def compose(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+    """The answer, in parts to be joined: each sentence and its citation."""
+    parts: list[str] = []
+    for sentence in sentences:
+        chinese = is_chinese(sentence.text)
+        separator = "" if chinese or not parts else " "
+        parts.append(f"{separator}{_ended(sentence.text, chinese)}{'' if chinese else ' '}[{sentence.passage + 1}]")
+    return tuple(parts)
+
+
+def _ended(text: str, chinese: bool) -> str:
+    """A sentence with a mark at its end: list items have none, and a sentence that its passage cuts off shows it."""
+    if text.endswith((",", "，", "、", ";", "；", "-", "–", "—")):
+        return text.rstrip(",，、;；-–— ") + ("……" if chinese else " …")
+    if text[-1].isalnum() or text[-1] in ")）]】%`”’\"'」』":
+        return text + ("。" if chinese else ".")
+    return text
+
+
+def _antecedents(sentences: Sequence[Sentence], chosen: Sequence[int]) -> list[int]:
+    """The sentences before those that refer back, best first, as far as there is room."""
+    added: list[int] = []
+    for row in chosen:
+        room = len(chosen) + len(added) < MAX_SENTENCES
+        has_previous = row > 0 and sentences[row - 1].passage == sentences[row].passage
+        if room and has_previous and row - 1 not in (*chosen, *added) and _REFERS_BACK.match(sentences[row].text):
+            added.append(row - 1)
+    return added
+
+
+def _overlap(first: frozenset[str], second: frozenset[str]) -> float:
+    return len(first & second) / (len(first | second) or 1)

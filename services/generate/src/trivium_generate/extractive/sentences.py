@@ -1,0 +1,161 @@
+"""Cuts prose into sentences, English and Chinese mixed as they come."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trivium_generate.extractive.markdown import blocks
+
+# Longer ones are cut at the next best mark: they are seldom sentences.
+_MAX_SENTENCE_CHARS = 400
+_MIN_SENTENCE_CHARS = 2
+# How far around a mark to look for what it means.
+_NEAR = 40
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ABBREVIATIONS = _words(
+    """
+    mr mrs ms dr prof rev fr sr jr st mt ft gen col lt capt sgt maj adm gov sen rep pres hon messrs
+    v vs c ca p pp etc cf al approx e.g i.e viz resp fig figs eq eqs no nos vol ed eds ch sec art
+    inc ltd co corp bros dept est univ assn jan feb mar apr jun jul aug sep sept oct nov dec
+    """
+)
+_END_LATIN = re.compile(r"(?:[.!?]+|…)[\"'”’)\]»]*(?=\s)")
+_END_CHINESE = re.compile(r"(?:[。！？!?]+|……|…)[”’」』）)\]】》]*")
+_ENDS = re.compile(rf"{_END_CHINESE.pattern}|{_END_LATIN.pattern}")
+_LAST_WORD = re.compile(r"([^\W\d_]+(?:\.[^\W\d_]+)*)\.$")
+_SOFT_MARKS = (re.compile(r"(?<=[;；])\s*"), re.compile(r"(?<=[,，、:：])\s*"), re.compile(r"\s+"))
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage.
+
+    Attributes:
+        passage: Which passage, from 0.
+        position: Which sentence of the passage, from 0.
+        text: The sentence, without markup.
+        heading: The heading and the question that it stands under; empty if there is none.
+    """
+
+    passage: int
+    position: int
+    text: str
+    heading: str = ""
+
+
+def split_passages(texts: list[str]) -> list[Sentence]:
+    """The sentences of some passages, in order.
+
+    A question stands, like a heading, over the sentences that follow it: in a list of questions and answers the answer
+    need not repeat a word of its question.
+    """
+    sentences: list[Sentence] = []
+    for passage, text in enumerate(texts):
+        position = 0
+        heading = asked = ""
+        for block in blocks(text):
+            if block.heading != heading:
+                heading, asked = block.heading, ""
+            parts = [block.text] if block.whole else split(block.text)
+            if parts and block.led:
+                parts[-1] += block.led
+            for part in parts:
+                for piece in _shorten(part):
+                    sentences.append(Sentence(passage, position, piece, f"{heading} {asked}".strip()))
+                    position += 1
+                    asked = piece if is_question(piece) else asked
+    return sentences
+
+
+def split(text: str) -> list[str]:
+    """The sentences of some prose."""
+    found: list[str] = []
+    start = 0
+    for match in _ENDS.finditer(text):
+        before, after = text[max(start, match.end() - _NEAR) : match.end()], text[match.end() : match.end() + _NEAR]
+        if after and not _ends_sentence(before, after, match.group()):
+            continue
+        _add(found, text[start : match.end()])
+        start = match.end()
+    _add(found, text[start:])
+    return found
+
+
+def is_question(sentence: str) -> bool:
+    """Whether a sentence asks."""
+    return sentence.endswith(("?", "？"))
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text is mostly Chinese, by its letters."""
+    letters = sum(1 for char in text if char.isalpha())
+    return letters > 0 and len(_CHINESE.findall(text)) * 3 >= letters
+
+
+def _add(found: list[str], sentence: str) -> None:
+    sentence = sentence.strip()
+    if len(sentence) >= _MIN_SENTENCE_CHARS and any(char.isalnum() for char in sentence):
+        found.append(sentence)
+
+
+def _ends_sentence(before: str, after: str, end: str) -> bool:
+    """Whether a mark ends a sentence, judged by the word before it and the letter after it."""
+    if any(mark in end for mark in "。！？"):
+        return True
+    following = after.lstrip()
+    first = following[:1]
+    if first.islower():
+        return False
+    if "!" in end or "?" in end:
+        return after[:1].isspace() or bool(_CHINESE.match(first))
+    if not end.startswith(".") or end.startswith(".."):
+        return first.isupper() or bool(_CHINESE.match(first))
+    word = _LAST_WORD.search(before.rstrip("\"'”’)]»"))
+    if word is None:
+        return True
+    stem = word.group(1).lower()
+    if stem in _ABBREVIATIONS:
+        return False
+    if len(stem) == 1 and word.group(1).isupper():
+        return False  # an initial: J. K. Rowling
+    # U.S. and the like end a sentence only before a word that commonly begins one.
+    next_word = following.split(maxsplit=1)
+    return "." not in stem or (bool(next_word) and next_word[0].strip(",").lower() in _OPENERS)
+
+
+_OPENERS = _words(
+    """
+    the a an this that these those it its he she they his her their in on at by for from with as if when while after
+    before although however but and there we you
+    """
+)
+
+
+def _shorten(sentence: str) -> list[str]:
+    """A sentence of a bearable length as it is; a longer one in pieces, cut where it hurts least."""
+    if len(sentence) <= _MAX_SENTENCE_CHARS:
+        return [sentence]
+    for mark in _SOFT_MARKS:
+        pieces = _pack([piece for piece in mark.split(sentence) if piece])
+        if all(len(piece) <= _MAX_SENTENCE_CHARS for piece in pieces):
+            return pieces
+    return [sentence[start : start + _MAX_SENTENCE_CHARS] for start in range(0, len(sentence), _MAX_SENTENCE_CHARS)]
+
+
+def _pack(pieces: list[str]) -> list[str]:
+    """Puts neighbouring pieces together as long as they fit."""
+    packed = pieces[:1]
+    for piece in pieces[1:]:
+        space = "" if _CHINESE.search(packed[-1][-2:]) or packed[-1][-1:] in "，；、：" else " "
+        if len(packed[-1]) + len(piece) + len(space) <= _MAX_SENTENCE_CHARS:
+            packed[-1] += space + piece
+        else:
+            packed.append(piece)
+    return packed

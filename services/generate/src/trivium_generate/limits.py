@@ -1,0 +1,114 @@
+"""The limits of a request, and their one check."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import InvalidField, TooLarge
+
+if TYPE_CHECKING:
+    from trivium_generate.answer import AnswerRequest, Passage, Sampling, Turn
+
+MAX_TEMPERATURE = 2.0
+MAX_STOPS = 16
+MAX_STOP_CHARS = 256
+MAX_TITLE_CHARS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may hold; lengths in code points.
+
+    Attributes:
+        question_chars: Of the question.
+        passages: How many passages.
+        passage_chars: Of the text of one passage.
+        passages_chars: Of the texts of all passages together.
+        turns: How many earlier turns.
+        turn_chars: Of one earlier turn.
+        answer_tokens: Most that `sampling.max_tokens` may ask for.
+    """
+
+    question_chars: int = 8192
+    passages: int = 100
+    passage_chars: int = 16384
+    passages_chars: int = 262144
+    turns: int = 64
+    turn_chars: int = 16384
+    answer_tokens: int = 4096
+
+    def check(self, request: AnswerRequest) -> None:
+        """Lets a request within the limits pass.
+
+        Raises:
+            InvalidField: A field breaks its rule.
+            TooLarge: A field is over its limit.
+        """
+        if not request.question.strip():
+            raise InvalidField("question", "The question is empty. Ask something.")
+        _check_chars("question", request.question, self.question_chars, "Shorten the question.")
+        self._check_passages(request.passages)
+        self._check_history(request.history)
+        self._check_sampling(request.sampling)
+
+    def _check_passages(self, passages: tuple[Passage, ...]) -> None:
+        if not passages:
+            raise InvalidField("passages", "There are no passages. An answer needs at least one to rest on.")
+        if len(passages) > self.passages:
+            raise TooLarge(
+                f"There are {len(passages)} passages; at most {self.passages} are allowed. Send the best ones.",
+                field="passages",
+            )
+        for number, passage in enumerate(passages):
+            field = f"passages[{number}]"
+            if not passage.text.strip():
+                raise InvalidField(f"{field}.text", "The passage is empty. Leave it out.")
+            _check_chars(f"{field}.text", passage.text, self.passage_chars, "Send a shorter passage.")
+            _check_chars(f"{field}.title", passage.title, MAX_TITLE_CHARS, "Shorten the title.")
+            if not (math.isfinite(passage.score) and 0 <= passage.score <= 1):
+                raise InvalidField(f"{field}.score", f"The score is {passage.score}; it must be from 0 to 1.")
+        total = sum(len(passage.text) for passage in passages)
+        if total > self.passages_chars:
+            raise TooLarge(
+                f"The passages have {total} characters together; at most {self.passages_chars} are allowed. "
+                "Send fewer or shorter ones.",
+                field="passages",
+            )
+
+    def _check_history(self, history: tuple[Turn, ...]) -> None:
+        if len(history) > self.turns:
+            raise TooLarge(
+                f"There are {len(history)} earlier turns; at most {self.turns} are allowed. Leave out the oldest.",
+                field="history",
+            )
+        for number, turn in enumerate(history):
+            _check_chars(f"history[{number}].content", turn.content, self.turn_chars, "Shorten the turn.")
+
+    def _check_sampling(self, sampling: Sampling) -> None:
+        tokens, temperature, top_p = sampling.max_tokens, sampling.temperature, sampling.top_p
+        if tokens is not None and not 1 <= tokens <= self.answer_tokens:
+            raise InvalidField(
+                "sampling.max_tokens", f"max_tokens is {tokens}; it must be from 1 to {self.answer_tokens}."
+            )
+        if temperature is not None and not 0 <= temperature <= MAX_TEMPERATURE:  # also refuses NaN
+            raise InvalidField(
+                "sampling.temperature", f"temperature is {temperature}; it must be from 0 to {MAX_TEMPERATURE:g}."
+            )
+        if top_p is not None and not 0 < top_p <= 1:
+            raise InvalidField("sampling.top_p", f"top_p is {top_p}; it must be above 0 and at most 1.")
+        if len(sampling.stop) > MAX_STOPS:
+            raise TooLarge(
+                f"There are {len(sampling.stop)} stop texts; at most {MAX_STOPS} are allowed.", field="sampling.stop"
+            )
+        for number, stop in enumerate(sampling.stop):
+            field = f"sampling.stop[{number}]"
+            if not stop:
+                raise InvalidField(field, "The stop text is empty. Leave it out.")
+            _check_chars(field, stop, MAX_STOP_CHARS, "Shorten it.")
+
+
+def _check_chars(field: str, text: str, limit: int, advice: str) -> None:
+    if len(text) > limit:
+        raise TooLarge(f"{field} has {len(text)} characters; at most {limit} are allowed. {advice}", field=field)

@@ -1,0 +1,171 @@
+"""The gRPC face of the service: converts messages to the domain and back, and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.generate.v1 import generate_service_pb2_grpc
+from trivium.type.v1 import degradation_pb2, message_pb2, model_info_pb2, span_pb2, timing_pb2, usage_pb2
+from trivium_serving.errors import InvalidField
+
+from trivium_generate.answer import AnswerRequest, Delta, Finish, FinishReason, Mode, Passage, Role, Sampling, Turn
+from trivium_generate.answering import EXTRACTIVE
+from trivium_generate.supervision import ModelState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from trivium_generate.answer import Degradation, ModelDescription
+    from trivium_generate.answering import Answerer
+    from trivium_generate.supervision import SupervisedModel
+
+SERVICE_NAME = "trivium.generate.v1.GenerateService"
+MODEL_HEALTH_NAME = f"{SERVICE_NAME}/model"
+
+_MODES = {
+    pb.GENERATE_MODE_UNSPECIFIED: Mode.AUTO,
+    pb.GENERATE_MODE_AUTO: Mode.AUTO,
+    pb.GENERATE_MODE_MODEL: Mode.MODEL,
+    pb.GENERATE_MODE_EXTRACTIVE: Mode.EXTRACTIVE,
+}
+_ROLES = {
+    message_pb2.ROLE_SYSTEM: Role.SYSTEM,
+    message_pb2.ROLE_USER: Role.USER,
+    message_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
+}
+_FINISH_REASONS = {
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+}
+_STATES = {
+    ModelState.NONE: pb.MODEL_STATE_NONE,
+    ModelState.LOADING: pb.MODEL_STATE_LOADING,
+    ModelState.READY: pb.MODEL_STATE_READY,
+    ModelState.FAILED: pb.MODEL_STATE_FAILED,
+}
+_STAGES = {"embed": degradation_pb2.STAGE_EMBED, "generate": degradation_pb2.STAGE_GENERATE}
+_DEGRADATION_REASONS = {
+    "unavailable": degradation_pb2.DEGRADATION_REASON_UNAVAILABLE,
+    "timeout": degradation_pb2.DEGRADATION_REASON_TIMEOUT,
+    "overloaded": degradation_pb2.DEGRADATION_REASON_OVERLOADED,
+    "loading": degradation_pb2.DEGRADATION_REASON_LOADING,
+}
+
+
+class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
+    """`trivium.generate.v1.GenerateService`.
+
+    Args:
+        answerer: Writes the answers.
+        model: The language model; None if none is configured.
+    """
+
+    def __init__(self, answerer: Answerer, model: SupervisedModel | None) -> None:
+        self._answerer = answerer
+        self._model = model
+
+    async def Generate(
+        self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        """Answers as a stream: deltas, then one finish."""
+        async with aclosing(self._answerer.answer(_request_from_proto(request))) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    yield pb.GenerateResponse(delta=_delta_to_proto(event))
+                else:
+                    yield pb.GenerateResponse(finish=_finish_to_proto(event))
+
+    async def GetModel(
+        self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.GetModelResponse:
+        """Describes the model."""
+        if self._model is None:
+            return pb.GetModelResponse(
+                model=_model_to_proto(EXTRACTIVE),
+                state=pb.MODEL_STATE_NONE,
+                detail="no language model is configured; answers are extractive",
+            )
+        return pb.GetModelResponse(
+            model=_model_to_proto(self._model.description),
+            state=_STATES[self._model.state],
+            detail=self._model.detail,
+        )
+
+
+def _request_from_proto(request: pb.GenerateRequest) -> AnswerRequest:
+    if request.mode not in _MODES:
+        raise InvalidField("mode", f"There is no mode {request.mode}. Use AUTO, MODEL or EXTRACTIVE.")
+    return AnswerRequest(
+        question=request.question,
+        passages=tuple(Passage(passage.text, passage.title, passage.score) for passage in request.passages),
+        history=tuple(_turn_from_proto(number, message) for number, message in enumerate(request.history)),
+        sampling=_sampling_from_proto(request.sampling),
+        mode=_MODES[request.mode],
+    )
+
+
+def _turn_from_proto(number: int, message: message_pb2.Message) -> Turn:
+    if message.role not in _ROLES:
+        raise InvalidField(f"history[{number}].role", "The role is missing. Use SYSTEM, USER or ASSISTANT.")
+    return Turn(_ROLES[message.role], message.content)
+
+
+def _sampling_from_proto(sampling: pb.Sampling) -> Sampling:
+    return Sampling(
+        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
+        temperature=sampling.temperature if sampling.HasField("temperature") else None,
+        top_p=sampling.top_p if sampling.HasField("top_p") else None,
+        seed=sampling.seed if sampling.HasField("seed") else None,
+        stop=tuple(sampling.stop),
+    )
+
+
+def _delta_to_proto(delta: Delta) -> pb.Delta:
+    return pb.Delta(
+        text=delta.text,
+        citations=[
+            pb.Citation(index=citation.index, answer_span=span_pb2.Span(start=citation.start, end=citation.end))
+            for citation in delta.citations
+        ],
+    )
+
+
+def _finish_to_proto(finish: Finish) -> pb.Finish:
+    timing = finish.timing
+    return pb.Finish(
+        reason=_FINISH_REASONS[finish.reason],
+        usage=usage_pb2.Usage(prompt_tokens=finish.prompt_tokens, completion_tokens=finish.completion_tokens),
+        model=_model_to_proto(finish.model),
+        timing=timing_pb2.Timing(
+            queue_ms=timing.queue_ms,
+            tokenize_ms=timing.tokenize_ms,
+            compute_ms=timing.compute_ms,
+            total_ms=timing.total_ms,
+        ),
+        degradation=_degradation_to_proto(finish.degradation) if finish.degradation else None,
+        dropped_passages=finish.dropped_passages,
+        removed_citation_count=finish.removed_citation_count,
+    )
+
+
+def _degradation_to_proto(degradation: Degradation) -> degradation_pb2.Degradation:
+    return degradation_pb2.Degradation(
+        stage=_STAGES[degradation.stage],
+        reason=_DEGRADATION_REASONS[degradation.reason],
+        fallback=degradation.fallback,
+    )
+
+
+def _model_to_proto(model: ModelDescription) -> model_info_pb2.ModelInfo:
+    return model_info_pb2.ModelInfo(
+        name=model.name,
+        fingerprint=model.fingerprint,
+        backend=model.backend,
+        runtime=model.runtime,
+        precision=model.precision,
+        max_input_tokens=model.max_input_tokens,
+    )

@@ -1,0 +1,131 @@
+"""Keeps a language model alive: loads it in the background, watches it, starts it again when it broke."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from trivium_serving.errors import TriviumError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from trivium_generate.answer import AnswerRequest, ModelDescription
+    from trivium_generate.backends.base import Ending, LanguageModel, Piece
+
+_logger = logging.getLogger(__name__)
+
+
+class ModelState(Enum):
+    """State of the language model."""
+
+    NONE = "none"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class ModelObserver(Protocol):
+    """Who counts what happens to a model."""
+
+    def model_state(self, state: ModelState) -> None:
+        """The model is in this state now."""
+
+    def model_loaded(self, seconds: float) -> None:
+        """The model was loaded."""
+
+    def model_restarted(self) -> None:
+        """The model is being started again."""
+
+
+class SupervisedModel:
+    """A language model that is loaded in the background and comes back when it breaks.
+
+    Args:
+        model: The model; this owns it from now on.
+        observer: Counts what happens.
+        on_change: Called after each change of state, with whether the model is ready.
+        first_pause_seconds: Pause before the first restart; it doubles with each failure in a row.
+        longest_pause_seconds: Where doubling ends.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        observer: ModelObserver,
+        on_change: Callable[[bool], Awaitable[None]],
+        first_pause_seconds: float,
+        longest_pause_seconds: float,
+    ) -> None:
+        self._model = model
+        self._observer = observer
+        self._on_change = on_change
+        self._first_pause_seconds = first_pause_seconds
+        self._longest_pause_seconds = longest_pause_seconds
+        self._task: asyncio.Task[None] | None = None
+        self.state = ModelState.LOADING
+        self.detail = "not started"
+
+    @property
+    def description(self) -> ModelDescription:
+        """What the model is."""
+        return self._model.description
+
+    async def start(self) -> None:
+        """Begins to load, and returns at once."""
+        await self._change(ModelState.LOADING, "loading")
+        self._task = asyncio.create_task(self._keep_alive(), name="model supervision")
+
+    async def close(self) -> None:
+        """Stops watching and releases the model."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._model.close()
+
+    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
+        """As LanguageModel.generate, of a model that may not be ready.
+
+        Raises:
+            Unavailable: It is loading (reason LOADING), or broken.
+        """
+        name = self.description.name
+        if self.state is ModelState.LOADING:
+            raise Unavailable(f"The model {name} is still loading ({self.detail}). Try again soon.", reason="LOADING")
+        if self.state is not ModelState.READY:
+            raise Unavailable(f"The model {name} is down and will be restarted ({self.detail}). Try again soon.")
+        async with aclosing(self._model.generate(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _keep_alive(self) -> None:
+        pause_seconds = self._first_pause_seconds
+        while True:
+            begin = time.monotonic()
+            try:
+                await self._model.load()
+            except TriviumError as error:
+                problem = error.message
+            else:
+                self._observer.model_loaded(time.monotonic() - begin)
+                _logger.info("model %s loaded in %.1f s", self.description.name, time.monotonic() - begin)
+                await self._change(ModelState.READY, "")
+                pause_seconds = self._first_pause_seconds
+                problem = await self._model.wait_until_broken()
+            _logger.error("model %s is down: %s; next start in %.0f s", self.description.name, problem, pause_seconds)
+            await self._change(ModelState.FAILED, problem)
+            await self._model.close()
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, self._longest_pause_seconds)
+            self._observer.model_restarted()
+            await self._change(ModelState.LOADING, f"restarting after: {problem}")
+
+    async def _change(self, state: ModelState, detail: str) -> None:
+        self.state, self.detail = state, detail
+        self._observer.model_state(state)
+        await self._on_change(state is ModelState.READY)

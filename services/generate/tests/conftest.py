@@ -1,0 +1,86 @@
+"""A running service for the tests."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.generate.v1 import generate_service_pb2_grpc
+from trivium_generate.app import App
+from trivium_generate.settings import GenerateSettings
+from trivium_serving.channels import open_channel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    import grpc
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, put together from its stream."""
+
+    text: str
+    citations: list[pb.Citation]
+    deltas: list[pb.Delta]
+    finish: pb.Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that listens, and a client of it."""
+
+    app: App
+    target: str
+    channel: grpc.aio.Channel
+    stub: generate_service_pb2_grpc.GenerateServiceAsyncStub
+
+    async def answer(self, request: pb.GenerateRequest) -> Answer:
+        """Asks, and reads the stream to its end."""
+        deltas: list[pb.Delta] = []
+        finish = None
+        async for response in self.stub.Generate(request, timeout=30):
+            assert finish is None, "nothing may come after the finish"
+            if response.WhichOneof("event") == "delta":
+                deltas.append(response.delta)
+            else:
+                finish = response.finish
+        assert finish is not None
+        return Answer("".join(d.text for d in deltas), [c for d in deltas for c in d.citations], deltas, finish)
+
+
+@asynccontextmanager
+async def run_service(**settings: object) -> AsyncIterator[Running]:
+    """Starts the service on a free port with the given settings, warms it up, and stops it in the end."""
+    defaults = {"listen": "127.0.0.1:0", "metrics_port": 0, "embed_target": ""}
+    app = App(GenerateSettings(**{**defaults, **settings}))  # type: ignore[arg-type]
+    port = await app.server.start()
+    try:
+        await app.warm_up()
+        await app.server.health.set_server(True)
+        target = f"127.0.0.1:{port}"
+        async with open_channel(target) as channel:
+            yield Running(app, target, channel, generate_service_pb2_grpc.GenerateServiceStub(channel))
+    finally:
+        await app.server.stop(0)
+        await app.close()
+
+
+@pytest.fixture
+def service() -> Callable[..., AbstractAsyncContextManager[Running]]:
+    """Starts services: `async with service(backend="extractive") as running`."""
+    return run_service
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
