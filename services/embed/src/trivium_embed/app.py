@@ -20,7 +20,7 @@ from trivium_embed.settings import EmbedSettings
 
 FULL_NAME = embed_service_pb2.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
-_HEALTH_INTERVAL_SECONDS = 0.2
+_HEALTH_INTERVAL_SECONDS = 0.05
 
 
 class EmbedApp:

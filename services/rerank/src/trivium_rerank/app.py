@@ -20,7 +20,7 @@ from trivium_rerank.settings import RerankSettings
 
 FULL_NAME = rerank_service_pb2.DESCRIPTOR.services_by_name["RerankService"].full_name
 
-_HEALTH_INTERVAL_SECONDS = 0.2
+_HEALTH_INTERVAL_SECONDS = 0.05
 
 
 class RerankApp:

@@ -1,0 +1,67 @@
+"""The cross-encoder backend, with a small model that the test writes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trivium.rerank.v1 import rerank_service_pb2 as pb
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "tree", "needles", "winter"]
+QUERY = "tree winter"
+PASSAGES = ["needles", "tree needles winter", "winter " * 40, "a b c", "tree"]
+
+
+@pytest.fixture(scope="module")
+def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers with random weights and one output, as sentence-transformers saves a CrossEncoder."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    torch.manual_seed(5)
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("cross-encoder")
+    (source / "vocab.txt").write_text("\n".join(WORDS))
+    tokenizer = BertTokenizerFast(str(source / "vocab.txt"), model_max_length=32)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        num_labels=1,
+        initializer_range=0.5,  # wide, so that the scores differ
+    )
+    BertForSequenceClassification(config).save_pretrained(source)
+    tokenizer.save_pretrained(source)
+    CrossEncoder(str(source), max_length=32, device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+async def test_rerank_cross_encoder_scores_as_sentence_transformers_does(
+    serve_rerank: Any, cross_encoder_folder: Path
+) -> None:
+    from sentence_transformers import CrossEncoder
+
+    reference = CrossEncoder(str(cross_encoder_folder), device="cpu")
+    expected = reference.predict([(QUERY, passage) for passage in PASSAGES])
+
+    async with serve_rerank(backend="cross-encoder", model=str(cross_encoder_folder), precision="fp32") as service:
+        response = await service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=PASSAGES))
+        model = await service.stub.GetModel(pb.GetModelRequest())
+
+    scores = {ranking.index: ranking.score for ranking in response.rankings}
+    assert scores == pytest.approx(dict(enumerate(map(float, expected))), abs=2e-3)
+    assert [ranking.index for ranking in response.rankings] == sorted(scores, key=lambda index: -expected[index])
+    assert response.score_kind == model.score_kind == pb.SCORE_KIND_RELEVANCE
+    assert response.model.backend == "cross-encoder"
+    assert response.model == model.model
+    assert response.token_count > 0
+
+
+async def test_rerank_cross_encoder_blank_passage_scores_zero(serve_rerank: Any, cross_encoder_folder: Path) -> None:
+    async with serve_rerank(backend="cross-encoder", model=str(cross_encoder_folder)) as service:
+        response = await service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=["", "tree"], top_n=2))
+
+    assert [ranking.index for ranking in response.rankings] == [1, 0]
+    assert response.rankings[1].score == 0
