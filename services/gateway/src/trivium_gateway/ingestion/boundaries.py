@@ -1,0 +1,117 @@
+"""Where a text may be cut, and how well: from sections to words, in English and Chinese."""
+
+import re
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Boundary", "boundary_qualities"]
+
+
+class Boundary(IntEnum):
+    """How good a place is to end a chunk."""
+
+    NONE = 0
+    WORD = 1
+    CLAUSE = 2
+    LINE = 3
+    SENTENCE = 4
+    PARAGRAPH = 5
+    SECTION = 6
+
+
+_PATTERNS = (
+    (Boundary.CLAUSE, re.compile(r"[,;:]\s+|[\uff0c\u3001\uff1a\uff1b]\s*")),
+    (Boundary.LINE, re.compile(r"\n[ \t]*")),
+    # A stop after a capital, a list's number or a short abbreviation does not end a sentence: J. Smith, 3. x, e.g. y.
+    (
+        Boundary.SENTENCE,
+        re.compile(
+            r"""(?<![.!?])(?<![A-Z])(?<!\n\d)(?<!\n\d\d)(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bMr)(?<!\bDr)(?<!\bvs)"""
+            r"""(?<!\bNo)(?<!\bFig)[.!?]++["'\u201d\u2019)\]]*+\s+"""
+        ),
+    ),
+    (Boundary.SENTENCE, re.compile(r"[\u3002\uff01\uff1f\u2026]+[\"'\u201d\u2019\u300d\u300f\uff09\u3011]*\s*")),
+    (Boundary.SENTENCE, re.compile(r"\n(?=[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t])[ \t]*")),
+    (Boundary.PARAGRAPH, re.compile(r"\n[ \t]*\n\s*")),
+    (Boundary.SECTION, re.compile(r"\n[ \t]*(?=#{1,6}[ \t]+\S)")),
+)
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})", re.M)
+_HEADING_LINE = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S.*\n\s*", re.M)
+_CODE_LINE_END = re.compile(r"\n\s*")
+
+_SPACES = np.array([9, 10, 11, 12, 13, 32, 0x85, 0xA0, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x3000])
+_IDEOGRAPHIC_RANGES = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+
+
+def boundary_qualities(text: str, positions: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Judge some places of a text.
+
+    Args:
+        text: The text.
+        positions: Offsets in code points, strictly ascending from 0.
+
+    Returns:
+        For each position, how good it is to cut before it: a `Boundary`.
+    """
+    qualities = _word_boundaries(text, positions)
+    for quality, pattern in _PATTERNS:
+        _raise_to(qualities, _indices_of(_ends_of(pattern, text), positions), quality)
+    # A heading stays with what it is the heading of.
+    following = _indices_of(_ends_of(_HEADING_LINE, text), positions)
+    qualities[following[qualities[following] < Boundary.SECTION]] = Boundary.NONE
+    # Code is cut between its lines, and nothing else in it that looks like a boundary is one.
+    for begin, end in _code_blocks(text):
+        first, last = np.searchsorted(positions, (begin + 1, end))
+        qualities[first:last] = Boundary.NONE
+        _raise_to(qualities, _indices_of(_ends_of(_CODE_LINE_END, text, begin, end), positions), Boundary.LINE)
+    return qualities
+
+
+def _word_boundaries(text: str, positions: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Mark where a blank or an ideograph is on the one side, or an ideograph on the other."""
+    characters = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype="<u4")
+    before = characters[np.maximum(positions - 1, 0)]
+    at_word = np.isin(before, _SPACES) | _ideographic(before) | _ideographic(characters[positions])
+    return np.where(at_word, Boundary.WORD, Boundary.NONE).astype(np.int8)
+
+
+def _ideographic(characters: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    within = np.zeros(len(characters), dtype=np.bool_)
+    for low, high in _IDEOGRAPHIC_RANGES:
+        within |= (characters >= low) & (characters <= high)
+    return within
+
+
+def _ends_of(pattern: re.Pattern[str], text: str, begin: int = 0, end: int | None = None) -> NDArray[np.int64]:
+    matches = pattern.finditer(text, begin, len(text) if end is None else end)
+    return np.array([match.end() for match in matches], dtype=np.int64)
+
+
+def _indices_of(offsets: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the indices of those offsets that are positions."""
+    indices = np.searchsorted(positions, offsets)
+    inside = indices < len(positions)
+    indices, offsets = indices[inside], offsets[inside]
+    found: NDArray[np.int64] = indices[positions[indices] == offsets]
+    return found
+
+
+def _raise_to(qualities: NDArray[np.int8], indices: NDArray[np.int64], quality: Boundary) -> None:
+    qualities[indices] = np.maximum(qualities[indices], quality)
+
+
+def _code_blocks(text: str) -> list[tuple[int, int]]:
+    """Find fenced code blocks, fences included; one that is never closed goes to the end."""
+    blocks: list[tuple[int, int]] = []
+    begin, fence = 0, ""
+    for match in _FENCE.finditer(text):
+        if not fence:
+            begin, fence = match.start(1), match[1]
+        elif match[1].startswith(fence):
+            blocks.append((begin, match.end()))
+            fence = ""
+    if fence:
+        blocks.append((begin, len(text)))
+    return blocks

@@ -1,0 +1,60 @@
+"""Extracts the text of HTML and PDF files in a process of its own, which may be killed.
+
+Started by `extraction.py` as `python -m`. On stdin come requests: a kind (one byte, `h` or `p`), the length (eight
+bytes, big-endian) and the file. On stdout go answers: the length (eight bytes) and JSON. The process ends with its
+input.
+"""
+
+import json
+import logging
+import resource
+import signal
+import struct
+import sys
+
+from trivium_serving.errors import TooLarge, TriviumError
+
+from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.html import html_text
+from trivium_gateway.ingestion.pdf import pdf_text
+
+__all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
+
+REQUEST_HEADER = struct.Struct(">cQ")
+RESPONSE_HEADER = struct.Struct(">Q")
+
+
+def main() -> None:
+    """Serve requests until the input ends. Arguments: memory in bytes, seconds a file, pages, characters."""
+    max_memory_bytes, max_seconds, max_pages, max_characters = (int(argument) for argument in sys.argv[1:5])
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory_bytes, max_memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A parser's warnings may quote the document.
+    logging.disable()
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    while header := stdin.read(REQUEST_HEADER.size):
+        kind, length = REQUEST_HEADER.unpack(header)
+        # Left to its default the alarm ends the process, should nobody be there any more to kill it.
+        signal.alarm(max_seconds)
+        answer = json.dumps(_extract(kind, stdin.read(length), max_pages, max_characters)).encode()
+        signal.alarm(0)
+        stdout.write(RESPONSE_HEADER.pack(len(answer)) + answer)
+        stdout.flush()
+
+
+def _extract(kind: bytes, data: bytes, max_pages: int, max_characters: int) -> dict[str, str]:
+    try:
+        if kind == b"p":
+            title, text = pdf_text(data, max_pages=max_pages, max_characters=max_characters)
+        else:
+            title, text = html_text(decode(data))
+    except MemoryError:
+        return {"error": "TooLarge", "reason": "PARSE_LIMIT", "message": "The file takes too much memory to read."}
+    except TriviumError as error:
+        kind_of_error = "TooLarge" if isinstance(error, TooLarge) else "InvalidField"
+        return {"error": kind_of_error, "reason": error.reason, "message": error.message}
+    return {"title": title, "text": text}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""A document as it arrives, to its title and stored text."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+
+from trivium_serving.errors import InvalidField, TooLarge
+
+from trivium_gateway.documents import NewDocument
+from trivium_gateway.ingestion.decoding import decode, stored_form
+from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.limits import GatewayLimits
+
+__all__ = ["ContentType", "DocumentParser", "ParsedDocument", "content_type_of"]
+
+
+class ContentType(Enum):
+    """What can be read."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    PDF = "pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """What a document says.
+
+    Attributes:
+        title: The title given, else the content's own; may be empty.
+        text: The text as it is stored; never blank.
+    """
+
+    title: str
+    text: str
+
+
+_BY_MEDIA_TYPE = {
+    "text/plain": ContentType.TEXT,
+    "text/markdown": ContentType.MARKDOWN,
+    "text/x-markdown": ContentType.MARKDOWN,
+    "text/html": ContentType.HTML,
+    "application/xhtml+xml": ContentType.HTML,
+    "application/pdf": ContentType.PDF,
+    "application/x-pdf": ContentType.PDF,
+}
+_BY_ENDING = {
+    ".txt": ContentType.TEXT,
+    ".text": ContentType.TEXT,
+    ".md": ContentType.MARKDOWN,
+    ".markdown": ContentType.MARKDOWN,
+    ".mdown": ContentType.MARKDOWN,
+    ".mkd": ContentType.MARKDOWN,
+    ".html": ContentType.HTML,
+    ".htm": ContentType.HTML,
+    ".xhtml": ContentType.HTML,
+    ".pdf": ContentType.PDF,
+}
+_HTML_START = re.compile(rb"\s*(?:<!--.*?-->\s*|<\?xml.*?\?>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_SNIFFED_BYTES = 1024
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$")
+_SETEXT_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
+_SEARCHED_LINES = 1000
+_INLINE_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|`+|\*+(?=\S)|(?<=\S)\*+")
+_MAX_HEADING_CHARACTERS = 1000
+_BLANKS = re.compile(r"\s+")
+
+
+def content_type_of(data: bytes, filename: str = "", media_type: str = "") -> ContentType:
+    """Tell a file's type: by its media type, else by its name's ending, else by its content."""
+    media_type = media_type.partition(";")[0].strip().lower()
+    by_ending = _BY_ENDING.get(PurePath(filename).suffix.lower())
+    if media_type == "text/plain":  # which senders that know no better call Markdown, too
+        return by_ending or ContentType.TEXT
+    by_name = _BY_MEDIA_TYPE.get(media_type, by_ending)
+    if by_name is not None:
+        return by_name
+    if b"%PDF-" in data[:_SNIFFED_BYTES]:
+        return ContentType.PDF
+    return (
+        ContentType.HTML if _HTML_START.match(data[:_SNIFFED_BYTES].removeprefix(b"\xef\xbb\xbf")) else ContentType.TEXT
+    )
+
+
+class DocumentParser:
+    """Reads text, Markdown, HTML and PDF.
+
+    Args:
+        extractor: Reads what takes a parser.
+        limits: What is allowed.
+    """
+
+    def __init__(self, extractor: Extractor, limits: GatewayLimits) -> None:
+        self._extractor = extractor
+        self._limits = limits
+
+    async def parse(self, document: NewDocument) -> ParsedDocument:
+        """Find a document's title and text.
+
+        Raises:
+            InvalidField: There is no content, or it cannot be read.
+            TooLarge: It is over a limit.
+        """
+        own_title = ""
+        if document.text is not None:
+            self._check_size(len(document.text.encode(errors="replace")))
+            text = document.text
+        elif document.data is not None:
+            self._check_size(len(document.data))
+            own_title, text = await self._read(document.data, document.filename, document.media_type)
+        else:
+            raise InvalidField("text", "The document has neither a text nor a file.", reason="EMPTY_DOCUMENT")
+        text = stored_form(text)
+        self._check_size(len(text.encode()))
+        title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
+        return ParsedDocument(title, text)
+
+    async def _read(self, data: bytes, filename: str, media_type: str) -> tuple[str, str]:
+        content_type = content_type_of(data, filename, media_type)
+        if content_type is ContentType.PDF:
+            extracted = await self._extractor.extract("pdf", data)
+            return extracted.title, extracted.text
+        if content_type is ContentType.HTML:
+            extracted = await self._extractor.extract("html", data)
+            return extracted.title, extracted.text
+        text = decode(data)
+        return (_first_heading(text) if content_type is ContentType.MARKDOWN else ""), text
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_document_bytes:
+            raise TooLarge(
+                f"The document has {size} bytes; at most {self._limits.max_document_bytes} are allowed. Split it.",
+                reason="DOCUMENT_TOO_LARGE",
+            )
+
+
+def _first_heading(markdown: str) -> str:
+    """Find the first heading outside of code, among the first lines."""
+    fence = ""
+    previous = ""
+    for whole_line in markdown.split("\n", _SEARCHED_LINES)[:_SEARCHED_LINES]:
+        line = whole_line[:_MAX_HEADING_CHARACTERS]
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+        elif heading := _ATX_HEADING.match(line):
+            return _INLINE_MARKUP.sub(r"\1", heading[1])
+        elif previous.strip() and previous.strip("-= \t") and _SETEXT_UNDERLINE.match(line):
+            return _INLINE_MARKUP.sub(r"\1", previous)
+        previous = line
+    return ""
+
+
+def _one_line(title: str) -> str:
+    printable = "".join(character for character in title if character.isprintable() or character.isspace())
+    return _BLANKS.sub(" ", printable).strip()
