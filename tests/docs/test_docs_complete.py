@@ -69,7 +69,7 @@ def _metric_patterns() -> set[str]:
 
 def _reasons() -> set[str]:
     """Reasons given to errors by keyword, and the default ones of their classes."""
-    reasons = set()
+    reasons: set[str] = set()
     for _, node in _nodes(SOURCES):
         match node:
             case ast.keyword(arg="reason", value=value) | ast.Assign([ast.Name("default_reason")], value):
