@@ -1,0 +1,223 @@
+"""The supervisor, with real small processes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from trivium_client.stack.child import Command
+from trivium_client.stack.supervisor import Death, RestartPolicy, Supervisor
+
+FOR_EVER = "print('up', flush=True); import time; time.sleep(1000)"
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(1000)"
+QUICK_RESTART = RestartPolicy(first_seconds=0.01, longest_seconds=0.02)
+
+
+class Log:
+    """Keeps what happens, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Any]] = []
+        self._changed = asyncio.Event()
+
+    def _add(self, *event: Any) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def on_line(self, name: str, line: str) -> None:
+        self._add(f"{name} line", line)
+
+    def on_start(self, name: str, pid: int) -> None:
+        self._add(f"{name} start", pid)
+
+    def on_death(self, death: Death) -> None:
+        self._add(f"{death.name} death", death)
+
+    def of(self, kind: str) -> list[Any]:
+        return [value for name, value in self.events if name == kind]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+def python(name: str, code: str, *arguments: str) -> Command:
+    return Command(name, (sys.executable, "-c", code, *arguments), os.environ)
+
+
+def supervise(log: Log, *commands: Command, restart: RestartPolicy | None = None, **options: Any) -> Supervisor:
+    return Supervisor(commands, log, restart=restart, **options)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody asked for its status yet has."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_process_that_dies_is_started_again_while_the_others_stay() -> None:
+    log = Log()
+    supervisor = supervise(log, python("a", FOR_EVER), python("b", FOR_EVER), restart=QUICK_RESTART)
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line") and log.of("b line")))
+    first = supervisor.pids
+
+    os.kill(first["b"], signal.SIGKILL)
+    await log.until(lambda: len(log.of("b line")) == 2)
+
+    (death,) = log.of("b death")
+    assert death.cause.startswith("killed by SIGKILL")
+    assert death.last_lines == ("up",)
+    assert supervisor.pids["a"] == first["a"]
+    assert supervisor.pids["b"] != first["b"]
+    await supervisor.stop()
+
+
+async def test_wait_before_a_restart_doubles_up_to_its_limit() -> None:
+    log = Log()
+    policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.03)
+    supervisor = supervise(log, python("a", "raise SystemExit(3)"), restart=policy)
+    await supervisor.start()
+
+    await log.until(lambda: len(log.of("a death")) >= 4)
+    await supervisor.stop()
+
+    assert [death.restart_seconds for death in log.of("a death")[:4]] == [0.01, 0.02, 0.03, 0.03]
+
+
+@pytest.mark.parametrize(("status", "restart"), [(2, QUICK_RESTART), (1, None)])
+async def test_process_with_wrong_settings_or_without_restart_stays_dead(
+    status: int, restart: RestartPolicy | None
+) -> None:
+    log = Log()
+    supervisor = supervise(log, python("a", f"print('no'); raise SystemExit({status})"), restart=restart)
+    await supervisor.start()
+
+    await asyncio.wait_for(supervisor.wait(), 20)
+
+    (death,) = log.of("a death")
+    assert (death.status, death.restart_seconds, death.last_lines) == (status, None, ("no",))
+
+
+async def test_stop_ends_group_after_group() -> None:
+    log = Log()
+    says_so = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("bye", flush=True)))
+print("up", flush=True)
+time.sleep(1000)
+"""
+    names = ("a", "b", "c")
+    supervisor = supervise(log, *(python(name, says_so) for name in names), stop_order=[["b"], ["c"]])
+    await supervisor.start()
+    await log.until(lambda: all(log.of(f"{name} line") == ["up"] for name in names))
+
+    assert await supervisor.stop() == []
+
+    assert [name for name, value in log.events if value == "bye"] == ["b line", "c line", "a line"]
+    assert supervisor.pids == {}
+
+
+async def test_stop_kills_what_does_not_end_in_time() -> None:
+    log = Log()
+    supervisor = supervise(log, python("a", STUBBORN), group_seconds=0.1)
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line")))
+
+    assert await supervisor.stop() == ["a"]
+    assert log.of("a death") == []
+
+
+async def test_kill_ends_a_stop_that_waits() -> None:
+    log = Log()
+    supervisor = supervise(log, python("a", STUBBORN), group_seconds=100)
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line")))
+    stopping = asyncio.create_task(supervisor.stop())
+    await asyncio.sleep(0)
+
+    supervisor.kill()
+
+    assert await asyncio.wait_for(stopping, 20) == []
+
+
+async def test_output_without_line_ends_and_with_bytes_that_are_no_text_arrives() -> None:
+    log = Log()
+    code = r"import sys; sys.stdout.buffer.write(b'\xff\n' + b'x' * 100_000 + b'\r\n' + '茶'.encode() + b'\nlast')"
+    supervisor = supervise(log, python("a", code))
+    await supervisor.start()
+    await supervisor.wait()
+
+    lines = log.of("a line")
+
+    assert lines[0] == "\N{REPLACEMENT CHARACTER}"
+    assert "".join(lines[1:-2]) == "x" * 100_000
+    assert lines[-2:] == ["茶", "last"]
+
+
+async def test_program_that_does_not_exist_is_a_death_that_says_so() -> None:
+    log = Log()
+    supervisor = supervise(log, Command("a", ("/nowhere/python",), os.environ))
+    await supervisor.start()
+    await supervisor.wait()
+
+    (death,) = log.of("a death")
+    assert death.status == 1
+    assert death.last_lines == ("launcher: cannot run /nowhere/python: No such file or directory",)
+
+
+async def test_child_ignores_ctrl_c_and_is_in_the_group_of_its_parent() -> None:
+    log = Log()
+    supervisor = supervise(log, python("a", FOR_EVER))
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line")))
+    pid = supervisor.pids["a"]
+
+    os.kill(pid, signal.SIGINT)
+
+    assert os.getpgid(pid) == os.getpgrp()
+    await supervisor.stop()
+    assert log.of("a death") == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_children_die_with_a_parent_that_is_killed() -> None:
+    parent_code = f"""
+import asyncio, os, sys
+from trivium_client.stack.child import Command
+from trivium_client.stack.supervisor import Supervisor
+class Observer:
+    def on_line(self, name, line): print(line, flush=True)
+    def on_start(self, name, pid): print(pid, flush=True)
+    def on_death(self, death): pass
+async def main():
+    command = Command("a", (sys.executable, "-c", {STUBBORN!r}), os.environ)
+    supervisor = Supervisor([command], Observer(), restart=None)
+    await supervisor.start()
+    await supervisor.wait()
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == "up\n"
+
+        parent.kill()
+        parent.wait()
+        # The child holds the pipe: its end is when nobody does any more.
+        assert parent.stdout.read() == ""
+
+    deadline = time.monotonic() + 10
+    while is_running(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
