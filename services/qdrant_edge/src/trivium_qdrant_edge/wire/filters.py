@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import qdrant_edge
+from numpy import bool_
 from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_qdrant_edge.wire.fields import allow_only, unsupported
@@ -93,8 +94,11 @@ class FilterConverter:
 
     def _match(self, wire: qdrant.Match) -> qdrant_edge.MatchType:
         kind = wire.WhichOneof("match_value")
-        if kind in ("keyword", "integer", "boolean"):
+        if kind in ("keyword", "integer"):
             return qdrant_edge.MatchValue(getattr(wire, kind))
+        if kind == "boolean":
+            # The bindings take Python's True for the integer 1, which matches no boolean; numpy's they understand.
+            return qdrant_edge.MatchValue(bool_(wire.boolean))  # type: ignore[arg-type]
         if kind in ("keywords", "except_keywords"):
             strings = list(getattr(wire, kind).strings)
             self._add(len(strings))
