@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from trivium_encoders.description import Family, ModelDescription
+from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.pooling import Head, TextHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,13 @@ class Encoded:
 
 
 class TextEncoder:
-    """A sentence embedding model, loaded and warm."""
+    """A sentence embedding model, loaded and warm. Made by `load`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        prompts = engine.description.prompts
+        self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
+        self._overhead_tokens = engine.tokenizer.overhead(prompts.document)
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TextEncoder":
@@ -41,22 +50,28 @@ class TextEncoder:
         Raises:
             ModelNotFound, ModelDamaged, ModelUnsupported, ConversionFailed: The model cannot be served.
         """
-        raise NotImplementedError
+
+        def head(model: ModelDescription) -> tuple[Head, int]:
+            made = TextHead(model)
+            return made, made.dimension
+
+        engine = await load_engine(options, families=(Family.TEXT,), head=head, registry=registry, service=service)
+        return cls(engine)
 
     @property
     def info(self) -> EncoderInfo:
         """The model's description."""
-        raise NotImplementedError
+        return self._engine.info
 
     @property
     def healthy(self) -> bool:
         """Whether all workers are alive. Turns false when one dies, true again when its replacement is warm."""
-        raise NotImplementedError
+        return self._engine.batcher.healthy
 
     @property
     def overhead_tokens(self) -> int:
         """Tokens that are added to every document: special tokens and the document prompt."""
-        raise NotImplementedError
+        return self._overhead_tokens
 
     async def encode(
         self,
@@ -83,12 +98,20 @@ class TextEncoder:
             EncoderUnavailable: The worker died; try again.
             EncoderClosed: `close` was called.
         """
-        raise NotImplementedError
+        items, tokenize_seconds = await text_items(
+            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate
+        )
+        if not items:
+            return Encoded(np.empty((0, self.info.dimension), np.float32), [], tokenize_seconds, 0.0, 0.0)
+        done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
+        counts = [item.length for item in items]
+        return Encoded(np.stack(done.results), counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
-        raise NotImplementedError
+        starts, _ = await self._engine.tokenized(texts, self._engine.tokenizer.starts)
+        return starts
 
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""
-        raise NotImplementedError
+        await self._engine.close()

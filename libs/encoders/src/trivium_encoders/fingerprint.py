@@ -1,0 +1,55 @@
+"""What decides a model's vectors, in 64 digits."""
+
+from pathlib import Path
+
+from trivium_encoders.description import ModelDescription
+from trivium_encoders.digests import DigestCache, text_digest
+from trivium_encoders.errors import ModelDamaged
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files with a module's weights, in order of their names: safetensors, or else torch's own format."""
+    found = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    return [path for path in found if path.is_file()]
+
+
+def weights_digest(model: ModelDescription, cache: DigestCache) -> str:
+    """The SHA-256 over the weights of the transformer alone and its configuration.
+
+    Raises:
+        ModelDamaged: The model has no weights.
+    """
+    files = weight_files(model.transformer_folder)
+    if not files:
+        raise ModelDamaged(f"model {model.name} has no weights in {model.transformer_folder}; fetch it again")
+    return text_digest(cache.digests([*files, model.transformer_folder / "config.json"]))
+
+
+def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cache: DigestCache) -> str:
+    """The SHA-256 over weights, tokenizer, pooling, prompts, normalisation, dimension and maximum length.
+
+    Two models with one fingerprint give the same vectors up to the precision of the runtime; the folder's place and
+    name are not in it.
+    """
+    layers = [path for folder in model.module_folders[1:] for path in weight_files(folder)]
+    tokenizer = [model.transformer_folder / name for name in _TOKENIZER_FILES]
+    tokenizer = [path for path in tokenizer if path.is_file()][:1]
+    others = model.folder / "modules.json"
+    return text_digest(
+        {
+            "weights": weights_digest(model, cache),
+            "layers": cache.digests(layers),
+            "activations": [layer.activation for layer in model.dense],
+            "tokenizer": cache.digests(tokenizer),
+            "lower_case": model.lower_case,
+            "pooling": list(model.pooling),
+            "pools_prompt": model.pools_prompt,
+            "prompts": {"query": model.prompts.query, "document": model.prompts.document},
+            "normalized": model.normalized,
+            "dimension": dimension,
+            "max_tokens": max_tokens,
+            "modules": cache.digests([others]) if model.obstacle and others.is_file() else [],
+        }
+    )

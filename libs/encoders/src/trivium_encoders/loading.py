@@ -1,0 +1,265 @@
+"""From options to a model that runs: what all three families of encoders share."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+from tokenizers import Tokenizer
+
+import trivium_encoders.privacy  # noqa: F401 - before any library that reports
+from trivium_encoders.batcher import Batcher
+from trivium_encoders.conversion import ConvertedModel, converted
+from trivium_encoders.cores import has_gpu, multiplies_bf16, usable_core_count
+from trivium_encoders.crew import CrewPlan
+from trivium_encoders.description import Family, ModelDescription, describe
+from trivium_encoders.digests import DigestCache
+from trivium_encoders.errors import ConversionFailed, InputTooLong, ModelDamaged, ModelUnsupported
+from trivium_encoders.fingerprint import fingerprint
+from trivium_encoders.metrics import EncoderMetrics
+from trivium_encoders.options import EncoderInfo, EncoderOptions, Role
+from trivium_encoders.pooling import Head
+from trivium_encoders.resolution import resolve
+from trivium_encoders.runtimes.base import Item, Runtime, Source
+from trivium_encoders.tokenization import TextTokenizer, TokenIds
+
+_log = logging.getLogger(__name__)
+
+_LEAST_BF16_COSINE = 0.999
+_TOKENIZE_CHUNK = 64
+_BUDGET_RANGE = range(16, (1 << 20) + 1)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that is ready to open sessions."""
+
+    description: ModelDescription
+    info: EncoderInfo
+    tokenizer: TextTokenizer
+    runtime: Runtime
+
+
+class Engine:
+    """A loaded model with its batcher and its threads for tokenising."""
+
+    def __init__(self, loaded: Loaded, batcher: Batcher, metrics: EncoderMetrics, thread_count: int) -> None:
+        self.description = loaded.description
+        self.info = loaded.info
+        self.tokenizer = loaded.tokenizer
+        self.batcher = batcher
+        self._metrics = metrics
+        self._threads = ThreadPoolExecutor(max_workers=thread_count, thread_name_prefix="tokenize")
+
+    async def tokenized(
+        self, texts: Sequence[str], tokenize: Callable[[Sequence[str]], list[T]]
+    ) -> tuple[list[T], float]:
+        """Tokenises texts in a thread, in pieces, so that a short call is not stuck behind a long one.
+
+        Returns:
+            What `tokenize` makes of the texts, in order, and how many seconds that took.
+        """
+        started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        made: list[T] = []
+        for start in range(0, len(texts), _TOKENIZE_CHUNK):
+            made += await loop.run_in_executor(self._threads, tokenize, texts[start : start + _TOKENIZE_CHUNK])
+        seconds = time.monotonic() - started
+        self._metrics.tokenize_seconds.observe(seconds)
+        return made, seconds
+
+    async def close(self) -> None:
+        """Closes the batcher and ends the threads."""
+        await self.batcher.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def load_engine(
+    options: EncoderOptions,
+    *,
+    families: Sequence[Family],
+    head: Callable[[ModelDescription], tuple[Head, int]],
+    registry: CollectorRegistry,
+    service: str,
+) -> Engine:
+    """Loads a model and starts its workers.
+
+    Args:
+        options: Which model, and how.
+        families: The families that the caller can use; the first names it in errors.
+        head: Makes what follows the transformer, and says how many numbers its results have.
+        registry: Where metrics are registered.
+        service: The owning service.
+    """
+    if options.budget_tokens not in _BUDGET_RANGE:
+        raise ValueError(f"budget_tokens is {options.budget_tokens}; it must be from 16 to 1048576")
+    started = time.monotonic()
+    worker_count = options.workers or usable_core_count()
+    loaded = await asyncio.to_thread(_load, options, families, head, worker_count)
+    if loaded.runtime.budget_factor > 1:
+        worker_count = options.workers or 1
+    metrics = EncoderMetrics(service, registry)
+    tokens = loaded.tokenizer.encode(["warm"], prompt="", truncate=True)[0]
+    probe = Item(tokens, Source("warm", Role.DOCUMENT, query="warm"))
+    plan = CrewPlan(loaded.runtime.open_session, worker_count, probe, f"{service}-encoder")
+    batcher = Batcher(plan, budget_tokens=options.budget_tokens * loaded.runtime.budget_factor, metrics=metrics)
+    await batcher.start()
+    metrics.describe(loaded.info)
+    _log.info(
+        "model %s is ready on %s %s with %d workers after %.2f s",
+        *(loaded.info.name, loaded.info.runtime, loaded.info.precision, worker_count, time.monotonic() - started),
+    )
+    return Engine(loaded, batcher, metrics, thread_count=max(2, worker_count))
+
+
+async def text_items(
+    engine: Engine, texts: Sequence[str], *, role: Role, prompt: str, truncate: bool
+) -> tuple[list[Item], float]:
+    """Tokenises texts for the model.
+
+    Returns:
+        One item per text, and how many seconds that took.
+
+    Raises:
+        InputTooLong: A text is too long and `truncate` is false; names the first such text.
+    """
+
+    def tokenize(piece: Sequence[str]) -> list[TokenIds]:
+        return engine.tokenizer.encode(piece, prompt=prompt, truncate=truncate)
+
+    tokens, seconds = await engine.tokenized(texts, tokenize)
+    for index, ids in enumerate(tokens):
+        if len(ids.ids) > engine.info.max_tokens:
+            raise InputTooLong(index, len(ids.ids), engine.info.max_tokens)
+    left_out = 0 if engine.description.pools_prompt else engine.tokenizer.pooled_from(prompt)
+    items = [
+        Item(ids, Source(text, role, truncate=truncate), left_out) for ids, text in zip(tokens, texts, strict=True)
+    ]
+    return items, seconds
+
+
+def _load(
+    options: EncoderOptions,
+    families: Sequence[Family],
+    make_head: Callable[[ModelDescription], tuple[Head, int]],
+    session_count: int,
+) -> Loaded:
+    model = describe(resolve(options.model))
+    if model.family not in families:
+        raise ModelUnsupported(
+            f"model {model.name} is a {_FAMILY_NAMES[model.family]}, not a {_FAMILY_NAMES[families[0]]}; choose another"
+        )
+    if model.family is Family.PAIR and model.label_count not in (1, 2):
+        raise ModelUnsupported(f"model {model.name} has {model.label_count} labels: it classifies, it does not rank")
+    max_tokens = min(options.max_length or model.max_tokens, model.max_tokens)
+    head, dimension = make_head(model)
+    runtime = _Choice(model, options, head, session_count, max_tokens).make()
+    tokenizer = _tokenizer(model, max_tokens)
+    cache = DigestCache(options.cache_dir / "digests")
+    info = EncoderInfo(
+        name=model.name,
+        fingerprint=fingerprint(model, max_tokens=max_tokens, dimension=dimension, cache=cache),
+        runtime=runtime.name,
+        precision=runtime.precision,
+        dimension=dimension,
+        normalized=model.normalized,
+        max_tokens=max_tokens,
+    )
+    return Loaded(model, info, tokenizer, runtime)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which runtime computes a model."""
+
+    model: ModelDescription
+    options: EncoderOptions
+    head: Head
+    session_count: int
+    max_tokens: int
+
+    def make(self) -> Runtime:
+        wanted = self.options.runtime
+        if wanted != "openvino" and has_gpu() and not version("torch").endswith("+cpu"):
+            from trivium_encoders.runtimes.torch import torch_device
+
+            if torch_device(wants_gpu=True) == "cuda":
+                return self._torch("cuda")
+        if wanted == "torch":
+            return self._torch("cpu")
+        if self.model.obstacle:
+            reason = f"model {self.model.name} needs its own modules: {self.model.obstacle}"
+            if wanted == "openvino":
+                raise ConversionFailed(f"{reason}; use runtime torch")
+            _log.warning("%s; it runs on torch", reason)
+            return self._torch("cpu")
+        try:
+            return self._openvino()
+        except ConversionFailed as error:
+            if wanted == "openvino":
+                raise
+            _log.warning("%s; it runs on torch, slower", error)
+            return self._torch("cpu")
+
+    def _openvino(self) -> Runtime:
+        from trivium_encoders.runtimes.openvino import OpenVinoRuntime
+
+        kind = "logits" if self.model.family is Family.PAIR else "hidden"
+        graph = converted(self.model, kind, self.options.cache_dir)
+        return OpenVinoRuntime(
+            graph,
+            self.head,
+            precision=self._openvino_precision(graph),
+            pad_token_id=self.model.pad_token_id,
+            session_count=self.session_count,
+        )
+
+    def _openvino_precision(self, graph: ConvertedModel) -> str:
+        if self.options.precision != "auto":
+            return self.options.precision
+        if not multiplies_bf16():
+            return "fp32"
+        if graph.bf16_cosine < _LEAST_BF16_COSINE:
+            _log.warning("bf16 changes model %s too much (cosine %.4f); using fp32", self.model.name, graph.bf16_cosine)
+            return "fp32"
+        return "bf16"
+
+    def _torch(self, device: str) -> Runtime:
+        from trivium_encoders.runtimes.torch import ModulesRuntime, TorchRuntime
+
+        precision = self.options.precision
+        if precision == "auto":
+            precision = "bf16" if device == "cuda" else "fp32"
+        if self.model.obstacle:
+            return ModulesRuntime(self.model, precision=precision, device=device, max_tokens=self.max_tokens)
+        return TorchRuntime(self.model, self.head, precision=precision, device=device)
+
+
+def _tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:
+    path = model.transformer_folder / "tokenizer.json"
+    if not path.is_file():
+        path = model.folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelUnsupported(
+            f"model {model.name} has no tokenizer.json; make one with transformers:"
+            " AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise ModelDamaged(f"{path} cannot be read ({error}); fetch the model again") from error
+    return TextTokenizer(tokenizer, max_tokens=max_tokens, lower_case=model.lower_case)
+
+
+_FAMILY_NAMES = {
+    Family.TEXT: "sentence embedding model",
+    Family.PAIR: "cross-encoder",
+    Family.TOKEN: "late-interaction model",
+}

@@ -1,0 +1,125 @@
+"""Token embeddings to what the caller wants, text by text.
+
+Each text's tokens are handled alone, without the padding of its batch, so that no result depends on its batch-mates.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium_encoders.description import ModelDescription
+from trivium_encoders.errors import ModelDamaged
+
+_LEAST_NORM = 1e-12
+
+Vectors = NDArray[np.float32]
+
+
+class Head(Protocol):
+    """What follows the transformer."""
+
+    def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
+        """Turns the transformer's output for some texts into their results.
+
+        Args:
+            outputs: For each text `[tokens, hidden]`, padding left out, or `[labels]` of a classification head. They
+                are views that do not outlive the call.
+            prompt_tokens: For each text, how many of its first tokens (the prompt's) the pooling leaves out.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    weight: Vectors
+    bias: Vectors | None
+    activation: str
+
+    def __call__(self, rows: Vectors) -> Vectors:
+        result: Vectors = rows @ self.weight.T
+        if self.bias is not None:
+            result += self.bias
+        return np.tanh(result) if self.activation == "tanh" else result
+
+
+class TextHead:
+    """Pooling, linear layers and normalisation: one vector per text."""
+
+    def __init__(self, model: ModelDescription) -> None:
+        self._modes = [_POOLINGS[mode] for mode in model.pooling]
+        self._layers = [_read_linear(layer.folder, layer.activation) for layer in model.dense]
+        self._normalized = model.normalized
+        pooled = model.hidden_size * len(self._modes)
+        self.dimension = self._layers[-1].weight.shape[0] if self._layers else pooled
+
+    def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
+        """One `[dimension]` vector per text."""
+        rows = np.empty((len(outputs), outputs[0].shape[-1] * len(self._modes)), dtype=np.float32)
+        for row, tokens, skipped in zip(rows, outputs, prompt_tokens, strict=True):
+            parts = [mode(tokens, min(skipped, len(tokens) - 1)) for mode in self._modes]
+            row[:] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        for layer in self._layers:
+            rows = layer(rows)
+        return list(unit_rows(rows) if self._normalized else rows)
+
+
+class TokenHead:
+    """Normalisation alone: one unit vector per token."""
+
+    def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
+        """One `[tokens, hidden]` matrix per text."""
+        return [unit_rows(tokens) for tokens in outputs]
+
+
+class ScoreHead:
+    """Logits to one score in [0, 1].
+
+    One label: the logistic function, whatever activation the model's config names, because models that were trained
+    for ranking name none and rank by logits. Two labels: the probability of the second.
+    """
+
+    def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
+        """One `[1]` score per pair."""
+        logits = np.stack(outputs).astype(np.float64)
+        margin = logits[:, -1:] if logits.shape[1] == 1 else logits[:, 1:] - logits[:, :1]
+        # Written with tanh, which does not overflow.
+        return list((0.5 * (1.0 + np.tanh(0.5 * margin))).astype(np.float32))
+
+
+def unit_rows(rows: Vectors) -> Vectors:
+    """The rows brought to unit length, in new memory; a row of zeros stays."""
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    result: Vectors = rows / np.maximum(norms, _LEAST_NORM)
+    return result
+
+
+def _weighted_mean(tokens: Vectors, skipped: int) -> Vectors:
+    weights = np.arange(skipped + 1, len(tokens) + 1, dtype=np.float32)
+    result: Vectors = weights @ tokens[skipped:] / weights.sum()
+    return result
+
+
+_POOLINGS: dict[str, Callable[[Vectors, int], Vectors]] = {
+    "cls": lambda tokens, skipped: tokens[skipped],
+    "max": lambda tokens, skipped: tokens[skipped:].max(axis=0),
+    "mean": lambda tokens, skipped: tokens[skipped:].mean(axis=0),
+    "mean_sqrt_len_tokens": lambda tokens, skipped: tokens[skipped:].sum(axis=0) / (len(tokens) - skipped) ** 0.5,
+    "weightedmean": _weighted_mean,
+    "lasttoken": lambda tokens, skipped: tokens[-1],
+}
+
+
+def _read_linear(folder: Path, activation: str) -> _Linear:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(folder / "model.safetensors")
+        weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
+    except (OSError, KeyError, SafetensorError) as error:
+        raise ModelDamaged(f"the linear layer in {folder} cannot be read ({error}); fetch the model again") from error
+    return _Linear(weight.astype(np.float32), None if bias is None else bias.astype(np.float32), activation)

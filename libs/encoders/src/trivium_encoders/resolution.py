@@ -1,0 +1,111 @@
+"""Model names to folders: a local path, an installed package, the hub's cache, the hub."""
+
+import importlib.util
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from trivium_encoders.digests import verify_files
+from trivium_encoders.errors import ModelNotFound
+from trivium_encoders.packaged import ALIASES, PACKAGED, PackagedModel
+
+_log = logging.getLogger(__name__)
+
+_FORMATS_NEVER_READ = ["onnx/*", "openvino/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.gguf", "*.mlmodel", "coreml/*"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model's files on this machine."""
+
+    name: str
+    """The name that the model is known by."""
+    path: Path
+    """The folder."""
+
+
+def resolve(name: str) -> ModelFolder:
+    """Finds a model's folder; the first place that has it wins.
+
+    Args:
+        name: A folder's path, or a name such as `sentence-transformers/all-MiniLM-L6-v2`.
+
+    Raises:
+        ModelNotFound: No place has it; says where it was looked for, and what to do.
+        ModelDamaged: An installed package has it, with files that are not the published ones.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _local(name, folder)
+    if name.startswith(("/", "./", "../", "~")):
+        raise ModelNotFound(f"there is no model folder {name}; give a folder that has a config.json, or a hub name")
+    name = ALIASES.get(name, name)
+    if packaged := PACKAGED.get(name):
+        path = _installed(packaged)
+        if path:
+            return ModelFolder(name, path)
+    return ModelFolder(name, _from_hub(name))
+
+
+def _local(name: str, folder: Path) -> ModelFolder:
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise ModelNotFound(f"the folder {name} holds no model: it has neither config.json nor modules.json")
+    return ModelFolder(name, folder.resolve())
+
+
+def _installed(packaged: PackagedModel) -> Path | None:
+    """The packaged model's folder, every file checked; None when the package is not installed."""
+    spec = importlib.util.find_spec(packaged.module)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / packaged.folder
+    verify_files(folder, packaged.digests, f"install {packaged.distribution} again")
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        cached = Path(snapshot_download(name, local_files_only=True))
+    except HFValidationError as error:
+        raise ModelNotFound(f"{name!r} is neither a folder nor a hub name: {error}") from error
+    except LocalEntryNotFoundError:
+        cached = None
+    if cached and _complete(cached):
+        return cached
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise ModelNotFound(
+            f"model {name} is in no installed package and not in the hub's cache, and HF_HUB_OFFLINE forbids fetching"
+            " it; unset HF_HUB_OFFLINE, or give the path of a folder that has the model"
+        )
+    return _download(name)
+
+
+def _complete(folder: Path) -> bool:
+    """Whether a snapshot has weights; an interrupted download leaves one without."""
+    weights = (*folder.rglob("*.safetensors"), *folder.rglob("pytorch_model*.bin"))
+    return (folder / "config.json").exists() and any(path.exists() for path in weights)
+
+
+def _download(name: str) -> Path:
+    import httpx
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    _log.info("fetching model %s from the hub", name)
+    try:
+        files = HfApi().list_repo_files(name)
+        never = list(_FORMATS_NEVER_READ)
+        if any(file.endswith(".safetensors") for file in files):
+            never.append("pytorch_model*.bin")
+        return Path(snapshot_download(name, ignore_patterns=never))
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        cause = next(iter(str(error).splitlines()), "no detail")
+        raise ModelNotFound(
+            f"model {name} is in no installed package and not in the hub's cache, and the hub did not give it"
+            f" ({type(error).__name__}: {cause}); check the name and"
+            " the network (HF_ENDPOINT, HF_TOKEN), or give the path of a folder that has the model"
+        ) from error

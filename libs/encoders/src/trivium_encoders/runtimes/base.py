@@ -1,0 +1,111 @@
+"""The contract of a runtime, and what all runtimes share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium_encoders.options import Role
+from trivium_encoders.tokenization import TokenIds
+
+LENGTH_MULTIPLE = 16
+"""Batches are padded to a multiple of this many tokens: fewer shapes, for which kernels are prepared once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an input was made of, for models that only their own modules can run."""
+
+    text: str
+    """The text; the passage of a pair."""
+    role: Role
+    """What the text is for."""
+    query: str = ""
+    """The query of a pair."""
+    truncate: bool = True
+    """Whether it may be cut."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One input of the model: a text, or a pair."""
+
+    tokens: TokenIds
+    """As the model reads it."""
+    source: Source
+    """What it was made of."""
+    prompt_tokens: int = 0
+    """How many of the first tokens the pooling leaves out."""
+
+    @property
+    def length(self) -> int:
+        """Tokens, special tokens included."""
+        return len(self.tokens.ids)
+
+
+class Session(Protocol):
+    """Computes one batch at a time; used by one thread only."""
+
+    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+        """Computes a batch.
+
+        Args:
+            items: At least one.
+
+        Returns:
+            One result per item, in order, in memory of its own.
+
+        Raises:
+            RuntimeError, ValueError: The batch could not be computed.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """A loaded model. Opens sessions that share its weights."""
+
+    @property
+    def name(self) -> str:
+        """`openvino` or `torch`."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """`bf16` or `fp32`."""
+        ...
+
+    @property
+    def budget_factor(self) -> int:
+        """How many times a CPU core's token budget one batch should have."""
+        ...
+
+    def open_session(self) -> Session:
+        """Opens a session; thread-safe."""
+        ...
+
+
+def padded_length(length: int) -> int:
+    """A length in tokens, rounded up as batches are."""
+    return -(-length // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+
+
+def padded_inputs(items: Sequence[Item], pad_token_id: int) -> dict[str, NDArray[np.int64]]:
+    """The arrays of a batch, each `[items, padded length]`: `input_ids`, `attention_mask` and `token_type_ids`."""
+    shape = (len(items), padded_length(max(item.length for item in items)))
+    ids = np.full(shape, pad_token_id, dtype=np.int64)
+    mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for row, item in enumerate(items):
+        ids[row, : item.length] = item.tokens.ids
+        mask[row, : item.length] = 1
+        if item.tokens.type_ids is not None:
+            types[row, : item.length] = item.tokens.type_ids
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+def unpadded(output: NDArray[np.float32], items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    """Views of each item's own part of an output `[items, padded length, hidden]` or `[items, labels]`."""
+    if output.ndim == 3:
+        return [output[row, : item.length] for row, item in enumerate(items)]
+    return list(output)

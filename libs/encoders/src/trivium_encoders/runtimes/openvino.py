@@ -1,0 +1,71 @@
+"""OpenVINO on CPUs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import trivium_encoders.privacy  # noqa: F401 - before OpenVINO, which reports its own import
+from trivium_encoders.conversion import ConvertedModel
+from trivium_encoders.pooling import Head
+from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+
+
+class OpenVinoRuntime:
+    """A converted transformer, compiled once with one stream of one thread per session.
+
+    Streams share the weights, so memory does not grow with the cores. Pinning is off: it would put streams of several
+    processes on the same core, at half the speed.
+
+    Args:
+        model: The converted transformer.
+        head: What follows it.
+        precision: `bf16` or `fp32`.
+        pad_token_id: Fills the end of shorter texts.
+        session_count: Sessions that will run at once.
+    """
+
+    name = "openvino"
+    budget_factor = 1
+
+    def __init__(
+        self, model: ConvertedModel, head: Head, *, precision: str, pad_token_id: int, session_count: int
+    ) -> None:
+        import openvino  # type: ignore[import-untyped]
+
+        self.precision = precision
+        self._head = head
+        self._inputs = model.inputs
+        self._pad_token_id = pad_token_id
+        self._compiled = openvino.Core().compile_model(
+            str(model.graph),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+                "NUM_STREAMS": session_count,
+                "INFERENCE_NUM_THREADS": session_count,
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+
+    def open_session(self) -> "OpenVinoSession":
+        """Opens a session."""
+        return OpenVinoSession(self._compiled.create_infer_request(), self._head, self._inputs, self._pad_token_id)
+
+
+class OpenVinoSession:
+    """One infer request."""
+
+    def __init__(self, request: Any, head: Head, inputs: Sequence[str], pad_token_id: int) -> None:
+        self._request = request
+        self._head = head
+        self._inputs = inputs
+        self._pad_token_id = pad_token_id
+
+    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+        """Computes a batch."""
+        arrays = padded_inputs(items, self._pad_token_id)
+        feed = {index: arrays[name] for index, name in enumerate(self._inputs)}
+        output = self._request.infer(feed, share_inputs=True, share_outputs=True)[0]
+        return self._head(unpadded(output, items), [item.prompt_tokens for item in items])

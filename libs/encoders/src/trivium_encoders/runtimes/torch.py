@@ -1,0 +1,140 @@
+"""torch: on GPUs, as the reference on CPUs, and for models that only their own modules can run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium_encoders.description import Family, ModelDescription
+from trivium_encoders.options import Role
+from trivium_encoders.pooling import Head
+from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+
+
+class TorchRuntime:
+    """A transformer in torch, followed by the same head as elsewhere.
+
+    Args:
+        model: The model.
+        head: What follows the transformer.
+        precision: `bf16` or `fp32`.
+        device: `cpu` or `cuda`.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: ModelDescription, head: Head, *, precision: str, device: str) -> None:
+        import torch
+        from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+        kind = AutoModelForSequenceClassification if model.family is Family.PAIR else AutoModel
+        self.precision = precision
+        self.budget_factor = gpu_budget_factor(device)
+        folder = str(model.transformer_folder)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._module: Any = kind.from_pretrained(folder, dtype=dtype, local_files_only=True).eval().to(device)
+        self._module.config.use_cache = False
+        names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
+        self._inputs = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in names]
+        self._head = head
+        self._device = device
+        self._pad_token_id = model.pad_token_id
+        self._attribute = "logits" if model.family is Family.PAIR else "last_hidden_state"
+        if device == "cpu":
+            torch.set_num_threads(1)  # one session per core, as elsewhere
+
+    def open_session(self) -> "TorchRuntime":
+        """The runtime itself: inference does not change the module."""
+        return self
+
+    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+        """Computes a batch."""
+        import torch
+
+        arrays = padded_inputs(items, self._pad_token_id)
+        with torch.inference_mode():
+            feed = {name: torch.from_numpy(arrays[name]).to(self._device) for name in self._inputs}
+            output = getattr(self._module(**feed), self._attribute).float().cpu().numpy()
+        return self._head(unpadded(output, items), [item.prompt_tokens for item in items])
+
+
+class ModulesRuntime:
+    """A model run whole by sentence-transformers, with its own modules and tokenizer.
+
+    Args:
+        model: The model.
+        precision: `bf16` or `fp32`.
+        device: `cpu` or `cuda`.
+        max_tokens: Longest input in tokens.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: ModelDescription, *, precision: str, device: str, max_tokens: int) -> None:
+        import sentence_transformers
+        import torch
+
+        kinds = {
+            Family.TEXT: sentence_transformers.SentenceTransformer,
+            Family.PAIR: sentence_transformers.CrossEncoder,
+            Family.TOKEN: sentence_transformers.MultiVectorEncoder,
+        }
+        self.precision = precision
+        self.budget_factor = gpu_budget_factor(device)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.model: Any = kinds[model.family](
+            str(model.folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype}
+        )
+        self.model.max_seq_length = max_tokens
+        self._prompts = model.prompts
+        self._run: Callable[[Sequence[Item]], list[Any]] = {
+            Family.TEXT: self._texts,
+            Family.PAIR: self._pairs,
+            Family.TOKEN: self._texts,
+        }[model.family]
+        if device == "cpu":
+            torch.set_num_threads(1)
+
+    def open_session(self) -> "ModulesRuntime":
+        """The runtime itself: inference does not change the modules."""
+        return self
+
+    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+        """Computes a batch."""
+        return [np.asarray(row, dtype=np.float32) for row in self._run(items)]
+
+    def _texts(self, items: Sequence[Item]) -> list[Any]:
+        results: list[Any] = [None] * len(items)
+        for role, encode, prompt in (
+            (Role.QUERY, self.model.encode_query, self._prompts.query),
+            (Role.DOCUMENT, self.model.encode_document, self._prompts.document),
+        ):
+            chosen = [index for index, item in enumerate(items) if item.source.role is role]
+            texts = [items[index].source.text for index in chosen]
+            if texts:
+                rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False)
+                for index, row in zip(chosen, rows, strict=True):
+                    results[index] = row
+        return results
+
+    def _pairs(self, items: Sequence[Item]) -> list[Any]:
+        import torch
+
+        pairs = [(item.source.query, item.source.text) for item in items]
+        scores = self.model.predict(
+            pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=torch.nn.Sigmoid()
+        )
+        return [score.reshape(1) for score in scores]
+
+
+def torch_device(*, wants_gpu: bool) -> str:
+    """`cuda` where torch has a GPU and one is wanted, else `cpu`."""
+    import torch
+
+    return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
+
+
+def gpu_budget_factor(device: str) -> int:
+    """How many times a CPU core's token budget one batch should have: a GPU needs far more to be busy."""
+    return 32 if device == "cuda" else 1

@@ -1,0 +1,137 @@
+"""Texts and pairs to token ids, without transformers."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer, normalizers
+
+# The model's sessions already use every core; a tokenizer that starts a thread per core would fight them.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """One input of the model."""
+
+    ids: NDArray[np.int32]
+    """`[tokens]`, special tokens included."""
+    type_ids: NDArray[np.int32] | None
+    """`[tokens]`, which of the two texts of a pair each token is of; None for a single text."""
+    special: NDArray[np.bool_]
+    """`[tokens]`, whether each is a special token."""
+
+
+class TextTokenizer:
+    """A model's tokenizer.
+
+    Args:
+        tokenizer: The tokenizer; its own padding and truncation are switched off.
+        max_tokens: Longest input in tokens, special tokens included.
+        lower_case: Put texts in lower case first.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, lower_case: bool = False) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        if lower_case:
+            # As a normaliser, so that offsets still count in the text as it was given.
+            existing = [tokenizer.normalizer] if tokenizer.normalizer else []
+            tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *existing])
+        self._tokenizer = tokenizer
+        self._single_special = tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._pair_special = tokenizer.num_special_tokens_to_add(is_pair=True)
+        self.max_tokens = max_tokens
+
+    @classmethod
+    def from_file(cls, path: Path, *, max_tokens: int, lower_case: bool = False) -> "TextTokenizer":
+        """Reads a `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)), max_tokens=max_tokens, lower_case=lower_case)
+
+    def overhead(self, prompt: str) -> int:
+        """Tokens that are added to a text: special tokens and the prompt."""
+        return self._single_special + self.prompt_length(prompt)
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens of a prompt alone, without special tokens."""
+        return len(self._tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
+
+    def pooled_from(self, prompt: str) -> int:
+        """Position of the first token after the prompt, counted as sentence-transformers counts it: all tokens of the
+        prompt as a text of its own but the closing special token."""
+        if not prompt:
+            return 0
+        encoding = self._tokenizer.encode(prompt)
+        return len(encoding) - (encoding.special_tokens_mask[-1] if len(encoding) else 0)
+
+    def encode(self, texts: Sequence[str], *, prompt: str, truncate: bool) -> list[TokenIds]:
+        """Tokenises texts, each after the prompt.
+
+        Args:
+            texts: The texts.
+            prompt: Put before each; may be empty.
+            truncate: Cut what is longer than `max_tokens`; otherwise it is returned whole, for the caller to refuse.
+        """
+        prompted = [prompt + text for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(prompted)
+        if truncate:
+            for index, encoding in enumerate(encodings):
+                if len(encoding) > self.max_tokens:
+                    encodings[index] = self._cut(prompted[index])
+        return [_single(encoding) for encoding in encodings]
+
+    def encode_pairs(self, query: str, texts: Sequence[str]) -> list[TokenIds]:
+        """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side."""
+        room = self.max_tokens - self._pair_special
+        first = self._tokenizer.encode(query, add_special_tokens=False)
+        seconds = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [_pair(self._joined(first, second, room)) for second in seconds]
+
+    def starts(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [np.array([start for start, _ in encoding.offsets], dtype=np.uint32) for encoding in encodings]
+
+    def _cut(self, text: str) -> Encoding:
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding.truncate(self.max_tokens - self._single_special)
+        return self._tokenizer.post_process(encoding)
+
+    def _joined(self, first: Encoding, second: Encoding, room: int) -> Encoding:
+        first_length, second_length = pair_lengths(len(first), len(second), room)
+        if second_length < len(second):
+            second.truncate(second_length)
+        if first_length < len(first):
+            # `first` serves every pair of the call, so a copy is cut: post-processing alone makes one.
+            first = self._tokenizer.post_process(first, add_special_tokens=False)
+            first.truncate(first_length)
+        return self._tokenizer.post_process(first, second)
+
+
+def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
+    """How many tokens of each side of a pair stay: the longer side is cut first (Hugging Face's `longest_first`).
+
+    Args:
+        first: Tokens of the first side.
+        second: Tokens of the second side.
+        room: Tokens for both together.
+    """
+    if first + second <= room:
+        return first, second
+    shorter = min(first, second)
+    if 2 * shorter >= room:
+        shorter = room // 2
+    return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
+
+
+def _single(encoding: Encoding) -> TokenIds:
+    ids = np.array(encoding.ids, dtype=np.int32)
+    return TokenIds(ids, None, np.array(encoding.special_tokens_mask, dtype=np.bool_))
+
+
+def _pair(encoding: Encoding) -> TokenIds:
+    ids, types = np.array(encoding.ids, dtype=np.int32), np.array(encoding.type_ids, dtype=np.int32)
+    return TokenIds(ids, types, np.array(encoding.special_tokens_mask, dtype=np.bool_))

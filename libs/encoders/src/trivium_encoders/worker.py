@@ -1,0 +1,114 @@
+"""A thread that computes batches, one at a time."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium_encoders.runtimes.base import Item, Session
+
+_log = logging.getLogger(__name__)
+
+Result = NDArray[np.float32] | Exception
+
+
+class SessionBroken(Exception):
+    """A session cannot even compute what it computed when it was new."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """The outcome of one batch."""
+
+    results: list[Result]
+    """One per item, in order: what was computed, or why not."""
+    started_at: float
+    """When the worker began, in seconds on the event loop's clock."""
+    finished_at: float
+    """When it ended."""
+
+
+class Worker:
+    """Owns one session and the thread that uses it.
+
+    Args:
+        name: The thread's name.
+        open_session: Opens the session, in the worker's thread.
+        probe: An item that every good session computes; computed once before the first batch, and again after a
+            failure to tell a bad text from a broken session.
+        on_ready: Called in the worker's thread when it takes batches.
+        on_done: Called in the worker's thread after each batch.
+        on_death: Called in the worker's thread when it ends without having been asked to; the batch it had is lost.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_session: Callable[[], Session],
+        probe: Item,
+        *,
+        on_ready: Callable[["Worker"], None],
+        on_done: Callable[["Worker", BatchDone], None],
+        on_death: Callable[["Worker", BaseException], None],
+    ) -> None:
+        self._open_session = open_session
+        self._probe = probe
+        self._on_ready = on_ready
+        self._on_done = on_done
+        self._on_death = on_death
+        self._inbox: SimpleQueue[Sequence[Item] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def submit(self, items: Sequence[Item]) -> None:
+        """Gives the worker a batch; it must have none."""
+        self._inbox.put(items)
+
+    def stop(self) -> None:
+        """Asks the thread to end after the batch it has."""
+        self._inbox.put(None)
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Waits for the thread's end; whether it came in time."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            session = self._open_session()
+            session.run([self._probe])
+            self._on_ready(self)
+            while (items := self._inbox.get()) is not None:
+                started_at = time.monotonic()
+                results = compute(session, items, self._probe)
+                self._on_done(self, BatchDone(results, started_at, time.monotonic()))
+        except BaseException as error:  # the thread's edge: whatever ends it must be known
+            self._on_death(self, error)
+
+
+def compute(session: Session, items: Sequence[Item], probe: Item) -> list[Result]:
+    """Computes a batch; one that fails is halved until the items that fail stand alone.
+
+    Raises:
+        SessionBroken: The session fails on the probe too, so that no item is to blame.
+    """
+    try:
+        return list(session.run(items))
+    except Exception as error:  # runtimes raise what they like
+        if len(items) > 1:
+            middle = len(items) // 2
+            return [*compute(session, items[:middle], probe), *compute(session, items[middle:], probe)]
+        _log.warning("a text of %d tokens could not be computed: %s", items[0].length, error)
+        try:
+            session.run([probe])
+        except Exception as broken:
+            raise SessionBroken(str(broken)) from broken
+        return [error]
