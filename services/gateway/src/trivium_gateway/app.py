@@ -74,6 +74,7 @@ class GatewayProcess:
         collections = Collections(self._qdrant, embed_client, limits)
         store = Store(self._qdrant)
         chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
+        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry)
         question_metrics = QuestionMetrics(self.registry)
         retriever = Retriever(
             collections=collections,
@@ -107,7 +108,7 @@ class GatewayProcess:
             ),
             collections=collections,
             documents=Documents(chunks, locks, limits),
-            ingester=Ingester(),
+            ingester=self._ingester,
             readiness=readiness,
             limits=limits,
             question_metrics=question_metrics,
@@ -140,6 +141,7 @@ class GatewayProcess:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self._ingester.close()
         await self._qdrant.close()
         for channel in self._channels.values():
             await channel.close()

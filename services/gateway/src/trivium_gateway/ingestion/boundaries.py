@@ -24,19 +24,16 @@ class Boundary(IntEnum):
 _PATTERNS = (
     (Boundary.CLAUSE, re.compile(r"[,;:]\s+|[\uff0c\u3001\uff1a\uff1b]\s*")),
     (Boundary.LINE, re.compile(r"\n[ \t]*")),
-    # A stop after a capital, a list's number or a short abbreviation does not end a sentence: J. Smith, 3. x, e.g. y.
-    (
-        Boundary.SENTENCE,
-        re.compile(
-            r"""(?<![.!?])(?<![A-Z])(?<!\n\d)(?<!\n\d\d)(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bMr)(?<!\bDr)(?<!\bvs)"""
-            r"""(?<!\bNo)(?<!\bFig)[.!?]++["'\u201d\u2019)\]]*+\s+"""
-        ),
-    ),
     (Boundary.SENTENCE, re.compile(r"[\u3002\uff01\uff1f\u2026]+[\"'\u201d\u2019\u300d\u300f\uff09\u3011]*\s*")),
     (Boundary.SENTENCE, re.compile(r"\n(?=[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t])[ \t]*")),
     (Boundary.PARAGRAPH, re.compile(r"\n[ \t]*\n\s*")),
     (Boundary.SECTION, re.compile(r"\n[ \t]*(?=#{1,6}[ \t]+\S)")),
 )
+# The second look at the first stop keeps a long row of stops from being tried from each of them.
+_STOP = re.compile(r"""[.!?](?<![.!?]{2})[.!?]*+["'\u201d\u2019)\]]*+\s+""")
+# After a capital, a list's number or an abbreviation a stop does not end a sentence: J. Smith, 3. third, e.g. this.
+_NO_SENTENCE_BEFORE = re.compile(r"(?:[A-Z]|(?:^|\n)\d{1,2}|\b(?:e\.g|i\.e|cf|Mr|Dr|vs|No|Fig))\Z")
+_LOOK_BACK_CHARACTERS = 4
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})", re.M)
 _HEADING_LINE = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S.*\n\s*", re.M)
 _CODE_LINE_END = re.compile(r"\n\s*")
@@ -58,6 +55,7 @@ def boundary_qualities(text: str, positions: NDArray[np.int64]) -> NDArray[np.in
     qualities = _word_boundaries(text, positions)
     for quality, pattern in _PATTERNS:
         _raise_to(qualities, _indices_of(_ends_of(pattern, text), positions), quality)
+    _raise_to(qualities, _indices_of(_sentence_ends(text), positions), Boundary.SENTENCE)
     # A heading stays with what it is the heading of.
     following = _indices_of(_ends_of(_HEADING_LINE, text), positions)
     qualities[following[qualities[following] < Boundary.SECTION]] = Boundary.NONE
@@ -87,6 +85,15 @@ def _ideographic(characters: NDArray[np.uint32]) -> NDArray[np.bool_]:
 def _ends_of(pattern: re.Pattern[str], text: str, begin: int = 0, end: int | None = None) -> NDArray[np.int64]:
     matches = pattern.finditer(text, begin, len(text) if end is None else end)
     return np.array([match.end() for match in matches], dtype=np.int64)
+
+
+def _sentence_ends(text: str) -> NDArray[np.int64]:
+    ends = [
+        match.end()
+        for match in _STOP.finditer(text)
+        if not _NO_SENTENCE_BEFORE.search(text, max(0, match.start() - _LOOK_BACK_CHARACTERS), match.start())
+    ]
+    return np.array(ends, dtype=np.int64)
 
 
 def _indices_of(offsets: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,6 @@
 """The text of an HTML page: its main content, one block a paragraph."""
 
 import re
-from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -59,65 +58,81 @@ def _title(page: LexborHTMLParser) -> str:
 
 
 def _text_of(root: LexborNode, dropped: frozenset[str]) -> str:
-    text = "".join(_pieces(root, dropped))
-    text = _EMPTY_LINES.sub("\n\n", _LINE_END_BLANKS.sub("\n", text))
-    return text.strip()
-
-
-def _pieces(root: LexborNode, dropped: frozenset[str]) -> Iterator[str]:
-    """Walk the tree without recursion, because a page may be nested as deep as its author likes."""
-    pre_depth = 0
-    at_line_start = True
+    """Walk a tree without recursion, because a page may be nested as deep as its author likes."""
+    lines = _Lines()
     node: LexborNode | None = root
     while node is not None:
         tag = node.tag or ""
-        is_dropped = tag in dropped or tag == "-comment" or "hidden" in (node.attributes if tag[:1] != "-" else ())
         if tag == "-text":
-            text = node.text_content or ""
-            piece = text if pre_depth else _BLANKS.sub(" ", text)
-            piece = piece.lstrip(" ") if at_line_start and not pre_depth else piece
-            if piece:
-                at_line_start = piece.endswith("\n")
-                yield piece
-        elif not is_dropped:
-            opening = _opening(tag)
-            if opening:
-                at_line_start = opening.endswith("\n")
-                yield opening
-            pre_depth += tag == "pre"
-        if not is_dropped and node.child is not None:
-            node = node.child
-            continue
-        # Climb until there is a sibling, closing what is left behind.
-        while True:
-            tag = node.tag or ""
-            closed = node.child is not None or tag not in ("-text", "-comment")
-            if closed and not (tag in dropped or tag[:1] == "-"):
-                pre_depth -= tag == "pre"
-                closing = _closing(tag)
-                if closing:
-                    at_line_start = True
-                    yield closing
-            if node.mem_id == root.mem_id:
-                return
-            if node.next is not None:
-                node = node.next
-                break
-            parent = node.parent
-            if parent is None:
-                return
-            node = parent
+            lines.add(node.text_content or "")
+        elif not _is_dropped(node, tag, dropped):
+            lines.open(tag)
+            if node.child is not None:
+                node = node.child
+                continue
+            lines.close(tag)
+        node = _next_outside(node, root, lines)
+    return lines.text()
 
 
-def _opening(tag: str) -> str:
-    if tag == "li":
-        return "\n- "
-    if tag in _CELLS:
-        return " "
-    return _closing(tag)
+def _next_outside(node: LexborNode, root: LexborNode, lines: "_Lines") -> LexborNode | None:
+    """Go on after a node and all that is in it: to its next sibling, or that of the nearest ancestor that has one."""
+    while node.mem_id != root.mem_id:
+        if node.next is not None:
+            return node.next
+        if node.parent is None:
+            return None
+        node = node.parent
+        lines.close(node.tag or "")
+    return None
 
 
-def _closing(tag: str) -> str:
-    if tag in _PARAGRAPHS:
-        return "\n\n"
-    return "\n" if tag in _LINES else ""
+def _is_dropped(node: LexborNode, tag: str, dropped: frozenset[str]) -> bool:
+    return tag in dropped or tag[:1] in ("-", "!") or "hidden" in node.attributes
+
+
+class _Lines:
+    """Puts text together; breaks between blocks are made when more text comes, the largest of those that met."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._break = ""
+        self._pre_depth = 0
+        self._at_item_start = False
+
+    def open(self, tag: str) -> None:
+        self._break_for(tag)
+        self._pre_depth += tag == "pre"
+        if tag == "li":
+            self._pieces.append(self._break + "- " if self._pieces else "- ")
+            self._break = ""
+            self._at_item_start = True
+
+    def close(self, tag: str) -> None:
+        if tag != "br":
+            self._break_for(tag)
+        self._pre_depth -= tag == "pre"
+
+    def add(self, text: str) -> None:
+        if not self._pre_depth:
+            text = _BLANKS.sub(" ", text)
+        if self._break.startswith("\n") or self._at_item_start or not self._pieces:
+            text = text if self._pre_depth else text.lstrip(" ")
+        elif self._break == " " and text[:1] == " ":
+            self._break = ""
+        if not text:
+            return
+        if self._pieces and not self._at_item_start:
+            self._pieces.append(self._break)
+        self._pieces.append(text)
+        self._break = ""
+        self._at_item_start = False
+
+    def text(self) -> str:
+        text = _LINE_END_BLANKS.sub("\n", "".join(self._pieces))
+        return _EMPTY_LINES.sub("\n\n", text).strip()
+
+    def _break_for(self, tag: str) -> None:
+        wanted = "\n\n" if tag in _PARAGRAPHS else "\n" if tag in _LINES else " " if tag in _CELLS else ""
+        if len(wanted) > len(self._break) or (self._break == " " and wanted):
+            self._break = wanted

@@ -1,15 +1,102 @@
 """Ingestion: documents in, searchable chunks out, at the speed of the encoder."""
 
-from collections.abc import AsyncIterable, Iterable
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Sequence, Sized
+from dataclasses import dataclass
 
-from trivium_gateway.collections import ResolvedCollection
-from trivium_gateway.documents import DocumentResult, NewDocument
+from prometheus_client import CollectorRegistry
+from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
+
+from trivium_gateway.chunk_store import ChunkStore, DocumentVersions
+from trivium_gateway.clients.embed import EmbedClient
+from trivium_gateway.collections import Collections, ResolvedCollection
+from trivium_gateway.document_locks import DocumentLocks
+from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
+from trivium_gateway.ingestion.chunking import ChunkingSettings
+from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
+from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.metrics import IngestMetrics
+from trivium_gateway.ingestion.parsing import DocumentParser
+from trivium_gateway.ingestion.patience import patiently
+from trivium_gateway.ingestion.preparation import DocumentPreparer, PreparedDocument
+from trivium_gateway.ingestion.windows import windows_of
+from trivium_gateway.ingestion.writing import DocumentWriter
+from trivium_gateway.limits import GatewayLimits, check_document_count
+from trivium_gateway.metadata import MetadataKind, kind_of
 
 __all__ = ["Ingester"]
 
+_WINDOWS_AHEAD = 3
+"""One is parsed and cut, and one is written, while a third one keeps the encoder busy."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A document on its way.
+
+    Attributes:
+        id: Its id.
+        document: As it arrived.
+        prepared: Once it is parsed.
+        cut: Once it is cut; stays None if it is unchanged.
+        status: The outcome, unless `error` is set.
+        chunk_count: Number of its chunks.
+        error: Why it failed.
+    """
+
+    id: str
+    document: NewDocument
+    prepared: PreparedDocument | None = None
+    cut: CutDocument | None = None
+    status: DocumentStatus = DocumentStatus.INDEXED
+    chunk_count: int = 0
+    error: TriviumError | None = None
+
+    def result(self) -> DocumentResult:
+        if self.error is not None:
+            # What cannot be an id may not even be text.
+            printable = self.id.encode(errors="replace").decode()
+            return DocumentResult(printable, DocumentStatus.FAILED, 0, self.error)
+        return DocumentResult(self.id, self.status, self.chunk_count)
+
 
 class Ingester:
-    """Writes documents into collections."""
+    """Writes documents into collections.
+
+    Documents go through in windows of some hundred kilobytes, several at a time: while the chunks of one are embedded,
+    in batches that do not heed the borders between documents, the next one is parsed, compared and cut, and the one
+    before is written.
+
+    Args:
+        collections: Indexes metadata keys.
+        chunks: Where chunks are written to.
+        embed: Tokenizes and embeds.
+        locks: One writer at a time for each document.
+        limits: What is allowed.
+        registry: Where metrics are registered.
+        chunking: How long chunks are.
+    """
+
+    def __init__(
+        self,
+        collections: Collections,
+        chunks: ChunkStore,
+        embed: EmbedClient,
+        locks: DocumentLocks,
+        limits: GatewayLimits,
+        registry: CollectorRegistry,
+        chunking: ChunkingSettings | None = None,
+    ) -> None:
+        chunking = chunking or ChunkingSettings()
+        self._collections = collections
+        self._chunks = chunks
+        self._embed = embed
+        self._locks = locks
+        self._metrics = IngestMetrics(registry)
+        self._extractor = Extractor(limits)
+        self._preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
+        self._cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
+        self._writer = DocumentWriter(chunks, embed, self._metrics)
 
     async def ingest(
         self,
@@ -31,9 +118,173 @@ class Ingester:
             One result per document, in order. A document that comes twice is written twice, in order.
 
         Raises:
-            TooLarge: There are more documents than `max_documents` (TOO_MANY_DOCUMENTS); those before are written.
+            TooLarge: There are more documents than `max_documents` (TOO_MANY_DOCUMENTS). Of a stream, those before
+                are written.
             FailedPrecondition: The collection belongs to another model than the embed service runs (MODEL_CHANGED).
-            Unavailable: The embed service or Qdrant could not be reached at the start of the call. Later on, it is the
-                documents that fail.
+            Unavailable: The embed service could not be reached at the start of the call. Later on, it is the documents
+                that fail.
         """
-        raise NotImplementedError
+        if isinstance(documents, Sized):
+            check_document_count(len(documents), max_documents)
+        model = await self._embed.model()
+        if model.fingerprint != collection.model_fingerprint:
+            raise FailedPrecondition(
+                f"The collection {collection.name!r} holds vectors of {collection.model} (fingerprint "
+                f"{collection.model_fingerprint[:12]}), but the embed service runs {model.name} "
+                f"({model.fingerprint[:12]}) now. Start it with that model again, or create a new collection and "
+                "ingest the documents into it.",
+                reason="MODEL_CHANGED",
+            )
+        jobs: list[_Job] = []
+        too_many = False
+        running: set[asyncio.Task[None]] = set()
+        try:
+            async for documents_ahead in windows_of(documents):
+                too_many = len(jobs) + len(documents_ahead) > max_documents
+                window = [_Job(*document) for document in documents_ahead[: max_documents - len(jobs)]]
+                jobs += window
+                # Windows take their locks in order, so that of two versions in one call the second one wins.
+                locked = asyncio.Event()
+                running.add(asyncio.create_task(self._ingest_window(collection, window, tenant, locked)))
+                await _until(locked, running)
+                while len(running) >= _WINDOWS_AHEAD:
+                    await _settle(running, asyncio.FIRST_COMPLETED)
+                if too_many:
+                    break
+            await _settle(running, asyncio.ALL_COMPLETED)
+            if too_many:
+                check_document_count(max_documents + 1, max_documents)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return [job.result() for job in jobs]
+
+    async def close(self) -> None:
+        """End the processes that parse files."""
+        await self._extractor.close()
+
+    async def _ingest_window(
+        self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str, locked: asyncio.Event
+    ) -> None:
+        """Take some documents, no two of the same id, all the way."""
+        async with self._locks.hold((collection.physical, tenant, job.id) for job in jobs):
+            locked.set()
+            await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
+            try:
+                versions = await self._compare(collection, jobs, tenant)
+                await self._cut(collection, [job for job in jobs if _is_changed(job)])
+            except TriviumError as error:
+                for job in jobs:
+                    job.error = job.error or error
+                return
+            changed = [(job, job.cut) for job in jobs if job.error is None and job.cut is not None]
+            errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
+            for (job, _), failure in zip(changed, errors, strict=True):
+                job.error = failure
+
+    async def _prepare(self, collection: ResolvedCollection, job: _Job, tenant: str) -> None:
+        try:
+            with self._metrics.stage("parse"):
+                job.prepared = await self._preparer.prepare(
+                    job.document, tenant=tenant, model_fingerprint=collection.model_fingerprint
+                )
+        except (InvalidField, TooLarge) as error:
+            job.error = error
+        job.document = NewDocument()  # its content is no longer needed
+
+    async def _compare(
+        self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str
+    ) -> dict[str, DocumentVersions]:
+        """Find out what is stored, and which documents are not changed; tidy up behind writes that broke off."""
+        prepared = [job for job in jobs if job.prepared is not None]
+        with self._metrics.stage("lookup"):
+            versions = await patiently(lambda: self._chunks.versions(collection, [job.id for job in prepared], tenant))
+        stale: list[str] = []
+        for job in prepared:
+            stored = versions.get(job.id, DocumentVersions())
+            current = job.prepared.content_hash if job.prepared else ""
+            if current in stored.heads:
+                job.status, job.chunk_count = DocumentStatus.UNCHANGED, stored.chunk_counts[current]
+                stale += [old for old in stored.chunk_counts if old != current]
+            elif stored.heads:
+                job.status = DocumentStatus.UPDATED
+        await self._writer.delete_stale(collection, stale, tenant)
+        return versions
+
+    async def _cut(self, collection: ResolvedCollection, jobs: Sequence[_Job]) -> None:
+        """Check the metadata of changed documents against the collection's, and cut them."""
+        await self._check_metadata_kinds(collection, jobs)
+        accepted = [(job, job.prepared) for job in jobs if job.error is None and job.prepared is not None]
+        if not accepted:
+            return
+        with self._metrics.stage("tokenize"):
+            cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
+        for (job, _), cut in zip(accepted, cuts, strict=True):
+            if isinstance(cut, CutDocument):
+                job.cut, job.chunk_count = cut, len(cut.spans)
+            else:
+                job.error = cut
+
+    async def _check_metadata_kinds(self, collection: ResolvedCollection, jobs: Sequence[_Job]) -> None:
+        """See to it that each metadata key is indexed before data that has it, and has one kind in all documents."""
+        kinds_of = {job.id: _kinds_of(job.prepared) for job in jobs if job.prepared is not None}
+        known = await self._collections.metadata_kinds(collection)
+        wanted: dict[str, MetadataKind] = {}
+        for kinds in kinds_of.values():
+            wanted |= {key: kind for key, kind in kinds.items() if known.get(key) != kind and key not in wanted}
+        if wanted:
+            known = await patiently(lambda: self._collections.index_keys(collection, wanted))
+        for job in jobs:
+            for key, kind in kinds_of.get(job.id, {}).items():
+                if known.get(key) != kind:
+                    job.error = _kind_error(key, kind, known.get(key))
+
+
+def _is_changed(job: _Job) -> bool:
+    return job.error is None and job.status is not DocumentStatus.UNCHANGED
+
+
+def _kinds_of(prepared: PreparedDocument) -> dict[str, MetadataKind]:
+    kinds = ((key, kind_of(value)) for key, value in prepared.metadata.items())
+    return {key: kind for key, kind in kinds if kind is not None}
+
+
+def _kind_error(key: str, kind: MetadataKind, known: MetadataKind | None) -> TriviumError:
+    field = f"metadata.{key}"
+    if known is None:
+        return TooLarge(
+            f"The collection has as many metadata keys as it may have, and {key!r} is not one of them.",
+            reason="TOO_MANY_METADATA_KEYS",
+            field=field,
+        )
+    return InvalidField(
+        field,
+        f"{field} is of kind {kind.value} here, and of kind {known.value} in this collection. A key has one kind in "
+        "all documents of a collection: convert the value, or use another key.",
+        reason="METADATA_TYPE_CONFLICT",
+    )
+
+
+async def _until(event: asyncio.Event, running: set[asyncio.Task[None]]) -> None:
+    """Wait for an event that one of some tasks sets, unless that one breaks."""
+    waiter = asyncio.create_task(event.wait())
+    try:
+        while not waiter.done():
+            await asyncio.wait({waiter, *running}, return_when=asyncio.FIRST_COMPLETED)
+            _collect(running)
+    finally:
+        waiter.cancel()
+
+
+async def _settle(running: set[asyncio.Task[None]], return_when: str) -> None:
+    if running:
+        await asyncio.wait(running, return_when=return_when)
+        _collect(running)
+
+
+def _collect(running: set[asyncio.Task[None]]) -> None:
+    """Take away tasks that ended, and raise what one of them raised."""
+    for task in [task for task in running if task.done()]:
+        running.remove(task)
+        task.result()

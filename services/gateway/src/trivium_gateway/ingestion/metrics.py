@@ -1,0 +1,45 @@
+"""What ingestion counts and times."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+__all__ = ["IngestMetrics"]
+
+_STAGES = ("parse", "lookup", "tokenize", "embed", "write")
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
+
+
+class IngestMetrics:
+    """Seconds per stage, and chunks.
+
+    Args:
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "trivium_gateway_ingest_stage_duration_seconds",
+            "Time of one step of ingestion: parsing a document, looking up, tokenizing, embedding or writing a batch.",
+            ("stage",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._chunks = Counter("trivium_gateway_ingest_chunks_total", "Chunks embedded and written.", registry=registry)
+        for stage in _STAGES:
+            self._seconds.labels(stage)
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:
+        """Time a step, ended well or not: `parse`, `lookup`, `tokenize`, `embed` or `write`."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds.labels(stage).observe(perf_counter() - started)
+
+    def count_chunks(self, count: int) -> None:
+        """Count chunks that were embedded and written."""
+        self._chunks.inc(count)

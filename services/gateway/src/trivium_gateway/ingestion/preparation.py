@@ -1,0 +1,109 @@
+"""A document's way from what arrived to what would be stored, and the hash that says whether that is new."""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass
+
+from trivium_serving.errors import InvalidField
+
+from trivium_gateway.documents import NewDocument
+from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
+from trivium_gateway.ingestion.parsing import DocumentParser
+from trivium_gateway.limits import GatewayLimits, check_document_id, check_title, check_uri
+from trivium_gateway.metadata import Metadata, checked_metadata
+from trivium_gateway.qdrant_points import SCHEMA_VERSION
+
+__all__ = ["DocumentPreparer", "PreparedDocument", "document_id_of"]
+
+_LARGE_CHARACTERS = 200_000
+_ID_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document that was checked and parsed.
+
+    Attributes:
+        id: Its id.
+        title: Its title; may be empty.
+        uri: Where it came from; may be empty.
+        metadata: Facts about it.
+        text: The text to store; never blank.
+        content_hash: Equal exactly if storing it again would change nothing.
+    """
+
+    id: str
+    title: str
+    uri: str
+    metadata: Metadata
+    text: str
+    content_hash: str
+
+
+def document_id_of(document: NewDocument) -> str:
+    """Give a document's id: its own, else the hash of its uri, else that of its content."""
+    if document.id:
+        return document.id
+    if document.uri:
+        content = document.uri.encode(errors="replace")
+    elif document.text is not None:
+        content = document.text.encode(errors="replace")
+    else:
+        content = document.data or b""
+    return hashlib.sha256(content).hexdigest()[:_ID_CHARACTERS]
+
+
+class DocumentPreparer:
+    """Checks, parses and hashes documents.
+
+    Args:
+        parser: Reads their content.
+        limits: What is allowed.
+        chunking: How they will be cut; part of the hash.
+    """
+
+    def __init__(self, parser: DocumentParser, limits: GatewayLimits, chunking: ChunkingSettings) -> None:
+        self._parser = parser
+        self._limits = limits
+        self._chunking = chunking
+
+    async def prepare(self, document: NewDocument, *, tenant: str, model_fingerprint: str) -> PreparedDocument:
+        """Check, parse and hash a document.
+
+        Raises:
+            InvalidField: A field breaks a rule, or the content cannot be read.
+            TooLarge: A part of it is over a limit.
+        """
+        document_id = document_id_of(document)
+        check_document_id(document_id, self._limits)
+        check_title(document.title, self._limits)
+        check_uri(document.uri, self._limits)
+        metadata = checked_metadata(document.metadata, self._limits)
+        if document.text is not None and document.data is not None:
+            raise InvalidField("text", "The document has both a text and a file; send one of them.")
+        parsed = await self._parser.parse(document)
+        version = {
+            "tenant": tenant,
+            "id": document_id,
+            "title": parsed.title,
+            "uri": document.uri,
+            "metadata": metadata,
+            "text": parsed.text,
+            "model_fingerprint": model_fingerprint,
+            "chunker_version": CHUNKER_VERSION,
+            "chunk_tokens": self._chunking.chunk_tokens,
+            "overlap_tokens": self._chunking.overlap_tokens,
+            "chunk_characters": self._chunking.chunk_characters,
+            "schema_version": SCHEMA_VERSION,
+        }
+        if len(parsed.text) > _LARGE_CHARACTERS:
+            content_hash = await asyncio.to_thread(_hash_of, version)
+        else:
+            content_hash = _hash_of(version)
+        return PreparedDocument(document_id, parsed.title, document.uri, metadata, parsed.text, content_hash)
+
+
+def _hash_of(version: dict[str, object]) -> str:
+    canonical = json.dumps(version, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
