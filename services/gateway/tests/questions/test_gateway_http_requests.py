@@ -1,0 +1,336 @@
+"""The HTTP surface's limits and errors, each crossed over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from .conftest import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+JSON = {"Content-Type": "application/json"}
+
+
+def check_error(response: httpx.Response, code: int, reason: str, field: str | None = None) -> str:
+    """Checks an error body and returns its message."""
+    assert response.status_code == code, response.text
+    body = response.json()
+    error = body["error"]
+    assert set(body) == {"error", "message", "detail"}
+    assert body["message"] == body["detail"] == error["message"]
+    assert (error["code"], error["reason"], error.get("field")) == (code, reason, field)
+    message: str = error["message"]
+    assert message
+    return message
+
+
+@pytest.mark.parametrize("path", ["/v1/answer", "/v1/retrieve"])
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"top_n": 0}, "top_n"),
+        ({"top_n": -1}, "top_n"),
+        ({"top_n": 101}, "top_n"),
+        ({"top_n": 1_000_000}, "top_n"),
+        ({"top_n": 10**30}, "top_n"),
+        ({"top_n": "5"}, "top_n"),
+        ({"top_n": 5.0}, "top_n"),
+        ({"top_n": True}, "top_n"),
+        ({"candidates": 0}, "candidates"),
+        ({"candidates": 1001}, "candidates"),
+        ({"candidates": []}, "candidates"),
+        ({"collection": 7}, "collection"),
+        ({"filter": "year > 2020"}, "filter"),
+        ({"filter": [1]}, "filter"),
+    ],
+)
+async def test_question_with_a_bad_field_is_a_400_that_names_it(
+    stack: Stack, path: str, fields: dict[str, Any], field: str
+) -> None:
+    query = {"question": "What?"} if path == "/v1/answer" else {"query": "What?"}
+
+    message = check_error(await stack.http.post(path, json={**query, **fields}), 400, "INVALID_FIELD", field)
+
+    assert field in message
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason", "field"),
+    [
+        ("/v1/answer", {}, "MISSING_FIELD", "question"),
+        ("/v1/answer", {"question": None}, "INVALID_FIELD", "question"),
+        ("/v1/answer", {"question": 3}, "INVALID_FIELD", "question"),
+        ("/v1/answer", {"question": ""}, "EMPTY_QUERY", "question"),
+        ("/v1/answer", {"question": " \n\t\u3000"}, "EMPTY_QUERY", "question"),
+        ("/v1/answer", {"question": "q", "mode": "fast"}, "INVALID_FIELD", "mode"),
+        ("/v1/answer", {"question": "q", "stream": "yes"}, "INVALID_FIELD", "stream"),
+        ("/v1/answer", {"question": "q", "temperature": 1}, "UNKNOWN_FIELD", "temperature"),
+        ("/v1/answer", {"question": "q", "history": {}}, "INVALID_FIELD", "history"),
+        ("/v1/answer", {"question": "q", "history": [{"role": "user"}]}, "MISSING_FIELD", "history[0].content"),
+        (
+            "/v1/answer",
+            {"question": "q", "history": [{"role": "user", "content": "a"}, {"role": "bot", "content": "b"}]},
+            "INVALID_FIELD",
+            "history[1].role",
+        ),
+        (
+            "/v1/answer",
+            {"question": "q", "history": [{"role": "user", "content": " "}]},
+            "INVALID_FIELD",
+            "history[0].content",
+        ),
+        ("/v1/retrieve", {"query": ""}, "EMPTY_QUERY", "query"),
+        ("/v1/retrieve", {"query": "q", "rerank": 1}, "INVALID_FIELD", "rerank"),
+        ("/v1/retrieve", {"query": "q", "stream": True}, "UNKNOWN_FIELD", "stream"),
+        ("/v1/retrieve", ["q"], "INVALID_FIELD", "body"),
+        ("/v1/documents", {"documents": {}}, "INVALID_FIELD", "documents"),
+        ("/v1/documents", {"documents": [{"text": 1}]}, "INVALID_FIELD", "documents[0].text"),
+        ("/v1/documents", {"documents": [{"text": "a"}, {"txt": "b"}]}, "UNKNOWN_FIELD", "documents[1].txt"),
+        ("/v1/collections", {"name": "bad name"}, "INVALID_FIELD", "name"),
+    ],
+)
+async def test_body_that_breaks_a_rule_is_a_400_that_names_the_field(
+    stack: Stack, path: str, body: Any, reason: str, field: str
+) -> None:
+    check_error(await stack.http.post(path, json=body), 400, reason, field)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b'{"question": "a",}',
+        b'{"question": NaN}',
+        b'{"question": "a", "top_n": Infinity}',
+        b'{"question": "a", "top_n": ' + b"9" * 5000 + b"}",
+        b'{"question": "\xff"}',
+        b"[" * 100_000,
+    ],
+)
+async def test_body_that_is_not_json_is_a_400(stack: Stack, raw: bytes) -> None:
+    check_error(await stack.http.post("/v1/answer", content=raw, headers=JSON), 400, "INVALID_JSON", "body")
+
+
+async def test_body_with_half_a_surrogate_pair_is_a_400(stack: Stack) -> None:
+    raw = b'{"question": "a\\ud800b"}'
+
+    check_error(await stack.http.post("/v1/answer", content=raw, headers=JSON), 400, "INVALID_FIELD", "question")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_body_of_another_content_type_is_a_400(stack: Stack, kind: str) -> None:
+    response = await stack.http.post("/v1/answer", content=b'{"question": "a"}', headers={"Content-Type": kind})
+
+    check_error(response, 400, "WRONG_CONTENT_TYPE", "Content-Type")
+
+
+async def test_question_of_10_mb_is_a_413_that_names_the_limit(stack: Stack) -> None:
+    response = await stack.ask("a" * 10_000_000)
+
+    assert "8000" in check_error(response, 413, "QUERY_TOO_LONG", "question")
+
+
+async def test_question_at_the_limit_is_answered(stack: Stack) -> None:
+    assert (await stack.ask("a" * 8000)).status_code == 200
+    check_error(await stack.ask("a" * 8001), 413, "QUERY_TOO_LONG", "question")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [[{"role": "user", "content": "a"}] * 101, [{"role": "user", "content": "a" * 32_001}] * 2],
+)
+async def test_history_over_a_limit_is_a_413(stack: Stack, history: list[dict[str, str]]) -> None:
+    check_error(await stack.ask(history=history), 413, "HISTORY_TOO_LONG", "history")
+
+
+async def test_body_declared_over_the_limit_is_a_413_before_it_is_sent(stack: Stack) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.process.http_port)
+    writer.write(
+        b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 99999999999\r\n\r\n"
+    )
+    status = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+
+    assert b" 413 " in status
+
+
+async def test_body_that_grows_over_the_limit_is_a_413(stack: Stack) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"documents": [{"text": "'
+        for _ in range(33):
+            yield b"a" * (1 << 20)
+        yield b'"}]}'
+
+    response = await stack.http.post("/v1/documents", content=chunks(), headers=JSON)
+
+    check_error(response, 413, "BODY_TOO_LARGE", "body")
+    assert (await stack.http.get("/healthz")).status_code == 200
+
+
+async def test_too_many_documents_in_one_call_are_a_413(stack: Stack) -> None:
+    response = await stack.http.post("/v1/documents", json={"documents": [{"text": "a"}] * 10_000})
+
+    assert "1000" in check_error(response, 413, "TOO_MANY_DOCUMENTS", "documents")
+
+
+@pytest.mark.parametrize("path", ["/v1/answer", "/v1/retrieve"])
+async def test_unknown_collection_is_a_404(stack: Stack, path: str) -> None:
+    query = {"question": "q"} if path == "/v1/answer" else {"query": "q"}
+
+    response = await stack.http.post(path, json={**query, "collection": "nowhere"})
+
+    assert "nowhere" in check_error(response, 404, "COLLECTION_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "reason"),
+    [
+        ("GET", "/v1/documents/nothing?collection=nowhere", 404, "COLLECTION_NOT_FOUND"),
+        ("DELETE", "/v1/documents/nothing?collection=nowhere", 404, "COLLECTION_NOT_FOUND"),
+        ("GET", "/v1/documents?collection=nowhere", 404, "COLLECTION_NOT_FOUND"),
+        ("GET", "/v1/collections/nowhere", 404, "COLLECTION_NOT_FOUND"),
+        ("DELETE", "/v1/collections/nowhere", 404, "COLLECTION_NOT_FOUND"),
+        ("GET", "/v1/models/gpt-7", 404, "MODEL_NOT_FOUND"),
+        ("GET", "/v1/nothing", 404, "ROUTE_NOT_FOUND"),
+        ("GET", "/v1/answer/", 404, "ROUTE_NOT_FOUND"),
+        ("GET", "/v1/answer", 405, "METHOD_NOT_ALLOWED"),
+        ("PUT", "/v1/documents/a", 405, "METHOD_NOT_ALLOWED"),
+    ],
+)
+async def test_request_for_what_is_not_there_says_so(
+    stack: Stack, method: str, path: str, code: int, reason: str
+) -> None:
+    response = await stack.http.request(method, path)
+
+    check_error(response, code, reason)
+    if code == 405:
+        assert response.headers["allow"]
+
+
+@pytest.mark.parametrize("page_size", ["0", "-1", "1001", "many", "1.5", ""])
+async def test_page_size_out_of_range_is_a_400(stack: Stack, page_size: str) -> None:
+    response = await stack.http.get("/v1/documents", params={"page_size": page_size})
+
+    check_error(response, 400, "INVALID_FIELD", "page_size")
+
+
+async def test_page_token_of_somebody_else_is_a_400(stack: Stack) -> None:
+    response = await stack.http.get("/v1/documents", params={"page_token": "?!", "collection": stack.collection})
+
+    check_error(response, 400, "INVALID_FIELD", "page_token")
+
+
+async def test_filter_on_an_unknown_field_is_a_400_and_no_empty_result(stack: Stack) -> None:
+    for response in (
+        await stack.retrieve(filter={"metadata.yaer": 2021}),
+        await stack.ask(filter={"metadata.yaer": 2021}),
+    ):
+        assert "yaer" in check_error(response, 400, "UNKNOWN_FILTER_FIELD", response.json()["error"]["field"])
+
+
+async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
+    from trivium_gateway.settings import GatewaySettings
+
+    from .conftest import HANG, running_stack
+
+    async with running_stack(qdrant, GatewaySettings(max_questions=1)) as stack:
+        await stack.create_collection()
+        await stack.add({"text": "Herons eat fish."})
+        stack.rerank.faults["Rerank"] = HANG
+        calls = len(stack.rerank.called("Rerank"))
+        first = asyncio.create_task(stack.retrieve())
+        await stack.until(lambda: len(stack.rerank.called("Rerank")) > calls)
+
+        response = await stack.retrieve()
+
+        check_error(response, 429, "OVERLOADED")
+        assert int(response.headers["retry-after"]) >= 1
+        assert stack.metric("trivium_gateway_questions_refused_total") == 1
+        first.cancel()
+        await asyncio.wait_for(stack.rerank.cancelled.wait(), 10)
+        stack.rerank.faults.clear()
+        await stack.until(lambda: stack.metric("trivium_gateway_questions_in_flight") == 0)
+        assert (await stack.retrieve()).status_code == 200
+
+
+async def test_request_id_is_taken_over_and_returned(stack: Stack) -> None:
+    response = await stack.http.post(
+        "/v1/answer",
+        json={"question": "What do herons eat?", "collection": stack.collection},
+        headers={"X-Request-Id": "abc-1"},
+    )
+
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "abc-1"
+    for peer, method in ((stack.embed, "Embed"), (stack.rerank, "Rerank"), (stack.generate, "Generate")):
+        assert peer.called(method)[-1].request_id == "abc-1"
+
+
+async def test_request_id_that_is_not_fit_for_logs_is_replaced(stack: Stack) -> None:
+    response = await stack.http.get("/healthz", headers={"X-Request-Id": "a b\x7f" + "c" * 500})
+
+    assert len(response.headers["x-request-id"]) == 32
+
+
+async def test_internal_error_says_nothing_about_its_cause(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from trivium_gateway.collections import Collections
+
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(Collections, "find", broken)
+    response = await stack.ask()
+
+    message = check_error(response, 500, "INTERNAL")
+    assert "secret" not in message
+    assert "the secret cause" in caplog.text
+    assert response.headers["x-request-id"]
+    assert stack.metric("trivium_gateway_http_requests_total", method="POST", route="/v1/answer", status="500") == 1
+
+
+async def test_metrics_count_by_route_template_and_not_by_path(stack: Stack) -> None:
+    await stack.http.get(f"/v1/documents/heron?collection={stack.collection}")
+    await stack.http.get("/nowhere/1")
+    await stack.http.get("/nowhere/2")
+
+    text = (await stack.http.get("/metrics")).text
+    assert 'trivium_gateway_http_requests_total{method="GET",route="/v1/documents/{id}",status="200"} 1.0' in text
+    assert 'trivium_gateway_http_requests_total{method="GET",route="unknown",status="404"} 2.0' in text
+    assert "nowhere" not in text
+    assert "heron" not in text
+
+
+async def test_openapi_and_docs_need_nothing_from_elsewhere(stack: Stack) -> None:
+    description = (await stack.http.get("/openapi.json")).json()
+    page = await stack.http.get("/docs")
+
+    assert "question" in json.dumps(description["paths"]["/v1/answer"]["post"]["requestBody"])
+    assert "$defs" not in json.dumps(description)
+    assert page.headers["content-type"].startswith("text/html")
+    for path in description["paths"]:
+        assert path in page.text
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "<script" not in page.text
+
+
+async def test_models_are_listed_in_openais_shape_with_any_token(stack: Stack) -> None:
+    headers = {"Authorization": "Bearer whatever"}
+    listed = (await stack.http.get("/v1/models", headers=headers)).json()
+
+    assert listed["object"] == "list"
+    assert listed["data"][0]["id"] == "trivium"
+    assert set(listed["data"][0]) == {"id", "object", "created", "owned_by"}
+    assert (await stack.http.get("/v1/models/trivium")).json() == listed["data"][0]

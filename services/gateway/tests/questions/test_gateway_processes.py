@@ -1,0 +1,230 @@
+"""The gateway while what is behind it comes and goes, and as a process that is started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from trivium.generate.v1 import generate_service_pb2 as generate_pb
+from trivium_gateway.settings import GatewaySettings
+
+from .conftest import DOCUMENTS, HANG, running_stack
+
+if TYPE_CHECKING:
+    from .conftest import Peer, Qdrant, Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def stages(stack: Stack) -> tuple[int, dict[str, Any]]:
+    """What /readyz says."""
+    response = await stack.http.get("/readyz")
+    return response.status_code, {one["stage"]: one for one in response.json()["stages"]}
+
+
+async def test_readyz_lists_each_stage_with_its_model(stack: Stack) -> None:
+    code, seen = await stages(stack)
+
+    assert code == 200
+    assert {name: one["model"] for name, one in seen.items() if name != "search"} == {
+        "embed": "words",
+        "rerank": "word-share",
+        "generate": "writer",
+    }
+    assert seen["search"]["model"].startswith("qdrant ")
+    assert all(one["ready"] and one["detail"] == "" for one in seen.values())
+
+
+async def test_readyz_tells_that_the_language_model_is_loading(stack: Stack) -> None:
+    stack.generate.state = generate_pb.MODEL_STATE_LOADING
+    stack.generate.detail = "3 of 8 files"
+    described = len(stack.generate.called("GetModel"))
+    await stack.until(lambda: len(stack.generate.called("GetModel")) > described + 1)
+
+    seen = (await stages(stack))[1]["generate"]
+    assert seen["ready"]
+    assert "3 of 8 files" in seen["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "degraded"),
+    [
+        ("embed", "embed:unavailable:sparse"),
+        ("rerank", "rerank:unavailable:fused-order"),
+        ("generate", "generate:unavailable:passages"),
+    ],
+)
+async def test_service_that_goes_is_replaced_and_used_again_within_a_second_of_its_return(
+    stack: Stack, name: str, degraded: str
+) -> None:
+    peer: Peer = getattr(stack, name)
+    await peer.stop()
+    await stack.until(lambda: not stack.stage(name))
+
+    response = await stack.ask(f"What do herons eat without {name}?")
+    assert response.headers["x-trivium-degraded"] == degraded
+    code, seen = await stages(stack)
+    assert code == 200
+    assert name in seen[name]["detail"]
+
+    await peer.start()
+    start = time.monotonic()
+    await stack.until(lambda: stack.stage(name))
+    seconds = time.monotonic() - start
+    response = await stack.ask(f"What do herons eat with {name}?")
+    assert "x-trivium-degraded" not in response.headers
+    assert seconds < 2.0  # gRPC waits at most a second, give or take a fifth, between two attempts
+
+
+async def test_qdrant_that_goes_is_a_clear_503_until_it_returns(own_qdrant: Qdrant) -> None:
+    async with running_stack(own_qdrant) as stack:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        assert (await stages(stack))[0] == 200
+
+        own_qdrant.kill()
+        await stack.until(lambda: not stack.stage("search"))
+        for response in (await stack.ask(), await stack.retrieve(), await stack.ask(stream=True)):
+            assert response.status_code == 503
+            assert response.json()["error"]["status"] == "UNAVAILABLE"
+            assert "Qdrant" in response.json()["message"]
+        code, seen = await stages(stack)
+        assert code == 503
+        assert "Qdrant" in seen["search"]["detail"]
+        assert (await stack.http.get("/healthz")).status_code == 200
+
+        await asyncio.to_thread(own_qdrant.start)
+        await stack.until(lambda: stack.stage("search"))
+        assert (await stages(stack))[0] == 200
+        assert (await stack.ask()).json()["answer"].startswith("Herons eat fish.")
+
+
+async def test_default_collection_before_its_first_use_is_empty(own_qdrant: Qdrant) -> None:
+    async with running_stack(own_qdrant) as stack:
+        answer = (await stack.http.post("/v1/answer", json={"question": "What?"})).json()
+        assert answer["answerable"] is False
+        assert (await stack.http.post("/v1/retrieve", json={"query": "q"})).json()["passages"] == []
+        assert (await stack.http.get("/v1/documents")).json() == {"documents": [], "next_page_token": ""}
+        assert (await stack.http.get("/v1/documents/a")).status_code == 404
+        assert (await stack.http.delete("/v1/documents/a")).json() == {"deleted_ids": []}
+        assert (await stack.http.get("/v1/collections")).json() == {"collections": []}
+
+
+async def test_default_collection_deleted_under_a_gateway_is_empty_again(own_qdrant: Qdrant) -> None:
+    async with running_stack(own_qdrant) as one, running_stack(own_qdrant) as other:
+        documents = {"documents": list(DOCUMENTS)}
+        assert (await one.http.post("/v1/documents", json=documents)).status_code == 200
+        question = {"question": "What do herons eat?"}
+        assert (await other.http.post("/v1/answer", json=question)).json()["answerable"] is True
+
+        assert (await one.http.delete("/v1/collections/default")).status_code == 200
+        assert (await other.http.post("/v1/answer", json=question)).json()["answerable"] is False
+        assert (await one.http.post("/v1/documents", json=documents)).status_code == 200
+        assert (await other.http.post("/v1/answer", json=question)).json()["answerable"] is True
+
+
+class Command:
+    """`python -m trivium_gateway` with nothing behind it."""
+
+    def __init__(self, **variables: str) -> None:
+        nothing = "127.0.0.1:1"
+        environ = {
+            **os.environ,
+            "TRIVIUM_GATEWAY_GRPC_LISTEN": "127.0.0.1:0",
+            "TRIVIUM_GATEWAY_HTTP_LISTEN": "127.0.0.1:0",
+            "TRIVIUM_GATEWAY_EMBED_TARGET": nothing,
+            "TRIVIUM_GATEWAY_RERANK_TARGET": nothing,
+            "TRIVIUM_GATEWAY_GENERATE_TARGET": nothing,
+            "TRIVIUM_GATEWAY_QDRANT_URL": "http://127.0.0.1:1",
+            "TRIVIUM_GATEWAY_QDRANT_GRPC_PORT": "1",
+            **variables,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "trivium_gateway"], env=environ, stderr=subprocess.PIPE, text=True
+        )
+
+    def http_port(self) -> int:
+        """The port that it says it listens on."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if "HTTP on port" in line:
+                return int(line.rsplit(" ", 1)[1])
+        raise AssertionError("it ended without listening")
+
+
+async def test_process_with_nothing_behind_it_serves_and_ends_on_sigterm() -> None:
+    command = Command()
+    port = await asyncio.to_thread(command.http_port)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert (await http.get("/healthz")).status_code == 200
+        ready = await http.get("/readyz")
+        assert ready.status_code == 503
+        assert {one["stage"]: one["ready"] for one in ready.json()["stages"]} == dict.fromkeys(
+            ("embed", "search", "rerank", "generate"), False
+        )
+
+    command.process.send_signal(signal.SIGTERM)
+    _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
+    assert command.process.returncode == 0
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("surface", ["GRPC", "HTTP"])
+async def test_process_on_a_taken_port_says_which_setting_to_change(surface: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        variable = f"TRIVIUM_GATEWAY_{surface}_LISTEN"
+        command = Command(**{variable: f"127.0.0.1:{taken.getsockname()[1]}"})
+        _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
+
+    assert command.process.returncode == 1
+    assert variable in log
+    assert "Traceback" not in log
+
+
+async def test_process_with_a_bad_setting_ends_with_one_line() -> None:
+    command = Command(TRIVIUM_GATEWAY_CHUNK_TOKENS="many")
+    _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
+
+    assert command.process.returncode == 2
+    assert "TRIVIUM_GATEWAY_CHUNK_TOKENS" in log
+    assert len(log.strip().splitlines()) == 1
+
+
+async def test_stop_lets_running_requests_end_and_refuses_new_ones(qdrant: Qdrant) -> None:
+    async with running_stack(qdrant) as stack:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        stack.rerank.faults["Rerank"] = HANG
+        calls = len(stack.rerank.called("Rerank"))
+        asking = asyncio.create_task(stack.ask())
+        await stack.until(lambda: len(stack.rerank.called("Rerank")) > calls)
+
+        stopping = asyncio.create_task(stack.process.stop(10))
+        async with httpx.AsyncClient(base_url=stack.http.base_url) as newcomer:
+            async with asyncio.timeout(10):
+                while True:
+                    try:
+                        await newcomer.get("/healthz")
+                    except httpx.TransportError:
+                        break
+        assert not asking.done()
+        await stack.rerank.stop()  # ends the hanging call
+
+        assert (await asking).headers["x-trivium-degraded"] == "rerank:unavailable:fused-order"
+        await asyncio.wait_for(stopping, 10)
+
+
+async def test_settings_have_their_documented_defaults() -> None:
+    settings = GatewaySettings()
+
+    assert settings.grpc_listen == "127.0.0.1:50050"
+    assert settings.http_listen == "127.0.0.1:8080"
+    assert settings.qdrant_grpc_port == 6334
