@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from trivium_client.stack.ports import Address, free_ports, holder, is_free
 from trivium_client.stack.preflight import package_problems, port_problems
+from trivium_client.stack.running import StackOptions
 from trivium_client.stack.services import SERVICES, layout_from_settings, layout_on_free_ports
 
 
@@ -66,14 +67,13 @@ def test_environment_tells_every_service_where_the_others_are() -> None:
     layout = layout_on_free_ports(SERVICES)
     at = layout.addresses
 
-    environment = layout.environment({"TRIVIUM_GATEWAY_EMBED_TARGET": "elsewhere:1", "PATH": "x"}, Path("/data"))
+    environment = layout.environment({"TRIVIUM_GATEWAY_EMBED_TARGET": "elsewhere:1", "PATH": "x"})
 
     assert environment["TRIVIUM_GATEWAY_EMBED_TARGET"] == str(at["embed"]["grpc"])
     assert environment["TRIVIUM_GENERATE_EMBED_TARGET"] == str(at["embed"]["grpc"])
     assert environment["TRIVIUM_GATEWAY_QDRANT_URL"] == f"http://{at['qdrant']['http']}"
     assert environment["TRIVIUM_GATEWAY_QDRANT_GRPC_PORT"] == str(at["qdrant"]["grpc"].port)
     assert environment["TRIVIUM_EMBED_METRICS_PORT"] == str(at["embed"]["metrics"].port)
-    assert environment["TRIVIUM_DATA_DIR"] == "/data"
     assert environment["PATH"] == "x"
 
 
@@ -81,7 +81,7 @@ def test_environment_keeps_a_target_that_somebody_set() -> None:
     base = {"TRIVIUM_GATEWAY_QDRANT_URL": "http://qdrant:6333", "TRIVIUM_EMBED_LISTEN": "0.0.0.0:7"}
     layout = layout_from_settings([name for name in SERVICES if name != "qdrant"], base, 0)
 
-    environment = layout.environment(base, Path("/data"))
+    environment = layout.environment(base)
 
     assert environment["TRIVIUM_GATEWAY_QDRANT_URL"] == "http://qdrant:6333"
     assert "TRIVIUM_GATEWAY_QDRANT_GRPC_PORT" not in environment
@@ -146,3 +146,22 @@ def test_missing_package_is_named_with_its_requirements(tmp_path: Path) -> None:
     assert "requirements/generate.txt" in problems[0]
     assert "make setup" in problems[0]
     assert "does not exist" in problems[1]
+
+
+def test_services_keep_data_and_models_where_they_are_told(tmp_path: Path) -> None:
+    options = StackOptions(layout_on_free_ports(SERVICES), tmp_path / "data", model_dir=tmp_path / "models")
+
+    folders = {command.name: Path(command.environment["TRIVIUM_DATA_DIR"]).name for command in options.commands()}
+
+    assert folders["qdrant"] == "data"
+    assert folders["embed"] == folders["rerank"] == "models"
+
+
+def test_generate_runs_from_the_environment_that_is_given(tmp_path: Path) -> None:
+    layout = layout_on_free_ports(SERVICES)
+    commands = StackOptions(layout, tmp_path, generate_python=tmp_path / "vllm/bin/python").commands()
+
+    programs = {command.name: command.argv[0] for command in commands}
+
+    assert programs.pop("generate") == str(tmp_path / "vllm/bin/python")
+    assert set(programs.values()) == {sys.executable}

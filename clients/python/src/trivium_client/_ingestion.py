@@ -27,8 +27,8 @@ Call: TypeAlias = Any
 
 BATCH_BYTES = 4 << 20
 """A batch is closed when it is larger than this."""
-MAX_DOCUMENT_BYTES = MAX_MESSAGE_BYTES - (1 << 20)
-"""A document that is larger fits in no message; the gateway's own limits are lower."""
+MAX_DOCUMENT_BYTES = MAX_MESSAGE_BYTES - BATCH_BYTES - (1 << 20)
+"""A larger document may fit in no message, as the last of its batch; the gateway's own limit is lower."""
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 10.0

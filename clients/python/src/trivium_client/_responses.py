@@ -145,11 +145,11 @@ def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
 
 def _timings(message: pb.StageTimings) -> Timings:
     return Timings(
-        embed=_single(message.embed_ms) if message.HasField("embed_ms") else None,
-        search=_single(message.search_ms) if message.HasField("search_ms") else None,
-        rerank=_single(message.rerank_ms) if message.HasField("rerank_ms") else None,
-        generate=_single(message.generate_ms) if message.HasField("generate_ms") else None,
-        total=_single(message.total_ms) if message.HasField("total_ms") else None,
+        embed=_milliseconds(message.embed_ms) if message.HasField("embed_ms") else None,
+        search=_milliseconds(message.search_ms) if message.HasField("search_ms") else None,
+        rerank=_milliseconds(message.rerank_ms) if message.HasField("rerank_ms") else None,
+        generate=_milliseconds(message.generate_ms) if message.HasField("generate_ms") else None,
+        total=_milliseconds(message.total_ms) if message.HasField("total_ms") else None,
     )
 
 
@@ -188,3 +188,7 @@ def _plain(value: Any) -> Any:
 def _single(value: float) -> float:
     """Single precision on the wire: the digits beyond it are noise that would only show in print."""
     return float(f"{value:.7g}")
+
+
+def _milliseconds(value: float) -> float:
+    return round(value, 3)

@@ -1,6 +1,7 @@
 """`trivium demo`."""
 
 import asyncio
+import os
 import tempfile
 import time
 from collections import deque
@@ -53,9 +54,11 @@ def demo(
     """
     began = time.monotonic()
     log = DemoLog()
+    models = Path(os.environ.get("TRIVIUM_DATA_DIR") or ".data").resolve()  # converted once, not once per demo
     try:
         with tempfile.TemporaryDirectory(prefix="trivium-demo-") as folder:
-            asyncio.run(_run(Path(folder), corpus, question or QUESTIONS, log))
+            options = StackOptions(layout_on_free_ports(SERVICES), Path(folder), model_dir=models)
+            asyncio.run(_run(options, corpus, question or QUESTIONS, log))
     except (StackError, TriviumError, DemoFailure) as error:
         aside = stderr()
         for line in log.tail:
@@ -90,10 +93,9 @@ class DemoLog:
             self.died.set_result(death)
 
 
-async def _run(folder: Path, corpus: Path, questions: Sequence[str], log: DemoLog) -> None:
+async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], log: DemoLog) -> None:
     console = stdout()
     log.died = asyncio.get_running_loop().create_future()
-    options = StackOptions(layout_on_free_ports(SERVICES), folder / "data")
     console.print(f"Starting {', '.join(SERVICES)}: five processes on this machine.")
     began = time.monotonic()
     async with running_stack(options, log) as stack:

@@ -14,7 +14,7 @@ from rich.text import Text
 from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
 from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
-from trivium_client.cli.sources import Source, Sources, Unreadable
+from trivium_client.cli.sources import Sources, Unreadable
 
 
 def ingest(
@@ -80,9 +80,12 @@ class IngestRun:
 
     def send(self, trivium: Trivium, collection: str) -> None:
         """Reads and sends all documents."""
-        sent: deque[Source] = deque()
-        for result in trivium.ingest_stream(self._read(sent), collection=collection):
-            self._take(sent.popleft().name, result)
+        waiting: deque[tuple[str, DocumentResult | None]] = deque()  # in order; with a result where none will be sent
+        for result in trivium.ingest_stream(self._read(waiting), collection=collection):
+            self._take_refused(waiting)
+            name, _ = waiting.popleft()
+            self._take(name, result)
+        self._take_refused(waiting)
 
     def summarise(self) -> None:
         """Prints what became of the documents, in a line."""
@@ -99,16 +102,20 @@ class IngestRun:
         for name, error in self.failures:
             fail(f"{name}: {error.message} ({error.reason})")
 
-    def _read(self, sent: deque[Source]) -> Iterator[NewDocument]:
+    def _read(self, waiting: deque[tuple[str, DocumentResult | None]]) -> Iterator[NewDocument]:
         for source in self.sources:
             try:
                 document = source.read()
             except Unreadable as problem:
                 error = DocumentError(problem.reason, problem.message)
-                self._take(source.name, DocumentResult("", "failed", 0, error))
+                waiting.append((source.name, DocumentResult("", "failed", 0, error)))
             else:
-                sent.append(source)
+                waiting.append((source.name, None))
                 yield document
+
+    def _take_refused(self, waiting: deque[tuple[str, DocumentResult | None]]) -> None:
+        while waiting and (refused := waiting[0][1]) is not None:
+            self._take(waiting.popleft()[0], refused)
 
     def _take(self, name: str, result: DocumentResult) -> None:
         self.results.append(result)

@@ -83,7 +83,12 @@ def up(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    options = StackOptions(layout, data_dir.resolve(), generate_python, RestartPolicy() if restart else None)
+    options = StackOptions(
+        layout,
+        data_dir.resolve(),
+        generate_python=generate_python,
+        restart=RestartPolicy() if restart else None,
+    )
     try:
         status = asyncio.run(_run(options, addresses_file))
     except StackError as error:

@@ -38,22 +38,29 @@ class StackOptions:
 
     Attributes:
         layout: Which services, and where.
-        data_dir: Where state is kept.
+        data_dir: Where documents and indexes are kept, and models unless model_dir is given.
+        model_dir: Where converted models are kept, which can be made again; None for data_dir.
         generate_python: The Python that runs generate; None for this one.
         restart: How to start again what died; None to leave it.
     """
 
     layout: Layout
     data_dir: Path
+    model_dir: Path | None = None
     generate_python: Path | None = None
     restart: RestartPolicy | None = None
 
     def commands(self) -> list[Command]:
         """What to run, in the order of starting."""
-        environment = self.layout.environment(os.environ, self.data_dir)
+        environment = self.layout.environment(os.environ)
         interpreters = self.interpreters()
+        folders = dict.fromkeys(SERVICES, self.model_dir or self.data_dir) | {"qdrant": self.data_dir}
         return [
-            Command(name, (interpreters[name], "-m", service.module), environment)
+            Command(
+                name,
+                (interpreters[name], "-m", service.module),
+                environment | {"TRIVIUM_DATA_DIR": str(folders[name])},
+            )
             for name, service in SERVICES.items()
             if name in self.layout.addresses
         ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from trivium_client.stack.ports import Address, free_ports
 
@@ -127,12 +126,11 @@ class Layout:
     addresses: Mapping[str, Mapping[str, Address]]
     isolated: bool
 
-    def environment(self, base: Mapping[str, str], data_dir: Path) -> dict[str, str]:
-        """The variables with which the services find their ports, their data and each other.
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The variables with which the services find their ports and each other.
 
         Args:
             base: The variables they inherit. A target that is set there is kept, unless the stack is isolated.
-            data_dir: Where state is kept.
         """
         environment = dict(base)
         for name, addresses in self.addresses.items():
@@ -142,7 +140,6 @@ class Layout:
         for variable, (name, target) in _TARGETS.items():
             if name in self.addresses and (self.isolated or not base.get(variable)):
                 environment[variable] = target(self.addresses[name])
-        environment["TRIVIUM_DATA_DIR"] = str(data_dir)
         environment["PYTHONUNBUFFERED"] = "1"  # or a line of a log appears when the next hundred are there
         return environment
 
