@@ -80,7 +80,7 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
             graph = _Graph(module, tuple(example), output_kind)
             with torch.no_grad():
                 model = openvino.convert_model(graph.module, example_input=example)
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError) as error:
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
             refusals.append(f"with {attention} attention: {type(error).__name__}: {str(error)[:300]}")
             continue
         cosines = {precision: _least_cosine(model, graph, tokenizer, precision) for precision in ("f32", "bf16")}

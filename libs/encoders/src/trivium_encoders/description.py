@@ -70,13 +70,21 @@ class ModelDescription:
     """Whether vectors are brought to unit length."""
     label_count: int
     """Outputs of a classification head; 0 without one."""
-    obstacle: str
-    """Why only the model's own modules can run it; empty when the transformer and this description are enough."""
+    transformer_obstacle: str
+    """Why the transformer cannot be run alone; empty when it can."""
+    head_obstacle: str
+    """Why only the model's own modules can do what follows the transformer; empty when this description is enough."""
 
     @property
     def module_folders(self) -> tuple[Path, ...]:
         """Folders that have weights: the transformer's first."""
         return (self.transformer_folder, *(layer.folder for layer in self.dense))
+
+    def obstacle_to(self, output: Family) -> str:
+        """Why an output takes the model's own modules; empty when the transformer and this description are enough."""
+        if output is Family.TOKEN and self.family is Family.TEXT:
+            return self.transformer_obstacle
+        return self.transformer_obstacle or self.head_obstacle
 
 
 def describe(model: ModelFolder) -> ModelDescription:
@@ -102,7 +110,7 @@ def describe(model: ModelFolder) -> ModelDescription:
         folder=model.path,
         family=family,
         transformer_folder=transformer,
-        hidden_size=int(config.get("hidden_size") or config.get("dim") or config.get("d_model") or 0),
+        hidden_size=_hidden_size(config),
         max_tokens=_max_tokens(transformer, config, sentence),
         pad_token_id=int(config.get("pad_token_id") or 0),
         lower_case=bool(sentence.get("do_lower_case")),
@@ -112,7 +120,8 @@ def describe(model: ModelFolder) -> ModelDescription:
         dense=head.dense,
         normalized=head.normalized,
         label_count=_label_count(config) if family is Family.PAIR else 0,
-        obstacle=head.obstacle or _transformer_obstacle(sentence),
+        transformer_obstacle=_transformer_obstacle(config, sentence),
+        head_obstacle=head.obstacle,
     )
 
 
@@ -217,11 +226,18 @@ def _label_count(config: Mapping[str, Any]) -> int:
     return len(labels) if labels else int(config.get("num_labels", 2 if config.get("architectures") else 1))
 
 
-def _transformer_obstacle(sentence: Mapping[str, Any]) -> str:
+def _hidden_size(config: Mapping[str, Any]) -> int:
+    """Numbers per token embedding; 0 when the config does not say."""
+    return int(config.get("hidden_size") or config.get("dim") or config.get("d_model") or 0)
+
+
+def _transformer_obstacle(config: Mapping[str, Any], sentence: Mapping[str, Any]) -> str:
     task = sentence.get("transformer_task", "feature-extraction")
     if task not in ("feature-extraction", "sequence-classification"):
         return f"its transformer's task is {task}"
-    return ""
+    if config.get("is_encoder_decoder"):
+        return "its transformer has a decoder"
+    return "" if _hidden_size(config) else "its config does not say how wide the transformer is"
 
 
 def _first_json(folder: Path, names: Sequence[str]) -> dict[str, Any]:

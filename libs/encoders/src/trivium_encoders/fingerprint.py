@@ -50,6 +50,6 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
             "normalized": model.normalized,
             "dimension": dimension,
             "max_tokens": max_tokens,
-            "modules": cache.digests([others]) if model.obstacle and others.is_file() else [],
+            "modules": cache.digests([others]) if model.head_obstacle and others.is_file() else [],
         }
     )

@@ -19,7 +19,7 @@ from trivium_encoders.cores import has_gpu, multiplies_bf16, usable_core_count
 from trivium_encoders.crew import CrewPlan
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
-from trivium_encoders.errors import ConversionFailed, InputTooLong, ModelDamaged, ModelUnsupported
+from trivium_encoders.errors import ConversionFailed, EncoderError, InputTooLong, ModelDamaged, ModelUnsupported
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Role
@@ -84,8 +84,8 @@ class Engine:
 async def load_engine(
     options: EncoderOptions,
     *,
-    families: Sequence[Family],
-    head: Callable[[ModelDescription], tuple[Head, int]],
+    output: Family,
+    head: Callable[[ModelDescription], Head],
     registry: CollectorRegistry,
     service: str,
 ) -> Engine:
@@ -93,8 +93,8 @@ async def load_engine(
 
     Args:
         options: Which model, and how.
-        families: The families that the caller can use; the first names it in errors.
-        head: Makes what follows the transformer, and says how many numbers its results have.
+        output: What is wanted of the model: its own output, or token vectors of a sentence embedding model.
+        head: Makes what follows the transformer, for a model that does not need its own modules.
         registry: Where metrics are registered.
         service: The owning service.
     """
@@ -102,7 +102,7 @@ async def load_engine(
         raise ValueError(f"budget_tokens is {options.budget_tokens}; it must be from 16 to 1048576")
     started = time.monotonic()
     worker_count = options.workers or usable_core_count()
-    loaded = await asyncio.to_thread(_load, options, families, head, worker_count)
+    loaded = await asyncio.to_thread(_load, options, output, head, worker_count)
     if loaded.runtime.budget_factor > 1:
         worker_count = options.workers or 1
     metrics = EncoderMetrics(service, registry)
@@ -147,28 +147,25 @@ async def text_items(
 
 def _load(
     options: EncoderOptions,
-    families: Sequence[Family],
-    make_head: Callable[[ModelDescription], tuple[Head, int]],
+    output: Family,
+    make_head: Callable[[ModelDescription], Head],
     session_count: int,
 ) -> Loaded:
     model = describe(resolve(options.model))
-    if model.family not in families:
+    if model.family is not output and (model.family, output) != (Family.TEXT, Family.TOKEN):
         raise ModelUnsupported(
-            f"model {model.name} is a {_FAMILY_NAMES[model.family]}, not a {_FAMILY_NAMES[families[0]]}; choose another"
+            f"model {model.name} is a {_FAMILY_NAMES[model.family]}, not a {_FAMILY_NAMES[output]}; choose another"
         )
-    if model.family is Family.PAIR and model.label_count not in (1, 2):
-        raise ModelUnsupported(f"model {model.name} has {model.label_count} labels: it classifies, it does not rank")
     max_tokens = min(options.max_length or model.max_tokens, model.max_tokens)
-    head, dimension = make_head(model)
-    runtime = _Choice(model, options, head, session_count, max_tokens).make()
+    runtime = _Choice(model, options, output, make_head, session_count, max_tokens).make()
     tokenizer = _tokenizer(model, max_tokens)
     cache = DigestCache(options.cache_dir / "digests")
     info = EncoderInfo(
         name=model.name,
-        fingerprint=fingerprint(model, max_tokens=max_tokens, dimension=dimension, cache=cache),
+        fingerprint=fingerprint(model, max_tokens=max_tokens, dimension=runtime.dimension, cache=cache),
         runtime=runtime.name,
         precision=runtime.precision,
-        dimension=dimension,
+        dimension=runtime.dimension,
         normalized=model.normalized,
         max_tokens=max_tokens,
     )
@@ -181,12 +178,15 @@ class _Choice:
 
     model: ModelDescription
     options: EncoderOptions
-    head: Head
+    output: Family
+    make_head: Callable[[ModelDescription], Head]
     session_count: int
     max_tokens: int
 
     def make(self) -> Runtime:
-        wanted = self.options.runtime
+        wanted, obstacle = self.options.runtime, self.model.obstacle_to(self.output)
+        if obstacle and self.model.family is not self.output:
+            raise ModelUnsupported(f"model {self.model.name} has no token vectors to give: {obstacle}; choose another")
         if wanted != "openvino" and has_gpu() and not version("torch").endswith("+cpu"):
             from trivium_encoders.runtimes.torch import torch_device
 
@@ -194,8 +194,8 @@ class _Choice:
                 return self._torch("cuda")
         if wanted == "torch":
             return self._torch("cpu")
-        if self.model.obstacle:
-            reason = f"model {self.model.name} needs its own modules: {self.model.obstacle}"
+        if obstacle:
+            reason = f"model {self.model.name} needs its own modules: {obstacle}"
             if wanted == "openvino":
                 raise ConversionFailed(f"{reason}; use runtime torch")
             _log.warning("%s; it runs on torch", reason)
@@ -215,7 +215,7 @@ class _Choice:
         graph = converted(self.model, kind, self.options.cache_dir)
         return OpenVinoRuntime(
             graph,
-            self.head,
+            self.make_head(self.model),
             precision=self._openvino_precision(graph),
             pad_token_id=self.model.pad_token_id,
             session_count=self.session_count,
@@ -232,14 +232,26 @@ class _Choice:
         return "bf16"
 
     def _torch(self, device: str) -> Runtime:
+        try:
+            return self._load_torch(device)
+        except EncoderError:
+            raise
+        except Exception as error:  # transformers and torch raise what they like
+            reason = next(iter(str(error).splitlines()), "no detail")
+            raise ModelUnsupported(
+                f"model {self.model.name} cannot be loaded by torch ({type(error).__name__}: {reason});"
+                " fetch it again, or choose another"
+            ) from error
+
+    def _load_torch(self, device: str) -> Runtime:
         from trivium_encoders.runtimes.torch import ModulesRuntime, TorchRuntime
 
         precision = self.options.precision
         if precision == "auto":
             precision = "bf16" if device == "cuda" else "fp32"
-        if self.model.obstacle:
+        if self.model.obstacle_to(self.output):
             return ModulesRuntime(self.model, precision=precision, device=device, max_tokens=self.max_tokens)
-        return TorchRuntime(self.model, self.head, precision=precision, device=device)
+        return TorchRuntime(self.model, self.make_head(self.model), precision=precision, device=device)
 
 
 def _tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:

@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority
+from trivium_encoders.description import Family
+from trivium_encoders.loading import Engine, load_engine
+from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.pooling import ScoreHead
+from trivium_encoders.runtimes.base import Item, Source
+from trivium_encoders.tokenization import TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +32,26 @@ class Scored:
 
 
 class PairScorer:
-    """A cross-encoder, loaded and warm."""
+    """A cross-encoder, loaded and warm. Made by `load`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "PairScorer":
         """Loads and warms a cross-encoder; arguments and errors as for `TextEncoder.load`."""
-        raise NotImplementedError
+        engine = await load_engine(options, output=Family.PAIR, head=ScoreHead, registry=registry, service=service)
+        return cls(engine)
 
     @property
     def info(self) -> EncoderInfo:
         """The model's description."""
-        raise NotImplementedError
+        return self._engine.info
 
     @property
     def healthy(self) -> bool:
         """Whether all workers are alive."""
-        raise NotImplementedError
+        return self._engine.batcher.healthy
 
     async def score(
         self,
@@ -63,8 +72,19 @@ class PairScorer:
         Raises:
             DeadlineExpired, EncoderFailed, EncoderUnavailable, EncoderClosed: As for `TextEncoder.encode`.
         """
-        raise NotImplementedError
+
+        def tokenize(piece: Sequence[str]) -> list[TokenIds]:
+            return self._engine.tokenizer.encode_pairs(query, piece)
+
+        tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize)
+        if not tokens:
+            return Scored(np.empty(0, np.float32), 0, tokenize_seconds, 0.0, 0.0)
+        items = [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(tokens, texts, strict=True)]
+        done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
+        token_count = sum(item.length for item in items)
+        scores = np.concatenate(done.results)
+        return Scored(scores, token_count, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""
-        raise NotImplementedError
+        await self._engine.close()

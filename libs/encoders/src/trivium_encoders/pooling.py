@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium_encoders.description import ModelDescription
-from trivium_encoders.errors import ModelDamaged
+from trivium_encoders.errors import ModelDamaged, ModelUnsupported
 
 _LEAST_NORM = 1e-12
 
@@ -21,6 +21,11 @@ Vectors = NDArray[np.float32]
 
 class Head(Protocol):
     """What follows the transformer."""
+
+    @property
+    def dimension(self) -> int:
+        """Numbers in a row of its results."""
+        ...
 
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """Turns the transformer's output for some texts into their results.
@@ -54,7 +59,12 @@ class TextHead:
         self._layers = [_read_linear(layer.folder, layer.activation) for layer in model.dense]
         self._normalized = model.normalized
         pooled = model.hidden_size * len(self._modes)
-        self.dimension = self._layers[-1].weight.shape[0] if self._layers else pooled
+        self._dimension = int(self._layers[-1].weight.shape[0]) if self._layers else pooled
+
+    @property
+    def dimension(self) -> int:
+        """Numbers per vector."""
+        return self._dimension
 
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """One `[dimension]` vector per text."""
@@ -70,6 +80,14 @@ class TextHead:
 class TokenHead:
     """Normalisation alone: one unit vector per token."""
 
+    def __init__(self, model: ModelDescription) -> None:
+        self._dimension = model.hidden_size
+
+    @property
+    def dimension(self) -> int:
+        """Numbers per vector."""
+        return self._dimension
+
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """One `[tokens, hidden]` matrix per text."""
         return [unit_rows(tokens) for tokens in outputs]
@@ -81,6 +99,17 @@ class ScoreHead:
     One label: the logistic function, whatever activation the model's config names, because models that were trained
     for ranking name none and rank by logits. Two labels: the probability of the second.
     """
+
+    def __init__(self, model: ModelDescription) -> None:
+        if model.label_count not in (1, 2):
+            raise ModelUnsupported(
+                f"model {model.name} has {model.label_count} labels: it classifies, it does not rank; choose another"
+            )
+
+    @property
+    def dimension(self) -> int:
+        """One score."""
+        return 1
 
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """One `[1]` score per pair."""

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from trivium_encoders.description import Family, ModelDescription
+from trivium_encoders.description import Family
 from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
-from trivium_encoders.pooling import Head, TextHead
+from trivium_encoders.pooling import TextHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,7 @@ class TextEncoder:
             ModelNotFound, ModelDamaged, ModelUnsupported, ConversionFailed: The model cannot be served.
         """
 
-        def head(model: ModelDescription) -> tuple[Head, int]:
-            made = TextHead(model)
-            return made, made.dimension
-
-        engine = await load_engine(options, families=(Family.TEXT,), head=head, registry=registry, service=service)
+        engine = await load_engine(options, output=Family.TEXT, head=TextHead, registry=registry, service=service)
         return cls(engine)
 
     @property

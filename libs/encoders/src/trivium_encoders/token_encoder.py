@@ -1,5 +1,6 @@
 """Texts to one vector per token, for late interaction."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from trivium_encoders.description import Family
+from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.pooling import TokenHead
+from trivium_encoders.runtimes.base import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +45,31 @@ class TokenEncoder:
     """A late-interaction encoder, loaded and warm.
 
     Any sentence embedding model serves: its token embeddings, normalised, stand in for a trained head (transformer,
-    mask, normalise). A model that was trained for late interaction runs with its own modules.
+    mask, normalise). A model that was trained for late interaction runs with its own modules, and its own mask says
+    which tokens are left out. Made by `load`.
     """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        prompts = engine.description.prompts
+        self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
+        self._has_own_mask = engine.description.family is Family.TOKEN
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TokenEncoder":
         """Loads and warms a model; arguments and errors as for `TextEncoder.load`."""
-        raise NotImplementedError
+        engine = await load_engine(options, output=Family.TOKEN, head=TokenHead, registry=registry, service=service)
+        return cls(engine)
 
     @property
     def info(self) -> EncoderInfo:
         """The model's description."""
-        raise NotImplementedError
+        return dataclasses.replace(self._engine.info, normalized=True)
 
     @property
     def healthy(self) -> bool:
         """Whether all workers are alive."""
-        raise NotImplementedError
+        return self._engine.batcher.healthy
 
     async def encode(
         self,
@@ -68,8 +81,22 @@ class TokenEncoder:
         deadline: float | None = None,
     ) -> TokenMatrices:
         """Encodes texts token by token; arguments and errors as for `TextEncoder.encode`."""
-        raise NotImplementedError
+        items, tokenize_seconds = await text_items(
+            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate
+        )
+        if not items:
+            return TokenMatrices([], [], tokenize_seconds, 0.0, 0.0)
+        done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
+        matrices = [self._matrix(item, result) for item, result in zip(items, done.results, strict=True)]
+        counts = [item.length for item in items]
+        return TokenMatrices(matrices, counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
+
+    def _matrix(self, item: Item, result: NDArray[np.float32]) -> TokenMatrix:
+        if self._has_own_mask:
+            return TokenMatrix(result[:, 0].astype(np.int32), result[:, 1:])
+        words = ~item.tokens.special
+        return TokenMatrix(item.tokens.ids[words], result[words])
 
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""
-        raise NotImplementedError
+        await self._engine.close()

@@ -77,6 +77,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def dimension(self) -> int:
+        """Numbers in a row of a session's results."""
+        ...
+
+    @property
     def budget_factor(self) -> int:
         """How many times a CPU core's token budget one batch should have."""
         ...

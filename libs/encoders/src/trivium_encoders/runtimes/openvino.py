@@ -35,6 +35,7 @@ class OpenVinoRuntime:
         import openvino  # type: ignore[import-untyped]
 
         self.precision = precision
+        self.dimension = head.dimension
         self._head = head
         self._inputs = model.inputs
         self._pad_token_id = pad_token_id

@@ -30,6 +30,7 @@ class TorchRuntime:
 
         kind = AutoModelForSequenceClassification if model.family is Family.PAIR else AutoModel
         self.precision = precision
+        self.dimension = head.dimension
         self.budget_factor = gpu_budget_factor(device)
         folder = str(model.transformer_folder)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -80,6 +81,7 @@ class ModulesRuntime:
             Family.PAIR: sentence_transformers.CrossEncoder,
             Family.TOKEN: sentence_transformers.MultiVectorEncoder,
         }
+        self._torch = torch
         self.precision = precision
         self.budget_factor = gpu_budget_factor(device)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -87,11 +89,12 @@ class ModulesRuntime:
             str(model.folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype}
         )
         self.model.max_seq_length = max_tokens
+        self.dimension = 1 if model.family is Family.PAIR else int(self.model.get_embedding_dimension())
         self._prompts = model.prompts
         self._run: Callable[[Sequence[Item]], list[Any]] = {
             Family.TEXT: self._texts,
             Family.PAIR: self._pairs,
-            Family.TOKEN: self._texts,
+            Family.TOKEN: self._token_matrices,
         }[model.family]
         if device == "cpu":
             torch.set_num_threads(1)
@@ -105,6 +108,19 @@ class ModulesRuntime:
         return [np.asarray(row, dtype=np.float32) for row in self._run(items)]
 
     def _texts(self, items: Sequence[Item]) -> list[Any]:
+        return self._by_role(items)
+
+    def _token_matrices(self, items: Sequence[Item]) -> list[Any]:
+        """Per text the ids of the tokens that the model's own mask keeps, as a first column, beside their vectors."""
+        matrices = []
+        for features in self._by_role(items, output_value=None):
+            kept = features["attention_mask"].bool()
+            ids = features["input_ids"][kept].float().unsqueeze(1)
+            vectors = features["token_embeddings"][kept].float()
+            matrices.append(self._torch.cat([ids, self._torch.nn.functional.normalize(vectors, dim=-1)], dim=1).cpu())
+        return matrices
+
+    def _by_role(self, items: Sequence[Item], **options: Any) -> list[Any]:
         results: list[Any] = [None] * len(items)
         for role, encode, prompt in (
             (Role.QUERY, self.model.encode_query, self._prompts.query),
@@ -113,17 +129,15 @@ class ModulesRuntime:
             chosen = [index for index, item in enumerate(items) if item.source.role is role]
             texts = [items[index].source.text for index in chosen]
             if texts:
-                rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False)
+                rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, **options)
                 for index, row in zip(chosen, rows, strict=True):
                     results[index] = row
         return results
 
     def _pairs(self, items: Sequence[Item]) -> list[Any]:
-        import torch
-
         pairs = [(item.source.query, item.source.text) for item in items]
         scores = self.model.predict(
-            pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=torch.nn.Sigmoid()
+            pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=self._torch.nn.Sigmoid()
         )
         return [score.reshape(1) for score in scores]
 
