@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from trivium.generate.v1 import generate_service_pb2 as pb
@@ -15,7 +15,7 @@ from trivium_generate.settings import GenerateSettings
 from trivium_serving.channels import open_channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import grpc
@@ -75,6 +75,37 @@ async def run_service(**settings: object) -> AsyncIterator[Running]:
 def service() -> Callable[..., AbstractAsyncContextManager[Running]]:
     """Starts services: `async with service(backend="extractive") as running`."""
     return run_service
+
+
+_TOKENIZER_TEXT = (
+    "You answer questions from numbered passages. The bridge opened in May 1937, and boats pass.",
+    "Use only what the passages say. Question: when was it opened? Answer with citations: [1] [2].",
+    "桥在一九三七年五月通车。根据编号的资料回答问题。",
+)
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer() -> Callable[..., Any]:
+    """Makes small real tokenizers: `make_tokenizer(chat_template=None, added_tokens=())`."""
+    transformers = pytest.importorskip("transformers", reason="comes with the language model's environment")
+    from tokenizers import ByteLevelBPETokenizer
+
+    def make(chat_template: str | None = CHAT_TEMPLATE, added_tokens: Sequence[str] = ()) -> Any:
+        trained = ByteLevelBPETokenizer()
+        special = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+        trained.train_from_iterator(_TOKENIZER_TEXT, vocab_size=320, min_frequency=1, special_tokens=special)
+        tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=trained._tokenizer, eos_token="<|end|>", additional_special_tokens=special[1:]
+        )
+        tokenizer.add_tokens(list(added_tokens))
+        tokenizer.chat_template = chat_template
+        return tokenizer
+
+    return make
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from trivium.generate.v1 import generate_service_pb2_grpc
@@ -15,6 +16,7 @@ from trivium_generate.clients import EmbedClient
 from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_generate.limits import Limits
 from trivium_generate.metrics import GenerateMetrics
+from trivium_generate.prompts import load_prompts
 from trivium_generate.servicer import MODEL_HEALTH_NAME, SERVICE_NAME, GenerateServicer
 from trivium_generate.supervision import SupervisedModel
 
@@ -110,7 +112,28 @@ def _language_model(settings: GenerateSettings, registry: CollectorRegistry) -> 
     """The language model that the settings name; its module is imported only if it is wanted."""
     if settings.backend == "extractive":
         return None
-    raise ValueError(f"unknown backend {settings.backend!r}")
+    if not settings.model:
+        raise ValueError("backend vllm needs a model: set TRIVIUM_GENERATE_MODEL to a folder or a name on the hub")
+    from trivium_generate.backends.vllm import VllmModel
+    from trivium_generate.backends.vllm_metrics import EngineMetrics
+
+    registry.register(EngineMetrics())
+    return VllmModel(
+        model=settings.model,
+        engine_args=_engine_args(settings.engine_args),
+        prompts=load_prompts(settings.prompts_dir),
+        default_max_tokens=settings.default_max_tokens,
+    )
+
+
+def _engine_args(text: str) -> dict[str, Any]:
+    try:
+        arguments = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"TRIVIUM_GENERATE_ENGINE_ARGS is not JSON: {error}") from error
+    if not isinstance(arguments, dict):
+        raise ValueError('TRIVIUM_GENERATE_ENGINE_ARGS must be a JSON object, for example {"max_model_len": 8192}')
+    return arguments
 
 
 def _limits(settings: GenerateSettings) -> Limits:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trivium_generate.extractive.answer_types import answer_test
-from trivium_generate.extractive.sentences import is_chinese, is_question
+from trivium_generate.extractive.sentences import is_question
 from trivium_generate.extractive.terms import inverse_frequencies, terms
+from trivium_generate.language import is_chinese
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trivium_generate.extractive.sentences import is_chinese
+from trivium_generate.language import is_chinese
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -93,12 +93,6 @@ def is_question(sentence: str) -> bool:
     return sentence.endswith(("?", "？"))
 
 
-def is_chinese(text: str) -> bool:
-    """Whether a text is mostly Chinese, by its letters."""
-    letters = sum(1 for char in text if char.isalpha())
-    return letters > 0 and len(_CHINESE.findall(text)) * 3 >= letters
-
-
 def _add(found: list[str], sentence: str) -> None:
     sentence = sentence.strip()
     if len(sentence) >= _MIN_SENTENCE_CHARS and any(char.isalnum() for char in sentence):

@@ -1,0 +1,64 @@
+"""A Hugging Face tokenizer and its chat template, as prompt building needs them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from trivium_generate.answer import Role, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_logger = logging.getLogger(__name__)
+
+_PROBE = (Turn(Role.SYSTEM, "s"), Turn(Role.USER, "u"))
+
+
+class TokenizerChat:
+    """Conversations in the form that a model was trained on.
+
+    A model without a chat template gets the turns as plain text. A template that knows no system role gets the
+    instructions at the head of the first message.
+
+    Args:
+        tokenizer: A `transformers` tokenizer, or one that vLLM made in its likeness. Used by one thread at a time.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._has_template = bool(getattr(tokenizer, "chat_template", None))
+        self._has_system = self._has_template and self._template_accepts(_PROBE)
+        self.special_tokens = tuple(map(str, tokenizer.all_special_tokens))
+
+    def encode(self, turns: Sequence[Turn]) -> list[int]:
+        """The tokens of a conversation, ready for the model to go on with its answer."""
+        if not self._has_template:
+            return list(self._tokenizer.encode("\n\n".join(turn.content for turn in turns)))
+        # The template writes the special tokens that belong at the beginning itself.
+        return list(self._tokenizer.encode(self._render(turns), add_special_tokens=False))
+
+    def count(self, text: str) -> int:
+        """How many tokens a text has on its own."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _render(self, turns: Sequence[Turn]) -> str:
+        if not self._has_system and len(turns) > 1 and turns[0].role is Role.SYSTEM:
+            first = Turn(turns[1].role, f"{turns[0].content}\n\n{turns[1].content}")
+            turns = [first, *turns[2:]]
+        return self._apply(turns)
+
+    def _apply(self, turns: Sequence[Turn]) -> str:
+        messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
+        rendered: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return rendered
+
+    def _template_accepts(self, turns: Sequence[Turn]) -> bool:
+        from jinja2 import TemplateError  # comes with transformers
+
+        try:
+            self._apply(turns)
+        except TemplateError as error:
+            _logger.info("the chat template takes no system message (%s); instructions go into the first one", error)
+            return False
+        return True

@@ -1,0 +1,74 @@
+"""The prompts: one file per language, each with a version, any of which an operator can replace."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from trivium_generate.language import is_chinese
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Prompt", "load_prompts", "prompt_for"]
+
+LANGUAGES = ("en", "zh")
+
+_PLACEHOLDERS = {"system": (), "passage": ("number", "text"), "question": ("passages", "question")}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The prompt of one language.
+
+    Attributes:
+        language: `en` or `zh`.
+        version: Changes whenever the texts do.
+        system: Instructions.
+        passage: One passage, with `{number}`, `{title}` and `{text}`.
+        question: The last message, with `{passages}` and `{question}`.
+    """
+
+    language: str
+    version: str
+    system: str
+    passage: str
+    question: str
+
+
+def load_prompts(folder: Path | None) -> dict[str, Prompt]:
+    """The prompts by language.
+
+    Args:
+        folder: Where an operator's own `en.toml` and `zh.toml` are; what is missing there is built in.
+
+    Raises:
+        ValueError: The folder does not exist, or a file of it lacks a part; says which.
+    """
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"the prompts folder {folder} does not exist")
+    return {language: _load(language, folder) for language in LANGUAGES}
+
+
+def prompt_for(question: str, prompts: dict[str, Prompt]) -> Prompt:
+    """The prompt in the language of a question."""
+    return prompts["zh" if is_chinese(question) else "en"]
+
+
+def _load(language: str, folder: Path | None) -> Prompt:
+    name = f"{language}.toml"
+    source = folder / name if folder is not None and (folder / name).exists() else resources.files(__name__) / name
+    try:
+        parts = tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the prompt file {source} cannot be read: {error}") from error
+    for part, placeholders in {"version": (), **_PLACEHOLDERS}.items():
+        text = parts.get(part)
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"the prompt file {source} has no text for `{part}`")
+        for placeholder in placeholders:
+            if f"{{{placeholder}}}" not in text:
+                raise ValueError(f"`{part}` in the prompt file {source} has no {{{placeholder}}}")
+    return Prompt(language, *(parts[part].strip("\n") for part in ("version", *_PLACEHOLDERS)))
