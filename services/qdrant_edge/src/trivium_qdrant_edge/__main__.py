@@ -21,6 +21,7 @@ from trivium_qdrant_edge.flushing import flush_forever
 from trivium_qdrant_edge.health_servicer import HealthServicer
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
 from trivium_qdrant_edge.metrics import EngineMetrics, QdrantMetrics
+from trivium_qdrant_edge.optimizing import Optimizer
 from trivium_qdrant_edge.points_servicer import PointsServicer
 from trivium_qdrant_edge.settings import QdrantEdgeSettings, limits_of
 
@@ -77,12 +78,21 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     async def warm_up() -> None:
         await database.open()
         background.add(asyncio.create_task(flush_forever(database, metrics, settings.flush_interval_seconds)))
+        if settings.optimize_from_points > 0:
+            optimizer = Optimizer(
+                database,
+                metrics,
+                from_points=settings.optimize_from_points,
+                quiet_seconds=settings.optimize_quiet_seconds,
+            )
+            background.add(asyncio.create_task(optimizer.run_forever()))
         http.ready = True
 
     async def close() -> None:
         http.ready = False
         for task in background:
             task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await database.close()
         http.stop()
 

@@ -78,9 +78,15 @@ def write_catalog(folder: DataFolder, catalog: Catalog) -> None:
     """Makes a catalog the folder's, at once and durably.
 
     Raises:
-        OSError: It could not be written, and the old one is still there.
+        DataFolderError: It could not be written, and the old one is still there.
     """
-    write_atomically(folder.catalog_path, json.dumps(_encode(catalog), ensure_ascii=False, indent=1).encode())
+    content = json.dumps(_encode(catalog), ensure_ascii=False, indent=1).encode()
+    try:
+        write_atomically(folder.catalog_path, content)
+    except OSError as error:
+        raise DataFolderError(
+            f"cannot write {folder.catalog_path}: {error.strerror}. Nothing was changed.", reason="CATALOG_UNWRITABLE"
+        ) from error
 
 
 def _damaged(folder: DataFolder, problem: str) -> DataFolderError:

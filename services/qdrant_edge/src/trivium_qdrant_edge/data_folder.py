@@ -128,6 +128,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sync_files(path: Path) -> None:
+    """Forces what was written to the files beneath a folder to the disk; files that go meanwhile are no error."""
+    for parent, _, names in os.walk(path):
+        for name in names:
+            try:
+                file = os.open(os.path.join(parent, name), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
 def sync_folder(path: Path) -> None:
     """Forces a folder's list of names to the disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -61,7 +61,7 @@ class Database:
         self._folder.remove_all_but((entry.id, entry.generation) for entry in self._catalog.collections.values())
         for name, entry in self._catalog.collections.items():
             shard = await asyncio.get_running_loop().run_in_executor(self._readers, self._load, name, entry)
-            self._open[name] = Collection(name, entry, shard, self._readers)
+            self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
 
     async def close(self) -> None:
         """Flushes and closes every collection, and lets go of the folder."""
@@ -144,6 +144,43 @@ class Database:
 
         await self._change(change)
 
+    async def adopt(self, collection: Collection, building: Path) -> bool:
+        """Replaces the collection's data by what was built from a copy of it, and the writes made since.
+
+        Args:
+            collection: The collection, of which `copy` was called.
+            building: The folder of what was built.
+
+        Returns:
+            Whether it was done; not so if the copy is too far behind or the collection was deleted.
+        """
+
+        async def change() -> bool:
+            if self._open.get(collection.name) is not collection:
+                return False
+            old = collection.path
+            entry = replace(collection.entry, generation=collection.entry.generation + 1)
+            path = self._folder.shard_path(entry.id, entry.generation)
+            catalog = self._catalog.with_entry(collection.name, entry)
+
+            def open_shard() -> qdrant_edge.EdgeShard:
+                remove_tree(path)  # from an attempt that failed after this point
+                building.rename(path)
+                return qdrant_edge.EdgeShard.load(str(path))
+
+            def commit() -> CatalogEntry:
+                sync_folder(path.parent)
+                write_catalog(self._folder, catalog)
+                return entry
+
+            if not await collection.replace(open_shard, commit):
+                return False
+            self._catalog = catalog
+            await asyncio.to_thread(remove_tree, old)
+            return True
+
+        return await self._change(change)
+
     async def _create(self, name: str, schema: CollectionSchema) -> None:
         check_new_collection(name, self._open, self._catalog.aliases)
         if len(self._open) >= self._max_collections:
@@ -165,7 +202,7 @@ class Database:
 
         shard = await asyncio.to_thread(make)
         await self._commit(self._catalog.with_entry(name, entry))
-        self._open[name] = Collection(name, entry, shard, self._readers)
+        self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
 
     async def _delete(self, name: str) -> bool:
         collection = self._open.get(name)

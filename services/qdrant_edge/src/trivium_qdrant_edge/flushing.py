@@ -31,5 +31,5 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
             try:
                 if await collection.flush():
                     metrics.flush_seconds.observe(time.perf_counter() - started)
-            except TriviumError as error:
-                _logger.error("cannot flush collection %s: %s", collection.name, error.message)
+            except (TriviumError, OSError) as error:
+                _logger.error("cannot flush collection %s: %s", collection.name, error)

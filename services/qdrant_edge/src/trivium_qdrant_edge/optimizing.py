@@ -1,0 +1,122 @@
+"""Builds search indexes (HNSW) in the background, while the collection serves and takes writes.
+
+A copy of the collection's files is optimized in a child process; the writes made meanwhile are applied to it; then it
+takes the collection's place. Until the catalog names the copy it is nothing: a crash at any point leaves the old data,
+complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import TriviumError
+
+from trivium_qdrant_edge.data_folder import remove_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trivium_qdrant_edge.collection import Collection
+    from trivium_qdrant_edge.database import Database
+    from trivium_qdrant_edge.metrics import EngineMetrics
+
+_logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+_FREE_SPACE_FACTOR = 3  # the copy, and the index built beside it
+
+
+class OptimizationFailed(TriviumError):
+    """The child process could not optimize the copy."""
+
+
+class Optimizer:
+    """Optimizes one collection at a time.
+
+    Args:
+        database: The collections.
+        metrics: Where the work is counted.
+        from_points: How many points without an index are worth the work.
+        quiet_seconds: How long a collection must not have changed.
+    """
+
+    def __init__(self, database: Database, metrics: EngineMetrics, *, from_points: int, quiet_seconds: float) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._from_points = from_points
+        self._quiet_seconds = quiet_seconds
+        # The engine leaves small segments without an index, and points need not have every vector: what was without
+        # an index after the last time is no reason for another.
+        self._left_over: dict[str, int] = {}
+
+    async def run_forever(self) -> None:
+        """Looks for collections to optimize, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for collection in self._database.collections():
+                try:
+                    if await self.is_due(collection):
+                        await self._optimize(collection)
+                except (TriviumError, OSError) as error:
+                    _logger.error("cannot optimize collection %s: %s", collection.name, error)
+
+    async def is_due(self, collection: Collection) -> bool:
+        """Whether the collection has been quiet, and has enough points without an index."""
+        if time.monotonic() - collection.changed_at < self._quiet_seconds:
+            return False
+        left_over = self._left_over.get(collection.entry.id, 0)
+        return await collection.unindexed_count() - left_over >= self._from_points
+
+    async def _optimize(self, collection: Collection) -> None:
+        started = time.monotonic()
+        outcome = "failed"
+        try:
+            outcome = "done" if await self._replace_by_optimized_copy(collection) else "abandoned"
+        finally:
+            self._metrics.optimizations.labels(outcome).inc()
+            self._left_over[collection.entry.id] = await collection.unindexed_count()
+        seconds = time.monotonic() - started
+        self._metrics.optimization_seconds.observe(seconds)
+        _logger.info("optimized collection %s in %.1f s: %s", collection.name, seconds, outcome)
+
+    async def _replace_by_optimized_copy(self, collection: Collection) -> bool:
+        """Returns whether the copy took the collection's place; not so if too much was written meanwhile."""
+        source = collection.path
+        building = source.with_name(f"{source.name}.optimized")
+        await asyncio.to_thread(_check_space, source)
+        try:
+            await collection.copy(lambda: shutil.copytree(source, building))
+            await _run_child(building)
+            return await self._database.adopt(collection, building)
+        finally:
+            collection.forget_copy()
+            await asyncio.to_thread(remove_tree, building)
+
+
+def _check_space(source: Path) -> None:
+    used = sum(file.stat().st_blocks * 512 for file in source.rglob("*") if file.is_file())
+    free = shutil.disk_usage(source).free
+    if free < _FREE_SPACE_FACTOR * used:
+        raise OptimizationFailed(
+            f"building the index needs up to {_FREE_SPACE_FACTOR * used >> 20} MiB beside {source}, but only "
+            f"{free >> 20} MiB are free. Searches stay exact, and slower."
+        )
+
+
+async def _run_child(shard: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "trivium_qdrant_edge.optimize_shard", str(shard), stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        status = await child.wait()
+    except asyncio.CancelledError:
+        child.kill()
+        await child.wait()
+        raise
+    if status != 0:
+        raise OptimizationFailed(f"the process that builds the index ended with status {status}")
