@@ -23,6 +23,7 @@ from trivium_gateway.documents import Documents
 from trivium_gateway.gateway import Gateway, Parts
 from trivium_gateway.http.application import http_application
 from trivium_gateway.http_server import HttpServer
+from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metrics import DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
@@ -74,7 +75,6 @@ class GatewayProcess:
         collections = Collections(self._qdrant, embed_client, limits)
         store = Store(self._qdrant)
         chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
-        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry)
         question_metrics = QuestionMetrics(self.registry)
         retriever = Retriever(
             collections=collections,
@@ -86,6 +86,8 @@ class GatewayProcess:
                 settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
             ),
         )
+        chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
+        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)
         readiness = Readiness(
             (
                 embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
