@@ -25,6 +25,7 @@ _PATTERNS = (
     (Boundary.CLAUSE, re.compile(r"[,;:]\s+|[\uff0c\u3001\uff1a\uff1b]\s*")),
     (Boundary.LINE, re.compile(r"\n[ \t]*")),
     (Boundary.SENTENCE, re.compile(r"[\u3002\uff01\uff1f\u2026]+[\"'\u201d\u2019\u300d\u300f\uff09\u3011]*\s*")),
+    (Boundary.SENTENCE, re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])[.!?]+\s*")),
     (Boundary.SENTENCE, re.compile(r"\n(?=[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t])[ \t]*")),
     (Boundary.PARAGRAPH, re.compile(r"\n[ \t]*\n\s*")),
     (Boundary.SECTION, re.compile(r"\n[ \t]*(?=#{1,6}[ \t]+\S)")),

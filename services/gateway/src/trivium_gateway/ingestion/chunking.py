@@ -73,17 +73,19 @@ def _units(text: str, token_starts: NDArray[np.uint32]) -> tuple[NDArray[np.int6
         starts, counts = np.append(0, starts), np.append(0, counts)
         if len(starts) > 1 and not text[: starts[1]].strip(_BLANK):  # leading blanks belong to the first token
             starts, counts = np.delete(starts, 1), np.delete(counts, 0)
-    for begin, end in _over_long(text, starts):
-        first, last = np.searchsorted(starts, (begin, end))
-        costs = np.ones(end - begin, dtype=np.int64)
-        costs[starts[first:last] - begin] = counts[first:last]
-        starts = np.concatenate((starts[:first], np.arange(begin, end), starts[last:]))
-        counts = np.concatenate((counts[:first], np.maximum(costs, 1), counts[last:]))
+    over_long = _over_long(text, starts)
+    if over_long:
+        costs = np.zeros(len(text), dtype=np.int32)
+        costs[starts] = np.maximum(counts, 1)
+        for begin, end in over_long:
+            np.maximum(costs[begin:end], 1, out=costs[begin:end])
+        starts = np.flatnonzero(costs)
+        counts = costs[starts].astype(np.int64)
     return starts, counts
 
 
 def _over_long(text: str, starts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Find long words, and tokens of many characters; disjoint and ascending."""
+    """Find long words, and tokens of many characters."""
     ranges = [match.span() for match in _LONG_WORD.finditer(text)]
     ends = np.append(starts[1:], len(text))
     for index in np.flatnonzero(ends - starts > _LONG_TOKEN_CHARACTERS):
@@ -91,13 +93,7 @@ def _over_long(text: str, starts: NDArray[np.int64]) -> list[tuple[int, int]]:
         end = begin + len(text[begin : int(ends[index])].rstrip(_BLANK))
         if end - begin > _LONG_TOKEN_CHARACTERS:
             ranges.append((begin, end))
-    merged: list[tuple[int, int]] = []
-    for begin, end in sorted(ranges):
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return merged
+    return ranges
 
 
 class _Cutter:
@@ -150,11 +146,12 @@ class _Cutter:
         earliest = max(
             first + 1, int(np.searchsorted(self._tokens_before, self._tokens_before[end] - self._overlap_tokens))
         )
-        for quality in (Boundary.SENTENCE, Boundary.WORD):
-            found = np.flatnonzero(self._qualities[earliest:end] >= quality)
-            if len(found):
-                return earliest + int(found[0])
-        return min(earliest, end)
+        # After a whole sentence only whole sentences are repeated; elsewhere, whole words.
+        wanted = Boundary.SENTENCE if self._qualities[end] >= Boundary.SENTENCE else Boundary.WORD
+        found = np.flatnonzero(self._qualities[earliest:end] >= wanted)
+        if len(found):
+            return earliest + int(found[0])
+        return end if wanted is Boundary.SENTENCE else min(earliest, end)
 
     def _unit_after_tokens(self, tokens: int) -> int:
         """Find the last unit before which there are at most `tokens` tokens."""

@@ -1,0 +1,175 @@
+"""Qdrant's engine and the embed service as real processes, and the storing half of a gateway in front of them."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry
+from trivium_gateway.chunk_store import ChunkStore
+from trivium_gateway.clients.embed import EmbedClient
+from trivium_gateway.collections import Collections, ResolvedCollection
+from trivium_gateway.document_locks import DocumentLocks
+from trivium_gateway.documents import DocumentResult, Documents, NewDocument
+from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.store import Store
+from trivium_serving.channels import open_channel
+
+_START_SECONDS = 120.0
+
+# Shared by every run, so that the model is converted once per clone.
+_MODEL_DATA_DIR = Path(__file__).resolve().parents[3] / ".data"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the processes listen."""
+
+    embed_target: str
+    qdrant_url: str
+    qdrant_grpc_port: int
+
+
+class CountedEmbed(EmbedClient):
+    """The real client, which also counts what it embeds."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        super().__init__(channel)
+        self.embedded = 0
+
+    async def embed_documents(
+        self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
+    ) -> NDArray[np.float32]:
+        self.embedded += len(texts)
+        return await super().embed_documents(
+            texts, expected_fingerprint=expected_fingerprint, timeout_seconds=timeout_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The storing half of one gateway."""
+
+    connection: QdrantConnection
+    embed: CountedEmbed
+    collections: Collections
+    chunks: ChunkStore
+    documents: Documents
+    ingester: Ingester
+    store: Store
+    registry: CollectorRegistry
+
+    async def ingest(
+        self, *documents: NewDocument, collection: ResolvedCollection | None = None, tenant: str = "default"
+    ) -> list[DocumentResult]:
+        """Ingest into a collection, `default` if none is given."""
+        where = collection or await self.collections.resolve("")
+        return await self.ingester.ingest(where, documents, max_documents=1000, tenant=tenant)
+
+
+OpenStorage = Callable[..., AbstractAsyncContextManager[Storage]]
+
+
+@contextlib.contextmanager
+def _process(*arguments: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env=os.environ | environment, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+async def _wait_for_health(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    async with open_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        while True:
+            assert process.poll() is None, f"{target} ended; see {log}"
+            assert time.monotonic() < deadline, f"{target} does not become ready; see {log}"
+            with contextlib.suppress(Exception):
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """Start `trivium_qdrant_edge` and `trivium_embed` once for all tests."""
+    folder = tmp_path_factory.mktemp("storage")
+    qdrant, qdrant_http, embed = _free_ports(3)
+    qdrant_arguments = (
+        "trivium_qdrant_edge",
+        "--listen",
+        f"127.0.0.1:{qdrant}",
+        "--http-listen",
+        f"127.0.0.1:{qdrant_http}",
+    )
+    embed_arguments = ("trivium_embed", "--listen", f"127.0.0.1:{embed}", "--metrics-port", "0")
+    qdrant_log, embed_log = folder / "qdrant_edge.log", folder / "embed.log"
+    with (
+        _process(*qdrant_arguments, environment={"TRIVIUM_DATA_DIR": str(folder)}, log=qdrant_log) as qdrant_process,
+        _process(
+            *embed_arguments, environment={"TRIVIUM_DATA_DIR": str(_MODEL_DATA_DIR)}, log=embed_log
+        ) as embed_process,
+    ):
+        asyncio.run(_wait_for_health(f"127.0.0.1:{qdrant}", qdrant_process, qdrant_log))
+        asyncio.run(_wait_for_health(f"127.0.0.1:{embed}", embed_process, embed_log))
+        yield Addresses(f"127.0.0.1:{embed}", f"http://127.0.0.1:{qdrant_http}", qdrant)
+
+
+@pytest.fixture(scope="session")
+def open_storage(addresses: Addresses) -> OpenStorage:
+    """Open the storing half of a gateway; opened twice, it is two gateways."""
+
+    @asynccontextmanager
+    async def opened(**changes: object) -> AsyncIterator[Storage]:
+        limits = replace(GatewayLimits(), **changes)  # type: ignore[arg-type]
+        connection = QdrantConnection(addresses.qdrant_url, addresses.qdrant_grpc_port)
+        async with open_channel(addresses.embed_target) as channel:
+            embed = CountedEmbed(channel)
+            collections = Collections(connection, embed, limits)
+            chunks, locks, registry = ChunkStore(connection), DocumentLocks(), CollectorRegistry()
+            ingester = Ingester(collections, chunks, embed, locks, limits, registry)
+            documents = Documents(chunks, locks, limits)
+            yield Storage(connection, embed, collections, chunks, documents, ingester, Store(connection), registry)
+            await ingester.close()
+        await connection.close()
+
+    return opened
+
+
+@pytest_asyncio.fixture
+async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
+    """The storing half of a gateway before an empty Qdrant."""
+    async with open_storage() as opened:
+        for collection in await opened.collections.list():
+            await opened.collections.delete(collection.name)
+        yield opened

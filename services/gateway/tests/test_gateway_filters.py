@@ -1,0 +1,194 @@
+"""Filters and metadata: what is accepted, in which form, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from trivium_gateway.filters import Condition, Filter, parse_filter
+from trivium_gateway.limits import (
+    GatewayLimits,
+    check_document_id,
+    check_page_size,
+    check_query,
+    check_title,
+    check_top_n,
+    check_uri,
+)
+from trivium_gateway.metadata import MetadataKind, checked_metadata, kind_of
+from trivium_gateway.qdrant_points import metadata_key, metadata_path, scoped_filter
+from trivium_serving.errors import InvalidField, TooLarge, TriviumError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LIMITS = GatewayLimits()
+_KNOWN = {"year": MetadataKind.NUMBER, "lang": MetadataKind.TEXT, "open": MetadataKind.BOOLEAN}
+
+
+def test_filter_of_each_kind_is_parsed() -> None:
+    parsed = parse_filter(
+        {"metadata.year": {"gte": 2020, "lt": 2030.0}, "metadata.lang": ["en", "zh"], "document_id": "a"}, _KNOWN
+    )
+    assert parsed == Filter(
+        (
+            Condition("metadata.year", MetadataKind.NUMBER, gte=2020.0, lt=2030.0),
+            Condition("metadata.lang", MetadataKind.TEXT, any_of=("en", "zh")),
+            Condition("document_id", MetadataKind.TEXT, any_of=("a",)),
+        )
+    )
+
+
+def test_filter_without_conditions_is_none() -> None:
+    assert parse_filter({}, _KNOWN) is None
+
+
+def test_filter_on_unknown_field_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(InvalidField) as caught:
+        parse_filter({"metadata.author": "x"}, _KNOWN)
+    assert caught.value.reason == "UNKNOWN_FILTER_FIELD"
+    assert caught.value.field == "filter.metadata.author"
+    assert "document_id, metadata.lang, metadata.open, metadata.year" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": "x"},
+        {"year": 2020},
+        {"metadata.": 1},
+        {"metadata.\ud800": 1},
+        {"metadata.year": "2020"},
+        {"metadata.year": True},
+        {"metadata.open": 1},
+        {"metadata.lang": 1},
+        {"metadata.lang": None},
+        {"metadata.lang": []},
+        {"metadata.lang": [["en"]]},
+        {"metadata.lang": {"gte": "en"}},
+        {"metadata.year": {}},
+        {"metadata.year": {"from": 1}},
+        {"metadata.year": {"gte": "x"}},
+        {"metadata.year": {"gte": math.inf}},
+        {"metadata.year": 2**60},
+        {"metadata.lang": "\ud800"},
+        {"document_id": {"gte": 1}},
+    ],
+    ids=ascii,
+)
+def test_filter_that_could_never_match_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidField) as caught:
+        parse_filter(wrong, _KNOWN)
+    assert (caught.value.field or "").startswith("filter.")
+    caught.value.field.encode()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"metadata.lang": ["x"] * (_LIMITS.max_filter_values + 1)},
+        {f"metadata.k{number}": 1 for number in range(_LIMITS.max_filter_conditions + 1)},
+        {"metadata.lang": "x" * _LIMITS.max_filter_bytes},
+    ],
+    ids=["values", "conditions", "bytes"],
+)
+def test_filter_over_a_limit_is_refused(large: dict[str, Any]) -> None:
+    with pytest.raises(TooLarge) as caught:
+        parse_filter(large, _KNOWN)
+    assert caught.value.reason == "FILTER_TOO_LARGE"
+
+
+def test_every_filter_begins_with_the_tenant() -> None:
+    user = Filter((Condition("metadata.year", MetadataKind.NUMBER, any_of=(1, 2)),))
+    for made in (scoped_filter("t"), scoped_filter("t", user_filter=user)):
+        assert made.must[0].field.key == "tenant"
+        assert made.must[0].field.match.keyword == "t"
+        assert not made.should  # which would stand beside the tenant, and not under it
+
+
+@pytest.mark.parametrize("key", ["year", "dc.title", "作者", "a b", "a-b_c", "x:y/z@w"])
+def test_metadata_key_survives_its_payload_path(key: str) -> None:
+    assert metadata_key(metadata_path(key)) == key
+
+
+def test_metadata_gives_equal_numbers_equal_form() -> None:
+    checked = checked_metadata({"a": 2020.0, "b": [1.0, 2.5], "c": True, "d": "x", "e": []}, _LIMITS)
+    assert repr(checked) == "{'a': 2020, 'b': [1, 2.5], 'c': True, 'd': 'x', 'e': []}"
+    kinds = [kind_of(value) for value in checked.values()]
+    assert kinds == [MetadataKind.NUMBER, MetadataKind.NUMBER, MetadataKind.BOOLEAN, MetadataKind.TEXT, None]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a": None},
+        {"a": {"b": 1}},
+        {"a": [1, "x"]},
+        {"a": [True, 1]},
+        {"a": [[1]]},
+        {"a": math.nan},
+        {"a": 2**53 + 2},
+        {"a": "\ud800"},
+        {"": 1},
+        {'a"b': 1},
+        {"a[0]": 1},
+        {" a": 1},
+        {"a\n": 1},
+        {"k" * 65: 1},
+    ],
+    ids=ascii,
+)
+def test_metadata_of_other_shapes_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidField):
+        checked_metadata(wrong, _LIMITS)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [{f"k{number}": 1 for number in range(65)}, {"a": [1] * 257}, {"a": "x" * 16_384}],
+    ids=["keys", "values", "bytes"],
+)
+def test_metadata_over_a_limit_is_refused(large: dict[str, Any]) -> None:
+    with pytest.raises(TooLarge) as caught:
+        checked_metadata(large, _LIMITS)
+    assert caught.value.reason == "METADATA_TOO_LARGE"
+
+
+@pytest.mark.parametrize("accepted", ["a/b/c.txt", "🎉", "ä" * 512, " ", "a#b?c=d", "../..", "人工智能"])
+def test_document_id_of_any_printable_text_is_accepted(accepted: str) -> None:
+    check_document_id(accepted, _LIMITS)
+
+
+@pytest.mark.parametrize("refused", ["", "a\nb", "\x00", "a\x7f", "x" * 513, "\ud83d", "\u2028"], ids=ascii)
+def test_document_id_that_is_none_is_refused(refused: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        check_document_id(refused, _LIMITS)
+    assert caught.value.field == "id"
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        (lambda: check_query("question", " \n", _LIMITS), "EMPTY_QUERY"),
+        (lambda: check_query("question", "x" * 10_000_000, _LIMITS), "QUERY_TOO_LONG"),
+        (lambda: check_query("question", "\ud800", _LIMITS), "INVALID_FIELD"),
+        (lambda: check_top_n(0, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_top_n(-1, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_top_n(1_000_000, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_page_size(0, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_page_size(1001, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_title("x" * 501, _LIMITS), "INVALID_FIELD"),
+        (lambda: check_title("a\x1bb", _LIMITS), "INVALID_FIELD"),
+        (lambda: check_uri("x" * 2049, _LIMITS), "INVALID_FIELD"),
+    ],
+)
+def test_what_is_over_a_limit_is_refused_with_its_reason(check: Callable[[], None], reason: str) -> None:
+    with pytest.raises(TriviumError) as caught:
+        check()
+    assert caught.value.reason == reason
+
+
+def test_limits_can_be_changed() -> None:
+    check_query("query", "x" * 9000, replace(_LIMITS, max_query_characters=9000))

@@ -1,0 +1,239 @@
+"""What each kind of content comes to, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pypdf
+import pytest
+import pytest_asyncio
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from trivium_gateway.documents import NewDocument
+from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.html import html_text
+from trivium_gateway.ingestion.parsing import ContentType, DocumentParser, content_type_of
+from trivium_gateway.limits import GatewayLimits
+from trivium_serving.errors import TooLarge, TriviumError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def make_pdf(*pages: str, title: str = "", password: str = "") -> bytes:
+    """Write a PDF with some lines of text on each page."""
+    writer = pypdf.PdfWriter()
+    font = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Font"),
+            NameObject("/Subtype"): NameObject("/Type1"),
+            NameObject("/BaseFont"): NameObject("/Helvetica"),
+        }
+    )
+    for text in pages:
+        page = writer.add_blank_page(612, 792)
+        stream = DecodedStreamObject()
+        lines = "".join(f"({line}) Tj 0 -14 Td " for line in text.split("\n")) if text else ""
+        stream.set_data(f"BT /F1 12 Tf 72 720 Td {lines}ET".encode())
+        page[NameObject("/Contents")] = writer._add_object(stream)
+        fonts = DictionaryObject({NameObject("/F1"): writer._add_object(font)})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+    if title:
+        writer.add_metadata({"/Title": title})
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+@pytest_asyncio.fixture
+async def parser() -> AsyncIterator[DocumentParser]:
+    limits = GatewayLimits()
+    extractor = Extractor(limits)
+    yield DocumentParser(extractor, limits)
+    await extractor.close()
+
+
+async def _reason(parser: DocumentParser, document: NewDocument) -> tuple[str, str]:
+    with pytest.raises(TriviumError) as caught:
+        await parser.parse(document)
+    return caught.value.reason, caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("filename", "media_type", "data", "expected"),
+    [
+        ("a.md", "", b"x", ContentType.MARKDOWN),
+        ("a.MD", "text/plain", b"x", ContentType.MARKDOWN),
+        ("a.md", "text/html; charset=utf-8", b"x", ContentType.HTML),
+        ("", "application/pdf", b"x", ContentType.PDF),
+        ("a.bin", "application/octet-stream", b"%PDF-1.7 ...", ContentType.PDF),
+        ("", "", b"\xef\xbb\xbf <!-- x --> <!DOCTYPE html><p>", ContentType.HTML),
+        ("a.html", "", b"x", ContentType.HTML),
+        ("notes", "", b"<p>no page", ContentType.TEXT),
+        ("a.py", "text/x-python", b"x", ContentType.TEXT),
+        ("a.txt", "text/plain", b"<html>", ContentType.TEXT),
+    ],
+)
+def test_content_type_is_told_by_media_type_then_ending_then_content(
+    filename: str, media_type: str, data: bytes, expected: ContentType
+) -> None:
+    assert content_type_of(data, filename, media_type) is expected
+
+
+async def test_plain_text_is_stored_with_unix_lines_and_without_mark(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(data=b"\xef\xbb\xbfone\r\ntwo\rthree\n", filename="a.txt"))
+    assert (parsed.title, parsed.text) == ("", "one\ntwo\nthree\n")
+
+
+async def test_utf16_with_mark_is_read(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(data="grün 人".encode("utf-16"), filename="a.txt"))
+    assert parsed.text == "grün 人"
+
+
+async def test_markdown_is_kept_and_its_first_heading_is_the_title(parser: DocumentParser) -> None:
+    source = "```\n# no heading\n```\n\n## The *real* `title` ##\n\ntext\n"
+    parsed = await parser.parse(NewDocument(data=source.encode(), filename="a.md"))
+    assert (parsed.title, parsed.text) == ("The real title", source)
+
+
+async def test_markdown_with_an_underlined_heading_has_that_title(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(data=b"Read_me first\n====\n\n# Other\n", filename="a.md"))
+    assert parsed.title == "Read_me first"
+
+
+async def test_a_title_given_wins_over_the_contents_own(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(data=b"# Own\n", filename="a.md", title="Given\ttwice"))
+    assert parsed.title == "Given twice"
+
+
+async def test_html_comes_to_its_main_content_in_lines(parser: DocumentParser) -> None:
+    page = """<!doctype html><html><head><title> The
+        page </title><style>p{}</style><script>var x = "<p>no</p>"</script></head>
+        <body><nav><a href=/>Home</a></nav><main><h1>Head</h1><p>One <b>bold</b> word<br>and a line.</p>
+        <ul><li>first<li><p>second</p></ul><pre>  keep\n   this</pre><table><tr><td>a<td>b<tr><td>c<td>d</table>
+        <!-- no --><p hidden>no</p></main><footer>Imprint</footer></body></html>"""
+    parsed = await parser.parse(NewDocument(data=page.encode(), filename="a.html"))
+    assert parsed.title == "The page"
+    expected = "Head\n\nOne bold word\nand a line.\n\n- first\n- second\n\n  keep\n   this\n\na b\nc d"
+    assert parsed.text == expected
+
+
+def test_html_with_a_small_main_element_keeps_the_rest() -> None:
+    title, text = html_text("<h1>T</h1><main>x</main>" + "<p>much more text than that</p>" * 5)
+    assert title == "T"
+    assert text.count("much more") == 5
+
+
+def test_html_with_text_in_navigation_alone_keeps_it() -> None:
+    assert html_text("<nav>only this</nav>")[1] == "only this"
+
+
+async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(data=make_pdf("Page one\nline two", "Page two", title="A title")))
+    assert parsed.title == "A title"
+    assert parsed.text == "Page one\nline two\n\nPage two"
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (NewDocument(), "EMPTY_DOCUMENT"),
+        (NewDocument(text=""), "EMPTY_DOCUMENT"),
+        (NewDocument(text=" \n\u200b\t"), "EMPTY_DOCUMENT"),
+        (NewDocument(data=b""), "EMPTY_DOCUMENT"),
+        (NewDocument(text="a\0b"), "BINARY_CONTENT"),
+        (NewDocument(data=b"\x89PNG\r\n\x1a\n\0\0\0"), "BINARY_CONTENT"),
+        (NewDocument(text="half \ud83d a pair"), "NOT_UTF8"),
+        (NewDocument(data=b"\xff\xfea"), "NOT_UTF8"),
+        (NewDocument(data=b"<html><body></body></html>"), "EMPTY_DOCUMENT"),
+        (NewDocument(data=b"%PDF-1.7\nbroken"), "PDF_BROKEN"),
+        (NewDocument(data=make_pdf("secret", password="x")), "PDF_ENCRYPTED"),
+        (NewDocument(data=make_pdf("", "")), "PDF_NO_TEXT"),
+        (NewDocument(text="x" * (10 * 1024 * 1024 + 1)), "DOCUMENT_TOO_LARGE"),
+        (NewDocument(data=b"x" * (10 * 1024 * 1024 + 1)), "DOCUMENT_TOO_LARGE"),
+    ],
+    ids=str,
+)
+async def test_content_that_cannot_be_read_is_refused_with_its_reason(
+    parser: DocumentParser, document: NewDocument, reason: str
+) -> None:
+    assert (await _reason(parser, document))[0] == reason
+
+
+async def test_text_in_another_encoding_is_refused_with_the_byte(parser: DocumentParser) -> None:
+    reason, message = await _reason(parser, NewDocument(data="ab\u00e9".encode("latin-1"), filename="a.txt"))
+    assert reason == "NOT_UTF8"
+    assert "byte 2 is 0xe9" in message
+
+
+async def test_a_pdf_encrypted_without_a_password_is_read(parser: DocumentParser) -> None:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_pdf("open to all")))
+    writer.encrypt("", owner_password="x", algorithm="RC4-128")
+    file = io.BytesIO()
+    writer.write(file)
+    assert (await parser.parse(NewDocument(data=file.getvalue()))).text == "open to all"
+
+
+async def test_a_pdf_with_too_many_pages_is_refused() -> None:
+    limits = replace(GatewayLimits(), max_pdf_pages=2)
+    extractor = Extractor(limits)
+    reason, message = await _reason(DocumentParser(extractor, limits), NewDocument(data=make_pdf("a", "b", "c")))
+    await extractor.close()
+    assert reason == "DOCUMENT_TOO_LARGE"
+    assert "3 pages" in message
+
+
+async def test_a_long_run_of_blanks_is_shortened(parser: DocumentParser) -> None:
+    parsed = await parser.parse(NewDocument(text="a" + " " * 5000 + "b"))
+    assert parsed.text == "a" + " " * 1000 + "b"
+
+
+async def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read() -> None:
+    limits = replace(GatewayLimits(), max_parse_seconds=1.0)
+    extractor = Extractor(limits)
+    deep = b"<div>" * 200_000 + b"x"  # for which the parser takes minutes
+    started = time.monotonic()
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.01)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    with pytest.raises(TooLarge) as caught:
+        await extractor.extract("html", deep)
+    counting.cancel()
+    assert caught.value.reason == "PARSE_LIMIT"
+    assert time.monotonic() - started < 10
+    assert turns > 20  # the event loop went on meanwhile
+    assert (await extractor.extract("html", b"<p>fine</p>")).text == "fine"
+    await extractor.close()
+
+
+async def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
+    limits = replace(GatewayLimits(), max_parse_memory_bytes=200 * 1024 * 1024)
+    extractor = Extractor(limits)
+    with pytest.raises(TooLarge) as caught:
+        await extractor.extract("html", b"<p>word</p>" * 4_000_000)
+    assert caught.value.reason == "PARSE_LIMIT"
+    assert (await extractor.extract("html", b"<p>fine</p>")).text == "fine"
+    await extractor.close()
+
+
+async def test_a_cancelled_extraction_leaves_the_next_one_its_own_answer() -> None:
+    extractor = Extractor(GatewayLimits())
+    first = asyncio.create_task(extractor.extract("html", b"<p>first</p>" * 20_000))
+    while not extractor._idle and not first.done():
+        await asyncio.sleep(0.01)
+        first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert (await extractor.extract("html", b"<p>second</p>")).text == "second"
+    await extractor.close()
