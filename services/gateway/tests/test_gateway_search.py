@@ -1,0 +1,200 @@
+"""Search: two legs, their fusion, filters, tenants, and one leg standing in for the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from qdrant_client import grpc as qdrant
+from trivium_gateway.documents import NewDocument
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.store import Candidate, SearchResult, Store
+from trivium_serving.errors import DeadlineExceeded, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .conftest import Storage
+
+_ANIMALS = (
+    NewDocument(id="cat", title="Cats", text="Cats sleep most of the day.", metadata={"legs": 4, "lang": "en"}),
+    NewDocument(id="dog", text="Dogs like to run in the park.", metadata={"legs": 4, "lang": "en"}),
+    NewDocument(id="bird", text="Birds fly south in winter.", metadata={"legs": 2, "lang": "en"}),
+    NewDocument(id="maus", text="人工智能是一门学科。", metadata={"legs": 0, "lang": "zh", "fluffy": True}),
+)
+
+
+async def _search(
+    storage: Storage, query: str, *, filter_json: Mapping[str, Any] | None = None, tenant: str = "default", **more: Any
+) -> SearchResult:
+    collection = await storage.collections.resolve("")
+    embedded = await storage.embed.embed_query(
+        query, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+    )
+    arguments = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
+    if filter_json is not None:
+        arguments["filter"] = await storage.collections.parse_filter(collection, filter_json)
+    return await storage.store.search(collection, tenant=tenant, **arguments)
+
+
+async def test_search_fuses_both_legs_and_tells_their_scores(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    found = await _search(storage, "Which animals sleep?")
+    assert found.degraded_legs == []
+    best = found.candidates[0]
+    assert best == Candidate(
+        id=best.id, document_id="cat", chunk_index=0, title="Cats", uri="", text="Cats sleep most of the day.",
+        start=0, end=27, metadata={"legs": 4, "lang": "en"}, dense=best.dense, sparse=best.sparse, fused=best.fused,
+    )  # fmt: skip
+    assert 0.3 < (best.dense or 0) <= 1
+    assert (best.sparse or 0) > 0
+    assert [one.fused for one in found.candidates] == sorted((one.fused for one in found.candidates), reverse=True)  # type: ignore[type-var]
+    without_words = [one for one in found.candidates if one.document_id == "maus"]
+    assert without_words[0].sparse is None
+
+
+async def test_search_by_words_alone_finds_chinese_terms(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    found = await _search(storage, "人工智能", vector=None)
+    assert [one.document_id for one in found.candidates] == ["maus"]
+    assert (found.candidates[0].dense, found.candidates[0].fused) == (None, None)
+    assert found.candidates[0].search_score == found.candidates[0].sparse
+    assert found.degraded_legs == []
+
+
+async def test_search_by_vector_alone_has_dense_scores(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    found = await _search(storage, "animals that fly", text=None)
+    assert found.candidates[0].document_id == "bird"
+    assert found.candidates[0].sparse is None
+    assert found.degraded_legs == []
+
+
+async def test_search_for_words_that_are_no_terms_finds_by_meaning(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    found = await _search(storage, "???")
+    assert len(found.candidates) == 4
+    assert found.degraded_legs == []
+
+
+async def test_search_returns_at_most_limit_candidates(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    assert len((await _search(storage, "animals", limit=2)).candidates) == 2
+
+
+@pytest.mark.parametrize(
+    ("filter_json", "expected"),
+    [
+        ({"metadata.legs": 4}, {"cat", "dog"}),
+        ({"metadata.legs": [2, 0]}, {"bird", "maus"}),
+        ({"metadata.legs": {"gte": 2, "lt": 4}}, {"bird"}),
+        ({"metadata.legs": {"gt": 2}, "document_id": ["dog", "bird"]}, {"dog"}),
+        ({"metadata.lang": ["zh", "fr"]}, {"maus"}),
+        ({"metadata.fluffy": True}, {"maus"}),
+        ({"metadata.fluffy": False}, set()),
+        ({"metadata.fluffy": [True, False]}, {"maus"}),
+        ({"document_id": "nobody"}, set()),
+    ],
+    ids=str,
+)
+async def test_filter_leaves_what_matches_all_conditions(
+    storage: Storage, filter_json: dict[str, Any], expected: set[str]
+) -> None:
+    await storage.ingest(*_ANIMALS)
+    found = await _search(storage, "cats dogs birds", filter_json=filter_json)
+    assert {one.document_id for one in found.candidates} == expected
+
+
+@pytest.mark.parametrize("key", ["dc.title", "作者", "a b", "x:y/z@w"])
+async def test_filter_on_a_key_of_any_characters_works(storage: Storage, key: str) -> None:
+    await storage.ingest(NewDocument(id="a", text="one", metadata={key: "x"}), NewDocument(id="b", text="one"))
+    found = await _search(storage, "one", filter_json={f"metadata.{key}": "x"})
+    assert [one.document_id for one in found.candidates] == ["a"]
+    assert found.candidates[0].metadata == {key: "x"}
+
+
+async def test_tenants_never_see_each_others_documents(storage: Storage) -> None:
+    await storage.ingest(NewDocument(id="a", text="The secret of the first."), tenant="first")
+    await storage.ingest(NewDocument(id="a", text="The secret of the second."), tenant="second")
+    for tenant in ("first", "second"):
+        found = await _search(storage, "secret", tenant=tenant)
+        assert [one.text for one in found.candidates] == [f"The secret of the {tenant}."]
+    assert (await _search(storage, "secret")).candidates == []
+
+
+async def test_one_tenants_documents_do_not_bend_anothers_scores(storage: Storage) -> None:
+    mine = [NewDocument(id=f"{number}", text=f"Report number {number} about turbines.") for number in range(5)]
+    await storage.ingest(*mine, NewDocument(id="x", text="The quarterly budget."), tenant="mine")
+    before = await _search(storage, "budget", tenant="mine", vector=None)
+    others = [NewDocument(id=f"{number}", text=f"The budget of year {number}.") for number in range(60)]
+    await storage.ingest(*others, tenant="other")
+    after = await _search(storage, "budget", tenant="mine", vector=None)
+    assert [(one.document_id, one.sparse) for one in after.candidates] == [
+        (one.document_id, one.sparse) for one in before.candidates
+    ]
+
+
+class _BrokenLeg(QdrantConnection):
+    """A connection over which one leg breaks, as it does where Qdrant has no model for BM25, say."""
+
+    broken = ""
+    error: Exception = Unavailable("broken", reason="UPSTREAM_FAILED")
+
+    async def call(self, method: Any, request: Any, *, timeout_seconds: float) -> Any:
+        queries = request.query_points if isinstance(request, qdrant.QueryBatchPoints) else [request]
+        if any(getattr(query, "using", "") in self.broken.split() for query in queries):
+            raise self.error
+        return await super().call(method, request, timeout_seconds=timeout_seconds)
+
+
+def _store_without(storage: Storage, broken: str, error: Exception | None = None) -> Store:
+    connection = _BrokenLeg.__new__(_BrokenLeg)
+    connection.__dict__.update(storage.connection.__dict__)
+    connection.broken = broken
+    if error is not None:
+        connection.error = error
+    return Store(connection)
+
+
+@pytest.mark.parametrize(
+    ("broken", "leg", "score"), [("bm25", "sparse", "dense"), ("dense", "dense", "sparse")], ids=["sparse", "dense"]
+)
+async def test_leg_that_fails_is_reported_and_the_other_answers(
+    storage: Storage, broken: str, leg: str, score: str
+) -> None:
+    await storage.ingest(*_ANIMALS)
+    collection = await storage.collections.resolve("")
+    query = await storage.embed.embed_query(
+        "cats sleep", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+    )
+    store = _store_without(storage, broken)
+    found = await store.search(collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10)
+    assert [(one.leg, one.reason) for one in found.degraded_legs] == [(leg, "unavailable")]
+    assert found.candidates[0].document_id == "cat"
+    assert found.candidates[0].fused is None
+    assert found.candidates[0].search_score == getattr(found.candidates[0], score)
+
+
+async def test_leg_that_is_too_slow_is_reported_as_such(storage: Storage) -> None:
+    await storage.ingest(*_ANIMALS)
+    collection = await storage.collections.resolve("")
+    store = _store_without(storage, "dense", DeadlineExceeded("slow"))
+    found = await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
+    assert [(one.leg, one.reason) for one in found.degraded_legs] == [("dense", "timeout")]
+
+
+async def test_search_without_any_leg_is_unavailable(storage: Storage) -> None:
+    collection = await storage.collections.resolve("")
+    store = _store_without(storage, "dense bm25")
+    with pytest.raises(Unavailable):
+        await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
+
+
+async def test_search_without_qdrant_says_where_it_was_looked_for(storage: Storage) -> None:
+    collection = await storage.collections.resolve("")
+    connection = QdrantConnection("http://127.0.0.1:1", 1)
+    with pytest.raises(Unavailable) as caught:
+        await Store(connection).search(collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5)
+    await connection.close()
+    assert caught.value.reason == "UPSTREAM_UNAVAILABLE"
+    assert "http://127.0.0.1:1" in caught.value.message
