@@ -355,25 +355,25 @@ class Stack:
 async def running_stack(qdrant: Qdrant, settings: GatewaySettings | None = None) -> AsyncIterator[Stack]:
     """Runs a gateway with its peers."""
     embed, rerank, generate = EmbedPeer(), RerankPeer(), GeneratePeer()
-    for peer in (embed, rerank, generate):
-        await peer.start()
-    process = GatewayProcess(
-        replace(
-            settings or GatewaySettings(),
-            grpc_listen="127.0.0.1:0",
-            http_listen="127.0.0.1:0",
-            embed_target=f"127.0.0.1:{embed.port}",
-            rerank_target=f"127.0.0.1:{rerank.port}",
-            generate_target=f"127.0.0.1:{generate.port}",
-            qdrant_url=f"http://127.0.0.1:{qdrant.http_port}",
-            qdrant_grpc_port=qdrant.port,
-            probe_interval_seconds=0.05,
-        )
-    )
-    await process.start()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.gather, embed.stop(), rerank.stop(), generate.stop())
+        for peer in (embed, rerank, generate):
+            await peer.start()
+            stack.push_async_callback(peer.stop)
+        process = GatewayProcess(
+            replace(
+                settings or GatewaySettings(),
+                grpc_listen="127.0.0.1:0",
+                http_listen="127.0.0.1:0",
+                embed_target=f"127.0.0.1:{embed.port}",
+                rerank_target=f"127.0.0.1:{rerank.port}",
+                generate_target=f"127.0.0.1:{generate.port}",
+                qdrant_url=f"http://127.0.0.1:{qdrant.http_port}",
+                qdrant_grpc_port=qdrant.port,
+                probe_interval_seconds=0.05,
+            )
+        )
         stack.push_async_callback(process.stop, 0)
+        await process.start()
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{process.http_port}", timeout=30)
         )

@@ -53,7 +53,7 @@ async def test_document_id_with_unescaped_slashes_is_the_same_id(stack: Stack) -
     assert got.json()["id"] == "a/b c"
 
 
-@pytest.mark.parametrize("path", ["", "%FF", "a%00b", "a%0Ab", "a" * 513])
+@pytest.mark.parametrize("path", ["", "%FF", "a%00b", "a%09b", "a" * 513])
 async def test_document_id_that_cannot_be_is_a_400(stack: Stack, path: str) -> None:
     response = await stack.http.get(f"/v1/documents/{path}", params={"collection": stack.collection})
 

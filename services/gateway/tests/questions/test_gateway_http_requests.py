@@ -301,13 +301,18 @@ async def test_internal_error_says_nothing_about_its_cause(
 
 
 async def test_metrics_count_by_route_template_and_not_by_path(stack: Stack) -> None:
+    def counted(route: str, status: str) -> float:
+        labels = {"method": "GET", "route": route, "status": status}
+        return stack.process.registry.get_sample_value("trivium_gateway_http_requests_total", labels) or 0
+
+    before = counted("/v1/documents/{id}", "200"), counted("unknown", "404")
     await stack.http.get(f"/v1/documents/heron?collection={stack.collection}")
     await stack.http.get("/nowhere/1")
     await stack.http.get("/nowhere/2")
 
+    assert (counted("/v1/documents/{id}", "200"), counted("unknown", "404")) == (before[0] + 1, before[1] + 2)
     text = (await stack.http.get("/metrics")).text
-    assert 'trivium_gateway_http_requests_total{method="GET",route="/v1/documents/{id}",status="200"} 1.0' in text
-    assert 'trivium_gateway_http_requests_total{method="GET",route="unknown",status="404"} 2.0' in text
+    assert 'route="/v1/documents/{id}"' in text
     assert "nowhere" not in text
     assert "heron" not in text
 

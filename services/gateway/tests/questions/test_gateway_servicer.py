@@ -223,9 +223,9 @@ async def test_deadline_of_the_caller_is_passed_on_in_shares(stack: Stack) -> No
 
     embed, rerank = stack.embed.called("Embed")[-1], stack.rerank.called("Rerank")[-1]
     assert embed.seconds_left is not None
-    assert embed.seconds_left <= 0.4 * 2
+    assert embed.seconds_left <= 0.4 * 2 + 0.05  # gRPC rounds up
     assert rerank.seconds_left is not None
-    assert rerank.seconds_left <= 0.5 * 2
+    assert rerank.seconds_left <= 0.5 * 2 + 0.05
 
 
 async def test_deadline_of_the_caller_leaves_time_for_the_fallback(stack: Stack) -> None:

@@ -62,8 +62,6 @@ def document_routes(gateway: Gateway) -> APIRouter:
             finally:
                 await upload.close()
         body = await read_json(request, DocumentsBody, limits.max_body_bytes)
-        if not body.documents:
-            raise InvalidField("documents", "documents is empty. Send at least one document.")
         check_document_count(len(body.documents), limits.max_documents_per_request)
         work = gateway.ingest(
             body.collection or "",
