@@ -64,6 +64,15 @@ def test_ingest_sends_batches_and_answers_in_order(gateway: Any) -> None:
     assert progress[-1] == IngestProgress(5, 0)
 
 
+def test_ingest_begins_with_small_batches_that_grow(gateway: Any) -> None:
+    gateway.will("IngestDocuments", *[echo] * 4)
+
+    with Trivium(gateway.address) as trivium:
+        trivium.ingest(documents(60), batch_size=20, concurrency=1)
+
+    assert [len(request[0].documents) for request in gateway.requests] == [8, 16, 20, 16]
+
+
 def test_ingest_of_nothing_calls_nobody(gateway: Any) -> None:
     with Trivium(gateway.address) as trivium:
         assert trivium.ingest([]) == []

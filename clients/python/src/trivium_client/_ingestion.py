@@ -25,6 +25,8 @@ from trivium_client._errors import (
 Call: TypeAlias = Any
 """A call in flight; grpc has no public type for it."""
 
+FIRST_BATCH_SIZE = 8
+"""Batches begin with so many documents and double: a few documents show progress, many go in large batches."""
 BATCH_BYTES = 4 << 20
 """A batch is closed when it is larger than this."""
 MAX_DOCUMENT_BYTES = MAX_MESSAGE_BYTES - BATCH_BYTES - (1 << 20)
@@ -126,12 +128,14 @@ class Ingestion:
                 call.cancel()
 
     def _batches(self, documents: Iterable[NewDocument | Mapping[str, Any]]) -> Iterator[_Batch]:
+        size = min(FIRST_BATCH_SIZE, self._batch_size)
         batch = self._new_batch()
         for document in documents:
             batch.add(document)
-            if batch.count >= self._batch_size or batch.bytes > BATCH_BYTES:
+            if batch.count >= size or batch.bytes > BATCH_BYTES:
                 yield batch
                 batch = self._new_batch()
+                size = min(size * 2, self._batch_size)
         if batch.count:
             yield batch
 

@@ -25,7 +25,7 @@ from trivium_client.stack.supervisor import Death
 
 QUESTIONS = (
     "How much memory does the KV cache of Llama 3 8B need per token?",
-    "What happens to an answer when the reranking service is down?",
+    "What does an exit status of 137 mean?",
     "延迟交互的运算叫什么？",
 )
 _READY_SECONDS = 120.0
@@ -83,10 +83,14 @@ class DemoLog:
         self.died: asyncio.Future[Death] | None = None
 
     def on_line(self, name: str, line: str) -> None:
-        self.tail.append(f"{name:<8} | {line}")
+        if self.died is None or not self.died.done():  # what the others say while they are stopped explains nothing
+            self.tail.append(f"{name:<8} | {line}")
 
     def on_start(self, name: str, pid: int) -> None:
         self.tail.append(f"{name:<8} | started (pid {pid})")
+
+    def on_kill(self, name: str) -> None:
+        pass  # what it had stored was the demo's own
 
     def on_death(self, death: Death) -> None:
         if self.died is not None and not self.died.done():

@@ -130,10 +130,11 @@ _STATUSES = ("indexed", "updated", "unchanged", "failed")
 
 
 class _Rate(ProgressColumn):
-    """Documents per second, over the last while."""
+    """Documents per second, over the whole time: they come in batches."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f} documents/s" if task.speed else "", style="cyan")
+        rate = task.completed / task.elapsed if task.elapsed else 0.0
+        return Text(f"{rate:.0f} documents/s" if rate else "", style="cyan")
 
 
 class _Failed(ProgressColumn):

@@ -56,6 +56,9 @@ class StackOutput:
         for line in death_report(death):
             self.say(line)
 
+    def on_kill(self, name: str) -> None:
+        self.say(f"{name} did not end in time and was killed")
+
     def on_readiness(self, now: Readiness, seconds: float) -> None:
         """Says what is missing, and when nothing is missing any more."""
         missing = describe_missing(now)

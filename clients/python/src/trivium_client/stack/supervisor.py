@@ -49,6 +49,8 @@ class Observer(Protocol):
 
     def on_death(self, death: Death) -> None: ...
 
+    def on_kill(self, name: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
@@ -118,11 +120,10 @@ class Supervisor:
         if self._keepers:
             await asyncio.gather(*self._keepers)
 
-    async def stop(self) -> list[str]:
-        """Ends all processes, group after group; returns the names of those that had to be killed."""
+    async def stop(self) -> None:
+        """Ends all processes, group after group. Those that do not end in time are killed."""
         self._stopping.set()
         deadline = self._clock() + self._stop_seconds
-        killed: list[str] = []
         listed = {name for group in self._stop_order for name in group}
         rest = [command.name for command in self._commands if command.name not in listed]
         for group in (*self._stop_order, rest):
@@ -134,11 +135,10 @@ class Supervisor:
                 await asyncio.wait(ends, timeout=max(0.0, min(self._group_seconds, deadline - self._clock())))
             for name, child in children.items():
                 if child.running:
-                    killed.append(name)
                     child.signal(signal.SIGKILL)
+                    self._observer.on_kill(name)
             await asyncio.gather(*ends)
         await self.wait()
-        return killed
 
     def kill(self) -> None:
         """Kills all processes at once; `stop` then ends without delay."""
