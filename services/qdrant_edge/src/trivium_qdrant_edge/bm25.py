@@ -77,7 +77,7 @@ def _exactly(kind: type) -> Callable[[Any], Any]:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool):
+    if type(value) not in (int, float):
         raise TypeError
     return float(value)
 

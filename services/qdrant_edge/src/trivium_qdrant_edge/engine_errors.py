@@ -66,5 +66,5 @@ def _classify(error: Exception) -> TriviumError:
         return NotFound(f"Not found: {text} found", reason="POINT_NOT_FOUND")
     if _INVALID.search(text):
         return InvalidField("", f"Wrong input: {text}")
-    _logger.error("the engine failed", exc_info=error)
+    _logger.error("the engine failed: %s", text)
     return EngineFailure(f"Service internal error: {text}")

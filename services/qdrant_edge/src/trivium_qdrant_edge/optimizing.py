@@ -61,7 +61,7 @@ class Optimizer:
             for collection in self._database.collections():
                 try:
                     if await self.is_due(collection):
-                        await self._optimize(collection)
+                        await self.optimize(collection)
                 except (TriviumError, OSError) as error:
                     _logger.error("cannot optimize collection %s: %s", collection.name, error)
 
@@ -72,7 +72,12 @@ class Optimizer:
         left_over = self._left_over.get(collection.entry.id, 0)
         return await collection.unindexed_count() - left_over >= self._from_points
 
-    async def _optimize(self, collection: Collection) -> None:
+    async def optimize(self, collection: Collection) -> None:
+        """Builds the collection's search index now.
+
+        Raises:
+            OptimizationFailed: It could not be built; the collection is as it was.
+        """
         started = time.monotonic()
         outcome = "failed"
         try:
@@ -90,12 +95,17 @@ class Optimizer:
         building = source.with_name(f"{source.name}.optimized")
         await asyncio.to_thread(_check_space, source)
         try:
-            await collection.copy(lambda: shutil.copytree(source, building))
+            await collection.copy(lambda: copy_files(source, building))
             await _run_child(building)
             return await self._database.adopt(collection, building)
         finally:
             collection.forget_copy()
             await asyncio.to_thread(remove_tree, building)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copies a shard's files, between writes."""
+    shutil.copytree(source, target)
 
 
 def _check_space(source: Path) -> None:

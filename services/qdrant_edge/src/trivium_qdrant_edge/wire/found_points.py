@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qdrant_client import grpc as qdrant
 
-from trivium_qdrant_edge.wire.values import python_to_payload
+from trivium_qdrant_edge.wire.values import fill_payload
 from trivium_qdrant_edge.wire.vectors import point_id_to_wire, vectors_to_wire
 
 if TYPE_CHECKING:
@@ -15,24 +15,26 @@ if TYPE_CHECKING:
 
 def scored_point_to_wire(point: qdrant_edge.ScoredPoint) -> qdrant.ScoredPoint:
     """A result of a query."""
-    return qdrant.ScoredPoint(
+    wire = qdrant.ScoredPoint(
         id=point_id_to_wire(point.id),
-        payload=python_to_payload(point.payload or {}),
         score=point.score,
         version=point.version,
         vectors=vectors_to_wire(point.vector),
         order_value=_order_value(point.order_value),
     )
+    fill_payload(wire.payload, point.payload or {})
+    return wire
 
 
 def record_to_wire(record: qdrant_edge.Record) -> qdrant.RetrievedPoint:
     """A point of a page, or one that was asked for by its id."""
-    return qdrant.RetrievedPoint(
+    wire = qdrant.RetrievedPoint(
         id=point_id_to_wire(record.id),
-        payload=python_to_payload(record.payload or {}),
         vectors=vectors_to_wire(record.vector),
         order_value=_order_value(record.order_value),
     )
+    fill_payload(wire.payload, record.payload or {})
+    return wire
 
 
 def facet_hit_to_wire(hit: qdrant_edge.FacetHit) -> qdrant.FacetHit:

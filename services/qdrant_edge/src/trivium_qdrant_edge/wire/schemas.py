@@ -21,7 +21,7 @@ from trivium_qdrant_edge.schema import (
 )
 from trivium_qdrant_edge.wire.fields import allow_only, unsupported
 from trivium_qdrant_edge.wire.indexes import index_info_to_wire
-from trivium_qdrant_edge.wire.values import payload_to_python, python_to_payload
+from trivium_qdrant_edge.wire.values import fill_payload, payload_to_python
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -73,7 +73,7 @@ def description_to_wire(entry: CatalogEntry, info: qdrant_edge.ShardInfo) -> qdr
     schema = entry.schema
     created_at = Timestamp()
     created_at.FromMilliseconds(round(entry.created_at * 1000))
-    return qdrant.CollectionInfo(
+    description = qdrant.CollectionInfo(
         status=qdrant.CollectionStatus.Green,
         optimizer_status=qdrant.OptimizerStatus(ok=True),
         segments_count=info.segments_count,
@@ -89,13 +89,14 @@ def description_to_wire(entry: CatalogEntry, info: qdrant_edge.ShardInfo) -> qdr
             hnsw_config=_hnsw_to_wire(schema.hnsw),
             optimizer_config=_optimizers_to_wire(schema.optimizers),
             wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0, wal_retain_closed=1),
-            metadata=python_to_payload(schema.metadata),
         ),
         payload_schema={field: index_info_to_wire(index) for field, index in info.payload_schema.items()},
         points_count=info.points_count,
         indexed_vectors_count=info.indexed_vectors_count,
         created_at=created_at,
     )
+    fill_payload(description.config.metadata, schema.metadata)
+    return description
 
 
 def _dense_from_wire(wire: qdrant.VectorsConfig) -> dict[str, DenseSchema]:

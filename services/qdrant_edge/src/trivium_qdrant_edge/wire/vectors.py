@@ -46,7 +46,7 @@ def dense_to_engine(values: Sequence[float], field: str) -> list[float]:
     Raises:
         InvalidField: It is not finite.
     """
-    numbers = list(values)
+    numbers = list(values[:])  # a copy by slice is faster than by iteration
     if not math.isfinite(sum(numbers)):
         raise InvalidField(field, "Wrong input: a vector must have finite numbers only")
     return numbers

@@ -1,0 +1,260 @@
+"""Who may touch a collection when: order, callers that leave, replacement of the data under readers."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import qdrant_edge
+from prometheus_client import CollectorRegistry
+from trivium_qdrant_edge.metrics import EngineMetrics
+from trivium_qdrant_edge.optimizing import OptimizationFailed, Optimizer
+from trivium_serving.errors import InvalidField, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from trivium_qdrant_edge.collection import Collection
+    from trivium_qdrant_edge.database import Database
+
+
+def upsert(*numbers: int, value: str = "") -> Callable[[], qdrant_edge.UpdateOperation]:
+    points = [
+        qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.0]}, {"value": value}) for number in numbers
+    ]
+    return lambda: qdrant_edge.UpdateOperation.upsert_points(points)
+
+
+def delete(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
+    return lambda: qdrant_edge.UpdateOperation.delete_points(list(numbers))
+
+
+async def values(collection: Collection) -> dict[int, str]:
+    def read(shard: qdrant_edge.EdgeShard) -> dict[int, str]:
+        records, _ = shard.scroll(qdrant_edge.ScrollRequest(limit=10_000, with_payload=True))
+        return {int(str(record.id)): (record.payload or {})["value"] for record in records}
+
+    return await collection.read(read)
+
+
+class BlockedWriter:
+    """Keeps a collection's writer busy until `release`."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._busy, self._free = threading.Event(), threading.Event()
+        self.task = asyncio.create_task(collection.write(self._block))
+
+    async def wait_until_busy(self) -> None:
+        await asyncio.to_thread(self._busy.wait)
+
+    def release(self) -> None:
+        self._free.set()
+
+    def _block(self) -> qdrant_edge.UpdateOperation:
+        self._busy.set()
+        assert self._free.wait(30)
+        return upsert(1, value="first")()
+
+
+async def test_writes_happen_in_the_order_in_which_they_came(database: Database) -> None:
+    collection = database.collection("docs")
+    blocked = BlockedWriter(collection)
+
+    later = [asyncio.create_task(collection.write(upsert(1, value=str(number)))) for number in range(20)]
+    await blocked.wait_until_busy()
+    blocked.release()
+    await asyncio.gather(blocked.task, *later)
+
+    assert await values(collection) == {1: "19"}
+
+
+async def test_reads_pass_the_writes_that_wait(database: Database) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(7, value="before"))
+    blocked = BlockedWriter(collection)
+    await blocked.wait_until_busy()
+
+    assert await asyncio.wait_for(values(collection), 10) == {7: "before"}
+
+    blocked.release()
+    await blocked.task
+
+
+async def test_write_whose_caller_left_before_its_turn_is_not_made(database: Database) -> None:
+    collection = database.collection("docs")
+    blocked = BlockedWriter(collection)
+    await blocked.wait_until_busy()
+    leaving = asyncio.create_task(collection.write(upsert(2)))
+    await asyncio.sleep(0)
+
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    blocked.release()
+    await blocked.task
+
+    assert (await values(collection)).keys() == {1}
+
+
+async def test_writes_that_wait_when_their_collection_is_deleted_are_refused(database: Database) -> None:
+    collection = database.collection("docs")
+    blocked = BlockedWriter(collection)
+    await blocked.wait_until_busy()
+    waiting = asyncio.create_task(collection.write(upsert(2)))
+    await asyncio.sleep(0)
+
+    assert await database.delete("docs")
+    blocked.release()
+
+    with pytest.raises(Unavailable, match="`docs` is being closed or deleted"):
+        await waiting
+    with pytest.raises(NotFound):
+        database.collection("docs")
+
+
+async def test_collection_being_made_when_its_caller_leaves_is_made(database: Database) -> None:
+    schema = database.collection("docs").entry.schema
+    making = asyncio.create_task(database.create("other", schema))
+    await asyncio.sleep(0)
+
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    await database.change_aliases([])  # waits for its turn
+
+    assert [collection.name for collection in database.collections()] == ["docs", "other"]
+
+
+async def test_replacement_has_the_writes_made_since_the_copy(database: Database) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(*range(10), value="old"))
+    building = collection.path.with_name("building")
+
+    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await collection.write(upsert(3, 10, value="new"))
+    await collection.write(delete(0))
+    with pytest.raises(NotFound):  # half applied, on both
+        await collection.write(lambda: qdrant_edge.UpdateOperation.set_payload([4, 999], {"value": "half"}))
+    expected = await values(collection)
+
+    assert await database.adopt(collection, building)
+
+    assert await values(collection) == expected
+    assert collection.entry.generation == 1
+    assert [folder.name for folder in collection.path.parent.iterdir()] == ["1"]
+    await collection.write(upsert(50, value="after"))
+    assert (await values(collection))[50] == "after"
+
+
+async def test_replacement_lets_running_reads_end_on_the_old_data(database: Database) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(1, value="x"))
+    building = collection.path.with_name("building")
+    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_slowly(shard: qdrant_edge.EdgeShard) -> int:
+        reading.set()
+        assert go_on.wait(30)
+        return shard.count(qdrant_edge.CountRequest())
+
+    slow = asyncio.create_task(collection.read(read_slowly))
+    await asyncio.to_thread(reading.wait)
+
+    assert await database.adopt(collection, building)
+    go_on.set()
+
+    assert await slow == 1
+
+
+async def test_replacement_of_a_deleted_collection_is_not_made(database: Database) -> None:
+    collection = database.collection("docs")
+    building = collection.path.with_name("building")
+    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await database.delete("docs")
+
+    assert not await database.adopt(collection, building)
+
+
+async def test_replacement_that_is_too_far_behind_is_not_made(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium_qdrant_edge.collection._MOST_RECORDED", 3)
+    collection = database.collection("docs")
+    building = collection.path.with_name("building")
+    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    for number in range(4):
+        await collection.write(upsert(number))
+
+    assert not await database.adopt(collection, building)
+    assert len(await values(collection)) == 4
+
+
+async def test_optimizer_when_its_child_fails_leaves_the_collection_as_it_was(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(*range(100)))
+    registry = CollectorRegistry()
+    optimizer = Optimizer(database, EngineMetrics(registry), from_points=10, quiet_seconds=0)
+
+    def copy_badly(source: Path, target: Path) -> None:
+        shutil.copytree(source, target)
+        (target / "edge_config.json").write_text("{")
+
+    monkeypatch.setattr("trivium_qdrant_edge.optimizing.copy_files", copy_badly)
+    assert await optimizer.is_due(collection)
+    with pytest.raises(OptimizationFailed, match="ended with status 1"):
+        await optimizer.optimize(collection)
+
+    assert not await optimizer.is_due(collection)  # not again until there is more to do
+    assert registry.get_sample_value("trivium_qdrant_edge_optimizations_total", {"outcome": "failed"}) == 1
+    assert [folder.name for folder in collection.path.parent.iterdir()] == ["0"]
+    await collection.write(upsert(500))
+    assert len(await values(collection)) == 101
+
+
+async def test_optimizer_without_enough_free_space_does_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(*range(100)))
+    monkeypatch.setattr("trivium_qdrant_edge.optimizing.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    optimizer = Optimizer(database, EngineMetrics(CollectorRegistry()), from_points=10, quiet_seconds=0)
+
+    with pytest.raises(OptimizationFailed, match="0 MiB are free"):
+        await optimizer.optimize(collection)
+
+    assert [folder.name for folder in collection.path.parent.iterdir()] == ["0"]
+
+
+async def test_engine_that_panics_is_a_domain_error_and_goes_on(database: Database) -> None:
+    collection = database.collection("docs")
+    await collection.write(
+        lambda: qdrant_edge.UpdateOperation.create_field_index("x", qdrant_edge.PayloadSchemaType.Float)
+    )
+    point = qdrant_edge.Point(1, {"dense": [1.0, 0.0, 0.0, 0.0]}, {"value": "", "x": 1.0})
+    await collection.write(lambda: qdrant_edge.UpdateOperation.upsert_points([point]))
+    not_a_number = qdrant_edge.FieldCondition("x", range=qdrant_edge.RangeFloat(gte=float("nan")))
+    request = qdrant_edge.CountRequest(filter=qdrant_edge.Filter(must=[not_a_number]))
+
+    with pytest.raises(Exception, match="the engine panicked") as caught:
+        await collection.read(lambda shard: shard.count(request))
+
+    assert caught.value.reason == "ENGINE_FAILURE"  # type: ignore[attr-defined]
+    await collection.write(upsert(2))
+    assert len(await values(collection)) == 2
+
+
+async def test_defect_in_our_own_code_is_not_taken_for_the_callers(database: Database) -> None:
+    def defect(_: qdrant_edge.EdgeShard) -> Iterable[int]:
+        return sorted([1, "a"])  # type: ignore[list-item]
+
+    with pytest.raises(TypeError):
+        await database.collection("docs").read(defect)
+    with pytest.raises(InvalidField):
+        await database.collection("docs").read(lambda _: qdrant_edge.Point("no uuid", {}))
