@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -48,8 +49,9 @@ class Addresses:
 class CountedEmbed(EmbedClient):
     """The real client, which also counts what it embeds."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, target: str) -> None:
         super().__init__(channel)
+        self.target = target
         self.embedded = 0
 
     async def embed_documents(
@@ -109,7 +111,7 @@ def _free_ports(count: int) -> list[int]:
 async def _wait_for_health(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     async with open_channel(target) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         while True:
             assert process.poll() is None, f"{target} ended; see {log}"
             assert time.monotonic() < deadline, f"{target} does not become ready; see {log}"
@@ -154,7 +156,7 @@ def open_storage(addresses: Addresses) -> OpenStorage:
         limits = replace(GatewayLimits(), **changes)  # type: ignore[arg-type]
         connection = QdrantConnection(addresses.qdrant_url, addresses.qdrant_grpc_port)
         async with open_channel(addresses.embed_target) as channel:
-            embed = CountedEmbed(channel)
+            embed = CountedEmbed(channel, addresses.embed_target)
             collections = Collections(connection, embed, limits)
             chunks, locks, registry = ChunkStore(connection), DocumentLocks(), CollectorRegistry()
             ingester = Ingester(collections, chunks, embed, locks, limits, registry)

@@ -31,7 +31,7 @@ async def _search(
     embedded = await storage.embed.embed_query(
         query, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
-    arguments = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
+    arguments: dict[str, Any] = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
     if filter_json is not None:
         arguments["filter"] = await storage.collections.parse_filter(collection, filter_json)
     return await storage.store.search(collection, tenant=tenant, **arguments)

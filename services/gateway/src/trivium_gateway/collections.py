@@ -96,7 +96,7 @@ class Collections:
         embed: EmbedClient,
         limits: GatewayLimits | None = None,
         *,
-        remember_seconds: float = 5.0,
+        remember_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._qdrant = QdrantCollections(connection)

@@ -115,7 +115,7 @@ class QdrantConnection:
     def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.NOT_FOUND:
-            return NotFound(details)
+            return NotFound(f"Qdrant does not have it: {details}", reason="COLLECTION_NOT_FOUND")
         if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
             return AlreadyExists(details)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -170,18 +170,23 @@ class Ingester:
         """Take some documents, no two of the same id, all the way."""
         async with self._locks.hold((collection.physical, tenant, job.id) for job in jobs):
             locked.set()
-            await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
-            try:
-                versions = await self._compare(collection, jobs, tenant)
-                await self._cut(collection, [job for job in jobs if _is_changed(job)])
-            except TriviumError as error:
-                for job in jobs:
-                    job.error = job.error or error
-                return
-            changed = [(job, job.cut) for job in jobs if job.error is None and job.cut is not None]
-            errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
-            for (job, _), failure in zip(changed, errors, strict=True):
-                job.error = failure
+            await self._ingest_locked(collection, jobs, tenant)
+        for job in jobs:  # of a long stream, only the outcomes are kept
+            job.prepared = job.cut = None
+
+    async def _ingest_locked(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
+        await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
+        try:
+            versions = await self._compare(collection, jobs, tenant)
+            await self._cut(collection, [job for job in jobs if _is_changed(job)])
+        except TriviumError as error:
+            for job in jobs:
+                job.error = job.error or error
+            return
+        changed = [(job, job.cut) for job in jobs if job.error is None and job.cut is not None]
+        errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
+        for (job, _), failure in zip(changed, errors, strict=True):
+            job.error = failure
 
     async def _prepare(self, collection: ResolvedCollection, job: _Job, tenant: str) -> None:
         try:

@@ -1,5 +1,6 @@
 """A document as it arrives, to its title and stored text."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -61,6 +62,9 @@ _BY_ENDING = {
 _HTML_START = re.compile(rb"\s*(?:<!--.*?-->\s*|<\?xml.*?\?>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _SNIFFED_BYTES = 1024
 
+_LARGE = 200_000
+"""Characters or bytes from which on the event loop does not wait for the work."""
+
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$")
 _SETEXT_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
@@ -105,30 +109,26 @@ class DocumentParser:
             InvalidField: There is no content, or it cannot be read.
             TooLarge: It is over a limit.
         """
-        own_title = ""
-        if document.text is not None:
-            self._check_size(len(document.text.encode(errors="replace")))
-            text = document.text
-        elif document.data is not None:
-            self._check_size(len(document.data))
-            own_title, text = await self._read(document.data, document.filename, document.media_type)
-        else:
+        content = document.text if document.text is not None else document.data
+        if content is None:
             raise InvalidField("text", "The document has neither a text nor a file.", reason="EMPTY_DOCUMENT")
-        text = stored_form(text)
+        self._check_size(len(content))  # in characters at least; the text that is stored is measured in bytes
+        own_title = ""
+        content_type = ContentType.TEXT
+        if isinstance(content, bytes):
+            content_type = content_type_of(content, document.filename, document.media_type)
+            if content_type is ContentType.HTML or content_type is ContentType.PDF:
+                extracted = await self._extractor.extract(content_type.value, content)
+                own_title, content = extracted.title, extracted.text
+        if len(content) > _LARGE:
+            text = await asyncio.to_thread(_text_of, content)
+        else:
+            text = _text_of(content)
         self._check_size(len(text.encode()))
+        if content_type is ContentType.MARKDOWN:
+            own_title = _first_heading(text)
         title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
         return ParsedDocument(title, text)
-
-    async def _read(self, data: bytes, filename: str, media_type: str) -> tuple[str, str]:
-        content_type = content_type_of(data, filename, media_type)
-        if content_type is ContentType.PDF:
-            extracted = await self._extractor.extract("pdf", data)
-            return extracted.title, extracted.text
-        if content_type is ContentType.HTML:
-            extracted = await self._extractor.extract("html", data)
-            return extracted.title, extracted.text
-        text = decode(data)
-        return (_first_heading(text) if content_type is ContentType.MARKDOWN else ""), text
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_document_bytes:
@@ -136,6 +136,10 @@ class DocumentParser:
                 f"The document has {size} bytes; at most {self._limits.max_document_bytes} are allowed. Split it.",
                 reason="DOCUMENT_TOO_LARGE",
             )
+
+
+def _text_of(content: str | bytes) -> str:
+    return stored_form(decode(content) if isinstance(content, bytes) else content)
 
 
 def _first_heading(markdown: str) -> str:

@@ -1,0 +1,94 @@
+"""The embed client against the real service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from trivium_gateway.clients.embed import EmbedClient
+from trivium_serving.channels import open_channel
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
+
+if TYPE_CHECKING:
+    from .conftest import Storage
+
+
+async def test_query_is_embedded_once_and_then_remembered(storage: Storage) -> None:
+    model = await storage.embed.model()
+    first = await storage.embed.embed_query("warm", expected_fingerprint=model.fingerprint, timeout_seconds=10)
+    again = await storage.embed.embed_query("warm", expected_fingerprint=model.fingerprint, timeout_seconds=0.000001)
+    assert (first.cached, again.cached) == (False, True)
+    assert first.vector == again.vector
+    assert len(first.vector) == model.dimension
+    assert first.token_count == again.token_count > 0
+
+
+async def test_remembered_queries_stay_within_their_bytes(storage: Storage) -> None:
+    model = await storage.embed.model()
+    async with open_channel(storage.embed.target) as channel:
+        client = EmbedClient(channel, max_remembered_bytes=5_000)  # two vectors of 384 numbers
+        for text in ("one", "two", "three", "three", "one"):
+            last = await client.embed_query(text, expected_fingerprint=model.fingerprint, timeout_seconds=10)
+        assert not last.cached
+        assert (await client.embed_query("three", expected_fingerprint=model.fingerprint, timeout_seconds=10)).cached
+
+
+async def test_query_over_the_models_maximum_is_cut(storage: Storage) -> None:
+    model = await storage.embed.model()
+    found = await storage.embed.embed_query(
+        "many words " * 1000, expected_fingerprint=model.fingerprint, timeout_seconds=10
+    )
+    assert found.token_count == model.max_input_tokens
+
+
+async def test_documents_are_embedded_in_order(storage: Storage) -> None:
+    model = await storage.embed.model()
+    texts = ["short", "a somewhat longer text about dogs", "x"]
+    together = await storage.embed.embed_documents(texts, expected_fingerprint=model.fingerprint, timeout_seconds=30)
+    assert together.shape == (3, model.dimension)
+    for text, vector in zip(texts, together, strict=True):
+        alone = await storage.embed.embed_documents([text], expected_fingerprint=model.fingerprint, timeout_seconds=30)
+        assert float(np.dot(alone[0], vector)) > 0.999
+
+
+@pytest.mark.parametrize("texts", [["fine", " "], ["word " * 2000]], ids=["blank", "long"])
+async def test_document_that_is_refused_comes_back_as_the_callers_error(storage: Storage, texts: list[str]) -> None:
+    model = await storage.embed.model()
+    with pytest.raises(InvalidField):
+        await storage.embed.embed_documents(texts, expected_fingerprint=model.fingerprint, timeout_seconds=30)
+
+
+async def test_other_fingerprint_is_a_changed_model(storage: Storage) -> None:
+    for call in (
+        storage.embed.embed_query("x", expected_fingerprint="0" * 64, timeout_seconds=10),
+        storage.embed.embed_documents(["x"], expected_fingerprint="0" * 64, timeout_seconds=10),
+    ):
+        with pytest.raises(FailedPrecondition) as caught:
+            await call
+        assert caught.value.reason == "MODEL_CHANGED"
+
+
+async def test_tokens_begin_where_words_do(storage: Storage) -> None:
+    tokens = await storage.embed.tokenize(["two words", "人工 🎉 end"], timeout_seconds=10)
+    assert tokens.starts[0].tolist() == [0, 4]
+    assert tokens.starts[1].tolist() == [0, 1, 3, 5]
+    assert tokens.overhead_tokens == 2
+    assert tokens.max_input_tokens == 256
+
+
+async def test_service_that_is_not_there_is_unavailable() -> None:
+    async with open_channel("127.0.0.1:1") as channel:
+        client = EmbedClient(channel)
+        with pytest.raises(Unavailable):
+            await client.model(timeout_seconds=5)
+        with pytest.raises(Unavailable):
+            await client.embed_documents(["x"], expected_fingerprint="0", timeout_seconds=5)
+
+
+async def test_service_that_is_late_exceeds_the_deadline(storage: Storage) -> None:
+    model = await storage.embed.model()
+    with pytest.raises(DeadlineExceeded):
+        await storage.embed.embed_documents(
+            ["word " * 200] * 256, expected_fingerprint=model.fingerprint, timeout_seconds=0.05
+        )
