@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
+"""Where the models are kept: converted once, not once per stack."""
+
 SERVICES = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
 
 
@@ -76,7 +79,8 @@ class Stack:
         for service in services or SERVICES:
             with open(self.folder / f"{service}.log", "ab") as log:
                 command = [sys.executable, "-m", f"trivium_{service}"]
-                self._processes[service] = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log)
+                environ = self._environ | ({"TRIVIUM_DATA_DIR": str(MODELS)} if service in ("embed", "rerank") else {})
+                self._processes[service] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
     def end(self, *services: str, by: signal.Signals = signal.SIGKILL) -> None:
         """Ends some services, or all, and waits until they are gone."""
