@@ -8,7 +8,6 @@ import sys
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
 
-from trivium_gateway.app import run
 from trivium_gateway.settings import GatewaySettings
 
 
@@ -24,6 +23,8 @@ def main() -> None:
         configure_logging("gateway")
     except ValueError as error:
         sys.exit(f"trivium-gateway: {error}")
+    from trivium_gateway.app import run  # not above: what it imports takes a second, which --help need not wait for
+
     sys.exit(asyncio.run(run(settings)))
 
 

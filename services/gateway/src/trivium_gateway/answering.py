@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import DeadlineExceeded, TriviumError
 
 from trivium_gateway.clients.generate import GeneratedEnd
 from trivium_gateway.conversation import AnswerMode
-from trivium_gateway.degradation import Degradation, Stage, degradable_reason
+from trivium_gateway.degradation import Stage
 from trivium_gateway.fallback_answers import passages_as_answer, refusal
 from trivium_gateway.passages import Citation, Span
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
     from trivium_gateway.clients.generate import GenerateClient, GeneratedText
     from trivium_gateway.conversation import Message
-    from trivium_gateway.deadline import Deadline
+    from trivium_gateway.degradation import Degradation
     from trivium_gateway.metrics import QuestionMetrics
     from trivium_gateway.passages import Passage
+    from trivium_gateway.progress import Progress
     from trivium_gateway.retrieval import Retriever, Search
-    from trivium_gateway.timing import StageClock, Timings
+    from trivium_gateway.timing import Timings
 
 # What a fallback needs of the remaining time once writing the answer was given up.
 _GENERATE_SHARE = 0.95
@@ -97,91 +99,111 @@ class Summary:
 Event = Sources | Delta | Summary
 
 
+@dataclass(frozen=True, slots=True)
+class WritingTimeouts:
+    """How long the writing of an answer may take in seconds; the caller's deadline shortens it further.
+
+    Attributes:
+        begin: Until the first piece.
+        whole: Until the end.
+    """
+
+    begin: float
+    whole: float
+
+
 class Answerer:
     """Leads questions through retrieval and the generate service.
 
     Args:
         retriever: Finds the evidence.
         generate: Writes the answer.
-        metrics: Where stages and degradations are counted.
-        generate_timeout_seconds: How long the writing may take.
+        metrics: Where answers are counted.
+        timeouts: Of the writing.
     """
 
     def __init__(
-        self,
-        retriever: Retriever,
-        generate: GenerateClient,
-        metrics: QuestionMetrics,
-        *,
-        generate_timeout_seconds: float,
+        self, retriever: Retriever, generate: GenerateClient, metrics: QuestionMetrics, timeouts: WritingTimeouts
     ) -> None:
         self._retriever = retriever
         self._generate = generate
         self._metrics = metrics
-        self._generate_timeout_seconds = generate_timeout_seconds
+        self._timeouts = timeouts
 
-    async def answer(self, question: Question, *, deadline: Deadline, clock: StageClock) -> AsyncGenerator[Event, None]:
+    async def answer(self, question: Question, progress: Progress) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels all work for it.
 
         Args:
-            question: The question.
-            deadline: When the caller stops waiting.
-            clock: Times the stages.
+            question: The question; checked.
+            progress: Takes note of times and of stages that were replaced.
 
         Raises:
-            TriviumError: The question breaks a rule, no evidence can be searched for, or the model failed after it had
-                begun to write, or with AnswerMode.MODEL at all.
+            TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
+                AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
-        found = await self._retriever.retrieve(question.search, deadline=deadline, clock=clock)
-        yield Sources(found.passages, found.degraded)
-        draft = _Draft(found.passages, list(found.degraded))
-        if not found.passages:
+        passages = await self._retriever.retrieve(question.search, progress)
+        yield Sources(passages, progress.degraded)
+        draft = _Draft(passages)
+        if not passages:
             yield draft.add(refusal(question.search.query))
         else:
-            with clock.stage("generate"):
-                async with aclosing(self._write(question, draft, deadline)) as deltas:
+            with progress.time("generate"):
+                async with aclosing(self._write(question, draft, progress)) as deltas:
                     async for delta in deltas:
                         yield delta
-        self._metrics.count_answer(answerable=bool(found.passages))
-        yield draft.summary(clock.timings())
+        self._metrics.count_answer(answerable=bool(passages))
+        yield draft.summary(progress)
 
-    async def _write(self, question: Question, draft: _Draft, deadline: Deadline) -> AsyncGenerator[Delta, None]:
+    async def _write(self, question: Question, draft: _Draft, progress: Progress) -> AsyncGenerator[Delta, None]:
         """Has the answer written by the generate service, or puts the passages in its place."""
+        try:
+            async with aclosing(self._generated(question, draft, progress)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, GeneratedEnd):
+                        draft.end(piece)
+                        if piece.degradation is not None:
+                            progress.note(piece.degradation)
+                    elif piece.text:
+                        yield draft.add_generated(piece)
+        except TriviumError as error:
+            # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
+            if draft.text or question.mode is AnswerMode.MODEL:
+                raise
+            progress.replace(Stage.GENERATE, error, "passages")
+            draft.model = "passages"
+            for text, index in passages_as_answer(draft.passages):
+                yield draft.add(text, index)
+
+    async def _generated(
+        self, question: Question, draft: _Draft, progress: Progress
+    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
+        """What the generate service writes, if it begins in time."""
         generated = self._generate.generate(
             question.search.query,
             draft.passages,
             history=question.history,
             mode=question.mode,
-            timeout_seconds=deadline.stage_seconds(self._generate_timeout_seconds, _GENERATE_SHARE),
+            timeout_seconds=progress.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
-        try:
-            async with aclosing(generated) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, GeneratedEnd):
-                        draft.end(piece)
-                        if piece.degradation is not None:
-                            self._metrics.count_degraded(piece.degradation)
-                    elif piece.text:
-                        yield draft.add_generated(piece)
-        except TriviumError as error:
-            reason = degradable_reason(error)
-            # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
-            if reason is None or draft.text or question.mode is AnswerMode.MODEL:
-                raise
-            degradation = Degradation(Stage.GENERATE, reason, "passages")
-            draft.degraded.append(degradation)
-            draft.model = "passages"
-            self._metrics.count_degraded(degradation)
-            for text, index in passages_as_answer(draft.passages):
-                yield draft.add(text, index)
+        begin_seconds = progress.stage_seconds("generate", self._timeouts.begin, _GENERATE_SHARE)
+        async with aclosing(generated) as pieces:
+            try:
+                async with asyncio.timeout(begin_seconds):
+                    first = await anext(pieces)
+            except TimeoutError as error:
+                raise DeadlineExceeded(
+                    f"The generate service did not begin to write within {begin_seconds:.3g} s."
+                ) from error
+            yield first
+            async for piece in pieces:
+                yield piece
 
 
 class _Draft:
     """An answer while it is written."""
 
-    def __init__(self, passages: tuple[Passage, ...], degraded: list[Degradation]) -> None:
+    def __init__(self, passages: tuple[Passage, ...]) -> None:
         self.passages = passages
-        self.degraded = degraded
         self.text = ""
         self.model = ""
         self._citations: list[Citation] = []
@@ -213,10 +235,8 @@ class _Draft:
         """Notes how the generate service ended the answer."""
         self.model = end.model
         self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
-        if end.degradation is not None:
-            self.degraded.append(end.degradation)
 
-    def summary(self, timings: Timings) -> Summary:
+    def summary(self, progress: Progress) -> Summary:
         """The whole answer."""
         return Summary(
             answer=self.text,
@@ -224,8 +244,8 @@ class _Draft:
             confidence=None,
             citations=tuple(self._citations),
             passages=self.passages,
-            timings=timings,
-            degraded=tuple(self.degraded),
+            timings=progress.timings(),
+            degraded=progress.degraded,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             model=self.model,

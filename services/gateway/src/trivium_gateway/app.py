@@ -14,7 +14,7 @@ from trivium_serving.errors import TriviumError
 from trivium_serving.server import GrpcServer, ListenError
 
 from trivium_gateway import servicer
-from trivium_gateway.answering import Answerer
+from trivium_gateway.answering import Answerer, WritingTimeouts
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients import embed, generate, rerank
 from trivium_gateway.collections import Collections
@@ -76,16 +76,6 @@ class GatewayProcess:
         store = Store(self._qdrant)
         chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
         question_metrics = QuestionMetrics(self.registry)
-        retriever = Retriever(
-            collections=collections,
-            embed=embed_client,
-            store=store,
-            rerank=rerank_client,
-            metrics=question_metrics,
-            timeouts=StageTimeouts(
-                settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
-            ),
-        )
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
         self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)
         readiness = Readiness(
@@ -100,13 +90,23 @@ class GatewayProcess:
             warm_up_seconds=settings.warm_up_seconds,
             on_change=self._grpc.health.set_server,
         )
+        retriever = Retriever(
+            collections=collections,
+            embed=embed_client,
+            store=store,
+            rerank=rerank_client,
+            metrics=question_metrics,
+            timeouts=StageTimeouts(
+                settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
+            ),
+        )
         parts = Parts(
             retriever=retriever,
             answerer=Answerer(
                 retriever,
                 generate_client,
                 question_metrics,
-                generate_timeout_seconds=settings.generate_timeout_seconds,
+                WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
             ),
             collections=collections,
             documents=Documents(chunks, locks, limits),

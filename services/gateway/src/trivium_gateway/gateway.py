@@ -11,6 +11,7 @@ from trivium_serving.errors import InvalidField, NotFound, Overloaded
 from trivium_gateway.conversation import check_history
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.limits import check_document_id, check_page_size
+from trivium_gateway.progress import Progress
 from trivium_gateway.timing import StageClock
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ class Gateway:
         """
         search.check(self.limits)
         with self._admitted():
-            clock = self._clock()
-            found = await self._parts.retriever.retrieve(search, deadline=self._deadline(timeout_seconds), clock=clock)
-            return Found(found.passages, clock.timings(), found.degraded)
+            progress = self._progress(timeout_seconds)
+            passages = await self._parts.retriever.retrieve(search, progress)
+            return Found(passages, progress.timings(), progress.degraded)
 
     async def answer(self, question: Question, *, timeout_seconds: float | None = None) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
@@ -106,8 +107,8 @@ class Gateway:
         question.search.check(self.limits)
         check_history(question.history, self.limits)
         with self._admitted():
-            deadline, clock = self._deadline(timeout_seconds), self._clock()
-            async with aclosing(self._parts.answerer.answer(question, deadline=deadline, clock=clock)) as events:
+            progress = self._progress(timeout_seconds)
+            async with aclosing(self._parts.answerer.answer(question, progress)) as events:
                 async for event in events:
                     yield event
 
@@ -188,12 +189,14 @@ class Gateway:
         """Deletes a collection and everything in it; see Collections.delete."""
         await self._parts.collections.delete(name)
 
-    def _deadline(self, timeout_seconds: float | None) -> Deadline:
-        longest = self._request_timeout_seconds
-        return Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest))
-
-    def _clock(self) -> StageClock:
-        return StageClock(self._parts.question_metrics.observe_stage)
+    def _progress(self, timeout_seconds: float | None) -> Progress:
+        longest, metrics = self._request_timeout_seconds, self._parts.question_metrics
+        return Progress(
+            Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest)),
+            StageClock(metrics.observe_stage),
+            self.readiness.patience,
+            metrics,
+        )
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:

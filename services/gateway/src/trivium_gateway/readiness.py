@@ -19,6 +19,8 @@ _logger = logging.getLogger(__name__)
 
 SEARCH = "search"
 
+_SILENT_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
@@ -84,6 +86,7 @@ class Readiness:
         self._warm_up_seconds = warm_up_seconds
         self._on_change = on_change
         self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
+        self._silent: set[str] = set()
         self._cold = {one.stage for one in probes}
         self._searching_since: float | None = None
         self._draining = False
@@ -97,6 +100,18 @@ class Readiness:
     def stages(self) -> tuple[StageStatus, ...]:
         """How each stage is."""
         return tuple(self._statuses.values())
+
+    def patience(self, stage: str, seconds: float) -> float:
+        """How long to wait for a stage.
+
+        A process that is gone refuses calls at once. One that hangs does not: where the last look at a stage got no
+        answer, a request gives it a moment and no more.
+
+        Args:
+            stage: The stage.
+            seconds: How long one would wait for it if all is well.
+        """
+        return min(seconds, _SILENT_SECONDS) if stage in self._silent else seconds
 
     async def watch(self) -> None:
         """Looks at the stages until cancelled."""
@@ -124,6 +139,10 @@ class Readiness:
                 self._cold.discard(probe.stage)
         except TriviumError as error:
             status = StageStatus(probe.stage, False, "", error.message)
+        if status.ready:
+            self._silent.discard(probe.stage)
+        else:
+            self._silent.add(probe.stage)
         self._statuses[probe.stage] = status
         self._metrics.set_ready(probe.stage, status.ready)
         if (status.ready, status.detail) != (before.ready, before.detail):

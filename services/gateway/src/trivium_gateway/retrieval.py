@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import NotFound, TriviumError
+from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, TooLarge, TriviumError, Unavailable
 
-from trivium_gateway.degradation import Degradation, Reason, Stage, degradable_reason
+from trivium_gateway.degradation import Degradation, Reason, Stage
 from trivium_gateway.limits import check_candidates, check_query, check_top_n
 from trivium_gateway.passages import Passage, Scores, Span
 from trivium_gateway.ranking import descending_order, final_scores
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from trivium_gateway.clients.embed import EmbedClient
     from trivium_gateway.clients.rerank import RerankClient, Reranking
     from trivium_gateway.collections import Collections, ResolvedCollection
-    from trivium_gateway.deadline import Deadline
+    from trivium_gateway.filters import Filter
     from trivium_gateway.limits import GatewayLimits
     from trivium_gateway.metadata import JsonValue
     from trivium_gateway.metrics import QuestionMetrics
+    from trivium_gateway.progress import Progress
     from trivium_gateway.store import Candidate, SearchResult, Store
-    from trivium_gateway.timing import StageClock
 
 # What part of the remaining time a stage may use up before its fallback is tried.
 _EMBED_SHARE = 0.4
@@ -70,19 +71,6 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What was found.
-
-    Attributes:
-        passages: Best first.
-        degraded: Stages that were replaced by the next best means.
-    """
-
-    passages: tuple[Passage, ...]
-    degraded: tuple[Degradation, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StageTimeouts:
     """How long each stage may take in seconds; the caller's deadline shortens it further."""
 
@@ -99,7 +87,7 @@ class Retriever:
         embed: Embeds the query.
         store: Searches.
         rerank: Judges what the search found.
-        metrics: Where candidates and degradations are counted.
+        metrics: Where candidates are counted.
         timeouts: Per stage.
     """
 
@@ -120,106 +108,124 @@ class Retriever:
         self._metrics = metrics
         self._timeouts = timeouts
 
-    async def retrieve(self, search: Search, *, deadline: Deadline, clock: StageClock) -> Retrieval:
+    async def retrieve(self, search: Search, progress: Progress) -> tuple[Passage, ...]:
         """Finds passages.
 
         Args:
             search: What to look for; checked.
-            deadline: When the caller stops waiting.
-            clock: Times the stages.
+            progress: Takes note of times and of stages that were replaced.
+
+        Returns:
+            The passages, best first.
 
         Raises:
             NotFound: There is no such collection.
             InvalidField: The filter breaks a rule.
             Unavailable: Nothing can be searched.
-            DeadlineExceeded: The search did not end in time.
+            DeadlineExceeded: The request's time was over.
         """
         for last_attempt in (False, True):
-            collection = await self._collections.find(search.collection)
-            if collection is None:  # `default`, before anything was written to it
-                break
             try:
-                return await self._retrieve_from(collection, search, deadline, clock)
-            except NotFound:
+                return await self._retrieve_from(search, progress)
+            except _CollectionGone as gone:
                 # Someone deleted the collection since it was last looked up, and maybe created it anew.
-                self._collections.forget(collection)
+                self._collections.forget(gone.collection)
                 if last_attempt:
-                    raise
-        return Retrieval((), ())
+                    raise gone.error from gone
+        raise AssertionError("the last attempt returns or raises")
 
-    async def _retrieve_from(
-        self, collection: ResolvedCollection, search: Search, deadline: Deadline, clock: StageClock
-    ) -> Retrieval:
-        conditions = await self._collections.parse_filter(collection, search.filter) if search.filter else None
-        degraded: list[Degradation] = []
-        vector = await self._embed_query(search, collection, degraded, deadline, clock)
-        with clock.stage("search"):
-            found = await self._store.search(
-                collection,
-                vector=vector,
-                text=search.query,
-                filter=conditions,
-                limit=max(search.candidates, search.top_n),
-                timeout_seconds=deadline.stage_seconds(self._timeouts.search, _SEARCH_SHARE),
-            )
-        degraded += _leg_degradations(found)
+    async def _retrieve_from(self, search: Search, progress: Progress) -> tuple[Passage, ...]:
+        collection, conditions = await self._look_up(search, progress)
+        if collection is None:  # `default`, before anything was written to it
+            return ()
+        vector = await self._embed_query(search, collection, progress)
+        with progress.time("search"):
+            try:
+                found = await self._store.search(
+                    collection,
+                    vector=vector,
+                    text=search.query,
+                    filter=conditions,
+                    limit=max(search.candidates, search.top_n),
+                    timeout_seconds=progress.stage_seconds("search", self._timeouts.search, _SEARCH_SHARE),
+                )
+            except NotFound as error:
+                raise _CollectionGone(collection, error) from error
+            except DeadlineExceeded as error:
+                raise _search_too_slow(progress) from error
+        for degradation in _leg_degradations(found):
+            progress.note(degradation)
         self._metrics.observe_candidates(len(found.candidates))
-        judged = await self._judge(search, found.candidates, degraded, deadline, clock)
-        for degradation in degraded:
-            self._metrics.count_degraded(degradation)
-        return Retrieval(_order(found.candidates, judged)[: search.top_n], tuple(degraded))
+        return _order(found.candidates, await self._judge(search, found.candidates, progress))[: search.top_n]
+
+    async def _look_up(self, search: Search, progress: Progress) -> tuple[ResolvedCollection | None, Filter | None]:
+        """The collection, and the filter checked against it."""
+        try:
+            async with asyncio.timeout(progress.stage_seconds("search", self._timeouts.search, _SEARCH_SHARE)):
+                collection = await self._collections.find(search.collection)
+                if collection is None or not search.filter:
+                    return collection, None
+                return collection, await self._collections.parse_filter(collection, search.filter)
+        except (TimeoutError, DeadlineExceeded) as error:
+            raise _search_too_slow(progress) from error
 
     async def _embed_query(
-        self,
-        search: Search,
-        collection: ResolvedCollection,
-        degraded: list[Degradation],
-        deadline: Deadline,
-        clock: StageClock,
+        self, search: Search, collection: ResolvedCollection, progress: Progress
     ) -> Sequence[float] | None:
         """The query's vector; None if there is none to be had, so that the search goes by words alone."""
         try:
-            with clock.stage("embed"):
+            with progress.time("embed"):
                 embedded = await self._embed.embed_query(
                     search.query,
                     expected_fingerprint=collection.model_fingerprint,
-                    timeout_seconds=deadline.stage_seconds(self._timeouts.embed, _EMBED_SHARE),
+                    timeout_seconds=progress.stage_seconds("embed", self._timeouts.embed, _EMBED_SHARE),
                 )
         except TriviumError as error:
-            degraded.append(Degradation(Stage.EMBED, _reason_or_raise(error, search), "sparse"))
+            _blame_query(error, search)
+            progress.replace(Stage.EMBED, error, "sparse")
             return None
         return embedded.vector
 
-    async def _judge(
-        self,
-        search: Search,
-        candidates: Sequence[Candidate],
-        degraded: list[Degradation],
-        deadline: Deadline,
-        clock: StageClock,
-    ) -> Reranking | None:
+    async def _judge(self, search: Search, candidates: Sequence[Candidate], progress: Progress) -> Reranking | None:
         """The reranker's scores; None if it was not asked or cannot answer."""
         if not search.rerank or not candidates:
             return None
         try:
-            with clock.stage("rerank"):
+            with progress.time("rerank"):
                 return await self._rerank.rerank(
                     search.query,
                     [indexed_text(one.title, one.text) for one in candidates],
-                    timeout_seconds=deadline.stage_seconds(self._timeouts.rerank, _RERANK_SHARE),
+                    timeout_seconds=progress.stage_seconds("rerank", self._timeouts.rerank, _RERANK_SHARE),
                 )
         except TriviumError as error:
-            degraded.append(Degradation(Stage.RERANK, _reason_or_raise(error, search), "fused-order"))
+            _blame_query(error, search)
+            progress.replace(Stage.RERANK, error, "fused-order")
             return None
 
 
-def _reason_or_raise(error: TriviumError, search: Search) -> Reason:
-    """Why a stage can be replaced; raises the error where it is the caller's own mistake, which is in the query."""
-    reason = degradable_reason(error)
-    if reason is None:
+class _CollectionGone(Exception):
+    """The collection was deleted while it was searched."""
+
+    def __init__(self, collection: ResolvedCollection, error: NotFound) -> None:
+        super().__init__(error.message)
+        self.collection = collection
+        self.error = error
+
+
+def _search_too_slow(progress: Progress) -> Unavailable:
+    """The error for a search that did not end: nothing can take its place.
+
+    Raises:
+        DeadlineExceeded: It is the caller's time that is over.
+    """
+    progress.seconds(1.0, 1.0)
+    return Unavailable("Qdrant does not answer. Look whether it is overloaded.", reason="UPSTREAM_UNAVAILABLE")
+
+
+def _blame_query(error: TriviumError, search: Search) -> None:
+    """Names the caller's field where a service refused its input: all that the caller sent it is the query."""
+    if isinstance(error, InvalidField | TooLarge):
         error.field = search.query_field
-        raise error
-    return reason
 
 
 def _leg_degradations(found: SearchResult) -> list[Degradation]:

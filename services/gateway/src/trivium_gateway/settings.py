@@ -29,8 +29,14 @@ class GatewaySettings:
     rerank_timeout_seconds: float = setting(
         10.0, "Longest time to rerank; then the order of the search stays.", minimum=0.01, maximum=600
     )
+    generate_begin_timeout_seconds: float = setting(
+        30.0,
+        "Longest time until an answer begins to be written; then the passages stand in its place.",
+        minimum=0.01,
+        maximum=3600,
+    )
     generate_timeout_seconds: float = setting(
-        100.0, "Longest time to write an answer; then the passages stand in its place.", minimum=0.01, maximum=3600
+        100.0, "Longest time until an answer is written whole.", minimum=0.01, maximum=3600
     )
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)

@@ -285,10 +285,10 @@ def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qdrant]:
     yield from _qdrant(tmp_path_factory.mktemp("qdrant"))
 
 
-@pytest.fixture
-def own_qdrant(tmp_path: Path) -> Iterator[Qdrant]:
-    """A Qdrant of the test's own: to kill, or to begin with nothing in it."""
-    yield from _qdrant(tmp_path)
+@pytest.fixture(scope="module")
+def own_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qdrant]:
+    """A Qdrant that a test may stop, as long as it starts it again."""
+    yield from _qdrant(tmp_path_factory.mktemp("qdrant"))
 
 
 def _qdrant(folder: Path) -> Iterator[Qdrant]:

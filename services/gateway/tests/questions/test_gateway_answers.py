@@ -381,7 +381,9 @@ async def test_client_that_leaves_a_stream_cancels_the_writing(stack: Stack) -> 
 
 
 async def test_stages_that_hang_are_given_up_in_their_time(qdrant: Qdrant) -> None:
-    settings = GatewaySettings(embed_timeout_seconds=0.2, rerank_timeout_seconds=0.2, generate_timeout_seconds=0.2)
+    settings = GatewaySettings(
+        embed_timeout_seconds=0.2, rerank_timeout_seconds=0.2, generate_begin_timeout_seconds=0.2
+    )
     async with running_stack(qdrant, settings) as stack:
         await stack.create_collection()
         await stack.add(*DOCUMENTS)
@@ -396,6 +398,18 @@ async def test_stages_that_hang_are_given_up_in_their_time(qdrant: Qdrant) -> No
         ]
         timings = response.json()["timings"]
         assert all(180 < timings[stage] < 1000 for stage in ("embed", "rerank", "generate"))
+
+
+async def test_writing_that_stops_in_the_middle_is_an_error_in_its_time(qdrant: Qdrant) -> None:
+    async with running_stack(qdrant, GatewaySettings(generate_timeout_seconds=0.5)) as stack:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        stack.generate.script = [delta("Herons "), HANG]
+
+        events = await streamed(stack)
+
+        assert [name for name, _ in events] == ["sources", "delta", "error"]
+        assert events[-1][1]["error"]["code"] == 504
 
 
 async def test_request_timeout_is_divided_so_that_a_fallback_still_comes(qdrant: Qdrant) -> None:

@@ -9,12 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
+from trivium_gateway.http_server import HttpServer
 from trivium_gateway.settings import GatewaySettings
+from trivium_serving.server import ListenError
 
 from .conftest import DOCUMENTS, HANG, running_stack
 
@@ -107,15 +111,57 @@ async def test_qdrant_that_goes_is_a_clear_503_until_it_returns(own_qdrant: Qdra
         assert (await stack.ask()).json()["answer"].startswith("Herons eat fish.")
 
 
+async def test_qdrant_that_hangs_is_a_503_soon_until_it_goes_on(own_qdrant: Qdrant) -> None:
+    async with running_stack(own_qdrant) as stack:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        assert own_qdrant.process is not None
+        own_qdrant.process.send_signal(signal.SIGSTOP)
+        try:
+            await stack.until(lambda: not stack.stage("search"))
+            start = time.monotonic()
+            response = await stack.ask()
+            assert time.monotonic() - start < 4
+            assert response.status_code == 503
+            assert "Qdrant" in response.json()["message"]
+        finally:
+            own_qdrant.process.send_signal(signal.SIGCONT)
+        await stack.until(lambda: stack.stage("search"))
+        assert (await stack.ask()).status_code == 200
+
+
+async def test_services_that_hang_hold_an_answer_up_for_a_moment_only(qdrant: Qdrant) -> None:
+    async with running_stack(qdrant) as stack, AsyncExitStack() as silent:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        for peer in (stack.embed, stack.rerank, stack.generate):
+            await peer.stop()
+            server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", peer.port)
+            silent.callback(server.close)
+        await stack.until(lambda: not any(stack.stage(name) for name in ("embed", "rerank", "generate")))
+
+        response = await stack.ask()
+
+        assert [entry.rpartition(":")[2] for entry in response.headers["x-trivium-degraded"].split(", ")] == [
+            "sparse",
+            "fused-order",
+            "passages",
+        ]
+        timings = response.json()["timings"]
+        assert all(timings[stage] < 2000 for stage in ("embed", "rerank", "generate"))
+
+
 async def test_default_collection_before_its_first_use_is_empty(own_qdrant: Qdrant) -> None:
     async with running_stack(own_qdrant) as stack:
+        await stack.http.delete("/v1/collections/default")
         answer = (await stack.http.post("/v1/answer", json={"question": "What?"})).json()
         assert answer["answerable"] is False
         assert (await stack.http.post("/v1/retrieve", json={"query": "q"})).json()["passages"] == []
         assert (await stack.http.get("/v1/documents")).json() == {"documents": [], "next_page_token": ""}
         assert (await stack.http.get("/v1/documents/a")).status_code == 404
         assert (await stack.http.delete("/v1/documents/a")).json() == {"deleted_ids": []}
-        assert (await stack.http.get("/v1/collections")).json() == {"collections": []}
+        collections = (await stack.http.get("/v1/collections")).json()["collections"]
+        assert "default" not in {collection["name"] for collection in collections}
 
 
 async def test_default_collection_deleted_under_a_gateway_is_empty_again(own_qdrant: Qdrant) -> None:
@@ -172,30 +218,27 @@ async def test_process_with_nothing_behind_it_serves_and_ends_on_sigterm() -> No
         )
 
     command.process.send_signal(signal.SIGTERM)
-    _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
+    _, log = await asyncio.to_thread(command.process.communicate, timeout=60)
     assert command.process.returncode == 0
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("surface", ["GRPC", "HTTP"])
-async def test_process_on_a_taken_port_says_which_setting_to_change(surface: str) -> None:
+async def test_process_on_a_taken_port_ends_with_one_line_that_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        variable = f"TRIVIUM_GATEWAY_{surface}_LISTEN"
-        command = Command(**{variable: f"127.0.0.1:{taken.getsockname()[1]}"})
-        _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
+        command = Command(TRIVIUM_GATEWAY_GRPC_LISTEN=f"127.0.0.1:{taken.getsockname()[1]}")
+        _, log = await asyncio.to_thread(command.process.communicate, timeout=60)
 
     assert command.process.returncode == 1
-    assert variable in log
+    assert "TRIVIUM_GATEWAY_GRPC_LISTEN" in log
     assert "Traceback" not in log
 
 
-async def test_process_with_a_bad_setting_ends_with_one_line() -> None:
-    command = Command(TRIVIUM_GATEWAY_CHUNK_TOKENS="many")
-    _, log = await asyncio.to_thread(command.process.communicate, timeout=20)
-
-    assert command.process.returncode == 2
-    assert "TRIVIUM_GATEWAY_CHUNK_TOKENS" in log
-    assert len(log.strip().splitlines()) == 1
+@pytest.mark.parametrize("taken", [True, False])
+async def test_http_server_that_cannot_listen_says_which_setting_to_change(taken: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}" if taken else "192.0.2.1:0"
+        with pytest.raises(ListenError, match="TRIVIUM_GATEWAY_HTTP_LISTEN"):
+            await HttpServer(FastAPI(), listen).start()
 
 
 async def test_stop_lets_running_requests_end_and_refuses_new_ones(qdrant: Qdrant) -> None:

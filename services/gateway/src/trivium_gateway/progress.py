@@ -1,0 +1,83 @@
+"""One request on its way through the stages: its time, what was measured, what was replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trivium_gateway.degradation import Degradation, degradable_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from trivium_serving.errors import TriviumError
+
+    from trivium_gateway.deadline import Deadline
+    from trivium_gateway.degradation import Stage
+    from trivium_gateway.metrics import QuestionMetrics
+    from trivium_gateway.timing import StageClock, Timings
+
+
+class Progress:
+    """What the stages of one request share.
+
+    Args:
+        deadline: When the caller stops waiting.
+        clock: Times the stages.
+        patience: Shortens the seconds that a stage gets if that stage is known to be silent.
+        metrics: Where degradations are counted.
+    """
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        clock: StageClock,
+        patience: Callable[[str, float], float],
+        metrics: QuestionMetrics,
+    ) -> None:
+        self._deadline = deadline
+        self._clock = clock
+        self._patience = patience
+        self._metrics = metrics
+        self._degraded: list[Degradation] = []
+
+    @property
+    def degraded(self) -> tuple[Degradation, ...]:
+        """What was replaced so far."""
+        return tuple(self._degraded)
+
+    def timings(self) -> Timings:
+        """What was measured so far."""
+        return self._clock.timings()
+
+    def time(self, stage: str) -> AbstractContextManager[None]:
+        """Times the block as one stage: embed, search, rerank or generate."""
+        return self._clock.stage(stage)
+
+    def seconds(self, at_most: float, share: float) -> float:
+        """How long something may take; see Deadline.stage_seconds."""
+        return self._deadline.stage_seconds(at_most, share)
+
+    def stage_seconds(self, stage: str, at_most: float, share: float) -> float:
+        """How long a stage may take: less if it is known to be silent.
+
+        Raises:
+            DeadlineExceeded: The request's time is over.
+        """
+        return self._patience(stage, self.seconds(at_most, share))
+
+    def replace(self, stage: Stage, error: TriviumError, fallback: str) -> None:
+        """Notes that a stage failed and what takes its place.
+
+        Raises:
+            TriviumError: The error itself, if the request is at fault and nothing may take the stage's place.
+        """
+        reason = degradable_reason(error)
+        if reason is None:
+            raise error
+        self.note(Degradation(stage, reason, fallback))
+
+    def note(self, degradation: Degradation) -> None:
+        """Notes a degradation."""
+        self._degraded.append(degradation)
+        self._metrics.count_degraded(degradation)
