@@ -100,3 +100,13 @@ def test_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 
     with pytest.raises(DataFolderError, match="Set TRIVIUM_DATA_DIR to a folder that this user can write to"):
         DataFolder(tmp_path / "file" / "qdrant")
+
+
+def test_folder_that_is_in_use_is_refused_until_it_is_released(tmp_path: Path) -> None:
+    first = DataFolder(tmp_path)
+
+    with pytest.raises(DataFolderError, match="is served by another process"):
+        DataFolder(tmp_path)
+
+    first.release()
+    DataFolder(tmp_path).release()

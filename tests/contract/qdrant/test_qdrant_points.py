@@ -184,3 +184,35 @@ async def test_point_when_acknowledged_is_found_by_the_next_call(client: AsyncQd
         result = await client.upsert(collection, [point(number)], wait=True)
         assert result.status is models.UpdateStatus.COMPLETED
         assert (await client.count(collection, exact=True)).count == number + 1
+
+
+async def test_upsert_that_only_inserts_or_only_updates_leaves_the_others(
+    client: AsyncQdrantClient, collection: str
+) -> None:
+    await client.upsert(collection, [point(1, {"v": "old"})])
+
+    await client.upsert(
+        collection, [point(1, {"v": "new"}), point(2, {"v": "new"})], update_mode=models.UpdateMode.INSERT_ONLY
+    )
+    await client.upsert(
+        collection, [point(2, {"v": "newer"}), point(3, {"v": "newer"})], update_mode=models.UpdateMode.UPDATE_ONLY
+    )
+
+    records, _ = await client.scroll(collection)
+    assert {record.id: record.payload for record in records} == {1: {"v": "old"}, 2: {"v": "newer"}}
+
+
+async def test_upsert_with_an_update_filter_changes_only_the_points_that_match(
+    client: AsyncQdrantClient, collection: str
+) -> None:
+    await client.upsert(collection, [point(1, {"version": 1}), point(2, {"version": 5})])
+    older = models.Filter(must=[models.FieldCondition(key="version", range=models.Range(lt=3))])
+
+    await client.upsert(collection, [point(number, {"version": 3}) for number in (1, 2, 3)], update_filter=older)
+
+    records, _ = await client.scroll(collection)
+    assert {record.id: record.payload for record in records} == {
+        1: {"version": 3},
+        2: {"version": 5},
+        3: {"version": 3},
+    }

@@ -192,6 +192,7 @@ class Collection:
 
         def run() -> None:
             with engine_errors():
+                self._shard.flush()
                 self._shard.close()
 
         await self._on_writer(run)

@@ -166,7 +166,7 @@ class Database:
             def open_shard() -> qdrant_edge.EdgeShard:
                 remove_tree(path)  # from an attempt that failed after this point
                 building.rename(path)
-                return qdrant_edge.EdgeShard.load(str(path))
+                return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
 
             def commit() -> CatalogEntry:
                 sync_folder(path.parent)
@@ -234,7 +234,7 @@ class Database:
         path = self._folder.shard_path(entry.id, entry.generation)
         try:
             with engine_errors():
-                return qdrant_edge.EdgeShard.load(str(path))
+                return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
         except TriviumError as error:
             raise DataFolderError(
                 f"cannot open collection `{name}` in {path}: {error.message}. Nothing was changed. Restore the folder "

@@ -16,6 +16,10 @@ DEFAULT_HNSW_M = 16
 DEFAULT_HNSW_EF_CONSTRUCT = 100
 DEFAULT_FULL_SCAN_THRESHOLD_KB = 10_000
 
+# The engine searches the segments of a shard in parallel; a collection here has one, or one with an index and one
+# without. By default it starts as many threads for each as the host has cores.
+_SEARCH_THREAD_COUNT = 2
+
 _DISTANCES = {
     "Cosine": qdrant_edge.Distance.Cosine,
     "Euclid": qdrant_edge.Distance.Euclid,
@@ -139,4 +143,5 @@ class CollectionSchema:
             on_disk_payload=self.on_disk_payload,
             hnsw_config=self.hnsw.engine_config(),
             optimizers=qdrant_edge.EdgeOptimizersConfig(**dataclasses.asdict(self.optimizers)),
+            max_search_threads=_SEARCH_THREAD_COUNT,
         )
