@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.2
-_SHUTDOWN_SECONDS = 5.0
+_SHUTDOWN_SECONDS = 10.0
+_TERMINATE_SECONDS = 2.0
 # Read by vLLM and what it uses when they are imported; an operator's own values win.
 _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
@@ -131,6 +132,8 @@ class VllmModel:
         """Ends the engine and all of its processes, also one that is still starting."""
         engine, self._engine, self._builder = self._engine, None, None
         if engine is not None:
+            if engine.output_handler is not None:
+                engine.output_handler.cancel()  # or it logs the end of its engine as an error
             await asyncio.to_thread(engine.shutdown, timeout=_SHUTDOWN_SECONDS)
         await asyncio.to_thread(_end_children)
 
@@ -160,7 +163,7 @@ class VllmModel:
         name = f"{request_id() or 'warm-up'}-{uuid.uuid4().hex[:8]}"
         try:
             async with aclosing(
-                self._engine.generate({"prompt_token_ids": token_ids}, sampling_params, name)
+                self._engine.generate({"type": "token", "prompt_token_ids": token_ids}, sampling_params, name)
             ) as outputs:
                 async for output in outputs:
                     yield output
@@ -261,7 +264,7 @@ def _end_children() -> None:
     for child in children:
         child.terminate()
     for child in children:
-        child.join(_SHUTDOWN_SECONDS)
+        child.join(_TERMINATE_SECONDS)
         if child.is_alive():
             child.kill()
             child.join()

@@ -44,23 +44,25 @@ class Scored:
     Attributes:
         sentences: The sentences.
         terms: The terms of each.
+        asked: The terms of the question that occur, each with its share of what is asked; the shares sum to 1.
         scores: How well each answers; natural logarithms of odds, up to a constant.
     """
 
     sentences: tuple[Sentence, ...]
     terms: tuple[frozenset[str], ...]
+    asked: dict[str, float]
     scores: NDArray[np.float64]
 
 
 def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[Sentence]) -> Scored:
     """Scores sentences by the words they share with the question, their place, and the kind of thing they hold."""
     own = tuple(frozenset(terms(sentence.text)) for sentence in sentences)
-    asked = frozenset(terms(question))
-    weights = inverse_frequencies(asked, own)
-    total = sum(weights.values()) or 1.0
+    weights = inverse_frequencies(terms(question), own)
+    total = sum(weights.values())
+    asked = {term: weight / total for term, weight in weights.items()}
 
     def covered(found: frozenset[str]) -> float:
-        return sum(weights[term] for term in sorted(asked & found) if term in weights) / total
+        return sum(share for term, share in asked.items() if term in found)
 
     titles = [frozenset(terms(passage.title)) for passage in passages]
     neighbours = _with_neighbours(sentences, own)
@@ -77,7 +79,7 @@ def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[
             - _QUESTION_PENALTY * is_question(sentence.text)
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
-    return Scored(tuple(sentences), own, scores + _PASSAGE_WEIGHT * _standardized(relevance))
+    return Scored(tuple(sentences), own, asked, scores + _PASSAGE_WEIGHT * _standardized(relevance))
 
 
 def vector_scores(question: str, similarities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -21,6 +21,9 @@ MAX_SENTENCES = 3
 # Sentences are added until the answer is among them with this probability, by their scores.
 _ENOUGH_PROBABILITY = 0.8
 _MIN_PROBABILITY = 0.05
+# A sentence that speaks of another part of the question is worth adding at less: this share of what is asked.
+_NEW_PART = 0.25
+_MIN_PROBABILITY_OF_NEW_PART = 0.005
 # Share of terms in common from which a sentence says nothing new.
 _MAX_OVERLAP = 0.7
 
@@ -42,14 +45,19 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
     probabilities = np.exp(scores - scores.max())
     probabilities /= probabilities.sum()
     order = np.argsort(-scores, kind="stable")
-    chosen: list[int] = [int(order[0])]
+    chosen = [int(order[0])]
     reached = float(probabilities[order[0]])
+    spoken_of = scored.terms[order[0]]
     for row in map(int, order[1:]):
-        if len(chosen) == MAX_SENTENCES or reached >= _ENOUGH_PROBABILITY or probabilities[row] < _MIN_PROBABILITY:
+        probability = float(probabilities[row])
+        if len(chosen) == MAX_SENTENCES or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
-        if all(_overlap(scored.terms[row], scored.terms[other]) <= _MAX_OVERLAP for other in chosen):
+        new = sum(share for term, share in scored.asked.items() if term in scored.terms[row] - spoken_of)
+        wanted = (reached < _ENOUGH_PROBABILITY and probability >= _MIN_PROBABILITY) or new >= _NEW_PART
+        if wanted and all(_overlap(scored.terms[row], scored.terms[other]) <= _MAX_OVERLAP for other in chosen):
             chosen.append(row)
-            reached += float(probabilities[row])
+            reached += probability
+            spoken_of |= scored.terms[row]
     chosen += _antecedents(scored.sentences, chosen)
     return [scored.sentences[row] for row in sorted(chosen)]
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _RUNS = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
 _SUFFIXES = ("ing", "edly", "ed", "es", "ly", "s")
 _MIN_STEM = 3
+# Words that hold a question together and say little about what it is about count for this share of what they would.
+_FUNCTION_WORD_SHARE = 0.25
 
 
 def terms(text: str) -> list[str]:
@@ -30,7 +32,9 @@ def terms(text: str) -> list[str]:
 
 
 def inverse_frequencies(wanted: Iterable[str], texts: Sequence[frozenset[str]]) -> dict[str, float]:
-    """How much each wanted term tells the texts apart: BM25's IDF over these texts; terms in none of them are left out.
+    """How much each wanted term tells the texts apart: BM25's IDF over these texts, less for function words.
+
+    Terms in none of the texts are left out.
 
     Args:
         wanted: The terms.
@@ -40,6 +44,7 @@ def inverse_frequencies(wanted: Iterable[str], texts: Sequence[frozenset[str]]) 
     total = len(texts)
     return {
         term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
+        * (_FUNCTION_WORD_SHARE if term in _FUNCTION_WORDS else 1)
         for term in sorted(set(wanted))
         if counts[term]
     }
@@ -51,3 +56,19 @@ def _stem(word: str) -> str:
         if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM:
             return word[: -len(suffix)].rstrip("e")
     return word.rstrip("e") if len(word) > _MIN_STEM else word
+
+
+def _terms_of_words(words: str) -> frozenset[str]:
+    return frozenset(term for word in words.split() for term in terms(word))
+
+
+_FUNCTION_WORDS = _terms_of_words(
+    """
+    a an the of in on at by for from to with and or as is are was were be been being it its that this these those there
+    do does did done has have had can could will would shall should may might must not no what which who whom whose
+    when where why how he she they his her their them you your we our us i me my if than then so such into about after
+    before between during over under up out also any all some one more most other many much
+    什么 怎么 怎样 如何 为什 么样 是什 哪些 哪个 多少 几个 的是 是的 有哪 些什 何时 时候 么时 么是 请问 是谁 是哪 哪里
+    是多 为何 是怎 称为 有什 多大 多长 多高
+    """
+)

@@ -1,0 +1,158 @@
+"""Choosing sentences."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from trivium_generate.answer import AnswerRequest, Passage
+from trivium_generate.extractive.answer_types import answer_test
+from trivium_generate.extractive.answering import ExtractiveAnswerer
+from trivium_serving.errors import DeadlineExceeded, Overloaded, Unavailable
+
+BRIDGE = Passage("The bridge is red. It was opened in May 1937 after four years of work. Fog is common.", "Bridge", 0.9)
+BOATS = Passage("Boats pass below the bridge. Most are white.", "Boats", 0.3)
+
+
+async def ask(question: str, *passages: Passage, vectors=None) -> str:
+    answer = await ExtractiveAnswerer(vectors, 16).answer(AnswerRequest(question, passages))
+    return "".join(answer.parts)
+
+
+class Vectors:
+    """Similarities as a test wants them: 1 for sentences with a word, 0 for others."""
+
+    def __init__(self, word: str = "", error: Exception | None = None) -> None:
+        self.word = word
+        self.error = error
+        self.asked: list[str] = []
+
+    async def similarities(self, question, sentences):
+        self.asked = list(sentences)
+        if self.error is not None:
+            raise self.error
+        return np.array([float(self.word in sentence) for sentence in sentences], dtype=np.float32)
+
+
+FAQ = Passage("FAQ\n\nHow do I start it? Type up.\n\nHow do I stop it? Press Ctrl-C.")
+PORTS = Passage("| name | port |\n|---|---|\n| embed | 50051 |\n| rerank | 50052 |")
+START = Passage("It is a stack. Start the services with:\n\n```\nmake up\n```")
+
+
+@pytest.mark.parametrize(
+    ("question", "passages", "answer"),
+    [
+        ("When was the bridge opened?", (BRIDGE, BOATS), "It was opened in May 1937 after four years of work. [1]"),
+        ("What passes below the bridge?", (BRIDGE, BOATS), "Boats pass below the bridge. [2]"),
+        (
+            "How many live there?",
+            (Passage("It is an old town. There are 4,200 people."),),
+            "There are 4,200 people. [1]",
+        ),
+        ("Who designed it?", (Passage("It was designed well. The design is by Maria Klein."),), "Maria Klein. [1]"),
+        ("大桥是什么时候通车的？", (Passage("大桥是红色的。大桥于1937年5月通车。"),), "大桥于1937年5月通车。[1]"),
+        ("How do I stop it?", (FAQ,), "Press Ctrl-C. [1]"),
+        ("Which port does rerank use?", (PORTS,), "rerank (port: 50052). [1]"),
+        ("How are the services started?", (START,), "Start the services with: `make up`. [1]"),
+    ],
+)
+async def test_extractive_answer_holds_what_was_asked_for(question, passages, answer) -> None:
+    assert answer in await ask(question, *passages)
+
+
+async def test_extractive_answer_cites_each_sentence_and_keeps_their_order() -> None:
+    text = await ask(
+        "What colour is the bridge and when was the bridge opened?",
+        Passage("The tower is tall. The bridge was opened in 1937."),
+        Passage("The bridge has the colour orange."),
+    )
+    assert text == "The bridge was opened in 1937. [1] The bridge has the colour orange. [2]"
+
+
+async def test_extractive_answer_says_nothing_twice() -> None:
+    text = await ask(
+        "When was the bridge opened?",
+        Passage("The bridge was opened in May 1937.", "", 0.9),
+        Passage("The bridge was opened in May 1937!", "", 0.8),
+    )
+    assert text == "The bridge was opened in May 1937. [1]"
+
+
+async def test_extractive_answer_does_not_ask_back() -> None:
+    assert "?" not in await ask("Is it open?", Passage("Is it open? Is it open, is it? Yes, every day."))
+
+
+@pytest.mark.parametrize("text", ["```\ncode()\n```", "# Only a heading", "***", "|||"])
+async def test_extractive_answer_from_a_passage_without_sentences_quotes_it(text: str) -> None:
+    answer = await ask("What is it?", Passage(text))
+    assert answer.endswith("[1]")
+    assert len(answer) > len("[1]")
+
+
+async def test_extractive_answer_removes_the_sources_own_marks() -> None:
+    text = await ask("When was it opened?", Passage("It was opened in 1937.[12] It is red.【3】"))
+    assert "[12]" not in text
+    assert "【3】" not in text
+
+
+async def test_extractive_answer_shows_where_a_passage_cuts_a_sentence() -> None:
+    assert await ask("What is red?", Passage("The red things are the bridge, the gate,")) == (
+        "The red things are the bridge, the gate … [1]"
+    )
+
+
+async def test_extractive_answer_with_vectors_prefers_what_is_similar() -> None:
+    passage = Passage("A cat sleeps here. A feline rests there.")
+    vectors = Vectors("feline")
+    assert await ask("Where is the animal?", passage, vectors=vectors) == "A feline rests there. [1]"
+    assert vectors.asked == ["A cat sleeps here.", "A feline rests there."]
+
+
+async def test_extractive_answer_compares_only_the_best_by_words() -> None:
+    vectors = Vectors()
+    passages = [Passage(f"Sentence {number} is here. The bridge {number} is red.") for number in range(50)]
+    await ask("What colour is the bridge?", *passages, vectors=vectors)
+    assert len(vectors.asked) == 16
+    assert all("bridge" in sentence for sentence in vectors.asked)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(Unavailable("Down."), "unavailable"), (Unavailable("Soon.", reason="LOADING"), "loading"),
+     (Overloaded("Full."), "overloaded"), (DeadlineExceeded("Late."), "timeout")],
+)  # fmt: skip
+async def test_extractive_answer_without_vectors_goes_by_words_and_says_why(error, reason) -> None:
+    answerer = ExtractiveAnswerer(Vectors(error=error), 16)
+    answer = await answerer.answer(AnswerRequest("When was the bridge opened?", (BRIDGE,)))
+    assert "May 1937" in "".join(answer.parts)
+    assert answer.degradation is not None
+    assert (answer.degradation.stage, answer.degradation.reason, answer.degradation.fallback) == (
+        "embed", reason, "lexical"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "holds"),
+    [
+        ("When did it open?", "It opened in May.", True),
+        ("When did it open?", "It opened early.", False),
+        ("哪一年通车？", "1937年通车。", True),
+        ("How many towers are there?", "There are two towers.", True),
+        ("How many towers are there?", "There are towers.", False),
+        ("有多少座塔？", "有两座塔。", True),
+        ("Who built the Golden Gate?", "The Golden Gate was built by Strauss.", True),
+        ("Who built the Golden Gate?", "The Golden Gate is old.", False),
+        ("Why is it red?", "It is red because of rust.", True),
+        ("What is it?", "It is a bridge of 1937.", False),
+    ],
+)
+def test_answer_test_tells_what_kind_of_thing_a_sentence_holds(question: str, sentence: str, holds: bool) -> None:
+    assert answer_test(question)(sentence) is holds
+
+
+async def test_extractive_answer_to_the_largest_request_takes_little_time() -> None:
+    passages = [Passage("The bridge is long and red. " * 93, "Bridge", 0.5)] * 100
+    begin = time.process_time()
+    await ask("What colour is the bridge?", *passages)
+    assert time.process_time() - begin < 3
