@@ -25,7 +25,7 @@ class GatewayLimits:
 
     max_query_characters: int = 8_000
     """Longest query or question, in code points."""
-    max_history_messages: int = 100
+    max_history_messages: int = 64
     """Most earlier turns that come with a question."""
     max_history_characters: int = 64_000
     """Longest history, all turns together, in code points."""

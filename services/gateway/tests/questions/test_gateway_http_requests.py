@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from trivium_gateway.http import responses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,8 +25,8 @@ def check_error(response: httpx.Response, code: int, reason: str, field: str | N
     """Checks an error body and returns its message."""
     assert response.status_code == code, response.text
     body = response.json()
+    responses.ErrorResponse.model_validate(body)
     error = body["error"]
-    assert set(body) == {"error", "message", "detail"}
     assert body["message"] == body["detail"] == error["message"]
     assert (error["code"], error["reason"], error.get("field")) == (code, reason, field)
     message: str = error["message"]
@@ -147,7 +148,7 @@ async def test_question_at_the_limit_is_answered(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     "history",
-    [[{"role": "user", "content": "a"}] * 101, [{"role": "user", "content": "a" * 32_001}] * 2],
+    [[{"role": "user", "content": "a"}] * 65, [{"role": "user", "content": "a" * 32_001}] * 2],
 )
 async def test_history_over_a_limit_is_a_413(stack: Stack, history: list[dict[str, str]]) -> None:
     check_error(await stack.ask(history=history), 413, "HISTORY_TOO_LONG", "history")
@@ -323,12 +324,59 @@ async def test_openapi_and_docs_need_nothing_from_elsewhere(stack: Stack) -> Non
 
     assert "question" in json.dumps(description["paths"]["/v1/answer"]["post"]["requestBody"])
     assert "$defs" not in json.dumps(description)
+    assert all(
+        set(operation["responses"]) <= {"200", "201", "default"}
+        for methods in description["paths"].values()
+        for operation in methods.values()
+    )
     assert page.headers["content-type"].startswith("text/html")
     for path in description["paths"]:
         assert path in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
     assert "<script" not in page.text
+
+
+async def test_responses_look_as_the_description_says(stack: Stack) -> None:
+    where = {"collection": stack.collection}
+    query = {"query": "herons", **where}
+    for method, path, body, shape in (
+        ("POST", "/v1/retrieve", query, responses.RetrieveResponse),
+        ("POST", "/v1/retrieve", {**query, "rerank": False}, responses.RetrieveResponse),
+        ("POST", "/v1/answer", {"question": "herons?", **where}, responses.AnswerResponse),
+        ("POST", "/v1/documents", {"documents": [{"id": "s", "text": "S."}], **where}, responses.AddDocumentsResponse),
+        ("POST", "/v1/documents", {"documents": [{"text": ""}], **where}, responses.AddDocumentsResponse),
+        ("GET", f"/v1/documents?collection={stack.collection}", None, responses.ListDocumentsResponse),
+        ("GET", f"/v1/documents/heron?collection={stack.collection}", None, responses.DocumentResponse),
+        ("DELETE", f"/v1/documents/s?collection={stack.collection}", None, responses.DeleteDocumentResponse),
+        ("POST", "/v1/collections", {"name": f"{stack.collection}-s"}, responses.CollectionResponse),
+        ("GET", f"/v1/collections/{stack.collection}", None, responses.CollectionResponse),
+        ("GET", "/v1/collections", None, responses.ListCollectionsResponse),
+        ("DELETE", f"/v1/collections/{stack.collection}-s", None, responses.DeleteCollectionResponse),
+        ("GET", "/readyz", None, responses.ReadinessResponse),
+        ("GET", "/v1/models", None, responses.ListModelsResponse),
+        ("GET", "/v1/models/trivium", None, responses.ModelShape),
+    ):
+        response = await stack.http.request(method, path, json=body)
+        assert response.is_success, response.text
+        shape.model_validate_json(response.content)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "/v1/documents?colection=a", "colection"),
+        ("GET", "/v1/documents/a?colection=a", "colection"),
+        ("DELETE", "/v1/documents/a?colection=a", "colection"),
+        ("POST", "/v1/documents?collection=a", "collection"),
+        ("POST", "/v1/answer?stream=true", "stream"),
+        ("GET", "/v1/collections?page=2", "page"),
+    ],
+)
+async def test_parameter_that_does_not_exist_is_a_400_and_not_passed_over(
+    stack: Stack, method: str, path: str, field: str
+) -> None:
+    check_error(await stack.http.request(method, path), 400, "UNKNOWN_FIELD", field)
 
 
 async def test_models_are_listed_in_openais_shape_with_any_token(stack: Stack) -> None:

@@ -33,6 +33,7 @@ def http_application(gateway: Gateway, registry: CollectorRegistry, metrics: Htt
         title="Trivium",
         description="Answers questions from a person's own documents, with citations.",
         version="1",
+        openapi_url=None,  # these routes are our own: see operations.py
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

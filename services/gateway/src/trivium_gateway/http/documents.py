@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,13 +13,19 @@ from trivium_gateway.documents import DocumentResult, NewDocument
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.bodies import JsonBody, media_type, read_json
 from trivium_gateway.http.connection import while_connected
+from trivium_gateway.http.parameters import refuse_unknown_parameters
 from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import JsonResponse, document_json, result_json
+from trivium_gateway.http.responses import (
+    AddDocumentsResponse,
+    DeleteDocumentResponse,
+    DocumentResponse,
+    ListDocumentsResponse,
+)
 from trivium_gateway.http.uploads import read_upload
 from trivium_gateway.limits import check_document_count
 
 _DEFAULT_PAGE_SIZE = 100
-_DOCUMENT_PATH = b"/v1/documents/"
 
 _Collection = Annotated[str, Query(description="The collection; default `default`.")]
 
@@ -47,10 +53,14 @@ def document_routes(gateway: Gateway) -> APIRouter:
     Args:
         gateway: Does the work.
     """
-    router = APIRouter(tags=["documents"])
+    router = APIRouter(tags=["documents"], dependencies=[Depends(refuse_unknown_parameters)])
     limits = gateway.limits
 
-    @router.post("/v1/documents", summary="Add or replace documents", **documented(DocumentsBody, multipart=True))
+    @router.post(
+        "/v1/documents",
+        summary="Add or replace documents",
+        **documented(AddDocumentsResponse, DocumentsBody, multipart=True),
+    )
     async def add_documents(request: Request) -> Response:
         if media_type(request) == "multipart/form-data":
             upload = await read_upload(request, limits)
@@ -70,7 +80,7 @@ def document_routes(gateway: Gateway) -> APIRouter:
         )
         return _results(await while_connected(request, work))
 
-    @router.get("/v1/documents", summary="List documents, without their texts")
+    @router.get("/v1/documents", summary="List documents, without their texts", **documented(ListDocumentsResponse))
     async def list_documents(
         collection: _Collection = "",
         page_size: Annotated[int, Query(description="Most documents, 1 to 1000.")] = _DEFAULT_PAGE_SIZE,
@@ -81,13 +91,19 @@ def document_routes(gateway: Gateway) -> APIRouter:
         return JsonResponse({"documents": shown, "next_page_token": next_token})
 
     # Ids hold slashes, so nothing can be routed beneath one.
-    @router.get("/v1/documents/{id:path}", summary="Return a document with its stored text")
+    @router.get(
+        "/v1/documents/{id:path}", summary="Return a document with its stored text", **documented(DocumentResponse)
+    )
     async def get_document(request: Request, collection: _Collection = "") -> Response:
         return JsonResponse(
             document_json(await gateway.get_document(collection, _document_id(request)), with_text=True)
         )
 
-    @router.delete("/v1/documents/{id:path}", summary="Delete a document; one that does not exist is passed over")
+    @router.delete(
+        "/v1/documents/{id:path}",
+        summary="Delete a document; one that does not exist is passed over",
+        **documented(DeleteDocumentResponse),
+    )
     async def delete_document(request: Request, collection: _Collection = "") -> Response:
         return JsonResponse({"deleted_ids": await gateway.delete_documents(collection, [_document_id(request)])})
 
@@ -109,9 +125,14 @@ def _results(results: list[DocumentResult]) -> Response:
 
 
 def _document_id(request: Request) -> str:
-    """The id in the path, from its raw bytes: the decoded path has lost what is not UTF-8."""
-    raw: bytes = request.scope["raw_path"]
+    """The id in the path.
+
+    Raises:
+        InvalidField: The path is not UTF-8, so that its decoded form is not what was sent.
+    """
     try:
-        return unquote_to_bytes(raw[raw.index(_DOCUMENT_PATH) + len(_DOCUMENT_PATH) :]).decode()
+        unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError:
         raise InvalidField("id", "The id in the path is not percent-encoded UTF-8.") from None
+    document_id: str = request.path_params["id"]
+    return document_id

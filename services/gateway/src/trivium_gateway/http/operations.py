@@ -9,8 +9,9 @@ from starlette.responses import HTMLResponse, Response
 from trivium_serving.errors import NotFound
 
 from trivium_gateway.gateway import Gateway
-from trivium_gateway.http.reference import reference_page
+from trivium_gateway.http.reference import describe, documented, reference_page
 from trivium_gateway.http.rendering import JsonResponse, readiness_json
+from trivium_gateway.http.responses import ListModelsResponse, ModelShape, ReadinessResponse
 
 MODEL = "trivium"
 # The day of the first commit: OpenAI's shape wants a moment, and a moving one would be another model each time.
@@ -30,7 +31,11 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
     async def healthz() -> Response:
         return JsonResponse({"status": "ok"})
 
-    @router.get("/readyz", summary="200 while any answer, a degraded one included, is possible; how each stage is")
+    @router.get(
+        "/readyz",
+        summary="200 while any answer, a degraded one included, is possible; how each stage is",
+        **documented(ReadinessResponse),
+    )
     async def readyz() -> Response:
         return JsonResponse(readiness_json(gateway.readiness), status_code=200 if gateway.readiness.ready else 503)
 
@@ -38,19 +43,23 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/models", summary="List the models, in OpenAI's shape")
+    @router.get("/v1/models", summary="List the models, in OpenAI's shape", **documented(ListModelsResponse))
     async def list_models() -> Response:
         return JsonResponse({"object": "list", "data": [_model()]})
 
-    @router.get("/v1/models/{id}", summary="Describe a model, in OpenAI's shape")
+    @router.get("/v1/models/{id}", summary="Describe a model, in OpenAI's shape", **documented(ModelShape))
     async def get_model(id: str) -> Response:  # noqa: A002  # the name in the route
         if id != MODEL:
             raise NotFound(f"There is no model {id!r}; there is {MODEL!r}.", reason="MODEL_NOT_FOUND")
         return JsonResponse(_model())
 
+    @router.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        return JsonResponse(describe(request.app))
+
     @router.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
-        return HTMLResponse(reference_page(request.app.openapi()))
+        return HTMLResponse(reference_page(describe(request.app)))
 
     return router
 

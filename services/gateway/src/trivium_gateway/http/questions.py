@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.bodies import JsonBody, read_json
 from trivium_gateway.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.http.errors import error_body, log_internal_error
+from trivium_gateway.http.parameters import refuse_unknown_parameters
 from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import (
     JsonResponse,
@@ -25,6 +26,7 @@ from trivium_gateway.http.rendering import (
     sources_json,
     summary_json,
 )
+from trivium_gateway.http.responses import AnswerResponse, RetrieveResponse
 from trivium_gateway.retrieval import Search
 
 _TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
@@ -76,15 +78,21 @@ def question_routes(gateway: Gateway) -> APIRouter:
     Args:
         gateway: Does the work.
     """
-    router = APIRouter(tags=["questions"])
+    router = APIRouter(tags=["questions"], dependencies=[Depends(refuse_unknown_parameters)])
 
-    @router.post("/v1/retrieve", summary="Find the passages that answer a query", **documented(RetrieveBody))
+    @router.post(
+        "/v1/retrieve", summary="Find the passages that answer a query", **documented(RetrieveResponse, RetrieveBody)
+    )
     async def retrieve(request: Request) -> Response:
         body = await read_json(request, RetrieveBody, gateway.limits.max_body_bytes)
         found = await while_connected(request, gateway.retrieve(_search(body)))
         return JsonResponse(found_json(found), headers=degraded_header(found.degraded))
 
-    @router.post("/v1/answer", summary="Answer a question, with citations", **documented(AnswerBody))
+    @router.post(
+        "/v1/answer",
+        summary="Answer a question, with citations",
+        **documented(AnswerResponse, AnswerBody, event_stream=True),
+    )
     async def answer(request: Request) -> Response:
         body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
         events = gateway.answer(_question(body))

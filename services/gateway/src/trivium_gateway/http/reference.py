@@ -6,9 +6,14 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
+from fastapi.openapi.utils import get_openapi
+
+from trivium_gateway.http.responses import ErrorResponse
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastapi import FastAPI
     from pydantic import BaseModel
 
 _STYLE = """
@@ -21,22 +26,44 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 """
 
 
-def documented(body: type[BaseModel] | None = None, *, multipart: bool = False) -> dict[str, Any]:
-    """Arguments of a route whose body it reads itself: what OpenAPI is to say about the body.
+def documented(
+    response: type[BaseModel],
+    body: type[BaseModel] | None = None,
+    *,
+    multipart: bool = False,
+    event_stream: bool = False,
+) -> dict[str, Any]:
+    """Arguments of a route that reads its body and writes its response itself: what OpenAPI is to say about them.
 
     Args:
+        response: What a response looks like.
         body: What may be in the JSON body; None for no body.
         multipart: Whether files are taken, too.
+        event_stream: Whether the response may also be server-sent events.
     """
-    if body is None:
-        return {}
-    content: dict[str, Any] = {"application/json": {"schema": _self_contained(body.model_json_schema())}}
-    if multipart:
-        files = {"type": "array", "items": {"type": "string", "format": "binary"}}
-        content["multipart/form-data"] = {
-            "schema": {"type": "object", "properties": {"file": files, "collection": {"type": "string"}}}
-        }
-    return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}
+    arguments: dict[str, Any] = {"response_model": response, "responses": {"default": {"model": ErrorResponse}}}
+    if event_stream:
+        arguments["responses"][200] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    if body is not None:
+        content: dict[str, Any] = {"application/json": {"schema": _self_contained(body.model_json_schema())}}
+        if multipart:
+            files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+            text = {"type": "string"}
+            properties = {"file": files, **dict.fromkeys(("collection", "id", "title", "uri", "metadata"), text)}
+            content["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
+        arguments["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
+    return arguments
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description of an application, without the 422 that FastAPI adds and Trivium never sends."""
+    description = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        description["components"]["schemas"].pop(name, None)
+    return description
 
 
 def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:

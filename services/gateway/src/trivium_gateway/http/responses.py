@@ -1,0 +1,226 @@
+"""What responses look like, for the OpenAPI description. `rendering.py` makes them; a test holds both together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class SpanShape(_Shape):
+    """A half-open range of Unicode code points."""
+
+    start: int
+    end: int
+
+
+class ScoresShape(_Shape):
+    """Scores of the single stages; null where a stage did not see the passage."""
+
+    dense: float | None
+    sparse: float | None
+    fused: float | None
+    rerank: float | None
+
+
+class PassageShape(_Shape):
+    """A piece of a document."""
+
+    id: str
+    document_id: str
+    title: str
+    uri: str
+    text: str
+    score: float = Field(ge=0, le=1)
+    scores: ScoresShape
+    span: SpanShape = Field(description="Where the text stands in the document's stored text.")
+    metadata: dict[str, Any]
+
+
+class CitationShape(_Shape):
+    """A place in the answer that cites a passage."""
+
+    index: int = Field(ge=1, description="`[n]` is `passages[n-1]`.")
+    document_id: str
+    passage_id: str
+    title: str
+    uri: str
+    span: SpanShape = Field(description="Where the passage stands in the document's stored text.")
+    answer_span: SpanShape = Field(description="Where `[n]` stands in the answer.")
+
+
+class DegradationShape(_Shape):
+    """A stage that was replaced by the next best means."""
+
+    stage: Literal["embed", "search.dense", "search.sparse", "rerank", "generate"]
+    reason: Literal["unavailable", "timeout", "overloaded", "loading"]
+    fallback: str
+
+
+class TimingsShape(_Shape):
+    """Milliseconds per stage; null where a stage did not run."""
+
+    embed: float | None
+    search: float | None
+    rerank: float | None
+    generate: float | None
+    total: float
+
+
+class UsageShape(_Shape):
+    """Tokens of the language model."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class RetrieveResponse(_Shape):
+    """The passages for a query, best first."""
+
+    passages: list[PassageShape]
+    timings: TimingsShape
+    degraded: list[DegradationShape]
+    request_id: str
+
+
+class AnswerResponse(_Shape):
+    """An answer. With `stream`, the same as the data of the last server-sent event, `summary`."""
+
+    answer: str
+    answerable: bool
+    confidence: float | None
+    citations: list[CitationShape]
+    passages: list[PassageShape]
+    timings: TimingsShape
+    degraded: list[DegradationShape]
+    usage: UsageShape
+    model: str
+    request_id: str
+
+
+class DocumentErrorShape(_Shape):
+    """Why a document failed."""
+
+    reason: str
+    message: str
+
+
+class DocumentResultShape(_Shape):
+    """What became of a document."""
+
+    id: str
+    status: Literal["indexed", "updated", "unchanged", "failed"]
+    chunks: int
+    error: DocumentErrorShape | None = Field(None, description="Only of a document that failed.")
+
+
+class AddDocumentsResponse(_Shape):
+    """One outcome per document, in order."""
+
+    documents: list[DocumentResultShape]
+
+
+class ListedDocumentShape(_Shape):
+    """A stored document, without its text."""
+
+    id: str
+    title: str
+    uri: str
+    metadata: dict[str, Any]
+    chunk_count: int
+
+
+class DocumentResponse(ListedDocumentShape):
+    """A stored document."""
+
+    text: str
+
+
+class ListDocumentsResponse(_Shape):
+    """A page of documents."""
+
+    documents: list[ListedDocumentShape]
+    next_page_token: str = Field(description="Empty after the last page.")
+
+
+class DeleteDocumentResponse(_Shape):
+    """The id, or nothing if there was no such document."""
+
+    deleted_ids: list[str]
+
+
+class CollectionResponse(_Shape):
+    """A collection."""
+
+    name: str
+    chunk_count: int
+    model: str
+    model_fingerprint: str
+    dimension: int
+    metadata_keys: list[str]
+
+
+class ListCollectionsResponse(_Shape):
+    """All collections, by name."""
+
+    collections: list[CollectionResponse]
+
+
+class DeleteCollectionResponse(_Shape):
+    """The name of the collection that is gone."""
+
+    deleted: str
+
+
+class StageShape(_Shape):
+    """How a stage is."""
+
+    stage: Literal["embed", "search", "rerank", "generate"]
+    ready: bool
+    model: str
+    detail: str
+
+
+class ReadinessResponse(_Shape):
+    """Whether any answer is possible, and how each stage is."""
+
+    ready: bool
+    stages: list[StageShape]
+
+
+class ModelShape(_Shape):
+    """A model, in OpenAI's shape."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ListModelsResponse(_Shape):
+    """All models, in OpenAI's shape."""
+
+    object: Literal["list"]
+    data: list[ModelShape]
+
+
+class ErrorShape(_Shape):
+    """What is wrong."""
+
+    code: int
+    status: str
+    reason: str
+    message: str
+    field: str | None = Field(None, description="Only where one field is at fault.")
+
+
+class ErrorResponse(_Shape):
+    """An error. `message` and `detail` repeat the message."""
+
+    error: ErrorShape
+    message: str
+    detail: str
