@@ -125,6 +125,7 @@ def main() -> None:
     texts = [f"{row['title']}\n{row['text']}" if row["title"] else row["text"] for row in documents]
     bare = bare_encoder_seconds(texts, arguments.model_cache)
     with Trivium(arguments.gateway) as trivium:
+        trivium.create_collection(COLLECTION)
         taken = ingest(trivium, documents)
         rate = f"{taken:.1f} s, {taken / bare:.2f}x the encoder alone ({bare:.1f} s)"
         print(f"ingestion of {len(documents)} documents: {rate}")
