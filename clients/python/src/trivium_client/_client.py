@@ -154,7 +154,7 @@ class Trivium:
         collection: str = "",
         on_progress: Callable[[IngestProgress], None] | None = None,
         batch_size: int = 64,
-        concurrency: int = 2,
+        concurrency: int = 3,
         patience_seconds: float = 60.0,
     ) -> list[DocumentResult]:
         """Adds or replaces documents, and waits until all can be found. Repeating it is safe and cheap.
@@ -193,7 +193,7 @@ class Trivium:
         *,
         collection: str = "",
         batch_size: int = 64,
-        concurrency: int = 2,
+        concurrency: int = 3,
         patience_seconds: float = 60.0,
     ) -> Iterator[DocumentResult]:
         """The same as `ingest`, yielding each result when it is known; for more documents than memory holds."""

@@ -28,7 +28,8 @@ QUESTIONS = (
     "What does an exit status of 137 mean?",
     "延迟交互的运算叫什么？",
 )
-_READY_SECONDS = 120.0
+# The first start converts the models, which takes a minute where much else runs.
+_READY_SECONDS = 240.0
 _LOG_LINES = 40
 
 
@@ -114,7 +115,8 @@ async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], lo
 
         watch = asyncio.create_task(stack.watch(on_change))
         try:
-            await _first(ready.wait(), log.died, _READY_SECONDS)
+            with stderr().status("waiting until all stages are ready; the first start converts the models"):
+                await _first(ready.wait(), log.died, _READY_SECONDS)
         except TimeoutError:
             raise StackError([f"not ready after {_READY_SECONDS:.0f} s: {describe_missing(missing)}"]) from None
         finally:

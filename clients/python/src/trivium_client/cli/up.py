@@ -19,6 +19,8 @@ from trivium_client.stack.services import SERVICES, Layout, layout_from_settings
 from trivium_client.stack.supervisor import RestartPolicy
 
 _DEFAULT_GATEWAY = "127.0.0.1:50050"
+# timeout(1), for one, signals the process and then its whole group: that is one wish, not two.
+_SAME_SIGNAL_SECONDS = 0.5
 
 
 class ServiceName(StrEnum):
@@ -100,25 +102,29 @@ def up(
 
 async def _run(options: StackOptions, addresses_file: Path | None) -> int:
     """Runs a stack until a signal, or until nothing of it is left; returns the exit status."""
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    patience_ends = 0.0
     output = StackOutput(sys.stdout)
     output.on_hang_up = stop.set
     stacks: list[RunningStack] = []
 
     def on_signal() -> None:
-        if stop.is_set():
+        nonlocal patience_ends
+        if not stop.is_set():
+            output.say("stopping; once more to kill")
+            patience_ends = loop.time() + _SAME_SIGNAL_SECONDS
+            stop.set()
+        elif loop.time() > patience_ends:
             output.say("killing all processes")
             for stack in stacks:
                 stack.supervisor.kill()
-        else:
-            output.say("stopping; once more to kill")
-            stop.set()
 
     handled = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         handled.append(signal.SIGHUP)
     for number in handled:
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal)
     async with running_stack(options, output) as stack:
         stacks.append(stack)
         if addresses_file is not None:
