@@ -1,7 +1,6 @@
 """Collections: a name that people use, in front of a physical collection that belongs to one embedding model."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from trivium_serving.errors import AlreadyExists, InvalidField, NotFound
 
 from trivium_gateway.clients.embed import EmbedClient
+from trivium_gateway.collection_names import check_name, name_behind, physical_name
 from trivium_gateway.filters import Filter, parse_filter
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metadata import JsonValue, MetadataKind
@@ -61,11 +61,6 @@ class CollectionDescription:
     metadata_keys: Mapping[str, MetadataKind]
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_PHYSICAL_NAME = re.compile(r"(?P<name>.+)__[0-9A-Za-z]{12}")
-_FINGERPRINT_CHARACTERS = 12
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What was found out about a collection, and until when to believe it."""
@@ -116,7 +111,7 @@ class Collections:
             AlreadyExists: There is one of this name (COLLECTION_EXISTS).
             Unavailable: The embed service or Qdrant cannot be reached.
         """
-        _check_name(name)
+        check_name(name)
         async with self._changes:
             if await self._look_up(name) is not None:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
@@ -145,14 +140,14 @@ class Collections:
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
         """
-        _check_name(name)
+        check_name(name)
         async with self._changes:
             self._known.pop(name, None)
             physical = (await self._qdrant.aliases()).get(name)
             if physical is None:
                 raise _not_found(name)
             # What an earlier model left behind goes, too.
-            names = [other for other in await self._qdrant.names() if _name_behind(other) == name]
+            names = [other for other in await self._qdrant.names() if name_behind(other) == name]
             for other in sorted({physical, *names}):
                 await self._qdrant.delete(other)
 
@@ -268,7 +263,7 @@ class Collections:
 
     async def _create(self, name: str) -> _Known:
         model = await self._embed.model()
-        physical = f"{name}__{model.fingerprint[:_FINGERPRINT_CHARACTERS]}"
+        physical = physical_name(name, model.fingerprint)
         await self._qdrant.create(physical, model=model.name, fingerprint=model.fingerprint, dimension=model.dimension)
         # Last: whoever finds the alias finds the collection complete.
         await self._qdrant.point_alias(name, physical)
@@ -299,24 +294,6 @@ class Collections:
             except NotFound:  # deleted since
                 continue
         return descriptions
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InvalidField(
-            "name",
-            "A collection's name has 1 to 64 letters, digits, `-` and `_` (ASCII), the first one a letter or digit.",
-        )
-    if _PHYSICAL_NAME.fullmatch(name):
-        raise InvalidField(
-            "name",
-            "A collection's name must not end in `__` and 12 letters or digits: Trivium makes such names itself.",
-        )
-
-
-def _name_behind(physical: str) -> str:
-    match = _PHYSICAL_NAME.fullmatch(physical)
-    return match["name"] if match else ""
 
 
 def _resolved(name: str, physical: str, described: PhysicalCollection) -> ResolvedCollection:

@@ -39,7 +39,9 @@ _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})", re.M)
 _HEADING_LINE = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S.*\n\s*", re.M)
 _CODE_LINE_END = re.compile(r"\n\s*")
 
-_SPACES = np.array([9, 10, 11, 12, 13, 32, 0x85, 0xA0, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x3000])
+_IS_SPACE = np.zeros(0x3002, dtype=np.bool_)
+"""By code point; the last entry stands for all that are higher."""
+_IS_SPACE[[9, 10, 11, 12, 13, 32, 0x85, 0xA0, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x3000]] = True
 _IDEOGRAPHIC_RANGES = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
 
@@ -72,7 +74,9 @@ def _word_boundaries(text: str, positions: NDArray[np.int64]) -> NDArray[np.int8
     """Mark where a blank or an ideograph is on the one side, or an ideograph on the other."""
     characters = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype="<u4")
     before = characters[np.maximum(positions - 1, 0)]
-    at_word = np.isin(before, _SPACES) | _ideographic(before) | _ideographic(characters[positions])
+    at_word = (
+        _IS_SPACE[np.minimum(before, len(_IS_SPACE) - 1)] | _ideographic(before) | _ideographic(characters[positions])
+    )
     return np.where(at_word, Boundary.WORD, Boundary.NONE).astype(np.int8)
 
 

@@ -56,8 +56,10 @@ def chunk_spans(text: str, token_starts: NDArray[np.uint32], settings: ChunkingS
     Returns:
         The chunks in their order.
     """
-    cutter = _Cutter(text, *_units(text, token_starts), settings)
-    return cutter.cut()
+    starts, costs = _units(text, token_starts)
+    if int(costs.sum()) <= settings.chunk_tokens and len(text) <= settings.chunk_characters:
+        return [ChunkSpan(0, len(text))]
+    return _Cutter(text, starts, costs, settings).cut()
 
 
 def _units(text: str, token_starts: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
