@@ -8,7 +8,7 @@ import sys
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
 
-from trivium_gateway.settings import GatewaySettings
+from trivium_gateway.settings import GatewaySettings, url_problem
 
 
 def main() -> None:
@@ -19,6 +19,9 @@ def main() -> None:
         program="trivium-gateway",
         description="Answers questions from documents: retrieval, orchestration and ingestion over gRPC and HTTP.",
     )
+    if problem := url_problem(settings.qdrant_url):
+        print(f"trivium-gateway: TRIVIUM_GATEWAY_QDRANT_URL: {problem}", file=sys.stderr)
+        sys.exit(2)
     try:
         configure_logging("gateway")
     except ValueError as error:

@@ -79,6 +79,8 @@ def _bind(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     try:
+        if not host:  # which would listen on every address of the machine
+            raise ValueError("it must be HOST:PORT")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family, backlog=2048)
     except (OSError, ValueError, OverflowError) as error:

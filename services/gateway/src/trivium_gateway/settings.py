@@ -1,10 +1,11 @@
 """Settings of the gateway."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from trivium_serving.settings import setting
 
-__all__ = ["GatewaySettings"]
+__all__ = ["GatewaySettings", "url_problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,14 @@ class GatewaySettings:
         minimum=0,
     )
     drain_seconds: float = setting(10.0, "How long running calls may take to end when the gateway stops.", minimum=0)
+
+
+def url_problem(url: str) -> str | None:
+    """Say what is wrong with an address, or None if it is `http://HOST:PORT`, or `https`."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0):
+            return None
+    except ValueError:
+        pass
+    return f"{url!r} is not an address such as http://127.0.0.1:6333"

@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium_gateway.http_server import HttpServer
-from trivium_gateway.settings import GatewaySettings
+from trivium_gateway.settings import GatewaySettings, url_problem
 from trivium_serving.server import ListenError
 
 from .conftest import DOCUMENTS, HANG, running_stack
@@ -233,10 +233,30 @@ async def test_process_on_a_taken_port_ends_with_one_line_that_says_what_to_do()
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("taken", [True, False])
-async def test_http_server_that_cannot_listen_says_which_setting_to_change(taken: bool) -> None:
+async def test_process_with_a_bad_qdrant_address_ends_with_one_line() -> None:
+    command = Command(TRIVIUM_GATEWAY_QDRANT_URL="127.0.0.1:6333")
+    _, log = await asyncio.to_thread(command.process.communicate, timeout=60)
+
+    assert command.process.returncode == 2
+    assert "TRIVIUM_GATEWAY_QDRANT_URL" in log
+    assert len(log.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:6333", "ftp://x", "http://", "http://:::x", "http://x:99999"])
+async def test_address_that_is_none_is_a_problem(url: str) -> None:
+    assert url in (url_problem(url) or "")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:6333", "https://qdrant.example", "http://[::1]:6333"])
+async def test_address_that_is_one_is_no_problem(url: str) -> None:
+    assert url_problem(url) is None
+
+
+@pytest.mark.parametrize("listen", ["taken", "192.0.2.1:0", "8080", ":8080", "127.0.0.1:many", "127.0.0.1:99999"])
+async def test_http_server_that_cannot_listen_says_which_setting_to_change(listen: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        listen = f"127.0.0.1:{other.getsockname()[1]}" if taken else "192.0.2.1:0"
+        if listen == "taken":
+            listen = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ListenError, match="TRIVIUM_GATEWAY_HTTP_LISTEN"):
             await HttpServer(FastAPI(), listen).start()
 
