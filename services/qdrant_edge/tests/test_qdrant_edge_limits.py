@@ -146,9 +146,12 @@ async def test_collection_over_the_limit_is_refused_until_one_is_deleted(databas
     await database.create("one-more", schema)
 
 
-async def test_call_when_as_many_as_may_be_are_in_work_is_refused_at_once(
-    points: PointsServicer, database: Database
+@pytest.mark.parametrize(("most_calls", "most_bytes"), [(2, 1 << 30), (99, 100)], ids=["calls", "bytes"])
+async def test_call_when_as_much_as_may_be_is_in_work_is_refused_at_once(
+    database: Database, most_calls: int, most_bytes: int
 ) -> None:
+    admission = Admission(service="test", registry=CollectorRegistry(), max_requests=most_calls, max_tokens=most_bytes)
+    points = PointsServicer(database, LIMITS, admission)
     busy, free = threading.Event(), threading.Event()
 
     def block() -> qdrant_edge.UpdateOperation:
@@ -161,8 +164,8 @@ async def test_call_when_as_many_as_may_be_are_in_work_is_refused_at_once(
     waiting = [asyncio.create_task(points.Upsert(upsert(1), None)) for _ in range(2)]
     await asyncio.sleep(0)
 
-    with pytest.raises(Overloaded, match="2 requests"):
-        await points.Count(qdrant.CountPoints(collection_name="docs"), None)
+    with pytest.raises(Overloaded, match="2 requests with"):
+        await points.Upsert(upsert(3), None)
 
     free.set()
     await asyncio.gather(blocking, *waiting)

@@ -14,8 +14,10 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from qdrant_client import models
+from trivium_qdrant_edge.http_endpoints import HttpEndpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,19 @@ def test_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     assert "TRIVIUM_QDRANT_EDGE_LISTEN" in grpc_taken.stderr
     assert "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN" in http_taken.stderr
     assert "Traceback" not in grpc_taken.stderr + http_taken.stderr
+
+
+def test_readiness_is_refused_until_everything_is_open() -> None:
+    endpoints = HttpEndpoints("127.0.0.1:0", CollectorRegistry())
+    endpoints.start()
+    url = f"http://127.0.0.1:{endpoints.port}"
+
+    before = httpx.get(f"{url}/readyz").status_code, httpx.get(f"{url}/livez").status_code
+    endpoints.ready = True
+    after = httpx.get(f"{url}/readyz").status_code
+    endpoints.stop()
+
+    assert (before, after) == ((503, 200), 200)
 
 
 async def test_process_describes_itself_over_grpc_and_http(start: Start, connect: Connect) -> None:
