@@ -78,8 +78,6 @@ def _key(model: ModelDescription, output_kind: str, cache_dir: Path) -> str:
         "output": output_kind,
         "converter": CONVERTER_VERSION,
         "openvino": version("openvino"),
-        "transformers": version("transformers"),
-        "torch": version("torch"),
     }
     return text_digest(parts)[:32]
 

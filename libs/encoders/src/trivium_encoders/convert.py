@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
+from trivium_encoders.fingerprint import weight_files
 from trivium_encoders.privacy import silence_telemetry
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
     Raises:
         Refused: The transformer cannot be converted, or computes something else afterwards.
     """
+    _check_weights(model_folder)
     import openvino  # type: ignore[import-untyped]
     import torch
 
@@ -80,7 +83,7 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
             graph = _Graph(module, tuple(example), output_kind)
             with torch.no_grad():
                 model = openvino.convert_model(graph.module, example_input=example)
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
             refusals.append(f"with {attention} attention: {type(error).__name__}: {str(error)[:300]}")
             continue
         cosines = {precision: _least_cosine(model, graph, tokenizer, precision) for precision in ("f32", "bf16")}
@@ -92,6 +95,16 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
         openvino.save_model(model, into / "model.xml", compress_to_fp16=False)
         return {"inputs": list(example), "attention": attention, "least_cosine": cosines}
     raise Refused("; ".join(refusals))
+
+
+def _check_weights(folder: Path) -> None:
+    """Opens the weights before the slow imports, so that damaged ones are named at once."""
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            try:
+                safe_open(path, framework="np")
+            except SafetensorError as error:
+                raise SystemExit(f"{path} is damaged ({error}); fetch the model again") from error
 
 
 class _Graph:

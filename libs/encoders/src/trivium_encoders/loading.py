@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -14,23 +13,22 @@ from tokenizers import Tokenizer
 
 import trivium_encoders.privacy  # noqa: F401 - before any library that reports
 from trivium_encoders.batcher import Batcher
-from trivium_encoders.conversion import ConvertedModel, converted
-from trivium_encoders.cores import has_gpu, multiplies_bf16, usable_core_count
+from trivium_encoders.cores import usable_core_count
 from trivium_encoders.crew import CrewPlan
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
-from trivium_encoders.errors import ConversionFailed, EncoderError, InputTooLong, ModelDamaged, ModelUnsupported
+from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelDamaged, ModelUnsupported
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Role
 from trivium_encoders.pooling import Head
 from trivium_encoders.resolution import resolve
 from trivium_encoders.runtimes.base import Item, Runtime, Source
+from trivium_encoders.runtimes.choice import RuntimeChoice
 from trivium_encoders.tokenization import TextTokenizer, TokenIds
 
 _log = logging.getLogger(__name__)
 
-_LEAST_BF16_COSINE = 0.999
 _TOKENIZE_CHUNK = 64
 _BUDGET_RANGE = range(16, (1 << 20) + 1)
 
@@ -56,6 +54,7 @@ class Engine:
         self.tokenizer = loaded.tokenizer
         self.batcher = batcher
         self._metrics = metrics
+        self._closed = False
         self._threads = ThreadPoolExecutor(max_workers=thread_count, thread_name_prefix="tokenize")
 
     async def tokenized(
@@ -66,6 +65,8 @@ class Engine:
         Returns:
             What `tokenize` makes of the texts, in order, and how many seconds that took.
         """
+        if self._closed:
+            raise EncoderClosed("the encoder is closed")
         started = time.monotonic()
         loop = asyncio.get_running_loop()
         made: list[T] = []
@@ -77,6 +78,7 @@ class Engine:
 
     async def close(self) -> None:
         """Closes the batcher and ends the threads."""
+        self._closed = True
         await self.batcher.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -157,7 +159,7 @@ def _load(
             f"model {model.name} is a {_FAMILY_NAMES[model.family]}, not a {_FAMILY_NAMES[output]}; choose another"
         )
     max_tokens = min(options.max_length or model.max_tokens, model.max_tokens)
-    runtime = _Choice(model, options, output, make_head, session_count, max_tokens).make()
+    runtime = RuntimeChoice(model, options, output, make_head, session_count, max_tokens).make()
     tokenizer = _tokenizer(model, max_tokens)
     cache = DigestCache(options.cache_dir / "digests")
     info = EncoderInfo(
@@ -170,88 +172,6 @@ def _load(
         max_tokens=max_tokens,
     )
     return Loaded(model, info, tokenizer, runtime)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Which runtime computes a model."""
-
-    model: ModelDescription
-    options: EncoderOptions
-    output: Family
-    make_head: Callable[[ModelDescription], Head]
-    session_count: int
-    max_tokens: int
-
-    def make(self) -> Runtime:
-        wanted, obstacle = self.options.runtime, self.model.obstacle_to(self.output)
-        if obstacle and self.model.family is not self.output:
-            raise ModelUnsupported(f"model {self.model.name} has no token vectors to give: {obstacle}; choose another")
-        if wanted != "openvino" and has_gpu() and not version("torch").endswith("+cpu"):
-            from trivium_encoders.runtimes.torch import torch_device
-
-            if torch_device(wants_gpu=True) == "cuda":
-                return self._torch("cuda")
-        if wanted == "torch":
-            return self._torch("cpu")
-        if obstacle:
-            reason = f"model {self.model.name} needs its own modules: {obstacle}"
-            if wanted == "openvino":
-                raise ConversionFailed(f"{reason}; use runtime torch")
-            _log.warning("%s; it runs on torch", reason)
-            return self._torch("cpu")
-        try:
-            return self._openvino()
-        except ConversionFailed as error:
-            if wanted == "openvino":
-                raise
-            _log.warning("%s; it runs on torch, slower", error)
-            return self._torch("cpu")
-
-    def _openvino(self) -> Runtime:
-        from trivium_encoders.runtimes.openvino import OpenVinoRuntime
-
-        kind = "logits" if self.model.family is Family.PAIR else "hidden"
-        graph = converted(self.model, kind, self.options.cache_dir)
-        return OpenVinoRuntime(
-            graph,
-            self.make_head(self.model),
-            precision=self._openvino_precision(graph),
-            pad_token_id=self.model.pad_token_id,
-            session_count=self.session_count,
-        )
-
-    def _openvino_precision(self, graph: ConvertedModel) -> str:
-        if self.options.precision != "auto":
-            return self.options.precision
-        if not multiplies_bf16():
-            return "fp32"
-        if graph.bf16_cosine < _LEAST_BF16_COSINE:
-            _log.warning("bf16 changes model %s too much (cosine %.4f); using fp32", self.model.name, graph.bf16_cosine)
-            return "fp32"
-        return "bf16"
-
-    def _torch(self, device: str) -> Runtime:
-        try:
-            return self._load_torch(device)
-        except EncoderError:
-            raise
-        except Exception as error:  # transformers and torch raise what they like
-            reason = next(iter(str(error).splitlines()), "no detail")
-            raise ModelUnsupported(
-                f"model {self.model.name} cannot be loaded by torch ({type(error).__name__}: {reason});"
-                " fetch it again, or choose another"
-            ) from error
-
-    def _load_torch(self, device: str) -> Runtime:
-        from trivium_encoders.runtimes.torch import ModulesRuntime, TorchRuntime
-
-        precision = self.options.precision
-        if precision == "auto":
-            precision = "bf16" if device == "cuda" else "fp32"
-        if self.model.obstacle_to(self.output):
-            return ModulesRuntime(self.model, precision=precision, device=device, max_tokens=self.max_tokens)
-        return TorchRuntime(self.model, self.make_head(self.model), precision=precision, device=device)
 
 
 def _tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:

@@ -91,18 +91,17 @@ def _complete(folder: Path) -> bool:
 
 
 def _download(name: str) -> Path:
-    import httpx
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     _log.info("fetching model %s from the hub", name)
     try:
-        files = HfApi().list_repo_files(name)
+        # Unlike the calls that list files page by page, this one does not try again and again without a network.
+        files = [file.rfilename for file in HfApi().model_info(name).siblings or ()]
         never = list(_FORMATS_NEVER_READ)
         if any(file.endswith(".safetensors") for file in files):
             never.append("pytorch_model*.bin")
         return Path(snapshot_download(name, ignore_patterns=never))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+    except Exception as error:  # the hub's client raises what the transport of its version raises
         cause = next(iter(str(error).splitlines()), "no detail")
         raise ModelNotFound(
             f"model {name} is in no installed package and not in the hub's cache, and the hub did not give it"

@@ -1,5 +1,6 @@
 """OpenVINO on CPUs."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,10 @@ import trivium_encoders.privacy  # noqa: F401 - before OpenVINO, which reports i
 from trivium_encoders.conversion import ConvertedModel
 from trivium_encoders.pooling import Head
 from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+
+# OpenVINO's bindings make their table of number types at the first inference, and two threads that do so at once wait
+# for each other for ever with the interpreter's lock held (seen in one start of three).
+_first_inference = threading.Lock()
 
 
 class OpenVinoRuntime:
@@ -49,6 +54,11 @@ class OpenVinoRuntime:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+        with _first_inference:
+            one = np.ones((1, 1), dtype=np.int64)
+            self._compiled.create_infer_request().infer(
+                dict.fromkeys(range(len(self._inputs)), one), share_inputs=True, share_outputs=True
+            )
 
     def open_session(self) -> "OpenVinoSession":
         """Opens a session."""

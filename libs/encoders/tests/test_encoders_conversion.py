@@ -1,0 +1,118 @@
+"""Converted models: made once, checked, made again when damaged."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trivium_encoders import ConversionFailed, TextEncoder
+from trivium_encoders.conversion import _key, _read, converted
+from trivium_encoders.description import ModelDescription, describe
+from trivium_encoders.resolution import resolve
+
+CONVERT = """
+import logging, sys
+from pathlib import Path
+from trivium_encoders.conversion import converted
+from trivium_encoders.description import describe
+from trivium_encoders.resolution import resolve
+logging.basicConfig(level="INFO")
+print(converted(describe(resolve(sys.argv[1])), "hidden", Path(sys.argv[2])).graph)
+"""
+
+
+@pytest.fixture
+def model(tiny_models: Any) -> ModelDescription:
+    """A tiny model."""
+    return describe(resolve(str(tiny_models.transformer())))
+
+
+@pytest.fixture
+def entry(model: ModelDescription, cache_dir: Path, tmp_path: Path) -> Path:
+    """A copy of its whole converted form, in a cache of the test's own."""
+    original = converted(model, "hidden", cache_dir).graph.parent
+    copy = tmp_path / "openvino" / original.name
+    shutil.copytree(original, copy)
+    return copy
+
+
+def _cut_weights(entry: Path) -> None:
+    content = (entry / "model.bin").read_bytes()
+    (entry / "model.bin").write_bytes(content[: len(content) // 2])
+
+
+def _flip_a_bit(entry: Path) -> None:
+    content = bytearray((entry / "model.bin").read_bytes())
+    content[len(content) // 2] ^= 1
+    (entry / "model.bin").write_bytes(content)
+
+
+def _lose_graph(entry: Path) -> None:
+    (entry / "model.xml").unlink()
+
+
+def _garble_manifest(entry: Path) -> None:
+    (entry / "manifest.json").write_text("{")
+
+
+def _change_manifest_kind(entry: Path) -> None:
+    (entry / "manifest.json").write_text("[]")
+
+
+def _lose_manifest(entry: Path) -> None:
+    (entry / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [_cut_weights, _flip_a_bit, _lose_graph, _garble_manifest, _change_manifest_kind, _lose_manifest]
+)
+def test_read_damaged_entry_counts_as_missing(entry: Path, damage: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert _read(entry) is not None
+    damage(entry)
+    assert _read(entry) is None
+    assert "is damaged" in caplog.text
+
+
+def test_converted_damaged_entry_and_two_processes_at_once_convert_once(
+    model: ModelDescription, entry: Path, tmp_path: Path
+) -> None:
+    _flip_a_bit(entry)
+    command = [sys.executable, "-c", CONVERT, str(model.folder), str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+    outputs = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert {output.strip() for output, _ in outputs} == {str(entry / "model.xml")}
+    assert sum(log.count("this happens once") for _, log in outputs) == 1
+    assert _read(entry) is not None
+    assert sorted(path.suffix for path in entry.parent.iterdir()) == ["", ".lock"]  # no scratch folder is left
+
+
+async def test_load_model_that_does_not_convert_runs_on_torch_and_says_so(
+    load: Any, model: ModelDescription, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = tmp_path / "openvino" / _key(model, "hidden", tmp_path)
+    refused.mkdir(parents=True)
+    reason = f"model {model.name} cannot be converted for OpenVINO (it is odd); use runtime torch"
+    (refused / "manifest.json").write_text(json.dumps({"files": {}, "refusal": reason}))
+    encoder = await load(TextEncoder, model.folder, cache_dir=tmp_path)
+    assert encoder.info.runtime == "torch"
+    assert "it is odd" in caplog.text
+    with pytest.raises(ConversionFailed, match="it is odd"):
+        await load(TextEncoder, model.folder, cache_dir=tmp_path, runtime="openvino")
+
+
+def test_converted_cache_that_cannot_be_written_is_named(model: ModelDescription, tmp_path: Path) -> None:
+    (tmp_path / "openvino").write_text("a file where the folder should be")
+    with pytest.raises(ConversionFailed, match="cannot be written"):
+        converted(model, "hidden", tmp_path)
+
+
+def test_converted_child_that_fails_says_why(tiny_models: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_models.transformer(), folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ConversionFailed, match=r"ended with status 1: .*model\.safetensors is damaged"):
+        converted(describe(resolve(str(folder))), "hidden", tmp_path)
