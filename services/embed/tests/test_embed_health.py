@@ -1,7 +1,9 @@
 """What health checks say while the model loads, serves, loses a worker and gets another."""
 
 import asyncio
+import contextlib
 import ctypes
+import re
 import threading
 from typing import Any
 
@@ -13,6 +15,8 @@ from trivium_serving.errors import error_from_rpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+WORKER_THREAD = re.compile(r"embed-encoder-\d+")
 
 
 async def test_embed_while_loading_is_unavailable_and_not_serving(serve_embed: Any) -> None:
@@ -35,21 +39,41 @@ async def test_embed_warmed_up_is_serving(serve_embed: Any) -> None:
         assert await service.is_serving()
 
 
-async def test_embed_worker_dies_health_flips_and_returns_with_its_replacement(serve_embed: Any) -> None:
-    threads_before = set(threading.enumerate())
+async def test_embed_worker_dies_under_a_call_it_fails_and_the_next_is_served(serve_embed: Any) -> None:
+    async with serve_embed(workers=1) as service:
+        call = service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 60))
+        async with asyncio.timeout(10):
+            while not 0 < service.metric("trivium_embed_queue_texts", priority="interactive") < 60:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        kill(newest_worker())
+
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call
+        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+        response = await service.stub.Embed(pb.EmbedRequest(texts=["the next"]))
+        assert len(response.token_counts) == 1
+
+
+async def test_embed_workers_keep_dying_health_flips_and_returns_with_the_last(serve_embed: Any) -> None:
+    async def kill_each_worker() -> None:
+        while True:
+            if service.app.embedder.healthy:
+                kill(newest_worker())
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    await service.stub.Embed(pb.EmbedRequest(texts=["the last words"]))
+            await asyncio.sleep(0.005)
+
     async with serve_embed(workers=1) as service:
         watch = service.health_stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert (await watch.read()).status == SERVING
 
-        for thread in set(threading.enumerate()) - threads_before:
-            kill_when_it_works(thread)
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await service.stub.Embed(pb.EmbedRequest(texts=["the last words"]))
-
-        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+        # The first replacement is there sooner than a health check would notice; later ones wait longer each time.
+        killing = asyncio.create_task(kill_each_worker())
         assert (await watch.read()).status == NOT_SERVING
+        killing.cancel()
+
         assert (await watch.read()).status == SERVING
-        response = await service.stub.Embed(pb.EmbedRequest(texts=["and the first of the next"]))
+        response = await service.stub.Embed(pb.EmbedRequest(texts=["the first text of the last worker"]))
         assert len(response.token_counts) == 1
 
 
@@ -64,7 +88,13 @@ async def test_embed_stopped_is_not_serving_before_it_stops(serve_embed: Any) ->
         await stopping
 
 
-def kill_when_it_works(thread: threading.Thread) -> None:
+def newest_worker() -> threading.Thread:
+    """The thread that computes."""
+    numbered = {thread.name: thread for thread in threading.enumerate() if WORKER_THREAD.fullmatch(thread.name)}
+    return numbered[max(numbered, key=lambda name: int(name.rpartition("-")[2]))]
+
+
+def kill(thread: threading.Thread) -> None:
     """Makes a thread raise SystemExit at the next step that it takes in Python."""
     assert thread.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))

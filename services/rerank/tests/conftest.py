@@ -4,15 +4,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
-from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceAsyncStub, RerankServiceStub
+from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
 from trivium_rerank.app import FULL_NAME, RerankApp
 from trivium_rerank.settings import RerankSettings
 from trivium_serving.channels import open_channel
+
+if TYPE_CHECKING:
+    # Generated for type checkers alone.
+    from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceAsyncStub
 
 # Shared by every run, so that the model is converted once per clone.
 DATA_DIR = Path(__file__).resolve().parents[3] / ".data"
@@ -24,8 +29,8 @@ class RerankService:
 
     app: RerankApp
     registry: CollectorRegistry
-    stub: RerankServiceAsyncStub
-    health_stub: health_pb2_grpc.HealthAsyncStub
+    stub: "RerankServiceAsyncStub"
+    health_stub: "health_pb2_grpc.HealthAsyncStub"
 
     async def is_serving(self) -> bool:
         """What a health check says."""
@@ -47,13 +52,15 @@ async def _serve(*, warm: bool = True, **settings: object) -> AsyncIterator[Rera
     registry = CollectorRegistry()
     app = RerankApp(RerankSettings(listen="127.0.0.1:0", data_dir=DATA_DIR, **settings), registry)  # type: ignore[arg-type]
     port = await app.server.start()
-    if warm:
-        await app.warm_up()
-        await app.server.health.set_server(True)
-    async with open_channel(f"127.0.0.1:{port}") as channel:
-        yield RerankService(app, registry, RerankServiceStub(channel), health_pb2_grpc.HealthStub(channel))
-    await app.server.stop(0)
-    await app.close()
+    try:
+        if warm:
+            await app.warm_up()
+            await app.server.health.set_server(True)
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            yield RerankService(app, registry, RerankServiceStub(channel), health_pb2_grpc.HealthStub(channel))
+    finally:
+        await app.server.stop(0)
+        await app.close()
 
 
 @pytest.fixture(scope="session")
