@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from qdrant_client import grpc as qdrant
 from trivium_gateway.documents import NewDocument
 from trivium_gateway.qdrant_connection import QdrantConnection
@@ -12,9 +13,9 @@ from trivium_gateway.store import Candidate, SearchResult, Store
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from .conftest import Storage
+    from .conftest import OpenStorage, Storage
 
 _ANIMALS = (
     NewDocument(id="cat", title="Cats", text="Cats sleep most of the day.", metadata={"legs": 4, "lang": "en"}),
@@ -22,6 +23,19 @@ _ANIMALS = (
     NewDocument(id="bird", text="Birds fly south in winter.", metadata={"legs": 2, "lang": "en"}),
     NewDocument(id="maus", text="人工智能是一门学科。", metadata={"legs": 0, "lang": "zh", "fluffy": True}),
 )
+
+
+@pytest_asyncio.fixture
+async def animals(open_storage: OpenStorage) -> AsyncIterator[Storage]:
+    """A storage with the animals in it and nothing else; they are embedded only if another test came between."""
+    async with open_storage() as opened:
+        default = await opened.collections.resolve("")
+        listed, _ = await opened.documents.list(default, page_size=10)
+        if {document.id for document in listed} != {document.id for document in _ANIMALS}:
+            await opened.collections.delete("default")
+            default = await opened.collections.resolve("")
+        await opened.ingest(*_ANIMALS, collection=default)
+        yield opened
 
 
 async def _search(
@@ -37,9 +51,8 @@ async def _search(
     return await storage.store.search(collection, tenant=tenant, **arguments)
 
 
-async def test_search_fuses_both_legs_and_tells_their_scores(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    found = await _search(storage, "Which animals sleep?")
+async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -> None:
+    found = await _search(animals, "Which animals sleep?")
     assert found.degraded_legs == []
     best = found.candidates[0]
     assert best == Candidate(
@@ -53,33 +66,29 @@ async def test_search_fuses_both_legs_and_tells_their_scores(storage: Storage) -
     assert without_words[0].sparse is None
 
 
-async def test_search_by_words_alone_finds_chinese_terms(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    found = await _search(storage, "人工智能", vector=None)
+async def test_search_by_words_alone_finds_chinese_terms(animals: Storage) -> None:
+    found = await _search(animals, "人工智能", vector=None)
     assert [one.document_id for one in found.candidates] == ["maus"]
     assert (found.candidates[0].dense, found.candidates[0].fused) == (None, None)
     assert found.candidates[0].search_score == found.candidates[0].sparse
     assert found.degraded_legs == []
 
 
-async def test_search_by_vector_alone_has_dense_scores(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    found = await _search(storage, "animals that fly", text=None)
+async def test_search_by_vector_alone_has_dense_scores(animals: Storage) -> None:
+    found = await _search(animals, "animals that fly", text=None)
     assert found.candidates[0].document_id == "bird"
     assert found.candidates[0].sparse is None
     assert found.degraded_legs == []
 
 
-async def test_search_for_words_that_are_no_terms_finds_by_meaning(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    found = await _search(storage, "???")
+async def test_search_for_words_that_are_no_terms_finds_by_meaning(animals: Storage) -> None:
+    found = await _search(animals, "???")
     assert len(found.candidates) == 4
     assert found.degraded_legs == []
 
 
-async def test_search_returns_at_most_limit_candidates(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    assert len((await _search(storage, "animals", limit=2)).candidates) == 2
+async def test_search_returns_at_most_limit_candidates(animals: Storage) -> None:
+    assert len((await _search(animals, "animals", limit=2)).candidates) == 2
 
 
 @pytest.mark.parametrize(
@@ -98,10 +107,9 @@ async def test_search_returns_at_most_limit_candidates(storage: Storage) -> None
     ids=str,
 )
 async def test_filter_leaves_what_matches_all_conditions(
-    storage: Storage, filter_json: dict[str, Any], expected: set[str]
+    animals: Storage, filter_json: dict[str, Any], expected: set[str]
 ) -> None:
-    await storage.ingest(*_ANIMALS)
-    found = await _search(storage, "cats dogs birds", filter_json=filter_json)
+    found = await _search(animals, "cats dogs birds", filter_json=filter_json)
     assert {one.document_id for one in found.candidates} == expected
 
 
@@ -160,14 +168,13 @@ def _store_without(storage: Storage, broken: str, error: Exception | None = None
     ("broken", "leg", "score"), [("bm25", "sparse", "dense"), ("dense", "dense", "sparse")], ids=["sparse", "dense"]
 )
 async def test_leg_that_fails_is_reported_and_the_other_answers(
-    storage: Storage, broken: str, leg: str, score: str
+    animals: Storage, broken: str, leg: str, score: str
 ) -> None:
-    await storage.ingest(*_ANIMALS)
-    collection = await storage.collections.resolve("")
-    query = await storage.embed.embed_query(
+    collection = await animals.collections.resolve("")
+    query = await animals.embed.embed_query(
         "cats sleep", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
-    store = _store_without(storage, broken)
+    store = _store_without(animals, broken)
     found = await store.search(collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10)
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [(leg, "unavailable")]
     assert found.candidates[0].document_id == "cat"
@@ -175,10 +182,9 @@ async def test_leg_that_fails_is_reported_and_the_other_answers(
     assert found.candidates[0].search_score == getattr(found.candidates[0], score)
 
 
-async def test_leg_that_is_too_slow_is_reported_as_such(storage: Storage) -> None:
-    await storage.ingest(*_ANIMALS)
-    collection = await storage.collections.resolve("")
-    store = _store_without(storage, "dense", DeadlineExceeded("slow"))
+async def test_leg_that_is_too_slow_is_reported_as_such(animals: Storage) -> None:
+    collection = await animals.collections.resolve("")
+    store = _store_without(animals, "dense", DeadlineExceeded("slow"))
     found = await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [("dense", "timeout")]
 
