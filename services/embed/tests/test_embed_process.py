@@ -47,9 +47,9 @@ async def running(data_dir: Path, *flags: str) -> AsyncIterator[tuple[Process, g
             watch = health_pb2_grpc.HealthStub(channel).Watch(
                 health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS
             )
-            async for answer in watch:
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    break
+            while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
+                pass
+            watch.cancel()
             yield process, channel
     finally:
         if process.returncode is None:
@@ -61,12 +61,12 @@ async def test_embed_process_sigterm_finishes_the_running_call_and_exits_zero(da
     metrics_port = free_port()
     async with running(data_dir, "--metrics-port", str(metrics_port)) as (process, channel):
         stub = EmbedServiceStub(channel)
-        call = stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 100))
+        call = stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 40))
         await until_busy(metrics_port)
         process.send_signal(signal.SIGTERM)
 
         response = await call
-        assert len(response.token_counts) == 100
+        assert len(response.token_counts) == 40
         status, log = await end(process)
         assert status == 0, log
 
