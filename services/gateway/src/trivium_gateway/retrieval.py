@@ -156,7 +156,8 @@ class Retriever:
         for degradation in _leg_degradations(found):
             progress.note(degradation)
         self._metrics.observe_candidates(len(found.candidates))
-        return _order(found.candidates, await self._judge(search, found.candidates, progress))[: search.top_n]
+        judged = await self._judge(search, found.candidates, progress)
+        return _best(found.candidates, judged, search.top_n)
 
     async def _look_up(self, search: Search, progress: Progress) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
@@ -233,12 +234,12 @@ def _leg_degradations(found: SearchResult) -> list[Degradation]:
     return [Degradation(replaced[one.leg][0], Reason(one.reason), replaced[one.leg][1]) for one in found.degraded_legs]
 
 
-def _order(candidates: Sequence[Candidate], judged: Reranking | None) -> tuple[Passage, ...]:
-    """The candidates as passages, best first."""
+def _best(candidates: Sequence[Candidate], judged: Reranking | None, top_n: int) -> tuple[Passage, ...]:
+    """The best candidates as passages, best first."""
     searched = [one.search_score for one in candidates]
     scores = final_scores(searched, judged.scores, judged.kind) if judged else final_scores(searched)
     passages = []
-    for position in descending_order(scores):
+    for position in descending_order(scores)[:top_n]:
         passage = _passage(candidates[position], scores[position])
         if judged is not None:
             passage = replace(passage, scores=replace(passage.scores, rerank=judged.scores[position]))

@@ -5,8 +5,10 @@ from starlette.requests import Request
 from trivium_serving.errors import InvalidField
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Checks the query parameters of a request against those of its route.
+
+    It awaits nothing; FastAPI would run it in a thread if it were not a coroutine.
 
     Raises:
         InvalidField: There is one that the route does not have (UNKNOWN_FIELD).
