@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRIVIUM = (sys.executable, "-m", "trivium_client.cli.app")
+CORPUS = pathlib.Path(__file__).resolve().parents[2] / "examples" / "corpus"
 NAMES = {"qdrant", "embed", "rerank", "generate", "gateway"}
 
 
@@ -33,6 +34,7 @@ class Up:
     """
 
     def __init__(self, folder: Path, models: Path) -> None:
+        self.folder = folder
         self._addresses = folder / "addresses.json"
         models.mkdir(exist_ok=True)
         (folder / "data").mkdir()
@@ -223,6 +225,36 @@ def test_process_that_is_killed_is_told_of_and_comes_back(filled: Up) -> None:
     filled.wait_for("all stages are back")
     assert filled.pid("rerank") != first
     assert trivium_json(filled, "ask", "What is an otter's den called?")["degraded"] == []
+
+
+def demo(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*TRIVIUM, "demo", "--corpus", str(CORPUS), *arguments]
+    environment = os.environ | {"TRIVIUM_DATA_DIR": str(data_dir)} | environment
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
+
+
+def test_demo_beside_a_running_stack_prints_cited_answers_with_timings(filled: Up) -> None:
+    outcome = demo(filled.folder / "data")
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stderr == ""
+    questions = outcome.stdout.split("\nQuestion  ")[1:]
+    assert len(questions) == 3
+    for question in questions:
+        answer = question.split("Answer    ")[1]
+        assert re.search(r"\[1\]", answer.partition("Sources")[0])
+        assert str(CORPUS) in answer
+        assert re.search(r"embed .* ms · search .* ms · rerank .* ms · generate .* ms · total .* ms", answer)
+    assert "128 KiB" in questions[0]
+    assert trivium_json(filled, "status")["ready"] is True
+
+
+def test_demo_with_a_process_that_dies_fails_and_shows_its_log(filled: Up) -> None:
+    outcome = demo(filled.folder / "data", TRIVIUM_EMBED_BACKEND="abacus")
+
+    assert outcome.returncode == 1
+    assert outcome.stderr.splitlines()[-1] == "error: embed died: exit status 2; the log above says more"
+    assert "abacus" in outcome.stderr
 
 
 def test_second_stack_on_the_same_ports_is_refused_before_anything_starts(filled: Up, folder: Path) -> None:

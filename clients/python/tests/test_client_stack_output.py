@@ -1,0 +1,92 @@
+"""What `trivium up` says of the processes."""
+
+import io
+import os
+import signal
+
+from trivium_client.cli.stack_output import StackOutput, death_report, describe_missing
+from trivium_client.stack.readiness import Readiness
+from trivium_client.stack.supervisor import Death
+
+
+def said(readinesses: list[Readiness]) -> list[str]:
+    out = io.StringIO()
+    output = StackOutput(out)
+    for readiness in readinesses:
+        output.on_readiness(readiness, 2.0)
+    return [line.removeprefix("trivium  | ") for line in out.getvalue().splitlines()]
+
+
+def test_readiness_is_told_from_the_start_to_a_loss_and_back() -> None:
+    assert said(
+        [
+            Readiness(False, {"gateway": "Connection refused"}),
+            Readiness(False, {"embed": "loading", "search": ""}),
+            Readiness(True, {}),
+            Readiness(True, {"rerank": "gone"}),
+            Readiness(False, {"search": "gone"}),
+            Readiness(True, {}),
+        ]
+    ) == [
+        "waiting: gateway: Connection refused",
+        "waiting: embed: loading; search (qdrant)",
+        "all stages are ready after 2.0 s",
+        "ready, but degraded: rerank: gone",
+        "not ready any more: search (qdrant): gone",
+        "all stages are back",
+    ]
+
+
+def test_missing_stage_is_named_with_its_process() -> None:
+    assert describe_missing(Readiness(True, {"search": "no answer"})) == "search (qdrant): no answer"
+
+
+def test_death_of_a_process_is_told_with_cause_last_lines_and_what_happens_now() -> None:
+    lines = list(death_report(Death("embed", -signal.SIGKILL, ("one", "two"), 4.0)))
+
+    assert lines == [
+        "embed died: killed by SIGKILL (by hand, or for want of memory); its last lines:",
+        "    one",
+        "    two",
+        "the others stay up; embed is started again in 4 s",
+    ]
+
+
+def test_death_for_wrong_settings_says_that_it_is_final() -> None:
+    lines = list(death_report(Death("embed", 2, (), None)))
+
+    assert lines[:2] == ["embed died: exit status 2; its last lines:", "    (it printed nothing)"]
+    assert "does not accept its settings" in lines[2]
+
+
+def test_death_for_want_of_a_package_says_what_to_install() -> None:
+    death = Death("rerank", 1, ("Traceback", "ModuleNotFoundError: No module named 'openvino'"), 1.0)
+
+    assert list(death_report(death))[-1] == (
+        "a dependency is missing; requirements/rerank.txt lists them: run `make setup`"
+    )
+
+
+def test_process_that_returns_is_said_to_be_started_again() -> None:
+    out = io.StringIO()
+    output = StackOutput(out)
+
+    output.on_start("embed", 1)
+    output.on_death(Death("embed", 1, (), 1.0))
+    output.on_start("embed", 2)
+
+    assert out.getvalue().splitlines()[0] == "trivium  | embed is started (pid 1)"
+    assert out.getvalue().splitlines()[-1] == "trivium  | embed is started again (pid 2)"
+
+
+def test_output_that_nobody_reads_any_more_is_told_once_and_then_dropped() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    hung_up: list[None] = []
+    output = StackOutput(os.fdopen(write_end, "w", buffering=1))
+    output.on_hang_up = lambda: hung_up.append(None)
+
+    for _ in range(3):
+        output.on_line("embed", "line")
+
+    assert hung_up == [None]
