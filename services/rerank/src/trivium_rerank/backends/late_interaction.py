@@ -68,7 +68,7 @@ class LateInteractionBackend:
         threadpool_limits(limits=1, user_api="blas")
         with loading_errors():
             encoder = await TokenEncoder.load(options, registry=registry, service="rerank")
-            ignored_ids = await _punctuation_ids(encoder)
+            ignored_ids = await punctuation_ids(encoder)
         cache = TokenCache(max_bytes=cache_bytes, fingerprint=encoder.info.fingerprint, registry=registry)
         return cls(encoder, ignored_ids, cache)
 
@@ -152,7 +152,7 @@ class _Reading:
     compute_seconds: float = 0.0
 
 
-async def _punctuation_ids(encoder: TokenEncoder) -> NDArray[np.int32]:
+async def punctuation_ids(encoder: TokenEncoder) -> NDArray[np.int32]:
     """The tokens that stand for a punctuation mark, found by putting each mark after a letter."""
     texts = ["a", f"a{_UNKNOWN}", *(f"a{mark}" for mark in _PUNCTUATION)]
     plain, unknown, *marked = (matrix.token_ids for matrix in (await encoder.encode(texts)).matrices)
