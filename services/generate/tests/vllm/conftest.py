@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="needs vLLM; run scripts/test-vllm, which makes an environment with it")
 
+import psutil
 import torch
 import transformers
 
@@ -27,7 +28,6 @@ SCRIPT = (
     "The bridge", " opened", " in", " May 1937", " [", "1", "]", " and", " boats", " pass", "【", "2", "】", ".",
     " Nobody", " knows", "[", "9", "],", " it", " seems", ";",
 )  # fmt: skip
-READ_ONCE = "The bridge opened in May 1937 [1] and boats pass[2]. Nobody knows, it seems;"
 
 _HIDDEN = 128
 _CONTEXT = 1024
@@ -53,8 +53,6 @@ class ServiceProcess:
 
     def engine_pid(self) -> int:
         """The process that runs the model."""
-        import psutil
-
         for child in psutil.Process(self.process.pid).children(recursive=True):
             if "EngineCore" in child.name() or any("EngineCore" in part for part in child.cmdline()):
                 return child.pid

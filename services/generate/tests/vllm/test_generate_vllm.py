@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
@@ -276,6 +277,18 @@ async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_s
     begin = time.monotonic()
     assert loading.stop() == 0
     assert time.monotonic() - begin < 20
+
+
+async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service) -> None:
+    service = start_service()
+
+    async def has_begun() -> bool:
+        return "Initializing a V1 LLM engine" in service.log.read_text()
+
+    await until(has_begun, LOAD_SECONDS)
+    engine = psutil.Process(service.engine_pid())
+    service.process.kill()
+    assert await asyncio.to_thread(engine.wait, 10) is None  # not our child: its status is nobody's
 
 
 async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extractively(start_service) -> None:

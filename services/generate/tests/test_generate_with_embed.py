@@ -1,0 +1,82 @@
+"""Extractive answers with the vectors of the real embedding service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium_generate.clients import EmbedClient
+from trivium_serving.channels import open_channel
+from trivium_serving.errors import Unavailable
+
+pytest.importorskip("trivium_embed", reason="the embedding service is not installed here")
+
+# No word of the question is in the right sentence, and some are in the others.
+QUESTION = "Which pet purrs?"
+PASSAGE = pb.Passage(text="Which engine purrs on the road? The feline naps on the sofa. A pet shop sells engine oil.")
+
+
+async def start_embed(port: int) -> asyncio.subprocess.Process:
+    """Starts the embedding service and waits until it serves."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "trivium_embed", "--listen", f"127.0.0.1:{port}", "--metrics-port", "0",
+        env={**os.environ, "TRIVIUM_LOG_LEVEL": "warning"},
+    )  # fmt: skip
+    request = health_pb2.HealthCheckRequest(service="trivium.embed.v1.EmbedService")
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True, timeout=240)
+        async for response in watch:
+            if response.status == health_pb2.HealthCheckResponse.SERVING:
+                break
+    return process
+
+
+@pytest.fixture
+async def embed_port(free_port):
+    """The port of an embedding service that runs."""
+    process = await start_embed(free_port)
+    yield free_port
+    process.terminate()
+    await process.wait()
+
+
+async def test_generate_with_the_embed_service_goes_by_meaning(service, embed_port) -> None:
+    target = f"127.0.0.1:{embed_port}"
+    client = EmbedClient(target, timeout_seconds=30)
+    similarities = await client.similarities(QUESTION, ["The feline naps.", "Oil is sold.", "word " * 1000])
+    await client.close()
+    assert similarities.shape == (3,)
+    assert similarities.argmax() == 0
+    assert abs(similarities).max() <= 1 + 1e-3
+    async with service(embed_target=target, embed_timeout_seconds=30.0) as running:
+        answer = await running.answer(pb.GenerateRequest(question=QUESTION, passages=[PASSAGE]))
+    assert not answer.finish.HasField("degradation")
+    assert answer.finish.timing.compute_ms > 0
+
+
+async def test_generate_when_the_embed_service_comes_back_uses_it_again(service, free_port) -> None:
+    request = pb.GenerateRequest(question=QUESTION, passages=[PASSAGE])
+    async with service(embed_target=f"127.0.0.1:{free_port}", embed_timeout_seconds=30.0) as running:
+        assert (await running.answer(request)).finish.degradation.fallback == "lexical"
+        process = await start_embed(free_port)
+        try:
+            async with asyncio.timeout(30):
+                while (await running.answer(request)).finish.HasField("degradation"):
+                    pass
+        finally:
+            process.kill()
+            await process.wait()
+        assert (await running.answer(request)).finish.degradation.fallback == "lexical"
+
+
+async def test_embed_client_without_a_service_fails_at_once(free_port) -> None:
+    client = EmbedClient(f"127.0.0.1:{free_port}", timeout_seconds=30)
+    with pytest.raises(Unavailable) as raised:
+        await client.similarities("q", ["s"])
+    assert isinstance(raised.value.__cause__, grpc.aio.AioRpcError)
+    await client.close()
