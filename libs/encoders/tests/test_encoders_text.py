@@ -111,6 +111,8 @@ async def test_encode_model_with_other_modules_runs_them_in_torch(
     for role in Role:
         encoded = await encoder.encode(tiny_texts, role=role)
         np.testing.assert_allclose(encoded.vectors, reference(folder, tiny_texts, role), atol=1e-4)
+    at_once = await asyncio.gather(*(encoder.encode([text] * 3) for text in tiny_texts * 4))
+    assert len(at_once) == 4 * len(tiny_texts)
     assert (encoder.info.runtime, encoder.info.dimension) == ("torch", 32)
     with pytest.raises(
         ConversionFailed, match="needs its own modules: its modules are Transformer, Pooling, LayerNorm"
@@ -209,9 +211,12 @@ async def test_close_refuses_later_calls(load: Any, tiny_models: Any) -> None:
         await encoder.encode(["dog"])
 
 
-async def test_load_budget_out_of_range_is_refused(load: Any, tiny_models: Any) -> None:
-    with pytest.raises(ValueError, match="budget_tokens is 8"):
-        await load(TextEncoder, tiny_models.sentence("cls"), budget_tokens=8)
+@pytest.mark.parametrize(
+    ("option", "value"), [("budget_tokens", 15), ("budget_tokens", 2_000_000), ("workers", -1), ("max_length", -1)]
+)
+async def test_load_option_out_of_range_is_refused(load: Any, tiny_models: Any, option: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{option} is {value}; it must be from"):
+        await load(TextEncoder, tiny_models.sentence("cls"), **{option: value})
 
 
 async def test_load_damaged_weights_are_an_encoder_error(load: Any, tiny_models: Any, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from trivium_encoders.tokenization import TextTokenizer, TokenIds
 _log = logging.getLogger(__name__)
 
 _TOKENIZE_CHUNK = 64
-_BUDGET_RANGE = range(16, (1 << 20) + 1)
+_RANGES = {"budget_tokens": range(16, (1 << 20) + 1), "workers": range(1025), "max_length": range((1 << 20) + 1)}
 
 T = TypeVar("T")
 
@@ -100,13 +100,13 @@ async def load_engine(
         registry: Where metrics are registered.
         service: The owning service.
     """
-    if options.budget_tokens not in _BUDGET_RANGE:
-        raise ValueError(f"budget_tokens is {options.budget_tokens}; it must be from 16 to 1048576")
+    for name, allowed in _RANGES.items():
+        if getattr(options, name) not in allowed:
+            raise ValueError(f"{name} is {getattr(options, name)}; it must be from {allowed[0]} to {allowed[-1]}")
     started = time.monotonic()
     worker_count = options.workers or usable_core_count()
     loaded = await asyncio.to_thread(_load, options, output, head, worker_count)
-    if loaded.runtime.budget_factor > 1:
-        worker_count = options.workers or 1
+    worker_count = min(worker_count, loaded.runtime.session_limit)
     metrics = EncoderMetrics(service, registry)
     tokens = loaded.tokenizer.encode(["warm"], prompt="", truncate=True)[0]
     probe = Item(tokens, Source("warm", Role.DOCUMENT, query="warm"))

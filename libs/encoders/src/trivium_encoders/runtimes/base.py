@@ -86,6 +86,11 @@ class Runtime(Protocol):
         """How many times a CPU core's token budget one batch should have."""
         ...
 
+    @property
+    def session_limit(self) -> int:
+        """Most sessions that may work at once."""
+        ...
+
     def open_session(self) -> Session:
         """Opens a session; thread-safe."""
         ...

@@ -103,5 +103,13 @@ class RuntimeChoice:
         if precision == "auto":
             precision = "bf16" if device == "cuda" else "fp32"
         if self.model.obstacle_to(self.output):
-            return ModulesRuntime(self.model, precision=precision, device=device, max_tokens=self.max_tokens)
-        return TorchRuntime(self.model, self.make_head(self.model), precision=precision, device=device)
+            return ModulesRuntime(
+                self.model,
+                precision=precision,
+                device=device,
+                max_tokens=self.max_tokens,
+                thread_count=self.session_count,
+            )
+        return TorchRuntime(
+            self.model, self.make_head(self.model), precision=precision, device=device, session_count=self.session_count
+        )

@@ -40,6 +40,7 @@ class OpenVinoRuntime:
         import openvino  # type: ignore[import-untyped]
 
         self.precision = precision
+        self.session_limit = session_count
         self.dimension = head.dimension
         self._head = head
         self._inputs = model.inputs

@@ -20,11 +20,12 @@ class TorchRuntime:
         head: What follows the transformer.
         precision: `bf16` or `fp32`.
         device: `cpu` or `cuda`.
+        session_count: Sessions that will run at once on a CPU; a GPU has one.
     """
 
     name = "torch"
 
-    def __init__(self, model: ModelDescription, head: Head, *, precision: str, device: str) -> None:
+    def __init__(self, model: ModelDescription, head: Head, *, precision: str, device: str, session_count: int) -> None:
         import torch
         from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -32,6 +33,7 @@ class TorchRuntime:
         self.precision = precision
         self.dimension = head.dimension
         self.budget_factor = gpu_budget_factor(device)
+        self.session_limit = session_count if device == "cpu" else 1
         folder = str(model.transformer_folder)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._module: Any = kind.from_pretrained(folder, dtype=dtype, local_files_only=True).eval().to(device)
@@ -63,16 +65,23 @@ class TorchRuntime:
 class ModulesRuntime:
     """A model run whole by sentence-transformers, with its own modules and tokenizer.
 
+    It has one session, with a thread per core: the tokenizer inside keeps the length of the batch in itself, so two
+    threads must not use it at once.
+
     Args:
         model: The model.
         precision: `bf16` or `fp32`.
         device: `cpu` or `cuda`.
         max_tokens: Longest input in tokens.
+        thread_count: Threads of torch on a CPU.
     """
 
     name = "torch"
+    session_limit = 1
 
-    def __init__(self, model: ModelDescription, *, precision: str, device: str, max_tokens: int) -> None:
+    def __init__(
+        self, model: ModelDescription, *, precision: str, device: str, max_tokens: int, thread_count: int
+    ) -> None:
         import sentence_transformers
         import torch
 
@@ -97,7 +106,7 @@ class ModulesRuntime:
             Family.TOKEN: self._token_matrices,
         }[model.family]
         if device == "cpu":
-            torch.set_num_threads(1)
+            torch.set_num_threads(thread_count)
 
     def open_session(self) -> "ModulesRuntime":
         """The runtime itself: inference does not change the modules."""
