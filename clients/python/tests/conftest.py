@@ -40,6 +40,8 @@ class Refusal:
         if not self.reason:
             context.abort(self.code, self.message)
         info = error_details_pb2.ErrorInfo(reason=self.reason, domain="trivium.gateway.v1", metadata={"limit": "7"})
+        if "TOO_" in self.reason:
+            info.metadata["too_large"] = "true"  # as the gateway marks what HTTP answers with 413
         details: list[Any] = [info]
         if self.field:
             violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.message)

@@ -54,7 +54,7 @@ SUMMARY = pb.AnswerResponse(
     ("code", "reason", "kind"),
     [
         ("INVALID_ARGUMENT", "INVALID_FIELD", InvalidRequest),
-        ("INVALID_ARGUMENT", "TOO_LARGE", TooLarge),
+        ("INVALID_ARGUMENT", "DOCUMENT_TOO_LARGE", TooLarge),
         ("NOT_FOUND", "COLLECTION_NOT_FOUND", NotFound),
         ("ALREADY_EXISTS", "ALREADY_EXISTS", AlreadyExists),
         ("FAILED_PRECONDITION", "MODEL_CHANGED", FailedPrecondition),

@@ -128,7 +128,7 @@ def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | 
     info, field, retry_after = _details(error)
     if info is not None:
         kind = _BY_CODE.get(code, InternalError)
-        if kind is InvalidRequest and info.reason.startswith(("TOO_LARGE", "TOO_LONG", "TOO_MANY")):
+        if kind is InvalidRequest and info.metadata.get("too_large") == "true":
             kind = TooLarge
         return kind(
             text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=dict(info.metadata)
