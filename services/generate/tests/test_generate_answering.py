@@ -6,7 +6,7 @@ The real engine is in tests/vllm; what it cannot be made to do at will, such as 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -21,7 +21,7 @@ from trivium_serving.admission import Admission
 from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
     Step = Piece | Ending | Exception
 
@@ -77,7 +77,7 @@ class Fixture:
         self.metrics = GenerateMetrics(self.registry, ("extractive", "scripted"))
         self.changes: list[bool] = []
         self.changed = asyncio.Condition()
-        self.model = None
+        self.model: Any = None
         if model is not None:
             self.model = SupervisedModel(
                 model,
@@ -124,7 +124,7 @@ class Fixture:
 
 
 @pytest.fixture
-async def ready():
+async def ready() -> AsyncIterator[Any]:
     """Makes fixtures whose model is loaded."""
     started: list[Fixture] = []
 
@@ -142,7 +142,7 @@ async def ready():
         await fixture.model.close()
 
 
-async def test_answer_of_the_model_is_parsed_and_counted(ready) -> None:
+async def test_answer_of_the_model_is_parsed_and_counted(ready: Any) -> None:
     fixture = await ready(Piece("In 1937 [", 3), Piece("1][9", 2), Piece("].", 1), ENDING)
     text, finish = await fixture.ask()
     assert text == "In 1937 [1]."
@@ -167,8 +167,8 @@ async def test_answer_of_the_model_is_parsed_and_counted(ready) -> None:
         (PromptTooLong("Too long.", field="passages"), "unavailable"),
     ],
 )
-async def test_answer_in_mode_auto_of_a_model_that_fails_before_its_first_text_is_extractive(
-    ready, error, reason
+async def test_answer_in_mode_auto_of_a_model_that_fails_at_first_is_extractive(
+    ready: Any, error: Any, reason: Any
 ) -> None:
     fixture = await ready(Piece(" ", 1), Piece("[", 1), error)
     text, finish = await fixture.ask()
@@ -180,13 +180,13 @@ async def test_answer_in_mode_auto_of_a_model_that_fails_before_its_first_text_i
     assert fixture.value("trivium_generate_fallbacks_total", fallback="extractive", reason=reason) == 1
 
 
-async def test_answer_in_mode_model_of_a_model_that_fails_fails(ready) -> None:
+async def test_answer_in_mode_model_of_a_model_that_fails_fails(ready: Any) -> None:
     fixture = await ready(BROKEN)
     with pytest.raises(Unavailable):
         await fixture.ask(Mode.MODEL)
 
 
-async def test_answer_of_a_model_that_breaks_after_its_first_text_fails(ready) -> None:
+async def test_answer_of_a_model_that_breaks_after_its_first_text_fails(ready: Any) -> None:
     fixture = await ready(Piece("In 19", 2), BROKEN)
     answer = fixture.answerer.answer(AnswerRequest("When?", PASSAGES))
     assert await anext(answer) == Delta("In 19")
@@ -194,19 +194,19 @@ async def test_answer_of_a_model_that_breaks_after_its_first_text_fails(ready) -
         await anext(answer)
 
 
-async def test_answer_without_an_ending_fails(ready) -> None:
+async def test_answer_without_an_ending_fails(ready: Any) -> None:
     fixture = await ready(Piece("In 19", 2))
     with pytest.raises(Unavailable):
         await fixture.ask()
 
 
-async def test_answer_with_a_value_that_the_model_refuses_is_not_hidden_by_a_fallback(ready) -> None:
+async def test_answer_with_a_value_that_the_model_refuses_is_not_hidden_by_a_fallback(ready: Any) -> None:
     fixture = await ready(InvalidField("sampling", "No."))
     with pytest.raises(InvalidField):
         await fixture.ask()
 
 
-async def test_answer_over_the_places_of_the_model_falls_back_or_is_refused(ready) -> None:
+async def test_answer_over_the_places_of_the_model_falls_back_or_is_refused(ready: Any) -> None:
     fixture = await ready(Piece("x", 1), ENDING, places=1)
     with fixture.model_places.admit(1):
         _, finish = await fixture.ask()
@@ -217,7 +217,7 @@ async def test_answer_over_the_places_of_the_model_falls_back_or_is_refused(read
     assert (await fixture.ask())[0] == "x"
 
 
-async def test_answer_that_is_left_closes_the_models_stream(ready) -> None:
+async def test_answer_that_is_left_closes_the_models_stream(ready: Any) -> None:
     fixture = await ready(Piece("one", 1), Piece("two", 1), ENDING)
     answer = fixture.answerer.answer(AnswerRequest("When?", PASSAGES))
     await anext(answer)
@@ -247,7 +247,7 @@ async def test_answer_in_mode_model_without_a_model_is_refused() -> None:
         await Fixture(None).ask(Mode.MODEL)
 
 
-async def test_model_that_breaks_is_restarted(ready) -> None:
+async def test_model_that_breaks_is_restarted(ready: Any) -> None:
     fixture = await ready(Piece("x", 1), ENDING)
     fixture.model._model.loading.clear()
     fixture.model._model.broken.set()

@@ -10,7 +10,8 @@ from trivium_generate.citations import CitationParser
 def parse(pieces: list[str], passage_count: int = 3) -> tuple[str, list[Citation], int]:
     """The whole answer, its citations, and how many were removed; checks each delta on the way."""
     parser = CitationParser(passage_count)
-    text, citations = "", []
+    text = ""
+    citations: list[Citation] = []
     for delta in [*(parser.feed(piece) for piece in pieces), parser.finish()]:
         if delta is None:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,16 @@ from trivium_generate.extractive.answer_types import answer_test
 from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_serving.errors import DeadlineExceeded, Overloaded, Unavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
 BRIDGE = Passage("The bridge is red. It was opened in May 1937 after four years of work. Fog is common.", "Bridge", 0.9)
 BOATS = Passage("Boats pass below the bridge. Most are white.", "Boats", 0.3)
 
 
-async def ask(question: str, *passages: Passage, vectors=None) -> str:
+async def ask(question: str, *passages: Passage, vectors: Any = None) -> str:
     answer = await ExtractiveAnswerer(vectors, 16).answer(AnswerRequest(question, passages))
     return "".join(answer.parts)
 
@@ -28,7 +34,7 @@ class Vectors:
         self.error = error
         self.asked: list[str] = []
 
-    async def similarities(self, question, sentences):
+    async def similarities(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
         self.asked = list(sentences)
         if self.error is not None:
             raise self.error
@@ -57,7 +63,7 @@ START = Passage("It is a stack. Start the services with:\n\n```\nmake up\n```")
         ("How are the services started?", (START,), "Start the services with: `make up`. [1]"),
     ],
 )
-async def test_extractive_answer_holds_what_was_asked_for(question, passages, answer) -> None:
+async def test_extractive_answer_holds_what_was_asked_for(question: Any, passages: Any, answer: Any) -> None:
     assert answer in await ask(question, *passages)
 
 
@@ -122,7 +128,7 @@ async def test_extractive_answer_compares_only_the_best_by_words() -> None:
     [(Unavailable("Down."), "unavailable"), (Unavailable("Soon.", reason="LOADING"), "loading"),
      (Overloaded("Full."), "overloaded"), (DeadlineExceeded("Late."), "timeout")],
 )  # fmt: skip
-async def test_extractive_answer_without_vectors_goes_by_words_and_says_why(error, reason) -> None:
+async def test_extractive_answer_without_vectors_goes_by_words_and_says_why(error: Any, reason: Any) -> None:
     answerer = ExtractiveAnswerer(Vectors(error=error), 16)
     answer = await answerer.answer(AnswerRequest("When was the bridge opened?", (BRIDGE,)))
     assert "May 1937" in "".join(answer.parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -22,7 +24,7 @@ def request(**changes: object) -> pb.GenerateRequest:
 
 
 @pytest.mark.parametrize("mode", [pb.GENERATE_MODE_UNSPECIFIED, pb.GENERATE_MODE_AUTO, pb.GENERATE_MODE_EXTRACTIVE])
-async def test_generate_without_a_model_answers_extractively(service, mode) -> None:
+async def test_generate_without_a_model_answers_extractively(service: Any, mode: Any) -> None:
     async with service() as running:
         answer = await running.answer(request(mode=mode))
     assert "It was opened in May 1937 after four years. [1]" in answer.text
@@ -36,13 +38,13 @@ async def test_generate_without_a_model_answers_extractively(service, mode) -> N
     assert 0 < answer.finish.timing.total_ms < 1000
 
 
-async def test_generate_twice_gives_the_same_answer(service) -> None:
+async def test_generate_twice_gives_the_same_answer(service: Any) -> None:
     async with service() as running:
         answers = [await running.answer(request()) for _ in range(2)]
     assert answers[0].text == answers[1].text
 
 
-async def test_generate_with_the_embed_service_gone_goes_by_words_and_says_so(service, free_port) -> None:
+async def test_generate_with_the_embed_service_gone_goes_by_words_and_says_so(service: Any, free_port: Any) -> None:
     async with service(embed_target=f"127.0.0.1:{free_port}") as running:
         answer = await running.answer(request())
         metrics = running.app.registry
@@ -56,7 +58,7 @@ async def test_generate_with_the_embed_service_gone_goes_by_words_and_says_so(se
     )
 
 
-async def test_generate_in_mode_model_without_a_model_is_refused(service) -> None:
+async def test_generate_in_mode_model_without_a_model_is_refused(service: Any) -> None:
     async with service() as running:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await running.answer(request(mode=pb.GENERATE_MODE_MODEL))
@@ -84,7 +86,7 @@ async def test_generate_in_mode_model_without_a_model_is_refused(service) -> Non
         ({"mode": 9}, InvalidField, "mode"),
     ],
 )
-async def test_generate_over_a_limit_names_the_field(service, changes, kind, field) -> None:
+async def test_generate_over_a_limit_names_the_field(service: Any, changes: Any, kind: Any, field: Any) -> None:
     async with service() as running:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await running.answer(request(**changes))
@@ -98,10 +100,10 @@ async def test_generate_over_a_limit_names_the_field(service, changes, kind, fie
     assert info.domain == "trivium.generate.v1"
 
 
-async def test_get_model_without_a_model_says_none(service) -> None:
+async def test_get_model_without_a_model_says_none(service: Any) -> None:
     async with service() as running:
         response = await running.stub.GetModel(pb.GetModelRequest())
-        health = health_pb2_grpc.HealthStub(running.channel)
+        health: Any = health_pb2_grpc.HealthStub(running.channel)
         served = await health.Check(health_pb2.HealthCheckRequest(service="trivium.generate.v1.GenerateService"))
         model = await health.Check(health_pb2.HealthCheckRequest(service="trivium.generate.v1.GenerateService/model"))
     assert response.state == pb.MODEL_STATE_NONE
@@ -111,7 +113,7 @@ async def test_get_model_without_a_model_says_none(service) -> None:
     assert model.status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_generate_over_capacity_is_refused_at_once(service) -> None:
+async def test_generate_over_capacity_is_refused_at_once(service: Any) -> None:
     async with service(max_extractive_requests=1) as running:
         with running.app.extractive_places.admit(1), pytest.raises(grpc.aio.AioRpcError) as raised:
             await running.answer(request())

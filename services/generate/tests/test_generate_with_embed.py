@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -13,6 +14,9 @@ from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium_generate.clients import EmbedClient
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytest.importorskip("trivium_embed", reason="the embedding service is not installed here")
 
@@ -29,7 +33,8 @@ async def start_embed(port: int) -> asyncio.subprocess.Process:
     )  # fmt: skip
     request = health_pb2.HealthCheckRequest(service="trivium.embed.v1.EmbedService")
     async with open_channel(f"127.0.0.1:{port}") as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True, timeout=240)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(request, wait_for_ready=True, timeout=240)
         async for response in watch:
             if response.status == health_pb2.HealthCheckResponse.SERVING:
                 break
@@ -37,7 +42,7 @@ async def start_embed(port: int) -> asyncio.subprocess.Process:
 
 
 @pytest.fixture
-async def embed_port(free_port):
+async def embed_port(free_port: int) -> AsyncIterator[int]:
     """The port of an embedding service that runs."""
     process = await start_embed(free_port)
     yield free_port
@@ -45,7 +50,7 @@ async def embed_port(free_port):
     await process.wait()
 
 
-async def test_generate_with_the_embed_service_goes_by_meaning(service, embed_port) -> None:
+async def test_generate_with_the_embed_service_goes_by_meaning(service: Any, embed_port: Any) -> None:
     target = f"127.0.0.1:{embed_port}"
     client = EmbedClient(target, timeout_seconds=30)
     similarities = await client.similarities(QUESTION, ["The feline naps.", "Oil is sold.", "word " * 1000])
@@ -59,7 +64,7 @@ async def test_generate_with_the_embed_service_goes_by_meaning(service, embed_po
     assert answer.finish.timing.compute_ms > 0
 
 
-async def test_generate_when_the_embed_service_comes_back_uses_it_again(service, free_port) -> None:
+async def test_generate_when_the_embed_service_comes_back_uses_it_again(service: Any, free_port: Any) -> None:
     request = pb.GenerateRequest(question=QUESTION, passages=[PASSAGE])
     async with service(embed_target=f"127.0.0.1:{free_port}", embed_timeout_seconds=30.0) as running:
         assert (await running.answer(request)).finish.degradation.fallback == "lexical"
@@ -74,7 +79,7 @@ async def test_generate_when_the_embed_service_comes_back_uses_it_again(service,
         assert (await running.answer(request)).finish.degradation.fallback == "lexical"
 
 
-async def test_embed_client_without_a_service_fails_at_once(free_port) -> None:
+async def test_embed_client_without_a_service_fails_at_once(free_port: Any) -> None:
     client = EmbedClient(f"127.0.0.1:{free_port}", timeout_seconds=30)
     with pytest.raises(Unavailable) as raised:
         await client.similarities("q", ["s"])

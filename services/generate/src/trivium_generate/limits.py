@@ -36,7 +36,7 @@ class Limits:
     passage_chars: int = 16384
     passages_chars: int = 262144
     turns: int = 64
-    turn_chars: int = 16384
+    turn_chars: int = 65536
     answer_tokens: int = 4096
 
     def check(self, request: AnswerRequest) -> None:

@@ -67,7 +67,7 @@ class GenerateSettings:
     """Upper bound of all passages together."""
     limit_history_turns: int = setting(64, "Most earlier turns of one request.", minimum=0, maximum=1000)
     """Upper bound of the number of turns."""
-    limit_history_chars: int = setting(16384, "Longest earlier turn, in characters.", minimum=1, maximum=1048576)
+    limit_history_chars: int = setting(65536, "Longest earlier turn, in characters.", minimum=1, maximum=1048576)
     """Upper bound of one turn."""
     max_extractive_requests: int = setting(
         64, "Most extractive answers being written at a time; more are refused.", minimum=1, maximum=100000

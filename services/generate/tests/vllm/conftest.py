@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="needs vLLM; run scripts/test-vllm, which makes an environment with it")
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import torch
 import transformers
 
@@ -55,7 +55,7 @@ class ServiceProcess:
         """The process that runs the model."""
         for child in psutil.Process(self.process.pid).children(recursive=True):
             if "EngineCore" in child.name() or any("EngineCore" in part for part in child.cmdline()):
-                return child.pid
+                return int(child.pid)
         raise AssertionError(f"no engine process; the log ends: {self.log.read_text()[-2000:]}")
 
     def stop(self, timeout_seconds: float = 60) -> int:
@@ -94,7 +94,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callabl
         model.lm_head.weight.zero_()
         for before, after in zip([start, *tokens], [*tokens, tokens[0]], strict=True):
             model.lm_head.weight[after] += 4 * embeddings[before]
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     return folder
 
 

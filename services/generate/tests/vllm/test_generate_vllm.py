@@ -7,10 +7,10 @@ import os
 import signal
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
@@ -52,30 +52,27 @@ async def until(condition: Callable[[], Awaitable[bool]], within_seconds: float)
 
 
 @asynccontextmanager
-async def connect(
-    service,
-) -> AsyncIterator[tuple[generate_service_pb2_grpc.GenerateServiceAsyncStub, grpc.aio.Channel]]:
+async def connect(service: Any) -> AsyncIterator[tuple[Stub, grpc.aio.Channel]]:
     async with open_channel(service.target) as channel:
         yield generate_service_pb2_grpc.GenerateServiceStub(channel), channel
 
 
 async def is_serving(channel: grpc.aio.Channel, name: str) -> bool:
+    health: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        response = await health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service=name), timeout=5
-        )
+        response = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
     except grpc.aio.AioRpcError:
         return False
-    return response.status == health_pb2.HealthCheckResponse.SERVING
+    return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @pytest.fixture(scope="module")
-def shared_service(start_service):
+def shared_service(start_service: Any) -> Any:
     return start_service(TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.1", TRIVIUM_GENERATE_MAX_MODEL_REQUESTS=str(PLACES))
 
 
 @pytest.fixture
-async def service(shared_service):
+async def service(shared_service: Any) -> Any:
     """The shared service, its model ready."""
     async with connect(shared_service) as (_, channel):
 
@@ -87,7 +84,7 @@ async def service(shared_service):
     return shared_service
 
 
-async def test_vllm_streams_the_answer_with_its_citations(service) -> None:
+async def test_vllm_streams_the_answer_with_its_citations(service: Any) -> None:
     async with connect(service) as (stub, _):
         deltas, finish = await read(stub, request(sampling=pb.Sampling(temperature=0, stop=[" seems"])))
     text = "".join(delta.text for delta in deltas)
@@ -106,7 +103,7 @@ async def test_vllm_streams_the_answer_with_its_citations(service) -> None:
     assert finish.timing.total_ms > 0
 
 
-async def test_vllm_at_max_tokens_ends_with_length_and_counts_usage(service) -> None:
+async def test_vllm_at_max_tokens_ends_with_length_and_counts_usage(service: Any) -> None:
     before = service.metric("trivium_generate_completion_tokens_total")
     async with connect(service) as (stub, _):
         deltas, finish = await read(stub, request(sampling=pb.Sampling(max_tokens=4)))
@@ -118,7 +115,7 @@ async def test_vllm_at_max_tokens_ends_with_length_and_counts_usage(service) -> 
     assert service.metric("trivium_generate_time_to_first_token_seconds_count", backend="vllm") > 0
 
 
-async def test_vllm_in_mode_auto_uses_the_model_and_in_mode_extractive_does_not(service) -> None:
+async def test_vllm_in_mode_auto_uses_the_model_and_in_mode_extractive_does_not(service: Any) -> None:
     async with connect(service) as (stub, _):
         _, auto = await read(stub, request(mode=pb.GENERATE_MODE_AUTO, sampling=pb.Sampling(max_tokens=2)))
         _, extractive = await read(stub, request(mode=pb.GENERATE_MODE_EXTRACTIVE))
@@ -131,14 +128,14 @@ async def test_vllm_in_mode_auto_uses_the_model_and_in_mode_extractive_does_not(
     assert model.model.fingerprint == auto.model.fingerprint != ""
 
 
-async def test_vllm_when_the_client_leaves_frees_the_slot(service) -> None:
+async def test_vllm_when_the_client_leaves_frees_the_slot(service: Any) -> None:
     async with connect(service) as (stub, _):
         call = stub.Generate(request(sampling=pb.Sampling(max_tokens=512)))
         async for _ in call:
             break
 
         async def running(count: int) -> bool:
-            return service.metric("vllm:num_requests_running") == count
+            return bool(service.metric("vllm:num_requests_running") == count)
 
         await until(lambda: running(1), 5)
         call.cancel()
@@ -148,7 +145,7 @@ async def test_vllm_when_the_client_leaves_frees_the_slot(service) -> None:
     assert service.metric("trivium_generate_model_in_flight_requests") == 0
 
 
-async def test_vllm_over_a_deadline_frees_the_slot(service) -> None:
+async def test_vllm_over_a_deadline_frees_the_slot(service: Any) -> None:
     async with connect(service) as (stub, _):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             async for _ in stub.Generate(request(sampling=pb.Sampling(max_tokens=512)), timeout=0.1):
@@ -156,12 +153,12 @@ async def test_vllm_over_a_deadline_frees_the_slot(service) -> None:
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
         async def is_idle() -> bool:
-            return service.metric("vllm:num_requests_running") == 0
+            return bool(service.metric("vllm:num_requests_running") == 0)
 
         await until(is_idle, 5)
 
 
-async def test_vllm_with_more_passages_than_fit_drops_the_least_relevant(service) -> None:
+async def test_vllm_with_more_passages_than_fit_drops_the_least_relevant(service: Any) -> None:
     passages = [
         pb.Passage(text=f"Passage {number}: the bridge opened in May 1937, and boats pass. " * 8, score=number / 10)
         for number in range(1, 10)
@@ -174,7 +171,7 @@ async def test_vllm_with_more_passages_than_fit_drops_the_least_relevant(service
     assert 512 < finish.usage.prompt_tokens <= 1020
 
 
-async def test_vllm_with_no_passage_that_fits_is_refused_or_answered_extractively(service) -> None:
+async def test_vllm_with_no_passage_that_fits_is_refused_or_answered_extractively(service: Any) -> None:
     passages = [pb.Passage(text="The bridge opened in May 1937. " * 400, score=0.9)]
     async with connect(service) as (stub, _):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -187,7 +184,7 @@ async def test_vllm_with_no_passage_that_fits_is_refused_or_answered_extractivel
     assert finish.degradation.fallback == "extractive"
 
 
-async def test_vllm_with_history_and_a_hostile_passage_answers(service) -> None:
+async def test_vllm_with_history_and_a_hostile_passage_answers(service: Any) -> None:
     history = [
         message_pb2.Message(role=message_pb2.ROLE_USER, content="Which bridge?"),
         message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content="The red one."),
@@ -198,7 +195,7 @@ async def test_vllm_with_history_and_a_hostile_passage_answers(service) -> None:
     assert "".join(delta.text for delta in deltas) == "The bridge opened in"
 
 
-async def test_vllm_over_its_places_falls_back_or_refuses(service) -> None:
+async def test_vllm_over_its_places_falls_back_or_refuses(service: Any) -> None:
     async with connect(service) as (stub, _):
         calls = [stub.Generate(request(sampling=pb.Sampling(max_tokens=500))) for _ in range(PLACES)]
         for call in calls:
@@ -214,7 +211,7 @@ async def test_vllm_over_its_places_falls_back_or_refuses(service) -> None:
     assert "grpc-retry-pushback-ms" in dict(raised.value.trailing_metadata())
 
 
-async def test_vllm_engine_killed_fails_its_requests_and_comes_back(service) -> None:
+async def test_vllm_engine_killed_fails_its_requests_and_comes_back(service: Any) -> None:
     restarts = service.metric("trivium_generate_model_restarts_total")
     async with connect(service) as (stub, channel):
         call = stub.Generate(request(sampling=pb.Sampling(max_tokens=900)))
@@ -252,7 +249,7 @@ async def test_vllm_engine_killed_fails_its_requests_and_comes_back(service) -> 
     assert service.metric("trivium_generate_model_restarts_total") - restarts >= 1
 
 
-async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_service) -> None:
+async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_service: Any) -> None:
     loading = start_service()
     async with connect(loading) as (stub, channel):
 
@@ -279,7 +276,7 @@ async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_s
     assert time.monotonic() - begin < 20
 
 
-async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service) -> None:
+async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service: Any) -> None:
     service = start_service()
 
     async def has_begun() -> bool:
@@ -291,7 +288,7 @@ async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service) -> 
     assert await asyncio.to_thread(engine.wait, 10) is None  # not our child: its status is nobody's
 
 
-async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extractively(start_service) -> None:
+async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extractively(start_service: Any) -> None:
     service = start_service(engine_args={"max_model_length": 512})
     async with connect(service) as (stub, channel):
         await until(lambda: is_serving(channel, SERVICE), 30)
@@ -307,7 +304,7 @@ async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extracti
     assert finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_UNAVAILABLE
 
 
-async def test_vllm_with_an_impossible_sampling_value_names_it(service) -> None:
+async def test_vllm_with_an_impossible_sampling_value_names_it(service: Any) -> None:
     async with connect(service) as (stub, _):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await read(stub, request(sampling=pb.Sampling(max_tokens=100000)))
