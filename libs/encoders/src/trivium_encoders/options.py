@@ -40,7 +40,7 @@ class EncoderOptions:
     precision: Precision = "auto"
     """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp32. Results are always fp32."""
     workers: int = 0
-    """Single-threaded sessions, 0 to 1024; 0 means one per core that this process may use (cgroup quota and affinity)."""
+    """Single-threaded sessions, 0 to 1024; 0 means one per core that the process may use (cgroup quota, affinity)."""
     budget_tokens: int = 1024
     """Most padded tokens in one batch of one session, 16 to 1,048,576. A single longer text is served alone."""
     cache_dir: Path = Path(".data/cache")
