@@ -128,11 +128,10 @@ def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | 
     info, field, retry_after = _details(error)
     if info is not None:
         kind = _BY_CODE.get(code, InternalError)
-        if kind is InvalidRequest and info.metadata.get("too_large") == "true":
+        metadata = dict(info.metadata)
+        if metadata.pop("too_large", "") == "true":  # the code does not tell it from other invalid requests
             kind = TooLarge
-        return kind(
-            text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=dict(info.metadata)
-        )
+        return kind(text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=metadata)
     # Without details, it was not the gateway that refused but gRPC itself, on either side.
     if code is grpc.StatusCode.UNAVAILABLE:
         return GatewayUnreachable(
