@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -182,6 +183,21 @@ async def test_server_health_follows_what_is_set(running: Running) -> None:
     assert await running.health("") == "SERVING"
     assert await running.health(RERANK) == "SERVING"
     assert await running.health("model") == "NOT_SERVING"
+
+
+async def test_server_with_a_watch_open_stops_at_once(running: Running) -> None:
+    await running.server.health.set_server(True)
+    stub: Any = health_pb2_grpc.HealthStub(running.channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=RERANK))
+    responses = aiter(watch)
+    seen = [(await anext(responses)).status]
+
+    start = time.monotonic()
+    await running.server.stop(30)
+    seen += [response.status async for response in responses]
+
+    assert time.monotonic() - start < 10
+    assert seen == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
 
 
 async def test_server_port_taken_is_a_clear_error() -> None:

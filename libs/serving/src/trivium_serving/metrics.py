@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram, disable_created_metrics
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-disable_created_metrics()  # they double every page of metrics, and Prometheus has no use for them
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double every page of metrics, and Prometheus has no use for them
 
 # From half a millisecond, which one RPC costs, to the longest answers.
 DURATION_BUCKETS = (

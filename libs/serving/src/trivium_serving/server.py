@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -32,6 +32,33 @@ class ListenError(TriviumError):
     default_reason = "ADDRESS_UNAVAILABLE"
 
 
+class _HealthServicer(health.aio.HealthServicer):
+    """The reference health service, except that its watches end with the server.
+
+    Its own would go on after the shutdown, and every drain would last as long as it may.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = asyncio.Event()
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+        """Streams a name's status until the client leaves or the server stops."""
+        watching = asyncio.ensure_future(super().Watch(request, context))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            stopping.cancel()
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Makes every name NOT_SERVING for good, tells the watches, and ends them."""
+        await super().enter_graceful_shutdown()
+        await asyncio.sleep(0)  # the watches send what changed before they end
+        self._stopped.set()
+
+
 class Health:
     """What the gRPC health service answers, per service name; the empty name is the server as a whole.
 
@@ -40,7 +67,7 @@ class Health:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._servicer = health.aio.HealthServicer()
+        self._servicer = _HealthServicer()
         self._server_names = ("", *names)
         self._serving: dict[str, bool] = {}
 
