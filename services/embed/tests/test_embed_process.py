@@ -8,6 +8,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import grpc
@@ -44,9 +45,8 @@ async def running(data_dir: Path, *flags: str) -> AsyncIterator[tuple[Process, g
     process = await start("--listen", f"127.0.0.1:{port}", "--data-dir", str(data_dir), *flags)
     try:
         async with open_channel(f"127.0.0.1:{port}") as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(
-                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS
-            )
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS)
             while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
                 pass
             watch.cancel()

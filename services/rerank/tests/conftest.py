@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -30,12 +30,12 @@ class RerankService:
     app: RerankApp
     registry: CollectorRegistry
     stub: "RerankServiceAsyncStub"
-    health_stub: "health_pb2_grpc.HealthAsyncStub"
+    health_stub: Any  # the published types know no methods of it
 
     async def is_serving(self) -> bool:
         """What a health check says."""
         answer = await self.health_stub.Check(health_pb2.HealthCheckRequest(service=FULL_NAME))
-        return answer.status == health_pb2.HealthCheckResponse.SERVING
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def metric(self, name: str, **labels: str) -> float:
         """A metric's value now."""

@@ -21,12 +21,12 @@ def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of two layers with random weights and one output, as sentence-transformers saves a CrossEncoder."""
     import torch
     from sentence_transformers import CrossEncoder
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
     torch.manual_seed(5)
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("cross-encoder")
     (source / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = BertTokenizerFast(str(source / "vocab.txt"), model_max_length=32)
+    tokenizer = BertTokenizer(str(source / "vocab.txt"), model_max_length=32)
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -34,9 +34,9 @@ def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=32,
-        num_labels=1,
         initializer_range=0.5,  # wide, so that the scores differ
     )
+    config.num_labels = 1
     BertForSequenceClassification(config).save_pretrained(source)
     tokenizer.save_pretrained(source)
     CrossEncoder(str(source), max_length=32, device="cpu").save_pretrained(str(folder))

@@ -6,6 +6,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -28,7 +29,7 @@ async def test_rerank_process_sigterm_finishes_the_running_call_and_exits_zero(d
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "trivium_rerank", *flags, stderr=PIPE)
     try:
         async with open_channel(address) as channel:
-            health = health_pb2_grpc.HealthStub(channel)
+            health: Any = health_pb2_grpc.HealthStub(channel)
             watch = health.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS)
             while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
                 pass
