@@ -1,0 +1,101 @@
+"""Reads the catalog, `models.toml`."""
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+Kind = Literal["embed", "rerank", "generate"]
+Tested = Literal["weights", "architecture", "no"]
+
+_DEFAULT_BACKENDS = {"embed": "local", "rerank": "late-interaction", "generate": "extractive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """What is put before a text, by its role."""
+
+    query: str = ""
+    """Before a query."""
+    document: str = ""
+    """Before a text to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A model."""
+
+    name: str
+    """The value of the model's setting."""
+    kind: Kind
+    """The service that runs it."""
+    backend: str
+    """The value of that service's backend setting."""
+    licence: str
+    """SPDX identifier, or the name of the terms."""
+    good_for: str
+    """What it is good for, in a few words."""
+    tested: Tested
+    """What this version was tested with: the published `weights`, a tiny random model of the same `architecture` and
+    files, or neither (`no`)."""
+    architecture: str = ""
+    """The transformer's kind; empty where it is not known or there is none."""
+    dimension: int = 0
+    """Numbers per vector; 0 where there are none."""
+    max_tokens: int = 0
+    """Longest input in tokens, as the publisher states it; 0 for no limit."""
+    pooling: str = ""
+    """How token embeddings become one vector; empty where it is not known or there is none."""
+    prompts: Prompts = Prompts()
+    """What is put before a text."""
+    prompts_shipped: bool = False
+    """Whether the prompts are in the model's own files; otherwise the encoders take them from here."""
+    obstacle: str = ""
+    """Why this version cannot run it; empty when it can."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The lines, `NAME=value`, that make the service use it; none when this version cannot run it."""
+        if self.obstacle:
+            return ()
+        prefix = f"TRIVIUM_{self.kind.upper()}"
+        chosen = [] if self.backend == _DEFAULT_BACKENDS[self.kind] else [f"{prefix}_BACKEND={self.backend}"]
+        named = [] if self.name == self.backend else [f"{prefix}_MODEL={self.name}"]
+        return (*chosen, *named) or (f"{prefix}_BACKEND={self.backend}",)
+
+
+@functools.cache
+def catalog() -> tuple[CatalogEntry, ...]:
+    """All models, in the order in which they are shown."""
+    return tuple(_entry(dict(table)) for table in _content()["models"])
+
+
+def missing_prompts(name: str) -> Prompts | None:
+    """The prompts that a model was trained with but does not ship; None for a model that the catalog does not know.
+
+    Args:
+        name: The model's name or folder; only its last part counts, so a renamed folder is not recognised.
+    """
+    last = name.rstrip("/").rpartition("/")[2]
+    return next((prompts for pattern, prompts in _missing() if pattern.fullmatch(last)), None)
+
+
+def _entry(table: dict[str, Any]) -> CatalogEntry:
+    shipped = Prompts(table.pop("query_prompt", ""), table.pop("document_prompt", ""))
+    missing = missing_prompts(table["name"]) if table["kind"] == "embed" else None
+    has_own = shipped != Prompts()
+    return CatalogEntry(prompts=shipped if has_own else missing or shipped, prompts_shipped=has_own, **table)
+
+
+@functools.cache
+def _missing() -> tuple[tuple[re.Pattern[str], Prompts], ...]:
+    return tuple(
+        (re.compile(rule["models"]), Prompts(rule["query"], rule["document"])) for rule in _content()["prompts"]
+    )
+
+
+@functools.cache
+def _content() -> dict[str, Any]:
+    return tomllib.loads(files("trivium_catalog").joinpath("models.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,60 @@
+"""The catalog as data: whole, consistent, and free of anything heavy."""
+
+import subprocess
+import sys
+
+import pytest
+from trivium_catalog import CatalogEntry, Prompts, catalog, missing_prompts
+
+
+@pytest.mark.parametrize("entry", catalog(), ids=lambda entry: f"{entry.kind}-{entry.name}")
+def test_entry_is_whole(entry: CatalogEntry) -> None:
+    assert entry.licence
+    assert entry.good_for
+    assert entry.kind in ("embed", "rerank", "generate")
+    assert entry.tested in ("weights", "architecture", "no")
+    assert not (entry.obstacle and (entry.settings or entry.tested != "no"))
+    if entry.kind == "embed":
+        assert entry.dimension > 0
+        assert entry.max_tokens > 0
+    if entry.backend in ("local", "late-interaction", "cross-encoder"):
+        assert entry.architecture
+
+
+def test_entries_are_listed_once() -> None:
+    keys = [(entry.kind, entry.name) for entry in catalog()]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("intfloat/e5-large-v2", Prompts("query: ", "passage: ")),
+        ("/models/e5-base-v2/", Prompts("query: ", "passage: ")),
+        ("BAAI/bge-small-en", Prompts("Represent this sentence for searching relevant passages: ", "")),
+        ("BAAI/bge-m3", None),
+        ("someone/not-e5-large-v2", None),
+    ],
+)
+def test_missing_prompts_follow_the_last_part_of_the_name(name: str, expected: Prompts | None) -> None:
+    assert missing_prompts(name) == expected
+
+
+def test_settings_name_a_backend_only_where_it_is_not_the_default() -> None:
+    settings = {(entry.kind, entry.name): entry.settings for entry in catalog()}
+    assert settings["embed", "intfloat/e5-large-v2"] == ("TRIVIUM_EMBED_MODEL=intfloat/e5-large-v2",)
+    assert settings["rerank", "BAAI/bge-reranker-base"] == (
+        "TRIVIUM_RERANK_BACKEND=cross-encoder",
+        "TRIVIUM_RERANK_MODEL=BAAI/bge-reranker-base",
+    )
+    assert settings["generate", "extractive"] == ("TRIVIUM_GENERATE_BACKEND=extractive",)
+
+
+def test_import_takes_the_standard_library_only() -> None:
+    code = (
+        "import sys, trivium_catalog; trivium_catalog.catalog();"
+        " print(*{name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) <= {"__main__", "trivium_catalog"}
