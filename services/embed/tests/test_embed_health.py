@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import re
 import threading
 from typing import Any
@@ -41,7 +42,7 @@ async def test_embed_warmed_up_is_serving(serve_embed: Any) -> None:
 
 async def test_embed_worker_dies_under_a_call_it_fails_and_the_next_is_served(serve_embed: Any) -> None:
     async with serve_embed(workers=1) as service:
-        call = service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 60))
+        call = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(60)]))
         async with asyncio.timeout(10):
             while not 0 < service.metric("trivium_embed_queue_texts", priority="interactive") < 60:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
@@ -55,12 +56,14 @@ async def test_embed_worker_dies_under_a_call_it_fails_and_the_next_is_served(se
 
 
 async def test_embed_workers_keep_dying_health_flips_and_returns_with_the_last(serve_embed: Any) -> None:
+    number = itertools.count()
+
     async def kill_each_worker() -> None:
         while True:
             if service.app.embedder.healthy:
                 kill(newest_worker())
                 with contextlib.suppress(grpc.aio.AioRpcError):
-                    await service.stub.Embed(pb.EmbedRequest(texts=["the last words"]))
+                    await service.stub.Embed(pb.EmbedRequest(texts=[f"the last words {next(number)}"]))
             await asyncio.sleep(0.005)
 
     async with serve_embed(workers=1) as service:

@@ -61,7 +61,7 @@ async def test_embed_process_sigterm_finishes_the_running_call_and_exits_zero(da
     metrics_port = free_port()
     async with running(data_dir, "--metrics-port", str(metrics_port)) as (process, channel):
         stub = EmbedServiceStub(channel)
-        call = stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 40))
+        call = stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(40)]))
         await until_busy(metrics_port)
         process.send_signal(signal.SIGTERM)
 
@@ -75,7 +75,9 @@ async def test_embed_process_sigterm_with_a_call_beyond_the_drain_exits_in_time(
     metrics_port = free_port()
     flags = ("--metrics-port", str(metrics_port), "--drain-seconds", "0.2")
     async with running(data_dir, *flags) as (process, channel):
-        call = EmbedServiceStub(channel).Embed(pb.EmbedRequest(texts=["word " * 200] * 2000))
+        call = EmbedServiceStub(channel).Embed(
+            pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(2000)])
+        )
         await until_busy(metrics_port)
         process.send_signal(signal.SIGTERM)
 

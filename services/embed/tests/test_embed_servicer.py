@@ -157,7 +157,9 @@ async def test_embed_and_tokenize_beyond_a_limit_are_refused_with_it(
 
 
 async def test_embed_deadline_already_short_fails_with_deadline_exceeded(embed_service: Any) -> None:
-    call = embed_service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 500), timeout=0.05)
+    call = embed_service.stub.Embed(
+        pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(500)]), timeout=0.05
+    )
 
     await refused(call, grpc.StatusCode.DEADLINE_EXCEEDED)
 

@@ -79,7 +79,7 @@ async def test_embed_stream_caller_that_waits_gets_each_answer_at_once(embed_ser
 async def test_embed_stream_cancelled_by_the_caller_leaves_nothing_in_flight(embed_service: Any) -> None:
     call = embed_service.stub.EmbedStream()
     for number in range(4):
-        await call.write(request(number, *["word " * 200] * 200))
+        await call.write(request(number, *(f"{number} {item} " + "word " * 200 for item in range(200))))
     await in_flight(embed_service, lambda count: count > 0)
     call.cancel()
 
@@ -87,7 +87,7 @@ async def test_embed_stream_cancelled_by_the_caller_leaves_nothing_in_flight(emb
 
 
 async def test_embed_cancelled_by_the_caller_leaves_the_queue(embed_service: Any) -> None:
-    call = embed_service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 1500))
+    call = embed_service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(1500)]))
     await in_flight(embed_service, lambda count: count > 0)
     call.cancel()
     await in_flight(embed_service, lambda count: count == 0)
@@ -99,7 +99,7 @@ async def test_embed_cancelled_by_the_caller_leaves_the_queue(embed_service: Any
 async def test_embed_short_query_overtakes_a_stream(embed_service: Any) -> None:
     async def bulk() -> AsyncIterator[pb.EmbedStreamRequest]:
         for number in range(4):
-            yield request(number, *["word " * 200] * 200)
+            yield request(number, *(f"{number} {item} " + "word " * 200 for item in range(200)))
 
     call = embed_service.stub.EmbedStream(bulk())
     await in_flight(embed_service, lambda count: count > 0)
@@ -112,7 +112,7 @@ async def test_embed_short_query_overtakes_a_stream(embed_service: Any) -> None:
 
 async def test_embed_over_the_admitted_tokens_is_refused_at_once_unary_and_streamed(serve_embed: Any) -> None:
     async with serve_embed(max_in_flight_tokens=20_000) as service:
-        first = service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 500))
+        first = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(500)]))
         await in_flight(service, lambda count: count > 0)
 
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
@@ -132,7 +132,7 @@ async def test_embed_over_the_admitted_tokens_is_refused_at_once_unary_and_strea
 
 async def test_embed_over_the_admitted_requests_is_refused_at_once(serve_embed: Any) -> None:
     async with serve_embed(max_in_flight_requests=1) as service:
-        first = service.stub.Embed(pb.EmbedRequest(texts=["word " * 200] * 500))
+        first = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(500)]))
         await in_flight(service, lambda count: count > 0)
 
         for call in (

@@ -17,6 +17,7 @@ from trivium_embed.limits import Limits
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.servicer import EmbedServicer
 from trivium_embed.settings import EmbedSettings
+from trivium_embed.vector_cache import VectorCache
 
 FULL_NAME = embed_service_pb2.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
@@ -43,6 +44,7 @@ class EmbedApp:
                 max_tokens=settings.max_in_flight_tokens,
             ),
             metrics=EmbedMetrics(registry),
+            cache=VectorCache(max_bytes=settings.cache_bytes, registry=registry),
         )
         self.server = GrpcServer(service="embed", listen=settings.listen, full_names=(FULL_NAME,), registry=registry)
         servicer = EmbedServicer(self.embedder, stream_in_flight=settings.stream_in_flight)

@@ -12,6 +12,8 @@ from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.limits import Limits, estimate_tokens, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
+from trivium_embed.sharing import SharedEmbedding
+from trivium_embed.vector_cache import VectorCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Embedder:
         limits: Of one request.
         admission: Of all requests together.
         metrics: What is counted.
+        cache: Keeps vectors.
     """
 
     def __init__(
@@ -45,9 +48,12 @@ class Embedder:
         limits: Limits,
         admission: Admission,
         metrics: EmbedMetrics,
+        cache: VectorCache,
     ) -> None:
         self._load_backend = load_backend
         self._backend: EmbeddingBackend | None = None
+        self._shared: SharedEmbedding | None = None
+        self._cache = cache
         self._admission = admission
         self._metrics = metrics
         self.limits = limits
@@ -68,6 +74,7 @@ class Embedder:
                 "precision or runtime.",
                 reason="MODEL_NOT_LOADED",
             )
+        self._shared = SharedEmbedding(backend, self._cache)
         self._backend = backend
 
     async def close(self) -> None:
@@ -118,10 +125,15 @@ class Embedder:
         _check_model(request.expected_fingerprint, backend.info.fingerprint)
         self.limits.check(request.texts)
         refuse_blank(request.texts)
-        with self._admission.admit(estimate_tokens(request.texts, backend.info.max_tokens)):
-            return await backend.embed(
-                request.texts, role=request.role, truncate=request.truncate, priority=priority, deadline=deadline
-            )
+        assert self._shared is not None  # it exists since the backend does
+        return await self._shared.embed(
+            request.texts,
+            role=request.role,
+            truncate=request.truncate,
+            priority=priority,
+            deadline=deadline,
+            admit=lambda new: self._admission.admit(estimate_tokens(new, backend.info.max_tokens)),
+        )
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where the tokens of some texts start, in code points; a blank text may have none.

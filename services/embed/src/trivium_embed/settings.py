@@ -27,6 +27,12 @@ class EmbedSettings:
         1024, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
     )
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
+    cache_bytes: int = setting(
+        32 << 20,
+        "Most bytes of vectors to keep in memory, half for queries and half for documents (about 1,800 for a vector of "
+        "384 numbers); 0 for none.",
+        minimum=0,
+    )
     max_texts: int = setting(2048, "Most texts in one call.", minimum=1, maximum=8192)
     max_text_characters: int = setting(1_000_000, "Longest text, in characters.", minimum=1)
     max_call_bytes: int = setting(32 << 20, "Most bytes of text (UTF-8) in one call.", minimum=1024, maximum=60 << 20)
