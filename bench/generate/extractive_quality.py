@@ -31,7 +31,7 @@ from trivium_generate.extractive.sentences import split_passages
 from trivium_serving.channels import open_channel
 
 PASSAGES = 5
-CANDIDATES = 16
+CANDIDATES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def load_cases(folder: Path, count: int, embed_target: str) -> list[Case]:
     corpus = [json.loads(line) for line in (folder / "corpus.jsonl").open(encoding="utf-8")]
     gold = dict(line.split("\t")[:2] for line in (folder / "qrels.tsv").open(encoding="utf-8"))
     queries = [json.loads(line) for line in (folder / "queries.jsonl").open(encoding="utf-8")]
-    queries = [query for query in queries if query.get("answers") and query["id"] in gold]
+    queries = [q for q in queries if q["text"].strip() and q.get("answers") and q["id"] in gold]
     queries = random.Random(0).sample(queries, min(count, len(queries)))
     row_of = {document["id"]: row for row, document in enumerate(corpus)}
     documents = await embed(embed_target, [f"{d['title']}\n{d['text']}" for d in corpus], pb.EMBED_ROLE_DOCUMENT)

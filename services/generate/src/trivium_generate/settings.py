@@ -42,7 +42,7 @@ class GenerateSettings:
     )
     """How long an extractive answer waits for vectors."""
     extractive_candidates: int = setting(
-        16, "Sentences per answer, the best by their words, that are compared by vectors.", minimum=1, maximum=256
+        12, "Most sentences per answer, the best by their words, that are compared by vectors.", minimum=1, maximum=256
     )
     """Bounds the work of the embedding service for one answer."""
     prompts_dir: Path | None = setting(

@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 from trivium_serving.errors import TriviumError
 
 from trivium_generate.answer import Degradation
 from trivium_generate.degradation import reason_of
-from trivium_generate.extractive.scoring import Scored, score_words, vector_scores
+from trivium_generate.extractive.scoring import Scored, add_vectors, in_reach, score_words
 from trivium_generate.extractive.selection import choose, compose
 from trivium_generate.extractive.sentences import Sentence, split_passages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from trivium_generate.answer import AnswerRequest
@@ -78,9 +78,12 @@ class ExtractiveAnswerer:
         scored = await asyncio.to_thread(_score, request)
         split = time.perf_counter()
         scores, degradation = scored.scores, None
-        if self._vectors is not None and len(scored.sentences) > 1:
+        rows = in_reach(scored, self._candidates)
+        if self._vectors is not None and len(rows) > 1:
+            texts = [scored.sentences[row].text for row in rows]
             try:
-                scores = await self._with_vectors(self._vectors, request.question, scored)
+                similarities = await self._vectors.similarities(request.question, texts)
+                scores = add_vectors(request.question, scored, rows, similarities)
                 self._log_vectors(None)
             except TriviumError as error:
                 self._log_vectors(error)
@@ -88,13 +91,6 @@ class ExtractiveAnswerer:
         parts = compose(choose(scored, scores))
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
-
-    async def _with_vectors(self, vectors: SentenceVectors, question: str, scored: Scored) -> NDArray[np.float64]:
-        rows = np.sort(np.argsort(-scored.scores, kind="stable")[: self._candidates])
-        similarities = await vectors.similarities(question, [scored.sentences[row].text for row in rows])
-        scores = np.full(len(scored.sentences), -np.inf)
-        scores[rows] = scored.scores[rows] + vector_scores(question, similarities)
-        return scores
 
     def _log_vectors(self, error: TriviumError | None) -> None:
         """Logs when vectors go and when they are back, not at each answer."""

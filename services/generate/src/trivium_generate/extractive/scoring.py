@@ -33,6 +33,10 @@ _PASSAGE_WEIGHT = 1.0
 _ANSWER_TYPE_WEIGHT = 1.7
 _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
+# Similarities that differ less than this are as good as equal.
+_MIN_SIMILARITY_DEVIATION = 0.1
+# What vectors add spans about this much: a sentence further behind by its words cannot come out first.
+_VECTOR_REACH = 4.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
 
@@ -82,16 +86,33 @@ def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[
     return Scored(tuple(sentences), own, asked, scores + _PASSAGE_WEIGHT * _standardized(relevance))
 
 
-def vector_scores(question: str, similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What the similarities of vectors add to the scores by words.
+def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:
+    """The sentences that vectors could still bring to the top, in order.
+
+    Args:
+        scored: The sentences.
+        most: No more than this many, the best by their words.
+    """
+    best = np.argsort(-scored.scores, kind="stable")[:most]
+    return np.sort(best[scored.scores[best] >= scored.scores[best[0]] - _VECTOR_REACH])
+
+
+def add_vectors(
+    question: str, scored: Scored, rows: NDArray[np.intp], similarities: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The scores by words and vectors together.
 
     Args:
         question: The question.
-        similarities: Cosine of each sentence to the question. Models differ in the range they use of it, so that only
+        scored: The sentences.
+        rows: Which of them were compared by vectors; the others count as one deviation less similar than the average.
+        similarities: Cosine of each of those to the question. Models differ in the range they use of it, so that only
             its deviation within the request counts.
     """
     weight = _VECTOR_WEIGHT_CHINESE if is_chinese(question) else _VECTOR_WEIGHT
-    return weight * _standardized(similarities.astype(np.float64))
+    scores: NDArray[np.float64] = scored.scores - weight
+    scores[rows] += weight * (1 + _standardized(similarities.astype(np.float64), _MIN_SIMILARITY_DEVIATION))
+    return scores
 
 
 def _with_neighbours(sentences: Sequence[Sentence], own: Sequence[frozenset[str]]) -> list[frozenset[str]]:
@@ -106,6 +127,6 @@ def _with_neighbours(sentences: Sequence[Sentence], own: Sequence[frozenset[str]
     return joined
 
 
-def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviation = float(values.std())
-    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
+def _standardized(values: NDArray[np.float64], min_deviation: float = 1e-9) -> NDArray[np.float64]:
+    standardized: NDArray[np.float64] = (values - values.mean()) / max(float(values.std()), min_deviation)
+    return standardized

@@ -40,7 +40,7 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
 
     Args:
         scored: The sentences.
-        scores: The final score of each; `-inf` for one that is out of the question.
+        scores: The final score of each.
     """
     probabilities = np.exp(scores - scores.max())
     probabilities /= probabilities.sum()
