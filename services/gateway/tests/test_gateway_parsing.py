@@ -194,7 +194,7 @@ async def test_a_long_run_of_blanks_is_shortened(parser: DocumentParser) -> None
 
 
 async def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read() -> None:
-    limits = replace(GatewayLimits(), max_parse_seconds=1.0)
+    limits = replace(GatewayLimits(), max_parse_seconds=5.0)
     extractor = Extractor(limits)
     deep = b"<div>" * 200_000 + b"x"  # for which the parser takes minutes
     started = time.monotonic()
@@ -211,7 +211,7 @@ async def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read()
         await extractor.extract("html", deep)
     counting.cancel()
     assert caught.value.reason == "PARSE_LIMIT"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert turns > 20  # the event loop went on meanwhile
     assert (await extractor.extract("html", b"<p>fine</p>")).text == "fine"
     await extractor.close()
