@@ -10,6 +10,7 @@ from trivium_client.cli.collections import collections_app
 from trivium_client.cli.demo import demo
 from trivium_client.cli.documents import documents_app
 from trivium_client.cli.ingest import ingest
+from trivium_client.cli.models import models
 from trivium_client.cli.output import fail
 from trivium_client.cli.status import status
 from trivium_client.cli.up import up
@@ -49,6 +50,7 @@ app.command()(search)
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
 app.command()(status)
+app.command()(models)
 app.command()(demo)
 
 
