@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from trivium_generate.answer import AnswerRequest, Delta, Finish, FinishReason, Mode, ModelDescription, Passage
 from trivium_generate.answering import Answerer
-from trivium_generate.backends.base import Ending, Piece, PromptTooLong
+from trivium_generate.backends.base import Beginning, Ending, Output, Piece, PromptTooLong
 from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_generate.limits import Limits
 from trivium_generate.metrics import GenerateMetrics
@@ -23,19 +23,18 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded,
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-    Step = Piece | Ending | Exception
+    Step = Output | Exception
 
 PASSAGES = (Passage("The bridge opened in May 1937.", "", 0.9), Passage("Boats pass below.", "", 0.1))
-ENDING = Ending(FinishReason.STOP, 7, 3, (2,), 1.0, 2.0)
+BEGINNING = Beginning(7, (2,), 1.0)
+ENDING = Ending(FinishReason.STOP, 3, 2.0)
 BROKEN = Unavailable("The engine died.")
 
 
 class ScriptedModel:
     """A language model that follows a script: what it yields, or raises, one request like the other."""
 
-    def __init__(
-        self, script: Iterable[Piece | Ending | Exception] = (), load_errors: Iterable[Exception] = ()
-    ) -> None:
+    def __init__(self, script: Iterable[Step] = (), load_errors: Iterable[Exception] = ()) -> None:
         self.script = list(script)
         self.load_errors = list(load_errors)
         self.loading = asyncio.Event()
@@ -51,9 +50,10 @@ class ScriptedModel:
         if self.load_errors:
             raise self.load_errors.pop(0)
 
-    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
+    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         self.open_streams += 1
         try:
+            yield BEGINNING
             for step in self.script:
                 if isinstance(step, Exception):
                     raise step
@@ -128,7 +128,7 @@ async def ready() -> AsyncIterator[Any]:
     """Makes fixtures whose model is loaded."""
     started: list[Fixture] = []
 
-    async def make(*script: Piece | Ending | Exception, places: int = 9) -> Fixture:
+    async def make(*script: Step, places: int = 9) -> Fixture:
         model = ScriptedModel(script)
         model.loading.set()
         fixture = Fixture(model, places)
@@ -143,7 +143,7 @@ async def ready() -> AsyncIterator[Any]:
 
 
 async def test_answer_of_the_model_is_parsed_and_counted(ready: Any) -> None:
-    fixture = await ready(Piece("In 1937 [", 3), Piece("1][9", 2), Piece("].", 1), ENDING)
+    fixture = await ready(Piece("In 1937 [", 3), Piece("1][2", 2), Piece("].", 1), ENDING)
     text, finish = await fixture.ask()
     assert text == "In 1937 [1]."
     assert (finish.removed_citation_count, finish.prompt_tokens, finish.completion_tokens) == (1, 7, 3)

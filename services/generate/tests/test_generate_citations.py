@@ -9,7 +9,7 @@ from trivium_generate.citations import CitationParser
 
 def parse(pieces: list[str], passage_count: int = 3) -> tuple[str, list[Citation], int]:
     """The whole answer, its citations, and how many were removed; checks each delta on the way."""
-    parser = CitationParser(passage_count)
+    parser = CitationParser(range(1, passage_count + 1))
     text = ""
     citations: list[Citation] = []
     for delta in [*(parser.feed(piece) for piece in pieces), parser.finish()]:
@@ -65,7 +65,7 @@ def test_citations_in_any_form_come_out_in_one(written: str, read: str, indexes:
 
 
 def test_citations_between_deltas_are_never_broken() -> None:
-    parser = CitationParser(12)
+    parser = CitationParser(range(1, 13))
     deltas = [parser.feed(piece) for piece in ("A fact", " ", "[", "1", "2", "]", " and", " more", ".")]
     assert [delta.text if delta else None for delta in deltas] == [
         "A fact", None, None, None, None, " [12]", " and", " more", "."

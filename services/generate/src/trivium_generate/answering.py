@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
-from trivium_generate.backends.base import Ending, PromptTooLong
+from trivium_generate.backends.base import Beginning, Ending, PromptTooLong
 from trivium_generate.citations import CitationParser
 from trivium_generate.degradation import reason_of
 
@@ -71,6 +71,7 @@ class Answerer:
             Unavailable: The model is loading or broken, or broke while it answered.
             Overloaded: There is no capacity.
         """
+        begin = time.perf_counter()
         self._limits.check(request)
         degradation = None
         if request.mode is Mode.MODEL and self._model is None:
@@ -82,7 +83,7 @@ class Answerer:
         if self._model is not None and request.mode is not Mode.EXTRACTIVE:
             begun = False
             try:
-                async with aclosing(self._by_model(self._model, request)) as events:
+                async with aclosing(self._by_model(self._model, request, begin)) as events:
                     async for event in events:
                         begun = True
                         yield event
@@ -91,60 +92,66 @@ class Answerer:
                 if begun or request.mode is Mode.MODEL:
                     raise
                 degradation = Degradation("generate", reason_of(error), "extractive")
-        async with aclosing(self._extractively(request, degradation)) as events:
+        async with aclosing(self._extractively(request, degradation, begin)) as events:
             async for event in events:
                 yield event
 
     async def warm_up(self, request: AnswerRequest) -> None:
         """Answers once extractively, so that the first caller does not wait for imports and connections."""
-        await self._extractive.answer(request)
+        await self._extractive.warm_up(request)
 
-    async def _by_model(self, model: SupervisedModel, request: AnswerRequest) -> AsyncGenerator[Delta | Finish, None]:
-        backend, begin = model.description.backend, time.perf_counter()
-        parser = CitationParser(len(request.passages))
-        last = None
+    async def _by_model(
+        self, model: SupervisedModel, request: AnswerRequest, begin: float
+    ) -> AsyncGenerator[Delta | Finish, None]:
+        backend = model.description.backend
+        beginning, parser, last = Beginning(0, (), 0.0), CitationParser(()), None
         with self._model_places.admit(_estimate_tokens(request)), self._metrics.running(backend):
-            async with aclosing(model.generate(request)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Ending):
+            async with aclosing(model.generate(request)) as outputs:
+                async for output in outputs:
+                    if isinstance(output, Beginning):
+                        beginning = output
+                        parser = CitationParser(_numbers(request).difference(output.dropped_passages))
+                        continue
+                    if isinstance(output, Ending):
                         if delta := parser.finish():
                             yield delta
-                        yield self._model_finish(model, piece, parser, begin)
+                        yield self._model_finish(model, beginning, output, parser.removed_count, begin)
                         return
                     now = time.perf_counter()
                     if last is None:
                         self._metrics.first_token(backend, now - begin)
-                    elif piece.token_count:
-                        self._metrics.next_tokens(piece.token_count, now - last)
+                    elif output.token_count:
+                        self._metrics.next_tokens(output.token_count, now - last)
                     last = now
-                    if delta := parser.feed(piece.text):
+                    if delta := parser.feed(output.text):
                         yield delta
         raise Unavailable("The model ended its answer without saying why. Try again.")
 
-    def _model_finish(self, model: SupervisedModel, ending: Ending, parser: CitationParser, begin: float) -> Finish:
+    def _model_finish(
+        self, model: SupervisedModel, beginning: Beginning, ending: Ending, removed_count: int, begin: float
+    ) -> Finish:
         total_ms = (time.perf_counter() - begin) * 1e3
         finish = Finish(
             reason=ending.reason,
             model=model.description,
             timing=Timing(
                 queue_ms=ending.queue_ms,
-                tokenize_ms=ending.prompt_ms,
-                compute_ms=max(0.0, total_ms - ending.queue_ms - ending.prompt_ms),
+                tokenize_ms=beginning.prompt_ms,
+                compute_ms=max(0.0, total_ms - ending.queue_ms - beginning.prompt_ms),
                 total_ms=total_ms,
             ),
-            prompt_tokens=ending.prompt_tokens,
+            prompt_tokens=beginning.prompt_tokens,
             completion_tokens=ending.completion_tokens,
-            dropped_passages=ending.dropped_passages,
-            removed_citation_count=parser.removed_count,
+            dropped_passages=beginning.dropped_passages,
+            removed_citation_count=removed_count,
         )
         self._metrics.finished(finish)
         return finish
 
     async def _extractively(
-        self, request: AnswerRequest, degradation: Degradation | None
+        self, request: AnswerRequest, degradation: Degradation | None, begin: float
     ) -> AsyncGenerator[Delta | Finish, None]:
-        begin = time.perf_counter()
-        parser = CitationParser(len(request.passages))
+        parser = CitationParser(_numbers(request))
         with self._extractive_places.admit(_estimate_tokens(request)), self._metrics.running(EXTRACTIVE.backend):
             answer = await self._extractive.answer(request)
             self._metrics.first_token(EXTRACTIVE.backend, time.perf_counter() - begin)
@@ -169,6 +176,11 @@ class Answerer:
         )
         self._metrics.finished(finish)
         yield finish
+
+
+def _numbers(request: AnswerRequest) -> frozenset[int]:
+    """The numbers of the passages of a request."""
+    return frozenset(range(1, len(request.passages) + 1))
 
 
 def _estimate_tokens(request: AnswerRequest) -> int:

@@ -9,8 +9,12 @@ its brackets remains. Nothing is touched inside Markdown code, where `values[0]`
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from trivium_generate.answer import Citation, Delta
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _OPENING = {"[": "]", "【": "】", "［": "］"}
 _NUMBER = r"[0-9０-９]{1,9}"
@@ -29,11 +33,11 @@ class CitationParser:
     """Turns pieces of an answer into deltas. One parser reads one answer.
 
     Args:
-        passage_count: Citations of 1 to this number are kept.
+        citable: Numbers of the passages that the answer is made from; citations of others are removed.
     """
 
-    def __init__(self, passage_count: int) -> None:
-        self._passage_count = passage_count
+    def __init__(self, citable: Collection[int]) -> None:
+        self._citable = citable
         self._length = 0  # code points that have left
         self._spaces = ""  # white space that leaves with what follows it
         self._group: str | None = None  # an opening bracket and what followed it, as long as it may be a citation
@@ -86,8 +90,8 @@ class CitationParser:
             self._write(group)
             return
         numbers = _numbers(inside)
-        known = [number for number in dict.fromkeys(numbers) if 1 <= number <= self._passage_count]
-        self.removed_count += sum(1 for number in numbers if not 1 <= number <= self._passage_count)
+        known = [number for number in dict.fromkeys(numbers) if number in self._citable]
+        self.removed_count += sum(1 for number in numbers if number not in self._citable)
         if not known:
             self._spaces = self._spaces if "\n" in self._spaces else ""
         for number in known:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from trivium_generate.answer import AnswerRequest, ModelDescription
-    from trivium_generate.backends.base import Ending, LanguageModel, Piece
+    from trivium_generate.backends.base import LanguageModel, Output
 
 _logger = logging.getLogger(__name__)
 
@@ -69,15 +69,24 @@ class SupervisedModel:
         self._longest_pause_seconds = longest_pause_seconds
         self._task: asyncio.Task[None] | None = None
         self.state = ModelState.LOADING
-        self.detail = "not started"
+        self._detail = "not started"
+        self._since = time.monotonic()
 
     @property
     def description(self) -> ModelDescription:
         """What the model is."""
         return self._model.description
 
+    @property
+    def detail(self) -> str:
+        """What the state means in words: how long it has been loading, or why it failed."""
+        if self.state is ModelState.LOADING:
+            return f"{self._detail}, {time.monotonic() - self._since:.0f} s so far"
+        return self._detail
+
     async def start(self) -> None:
         """Begins to load, and returns at once."""
+        _logger.info("loading model %s", self.description.name)
         await self._change(ModelState.LOADING, "loading")
         self._task = asyncio.create_task(self._keep_alive(), name="model supervision")
 
@@ -88,7 +97,7 @@ class SupervisedModel:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._model.close()
 
-    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
+    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """As LanguageModel.generate, of a model that may not be ready.
 
         Raises:
@@ -126,6 +135,6 @@ class SupervisedModel:
             await self._change(ModelState.LOADING, f"restarting after: {problem}")
 
     async def _change(self, state: ModelState, detail: str) -> None:
-        self.state, self.detail = state, detail
+        self.state, self._detail, self._since = state, detail, time.monotonic()
         self._observer.model_state(state)
         await self._on_change(state is ModelState.READY)

@@ -20,6 +20,21 @@ class PromptTooLong(TooLarge):
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a model is going to answer from.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompt.
+        dropped_passages: Numbers, from 1, of the passages that did not fit into it.
+        prompt_ms: Time for building it.
+    """
+
+    prompt_tokens: int
+    dropped_passages: tuple[int, ...]
+    prompt_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """More text from the model.
 
@@ -38,19 +53,16 @@ class Ending:
 
     Attributes:
         reason: Why it ended.
-        prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
-        dropped_passages: Numbers, from 1, of the passages that did not fit.
-        prompt_ms: Time for building the prompt.
         queue_ms: Time the request waited before the model took it up.
     """
 
     reason: FinishReason
-    prompt_tokens: int
     completion_tokens: int
-    dropped_passages: tuple[int, ...]
-    prompt_ms: float
     queue_ms: float
+
+
+Output = Beginning | Piece | Ending
 
 
 class LanguageModel(Protocol):
@@ -67,8 +79,8 @@ class LanguageModel(Protocol):
             TriviumError: It cannot be loaded; says why and what to do.
         """
 
-    def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
-        """Writes an answer: pieces, then one ending. Closing the generator frees what the request holds.
+    def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
+        """Writes an answer: one beginning, pieces, one ending. Closing the generator frees what the request holds.
 
         Raises:
             Unavailable: The model broke.

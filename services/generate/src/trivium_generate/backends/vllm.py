@@ -22,7 +22,7 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded,
 from trivium_serving.request_context import request_id
 
 from trivium_generate.answer import FinishReason, ModelDescription
-from trivium_generate.backends.base import Ending, Piece
+from trivium_generate.backends.base import Beginning, Ending, Piece
 from trivium_generate.backends.chat import TokenizerChat
 from trivium_generate.prompting import PromptBuilder
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from trivium_generate.answer import AnswerRequest, Sampling
+    from trivium_generate.backends.base import Output
     from trivium_generate.prompting import BuiltPrompt
     from trivium_generate.prompts import Prompt
 
@@ -97,11 +98,11 @@ class VllmModel:
         self.description = _describe(self.description.name, config)
         await self._warm_up()
 
-    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Piece | Ending, None]:
+    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer; closing the generator aborts it in the engine."""
         begin = time.perf_counter()
         prompt, sampling_params = await self._prepare(request)
-        prompt_ms = (time.perf_counter() - begin) * 1e3
+        yield Beginning(len(prompt.token_ids), prompt.dropped_passages, (time.perf_counter() - begin) * 1e3)
         written, last = 0, None
         async with aclosing(self._outputs(prompt.token_ids, sampling_params)) as outputs:
             async for last in outputs:
@@ -112,10 +113,7 @@ class VllmModel:
             raise Unavailable("The model's engine stopped the answer. Try again.")
         yield Ending(
             reason=FinishReason.LENGTH if last.outputs[0].finish_reason == "length" else FinishReason.STOP,
-            prompt_tokens=len(prompt.token_ids),
             completion_tokens=written,
-            dropped_passages=prompt.dropped_passages,
-            prompt_ms=prompt_ms,
             queue_ms=_queue_ms(last),
         )
 

@@ -92,6 +92,11 @@ class ExtractiveAnswerer:
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
 
+    async def warm_up(self, request: AnswerRequest) -> None:
+        """Answers by words alone: the embedding service may well be starting at the same time."""
+        scored = await asyncio.to_thread(_score, request)
+        compose(choose(scored, scored.scores))
+
     def _log_vectors(self, error: TriviumError | None) -> None:
         """Logs when vectors go and when they are back, not at each answer."""
         if error is not None and not self._vectors_are_gone:
