@@ -45,6 +45,14 @@ class TokenCache:
         self._hits.inc()
         return tokens
 
+    def peek(self, text: str) -> PassageTokens | None:
+        """The same, without being counted or taken for a use."""
+        return self._entries.get(self._key(text))
+
+    def __contains__(self, text: str) -> bool:
+        """Whether the tokens of a passage are kept; not counted, and no use."""
+        return self.peek(text) is not None
+
     def put(self, text: str, tokens: PassageTokens) -> None:
         """Keeps the tokens of a passage, and lets go of those used longest ago."""
         key = self._key(text)

@@ -35,6 +35,9 @@ class RerankBackend(Protocol):
     def healthy(self) -> bool:
         """Whether it can judge now."""
 
+    def unread(self, texts: Sequence[str]) -> Sequence[str]:
+        """Those of some passages that the model would have to read now: all but what is kept."""
+
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages. Cancelling the awaiting task takes the work out of the queue.
 

@@ -40,6 +40,10 @@ class CrossEncoderBackend:
         """Whether all workers are alive."""
         return self._scorer.healthy
 
+    def unread(self, texts: Sequence[str]) -> Sequence[str]:
+        """All: each is read together with the query."""
+        return texts
+
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
         with scoring_errors():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 from trivium_encoders import EncoderInfo, EncoderOptions, Role, Scored, TokenEncoder, TokenMatrices, TokenMatrix
+from trivium_serving.flights import FlightFailed, Flights
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
@@ -47,6 +48,7 @@ class LateInteractionBackend:
         self._encoder = encoder
         self._ignored_ids = ignored_ids
         self._cache = cache
+        self._flights: Flights[str, _Computed] = Flights()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="maxsim")
 
     @classmethod
@@ -82,6 +84,10 @@ class LateInteractionBackend:
         """Whether all workers are alive."""
         return self._encoder.healthy
 
+    def unread(self, texts: Sequence[str]) -> list[str]:
+        """The passages whose tokens are not kept."""
+        return [text for text in texts if text not in self._cache]
+
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
         with scoring_errors():
@@ -107,7 +113,7 @@ class LateInteractionBackend:
         self._thread.shutdown(wait=False)
 
     async def _read(self, texts: Sequence[str], deadline: float | None) -> "_Reading":
-        """The tokens of passages, from the cache or the model."""
+        """The tokens of passages: kept ones, those that another call is having computed, and those of the model."""
         reading = _Reading()
         missing = []
         for text in dict.fromkeys(texts):
@@ -116,15 +122,29 @@ class LateInteractionBackend:
             else:
                 missing.append(text)
         for first in range(0, len(missing), _PASSAGES_AT_A_TIME):
-            some = missing[first : first + _PASSAGES_AT_A_TIME]
-            encoded = await self._encoder.encode(some, role=Role.DOCUMENT, truncate=True, deadline=deadline)
-            for text, tokens in zip(some, await self._in_thread(self._kept, encoded), strict=True):
-                reading.passages[text] = tokens
-                self._cache.put(text, tokens)
-            reading.tokenize_seconds += encoded.tokenize_seconds
-            reading.queue_seconds += encoded.queue_seconds
-            reading.compute_seconds += encoded.compute_seconds
+            some = []
+            for text in missing[first : first + _PASSAGES_AT_A_TIME]:
+                if (tokens := self._cache.peek(text)) is not None:  # another call has had it computed meanwhile
+                    reading.passages[text] = tokens
+                else:
+                    some.append(text)
+            reading.add(await self._computed(some, deadline))
         return reading
+
+    async def _computed(self, texts: Sequence[str], deadline: float | None) -> "dict[str, _Computed]":
+        async def compute(some: Sequence[str]) -> list[_Computed]:
+            with scoring_errors():
+                encoded = await self._encoder.encode(some, role=Role.DOCUMENT, truncate=True, deadline=deadline)
+            kept = await self._in_thread(self._kept, encoded)
+            for text, tokens in zip(some, kept, strict=True):
+                self._cache.put(text, tokens)
+            return [_Computed(tokens, encoded) for tokens in kept]
+
+        try:
+            return await self._flights.get(texts, compute, deadline=deadline)
+        except FlightFailed:
+            # The passage at fault may be another call's.
+            return dict(zip(texts, await compute(texts), strict=True))
 
     def _kept(self, encoded: TokenMatrices) -> list[PassageTokens]:
         kept = []
@@ -142,6 +162,14 @@ class LateInteractionBackend:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A passage, and what it was computed with."""
+
+    tokens: PassageTokens
+    encoded: TokenMatrices
+
+
 @dataclass(slots=True)
 class _Reading:
     """The tokens of the passages of a call, and what it took to get them."""
@@ -150,6 +178,15 @@ class _Reading:
     tokenize_seconds: float = 0.0
     queue_seconds: float = 0.0
     compute_seconds: float = 0.0
+
+    def add(self, computed: "dict[str, _Computed]") -> None:
+        """Adds passages that were computed at the same time, and what the slowest of them took."""
+        for text, one in computed.items():
+            self.passages[text] = one.tokens
+        together = {id(one.encoded): one.encoded for one in computed.values()}.values()
+        self.tokenize_seconds += max((encoded.tokenize_seconds for encoded in together), default=0.0)
+        self.queue_seconds += max((encoded.queue_seconds for encoded in together), default=0.0)
+        self.compute_seconds += max((encoded.compute_seconds for encoded in together), default=0.0)
 
 
 async def punctuation_ids(encoder: TokenEncoder) -> NDArray[np.int32]:
