@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 
 from trivium_encoders.fingerprint import weight_files
 from trivium_encoders.privacy import silence_telemetry
+from trivium_encoders.weights import lacking_weights
 
 if TYPE_CHECKING:
     import torch
@@ -140,9 +141,16 @@ def _load(folder: Path, output_kind: str, attention: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
     kind = AutoModel if output_kind == "hidden" else AutoModelForSequenceClassification
-    module = kind.from_pretrained(
-        str(folder), dtype=torch.float32, attn_implementation=attention, local_files_only=True, trust_remote_code=False
+    module, info = kind.from_pretrained(
+        str(folder),
+        dtype=torch.float32,
+        attn_implementation=attention,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
     )
+    if lacking := lacking_weights(info, with_pooler=output_kind == "logits"):
+        raise Refused(f"its files lack the weights {lacking}")
     module.config.use_cache = False
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     return module.eval(), tokenizer

@@ -15,6 +15,7 @@ POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "
 _ACTIVATIONS = {"torch.nn.modules.linear.Identity": "identity", "torch.nn.modules.activation.Tanh": "tanh"}
 _SENTENCE_CONFIGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlnet_config.json")
 _NO_LIMIT = 1 << 30
+_KNOWN_CODE = ("sentence_transformers.", "pylate.")
 
 
 class Family(enum.Enum):
@@ -100,6 +101,12 @@ def describe(model: ModelFolder) -> ModelDescription:
         raise ModelUnsupported(
             f"model {model.name} does not begin with a transformer: {transformer} has no config.json"
         )
+    foreign = [module["class"] for module in modules if not module["class"].startswith(_KNOWN_CODE)]
+    if foreign:
+        raise ModelUnsupported(
+            f"model {model.name} needs code from its repository ({', '.join(foreign)}), which is never run;"
+            " choose another"
+        )
     config = _read_json(transformer / "config.json")
     sentence = _first_json(transformer, _SENTENCE_CONFIGS)
     options = _first_json(model.path, ("config_sentence_transformers.json",))
@@ -164,7 +171,9 @@ def _modules(folder: Path) -> list[dict[str, str]]:
     if not (folder / "modules.json").is_file():
         return []
     entries: Any = _read_json(folder / "modules.json")
-    return [{"path": entry["path"], "type": entry["type"].rpartition(".")[2]} for entry in entries]
+    return [
+        {"path": entry["path"], "type": entry["type"].rpartition(".")[2], "class": entry["type"]} for entry in entries
+    ]
 
 
 def _family(modules: Sequence[Mapping[str, str]], config: Mapping[str, Any], options: Mapping[str, Any]) -> Family:

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium_encoders.description import Family, ModelDescription
+from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head
 from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+from trivium_encoders.weights import lacking_weights
 
 
 class TorchRuntime:
@@ -36,7 +38,13 @@ class TorchRuntime:
         self.session_limit = session_count if device == "cpu" else 1
         folder = str(model.transformer_folder)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._module: Any = kind.from_pretrained(folder, dtype=dtype, local_files_only=True).eval().to(device)
+        module, info = kind.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+        if lacking := lacking_weights(info, with_pooler=model.family is Family.PAIR):
+            raise ModelUnsupported(
+                f"the files of model {model.name} lack the weights {lacking}: it is damaged, or needs code from its"
+                " repository, which is never run; choose another"
+            )
+        self._module: Any = module.eval().to(device)
         self._module.config.use_cache = False
         names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
         self._inputs = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in names]
