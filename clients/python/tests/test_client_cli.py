@@ -272,7 +272,13 @@ def test_ctrl_c_ends_an_answer_cleanly(gateway: Any) -> None:
     gateway.will("Answer", wait)
     command = [sys.executable, "-m", "trivium_client.cli.app", "ask", "x"]
     environment = os.environ | {"TRIVIUM_GATEWAY": gateway.address}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as process:
         assert asked.wait(20)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
