@@ -9,19 +9,23 @@ from trivium.embed.v1 import embed_service_pb2
 from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_server
 from trivium_encoders import EncoderOptions
 from trivium_serving.admission import Admission
+from trivium_serving.api_calls import ApiBudget, ApiCalls
+from trivium_serving.errors import FailedPrecondition
 from trivium_serving.server import GrpcServer, serve_until_signal
 
+from trivium_embed.backends.api import ApiBackend, ApiOptions
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.embedder import Embedder
 from trivium_embed.limits import Limits
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.servicer import EmbedServicer
-from trivium_embed.settings import EmbedSettings
+from trivium_embed.settings import DEFAULT_MODEL, EmbedSettings
 from trivium_embed.vector_cache import VectorCache
 
 FULL_NAME = embed_service_pb2.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
 _HEALTH_INTERVAL_SECONDS = 0.05
+_KEY_VARIABLE = "TRIVIUM_EMBED_API_KEY"
 
 
 class EmbedApp:
@@ -98,4 +102,47 @@ def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Cal
 
         return await LocalBackend.load(options, registry)
 
-    return {"local": load_local}[settings.backend]
+    async def load_openai() -> EmbeddingBackend:
+        from trivium_embed.backends.openai import URL, OpenAIProvider
+
+        options, calls = _api(settings, "OpenAI", URL, registry)
+        return await ApiBackend.load(OpenAIProvider(options), calls, options)
+
+    return {"local": load_local, "openai": load_openai}[settings.backend]
+
+
+def _api(settings: EmbedSettings, provider: str, url: str, registry: CollectorRegistry) -> tuple[ApiOptions, ApiCalls]:
+    """What a backend needs to call an API.
+
+    Raises:
+        FailedPrecondition: There is no key (API_KEY_MISSING).
+    """
+    if not settings.api_key and not settings.api_url:
+        raise FailedPrecondition(
+            f"{provider} needs a key. Set {_KEY_VARIABLE}, or TRIVIUM_EMBED_API_URL to a server that needs none.",
+            reason="API_KEY_MISSING",
+        )
+    options = ApiOptions(
+        model="" if settings.model == DEFAULT_MODEL else settings.model,
+        url=settings.api_url,
+        key=settings.api_key,
+        dimension=settings.api_dimension,
+        max_tokens=settings.max_length,
+        batch_texts=settings.api_batch_texts,
+        batch_tokens=settings.api_batch_tokens,
+    )
+    budget = ApiBudget(
+        attempts=settings.api_attempts,
+        timeout_seconds=settings.api_timeout_seconds,
+        concurrency=settings.api_concurrency,
+        requests_per_minute=settings.api_requests_per_minute,
+        tokens_per_minute=settings.api_tokens_per_minute,
+    )
+    calls = ApiCalls(
+        service="embed",
+        api=f"{provider} ({settings.api_url or url})",
+        key_variable=_KEY_VARIABLE,
+        budget=budget,
+        registry=registry,
+    )
+    return options, calls

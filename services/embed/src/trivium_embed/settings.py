@@ -6,6 +6,8 @@ from pathlib import Path
 from trivium_encoders.options import Precision, Runtime
 from trivium_serving.settings import setting
 
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
 
 @dataclass(frozen=True, slots=True)
 class EmbedSettings:
@@ -13,10 +15,30 @@ class EmbedSettings:
 
     listen: str = setting("127.0.0.1:50051", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
     metrics_port: int = setting(9101, "Port for Prometheus; 0 for none.", minimum=0, maximum=65535)
-    backend: str = setting("local", "What computes the vectors.", choices=("local",))
+    backend: str = setting("local", "What computes the vectors.", choices=("local", "openai"))
     model: str = setting(
-        "sentence-transformers/all-MiniLM-L6-v2",
-        "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model.",
+        DEFAULT_MODEL,
+        "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model. With "
+        "an API, the name there; unless it is set, text-embedding-3-small for openai.",
+    )
+    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
+    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
+    api_dimension: int = setting(
+        0,
+        "Numbers per vector to ask the API for; 0 for the model's own. text-embedding-ada-002 is never asked.",
+        minimum=0,
+        maximum=16384,
+    )
+    api_batch_texts: int = setting(0, "Most texts in a request to the API; 0 for what the provider takes.", minimum=0)
+    api_batch_tokens: int = setting(100_000, "Most tokens (estimated) in a request to the API.", minimum=1)
+    api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)
+    api_timeout_seconds: float = setting(30.0, "Longest time of one attempt.", minimum=0.1, maximum=600)
+    api_concurrency: int = setting(
+        8, "Most requests to the API at the same time; streams take half of them at most.", minimum=1, maximum=256
+    )
+    api_requests_per_minute: int = setting(0, "Most requests to the API in a minute; 0 for no bound.", minimum=0)
+    api_tokens_per_minute: int = setting(
+        0, "Most tokens (estimated) to the API in a minute; 0 for no bound.", minimum=0
     )
     runtime: Runtime = setting("auto", "What executes the model.", choices=("auto", "openvino", "torch"))
     precision: Precision = setting(

@@ -1,0 +1,251 @@
+"""Calls of model APIs over the network: within budgets, tried again when that helps, and never past the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from trivium_serving.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidField,
+    Overloaded,
+    TriviumError,
+    Unavailable,
+)
+from trivium_serving.metrics import DURATION_BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from prometheus_client import CollectorRegistry
+
+_Answer = TypeVar("_Answer")
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 8.0
+# What may be sent at once after a quiet time, as a share of the budget of a minute.
+_BURST_SECONDS = 6.0
+_RESULTS = ("ok", "refused", "overloaded", "failed")
+
+
+class ApiFailure(Exception):
+    """One attempt failed.
+
+    Args:
+        message: What the API or the network said.
+        status: HTTP status; 0 without an answer, or with one that cannot be read.
+        retry_after_seconds: When the API wants to be asked again; None if it did not say.
+        quota_exhausted: Whether what was paid for is used up, so that waiting does not help.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        retry_after_seconds: float | None = None,
+        quota_exhausted: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message[:300]
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.quota_exhausted = quota_exhausted
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may succeed later."""
+        return not self.quota_exhausted and (self.status in (0, 408, 409, 429) or self.status >= 500)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """When to ask again, as `retry-after-ms` or `retry-after` say it in milliseconds or seconds."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with contextlib.suppress(KeyError, ValueError):
+            return max(0.0, float(headers[name]) * unit)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiBudget:
+    """How much an API may be asked."""
+
+    attempts: int
+    """Most attempts of one call."""
+    timeout_seconds: float
+    """Longest time of one attempt."""
+    concurrency: int
+    """Most attempts at the same time; bulk work takes half of them at most."""
+    requests_per_minute: int
+    """Most attempts in a minute; 0 for no bound."""
+    tokens_per_minute: int
+    """Most tokens (estimated) in a minute; 0 for no bound."""
+
+
+class ApiCalls:
+    """Calls one API. Belongs to one event loop.
+
+    Args:
+        service: The service's short name, for the metrics.
+        api: The API's name and address, for messages.
+        key_variable: The environment variable that has its key.
+        budget: How much it may be asked.
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(
+        self, *, service: str, api: str, key_variable: str, budget: ApiBudget, registry: CollectorRegistry
+    ) -> None:
+        self._api = api
+        self._key_variable = key_variable
+        self._budget = budget
+        self._slots = asyncio.Semaphore(budget.concurrency)
+        self._bulk_slots = asyncio.Semaphore(max(1, budget.concurrency // 2))
+        self._rates = (_Rate(budget.requests_per_minute), _Rate(budget.tokens_per_minute))
+        self._closed_until = 0.0
+        self._attempts = Counter(
+            f"trivium_{service}_api_attempts_total",
+            "Attempts to call the model API, by how they ended.",
+            ("result",),
+            registry=registry,
+        )
+        for result in _RESULTS:
+            self._attempts.labels(result)
+        self._seconds = Histogram(
+            f"trivium_{service}_api_attempt_seconds",
+            "Time of an attempt to call the model API.",
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+
+    async def call(
+        self, send: Callable[[], Awaitable[_Answer]], *, tokens: int, bulk: bool, deadline: float | None
+    ) -> _Answer:
+        """Calls the API, again after failures that pass, as long as attempts and time last.
+
+        Args:
+            send: Makes one attempt; raises ApiFailure.
+            tokens: About how many tokens it is.
+            bulk: Whether it can wait for others.
+            deadline: When to give up, on the event loop's clock in seconds; None for never.
+
+        Raises:
+            FailedPrecondition: The API refuses the key (API_KEY_REFUSED), the quota is used up (API_QUOTA_EXHAUSTED),
+                or there is no such model (API_MODEL_UNKNOWN).
+            InvalidField: The API refuses what it was asked (API_REQUEST_REFUSED).
+            Overloaded: It wants fewer requests, or the budget is used up for longer than the deadline allows.
+            Unavailable: It cannot be reached or is broken (UPSTREAM_UNAVAILABLE).
+            DeadlineExceeded: The deadline passed.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        for attempt in range(1, self._budget.attempts + 1):
+            await self._wait_for_budget(tokens, deadline)
+            try:
+                return await self._attempt(send, bulk, deadline)
+            except ApiFailure as failure:
+                wait = failure.retry_after_seconds
+                if wait is None:
+                    wait = pause * random.uniform(0.5, 1.0)
+                elif failure.status == 429:
+                    self._closed_until = max(self._closed_until, _now() + wait)
+                late = deadline is not None and _now() + wait >= deadline
+                if not failure.is_passing or attempt == self._budget.attempts or late:
+                    raise self._error(failure, wait) from failure
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _wait_for_budget(self, tokens: int, deadline: float | None) -> None:
+        now = _now()
+        wait = max(0.0, self._closed_until - now, *(rate.wait(now) for rate in self._rates))
+        if deadline is not None and now + wait >= deadline > now:
+            raise Overloaded(
+                f"{self._api} may not be asked for another {wait:.1f} s, by its own word or by the budget that is set. "
+                "Try again then.",
+                retry_after_seconds=wait,
+            )
+        for rate, amount in zip(self._rates, (1, tokens), strict=True):
+            rate.take(amount, now)
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, send: Callable[[], Awaitable[_Answer]], bulk: bool, deadline: float | None) -> _Answer:
+        result = "failed"
+        try:
+            async with asyncio.timeout_at(deadline), self._slot(bulk):
+                with self._seconds.time():
+                    try:
+                        async with asyncio.timeout(self._budget.timeout_seconds):
+                            answer = await send()
+                    except TimeoutError as error:
+                        if deadline is not None and _now() >= deadline:
+                            raise
+                        raise ApiFailure(f"no answer within {self._budget.timeout_seconds:g} s") from error
+            result = "ok"
+            return answer
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"The deadline passed before {self._api} had answered.") from error
+        except ApiFailure as failure:
+            if not failure.is_passing:
+                result = "refused"
+            elif failure.status == 429:
+                result = "overloaded"
+            raise
+        finally:
+            self._attempts.labels(result).inc()
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, bulk: bool) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as slots:
+            if bulk:
+                await slots.enter_async_context(self._bulk_slots)
+            await slots.enter_async_context(self._slots)
+            yield
+
+    def _error(self, failure: ApiFailure, wait: float) -> TriviumError:
+        said = f"{self._api} said {failure.status or 'nothing'}: {failure.message}"
+        if failure.quota_exhausted:
+            return FailedPrecondition(
+                f"{said} Look into the account's quota and billing.", reason="API_QUOTA_EXHAUSTED"
+            )
+        if failure.status in (401, 403):  # without its words: they may have part of the key
+            return FailedPrecondition(
+                f"{self._api} refused the API key (status {failure.status}). Set {self._key_variable} to one that may "
+                "use the model, and start again.",
+                reason="API_KEY_REFUSED",
+            )
+        if failure.status == 404:
+            return FailedPrecondition(
+                f"{said} Correct the model's name or the API's address.", reason="API_MODEL_UNKNOWN"
+            )
+        if failure.status == 429:
+            return Overloaded(f"{said} Try again later.", retry_after_seconds=wait)
+        if failure.is_passing:
+            return Unavailable(f"{said} Try again later.", reason="UPSTREAM_UNAVAILABLE")
+        return InvalidField("texts", said, reason="API_REQUEST_REFUSED")
+
+
+class _Rate:
+    """A bound per minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._seconds_each = 60 / per_minute if per_minute else 0.0
+        self._paid_until = float("-inf")
+
+    def wait(self, now: float) -> float:
+        """Seconds until some may be used; the amount itself is paid for afterwards."""
+        return max(0.0, self._paid_until - now) if self._seconds_each else 0.0
+
+    def take(self, amount: int, now: float) -> None:
+        """Uses an amount."""
+        self._paid_until = max(self._paid_until, now - _BURST_SECONDS) + amount * self._seconds_each
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
