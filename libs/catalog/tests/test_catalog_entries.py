@@ -12,7 +12,7 @@ def test_entry_is_whole(entry: CatalogEntry) -> None:
     assert entry.licence
     assert entry.good_for
     assert entry.kind in ("embed", "rerank", "generate")
-    assert entry.tested in ("weights", "architecture", "no")
+    assert entry.tested in ("weights", "architecture", "protocol", "no")
     assert not (entry.obstacle and (entry.settings or entry.tested != "no"))
     if entry.kind == "embed":
         assert entry.dimension > 0
@@ -46,6 +46,11 @@ def test_settings_name_a_backend_only_where_it_is_not_the_default() -> None:
     assert settings["rerank", "BAAI/bge-reranker-base"] == (
         "TRIVIUM_RERANK_BACKEND=cross-encoder",
         "TRIVIUM_RERANK_MODEL=BAAI/bge-reranker-base",
+    )
+    assert settings["embed", "text-embedding-3-large"] == (
+        "TRIVIUM_EMBED_BACKEND=openai",
+        "TRIVIUM_EMBED_MODEL=text-embedding-3-large",
+        "TRIVIUM_EMBED_API_KEY=...",
     )
     assert settings["generate", "extractive"] == ("TRIVIUM_GENERATE_BACKEND=extractive",)
 

@@ -8,9 +8,10 @@ from importlib.resources import files
 from typing import Any, Literal
 
 Kind = Literal["embed", "rerank", "generate"]
-Tested = Literal["weights", "architecture", "no"]
+Tested = Literal["weights", "architecture", "protocol", "no"]
 
 _DEFAULT_BACKENDS = {"embed": "local", "rerank": "late-interaction", "generate": "extractive"}
+_API_BACKENDS = ("openai", "cohere", "anthropic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class CatalogEntry:
     """What it is good for, in a few words."""
     tested: Tested
     """What this version was tested with: the published `weights`, a tiny random model of the same `architecture` and
-    files, or neither (`no`)."""
+    files, a server of the tests that speaks the API's `protocol`, or nothing of these (`no`)."""
     architecture: str = ""
     """The transformer's kind; empty where it is not known or there is none."""
     dimension: int = 0
@@ -57,13 +58,17 @@ class CatalogEntry:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The lines, `NAME=value`, that make the service use it; none when this version cannot run it."""
+        """The lines, `NAME=value`, that make the service use it; none when this version cannot run it.
+
+        The value of an API's key is `...`.
+        """
         if self.obstacle:
             return ()
         prefix = f"TRIVIUM_{self.kind.upper()}"
         chosen = [] if self.backend == _DEFAULT_BACKENDS[self.kind] else [f"{prefix}_BACKEND={self.backend}"]
         named = [] if self.name == self.backend else [f"{prefix}_MODEL={self.name}"]
-        return (*chosen, *named) or (f"{prefix}_BACKEND={self.backend}",)
+        keys = [f"{prefix}_API_KEY=..."] if self.backend in _API_BACKENDS else []
+        return (*chosen, *named, *keys) or (f"{prefix}_BACKEND={self.backend}",)
 
 
 @functools.cache

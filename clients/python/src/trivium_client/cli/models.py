@@ -12,7 +12,6 @@ from trivium_client.cli.options import JsonOption
 from trivium_client.cli.output import print_json, print_row, stdout
 
 _COLUMNS = ("Kind", Column("Model", no_wrap=True), "Backend", "Dimension", "Tokens", "Licence", "Tested", "Good for")
-_TESTED = {"weights": "weights", "architecture": "architecture", "no": "-"}
 
 
 class Kind(StrEnum):
@@ -31,9 +30,9 @@ KindOption = Annotated[
 def models(kind: KindOption = None, as_json: JsonOption = False) -> None:
     """List models that are known to fit, with their limits and licences. Others of the same kinds run as well.
 
-    Nothing is asked of the gateway. *Tested* says what this version was tested with: the published weights, or a tiny
-    random model of the same architecture; a model that this version cannot run has the reason instead. With `--json`
-    each model has its prompts and the settings that choose it.
+    Nothing is asked of the gateway. *Tested* says what this version was tested with: the published weights, a tiny
+    random model of the same architecture, or a server that speaks the API's protocol; a model that this version cannot
+    run has the reason instead. With `--json` each model has its prompts and the settings that choose it.
 
     **Examples**
 
@@ -64,7 +63,7 @@ def _cells(entry: CatalogEntry) -> tuple[str, ...]:
         str(entry.dimension or "-"),
         str(entry.max_tokens or "-"),
         entry.licence,
-        f"cannot run: {entry.obstacle}" if entry.obstacle else _TESTED[entry.tested],
+        f"cannot run: {entry.obstacle}" if entry.obstacle else entry.tested,
         entry.good_for,
     )
 
