@@ -108,7 +108,13 @@ def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Cal
         options, calls = _api(settings, "OpenAI", URL, registry)
         return await ApiBackend.load(OpenAIProvider(options), calls, options)
 
-    return {"local": load_local, "openai": load_openai}[settings.backend]
+    async def load_cohere() -> EmbeddingBackend:
+        from trivium_embed.backends.cohere import URL, CohereProvider
+
+        options, calls = _api(settings, "Cohere", URL, registry)
+        return await ApiBackend.load(CohereProvider(options), calls, options)
+
+    return {"local": load_local, "openai": load_openai, "cohere": load_cohere}[settings.backend]
 
 
 def _api(settings: EmbedSettings, provider: str, url: str, registry: CollectorRegistry) -> tuple[ApiOptions, ApiCalls]:

@@ -15,11 +15,11 @@ class EmbedSettings:
 
     listen: str = setting("127.0.0.1:50051", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
     metrics_port: int = setting(9101, "Port for Prometheus; 0 for none.", minimum=0, maximum=65535)
-    backend: str = setting("local", "What computes the vectors.", choices=("local", "openai"))
+    backend: str = setting("local", "What computes the vectors.", choices=("local", "openai", "cohere"))
     model: str = setting(
         DEFAULT_MODEL,
         "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model. With "
-        "an API, the name there; unless it is set, text-embedding-3-small for openai.",
+        "an API, the name there; unless it is set, text-embedding-3-small for openai and embed-v4.0 for cohere.",
     )
     api_url: str = setting("", "Address of the model API; empty for the provider's own.")
     api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)

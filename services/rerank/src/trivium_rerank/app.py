@@ -9,6 +9,8 @@ from trivium.rerank.v1 import rerank_service_pb2
 from trivium.rerank.v1.rerank_service_pb2_grpc import add_RerankServiceServicer_to_server
 from trivium_encoders import EncoderOptions
 from trivium_serving.admission import Admission
+from trivium_serving.api_calls import ApiBudget, ApiCalls
+from trivium_serving.errors import FailedPrecondition
 from trivium_serving.server import GrpcServer, serve_until_signal
 
 from trivium_rerank.backends.base import RerankBackend
@@ -21,6 +23,7 @@ from trivium_rerank.settings import RerankSettings
 FULL_NAME = rerank_service_pb2.DESCRIPTOR.services_by_name["RerankService"].full_name
 
 _HEALTH_INTERVAL_SECONDS = 0.05
+_KEY_VARIABLE = "TRIVIUM_RERANK_API_KEY"
 
 
 class RerankApp:
@@ -106,4 +109,41 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
 
         return await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry)
 
-    return {"late-interaction": load_late_interaction, "cross-encoder": load_cross_encoder}[settings.backend]
+    async def load_cohere() -> RerankBackend:
+        from trivium_rerank.backends.cohere import DEFAULT_MODEL, URL, CohereBackend
+
+        calls = _api_calls(settings, f"Cohere ({settings.api_url or URL})", registry)
+        return CohereBackend(
+            calls,
+            model=settings.model or DEFAULT_MODEL,
+            url=settings.api_url or URL,
+            key=settings.api_key,
+            max_tokens=settings.max_length,
+        )
+
+    return {
+        "late-interaction": load_late_interaction,
+        "cross-encoder": load_cross_encoder,
+        "cohere": load_cohere,
+    }[settings.backend]
+
+
+def _api_calls(settings: RerankSettings, api: str, registry: CollectorRegistry) -> ApiCalls:
+    """What calls an API within the budget that is set.
+
+    Raises:
+        FailedPrecondition: There is no key (API_KEY_MISSING).
+    """
+    if not settings.api_key and not settings.api_url:
+        raise FailedPrecondition(
+            f"{api} needs a key. Set {_KEY_VARIABLE}, or TRIVIUM_RERANK_API_URL to a server that needs none.",
+            reason="API_KEY_MISSING",
+        )
+    budget = ApiBudget(
+        attempts=settings.api_attempts,
+        timeout_seconds=settings.api_timeout_seconds,
+        concurrency=settings.api_concurrency,
+        requests_per_minute=settings.api_requests_per_minute,
+        tokens_per_minute=settings.api_tokens_per_minute,
+    )
+    return ApiCalls(service="rerank", api=api, key_variable=_KEY_VARIABLE, budget=budget, registry=registry)

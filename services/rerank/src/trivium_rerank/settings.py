@@ -16,13 +16,22 @@ class RerankSettings:
     backend: str = setting(
         "late-interaction",
         "What judges: late-interaction needs no model but the embedder's, a cross-encoder is better and slower.",
-        choices=("late-interaction", "cross-encoder"),
+        choices=("late-interaction", "cross-encoder", "cohere"),
     )
     model: str = setting(
         "",
         "A folder, or the name of an installed package's, cached or hub model; empty for the backend's own: "
         "sentence-transformers/all-MiniLM-L6-v2 for late-interaction, cross-encoder/ms-marco-MiniLM-L12-v2 for "
-        "cross-encoder.",
+        "cross-encoder, rerank-v3.5 for cohere.",
+    )
+    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
+    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
+    api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)
+    api_timeout_seconds: float = setting(30.0, "Longest time of one attempt.", minimum=0.1, maximum=600)
+    api_concurrency: int = setting(8, "Most requests to the API at the same time.", minimum=1, maximum=256)
+    api_requests_per_minute: int = setting(0, "Most requests to the API in a minute; 0 for no bound.", minimum=0)
+    api_tokens_per_minute: int = setting(
+        0, "Most tokens (estimated) to the API in a minute; 0 for no bound.", minimum=0
     )
     runtime: Runtime = setting("auto", "What executes the model.", choices=("auto", "openvino", "torch"))
     precision: Precision = setting(
