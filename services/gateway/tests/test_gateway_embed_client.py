@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from trivium_gateway.clients.embed import EmbedClient
+from prometheus_client import CollectorRegistry
+from trivium.embed.v1 import embed_service_pb2 as pb
+from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
+from trivium_gateway.clients.embed import FULL_NAME, EmbedClient
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
+from trivium_serving.server import GrpcServer
 
 if TYPE_CHECKING:
     from .conftest import Storage
@@ -90,5 +94,24 @@ async def test_service_that_is_late_exceeds_the_deadline(storage: Storage) -> No
     model = await storage.embed.model()
     with pytest.raises(DeadlineExceeded):
         await storage.embed.embed_documents(
-            ["word " * 200] * 256, expected_fingerprint=model.fingerprint, timeout_seconds=0.05
+            [f"{number} " + "word " * 200 for number in range(256)],
+            expected_fingerprint=model.fingerprint,
+            timeout_seconds=0.05,
         )
+
+
+async def test_refused_api_key_of_the_service_is_no_changed_model() -> None:
+    class Refusing(EmbedServiceServicer):
+        async def Embed(self, request: pb.EmbedRequest, context: object) -> pb.EmbedResponse:
+            raise FailedPrecondition("The API refused the key.", reason="API_KEY_REFUSED")
+
+    server = GrpcServer(service="embed", listen="127.0.0.1:0", full_names=(FULL_NAME,), registry=CollectorRegistry())
+    add_EmbedServiceServicer_to_server(Refusing(), server.grpc)  # type: ignore[abstract]  # generated: the others answer that they are missing
+    port = await server.start()
+    try:
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(FailedPrecondition) as caught:
+                await EmbedClient(channel).embed_query("x", expected_fingerprint="0" * 64, timeout_seconds=10)
+    finally:
+        await server.stop(0)
+    assert caught.value.reason == "API_KEY_REFUSED"

@@ -235,8 +235,8 @@ def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) 
 
 
 def _model_changed_or(error: TriviumError, expected_fingerprint: str) -> TriviumError:
-    """Say what a failed precondition, which is always the fingerprint, means to the one who asked."""
-    return _model_changed(expected_fingerprint) if isinstance(error, FailedPrecondition) else error
+    """Say what another fingerprint means to the one who asked; other errors, such as of a refused API key, are left."""
+    return _model_changed(expected_fingerprint) if error.reason == "MODEL_MISMATCH" else error
 
 
 def _model_changed(expected_fingerprint: str) -> FailedPrecondition:
