@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
 from trivium_gateway.clients.embed import FULL_NAME, EmbedClient
 from trivium_serving.channels import open_channel
@@ -15,6 +14,8 @@ from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Invalid
 from trivium_serving.server import GrpcServer
 
 if TYPE_CHECKING:
+    from trivium.embed.v1 import embed_service_pb2 as pb
+
     from .conftest import Storage
 
 
