@@ -32,6 +32,9 @@ class ListenError(TriviumError):
     default_reason = "ADDRESS_UNAVAILABLE"
 
 
+_FOLLOW_SECONDS = 0.05
+
+
 class _HealthServicer(health.aio.HealthServicer):
     """The reference health service, except that its watches end with the server.
 
@@ -89,6 +92,17 @@ class Health:
         """Sets the server as a whole and each of its gRPC services."""
         for name in self._server_names:
             await self.set(name, serving)
+
+    async def follow(self, healthy: Callable[[], bool]) -> None:
+        """Keeps the server's status true to what computes for it, until cancelled.
+
+        Args:
+            healthy: Whether it can compute now; asked again and again, so it must be cheap.
+        """
+        while True:
+            if self.is_serving() != healthy():
+                await self.set_server(healthy())
+            await asyncio.sleep(_FOLLOW_SECONDS)
 
     async def shut_down(self) -> None:
         """Makes every name NOT_SERVING for good."""

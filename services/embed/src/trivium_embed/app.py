@@ -24,7 +24,6 @@ from trivium_embed.vector_cache import VectorCache
 
 FULL_NAME = embed_service_pb2.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
-_HEALTH_INTERVAL_SECONDS = 0.05
 _KEY_VARIABLE = "TRIVIUM_EMBED_API_KEY"
 
 
@@ -58,7 +57,7 @@ class EmbedApp:
     async def warm_up(self) -> None:
         """Loads the model; from then on health checks say whether it can compute."""
         await self.embedder.load()
-        self._health_task = asyncio.create_task(self._report_health())
+        self._health_task = asyncio.create_task(self.server.health.follow(lambda: self.embedder.healthy))
 
     async def close(self) -> None:
         """Frees the model."""
@@ -77,13 +76,6 @@ class EmbedApp:
             close=self.close,
             drain_seconds=self._settings.drain_seconds,
         )
-
-    async def _report_health(self) -> None:
-        """Keeps the health service true to the backend, which may lose a worker and get another."""
-        while True:
-            if self.server.health.is_serving() != self.embedder.healthy:
-                await self.server.health.set_server(self.embedder.healthy)
-            await asyncio.sleep(_HEALTH_INTERVAL_SECONDS)
 
 
 def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Callable[[], Awaitable[EmbeddingBackend]]:

@@ -22,7 +22,6 @@ from trivium_rerank.settings import RerankSettings
 
 FULL_NAME = rerank_service_pb2.DESCRIPTOR.services_by_name["RerankService"].full_name
 
-_HEALTH_INTERVAL_SECONDS = 0.05
 _KEY_VARIABLE = "TRIVIUM_RERANK_API_KEY"
 
 
@@ -59,7 +58,7 @@ class RerankApp:
     async def warm_up(self) -> None:
         """Loads the model; from then on health checks say whether it can compute."""
         await self.reranker.load()
-        self._health_task = asyncio.create_task(self._report_health())
+        self._health_task = asyncio.create_task(self.server.health.follow(lambda: self.reranker.healthy))
 
     async def close(self) -> None:
         """Frees the model."""
@@ -78,13 +77,6 @@ class RerankApp:
             close=self.close,
             drain_seconds=self._settings.drain_seconds,
         )
-
-    async def _report_health(self) -> None:
-        """Keeps the health service true to the backend, which may lose a worker and get another."""
-        while True:
-            if self.server.health.is_serving() != self.reranker.healthy:
-                await self.server.health.set_server(self.reranker.healthy)
-            await asyncio.sleep(_HEALTH_INTERVAL_SECONDS)
 
 
 def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Callable[[], Awaitable[RerankBackend]]:
