@@ -92,7 +92,7 @@ class _ModelStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     MODEL_STATE_READY: _ModelState.ValueType  # 3
     """Ready."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 4
-    """Broken; being restarted."""
+    """Broken; being restarted, or, if its settings are wrong, waiting for an operator, as `detail` says."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """State of the language model."""
@@ -106,7 +106,7 @@ MODEL_STATE_LOADING: ModelState.ValueType  # 2
 MODEL_STATE_READY: ModelState.ValueType  # 3
 """Ready."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 4
-"""Broken; being restarted."""
+"""Broken; being restarted, or, if its settings are wrong, waiting for an operator, as `detail` says."""
 Global___ModelState: typing_extensions.TypeAlias = ModelState
 
 @typing.final
@@ -120,13 +120,19 @@ class GenerateRequest(google.protobuf.message.Message):
     HISTORY_FIELD_NUMBER: builtins.int
     SAMPLING_FIELD_NUMBER: builtins.int
     MODE_FIELD_NUMBER: builtins.int
+    MESSAGES_FIELD_NUMBER: builtins.int
+    ADAPTER_FIELD_NUMBER: builtins.int
     question: builtins.str
-    """The question; not blank."""
+    """The question; not blank, unless `messages` take its place."""
     mode: Global___GenerateMode.ValueType
     """By which means."""
+    adapter: builtins.str
+    """Name of the adapter (LoRA) to answer with, one of GetModelResponse.adapters; empty for the model itself."""
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
-        """The evidence, most relevant first. `[n]` in the answer is `passages[n-1]`."""
+        """The evidence, most relevant first. `[n]` in the answer is `passages[n-1]`. May be empty only beside `messages`: then
+        the conversation goes to the language model as it is, without instructions about evidence.
+        """
 
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
@@ -136,6 +142,12 @@ class GenerateRequest(google.protobuf.message.Message):
     def sampling(self) -> Global___Sampling:
         """How to sample; unset fields are the model's defaults."""
 
+    @property
+    def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
+        """The whole conversation, oldest first, in place of `question` and `history`, which must then be unset. The last message
+        is the user's and is what is answered; system messages come after the instructions about evidence.
+        """
+
     def __init__(
         self,
         *,
@@ -144,9 +156,11 @@ class GenerateRequest(google.protobuf.message.Message):
         history: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
         sampling: Global___Sampling | None = ...,
         mode: Global___GenerateMode.ValueType = ...,
+        messages: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
+        adapter: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["sampling", b"sampling"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["history", b"history", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "history", b"history", "messages", b"messages", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling"]) -> None: ...
 
 Global___GenerateRequest: typing_extensions.TypeAlias = GenerateRequest
 
@@ -187,6 +201,8 @@ class Sampling(google.protobuf.message.Message):
     TOP_P_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     STOP_FIELD_NUMBER: builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: builtins.int
     max_tokens: builtins.int
     """Most tokens of the answer."""
     temperature: builtins.float
@@ -195,6 +211,12 @@ class Sampling(google.protobuf.message.Message):
     """Share of probability mass to sample from, above 0 and up to 1."""
     seed: builtins.int
     """Seed of the random choice."""
+    json_schema: builtins.str
+    """A JSON schema, as JSON text. The answer is then JSON that satisfies it, as the language model wrote it: its text holds no
+    citations that are parsed, checked or removed. Only a language model can do that; nothing is answered extractively.
+    """
+    top_logprobs: builtins.int
+    """If set, each delta carries the log probabilities of its tokens, and of this many of the likeliest ones in their places."""
     @property
     def stop(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Texts that end the answer; not part of it."""
@@ -207,15 +229,19 @@ class Sampling(google.protobuf.message.Message):
         top_p: builtins.float | None = ...,
         seed: builtins.int | None = ...,
         stop: collections.abc.Iterable[builtins.str] | None = ...,
+        json_schema: builtins.str = ...,
+        top_logprobs: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "temperature", b"temperature", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "json_schema", b"json_schema", "max_tokens", b"max_tokens", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_max_tokens", b"_max_tokens"]) -> typing.Literal["max_tokens"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_top_logprobs", b"_top_logprobs"]) -> typing.Literal["top_logprobs"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_top_p", b"_top_p"]) -> typing.Literal["top_p"] | None: ...
 
@@ -257,21 +283,79 @@ class Delta(google.protobuf.message.Message):
 
     TEXT_FIELD_NUMBER: builtins.int
     CITATIONS_FIELD_NUMBER: builtins.int
+    LOGPROBS_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text to append, with `[n]` where it cites."""
     @property
     def citations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The citations in this text."""
 
+    @property
+    def logprobs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """The tokens that the model has written since the last delta, if they were asked for. Their texts are the model's own, in
+        which citations may stand in another form than in `text`.
+        """
+
     def __init__(
         self,
         *,
         text: builtins.str = ...,
         citations: collections.abc.Iterable[Global___Citation] | None = ...,
+        logprobs: collections.abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["citations", b"citations", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["citations", b"citations", "logprobs", b"logprobs", "text", b"text"]) -> None: ...
 
 Global___Delta: typing_extensions.TypeAlias = Delta
+
+@typing.final
+class TokenLogprob(google.protobuf.message.Message):
+    """A token that the model wrote."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    LOGPROB_FIELD_NUMBER: builtins.int
+    TOP_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    """Its text; a part of a character shows as U+FFFD."""
+    logprob: builtins.float
+    """Natural logarithm of its probability."""
+    @property
+    def top(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TopLogprob]:
+        """The likeliest tokens in its place, likeliest first."""
+
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        logprob: builtins.float = ...,
+        top: collections.abc.Iterable[Global___TopLogprob] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token", "top", b"top"]) -> None: ...
+
+Global___TokenLogprob: typing_extensions.TypeAlias = TokenLogprob
+
+@typing.final
+class TopLogprob(google.protobuf.message.Message):
+    """A token that the model might have written."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    LOGPROB_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    """Its text."""
+    logprob: builtins.float
+    """Natural logarithm of its probability."""
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        logprob: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token"]) -> None: ...
+
+Global___TopLogprob: typing_extensions.TypeAlias = TopLogprob
 
 @typing.final
 class Citation(google.protobuf.message.Message):
@@ -311,10 +395,13 @@ class Finish(google.protobuf.message.Message):
     DEGRADATION_FIELD_NUMBER: builtins.int
     DROPPED_PASSAGES_FIELD_NUMBER: builtins.int
     REMOVED_CITATION_COUNT_FIELD_NUMBER: builtins.int
+    DROPPED_TURN_COUNT_FIELD_NUMBER: builtins.int
     reason: Global___FinishReason.ValueType
     """Why it ended."""
     removed_citation_count: builtins.int
     """Citations of passages that do not exist; they were removed from the text."""
+    dropped_turn_count: builtins.int
+    """Earlier turns of the conversation that did not fit into the model's context, the oldest ones."""
     @property
     def usage(self) -> trivium.type.v1.usage_pb2.Usage:
         """Tokens read and written."""
@@ -345,9 +432,10 @@ class Finish(google.protobuf.message.Message):
         degradation: trivium.type.v1.degradation_pb2.Degradation | None = ...,
         dropped_passages: collections.abc.Iterable[builtins.int] | None = ...,
         removed_citation_count: builtins.int = ...,
+        dropped_turn_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["degradation", b"degradation", "model", b"model", "timing", b"timing", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["degradation", b"degradation", "dropped_passages", b"dropped_passages", "model", b"model", "reason", b"reason", "removed_citation_count", b"removed_citation_count", "timing", b"timing", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["degradation", b"degradation", "dropped_passages", b"dropped_passages", "dropped_turn_count", b"dropped_turn_count", "model", b"model", "reason", b"reason", "removed_citation_count", b"removed_citation_count", "timing", b"timing", "usage", b"usage"]) -> None: ...
 
 Global___Finish: typing_extensions.TypeAlias = Finish
 
@@ -372,6 +460,7 @@ class GetModelResponse(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     DETAIL_FIELD_NUMBER: builtins.int
+    ADAPTERS_FIELD_NUMBER: builtins.int
     state: Global___ModelState.ValueType
     """State of the language model."""
     detail: builtins.str
@@ -380,14 +469,19 @@ class GetModelResponse(google.protobuf.message.Message):
     def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
         """What answers in GENERATE_MODE_AUTO when all is well."""
 
+    @property
+    def adapters(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the adapters that requests may ask for."""
+
     def __init__(
         self,
         *,
         model: trivium.type.v1.model_info_pb2.ModelInfo | None = ...,
         state: Global___ModelState.ValueType = ...,
         detail: builtins.str = ...,
+        adapters: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["detail", b"detail", "model", b"model", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapters", b"adapters", "detail", b"detail", "model", b"model", "state", b"state"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse
