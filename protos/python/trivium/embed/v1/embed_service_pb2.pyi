@@ -45,6 +45,34 @@ EMBED_ROLE_DOCUMENT: EmbedRole.ValueType  # 2
 """A text to be found."""
 Global___EmbedRole: typing_extensions.TypeAlias = EmbedRole
 
+class _VectorEncoding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VectorEncodingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VectorEncoding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VECTOR_ENCODING_UNSPECIFIED: _VectorEncoding.ValueType  # 0
+    """Not said; treated as VECTOR_ENCODING_FLOAT32."""
+    VECTOR_ENCODING_FLOAT32: _VectorEncoding.ValueType  # 1
+    """Four bytes a number."""
+    VECTOR_ENCODING_INT8: _VectorEncoding.ValueType  # 2
+    """One byte a number, with a scale per vector."""
+    VECTOR_ENCODING_BINARY: _VectorEncoding.ValueType  # 3
+    """One bit a number: its sign. The dimension must be a multiple of 8."""
+
+class VectorEncoding(_VectorEncoding, metaclass=_VectorEncodingEnumTypeWrapper):
+    """Which numbers a vector is made of."""
+
+VECTOR_ENCODING_UNSPECIFIED: VectorEncoding.ValueType  # 0
+"""Not said; treated as VECTOR_ENCODING_FLOAT32."""
+VECTOR_ENCODING_FLOAT32: VectorEncoding.ValueType  # 1
+"""Four bytes a number."""
+VECTOR_ENCODING_INT8: VectorEncoding.ValueType  # 2
+"""One byte a number, with a scale per vector."""
+VECTOR_ENCODING_BINARY: VectorEncoding.ValueType  # 3
+"""One bit a number: its sign. The dimension must be a multiple of 8."""
+Global___VectorEncoding: typing_extensions.TypeAlias = VectorEncoding
+
 @typing.final
 class EmbedRequest(google.protobuf.message.Message):
     """Texts to embed."""
@@ -55,12 +83,22 @@ class EmbedRequest(google.protobuf.message.Message):
     ROLE_FIELD_NUMBER: builtins.int
     TRUNCATE_FIELD_NUMBER: builtins.int
     EXPECTED_FINGERPRINT_FIELD_NUMBER: builtins.int
+    DIMENSION_FIELD_NUMBER: builtins.int
+    ENCODING_FIELD_NUMBER: builtins.int
     role: Global___EmbedRole.ValueType
     """What they are for."""
     truncate: builtins.bool
     """Cut a text that is longer than the model's maximum, instead of refusing the call."""
     expected_fingerprint: builtins.str
-    """If set, the call fails with FAILED_PRECONDITION unless the model has this fingerprint."""
+    """If set, the call fails with FAILED_PRECONDITION unless the model, with vectors of the asked dimension, has this
+    fingerprint.
+    """
+    dimension: builtins.int
+    """Numbers per vector; 0 for as many as GetModel says. Only models that were trained for it can have their vectors cut:
+    from `GetModelResponse.least_dimension` on. Vectors are cut and brought back to unit length.
+    """
+    encoding: Global___VectorEncoding.ValueType
+    """The numbers to send."""
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The texts; at least one. None may be empty or blank."""
@@ -72,8 +110,10 @@ class EmbedRequest(google.protobuf.message.Message):
         role: Global___EmbedRole.ValueType = ...,
         truncate: builtins.bool = ...,
         expected_fingerprint: builtins.str = ...,
+        dimension: builtins.int = ...,
+        encoding: Global___VectorEncoding.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "truncate", b"truncate"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "truncate", b"truncate"]) -> None: ...
 
 Global___EmbedRequest: typing_extensions.TypeAlias = EmbedRequest
 
@@ -88,10 +128,23 @@ class EmbedResponse(google.protobuf.message.Message):
     TOKEN_COUNTS_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
+    VECTORS_INT8_FIELD_NUMBER: builtins.int
+    INT8_SCALES_FIELD_NUMBER: builtins.int
+    VECTORS_BINARY_FIELD_NUMBER: builtins.int
     vectors_f32: builtins.bytes
-    """`len(texts) x dimension` little-endian float32 numbers, row by row in the order of the texts."""
+    """`len(texts) x dimension` little-endian float32 numbers, row by row in the order of the texts. Empty if another
+    encoding was asked for.
+    """
     dimension: builtins.int
     """Numbers per vector."""
+    vectors_int8: builtins.bytes
+    """With VECTOR_ENCODING_INT8: `len(texts) x dimension` signed bytes from -127 to 127, row by row. A byte times its
+    vector's scale is the number; cosines need no scale.
+    """
+    vectors_binary: builtins.bytes
+    """With VECTOR_ENCODING_BINARY: `len(texts) x dimension / 8` bytes, row by row. A bit is 1 where the number is above 0;
+    the first number is the highest bit of the first byte, as in `numpy.packbits`.
+    """
     @property
     def token_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Tokens of each text as the model read it: prompt and special tokens included, after cutting."""
@@ -104,6 +157,10 @@ class EmbedResponse(google.protobuf.message.Message):
     def timing(self) -> trivium.type.v1.timing_pb2.Timing:
         """Where the time went."""
 
+    @property
+    def int8_scales(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """With VECTOR_ENCODING_INT8: the scale of each vector."""
+
     def __init__(
         self,
         *,
@@ -112,9 +169,12 @@ class EmbedResponse(google.protobuf.message.Message):
         token_counts: collections.abc.Iterable[builtins.int] | None = ...,
         model: trivium.type.v1.model_info_pb2.ModelInfo | None = ...,
         timing: trivium.type.v1.timing_pb2.Timing | None = ...,
+        vectors_int8: builtins.bytes = ...,
+        int8_scales: collections.abc.Iterable[builtins.float] | None = ...,
+        vectors_binary: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "model", b"model", "timing", b"timing", "token_counts", b"token_counts", "vectors_f32", b"vectors_f32"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "timing", b"timing", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
 
 Global___EmbedResponse: typing_extensions.TypeAlias = EmbedResponse
 
@@ -275,9 +335,15 @@ class GetModelRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    DIMENSION_FIELD_NUMBER: builtins.int
+    dimension: builtins.int
+    """Describe the model with vectors of so many numbers, its fingerprint among it; 0 for as many as are served."""
     def __init__(
         self,
+        *,
+        dimension: builtins.int = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension"]) -> None: ...
 
 Global___GetModelRequest: typing_extensions.TypeAlias = GetModelRequest
 
@@ -291,12 +357,18 @@ class GetModelResponse(google.protobuf.message.Message):
     DIMENSION_FIELD_NUMBER: builtins.int
     NORMALIZED_FIELD_NUMBER: builtins.int
     MAX_TEXTS_FIELD_NUMBER: builtins.int
+    LEAST_DIMENSION_FIELD_NUMBER: builtins.int
+    MOST_DIMENSION_FIELD_NUMBER: builtins.int
     dimension: builtins.int
-    """Numbers per vector."""
+    """Numbers per vector, unless a call asks for another."""
     normalized: builtins.bool
     """Whether vectors have unit length."""
     max_texts: builtins.int
     """Most texts in one call."""
+    least_dimension: builtins.int
+    """Fewest numbers per vector that a call may ask for."""
+    most_dimension: builtins.int
+    """Most numbers per vector that a call may ask for."""
     @property
     def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
         """The model."""
@@ -308,8 +380,10 @@ class GetModelResponse(google.protobuf.message.Message):
         dimension: builtins.int = ...,
         normalized: builtins.bool = ...,
         max_texts: builtins.int = ...,
+        least_dimension: builtins.int = ...,
+        most_dimension: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "max_texts", b"max_texts", "model", b"model", "normalized", b"normalized"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "least_dimension", b"least_dimension", "max_texts", b"max_texts", "model", b"model", "most_dimension", b"most_dimension", "normalized", b"normalized"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse
