@@ -25,6 +25,8 @@ _INSIDE = re.compile(rf"(?:{_RANGE})(?:[,，、;；]{_RANGE})*(?:†[^\]】］\n
 _PART = re.compile(rf"({_NUMBER})\s*(?:{_DASH}\s*({_NUMBER}))?")
 # What may still become a citation while its closing bracket has not come.
 _PREFIX = re.compile(r"[\s0-9０-９,，、;；\-–—~～]*(?:†[^\]】］\n]*)?")
+# Text without any of these has neither citations nor code in it, nor ends any.
+_MARKS = re.compile(r"[\[【［`\n]")
 _MAX_GROUP_CHARS = 64
 _MAX_RANGE = 50
 
@@ -52,8 +54,11 @@ class CitationParser:
         Returns:
             What can leave now; None if all of it has to wait for what follows.
         """
-        for char in piece:
-            self._read(char)
+        if self._group is None and not self._code.pending and not _MARKS.search(piece):
+            self._read_plain(piece)
+        else:
+            for char in piece:
+                self._read(char)
         return self._take()
 
     def finish(self) -> Delta | None:
@@ -82,6 +87,13 @@ class CitationParser:
             self._group = char
         else:
             self._write(char)
+
+    def _read_plain(self, piece: str) -> None:
+        """As `_read` for each character of a piece that has no marks in it."""
+        text = piece.rstrip()
+        if text:
+            self._write(text if self._length else text.lstrip())
+        self._spaces += piece[len(text) :]
 
     def _close_group(self, closing: str) -> None:
         assert self._group is not None
@@ -135,6 +147,11 @@ class _CodeSpans:
     def inside(self) -> bool:
         """Whether the character that was read last belongs to code."""
         return self._open > 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether what the backticks before mean depends on the next character."""
+        return self._run > 0
 
     def read(self, char: str) -> None:
         if char == "`":
