@@ -36,7 +36,8 @@ def rows(kind: str) -> list[str]:
 def _row(entry: CatalogEntry) -> str:
     cells = [f"`{entry.name}`", f"`{entry.backend}`"]
     if entry.kind == "embed":
-        cells.append(f"{entry.dimension:,}")
+        least = f"{entry.least_dimension:,} to " if entry.least_dimension else ""
+        cells.append(f"{least}{entry.dimension:,}")
     cells += [_number(entry.max_tokens), ", ".join(filter(None, (entry.architecture, entry.pooling))) or "-"]
     if entry.kind == "embed":
         cells.append(_prompts(entry))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from trivium_catalog import CatalogEntry, Prompts, catalog, missing_prompts
+from trivium_catalog import CatalogEntry, Prompts, catalog, least_dimension, missing_prompts
 
 
 @pytest.mark.parametrize("entry", catalog(), ids=lambda entry: f"{entry.kind}-{entry.name}")
@@ -16,6 +16,7 @@ def test_entry_is_whole(entry: CatalogEntry) -> None:
     assert not (entry.obstacle and (entry.settings or entry.tested != "no"))
     if entry.kind == "embed":
         assert entry.dimension > 0
+        assert 0 <= entry.least_dimension < entry.dimension
         assert entry.max_tokens > 0
     if entry.backend in ("local", "late-interaction", "cross-encoder"):
         assert entry.architecture
@@ -38,6 +39,21 @@ def test_entries_are_listed_once() -> None:
 )
 def test_missing_prompts_follow_the_last_part_of_the_name(name: str, expected: Prompts | None) -> None:
     assert missing_prompts(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Qwen/Qwen3-Embedding-0.6B", 32),
+        ("/models/Qwen3-Embedding-0.6B/", 32),
+        ("text-embedding-3-large", 256),
+        ("sentence-transformers/all-MiniLM-L6-v2", 0),
+        ("text-embedding-ada-002", 0),
+        ("someone/unknown", 0),
+    ],
+)
+def test_least_dimension_is_that_of_models_trained_for_it(name: str, expected: int) -> None:
+    assert least_dimension(name) == expected
 
 
 def test_settings_name_a_backend_only_where_it_is_not_the_default() -> None:

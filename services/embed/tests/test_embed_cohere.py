@@ -108,11 +108,11 @@ async def test_cohere_texts_become_unit_vectors_by_their_role(serve_embed: Any) 
 
 
 async def test_cohere_dimension_is_asked_for_but_never_of_the_third_generation(serve_embed: Any) -> None:
-    async with service_of(serve_embed, api_dimension=4) as (service, api):
+    async with service_of(serve_embed, dimension=4) as (service, api):
         await service.stub.Embed(pb.EmbedRequest(texts=["short"]))
         assert api.requests[0]["output_dimension"] == 4
         assert (await service.stub.GetModel(pb.GetModelRequest())).dimension == 4
-    async with service_of(serve_embed, api_dimension=4, model="embed-multilingual-v3.0") as (service, api):
+    async with service_of(serve_embed, dimension=DIMENSION, model="embed-multilingual-v3.0") as (service, api):
         await service.stub.Embed(pb.EmbedRequest(texts=["whole"]))
         assert "output_dimension" not in api.requests[0]
 

@@ -125,11 +125,11 @@ async def test_openai_texts_become_unit_vectors_in_their_order(serve_embed: Any,
 
 async def test_openai_model_is_described_with_a_fingerprint_of_name_and_dimension(serve_embed: Any) -> None:
     fingerprints = set()
-    for settings in ({}, {"api_dimension": 4}, {"model": "text-embedding-3-large"}):
+    for settings in ({}, {"dimension": 4}, {"model": "text-embedding-3-large"}):
         async with service_of(serve_embed, **settings) as (service, _):
             model = await service.stub.GetModel(pb.GetModelRequest())
             fingerprints.add(model.model.fingerprint)
-            assert model.dimension == settings.get("api_dimension", DIMENSION)
+            assert model.dimension == settings.get("dimension", DIMENSION)
             assert model.model.name == settings.get("model", "text-embedding-3-small")
             assert model.model.backend == "openai"
 
@@ -137,12 +137,23 @@ async def test_openai_model_is_described_with_a_fingerprint_of_name_and_dimensio
 
 
 async def test_openai_dimension_is_asked_for_but_never_of_ada_002(serve_embed: Any) -> None:
-    async with service_of(serve_embed, api_dimension=4) as (service, server):
+    async with service_of(serve_embed, dimension=4) as (service, server):
         await service.stub.Embed(pb.EmbedRequest(texts=["short"]))
         assert server.requests[0]["dimensions"] == 4
-    async with service_of(serve_embed, api_dimension=4, model="text-embedding-ada-002") as (service, server):
+    async with service_of(serve_embed, dimension=DIMENSION, model="text-embedding-ada-002") as (service, server):
         await service.stub.Embed(pb.EmbedRequest(texts=["whole"]))
         assert "dimensions" not in server.requests[0]
+    with pytest.raises(FailedPrecondition, match="text-embedding-ada-002 gives vectors of 8 numbers"):
+        async with service_of(serve_embed, dimension=4, model="text-embedding-ada-002"):
+            pass
+
+
+async def test_openai_vectors_cut_by_the_api_or_here_have_one_fingerprint(serve_embed: Any) -> None:
+    async with service_of(serve_embed, least_dimension=2) as (service, server):
+        cut_here = await service.stub.Embed(pb.EmbedRequest(texts=["short"], dimension=4))
+        assert "dimensions" not in server.requests[0]
+    async with service_of(serve_embed, dimension=4) as (service, server):
+        assert (await service.stub.GetModel(pb.GetModelRequest())).model.fingerprint == cut_here.model.fingerprint
 
 
 async def test_openai_many_texts_are_sent_in_batches_by_count_and_tokens(serve_embed: Any) -> None:

@@ -4,6 +4,6 @@ The encoders take from it the prompts that a model's own files lack; `trivium mo
 needs nothing but the standard library.
 """
 
-from trivium_catalog.entries import CatalogEntry, Prompts, catalog, missing_prompts
+from trivium_catalog.entries import CatalogEntry, Prompts, catalog, context_tokens, least_dimension, missing_prompts
 
-__all__ = ["CatalogEntry", "Prompts", "catalog", "missing_prompts"]
+__all__ = ["CatalogEntry", "Prompts", "catalog", "context_tokens", "least_dimension", "missing_prompts"]

@@ -11,6 +11,7 @@ Kind = Literal["embed", "rerank", "generate"]
 Tested = Literal["weights", "architecture", "protocol", "no"]
 
 _DEFAULT_BACKENDS = {"embed": "local", "rerank": "late-interaction", "generate": "extractive"}
+_DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _API_BACKENDS = ("openai", "cohere", "anthropic")
 
 
@@ -45,6 +46,8 @@ class CatalogEntry:
     """The transformer's kind; empty where it is not known or there is none."""
     dimension: int = 0
     """Numbers per vector; 0 where there are none."""
+    least_dimension: int = 0
+    """Fewest numbers to which its vectors may be cut; 0 if it was not trained for that."""
     max_tokens: int = 0
     """Longest input in tokens, as the publisher states it; 0 for no limit."""
     pooling: str = ""
@@ -83,8 +86,34 @@ def missing_prompts(name: str) -> Prompts | None:
     Args:
         name: The model's name or folder; only its last part counts, so a renamed folder is not recognised.
     """
-    last = name.rstrip("/").rpartition("/")[2]
+    last = _last_part(name)
     return next((prompts for pattern, prompts in _missing() if pattern.fullmatch(last)), None)
+
+
+def least_dimension(name: str) -> int:
+    """The fewest numbers to which an embedding model's vectors may be cut; 0 if it is not known to bear any.
+
+    Args:
+        name: The model's name or folder; only its last part counts, so a renamed folder is not recognised.
+    """
+    last = _last_part(name)
+    known = (entry for entry in catalog() if entry.kind == "embed")
+    return next((entry.least_dimension for entry in known if _last_part(entry.name) == last), 0)
+
+
+def context_tokens(name: str) -> int:
+    """The context of a language model in tokens, prompt and answer together; 0 for one that the catalog does not know.
+
+    Args:
+        name: The model's name, of which a date at the end does not count.
+    """
+    undated = _DATE.sub("", name)
+    known = {entry.name: entry.max_tokens for entry in catalog() if entry.kind == "generate"}
+    return known.get(name) or known.get(undated) or 0
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
 
 
 def _entry(table: dict[str, Any]) -> CatalogEntry:

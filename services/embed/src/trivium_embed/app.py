@@ -48,6 +48,8 @@ class EmbedApp:
             ),
             metrics=EmbedMetrics(registry),
             cache=VectorCache(max_bytes=settings.cache_bytes, registry=registry),
+            dimension=settings.dimension,
+            least_dimension=settings.least_dimension,
         )
         self.server = GrpcServer(service="embed", listen=settings.listen, full_names=(FULL_NAME,), registry=registry)
         servicer = EmbedServicer(self.embedder, stream_in_flight=settings.stream_in_flight)
@@ -124,7 +126,7 @@ def _api(settings: EmbedSettings, provider: str, url: str, registry: CollectorRe
         model="" if settings.model == DEFAULT_MODEL else settings.model,
         url=settings.api_url,
         key=settings.api_key,
-        dimension=settings.api_dimension,
+        dimension=settings.dimension,
         max_tokens=settings.max_length,
         batch_texts=settings.api_batch_texts,
         batch_tokens=settings.api_batch_tokens,

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Encoded, Priority, Role
 from trivium_serving.admission import Admission
-from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumError, Unavailable
 
 from trivium_embed.backends.base import EmbeddingBackend
+from trivium_embed.dimensions import Dimensions
+from trivium_embed.encodings import Encoding
 from trivium_embed.limits import Limits, estimate_tokens, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.sharing import SharedEmbedding
@@ -28,6 +30,10 @@ class EmbeddingRequest:
     """Cut a text that is longer than the model reads, instead of refusing the request."""
     expected_fingerprint: str
     """The model that has to answer; empty for whichever is loaded."""
+    dimension: int = 0
+    """Numbers per vector; 0 for what is served."""
+    encoding: Encoding = Encoding.FLOAT32
+    """How the vectors will be sent."""
 
 
 class Embedder:
@@ -39,6 +45,8 @@ class Embedder:
         admission: Of all requests together.
         metrics: What is counted.
         cache: Keeps vectors.
+        dimension: Numbers per vector for callers that ask for none; 0 for the model's own.
+        least_dimension: Fewest numbers that the model was trained for; 0 for what the catalog says.
     """
 
     def __init__(
@@ -49,10 +57,15 @@ class Embedder:
         admission: Admission,
         metrics: EmbedMetrics,
         cache: VectorCache,
+        dimension: int,
+        least_dimension: int,
     ) -> None:
         self._load_backend = load_backend
         self._backend: EmbeddingBackend | None = None
         self._shared: SharedEmbedding | None = None
+        self._dimensions: Dimensions | None = None
+        self._dimension = dimension
+        self._least_dimension = least_dimension
         self._cache = cache
         self._admission = admission
         self._metrics = metrics
@@ -62,7 +75,8 @@ class Embedder:
         """Loads the backend and embeds a first text with it, so that ready means ready.
 
         Raises:
-            FailedPrecondition: The model cannot be loaded, or what it computes are no vectors.
+            FailedPrecondition: The model cannot be loaded, what it computes are no vectors, or they cannot have the
+                dimension that is set.
         """
         backend = await self._load_backend()
         first = await backend.embed(
@@ -74,6 +88,7 @@ class Embedder:
                 "precision or runtime.",
                 reason="MODEL_NOT_LOADED",
             )
+        self._dimensions = Dimensions(backend, served=self._dimension, least=self._least_dimension)
         self._shared = SharedEmbedding(backend, self._cache)
         self._backend = backend
 
@@ -95,8 +110,19 @@ class Embedder:
             Unavailable: It is not loaded yet (LOADING).
         """
         if self._backend is None:
-            raise Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
+            raise _loading()
         return self._backend
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The dimensions that vectors may have.
+
+        Raises:
+            Unavailable: The backend is not loaded yet (LOADING).
+        """
+        if self._dimensions is None:
+            raise _loading()
+        return self._dimensions
 
     async def embed(self, request: EmbeddingRequest, *, priority: Priority, deadline: float | None) -> Encoded:
         """Embeds the texts of a request.
@@ -108,7 +134,7 @@ class Embedder:
 
         Raises:
             FailedPrecondition: Another model is loaded than the request expects (MODEL_MISMATCH).
-            InvalidField, TooLarge: The request breaks a limit.
+            InvalidField, TooLarge: The request breaks a limit, or there are no such vectors (DIMENSION_NOT_SUPPORTED).
             Overloaded: There is no capacity now.
             DeadlineExceeded, Unavailable: As for `EmbeddingBackend.embed`.
         """
@@ -122,11 +148,13 @@ class Embedder:
 
     async def _embed(self, request: EmbeddingRequest, priority: Priority, deadline: float | None) -> Encoded:
         backend = self.backend
-        _check_model(request.expected_fingerprint, backend.info.fingerprint)
+        model = self.dimensions.info(request.dimension)
+        _check_model(request.expected_fingerprint, model.fingerprint)
+        _check_encoding(request.encoding, model.dimension)
         self.limits.check(request.texts)
         refuse_blank(request.texts)
         assert self._shared is not None  # it exists since the backend does
-        return await self._shared.embed(
+        encoded = await self._shared.embed(
             request.texts,
             role=request.role,
             truncate=request.truncate,
@@ -134,6 +162,7 @@ class Embedder:
             deadline=deadline,
             admit=lambda new: self._admission.admit(estimate_tokens(new, backend.info.max_tokens)),
         )
+        return self.dimensions.cut(encoded, model.dimension)
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where the tokens of some texts start, in code points; a blank text may have none.
@@ -151,6 +180,20 @@ class Embedder:
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
+
+
+def _loading() -> Unavailable:
+    return Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
+
+
+def _check_encoding(encoding: Encoding, dimension: int) -> None:
+    if encoding is Encoding.BINARY and dimension % 8:
+        raise InvalidField(
+            "encoding",
+            f"Binary vectors have eight numbers a byte, and {dimension} is no multiple of 8. Ask for a dimension that "
+            "is, or for another encoding.",
+            reason="DIMENSION_NOT_SUPPORTED",
+        )
 
 
 def _check_model(expected: str, loaded: str) -> None:

@@ -9,6 +9,7 @@ _REJECTION_REASONS = frozenset(
         "BLANK_TEXT",
         "CALL_TOO_LARGE",
         "DEADLINE_EXCEEDED",
+        "DIMENSION_NOT_SUPPORTED",
         "MODEL_MISMATCH",
         "NO_TEXTS",
         "OVERLOADED",

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
-from trivium_encoders import Encoded, Priority, Role
+from trivium_encoders import Encoded, EncoderInfo, Priority, Role
 from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, TriviumError, status_of
 
 from trivium_embed.embedder import Embedder, EmbeddingRequest
+from trivium_embed.encodings import Encoding, to_binary, to_int8
 from trivium_embed.pipeline import answer_in_order
 
 _logger = logging.getLogger(__name__)
@@ -23,6 +26,13 @@ _ROLES = {
     pb.EMBED_ROLE_UNSPECIFIED: Role.DOCUMENT,
     pb.EMBED_ROLE_QUERY: Role.QUERY,
     pb.EMBED_ROLE_DOCUMENT: Role.DOCUMENT,
+}
+
+_ENCODINGS = {
+    pb.VECTOR_ENCODING_UNSPECIFIED: Encoding.FLOAT32,
+    pb.VECTOR_ENCODING_FLOAT32: Encoding.FLOAT32,
+    pb.VECTOR_ENCODING_INT8: Encoding.INT8,
+    pb.VECTOR_ENCODING_BINARY: Encoding.BINARY,
 }
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -76,12 +86,15 @@ class EmbedServicer(EmbedServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
         """Describes the model."""
-        info = self._embedder.backend.info
+        dimensions = self._embedder.dimensions
+        info = dimensions.info(request.dimension)
         return pb.GetModelResponse(
-            model=self._model(),
+            model=self._model(info),
             dimension=info.dimension,
             normalized=info.normalized,
             max_texts=self._embedder.limits.max_texts,
+            least_dimension=dimensions.least,
+            most_dimension=dimensions.most,
         )
 
     async def _embed(self, request: pb.EmbedRequest, priority: Priority, deadline: float | None) -> pb.EmbedResponse:
@@ -91,26 +104,39 @@ class EmbedServicer(EmbedServiceServicer):
             role=_role(request.role),
             truncate=request.truncate,
             expected_fingerprint=request.expected_fingerprint,
+            dimension=request.dimension,
+            encoding=_encoding(request.encoding),
         )
         encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
-        return pb.EmbedResponse(
-            vectors_f32=encoded.vectors.astype("<f4", copy=False).tobytes(),
+        response = pb.EmbedResponse(
             dimension=encoded.vectors.shape[1],
             token_counts=encoded.token_counts,
-            model=self._model(),
+            model=self._model(self._embedder.dimensions.info(request.dimension)),
             timing=_timing(encoded, time.perf_counter() - start),
         )
+        _put_vectors(response, encoded.vectors, domain_request.encoding)
+        return response
 
-    def _model(self) -> ModelInfo:
-        backend = self._embedder.backend
+    def _model(self, info: EncoderInfo) -> ModelInfo:
         return ModelInfo(
-            name=backend.info.name,
-            fingerprint=backend.info.fingerprint,
-            backend=backend.name,
-            runtime=backend.info.runtime,
-            precision=backend.info.precision,
-            max_input_tokens=backend.info.max_tokens,
+            name=info.name,
+            fingerprint=info.fingerprint,
+            backend=self._embedder.backend.name,
+            runtime=info.runtime,
+            precision=info.precision,
+            max_input_tokens=info.max_tokens,
         )
+
+
+def _put_vectors(response: pb.EmbedResponse, vectors: NDArray[np.float32], encoding: Encoding) -> None:
+    if encoding is Encoding.INT8:
+        numbers, scales = to_int8(vectors)
+        response.vectors_int8 = numbers.tobytes()
+        response.int8_scales.extend(scales.tolist())
+    elif encoding is Encoding.BINARY:
+        response.vectors_binary = to_binary(vectors).tobytes()
+    else:
+        response.vectors_f32 = vectors.astype("<f4", copy=False).tobytes()
 
 
 def _deadline(context: _Context) -> float | None:
@@ -123,6 +149,14 @@ def _role(role: pb.EmbedRole.ValueType) -> Role:
     if role not in _ROLES:
         raise InvalidField("role", f"role is {role}; send EMBED_ROLE_QUERY or EMBED_ROLE_DOCUMENT.")
     return _ROLES[role]
+
+
+def _encoding(encoding: pb.VectorEncoding.ValueType) -> Encoding:
+    if encoding not in _ENCODINGS:
+        raise InvalidField(
+            "encoding", f"encoding is {encoding}; send a VECTOR_ENCODING that is known: FLOAT32, INT8 or BINARY."
+        )
+    return _ENCODINGS[encoding]
 
 
 def _timing(encoded: Encoded, total_seconds: float) -> Timing:

@@ -21,14 +21,22 @@ class EmbedSettings:
         "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model. With "
         "an API, the name there; unless it is set, text-embedding-3-small for openai and embed-v4.0 for cohere.",
     )
-    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
-    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
-    api_dimension: int = setting(
+    dimension: int = setting(
         0,
-        "Numbers per vector to ask the API for; 0 for the model's own. text-embedding-ada-002 is never asked.",
+        "Numbers per vector for callers that ask for none; 0 for the model's own. Fewer only with a model that was "
+        "trained for it.",
         minimum=0,
         maximum=16384,
     )
+    least_dimension: int = setting(
+        0,
+        "Fewest numbers to which vectors may be cut, for a model that was trained for it (Matryoshka) and that the "
+        "catalog does not know; 0 for what the catalog says.",
+        minimum=0,
+        maximum=16384,
+    )
+    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
+    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
     api_batch_texts: int = setting(0, "Most texts in a request to the API; 0 for what the provider takes.", minimum=0)
     api_batch_tokens: int = setting(100_000, "Most tokens (estimated) in a request to the API.", minimum=1)
     api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)

@@ -69,10 +69,9 @@ class ApiBackend:
         self._batch_tokens = options.batch_tokens
         self.name = provider.name
         self.healthy = True
-        identity = f"{provider.name}\n{provider.model}\n{dimension}"
         self.info = EncoderInfo(
             name=provider.model,
-            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            fingerprint=self.fingerprint_of(dimension),
             runtime="api",
             precision="fp32",
             dimension=dimension,
@@ -135,6 +134,11 @@ class ApiBackend:
             queue_seconds=0.0,
             compute_seconds=asyncio.get_running_loop().time() - tokenized,
         )
+
+    def fingerprint_of(self, dimension: int) -> str:
+        """Identity of vectors of so many numbers: provider, model and dimension."""
+        identity = f"{self._provider.name}\n{self._provider.model}\n{dimension}"
+        return hashlib.sha256(identity.encode()).hexdigest()
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says about where tokens start; see `estimates`."""

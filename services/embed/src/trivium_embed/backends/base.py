@@ -45,6 +45,9 @@ class EmbeddingBackend(Protocol):
             Unavailable: What computes broke down, and is being replaced.
         """
 
+    def fingerprint_of(self, dimension: int) -> str:
+        """Identity of the model's vectors when they are cut to so many numbers, fewer than its own."""
+
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start: per text ascending offsets in code points, special tokens and prompt left out."""
 

@@ -1,5 +1,6 @@
 """Computes vectors in this process, with any sentence-transformers model."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -47,6 +48,10 @@ class LocalBackend:
     def info(self) -> EncoderInfo:
         """The model's description."""
         return self._encoder.info
+
+    def fingerprint_of(self, dimension: int) -> str:
+        """Identity of vectors that are cut to so many numbers."""
+        return hashlib.sha256(f"{self.info.fingerprint}\n{dimension}".encode()).hexdigest()
 
     @property
     def overhead_tokens(self) -> int:
