@@ -1,0 +1,158 @@
+"""Callers of the embedding service."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+from trivium.embed.v1 import embed_service_pb2 as pb
+from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from numpy.typing import NDArray
+
+CALLERS = 16
+_BULK_TEXTS = 64
+
+
+@asynccontextmanager
+async def embed_stub(target: str) -> AsyncIterator[Any]:
+    """A caller's end of a connection that stands."""
+    async with grpc.aio.insecure_channel(target, options=[("grpc.max_receive_message_length", 64 << 20)]) as channel:
+        await channel.channel_ready()
+        yield EmbedServiceStub(channel)
+
+
+async def embed(stub: Any, texts: Sequence[str], role: int = pb.EMBED_ROLE_DOCUMENT) -> NDArray[np.float32]:
+    """One request; `[texts, dimension]`."""
+    response = await stub.Embed(pb.EmbedRequest(texts=texts, role=role, truncate=True))
+    return np.frombuffer(response.vectors_f32, "<f4").reshape(len(texts), response.dimension)
+
+
+async def embed_all(stub: Any, requests: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """All requests, 16 at a time; `[texts, dimension]`."""
+    waiting = iter(enumerate(requests))
+    answers: dict[int, NDArray[np.float32]] = {}
+
+    async def call() -> None:
+        for number, texts in waiting:
+            answers[number] = await embed(stub, texts)
+
+    await asyncio.gather(*(call() for _ in range(CALLERS)))
+    return np.concatenate([answers[number] for number in range(len(requests))])
+
+
+async def query_seconds(stub: Any, queries: Sequence[str]) -> list[float]:
+    """Seconds of each query, one after the other."""
+    durations = []
+    for query in queries:
+        start = time.perf_counter()
+        await embed(stub, [query], pb.EMBED_ROLE_QUERY)
+        durations.append(time.perf_counter() - start)
+    return durations
+
+
+async def query_seconds_under_bulk(stub: Any, queries: Sequence[str], bulk: Sequence[str]) -> tuple[list[float], float]:
+    """The same while a stream of bulk work keeps the service busy; and the stream's texts per second."""
+
+    async def requests() -> Any:
+        number = 0
+        while True:
+            texts = _numbered(random.Random(number).sample(bulk, _BULK_TEXTS), number)
+            yield pb.EmbedStreamRequest(sequence=number, request=pb.EmbedRequest(texts=texts, truncate=True))
+            number += 1
+
+    stream = stub.EmbedStream(requests())
+    first, done = asyncio.Event(), 0
+
+    async def drain() -> None:
+        nonlocal done
+        async for _ in stream:
+            done += _BULK_TEXTS
+            first.set()
+
+    draining = asyncio.ensure_future(drain())
+    await first.wait()
+    before, start = done, time.perf_counter()
+    durations = await query_seconds(stub, queries)
+    rate = (done - before) / (time.perf_counter() - start)
+    stream.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    return durations, rate
+
+
+async def capacity(stub: Any, texts: Sequence[str], seconds: float) -> float:
+    """Texts per second that 16 callers get who ask for the same texts over and over, numbered so that each is new."""
+    done, start, numbers = 0, time.perf_counter(), count()
+
+    async def call() -> None:
+        nonlocal done
+        while time.perf_counter() - start < seconds:
+            await embed(stub, _numbered(texts, next(numbers)))
+            if time.perf_counter() - start < seconds:
+                done += len(texts)
+
+    await asyncio.gather(*(call() for _ in range(CALLERS)))
+    return done / seconds
+
+
+async def overload(
+    stub: Any, texts: Sequence[str], offered: float, seconds: float, patience: float | None
+) -> tuple[float, list[float], int]:
+    """Offers requests at a fixed rate, whatever becomes of them.
+
+    Args:
+        stub: The service.
+        texts: Those of a request.
+        offered: Texts per second.
+        seconds: For how long.
+        patience: Deadline of each call in seconds, or None.
+
+    Returns:
+        Texts answered per second, seconds of each refusal, and calls whose deadline passed.
+    """
+    done, expired, refusals = 0, 0, []
+    calls: set[asyncio.Task[None]] = set()
+
+    async def call(number: int) -> None:
+        nonlocal done, expired
+        request = pb.EmbedRequest(texts=_numbered(texts, number), truncate=True)
+        start = time.perf_counter()
+        try:
+            await stub.Embed(request, timeout=patience)
+            done += len(texts)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                refusals.append(time.perf_counter() - start)
+            elif error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                expired += 1
+            else:
+                raise
+
+    began, number = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        due = int((time.perf_counter() - began) * offered / len(texts))
+        while number < due:
+            task = asyncio.ensure_future(call(number))
+            calls.add(task)
+            task.add_done_callback(calls.discard)
+            number += 1
+        await asyncio.sleep(0.005)
+    rate = done / (time.perf_counter() - began)
+    for task in calls:
+        task.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    return rate, refusals, expired
+
+
+def _numbered(texts: Sequence[str], number: int) -> list[str]:
+    """The texts made new, so that equal ones are not computed once for all."""
+    return [f"{number} {text}" for text in texts]
