@@ -42,6 +42,7 @@ class ApiFailure(Exception):
         status: HTTP status; 0 without an answer, or with one that cannot be read.
         retry_after_seconds: When the API wants to be asked again; None if it did not say.
         quota_exhausted: Whether what was paid for is used up, so that waiting does not help.
+        field: Path of the request's field that the API refuses, as far as can be told.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class ApiFailure(Exception):
         status: int = 0,
         retry_after_seconds: float | None = None,
         quota_exhausted: bool = False,
+        field: str = "texts",
     ) -> None:
         super().__init__(message)
         self.message = message[:300]
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.quota_exhausted = quota_exhausted
+        self.field = field
 
     @property
     def is_passing(self) -> bool:
@@ -125,7 +128,13 @@ class ApiCalls:
         )
 
     async def call(
-        self, send: Callable[[], Awaitable[_Answer]], *, tokens: int, bulk: bool, deadline: float | None
+        self,
+        send: Callable[[], Awaitable[_Answer]],
+        *,
+        tokens: int,
+        bulk: bool,
+        deadline: float | None,
+        held: contextlib.AsyncExitStack | None = None,
     ) -> _Answer:
         """Calls the API, again after failures that pass, as long as attempts and time last.
 
@@ -134,6 +143,8 @@ class ApiCalls:
             tokens: About how many tokens it is.
             bulk: Whether it can wait for others.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
+            held: Keeps the place among those at the same time until it is closed, for an answer that goes on after
+                `send` has returned; None to give it back then.
 
         Raises:
             FailedPrecondition: The API refuses the key (API_KEY_REFUSED), the quota is used up (API_QUOTA_EXHAUSTED),
@@ -147,7 +158,7 @@ class ApiCalls:
         for attempt in range(1, self._budget.attempts + 1):
             await self._wait_for_budget(tokens, deadline)
             try:
-                return await self._attempt(send, bulk, deadline)
+                return await self._attempt(send, bulk, deadline, held)
             except ApiFailure as failure:
                 wait = failure.retry_after_seconds
                 if wait is None:
@@ -156,7 +167,7 @@ class ApiCalls:
                     self._closed_until = max(self._closed_until, _now() + wait)
                 late = deadline is not None and _now() + wait >= deadline
                 if not failure.is_passing or attempt == self._budget.attempts or late:
-                    raise self._error(failure, wait) from failure
+                    raise self.error_of(failure, wait) from failure
             await asyncio.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         raise AssertionError("the last attempt returns or raises")
@@ -175,10 +186,17 @@ class ApiCalls:
         if wait:
             await asyncio.sleep(wait)
 
-    async def _attempt(self, send: Callable[[], Awaitable[_Answer]], bulk: bool, deadline: float | None) -> _Answer:
+    async def _attempt(
+        self,
+        send: Callable[[], Awaitable[_Answer]],
+        bulk: bool,
+        deadline: float | None,
+        held: contextlib.AsyncExitStack | None,
+    ) -> _Answer:
         result = "failed"
         try:
-            async with asyncio.timeout_at(deadline), self._slot(bulk):
+            async with asyncio.timeout_at(deadline), contextlib.AsyncExitStack() as place:
+                await place.enter_async_context(self._slot(bulk))
                 with self._seconds.time():
                     try:
                         async with asyncio.timeout(self._budget.timeout_seconds):
@@ -187,6 +205,8 @@ class ApiCalls:
                         if deadline is not None and _now() >= deadline:
                             raise
                         raise ApiFailure(f"no answer within {self._budget.timeout_seconds:g} s") from error
+                if held is not None:
+                    held.push_async_exit(place.pop_all())
             result = "ok"
             return answer
         except TimeoutError as error:
@@ -208,7 +228,13 @@ class ApiCalls:
             await slots.enter_async_context(self._slots)
             yield
 
-    def _error(self, failure: ApiFailure, wait: float) -> TriviumError:
+    def error_of(self, failure: ApiFailure, wait: float) -> TriviumError:
+        """What a failure that is final means to the caller.
+
+        Args:
+            failure: The failure.
+            wait: Seconds after which it is worth asking again.
+        """
         said = f"{self._api} said {failure.status or 'nothing'}: {failure.message}"
         if failure.quota_exhausted:
             return FailedPrecondition(
@@ -228,7 +254,7 @@ class ApiCalls:
             return Overloaded(f"{said} Try again later.", retry_after_seconds=wait)
         if failure.is_passing:
             return Unavailable(f"{said} Try again later.", reason="UPSTREAM_UNAVAILABLE")
-        return InvalidField("texts", said, reason="API_REQUEST_REFUSED")
+        return InvalidField(failure.field, said, reason="API_REQUEST_REFUSED")
 
 
 class _Rate:
