@@ -24,16 +24,20 @@ class Usage(google.protobuf.message.Message):
 
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: builtins.int
+    IS_ESTIMATED_FIELD_NUMBER: builtins.int
     prompt_tokens: builtins.int
     """Tokens of the prompt."""
     completion_tokens: builtins.int
     """Tokens of the answer."""
+    is_estimated: builtins.bool
+    """Whether the numbers are estimates, because the API of the model does not count them."""
     def __init__(
         self,
         *,
         prompt_tokens: builtins.int = ...,
         completion_tokens: builtins.int = ...,
+        is_estimated: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["completion_tokens", b"completion_tokens", "prompt_tokens", b"prompt_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completion_tokens", b"completion_tokens", "is_estimated", b"is_estimated", "prompt_tokens", b"prompt_tokens"]) -> None: ...
 
 Global___Usage: typing_extensions.TypeAlias = Usage
