@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trivium_serving.channels import open_channel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     import grpc
 
@@ -106,6 +108,57 @@ def make_tokenizer() -> Callable[..., Any]:
         return tokenizer
 
     return make
+
+
+# In the format that Llama 2 was trained on: https://github.com/meta-llama/llama (`chat_completion`).
+LLAMA2_TEMPLATE = (
+    "{% if messages[0].role == 'system' %}{% set system, turns = messages[0].content, messages[1:] %}"
+    "{% else %}{% set system, turns = none, messages %}{% endif %}"
+    "{% for turn in turns %}"
+    "{% if (turn.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('The roles must alternate, and the user begins.') }}{% endif %}"
+    "{% if turn.role == 'user' %}{{ bos_token + '[INST] ' }}"
+    "{% if loop.first and system is not none %}{{ '<<SYS>>\n' + system + '\n<</SYS>>\n\n' }}{% endif %}"
+    "{{ turn.content.strip() + ' [/INST]' }}"
+    "{% else %}{{ ' ' + turn.content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+
+
+@pytest.fixture(scope="session")
+def llama2_tokenizer_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of Llama 2's tokenizer, small: BPE over `\u2581` with a token for each byte."""
+    pytest.importorskip("transformers", reason="comes with the language model's environment")
+    from tokenizers import Tokenizer, decoders, models, normalizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    special = ["<unk>", "<s>", "</s>"]
+    tokenizer.train_from_iterator(_TOKENIZER_TEXT, trainers.BpeTrainer(vocab_size=400, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
+    )
+    description = json.loads(tokenizer.to_str())
+    vocabulary = description["model"]["vocab"]
+    for byte in range(256):
+        vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
+    folder = tmp_path_factory.mktemp("tokenizers") / "llama-2"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
+    named = dict(zip(("unk_token", "bos_token", "eos_token"), special, strict=True))
+    (folder / "special_tokens_map.json").write_text(json.dumps(named), encoding="utf-8")
+    config = {
+        **named,
+        "tokenizer_class": "LlamaTokenizer",
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "clean_up_tokenization_spaces": False,
+        "chat_template": LLAMA2_TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

@@ -6,11 +6,22 @@ The real engine is in tests/vllm; what it cannot be made to do at will, such as 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_generate.answer import AnswerRequest, Delta, Finish, FinishReason, Mode, ModelDescription, Passage
+from trivium_generate.answer import (
+    AnswerRequest,
+    Delta,
+    Finish,
+    FinishReason,
+    Mode,
+    ModelDescription,
+    Passage,
+    Sampling,
+    TokenLogprob,
+)
 from trivium_generate.answering import Answerer
 from trivium_generate.backends.base import Beginning, Ending, Output, Piece, PromptTooLong
 from trivium_generate.extractive.answering import ExtractiveAnswerer
@@ -42,6 +53,8 @@ class ScriptedModel:
         self.open_streams = 0
         self.loads = 0
         self.description = ModelDescription("scripted", "scripted")
+        self.adapters = ("legal",)
+        self.progress = "counting to ten"
 
     async def load(self) -> None:
         await self.loading.wait()
@@ -110,11 +123,16 @@ class Fixture:
         async with asyncio.timeout(5), self.changed:
             await self.changed.wait_for(lambda: self.model.state is state)
 
-    async def ask(self, mode: Mode = Mode.AUTO) -> tuple[str, Finish]:
+    async def ask(self, mode: Mode = Mode.AUTO, **changes: Any) -> tuple[str, Finish]:
         """A whole answer."""
-        events = [event async for event in self.answerer.answer(AnswerRequest("When?", PASSAGES, mode=mode))]
+        events = await self.events(mode, **changes)
         assert isinstance(events[-1], Finish)
         return "".join(event.text for event in events if isinstance(event, Delta)), events[-1]
+
+    async def events(self, mode: Mode = Mode.AUTO, **changes: Any) -> list[Delta | Finish]:
+        """The events of an answer."""
+        request = replace(AnswerRequest("When?", PASSAGES, mode=mode), **changes)
+        return [event async for event in self.answerer.answer(request)]
 
     def value(self, name: str, **labels: str) -> float:
         """A metric's value."""
@@ -262,15 +280,87 @@ async def test_model_that_breaks_is_restarted(ready: Any) -> None:
 
 
 async def test_model_that_does_not_load_is_tried_again_and_says_why() -> None:
-    model = ScriptedModel([Piece("x", 1), ENDING], [FailedPrecondition("No such folder.")] * 3)
+    model = ScriptedModel([Piece("x", 1), ENDING], [Unavailable("No route to the hub.")] * 3)
     fixture = Fixture(model)
     await fixture.model.start()
     try:
         model.loading.set()
         await fixture.until(ModelState.FAILED)
-        assert fixture.model.detail == "No such folder."
+        assert fixture.model.detail == "No route to the hub."
         await fixture.until(ModelState.READY)
         assert model.loads == 4
         assert fixture.value("trivium_generate_model_restarts_total") == 3
     finally:
         await fixture.model.close()
+
+
+async def test_model_whose_settings_cannot_be_right_is_not_tried_again() -> None:
+    model = ScriptedModel([Piece("x", 1), ENDING], [FailedPrecondition("No such argument.")])
+    fixture = Fixture(model)
+    await fixture.model.start()
+    try:
+        assert fixture.model.detail.startswith("loading, counting to ten, 0 s")
+        model.loading.set()
+        await fixture.until(ModelState.FAILED)
+        await asyncio.wait_for(asyncio.shield(fixture.model._task), 5)
+        with pytest.raises(Unavailable) as raised:
+            await fixture.ask(Mode.MODEL)
+        _, finish = await fixture.ask()
+    finally:
+        await fixture.model.close()
+    assert (raised.value.reason, fixture.model.detail) == ("MODEL_MISCONFIGURED", "No such argument.")
+    assert "No such argument." in raised.value.message
+    assert finish.degradation is not None
+    assert model.loads == 1
+
+
+async def test_model_that_ran_before_is_tried_again_whatever_stops_it(ready: Any) -> None:
+    fixture = await ready(Piece("x", 1), ENDING)
+    fixture.model._model.load_errors.append(FailedPrecondition("Not enough of something."))
+    fixture.model._model.broken.set()
+    await fixture.until(ModelState.FAILED)
+    async with asyncio.timeout(5):
+        await fixture.until(ModelState.READY)
+    assert fixture.model._model.loads == 3
+
+
+async def test_answer_under_a_schema_is_never_altered_or_replaced(ready: Any) -> None:
+    sampling = Sampling(json_schema="{}")
+    fixture = await ready(Piece('{"a": "see  [9]', 3), Piece(', ［1］"} \n', 2), ENDING)
+    text, finish = await fixture.ask(sampling=sampling)
+    assert text == '{"a": "see  [9], ［1］"} \n'
+    assert finish.removed_citation_count == 0
+    fixture.model._model.script = [BROKEN]
+    with pytest.raises(Unavailable):
+        await fixture.ask(sampling=sampling)
+    with fixture.model_places.admit(1), fixture.model_places.admit(10**9 - 1), pytest.raises(Overloaded):
+        await fixture.ask(sampling=sampling)
+
+
+async def test_answer_in_a_conversation_without_passages_is_never_extractive(ready: Any) -> None:
+    fixture = await ready(Piece("As [1] says.", 3), ENDING)
+    text, _ = await fixture.ask(passages=(), is_conversation=True)
+    assert text == "As [1] says."
+    fixture.model._model.script = [BROKEN]
+    with pytest.raises(Unavailable):
+        await fixture.ask(passages=(), is_conversation=True)
+
+
+async def test_answer_carries_the_log_probabilities_of_held_text_with_what_follows(ready: Any) -> None:
+    tokens = [TokenLogprob(text, -0.5) for text in ("In", " [", "1", "]", " ")]
+    fixture = await ready(*(Piece(token.token, 1, (token,)) for token in tokens), ENDING)
+    *deltas, _ = await fixture.events()
+    assert [(delta.text, delta.logprobs) for delta in deltas] == [
+        ("In", (tokens[0],)),
+        (" [1]", tuple(tokens[1:4])),
+        ("", (tokens[4],)),
+    ]
+
+
+async def test_answer_with_an_adapter_names_it(ready: Any) -> None:
+    fixture = await ready(Piece("x", 1), ENDING)
+    _, finish = await fixture.ask(adapter="legal")
+    assert (finish.model.name, finish.model.fingerprint) == ("legal", "+legal")
+    with pytest.raises(InvalidField) as raised:
+        await fixture.ask(adapter="medical")
+    assert raised.value.field == "adapter"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from trivium_generate.answer import AnswerRequest, Passage, Role, Sampling, Turn
-from trivium_generate.limits import MAX_STOP_CHARS, MAX_STOPS, MAX_TITLE_CHARS, Limits
+from trivium_generate.limits import MAX_SCHEMA_CHARS, MAX_STOP_CHARS, MAX_STOPS, MAX_TITLE_CHARS, Limits
 from trivium_serving.errors import InvalidField, TooLarge
 
 LIMITS = Limits(
@@ -19,7 +19,7 @@ def test_limits_at_their_edge_let_the_request_pass() -> None:
             question="q" * 10,
             passages=(Passage("p" * 20, "t" * MAX_TITLE_CHARS, 1.0), Passage("p" * 10, "", 0.0)),
             history=(Turn(Role.USER, "h" * 10),),
-            sampling=Sampling(100, 2.0, 1.0, -1, ("s" * MAX_STOP_CHARS,) * MAX_STOPS),
+            sampling=Sampling(100, 2.0, 1.0, -1, ("s" * MAX_STOP_CHARS,) * MAX_STOPS, "{}".rjust(MAX_SCHEMA_CHARS), 20),
         )
     )
 
@@ -51,6 +51,15 @@ def test_limits_at_their_edge_let_the_request_pass() -> None:
         ({"sampling": Sampling(stop=("s",) * (MAX_STOPS + 1))}, TooLarge, "sampling.stop"),
         ({"sampling": Sampling(stop=("s", ""))}, InvalidField, "sampling.stop[1]"),
         ({"sampling": Sampling(stop=("s" * (MAX_STOP_CHARS + 1),))}, TooLarge, "sampling.stop[0]"),
+        ({"sampling": Sampling(top_logprobs=21)}, InvalidField, "sampling.top_logprobs"),
+        ({"sampling": Sampling(json_schema="{")}, InvalidField, "sampling.json_schema"),
+        ({"sampling": Sampling(json_schema="[]")}, InvalidField, "sampling.json_schema"),
+        ({"sampling": Sampling(json_schema="[" * 60000)}, InvalidField, "sampling.json_schema"),
+        ({"sampling": Sampling(json_schema=" " * (MAX_SCHEMA_CHARS + 1))}, TooLarge, "sampling.json_schema"),
+        ({"is_conversation": True, "question": " "}, InvalidField, "messages[0].content"),
+        ({"is_conversation": True, "question": "q" * 11}, TooLarge, "messages[0].content"),
+        ({"is_conversation": True, "history": (Turn(Role.USER, "h"),) * 2}, TooLarge, "messages"),
+        ({"is_conversation": True, "history": (Turn(Role.USER, "h" * 11),)}, TooLarge, "messages[0].content"),
     ],
 )  # fmt: skip
 def test_limits_crossed_name_the_field(changes: dict[str, object], error: type[InvalidField], field: str) -> None:
@@ -58,3 +67,7 @@ def test_limits_crossed_name_the_field(changes: dict[str, object], error: type[I
         LIMITS.check(replace(REQUEST, **changes))  # type: ignore[arg-type]
     assert raised.value.field == field
     assert raised.value.message.endswith(".")
+
+
+def test_limits_let_a_conversation_pass_without_passages() -> None:
+    LIMITS.check(replace(REQUEST, passages=(), is_conversation=True))

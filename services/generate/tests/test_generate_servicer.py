@@ -119,3 +119,57 @@ async def test_generate_over_capacity_is_refused_at_once(service: Any) -> None:
             await running.answer(request())
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "grpc-retry-pushback-ms" in dict(raised.value.trailing_metadata())
+
+
+async def test_generate_with_messages_answers_the_last_one(service: Any) -> None:
+    messages = [
+        message_pb2.Message(role=message_pb2.ROLE_SYSTEM, content="Be brief."),
+        message_pb2.Message(role=message_pb2.ROLE_USER, content=QUESTION),
+    ]
+    async with service() as running:
+        asked = await running.answer(request())
+        answer = await running.answer(request(question="", messages=messages))
+    assert answer.text == asked.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"messages": [message_pb2.Message(role=message_pb2.ROLE_USER, content="When?")]}, "question"),
+        ({"question": "", "messages": [message_pb2.Message(content="When?")]}, "messages[0].role"),
+        (
+            {"question": "", "messages": [message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content="When?")]},
+            "messages[0].role",
+        ),
+        (
+            {
+                "question": "",
+                "passages": [],
+                "mode": pb.GENERATE_MODE_EXTRACTIVE,
+                "messages": [message_pb2.Message(role=message_pb2.ROLE_USER, content="When?")],
+            },
+            "passages",
+        ),
+        (
+            {"mode": pb.GENERATE_MODE_EXTRACTIVE, "sampling": pb.Sampling(json_schema="{}")},
+            "sampling.json_schema",
+        ),
+        ({"mode": pb.GENERATE_MODE_EXTRACTIVE, "adapter": "legal"}, "adapter"),
+    ],
+)
+async def test_generate_with_fields_that_do_not_go_together_names_one(service: Any, changes: Any, field: str) -> None:
+    async with service() as running:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await running.answer(request(**changes))
+    error = error_from_rpc(raised.value)
+    assert isinstance(error, InvalidField)
+    assert error.field == field
+
+
+async def test_generate_with_a_schema_and_without_a_model_is_refused(service: Any) -> None:
+    async with service() as running:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await running.answer(request(sampling=pb.Sampling(json_schema="{}")))
+    error = error_from_rpc(raised.value)
+    assert isinstance(error, FailedPrecondition)
+    assert error.reason == "NO_MODEL"

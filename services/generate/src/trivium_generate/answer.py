@@ -62,6 +62,9 @@ class Sampling:
         top_p: Share of probability mass to sample from, above 0 and up to 1.
         seed: Seed of the random choice.
         stop: Texts that end the answer; not part of it.
+        json_schema: A JSON schema, as text, that the answer satisfies; empty for free text.
+        top_logprobs: How many of the likeliest tokens in the place of each token are wanted with their log
+            probabilities, beside its own; None if none are wanted at all.
     """
 
     max_tokens: int | None = None
@@ -69,6 +72,8 @@ class Sampling:
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    json_schema: str = ""
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,14 @@ class AnswerRequest:
 
     Attributes:
         question: Not blank.
-        passages: The evidence, most relevant first; `[n]` in the answer is `passages[n - 1]`.
+        passages: The evidence, most relevant first; `[n]` in the answer is `passages[n - 1]`. May be empty in a
+            conversation.
         history: Earlier turns, oldest first.
         sampling: How to sample.
         mode: By which means.
+        is_conversation: Question and history came as the messages of one conversation.
+        adapter: Name of the adapter to answer with; empty for the model itself.
+        deadline: When the caller gives up, on the event loop's clock in seconds; None for never.
     """
 
     question: str
@@ -88,6 +97,9 @@ class AnswerRequest:
     history: tuple[Turn, ...] = ()
     sampling: Sampling = Sampling()
     mode: Mode = Mode.AUTO
+    is_conversation: bool = False
+    adapter: str = ""
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +171,33 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token that the model wrote.
+
+    Attributes:
+        token: Its text; a part of a character shows as U+FFFD.
+        logprob: Natural logarithm of its probability.
+        top: The likeliest tokens in its place and their log probabilities, likeliest first.
+    """
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of the answer; no citation is ever broken between two of these."""
+    """More text of the answer; no citation is ever broken between two of these.
+
+    Attributes:
+        text: The text to append.
+        citations: The citations in it.
+        logprobs: The tokens that the model has written since the last delta, if they were asked for.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +213,8 @@ class Finish:
         degradation: Set if it was written by other means than the configured ones.
         dropped_passages: Numbers, from 1, of the passages that did not fit into the model's context.
         removed_citation_count: Citations of passages that do not exist; they are not in the text.
+        dropped_turn_count: Earlier turns, the oldest, that did not fit into the model's context.
+        is_usage_estimated: Whether the numbers of tokens are estimates, because the model's API does not count them.
     """
 
     reason: FinishReason
@@ -189,3 +225,5 @@ class Finish:
     degradation: Degradation | None = None
     dropped_passages: tuple[int, ...] = ()
     removed_citation_count: int = 0
+    dropped_turn_count: int = 0
+    is_usage_estimated: bool = False

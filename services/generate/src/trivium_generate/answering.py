@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
 from trivium_generate.backends.base import Beginning, Ending, PromptTooLong
@@ -14,11 +16,11 @@ from trivium_generate.citations import CitationParser
 from trivium_generate.degradation import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Collection
 
     from trivium_serving.admission import Admission
 
-    from trivium_generate.answer import AnswerRequest
+    from trivium_generate.answer import AnswerRequest, TokenLogprob
     from trivium_generate.extractive.answering import ExtractiveAnswerer
     from trivium_generate.limits import Limits
     from trivium_generate.metrics import GenerateMetrics
@@ -28,6 +30,9 @@ EXTRACTIVE = ModelDescription(name="extractive", backend="extractive", fingerpri
 
 # Tokens are estimated from characters where only their order of magnitude counts.
 _CHARS_PER_TOKEN = 4
+# Time within the caller's deadline that is kept for an extractive answer, which takes much less; and its share at most.
+_FALLBACK_SECONDS = 0.5
+_FALLBACK_SHARE = 0.2
 
 
 class Answerer:
@@ -63,33 +68,29 @@ class Answerer:
         """Answers as a stream: deltas, then one finish.
 
         In mode AUTO a model that cannot answer is replaced by the extractive answer, as long as nothing of the
-        model's answer has left: two answers are never glued together.
+        model's answer has left: two answers are never glued together. Nor is an answer extracted that was to satisfy a
+        schema, or that has no passages to be extracted from.
 
         Raises:
-            InvalidField, TooLarge: The request breaks a limit.
-            FailedPrecondition: Mode MODEL, and no model is configured.
+            InvalidField, TooLarge: The request breaks a limit, or asks in mode EXTRACTIVE for what needs a model.
+            FailedPrecondition: No model is configured, and the request needs one.
             Unavailable: The model is loading or broken, or broke while it answered.
             Overloaded: There is no capacity.
         """
         begin = time.perf_counter()
         self._limits.check(request)
+        self._check_means(request)
         degradation = None
-        if request.mode is Mode.MODEL and self._model is None:
-            raise FailedPrecondition(
-                "No language model is configured. Set TRIVIUM_GENERATE_BACKEND and TRIVIUM_GENERATE_MODEL, "
-                "or ask in mode AUTO.",
-                reason="NO_MODEL",
-            )
         if self._model is not None and request.mode is not Mode.EXTRACTIVE:
             begun = False
             try:
-                async with aclosing(self._by_model(self._model, request, begin)) as events:
+                async with aclosing(self._by_model(self._model, _hurried(request), begin)) as events:
                     async for event in events:
                         begun = True
                         yield event
                 return
-            except (Unavailable, Overloaded, PromptTooLong) as error:
-                if begun or request.mode is Mode.MODEL:
+            except (Unavailable, Overloaded, PromptTooLong, FailedPrecondition, DeadlineExceeded) as error:
+                if begun or request.mode is Mode.MODEL or not _is_extractable(request):
                     raise
                 degradation = Degradation("generate", reason_of(error), "extractive")
         async with aclosing(self._extractively(request, degradation, begin)) as events:
@@ -100,22 +101,43 @@ class Answerer:
         """Answers once extractively, so that the first caller does not wait for imports and connections."""
         await self._extractive.warm_up(request)
 
+    def _check_means(self, request: AnswerRequest) -> None:
+        """Whether what the request asks for can be done by the means that it allows."""
+        need = _need_of_model(request)
+        if request.mode is Mode.EXTRACTIVE:
+            if need is not None:
+                field, why = need
+                raise InvalidField(field, f"An extractive answer cannot do that: {why}. Ask in mode AUTO or MODEL.")
+        elif self._model is None:
+            if request.mode is Mode.MODEL or need is not None:
+                raise FailedPrecondition(
+                    "No language model is configured. Set TRIVIUM_GENERATE_BACKEND and TRIVIUM_GENERATE_MODEL, "
+                    "or ask in mode AUTO" + (f" without {need[0]}." if need and need[0] != "passages" else "."),
+                    reason="NO_MODEL",
+                )
+        elif request.adapter and request.adapter not in self._model.adapters:
+            known = ", ".join(self._model.adapters) or "none"
+            raise InvalidField("adapter", f"There is no adapter {request.adapter}; there are: {known}.")
+
     async def _by_model(
         self, model: SupervisedModel, request: AnswerRequest, begin: float
     ) -> AsyncGenerator[Delta | Finish, None]:
         backend = model.description.backend
-        beginning, parser, last = Beginning(0, (), 0.0), CitationParser(()), None
+        beginning, parser, last = Beginning(0, (), 0.0), _parser(request, ()), None
+        logprobs: tuple[TokenLogprob, ...] = ()
         with self._model_places.admit(_estimate_tokens(request)), self._metrics.running(backend):
             async with aclosing(model.generate(request)) as outputs:
                 async for output in outputs:
                     if isinstance(output, Beginning):
                         beginning = output
-                        parser = CitationParser(_numbers(request).difference(output.dropped_passages))
+                        parser = _parser(request, _numbers(request).difference(output.dropped_passages))
                         continue
                     if isinstance(output, Ending):
-                        if delta := parser.finish():
+                        if delta := _with_logprobs(parser.finish(), logprobs, must_leave=True):
                             yield delta
-                        yield self._model_finish(model, beginning, output, parser.removed_count, begin)
+                        yield self._model_finish(
+                            _description(model, request), beginning, output, parser.removed_count, begin
+                        )
                         return
                     now = time.perf_counter()
                     if last is None:
@@ -123,26 +145,30 @@ class Answerer:
                     elif output.token_count:
                         self._metrics.next_tokens(output.token_count, now - last)
                     last = now
-                    if delta := parser.feed(output.text):
+                    logprobs += output.logprobs
+                    if delta := _with_logprobs(parser.feed(output.text), logprobs):
+                        logprobs = ()
                         yield delta
         raise Unavailable("The model ended its answer without saying why. Try again.")
 
     def _model_finish(
-        self, model: SupervisedModel, beginning: Beginning, ending: Ending, removed_count: int, begin: float
+        self, model: ModelDescription, beginning: Beginning, ending: Ending, removed_count: int, begin: float
     ) -> Finish:
         total_ms = (time.perf_counter() - begin) * 1e3
         finish = Finish(
             reason=ending.reason,
-            model=model.description,
+            model=model,
             timing=Timing(
                 queue_ms=ending.queue_ms,
                 tokenize_ms=beginning.prompt_ms,
                 compute_ms=max(0.0, total_ms - ending.queue_ms - beginning.prompt_ms),
                 total_ms=total_ms,
             ),
-            prompt_tokens=beginning.prompt_tokens,
+            prompt_tokens=beginning.prompt_tokens if ending.prompt_tokens is None else ending.prompt_tokens,
             completion_tokens=ending.completion_tokens,
+            is_usage_estimated=ending.is_estimated,
             dropped_passages=beginning.dropped_passages,
+            dropped_turn_count=beginning.dropped_turn_count,
             removed_citation_count=removed_count,
         )
         self._metrics.finished(finish)
@@ -176,6 +202,63 @@ class Answerer:
         )
         self._metrics.finished(finish)
         yield finish
+
+
+class _Verbatim:
+    """In the place of a citation parser where the text is not prose: lets it pass as it is."""
+
+    removed_count = 0
+
+    def feed(self, piece: str) -> Delta | None:
+        return Delta(piece) if piece else None
+
+    def finish(self) -> Delta | None:
+        return None
+
+
+def _description(model: SupervisedModel, request: AnswerRequest) -> ModelDescription:
+    """What answers a request: the model, or one of its adapters."""
+    if not request.adapter:
+        return model.description
+    fingerprint = f"{model.description.fingerprint}+{request.adapter}"
+    return replace(model.description, name=request.adapter, fingerprint=fingerprint)
+
+
+def _parser(request: AnswerRequest, citable: Collection[int]) -> CitationParser | _Verbatim:
+    """What reads the model's answer: JSON, and what is made from no passages, holds no citations."""
+    return _Verbatim() if request.sampling.json_schema or not request.passages else CitationParser(citable)
+
+
+def _with_logprobs(
+    delta: Delta | None, logprobs: tuple[TokenLogprob, ...], *, must_leave: bool = False
+) -> Delta | None:
+    if not logprobs or (delta is None and not must_leave):
+        return delta
+    return replace(delta or Delta(""), logprobs=logprobs)
+
+
+def _need_of_model(request: AnswerRequest) -> tuple[str, str] | None:
+    """The field that only a language model can satisfy, if there is one, and why."""
+    if request.sampling.json_schema:
+        return "sampling.json_schema", "it consists of sentences of the passages, not of JSON"
+    if not request.passages:
+        return "passages", "there are no passages to extract it from"
+    if request.adapter:
+        return "adapter", "adapters belong to language models"
+    return None
+
+
+def _is_extractable(request: AnswerRequest) -> bool:
+    """Whether an extractive answer is better than none: by another means, but still what was asked for."""
+    return bool(request.passages) and not request.sampling.json_schema
+
+
+def _hurried(request: AnswerRequest) -> AnswerRequest:
+    """A request that the model has to begin to answer early enough for an extractive answer in its place."""
+    if request.deadline is None or request.mode is not Mode.AUTO or not _is_extractable(request):
+        return request
+    left = request.deadline - asyncio.get_running_loop().time()
+    return replace(request, deadline=request.deadline - min(_FALLBACK_SECONDS, left * _FALLBACK_SHARE))
 
 
 def _numbers(request: AnswerRequest) -> frozenset[int]:

@@ -113,27 +113,45 @@ def _language_model(settings: GenerateSettings, registry: CollectorRegistry) -> 
     if settings.backend == "extractive":
         return None
     if not settings.model:
-        raise ValueError("backend vllm needs a model: set TRIVIUM_GENERATE_MODEL to a folder or a name on the hub")
+        what = "a folder or a name on the hub" if settings.backend == "vllm" else "its name there"
+        raise ValueError(f"backend {settings.backend} needs a model: set TRIVIUM_GENERATE_MODEL to {what}")
+    if settings.backend != "vllm":
+        from trivium_generate.api_model import api_model
+
+        example = '{"reasoning_effort": "low"}'
+        fields = _json_object("TRIVIUM_GENERATE_API_FIELDS", settings.api_fields, example)
+        return api_model(settings, fields, registry)
     from trivium_generate.backends.vllm import VllmModel
     from trivium_generate.backends.vllm_metrics import EngineMetrics
 
     registry.register(EngineMetrics())
     return VllmModel(
         model=settings.model,
-        engine_args=_engine_args(settings.engine_args),
+        engine_args=_json_object("TRIVIUM_GENERATE_ENGINE_ARGS", settings.engine_args, '{"max_model_len": 8192}'),
+        adapters=_adapters(settings.adapters),
         prompts=load_prompts(settings.prompts_dir),
         default_max_tokens=settings.default_max_tokens,
     )
 
 
-def _engine_args(text: str) -> dict[str, Any]:
+def _adapters(text: str) -> dict[str, str]:
+    variable, example = "TRIVIUM_GENERATE_ADAPTERS", '{"legal": "/models/legal-lora"}'
+    adapters = _json_object(variable, text, example)
+    if not all(name and isinstance(path, str) and path for name, path in adapters.items()):
+        raise ValueError(
+            f"{variable} must name a folder, or a name on the hub, for each adapter, for example {example}"
+        )
+    return adapters
+
+
+def _json_object(variable: str, text: str, example: str) -> dict[str, Any]:
     try:
-        arguments = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"TRIVIUM_GENERATE_ENGINE_ARGS is not JSON: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ValueError('TRIVIUM_GENERATE_ENGINE_ARGS must be a JSON object, for example {"max_model_len": 8192}')
-    return arguments
+        raise ValueError(f"{variable} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{variable} must be a JSON object, for example {example}")
+    return value
 
 
 def _limits(settings: GenerateSettings) -> Limits:

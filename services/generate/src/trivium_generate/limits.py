@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import InvalidField, TooLarge
 
 if TYPE_CHECKING:
-    from trivium_generate.answer import AnswerRequest, Passage, Sampling, Turn
+    from trivium_generate.answer import AnswerRequest, Passage, Sampling
 
 MAX_TEMPERATURE = 2.0
 MAX_STOPS = 16
 MAX_STOP_CHARS = 256
 MAX_TITLE_CHARS = 1024
+MAX_SCHEMA_CHARS = 65536
+MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,11 @@ class Limits:
             InvalidField: A field breaks its rule.
             TooLarge: A field is over its limit.
         """
-        if not request.question.strip():
-            raise InvalidField("question", "The question is empty. Ask something.")
-        _check_chars("question", request.question, self.question_chars, "Shorten the question.")
-        self._check_passages(request.passages)
-        self._check_history(request.history)
+        self._check_conversation(request)
+        if request.passages or not request.is_conversation:
+            self._check_passages(request.passages)
         self._check_sampling(request.sampling)
+        _check_schema(request.sampling.json_schema)
 
     def _check_passages(self, passages: tuple[Passage, ...]) -> None:
         if not passages:
@@ -77,14 +79,22 @@ class Limits:
                 field="passages",
             )
 
-    def _check_history(self, history: tuple[Turn, ...]) -> None:
-        if len(history) > self.turns:
+    def _check_conversation(self, request: AnswerRequest) -> None:
+        history, question, question_chars = "history", "question", self.question_chars
+        if request.is_conversation:
+            # A message may hold more than a question.
+            history, question, question_chars = "messages", f"messages[{len(request.history)}].content", self.turn_chars
+        if not request.question.strip():
+            raise InvalidField(question, "The question is empty. Ask something.")
+        _check_chars(question, request.question, question_chars, "Shorten the question.")
+        if len(request.history) > self.turns:
             raise TooLarge(
-                f"There are {len(history)} earlier turns; at most {self.turns} are allowed. Leave out the oldest.",
-                field="history",
+                f"There are {len(request.history)} earlier turns; at most {self.turns} are allowed. "
+                "Leave out the oldest.",
+                field=history,
             )
-        for number, turn in enumerate(history):
-            _check_chars(f"history[{number}].content", turn.content, self.turn_chars, "Shorten the turn.")
+        for number, turn in enumerate(request.history):
+            _check_chars(f"{history}[{number}].content", turn.content, self.turn_chars, "Shorten the turn.")
 
     def _check_sampling(self, sampling: Sampling) -> None:
         tokens, temperature, top_p = sampling.max_tokens, sampling.temperature, sampling.top_p
@@ -98,6 +108,11 @@ class Limits:
             )
         if top_p is not None and not 0 < top_p <= 1:
             raise InvalidField("sampling.top_p", f"top_p is {top_p}; it must be above 0 and at most 1.")
+        if sampling.top_logprobs is not None and sampling.top_logprobs > MAX_TOP_LOGPROBS:
+            raise InvalidField(
+                "sampling.top_logprobs",
+                f"top_logprobs is {sampling.top_logprobs}; it must be from 0 to {MAX_TOP_LOGPROBS}.",
+            )
         if len(sampling.stop) > MAX_STOPS:
             raise TooLarge(
                 f"There are {len(sampling.stop)} stop texts; at most {MAX_STOPS} are allowed.", field="sampling.stop"
@@ -107,6 +122,20 @@ class Limits:
             if not stop:
                 raise InvalidField(field, "The stop text is empty. Leave it out.")
             _check_chars(field, stop, MAX_STOP_CHARS, "Shorten it.")
+
+
+def _check_schema(schema: str) -> None:
+    """Whether it is a JSON object; what the object means is the model's backend's to judge."""
+    field = "sampling.json_schema"
+    if not schema:
+        return
+    _check_chars(field, schema, MAX_SCHEMA_CHARS, "Simplify the schema.")
+    try:
+        parsed = json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        raise InvalidField(field, f"The schema is not JSON: {error}.") from error
+    if not isinstance(parsed, dict):
+        raise InvalidField(field, 'The schema must be a JSON object, for example {"type": "object"}.')
 
 
 def _check_chars(field: str, text: str, limit: int, advice: str) -> None:

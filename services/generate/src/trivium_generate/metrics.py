@@ -72,6 +72,11 @@ class GenerateMetrics:
         self._load_seconds = Gauge(
             "trivium_generate_model_load_seconds", "Duration of the last successful load.", registry=registry
         )
+        self._loading_seconds = Gauge(
+            "trivium_generate_model_loading_seconds",
+            "How long the model has been loading; 0 while it is not.",
+            registry=registry,
+        )
         self._state = Gauge(
             "trivium_generate_model_state", "1 for the state that the model is in.", ("state",), registry=registry
         )
@@ -112,6 +117,10 @@ class GenerateMetrics:
     def model_restarted(self) -> None:
         """Counts a restart of the model."""
         self._restarts.inc()
+
+    def model_loading(self, seconds: float) -> None:
+        """Notes how long loading has taken so far."""
+        self._loading_seconds.set(seconds)
 
     def model_loaded(self, seconds: float) -> None:
         """Notes how long loading took."""

@@ -49,12 +49,16 @@ class BuiltPrompt:
     """A prompt that fits.
 
     Attributes:
+        turns: Its messages.
         token_ids: Its tokens.
         dropped_passages: Numbers, from 1, of the passages that are not in it.
+        dropped_turn_count: Earlier turns, the oldest, that are not in it.
     """
 
+    turns: tuple[Turn, ...]
     token_ids: list[int]
     dropped_passages: tuple[int, ...]
+    dropped_turn_count: int = 0
 
 
 class PromptBuilder:
@@ -75,7 +79,8 @@ class PromptBuilder:
     def build(self, request: AnswerRequest, room: int) -> BuiltPrompt:
         """The prompt for a request.
 
-        The least relevant passages are dropped until the rest fits; the others keep their numbers and their order.
+        The least relevant passages are dropped until the rest fits; the others keep their numbers and their order. A
+        conversation without passages stays as it is, but for its oldest turns if it does not fit.
 
         Args:
             request: The request.
@@ -84,20 +89,26 @@ class PromptBuilder:
         Raises:
             PromptTooLong: Not one passage fits beside the question.
         """
+        if not request.passages:
+            return self._conversation(request, room)
         prompt = prompt_for(request.question, self._prompts)
-        before = self._before(prompt, request, int(room * _HISTORY_SHARE))
-        question = self._inert(request.question)
+        earlier, dropped_turn_count = self._earlier(request, int(room * _HISTORY_SHARE))
+        before = [_system(prompt.system, *self._instructions(request)), *earlier]
+        question, schema = self._inert(request.question), self._inert(request.sampling.json_schema)
+        template = prompt.json if schema else prompt.question
         texts = [self._passage(prompt, number, passage) for number, passage in enumerate(request.passages, start=1)]
         kept = list(range(len(texts)))
         # Least relevant last; the later of two equals is the less relevant one.
         droppable = sorted(kept, key=lambda place: (-request.passages[place].score, place))
         while kept:
-            last = _fill(prompt.question, passages="\n\n".join(texts[place] for place in kept), question=question)
-            token_ids = self._chat.encode(_with_turn(before, Turn(Role.USER, last)))
+            passages = "\n\n".join(texts[place] for place in kept)
+            last = _fill(template, passages=passages, question=question, schema=schema)
+            turns = _with_turn(before, Turn(Role.USER, last))
+            token_ids = self._chat.encode(turns)
             excess = len(token_ids) - room
             if excess <= 0:
                 dropped = tuple(place + 1 for place in range(len(texts)) if place not in kept)
-                return BuiltPrompt(token_ids, dropped)
+                return BuiltPrompt(tuple(turns), token_ids, dropped, dropped_turn_count)
             while excess > 0 and droppable:
                 place = droppable.pop()
                 kept.remove(place)
@@ -108,20 +119,47 @@ class PromptBuilder:
             field="passages",
         )
 
-    def _before(self, prompt: Prompt, request: AnswerRequest, room: int) -> list[Turn]:
-        """Instructions and earlier turns, the oldest left out if they need more than their room."""
-        system = [prompt.system, *(self._inert(turn.content) for turn in request.history if turn.role is Role.SYSTEM)]
+    def _conversation(self, request: AnswerRequest, room: int) -> BuiltPrompt:
+        """The prompt for a conversation without passages."""
+        instructions = self._instructions(request)
+        before = [_system(*instructions)] if instructions else []
+        last = Turn(Role.USER, self._inert(request.question))
+        history_room = room - sum(self._chat.count(turn.content) for turn in (*before, last))
+        while True:
+            earlier, dropped = self._earlier(request, history_room)
+            turns = _with_turn([*before, *earlier], last)
+            token_ids = self._chat.encode(turns)
+            excess = len(token_ids) - room
+            if excess <= 0:
+                return BuiltPrompt(tuple(turns), token_ids, (), dropped)
+            if not earlier:
+                raise PromptTooLong(
+                    f"The model's context has room for {room} tokens of prompt; the last message does not fit. "
+                    "Shorten it, ask for fewer tokens, or choose a model with a longer context.",
+                    field=f"messages[{len(request.history)}].content",
+                )
+            history_room -= excess
+
+    def _instructions(self, request: AnswerRequest) -> list[str]:
+        return [self._inert(turn.content) for turn in request.history if turn.role is Role.SYSTEM]
+
+    def _earlier(self, request: AnswerRequest, room: int) -> tuple[list[Turn], int]:
+        """Earlier turns, and how many of the oldest are left out because they need more than their room."""
+        all_turns = [turn for turn in request.history if turn.role is not Role.SYSTEM]
         turns: list[Turn] = []
-        for turn in reversed([turn for turn in request.history if turn.role is not Role.SYSTEM]):
+        for turn in reversed(all_turns):
             content = self._inert(turn.content)
             room -= self._chat.count(content)
             if room < 0:
                 break
             turns.insert(0, Turn(turn.role, content))
+        while turns and turns[0].role is Role.ASSISTANT:  # templates want the user to begin
+            del turns[0]
+        dropped = len(all_turns) - len(turns)
         merged: list[Turn] = []
-        for turn in turns[1:] if turns and turns[0].role is Role.ASSISTANT else turns:
+        for turn in turns:
             merged = _with_turn(merged, turn)
-        return [Turn(Role.SYSTEM, "\n\n".join(system)), *merged]
+        return merged, dropped
 
     def _passage(self, prompt: Prompt, number: int, passage: Passage) -> str:
         title = " ".join(self._data(passage.title).replace('"', "'").split())
@@ -136,6 +174,10 @@ class PromptBuilder:
             if marks is not None:
                 text = marks.sub(lambda mark: mark.group()[0] + _BREAK + mark.group()[1:], text)
         return text
+
+
+def _system(*texts: str) -> Turn:
+    return Turn(Role.SYSTEM, "\n\n".join(texts))
 
 
 def _with_turn(turns: list[Turn], turn: Turn) -> list[Turn]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from trivium_generate.answering import EXTRACTIVE
 from trivium_generate.supervision import ModelState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     import grpc
 
@@ -72,7 +73,7 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
         self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answers as a stream: deltas, then one finish."""
-        async with aclosing(self._answerer.answer(_request_from_proto(request))) as events:
+        async with aclosing(self._answerer.answer(_request_from_proto(request, _deadline(context)))) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     yield pb.GenerateResponse(delta=_delta_to_proto(event))
@@ -93,25 +94,54 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
             model=_model_to_proto(self._model.description),
             state=_STATES[self._model.state],
             detail=self._model.detail,
+            adapters=self._model.adapters,
         )
 
 
-def _request_from_proto(request: pb.GenerateRequest) -> AnswerRequest:
+def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
+    """The caller's deadline on the event loop's clock."""
+    left: float | None = context.time_remaining()
+    return None if left is None else asyncio.get_running_loop().time() + left
+
+
+def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> AnswerRequest:
     if request.mode not in _MODES:
         raise InvalidField("mode", f"There is no mode {request.mode}. Use AUTO, MODEL or EXTRACTIVE.")
+    question, history = request.question, _turns_from_proto("history", request.history)
+    if request.messages:
+        question, history = _conversation(request)
     return AnswerRequest(
-        question=request.question,
+        question=question,
         passages=tuple(Passage(passage.text, passage.title, passage.score) for passage in request.passages),
-        history=tuple(_turn_from_proto(number, message) for number, message in enumerate(request.history)),
+        history=history,
         sampling=_sampling_from_proto(request.sampling),
         mode=_MODES[request.mode],
+        is_conversation=bool(request.messages),
+        adapter=request.adapter,
+        deadline=deadline,
     )
 
 
-def _turn_from_proto(number: int, message: message_pb2.Message) -> Turn:
-    if message.role not in _ROLES:
-        raise InvalidField(f"history[{number}].role", "The role is missing. Use SYSTEM, USER or ASSISTANT.")
-    return Turn(_ROLES[message.role], message.content)
+def _conversation(request: pb.GenerateRequest) -> tuple[str, tuple[Turn, ...]]:
+    """The last message, which is the question, and those before it."""
+    for field in ("question", "history"):
+        if getattr(request, field):
+            raise InvalidField(field, f"{field} and messages are both set. Send the conversation once, as messages.")
+    *earlier, last = _turns_from_proto("messages", request.messages)
+    if last.role is not Role.USER:
+        raise InvalidField(
+            f"messages[{len(earlier)}].role", f"The last message is the {last.role.value}'s. It must be the user's."
+        )
+    return last.content, tuple(earlier)
+
+
+def _turns_from_proto(field: str, messages: Iterable[message_pb2.Message]) -> tuple[Turn, ...]:
+    turns = []
+    for number, message in enumerate(messages):
+        if message.role not in _ROLES:
+            raise InvalidField(f"{field}[{number}].role", "The role is missing. Use SYSTEM, USER or ASSISTANT.")
+        turns.append(Turn(_ROLES[message.role], message.content))
+    return tuple(turns)
 
 
 def _sampling_from_proto(sampling: pb.Sampling) -> Sampling:
@@ -121,6 +151,8 @@ def _sampling_from_proto(sampling: pb.Sampling) -> Sampling:
         top_p=sampling.top_p if sampling.HasField("top_p") else None,
         seed=sampling.seed if sampling.HasField("seed") else None,
         stop=tuple(sampling.stop),
+        json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
     )
 
 
@@ -131,6 +163,14 @@ def _delta_to_proto(delta: Delta) -> pb.Delta:
             pb.Citation(index=citation.index, answer_span=span_pb2.Span(start=citation.start, end=citation.end))
             for citation in delta.citations
         ],
+        logprobs=[
+            pb.TokenLogprob(
+                token=written.token,
+                logprob=written.logprob,
+                top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in written.top],
+            )
+            for written in delta.logprobs
+        ],
     )
 
 
@@ -138,7 +178,11 @@ def _finish_to_proto(finish: Finish) -> pb.Finish:
     timing = finish.timing
     return pb.Finish(
         reason=_FINISH_REASONS[finish.reason],
-        usage=usage_pb2.Usage(prompt_tokens=finish.prompt_tokens, completion_tokens=finish.completion_tokens),
+        usage=usage_pb2.Usage(
+            prompt_tokens=finish.prompt_tokens,
+            completion_tokens=finish.completion_tokens,
+            is_estimated=finish.is_usage_estimated,
+        ),
         model=_model_to_proto(finish.model),
         timing=timing_pb2.Timing(
             queue_ms=timing.queue_ms,
@@ -149,6 +193,7 @@ def _finish_to_proto(finish: Finish) -> pb.Finish:
         degradation=_degradation_to_proto(finish.degradation) if finish.degradation else None,
         dropped_passages=finish.dropped_passages,
         removed_citation_count=finish.removed_citation_count,
+        dropped_turn_count=finish.dropped_turn_count,
     )
 
 

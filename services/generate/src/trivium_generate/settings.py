@@ -18,19 +18,77 @@ class GenerateSettings:
     """Where Prometheus reads."""
     backend: str = setting(
         "extractive",
-        "What writes answers: vllm, a language model in this service's process tree; or extractive, the best "
+        "What writes answers: vllm, a language model in this service's process tree; openai, one behind the API of "
+        "OpenAI, Azure or any server that speaks it; anthropic, one behind Anthropic's API; or extractive, the best "
         "sentences of the passages, without a language model.",
-        choices=("extractive", "vllm"),
+        choices=("extractive", "vllm", "openai", "anthropic"),
     )
     """Which language model backend is used; the extractive one is always there besides."""
-    model: str = setting("", "The language model: a folder, or a name on the Hugging Face hub. Backend vllm needs it.")
+    model: str = setting(
+        "",
+        "The language model: for vllm a folder, or a name on the Hugging Face hub; with an API the name there, on "
+        "Azure that of the deployment. Each backend but extractive needs it.",
+    )
     """The language model."""
+    context_tokens: int = setting(
+        0,
+        "Longest prompt and answer together of a model behind an API, in tokens; 0 for what the API says, or the "
+        "catalog, or else 8192. For vllm it is max_model_len among the engine arguments.",
+        minimum=0,
+    )
+    """What passages are fitted into."""
+    api_url: str = setting(
+        "", "Address of the model API; empty for the provider's own. For other servers usually ends with /v1."
+    )
+    """Where the API is."""
+    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
+    """What it lets in by."""
+    api_version: str = setting(
+        "",
+        "Version of Azure's API, for example 2024-10-21; makes the address that of an Azure resource. Empty for every "
+        "other API, and for Azure's own address that ends with /openai/v1.",
+    )
+    """Makes it Azure's."""
+    api_fields: str = setting(
+        "{}",
+        'Further fields of each request to the API, as a JSON object, for example {"reasoning_effort": "low"}.',
+    )
+    """Passed through to the API."""
+    api_attempts: int = setting(
+        4, "Most attempts at an answer by the API until its first text; none after it.", minimum=1, maximum=20
+    )
+    """Bounds the repetition of what fails."""
+    api_timeout_seconds: float = setting(
+        60.0,
+        "Longest time of one attempt until its first text, and from one text of the answer to the next. Models that "
+        "think first need more.",
+        minimum=0.1,
+        maximum=3600,
+    )
+    """Bounds the wait for an API."""
+    api_concurrency: int = setting(64, "Most answers by the API at the same time.", minimum=1, maximum=4096)
+    """Bounds open streams."""
+    api_requests_per_minute: int = setting(0, "Most requests to the API in a minute; 0 for no bound.", minimum=0)
+    """Keeps within an account's limit of requests."""
+    api_tokens_per_minute: int = setting(
+        0,
+        "Most tokens (estimated; the longest answer counts as if it were written) to and from the API in a minute; 0 "
+        "for no bound.",
+        minimum=0,
+    )
+    """Keeps within an account's limit of tokens."""
     engine_args: str = setting(
         "{}",
         "Further engine arguments of vLLM as a JSON object, named as in vLLM's documentation with underscores, for "
         'example {"tensor_parallel_size": 2, "max_model_len": 8192}. vLLM checks them.',
     )
     """Passed through to the engine."""
+    adapters: str = setting(
+        "{}",
+        "LoRA adapters of the model, for vllm: a JSON object from the name that requests ask by to a folder, or a name "
+        'on the Hugging Face hub, for example {"legal": "/models/legal-lora"}.',
+    )
+    """Which adapters requests may ask for."""
     embed_target: str = setting(
         "127.0.0.1:50051",
         "Address of the embedding service, which compares sentences with the question for extractive answers; empty "

@@ -1,4 +1,7 @@
-"""Keeps a language model alive: loads it in the background, watches it, starts it again when it broke."""
+"""Keeps a language model alive: loads it in the background, watches it, starts it again when it broke.
+
+What a restart cannot mend, such as a setting that does not exist, is not tried again.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import logging
 import time
 from contextlib import aclosing
 from enum import Enum
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from trivium_serving.errors import TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from trivium_generate.backends.base import LanguageModel, Output
 
 _logger = logging.getLogger(__name__)
+
+_LOG_SECONDS = 10  # between two lines about how far loading is
 
 
 class ModelState(Enum):
@@ -34,6 +40,9 @@ class ModelObserver(Protocol):
 
     def model_state(self, state: ModelState) -> None:
         """The model is in this state now."""
+
+    def model_loading(self, seconds: float) -> None:
+        """The model has been loading for so long; 0 once that has ended, well or not."""
 
     def model_loaded(self, seconds: float) -> None:
         """The model was loaded."""
@@ -68,6 +77,7 @@ class SupervisedModel:
         self._first_pause_seconds = first_pause_seconds
         self._longest_pause_seconds = longest_pause_seconds
         self._task: asyncio.Task[None] | None = None
+        self._is_beyond_restart = False
         self.state = ModelState.LOADING
         self._detail = "not started"
         self._since = time.monotonic()
@@ -78,10 +88,16 @@ class SupervisedModel:
         return self._model.description
 
     @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that requests may ask for."""
+        return self._model.adapters
+
+    @property
     def detail(self) -> str:
-        """What the state means in words: how long it has been loading, or why it failed."""
+        """What the state means in words: how far loading is and how long it has taken, or why it failed."""
         if self.state is ModelState.LOADING:
-            return f"{self._detail}, {time.monotonic() - self._since:.0f} s so far"
+            parts = (self._detail, self._model.progress, f"{time.monotonic() - self._since:.0f} s so far")
+            return ", ".join(filter(None, parts))
         return self._detail
 
     async def start(self) -> None:
@@ -106,6 +122,11 @@ class SupervisedModel:
         name = self.description.name
         if self.state is ModelState.LOADING:
             raise Unavailable(f"The model {name} is still loading ({self.detail}). Try again soon.", reason="LOADING")
+        if self._is_beyond_restart:
+            raise Unavailable(
+                f"The model {name} cannot be started ({self.detail}). An operator has to correct its settings.",
+                reason="MODEL_MISCONFIGURED",
+            )
         if self.state is not ModelState.READY:
             raise Unavailable(f"The model {name} is down and will be restarted ({self.detail}). Try again soon.")
         async with aclosing(self._model.generate(request)) as pieces:
@@ -113,14 +134,20 @@ class SupervisedModel:
                 yield piece
 
     async def _keep_alive(self) -> None:
-        pause_seconds = self._first_pause_seconds
+        pause_seconds, has_run = self._first_pause_seconds, False
         while True:
             begin = time.monotonic()
             try:
-                await self._model.load()
+                await self._load()
+            except FailedPrecondition as error:
+                if not has_run:  # else its settings are right, whatever it says
+                    await self._give_up(error.message)
+                    return
+                problem = error.message
             except TriviumError as error:
                 problem = error.message
             else:
+                has_run = True
                 self._observer.model_loaded(time.monotonic() - begin)
                 _logger.info("model %s loaded in %.1f s", self.description.name, time.monotonic() - begin)
                 await self._change(ModelState.READY, "")
@@ -133,6 +160,30 @@ class SupervisedModel:
             pause_seconds = min(2 * pause_seconds, self._longest_pause_seconds)
             self._observer.model_restarted()
             await self._change(ModelState.LOADING, f"restarting after: {problem}")
+
+    async def _give_up(self, problem: str) -> None:
+        _logger.error("model %s cannot be started, and is not tried again: %s", self.description.name, problem)
+        self._is_beyond_restart = True
+        await self._change(ModelState.FAILED, problem)
+        await self._model.close()
+
+    async def _load(self) -> None:
+        """Loads the model, telling now and then how far it is."""
+        begin = time.monotonic()
+
+        async def tell() -> None:
+            for second in count(1):
+                await asyncio.sleep(1)
+                self._observer.model_loading(time.monotonic() - begin)
+                if second % _LOG_SECONDS == 0:
+                    _logger.info("model %s: %s", self.description.name, self.detail)
+
+        telling = asyncio.create_task(tell(), name="model progress")
+        try:
+            await self._model.load()
+        finally:
+            telling.cancel()
+            self._observer.model_loading(0)
 
     async def _change(self, state: ModelState, detail: str) -> None:
         self.state, self._detail, self._since = state, detail, time.monotonic()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,13 @@ import pytest
 
 pytest.importorskip("vllm", reason="needs vLLM; run scripts/test-vllm, which makes an environment with it")
 
+import grpc
 import psutil  # type: ignore[import-untyped]
+import safetensors.torch
 import torch
 import transformers
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from trivium_serving.channels import open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +35,12 @@ SCRIPT = (
     " Nobody", " knows", "[", "9", "],", " it", " seems", ";",
 )  # fmt: skip
 
+# What the model with Llama 2's files writes, once.
+LLAMA2_SCRIPT = ("The bridge", " opened", " in", " May 1937.")
+
 _HIDDEN = 128
 _CONTEXT = 1024
+PLACES = 4
 
 
 @dataclass(slots=True)
@@ -58,18 +68,33 @@ class ServiceProcess:
                 return int(child.pid)
         raise AssertionError(f"no engine process; the log ends: {self.log.read_text()[-2000:]}")
 
+    async def until_ready(self, within_seconds: float = 120) -> None:
+        """Waits until the model is."""
+        name = "trivium.generate.v1.GenerateService/model"
+        async with open_channel(self.target) as channel, asyncio.timeout(within_seconds):
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            while True:
+                assert self.process.poll() is None, self.log.read_text()[-3000:]
+                with suppress(grpc.aio.AioRpcError):  # not yet listening
+                    response = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+                    if response.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
+                await asyncio.sleep(0.05)
+
     def stop(self, timeout_seconds: float = 60) -> int:
         """SIGTERM, and the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_seconds)
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callable[..., Any]) -> Path:
-    """A Llama of two layers that recites SCRIPT: attention and MLP add nothing, and the head knows each successor."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = make_tokenizer(added_tokens=SCRIPT)
-    tokenizer.save_pretrained(folder)
+def _write_llama(folder: Path, tokenizer: Any, successors: dict[int, int]) -> None:
+    """Writes a Llama of two layers that recites: attention and MLP add nothing, and the head knows each successor.
+
+    Args:
+        folder: Where its files go; the tokenizer's are there.
+        tokenizer: Its tokenizer.
+        successors: For each token that matters, the one that follows it.
+    """
     config = transformers.LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=_HIDDEN,
@@ -78,13 +103,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callabl
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=_CONTEXT,
-        bos_token_id=None,
+        bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(config)
-    tokens = tokenizer.convert_tokens_to_ids(list(SCRIPT))
-    start = tokenizer.convert_tokens_to_ids("<|assistant|>")
     with torch.no_grad():
         for layer in model.model.layers:
             layer.self_attn.o_proj.weight.zero_()
@@ -92,10 +115,77 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callabl
         embeddings = torch.nn.functional.normalize(torch.randn(len(tokenizer), _HIDDEN))
         model.model.embed_tokens.weight.copy_(embeddings)
         model.lm_head.weight.zero_()
-        for before, after in zip([start, *tokens], [*tokens, tokens[0]], strict=True):
+        for before, after in successors.items():
             model.lm_head.weight[after] += 4 * embeddings[before]
     model.bfloat16().save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callable[..., Any]) -> Path:
+    """A Llama that recites SCRIPT again and again."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
+    tokenizer = make_tokenizer(added_tokens=SCRIPT)
+    tokenizer.save_pretrained(folder)
+    tokens = tokenizer.convert_tokens_to_ids(list(SCRIPT))
+    start = tokenizer.convert_tokens_to_ids("<|assistant|>")
+    _write_llama(folder, tokenizer, dict(zip([start, *tokens], [*tokens, tokens[0]], strict=True)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def llama2_model(tmp_path_factory: pytest.TempPathFactory, llama2_tokenizer_files: Path) -> Path:
+    """A Llama with the files of Llama 2 that recites LLAMA2_SCRIPT after the mark that ends a question."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-llama-2"
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llama2_tokenizer_files)
+    tokenizer.add_tokens(list(LLAMA2_SCRIPT))
+    tokenizer.save_pretrained(folder)
+    tokens = tokenizer.convert_tokens_to_ids(list(LLAMA2_SCRIPT))
+    start = tokenizer.encode("[/INST]")[-1]
+    _write_llama(folder, tokenizer, dict(zip([start, *tokens], [*tokens, tokenizer.eos_token_id], strict=True)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A LoRA adapter of the tiny model, in PEFT's format, that makes it write something else."""
+    folder = tmp_path_factory.mktemp("adapters")
+    rank = 8
+    generator = torch.Generator().manual_seed(1)
+    weights = {}
+    for layer in range(2):
+        name = f"base_model.model.model.layers.{layer}.mlp.down_proj"
+        weights[f"{name}.lora_A.weight"] = torch.randn(rank, 2 * _HIDDEN, generator=generator)
+        weights[f"{name}.lora_B.weight"] = torch.randn(_HIDDEN, rank, generator=generator)
+    safetensors.torch.save_file(weights, folder / "adapter_model.safetensors")
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": str(tiny_model),
+        "r": rank,
+        "lora_alpha": 8 * rank,
+        "target_modules": ["down_proj"],
+        "bias": "none",
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_service(start_service: Callable[..., ServiceProcess], adapter: Path) -> ServiceProcess:
+    """The service that most tests ask; its model may be loading."""
+    return start_service(
+        {"structured_outputs_config": {"disable_any_whitespace": True}},
+        TRIVIUM_GENERATE_ADAPTERS=json.dumps({"legal": str(adapter)}),
+        TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.1",
+        TRIVIUM_GENERATE_MAX_MODEL_REQUESTS=str(PLACES),
+    )
+
+
+@pytest.fixture
+async def service(shared_service: ServiceProcess) -> ServiceProcess:
+    """The shared service, its model ready."""
+    await shared_service.until_ready()
+    return shared_service
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +195,9 @@ def start_service(
     """Starts services: `start_service(engine_args={...}, TRIVIUM_GENERATE_...="...")`."""
     started: list[ServiceProcess] = []
 
-    def start(engine_args: dict[str, Any] | None = None, **environment: str) -> ServiceProcess:
+    def start(
+        engine_args: dict[str, Any] | None = None, model: Path = tiny_model, **environment: str
+    ) -> ServiceProcess:
         grpc_port, metrics_port = _free_ports(2)
         arguments = {"dtype": "bfloat16", "enforce_eager": True, "max_model_len": _CONTEXT, **(engine_args or {})}
         log = tmp_path_factory.mktemp("logs") / "generate.log"
@@ -119,7 +211,7 @@ def start_service(
                     "TRIVIUM_GENERATE_LISTEN": f"127.0.0.1:{grpc_port}",
                     "TRIVIUM_GENERATE_METRICS_PORT": str(metrics_port),
                     "TRIVIUM_GENERATE_BACKEND": "vllm",
-                    "TRIVIUM_GENERATE_MODEL": str(tiny_model),
+                    "TRIVIUM_GENERATE_MODEL": str(model),
                     "TRIVIUM_GENERATE_ENGINE_ARGS": json.dumps(arguments),
                     "TRIVIUM_GENERATE_EMBED_TARGET": "",
                     "VLLM_CPU_KVCACHE_SPACE": "1",

@@ -28,7 +28,7 @@ READ_ONCE = "The bridge opened in May 1937 [1] and boats pass[2]. Nobody knows, 
 SERVICE = "trivium.generate.v1.GenerateService"
 PASSAGES = [pb.Passage(text="The bridge opened in May 1937.", score=0.9), pb.Passage(text="Boats pass.", score=0.5)]
 LOAD_SECONDS = 120
-PLACES = 4
+PLACES = 4  # as in conftest.py
 
 
 def request(**changes: object) -> pb.GenerateRequest:
@@ -51,6 +51,11 @@ async def until(condition: Callable[[], Awaitable[bool]], within_seconds: float)
     return time.monotonic() - begin
 
 
+async def is_running(service: Any, count: int) -> bool:
+    """Whether the engine, by its own counter, works on so many requests."""
+    return bool(service.metric("vllm:num_requests_running") == count)
+
+
 @asynccontextmanager
 async def connect(service: Any) -> AsyncIterator[tuple[Stub, grpc.aio.Channel]]:
     async with open_channel(service.target) as channel:
@@ -64,24 +69,6 @@ async def is_serving(channel: grpc.aio.Channel, name: str) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-@pytest.fixture(scope="module")
-def shared_service(start_service: Any) -> Any:
-    return start_service(TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.1", TRIVIUM_GENERATE_MAX_MODEL_REQUESTS=str(PLACES))
-
-
-@pytest.fixture
-async def service(shared_service: Any) -> Any:
-    """The shared service, its model ready."""
-    async with connect(shared_service) as (_, channel):
-
-        async def model_is_ready() -> bool:
-            assert shared_service.process.poll() is None, shared_service.log.read_text()[-3000:]
-            return await is_serving(channel, f"{SERVICE}/model")
-
-        await until(model_is_ready, LOAD_SECONDS)
-    return shared_service
 
 
 async def test_vllm_streams_the_answer_with_its_citations(service: Any) -> None:
@@ -128,19 +115,18 @@ async def test_vllm_in_mode_auto_uses_the_model_and_in_mode_extractive_does_not(
     assert model.model.fingerprint == auto.model.fingerprint != ""
 
 
-async def test_vllm_when_the_client_leaves_frees_the_slot(service: Any) -> None:
+async def test_vllm_when_the_client_leaves_frees_the_slot_within_100_ms(service: Any) -> None:
+    taken = []
     async with connect(service) as (stub, _):
-        call = stub.Generate(request(sampling=pb.Sampling(max_tokens=512)))
-        async for _ in call:
-            break
-
-        async def running(count: int) -> bool:
-            return bool(service.metric("vllm:num_requests_running") == count)
-
-        await until(lambda: running(1), 5)
-        call.cancel()
-        seconds = await until(lambda: running(0), 5)
-    assert seconds < 0.5
+        for _ in range(3):
+            call = stub.Generate(request(sampling=pb.Sampling(max_tokens=512)))
+            async for _ in call:
+                break
+            await until(lambda: is_running(service, 1), 5)
+            call.cancel()
+            taken.append(await until(lambda: is_running(service, 0), 5))
+    print(f"slots freed after {[round(seconds * 1e3) for seconds in taken]} ms")
+    assert min(taken) < 0.1
     assert service.metric("trivium_generate_running_requests", backend="vllm") == 0
     assert service.metric("trivium_generate_model_in_flight_requests") == 0
 
@@ -152,10 +138,7 @@ async def test_vllm_over_a_deadline_frees_the_slot(service: Any) -> None:
                 pass
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
-        async def is_idle() -> bool:
-            return bool(service.metric("vllm:num_requests_running") == 0)
-
-        await until(is_idle, 5)
+        await until(lambda: is_running(service, 0), 5)
 
 
 async def test_vllm_with_more_passages_than_fit_drops_the_least_relevant(service: Any) -> None:
@@ -270,6 +253,8 @@ async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_s
         fallback="extractive",
     )
     assert model.state == pb.MODEL_STATE_LOADING
+    assert "starting the engine" in model.detail
+    assert "s so far" in model.detail
     assert error_from_rpc(raised.value).reason == "LOADING"
     begin = time.monotonic()
     assert loading.stop() == 0
@@ -288,8 +273,17 @@ async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service: Any
     assert await asyncio.to_thread(engine.wait, 10) is None  # not our child: its status is nobody's
 
 
-async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extractively(start_service: Any) -> None:
-    service = start_service(engine_args={"max_model_length": 512})
+@pytest.mark.parametrize(
+    ("engine_args", "words"),
+    [
+        ({"max_model_length": 512}, ("max_model_length", "did you mean max_model_len?")),
+        ({"max_model_len": 1 << 20}, ("max_model_len", "TRIVIUM_GENERATE_ENGINE_ARGS")),
+    ],
+)
+async def test_vllm_with_an_engine_argument_that_cannot_be_says_so_once_and_answers_extractively(
+    start_service: Any, engine_args: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    service = start_service(engine_args, TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.01")
     async with connect(service) as (stub, channel):
         await until(lambda: is_serving(channel, SERVICE), 30)
 
@@ -299,9 +293,17 @@ async def test_vllm_with_an_unknown_engine_argument_says_so_and_answers_extracti
         await until(has_failed, 60)
         detail = (await stub.GetModel(pb.GetModelRequest())).detail
         _, finish = await read(stub, request(mode=pb.GENERATE_MODE_AUTO))
-    assert "max_model_length" in detail
-    assert "did you mean max_model_len?" in detail
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await read(stub, request())
+    for word in words:
+        assert word in detail
     assert finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_UNAVAILABLE
+    assert error_from_rpc(raised.value).reason == "MODEL_MISCONFIGURED"
+    assert service.metric("trivium_generate_model_restarts_total") == 0
+    assert service.stop() == 0
+    log = service.log.read_text()
+    assert log.count("is not tried again") == 1
+    assert "Exception ignored" not in log
 
 
 async def test_vllm_with_an_impossible_sampling_value_names_it(service: Any) -> None:

@@ -10,7 +10,7 @@ from trivium_serving.errors import TooLarge
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription
+    from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription, TokenLogprob
 
 
 class PromptTooLong(TooLarge):
@@ -27,11 +27,13 @@ class Beginning:
         prompt_tokens: Tokens of the prompt.
         dropped_passages: Numbers, from 1, of the passages that did not fit into it.
         prompt_ms: Time for building it.
+        dropped_turn_count: Earlier turns, the oldest, that did not fit into it.
     """
 
     prompt_tokens: int
     dropped_passages: tuple[int, ...]
     prompt_ms: float
+    dropped_turn_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,12 @@ class Piece:
     Attributes:
         text: As the model wrote it; may be empty while a character or stop text is not complete.
         token_count: Tokens that it stands for.
+        logprobs: Those tokens, if the request asks for them.
     """
 
     text: str
     token_count: int
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,15 @@ class Ending:
         reason: Why it ended.
         completion_tokens: Tokens written.
         queue_ms: Time the request waited before the model took it up.
+        prompt_tokens: Tokens of the prompt as the model counted them in the end; None if the beginning's number stands.
+        is_estimated: Whether the numbers of tokens are estimates.
     """
 
     reason: FinishReason
     completion_tokens: int
     queue_ms: float
+    prompt_tokens: int | None = None
+    is_estimated: bool = False
 
 
 Output = Beginning | Piece | Ending
@@ -72,11 +80,20 @@ class LanguageModel(Protocol):
     def description(self) -> ModelDescription:
         """What it is; complete once it is loaded."""
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that requests may ask for; the service refuses others."""
+
+    @property
+    def progress(self) -> str:
+        """How far loading is, in a few words; empty if there is nothing to say."""
+
     async def load(self) -> None:
         """Gets the model ready, first answer included.
 
         Raises:
-            TriviumError: It cannot be loaded; says why and what to do.
+            FailedPrecondition: It can never be loaded with these settings; says which to change.
+            TriviumError: It cannot be loaded now; says why.
         """
 
     def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
@@ -86,7 +103,7 @@ class LanguageModel(Protocol):
             Unavailable: The model broke.
             Overloaded: The model has no capacity.
             PromptTooLong: The prompt cannot be made to fit.
-            InvalidField: The model does not accept a value of the request.
+            InvalidField: The model does not accept a value of the request, or cannot do what a field asks for.
         """
 
     async def wait_until_broken(self) -> str:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_PROBE = (Turn(Role.SYSTEM, "s"), Turn(Role.USER, "u"))
+_PROBE = (Turn(Role.SYSTEM, "probe"), Turn(Role.USER, "u"))
 
 
 class TokenizerChat:
     """Conversations in the form that a model was trained on.
 
-    A model without a chat template gets the turns as plain text. A template that knows no system role gets the
-    instructions at the head of the first message.
+    A model without a chat template gets the turns as plain text. A template that refuses or overlooks a
+    system message gets the instructions at the head of the first message.
 
     Args:
         tokenizer: A `transformers` tokenizer, or one that vLLM made in its likeness. Used by one thread at a time.
@@ -57,8 +57,9 @@ class TokenizerChat:
         from jinja2 import TemplateError  # comes with transformers
 
         try:
-            self._apply(turns)
+            accepted, problem = turns[0].content in self._apply(turns), "it overlooks it"
         except TemplateError as error:
-            _logger.info("the chat template takes no system message (%s); instructions go into the first one", error)
-            return False
-        return True
+            accepted, problem = False, str(error)
+        if not accepted:
+            _logger.info("the chat template takes no system message (%s); instructions go into the first one", problem)
+        return accepted

@@ -16,7 +16,12 @@ __all__ = ["Prompt", "load_prompts", "prompt_for"]
 
 LANGUAGES = ("en", "zh")
 
-_PLACEHOLDERS = {"system": (), "passage": ("number", "text"), "question": ("passages", "question")}
+_PLACEHOLDERS = {
+    "system": (),
+    "passage": ("number", "text"),
+    "question": ("passages", "question"),
+    "json": ("passages", "question", "schema"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Prompt:
         system: Instructions.
         passage: One passage, with `{number}`, `{title}` and `{text}`.
         question: The last message, with `{passages}` and `{question}`.
+        json: The last message if the answer is to be JSON, with `{passages}`, `{question}` and `{schema}`.
     """
 
     language: str
@@ -36,6 +42,7 @@ class Prompt:
     system: str
     passage: str
     question: str
+    json: str
 
 
 def load_prompts(folder: Path | None) -> dict[str, Prompt]:
@@ -64,6 +71,9 @@ def _load(language: str, folder: Path | None) -> Prompt:
         parts = tomllib.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"the prompt file {source} cannot be read: {error}") from error
+    if folder is not None:  # files from before there was this part
+        built_in = tomllib.loads((resources.files(__name__) / name).read_text(encoding="utf-8"))
+        parts.setdefault("json", built_in["json"])
     for part, placeholders in {"version": (), **_PLACEHOLDERS}.items():
         text = parts.get(part)
         if not isinstance(text, str) or not text.strip():
