@@ -41,6 +41,11 @@ class Vectors:
         return np.array([float(self.word in sentence) for sentence in sentences], dtype=np.float32)
 
 
+COLOURS = Passage(
+    "The bridge has many colours for many parts, among them these:\n\n"
+    + "\n".join(f"- {colour} for the {part}, which is painted again each year by the same people" for colour, part in (
+        ("red", "towers"), ("white", "rails"), ("black", "road"), ("grey", "feet"), ("green", "lamps")))
+)  # fmt: skip
 FAQ = Passage("FAQ\n\nHow do I start it? Type up.\n\nHow do I stop it? Press Ctrl-C.")
 PORTS = Passage("| name | port |\n|---|---|\n| embed | 50051 |\n| rerank | 50052 |")
 START = Passage("It is a stack. Start the services with:\n\n```\nmake up\n```")
@@ -58,8 +63,13 @@ START = Passage("It is a stack. Start the services with:\n\n```\nmake up\n```")
         ),
         ("Who designed it?", (Passage("It was designed well. The design is by Maria Klein."),), "Maria Klein. [1]"),
         ("大桥是什么时候通车的？", (Passage("大桥是红色的。大桥于1937年5月通车。"),), "大桥于1937年5月通车。[1]"),
+        (
+            "Which colour have the lamps?",
+            (COLOURS,),
+            "among them these: green for the lamps, which is painted again each year by the same people. [1]",
+        ),
         ("How do I stop it?", (FAQ,), "Press Ctrl-C. [1]"),
-        ("Which port does rerank use?", (PORTS,), "rerank (port: 50052). [1]"),
+        ("Which port does rerank use?", (PORTS,), "name: rerank; port: 50052. [1]"),
         ("How are the services started?", (START,), "Start the services with: `make up`. [1]"),
     ],
 )

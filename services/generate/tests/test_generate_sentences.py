@@ -64,7 +64,7 @@ code without a lead-in
         ("Install", "Trivium needs Python 3.11 or newer."),
         ("Install", "See the guide."),
         ("Install", "Then run: `make demo`"),
-        ("Ports", "gateway (port: 8080)"),
+        ("Ports", "service: gateway; port: 8080"),
         ("Ports", "The model services are: embed: `50051`; rerank."),
         ("Ports", "First do `a[0]` things."),
         ("Ports", "Then more."),
@@ -72,11 +72,53 @@ code without a lead-in
     ]
 
 
-def test_sentences_of_a_long_list_keep_their_lead_in_as_heading() -> None:
+def test_sentences_of_a_long_list_keep_their_lead_in() -> None:
     items = [f"item number {number} with some more words in it" for number in range(12)]
-    passage = "It has:\n\n" + "\n".join(f"* {item}" for item in items)
-    assert [(s.heading, s.text) for s in split_passages([passage])] == [("", "It has:")] + [
-        ("It has:", item) for item in items
+    lead, *rest = split_passages(["Some words. It has:\n\n" + "\n".join(f"* {item}" for item in items)])[1:]
+    assert lead.text == "It has:"
+    assert lead.beginning.startswith(" item number 0 with some more words in it; item number 1 ")
+    assert lead.beginning.endswith("in it …")
+    assert [(sentence.lead_in, sentence.text) for sentence in rest] == [("It has:", item) for item in items]
+
+
+@pytest.mark.parametrize(
+    ("passage", "sentences"),
+    [
+        ("The constant\n\nIt is 60.\n\nNext part", [("The constant", "It is 60.")]),
+        ("A title\n\nA part\n\nIt is so.", [("A part", "It is so.")]),
+        ("**Limits**\n\nIt is 60.", [("Limits", "It is 60.")]),
+        ("1. Limits\n\nIt is 60.", [("Limits", "It is 60.")]),
+        ("1. Red\n\n2. Green\n\nAnd so on.", [("", "Red"), ("", "Green"), ("", "And so on.")]),
+        ("常数\n\n它是六十。", [("常数", "它是六十。")]),
+        ("一、常数\n\n它是六十。", [("常数", "它是六十。")]),
+        ("Red\n\nGreen\n\nBlue\n\nAnd so on.", [("", "Red"), ("", "Green"), ("", "Blue"), ("", "And so on.")]),
+        ("It is\n\nso.", [("", "It is so.")]),
+        ("No end mark at all", [("", "No end mark at all")]),
+    ],
+)
+def test_sentences_of_headings_without_marks_are_none(passage: str, sentences: list[tuple[str, str]]) -> None:
+    assert [(sentence.heading, sentence.text) for sentence in split_passages([passage])] == sentences
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        ("| a | b | c |\n|---|:-:|--:|\n| 1 | | 3 |\n| 4 | 5 | 6 |", ["a: 1; c: 3", "a: 4; b: 5; c: 6"]),
+        ("| 1 | 2 |\n| 3 | 4 |", ["1; 2", "3; 4"]),  # the head is in the passage before
+        ("|---|---|\n| 3 | 4 |", ["3; 4"]),
+        ("| a | b |\n|---|---|", []),
+    ],
+)
+def test_sentences_of_tables_name_the_columns_that_the_passage_has(table: str, rows: list[str]) -> None:
+    assert texts(table) == rows
+
+
+def test_sentences_of_wrapped_items_are_joined() -> None:
+    assert texts("- one that\n  goes on\n- two\n\nIt took him only\n12. Then he left.") == [
+        "one that goes on",
+        "two",
+        "It took him only 12.",
+        "Then he left.",
     ]
 
 

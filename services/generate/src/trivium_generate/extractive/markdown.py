@@ -1,7 +1,8 @@
 """Turns a passage, which may be Markdown, into blocks of plain prose.
 
-Headings become context of what follows them, list items and table rows become blocks of their own, a sentence that ends
-with a colon keeps the short list or command that it leads to, and markup that means nothing in an answer goes.
+Headings, marked or not, become context of what follows them. List items and table rows become blocks of their own, a
+row with the names of its columns if the passage has them. A sentence that ends with a colon keeps the list or command
+that it leads to, or the beginning of it. Markup that means nothing in an answer goes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from trivium_generate.language import is_chinese
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A list or code stays with the sentence that leads to it up to this length; of longer lists each item is a block.
 _MAX_LED_CHARS = 240
+# A line between two paragraphs that ends in no mark is a heading up to these lengths.
+_MAX_HEADING_CHARS = 80
+_MAX_HEADING_CHARS_CHINESE = 28
+# More such lines in a row than this are a list without marks.
+_MAX_HEADINGS_IN_A_ROW = 2
 # A paragraph that was torn apart is mended up to this length.
 _MAX_MENDED_CHARS = 2000
 
@@ -28,9 +36,11 @@ _ITEM = re.compile(
     r"(?:[-*+•·‣▪◦●]|\(?\d{1,3}[.)]|[（(]?[一二三四五六七八九十]{1,3}[）)、]|[（(]\d{1,3}[）)])\s+(?=\S)"
 )
 _CHINESE_ITEM = re.compile(r"(?:[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]{1,3}、|[•·●])(?=\S)")
+_LATER_NUMBER = re.compile(r"\(?(?!1[.)])\d")
+_UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…。！？：；，、|`\t]")
 _QUOTE = re.compile(r"^(?:>\s?)+")
 _TABLE_ROW = re.compile(r"\|.*\|")
-_TABLE_RULE = re.compile(r"\|?(?:\s*:?-{2,}:?\s*\|)+(?:\s*:?-{2,}:?)?")
+_TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?")
 
 # Every repetition is bounded, so that no text, however hostile, takes more than linear time.
 _INLINE = (
@@ -62,27 +72,34 @@ class Block:
         text: One line.
         heading: The heading that it stands under; empty if there is none in the passage.
         led: What its last sentence leads to; belongs to that sentence.
+        beginning: The beginning of what its last sentence leads to, where the rest has blocks of its own.
         whole: It must not be split into sentences: a table row.
+        lead_in: The paragraph that leads to the list that it is an item of; empty if there is none.
     """
 
     text: str
     heading: str = ""
     led: str = ""
+    beginning: str = ""
     whole: bool = False
+    lead_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    kind: str  # "prose", "item", "code", "row", "heading", "gap"
+    kind: str  # "prose", "item", "step" (an item with a number), "more" of these, "code", "row", "heading", "gap"
     text: str
+
+
+_Group = tuple[str, list[str]]
+_ITEMS = ("item", "step")
 
 
 def blocks(text: str) -> list[Block]:
     """The blocks of a passage, in order."""
     found: list[Block] = []
     heading = ""
-    groups = [(kind, [piece.text for piece in group]) for kind, group in groupby(_pieces(text), key=lambda p: p.kind)]
-    groups = [(kind, texts) for kind, texts in groups if kind != "gap"]
+    groups = _with_headings(_grouped(_pieces(text)))
     position = 0
     while position < len(groups):
         kind, texts = groups[position]
@@ -96,12 +113,12 @@ def blocks(text: str) -> list[Block]:
                 prose = f"{prose} {strip_inline(_join_lines(following[1]))}"
                 position += 1
                 following = groups[position] if position < len(groups) else ("", [])
-            if prose.endswith((":", "：")) and following[0] in ("item", "code"):
+            if prose.endswith((":", "：")) and following[0] in (*_ITEMS, "code"):
                 found.extend(_led_in(prose, following[0], following[1], heading))
                 position += 1
             elif prose:
                 found.append(Block(prose, heading))
-        elif kind == "item":
+        elif kind in _ITEMS:
             found.extend(Block(item, heading) for item in map(strip_inline, texts) if item)
         elif kind == "row":
             found.extend(Block(row, heading, whole=True) for row in _rows(texts))
@@ -142,12 +159,59 @@ def _pieces(text: str) -> Iterator[_Piece]:
             fence, previous = opening.group(1), "gap"
             continue
         kind, content = _kind(_QUOTE.sub("", line, count=1), previous, following)
-        if kind == "skip":
-            continue
         if kind == "prose" and previous == "gap":
             yield _Piece("gap", "")  # two paragraphs are two groups
+        elif kind == "prose" and previous in _ITEMS:
+            yield _Piece("more", content)
+            continue
         previous = kind
         yield _Piece(kind, content)
+
+
+def _grouped(pieces: Iterator[_Piece]) -> list[_Group]:
+    """Neighbouring pieces of a kind together; an item with the lines that it goes on in."""
+    joined: list[_Piece] = []
+    for piece in pieces:
+        if piece.kind in _ITEMS and [before.kind for before in joined[-2:]] == [piece.kind, "gap"]:
+            joined.pop()  # a list with space between its items is one list
+        if piece.kind == "more":
+            joined[-1] = _Piece(joined[-1].kind, _join_lines([joined[-1].text, piece.text]))
+        elif piece.kind != "gap" or not joined or joined[-1].kind != "gap":
+            joined.append(piece)
+    groups = [(kind, [piece.text for piece in group]) for kind, group in groupby(joined, key=lambda piece: piece.kind)]
+    return [(kind, texts) for kind, texts in groups if kind != "gap"]
+
+
+def _with_headings(groups: list[_Group]) -> list[_Group]:
+    """The groups, those recognized that are headings without a mark: in plain text, and in what PDF and HTML become."""
+    kinds = [*(kind for kind, _ in groups), ""]
+    alike = [_looks_like_heading(*group, kinds[place + 1]) for place, group in enumerate(groups)]
+    found: list[_Group] = []
+    position = 0
+    while position < len(groups):
+        end = position
+        while end < len(groups) and alike[end]:
+            end += 1
+        following = groups[end] if end < len(groups) else ("", [])
+        row = end - position
+        goes_on = following[0] == "prose" and row and _goes_on(groups[end - 1][1][0], following[1][0])
+        # The last line of a passage may be the heading of the next one.
+        if 0 < row <= _MAX_HEADINGS_IN_A_ROW and not goes_on and (following[1] or (row == 1 and found)):
+            found += [("heading", texts) for _, texts in groups[position:end]]
+        else:
+            found += groups[position:end]
+        found += groups[end : end + 1]
+        position = end + 1
+    return found
+
+
+def _looks_like_heading(kind: str, texts: list[str], next_kind: str) -> bool:
+    line = texts[0]
+    # A list of one item with a number is a heading with a number.
+    if len(texts) > 1 or not (kind == "prose" or (kind == "step" and next_kind == "prose")):
+        return False
+    longest = _MAX_HEADING_CHARS_CHINESE if is_chinese(line) else _MAX_HEADING_CHARS
+    return len(line) <= longest and not _UNLIKE_HEADING.search(line)
 
 
 def _kind(line: str, previous: str, following: str) -> tuple[str, str]:
@@ -155,16 +219,17 @@ def _kind(line: str, previous: str, following: str) -> tuple[str, str]:
         return "gap", ""
     if heading := _HEADING.fullmatch(line):
         return "heading", heading.group(1).rstrip("#")
-    if "|" in line and _TABLE_RULE.fullmatch(line):
-        return "skip", ""
-    if _TABLE_ROW.fullmatch(line):
+    if _TABLE_ROW.fullmatch(line) or ("|" in line and _TABLE_RULE.fullmatch(line)):
         return "row", line
     if _RULE.fullmatch(line) or _UNDERLINE.fullmatch(line):
         return "gap", ""
     if previous != "prose" and len(following) >= 3 and _UNDERLINE.fullmatch(following):
         return "heading", line
-    if item := _ITEM.match(line) or _CHINESE_ITEM.match(line):
-        return "item", line[item.end() :]
+    # Within a paragraph, only the number 1 begins a list: others are numbers that happen to begin a line.
+    in_paragraph = previous == "prose" and _LATER_NUMBER.match(line)
+    if not in_paragraph and (item := _ITEM.match(line) or _CHINESE_ITEM.match(line)):
+        bullet = line[0] in "-*+•·‣▪◦●"
+        return "item" if bullet else "step", line[item.end() :]
     return "prose", line
 
 
@@ -191,24 +256,38 @@ def _led_in(lead_in: str, kind: str, texts: list[str], heading: str) -> list[Blo
     else:
         lines = [item.rstrip(".;；。") for item in map(strip_inline, texts) if item]
     chinese = lead_in.endswith("：")
-    led = ("；" if chinese else "; ").join(lines)
-    if len(led) <= _MAX_LED_CHARS:
-        end = "" if kind == "code" else "。" if chinese else "."
-        return [Block(lead_in, heading, led=("" if chinese else " ") + led + end)]
-    if kind == "code":
-        return [Block(lead_in, heading)]
-    return [Block(lead_in, heading), *(Block(item, f"{heading} {lead_in}".strip()) for item in lines)]
+    led = _beginning(lines, "；" if chinese else "; ", kind == "code", chinese)
+    led = ("" if chinese or not led else " ") + led
+    if kind == "code" or not led.endswith("…"):
+        return [Block(lead_in, heading, led=led)]
+    lead = Block(lead_in, heading, beginning=led)
+    return [lead, *(Block(item, f"{heading} {lead_in}".strip(), lead_in=lead_in) for item in lines)]
+
+
+def _beginning(lines: list[str], separator: str, code: bool, chinese: bool) -> str:
+    """As many lines as a lead-in may bring along, and a mark of what is left out."""
+    fitting = 0
+    length = 0
+    while fitting < len(lines) and length + len(lines[fitting]) + len(separator) <= _MAX_LED_CHARS:
+        length += len(lines[fitting]) + len(separator)
+        fitting += 1
+    if fitting == len(lines):
+        return separator.join(lines) + ("" if code else "。" if chinese else ".")
+    return separator.join(lines[:fitting]) + ("……" if chinese else " …")
 
 
 def _rows(lines: list[str]) -> Iterator[str]:
-    """Rows of a table, each with the names of its columns."""
+    """Rows of a table, each cell with the name of its column if the passage has the table's head."""
     cells = [[strip_inline(cell) for cell in line.strip("|").split("|")] for line in lines]
-    header, rows = (cells[0], cells[1:]) if len(cells) > 1 else ([], cells)
-    for row in rows:
+    is_rule = [_TABLE_RULE.fullmatch(line) is not None for line in lines]
+    header = cells[0] if is_rule[1:2] == [True] else []
+    for number, row in enumerate(cells):
+        if is_rule[number] or (header and number == 0):
+            continue
         named = [
             f"{header[column]}: {cell}" if column < len(header) and header[column] else cell
             for column, cell in enumerate(row)
-            if cell and column
+            if cell
         ]
-        if row[0] or named:
-            yield f"{row[0]} ({'; '.join(named)})" if row[0] and named else row[0] or "; ".join(named)
+        if named:
+            yield "; ".join(named)

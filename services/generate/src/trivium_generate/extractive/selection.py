@@ -24,6 +24,8 @@ _MIN_PROBABILITY = 0.05
 # A sentence that speaks of another part of the question is worth adding at less: this share of what is asked.
 _NEW_PART = 0.25
 _MIN_PROBABILITY_OF_NEW_PART = 0.005
+# An item of a list is quoted with the sentence that leads to the list, up to this length.
+_MAX_LEAD_IN_CHARS = 160
 # Share of terms in common from which a sentence says nothing new.
 _MAX_OVERLAP = 0.7
 
@@ -54,7 +56,7 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
             break
         new = sum(share for term, share in scored.asked.items() if term in scored.terms[row] - spoken_of)
         wanted = (reached < _ENOUGH_PROBABILITY and probability >= _MIN_PROBABILITY) or new >= _NEW_PART
-        if wanted and all(_overlap(scored.terms[row], scored.terms[other]) <= _MAX_OVERLAP for other in chosen):
+        if wanted and not any(_says_the_same(scored, row, other) for other in chosen):
             chosen.append(row)
             reached += probability
             spoken_of |= scored.terms[row]
@@ -65,11 +67,29 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
 def compose(sentences: Sequence[Sentence]) -> tuple[str, ...]:
     """The answer, in parts to be joined: each sentence and its citation."""
     parts: list[str] = []
-    for sentence in sentences:
+    for place, sentence in enumerate(sentences):
+        following = sentences[place + 1] if place + 1 < len(sentences) else None
+        if following is not None and _leads_to(sentence, following) and len(sentence.text) <= _MAX_LEAD_IN_CHARS:
+            continue  # it comes with that
         chinese = is_chinese(sentence.text)
         separator = "" if chinese or not parts else " "
-        parts.append(f"{separator}{_ended(sentence.text, chinese)}{'' if chinese else ' '}[{sentence.passage + 1}]")
+        text = _ended(_in_context(sentence, sentences[place - 1] if place else None, chinese), chinese)
+        parts.append(f"{separator}{text}{'' if chinese else ' '}[{sentence.passage + 1}]")
     return tuple(parts)
+
+
+def _leads_to(sentence: Sentence, item: Sentence) -> bool:
+    return sentence.passage == item.passage and sentence.text == item.lead_in
+
+
+def _in_context(sentence: Sentence, previous: Sentence | None, chinese: bool) -> str:
+    """A sentence with what it leads to; an item of a list after what leads to it, unless that was just said."""
+    text = sentence.text + sentence.beginning
+    if not sentence.lead_in or len(sentence.lead_in) > _MAX_LEAD_IN_CHARS:
+        return text
+    if previous is not None and previous.passage == sentence.passage and previous.lead_in == sentence.lead_in:
+        return text
+    return f"{sentence.lead_in}{'' if chinese else ' '}{text}"
 
 
 def _ended(text: str, chinese: bool) -> str:
@@ -87,9 +107,17 @@ def _antecedents(sentences: Sequence[Sentence], chosen: Sequence[int]) -> list[i
     for row in chosen:
         room = len(chosen) + len(added) < MAX_SENTENCES
         has_previous = row > 0 and sentences[row - 1].passage == sentences[row].passage
-        if room and has_previous and row - 1 not in (*chosen, *added) and _REFERS_BACK.match(sentences[row].text):
+        is_item = bool(sentences[row].lead_in)  # what it is about is said by the sentence that leads to it
+        refers_back = not is_item and _REFERS_BACK.match(sentences[row].text)
+        if room and has_previous and refers_back and row - 1 not in (*chosen, *added):
             added.append(row - 1)
     return added
+
+
+def _says_the_same(scored: Scored, row: int, other: int) -> bool:
+    texts = (scored.sentences[row].text, scored.sentences[other].text)
+    within = texts[0] in texts[1] or texts[1] in texts[0]
+    return within or _overlap(scored.terms[row], scored.terms[other]) > _MAX_OVERLAP
 
 
 def _overlap(first: frozenset[str], second: frozenset[str]) -> float:

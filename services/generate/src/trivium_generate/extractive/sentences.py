@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trivium_generate.extractive.markdown import blocks
+from trivium_generate.extractive.markdown import Block, blocks
 
 # Longer ones are cut at the next best mark: they are seldom sentences.
 _MAX_SENTENCE_CHARS = 400
@@ -42,12 +42,16 @@ class Sentence:
         position: Which sentence of the passage, from 0.
         text: The sentence, without markup.
         heading: The heading and the question that it stands under; empty if there is none.
+        lead_in: The sentence that leads to the list that it is an item of; empty if there is none.
+        beginning: If it leads to a list, what to quote of that with it.
     """
 
     passage: int
     position: int
     text: str
     heading: str = ""
+    lead_in: str = ""
+    beginning: str = ""
 
 
 def split_passages(texts: list[str]) -> list[Sentence]:
@@ -63,15 +67,22 @@ def split_passages(texts: list[str]) -> list[Sentence]:
         for block in blocks(text):
             if block.heading != heading:
                 heading, asked = block.heading, ""
-            parts = [block.text] if block.whole else split(block.text)
-            if parts and block.led:
-                parts[-1] += block.led
-            for part in parts:
-                for piece in _shorten(part):
-                    sentences.append(Sentence(passage, position, piece, f"{heading} {asked}".strip()))
-                    position += 1
-                    asked = piece if is_question(piece) else asked
+            lead_in = split(block.lead_in)[-1] if block.lead_in else ""
+            pieces = [piece for part in _parts(block) for piece in _shorten(part)]
+            for place, piece in enumerate(pieces, start=1):
+                beginning = block.beginning if place == len(pieces) else ""
+                context = f"{heading} {asked}".strip()
+                sentences.append(Sentence(passage, position, piece, context, lead_in, beginning))
+                position += 1
+                asked = piece if is_question(piece) else asked
     return sentences
+
+
+def _parts(block: Block) -> list[str]:
+    parts = [block.text] if block.whole else split(block.text)
+    if parts:
+        parts[-1] += block.led
+    return parts
 
 
 def split(text: str) -> list[str]:
