@@ -3,9 +3,10 @@
     python bench/generate/extractive_quality.py DATA [--questions 1000] [--embed-target 127.0.0.1:50051]
 
 DATA is a folder with `corpus.jsonl` {id, title, text}, `queries.jsonl` {id, text, answers} and `qrels.tsv` (question,
-passage, grade). The five passages of a question are the gold one and the four others nearest to it by the vectors of
-the embedding service, in the order of their similarity. Four ways of answering are compared: with vectors, by words
-alone, and the first passage's first sentences, as many as each of them chose.
+passage, grade), in English or Chinese. The five passages of a question are the gold one and the four others nearest to
+it by the vectors of the embedding service, in the order of their similarity. Four ways of answering are compared: with
+vectors, by words alone, and the first passage's first sentences, as many as each of them chose. With an empty
+`--embed-target` there are no vectors: the nearest passages are found by words, and answers are by words alone.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from trivium_generate.answer import AnswerRequest, Passage
 from trivium_generate.clients import EmbedClient
 from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_generate.extractive.sentences import split_passages
+from trivium_generate.extractive.terms import inverse_frequencies, terms
 from trivium_serving.channels import open_channel
 
 PASSAGES = 5
@@ -63,17 +65,20 @@ async def main() -> int:
         print(f"skipped: there is no {arguments.data}/corpus.jsonl", file=sys.stderr)
         return 0
     cases = await load_cases(arguments.data, arguments.questions, arguments.embed_target)
-    vectors = EmbedClient(arguments.embed_target, timeout_seconds=10)
+    vectors = EmbedClient(arguments.embed_target, timeout_seconds=10) if arguments.embed_target else None
     print(f"{len(cases)} questions, gold passage among {PASSAGES}")
     print(f"{'answered by':24} {'holds gold':>10} {'sentences':>10} {'first ones':>10} {'p50 ms':>8} {'p99 ms':>8}")
     for name, source in (("words and vectors", vectors), ("words", None)):
+        if name != "words" and source is None:
+            continue
         outcome = await measure(ExtractiveAnswerer(source, CANDIDATES), cases)
         times = np.percentile(outcome.milliseconds, (50, 99))
         print(
             f"{name:24} {statistics.mean(outcome.hits):10.1%} {statistics.mean(outcome.sentences):10.2f} "
             f"{statistics.mean(outcome.hits_of_first_sentences):10.1%} {times[0]:8.1f} {times[1]:8.1f}"
         )
-    await vectors.close()
+    if vectors is not None:
+        await vectors.close()
     return 0
 
 
@@ -111,11 +116,15 @@ async def load_cases(folder: Path, count: int, embed_target: str) -> list[Case]:
     queries = [q for q in queries if q["text"].strip() and q.get("answers") and q["id"] in gold]
     queries = random.Random(0).sample(queries, min(count, len(queries)))
     row_of = {document["id"]: row for row, document in enumerate(corpus)}
-    documents = await embed(embed_target, [f"{d['title']}\n{d['text']}" for d in corpus], pb.EMBED_ROLE_DOCUMENT)
-    questions = await embed(embed_target, [query["text"] for query in queries], pb.EMBED_ROLE_QUERY)
+    texts = [f"{document['title']}\n{document['text']}" for document in corpus]
+    asked = [query["text"] for query in queries]
+    if embed_target:
+        documents = await embed(embed_target, texts, pb.EMBED_ROLE_DOCUMENT)
+        all_similarities = await embed(embed_target, asked, pb.EMBED_ROLE_QUERY) @ documents.T
+    else:
+        all_similarities = shared_words(asked, texts)
     cases = []
-    for query, vector in zip(queries, questions, strict=True):
-        similarities = documents @ vector
+    for query, similarities in zip(queries, all_similarities, strict=True):
         gold_row = row_of[gold[query["id"]]]
         nearest = [row for row in np.argsort(-similarities)[:PASSAGES] if row != gold_row][: PASSAGES - 1]
         rows = sorted([gold_row, *nearest], key=lambda row: -similarities[row])
@@ -124,6 +133,19 @@ async def load_cases(folder: Path, count: int, embed_target: str) -> list[Case]:
         )
         cases.append(Case(AnswerRequest(query["text"], passages), tuple(query["answers"])))
     return cases
+
+
+def shared_words(questions: list[str], texts: list[str]) -> np.ndarray:
+    """The share of each question's terms, by their rarity, that each text has."""
+    documents = [frozenset(terms(text)) for text in texts]
+    weights = inverse_frequencies((term for question in questions for term in terms(question)), documents)
+    shares = np.zeros((len(questions), len(texts)))
+    for row, question in enumerate(questions):
+        asked = {term: weights.get(term, 0.0) for term in terms(question)}
+        total = sum(asked.values()) or 1.0
+        for column, document in enumerate(documents):
+            shares[row, column] = sum(weight for term, weight in asked.items() if term in document) / total
+    return shares
 
 
 async def embed(target: str, texts: list[str], role: pb.EmbedRole.ValueType) -> np.ndarray:
