@@ -1,85 +1,28 @@
 """The cohere backend against a server that speaks its wire format."""
 
-import json
-import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from model_services.api_server import ApiServer, Reply, api_server
+from model_services.running import failure_of
 from trivium.embed.v1 import embed_service_pb2 as pb
-from trivium_serving.errors import FailedPrecondition, Overloaded, TriviumError, error_from_rpc
+from trivium_serving.errors import FailedPrecondition, Overloaded
 
 DIMENSION = 8
 
 
-@dataclass
-class Reply:
-    """What the server answers instead."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay_seconds: float = 0.0
-
-
-@dataclass
-class Api:
-    """Cohere's API on a local port."""
-
-    url: str = ""
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    authorizations: list[str | None] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)
-    """Taken in order; when there are none left, the server does its work."""
-
-
-@contextmanager
-def local_api() -> Iterator[Api]:
-    api = Api()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            api.requests.append({"path": self.path, **body})
-            api.authorizations.append(self.headers["authorization"])
-            reply = api.replies.pop(0) if api.replies else Reply(body=json.dumps(work(body)).encode())
-            time.sleep(reply.delay_seconds)
-            self.send_response(reply.status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(reply.body)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        api.url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield api
-        server.shutdown()
-
-
 @asynccontextmanager
-async def service_of(serve_embed: Any, **settings: object) -> AsyncIterator[tuple[Any, Api]]:
-    with local_api() as api:
-        async with serve_embed(backend="cohere", api_url=api.url, api_key="co-secret", **settings) as service:
-            api.requests.clear()
-            yield service, api
-
-
-async def failure_of(call: Awaitable[Any]) -> tuple[grpc.StatusCode, TriviumError]:
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await call
-    return failure.value.code(), error_from_rpc(failure.value)
+async def service_of(serve_embed: Any, **settings: object) -> AsyncIterator[tuple[Any, ApiServer]]:
+    async with (
+        api_server(work) as api,
+        serve_embed(backend="cohere", api_url=api.url, api_key="co-secret", **settings) as service,
+    ):
+        api.requests.clear()
+        yield service, api
 
 
 def work(body: dict[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,9 @@ async def test_embed_warmed_up_is_serving(serve_embed: Any) -> None:
 
 async def test_embed_worker_dies_under_a_call_it_fails_and_the_next_is_served(serve_embed: Any) -> None:
     async with serve_embed(workers=1) as service:
-        call = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(60)]))
+        call = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(400)]))
         async with asyncio.timeout(10):
-            while not 0 < service.metric("trivium_embed_queue_texts", priority="interactive") < 60:  # noqa: ASYNC110
+            while not 0 < service.metric("trivium_embed_queue_texts", priority="interactive") < 400:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         kill(newest_worker())
 

@@ -2,72 +2,33 @@
 
 import asyncio
 import base64
+import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from model_services.api_server import ApiServer, Reply, api_server
+from model_services.running import failure_of
 from trivium.embed.v1 import embed_service_pb2 as pb
-from trivium_serving.errors import FailedPrecondition, Overloaded, TriviumError, error_from_rpc
+from trivium_serving.errors import FailedPrecondition, Overloaded, TriviumError
 
 DIMENSION = 8
 
 
-@dataclass
-class Reply:
-    """What the server answers instead of vectors."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay_seconds: float = 0.0
-
-
-@dataclass
-class Server:
-    """OpenAI's API on a local port."""
-
-    url: str = ""
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    authorizations: list[str] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)
-    """Taken in order; when there are none left, the server answers with vectors."""
-    floats: bool = False
-    """Whether it knows no base64."""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                headers = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:] if ": " in line)
-                body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                self.requests.append(body)
-                self.authorizations.append(headers.get("authorization", ""))
-                reply = self.replies.pop(0) if self.replies else Reply(body=self.vectors(body))
-                await asyncio.sleep(reply.delay_seconds)
-                lines = [f"HTTP/1.1 {reply.status} Something", "content-type: application/json"]
-                lines += [f"{name}: {value}" for name, value in reply.headers.items()]
-                lines += [f"content-length: {len(reply.body)}", "", ""]
-                writer.write("\r\n".join(lines).encode() + reply.body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    def vectors(self, body: dict[str, Any]) -> bytes:
-        dimension = body.get("dimensions", DIMENSION)
-        items = []
-        for index, text in enumerate(body["input"]):
-            vector = vector_of(text, dimension)
-            coded: Any = vector.tolist() if self.floats else base64.b64encode(vector.tobytes()).decode()
-            items.append({"object": "embedding", "index": index, "embedding": coded})
-        items.reverse()  # the order is that of the indices alone
-        usage = {"prompt_tokens": 1, "total_tokens": 1}
-        return json.dumps({"object": "list", "model": body["model"], "data": items, "usage": usage}).encode()
+def work(body: dict[str, Any], *, floats: bool = False) -> dict[str, Any]:
+    """Vectors, in base64 or from a server that knows none."""
+    items = []
+    for index, text in enumerate(body["input"]):
+        vector = vector_of(text, body.get("dimensions", DIMENSION))
+        coded: Any = vector.tolist() if floats else base64.b64encode(vector.tobytes()).decode()
+        items.append({"object": "embedding", "index": index, "embedding": coded})
+    items.reverse()  # the order is that of the indices alone
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return {"object": "list", "model": body["model"], "data": items, "usage": usage}
 
 
 def vector_of(text: str, dimension: int = DIMENSION) -> "np.ndarray[Any, np.dtype[np.float32]]":
@@ -80,28 +41,13 @@ def error_body(message: str, code: str | None = None) -> bytes:
 
 
 @asynccontextmanager
-async def api() -> AsyncIterator[Server]:
-    server = Server()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
-    async with listener:
-        yield server
-
-
-@asynccontextmanager
-async def service_of(serve_embed: Any, **settings: object) -> AsyncIterator[tuple[Any, Server]]:
+async def service_of(serve_embed: Any, **settings: object) -> AsyncIterator[tuple[Any, ApiServer]]:
     async with (
-        api() as server,
-        serve_embed(backend="openai", api_url=server.url, api_key="sk-secret", **settings) as service,
+        api_server(work) as server,
+        serve_embed(backend="openai", api_url=f"{server.url}/v1", api_key="sk-secret", **settings) as service,
     ):
         server.requests.clear()
         yield service, server
-
-
-async def failure_of(call: Awaitable[Any]) -> tuple[grpc.StatusCode, TriviumError]:
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await call
-    return failure.value.code(), error_from_rpc(failure.value)
 
 
 def unit(text: str, dimension: int = DIMENSION) -> Any:
@@ -112,14 +58,14 @@ def unit(text: str, dimension: int = DIMENSION) -> Any:
 @pytest.mark.parametrize("floats", [False, True], ids=["base64", "numbers"])
 async def test_openai_texts_become_unit_vectors_in_their_order(serve_embed: Any, floats: bool) -> None:
     async with service_of(serve_embed) as (service, server):
-        server.floats = floats
+        server.work = functools.partial(work, floats=floats)
         response = await service.stub.Embed(pb.EmbedRequest(texts=["one", "two", "three"]))
 
         vectors = np.frombuffer(response.vectors_f32, dtype="<f4").reshape(3, DIMENSION)
         for vector, text in zip(vectors, ["one", "two", "three"], strict=True):
             assert vector == unit(text)
         assert server.requests[0]["encoding_format"] == "base64"
-        assert server.authorizations[-1] == "bearer sk-secret"
+        assert server.authorizations[-1] == "Bearer sk-secret"
         assert len(response.token_counts) == 3
 
 
@@ -301,7 +247,7 @@ async def test_openai_without_key_and_address_does_not_start(serve_embed: Any) -
 
 
 async def test_openai_unreachable_does_not_start(serve_embed: Any) -> None:
-    async with api() as server:
+    async with api_server(work) as server:
         url = server.url
     with pytest.raises(TriviumError, match="cannot be reached") as failure:
         async with serve_embed(backend="openai", api_url=url, api_attempts=1):

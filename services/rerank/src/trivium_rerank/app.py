@@ -1,7 +1,5 @@
 """Puts the service together."""
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry
@@ -9,9 +7,8 @@ from trivium.rerank.v1 import rerank_service_pb2
 from trivium.rerank.v1.rerank_service_pb2_grpc import add_RerankServiceServicer_to_server
 from trivium_encoders import EncoderOptions
 from trivium_serving.admission import Admission
-from trivium_serving.api_calls import ApiBudget, ApiCalls
-from trivium_serving.errors import FailedPrecondition
-from trivium_serving.server import GrpcServer, serve_until_signal
+from trivium_serving.api_settings import api_calls
+from trivium_serving.model_app import ModelApp
 
 from trivium_rerank.backends.base import RerankBackend
 from trivium_rerank.limits import Limits
@@ -22,10 +19,8 @@ from trivium_rerank.settings import RerankSettings
 
 FULL_NAME = rerank_service_pb2.DESCRIPTOR.services_by_name["RerankService"].full_name
 
-_KEY_VARIABLE = "TRIVIUM_RERANK_API_KEY"
 
-
-class RerankApp:
+class RerankApp(ModelApp):
     """The service, ready to be started.
 
     Args:
@@ -34,7 +29,6 @@ class RerankApp:
     """
 
     def __init__(self, settings: RerankSettings, registry: CollectorRegistry) -> None:
-        self._settings = settings
         self.reranker = Reranker(
             _backend_loader(settings, registry),
             limits=Limits(
@@ -51,32 +45,8 @@ class RerankApp:
             ),
             metrics=RerankMetrics(registry),
         )
-        self.server = GrpcServer(service="rerank", listen=settings.listen, full_names=(FULL_NAME,), registry=registry)
+        super().__init__(self.reranker, settings, service="rerank", full_name=FULL_NAME, registry=registry)
         add_RerankServiceServicer_to_server(RerankServicer(self.reranker), self.server.grpc)
-        self._health_task: asyncio.Task[None] | None = None
-
-    async def warm_up(self) -> None:
-        """Loads the model; from then on health checks say whether it can compute."""
-        await self.reranker.load()
-        self._health_task = asyncio.create_task(self.server.health.follow(lambda: self.reranker.healthy))
-
-    async def close(self) -> None:
-        """Frees the model."""
-        if self._health_task is not None:
-            self._health_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._health_task
-        await self.reranker.close()
-
-    async def serve(self) -> int:
-        """Serves until SIGTERM or SIGINT, and returns the process's exit status."""
-        return await serve_until_signal(
-            self.server,
-            metrics_port=self._settings.metrics_port,
-            warm_up=self.warm_up,
-            close=self.close,
-            drain_seconds=self._settings.drain_seconds,
-        )
 
 
 def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Callable[[], Awaitable[RerankBackend]]:
@@ -104,11 +74,11 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
     async def load_cohere() -> RerankBackend:
         from trivium_rerank.backends.cohere import DEFAULT_MODEL, URL, CohereBackend
 
-        calls = _api_calls(settings, f"Cohere ({settings.api_url or URL})", registry)
+        calls = api_calls(settings, service="rerank", provider="Cohere", url=URL, registry=registry)
         return CohereBackend(
             calls,
             model=settings.model or DEFAULT_MODEL,
-            url=settings.api_url or URL,
+            url=settings.api_url,
             key=settings.api_key,
             max_tokens=settings.max_length,
         )
@@ -118,24 +88,3 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
         "cross-encoder": load_cross_encoder,
         "cohere": load_cohere,
     }[settings.backend]
-
-
-def _api_calls(settings: RerankSettings, api: str, registry: CollectorRegistry) -> ApiCalls:
-    """What calls an API within the budget that is set.
-
-    Raises:
-        FailedPrecondition: There is no key (API_KEY_MISSING).
-    """
-    if not settings.api_key and not settings.api_url:
-        raise FailedPrecondition(
-            f"{api} needs a key. Set {_KEY_VARIABLE}, or TRIVIUM_RERANK_API_URL to a server that needs none.",
-            reason="API_KEY_MISSING",
-        )
-    budget = ApiBudget(
-        attempts=settings.api_attempts,
-        timeout_seconds=settings.api_timeout_seconds,
-        concurrency=settings.api_concurrency,
-        requests_per_minute=settings.api_requests_per_minute,
-        tokens_per_minute=settings.api_tokens_per_minute,
-    )
-    return ApiCalls(service="rerank", api=api, key_variable=_KEY_VARIABLE, budget=budget, registry=registry)

@@ -4,32 +4,29 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-import httpx
 import numpy as np
-from cohere import AsyncClientV2
-from cohere.core.api_error import ApiError
-from cohere.core.parse_error import ParsingError
 from numpy.typing import NDArray
 from trivium_encoders import EncoderInfo, Scored
-from trivium_serving.api_calls import ApiCalls, ApiFailure, retry_after_seconds
+from trivium_serving.api_calls import ApiCalls, ApiFailure
+from trivium_serving.cohere_api import URL, CohereApi, cohere_failures
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.limits import estimate_tokens
 
-URL = "https://api.cohere.com"
+__all__ = ["DEFAULT_MODEL", "URL", "CohereBackend"]
+
 DEFAULT_MODEL = "rerank-v3.5"
 
 _MAX_TOKENS = 4096
-_INVALID_TOKEN, _UNAUTHORIZED, _PAYMENT_REQUIRED = 498, 401, 402
 
 
 class CohereBackend:
-    """Cohere's rerankers, through the official client with its own retries off: they know no deadline.
+    """Cohere's rerankers.
 
     Args:
         calls: Calls the API.
         model: The model's name there.
-        url: Address of the API.
+        url: Address of the API; empty for Cohere's own.
         key: Its key; may be empty for an address that needs none.
         max_tokens: Longest passage in tokens; 0 for what the API takes by default.
     """
@@ -40,8 +37,7 @@ class CohereBackend:
     def __init__(self, calls: ApiCalls, *, model: str, url: str, key: str, max_tokens: int) -> None:
         self._calls = calls
         self._max_tokens = max_tokens or _MAX_TOKENS
-        self._http = httpx.AsyncClient(timeout=None)
-        self._client = AsyncClientV2(api_key=key or "none", base_url=url, max_retries=0, httpx_client=self._http)
+        self._api = CohereApi(url, key)
         self.healthy = True
         self.info = EncoderInfo(
             name=model,
@@ -78,32 +74,15 @@ class CohereBackend:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._api.close()
 
     async def _relevance(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """One request."""
-        try:
-            answer = await self._client.rerank(
+        with cohere_failures("scores"):
+            answer = await self._api.client.rerank(
                 model=self.info.name, query=query, documents=list(texts), max_tokens_per_doc=self._max_tokens
             )
             relevance = {int(result.index): float(result.relevance_score) for result in answer.results}
-        except ApiError as error:
-            raise _failure(error) from error
-        except httpx.HTTPError as error:
-            raise ApiFailure(f"it cannot be reached ({error})") from error
-        except (ParsingError, AttributeError, TypeError, ValueError) as error:
-            raise ApiFailure("an answer that has no scores") from error
         if sorted(relevance) != list(range(len(texts))) or not np.isfinite(list(relevance.values())).all():
             raise ApiFailure(f"scores of {len(relevance)} passages where {len(texts)} were expected")
         return np.clip(np.array([relevance[index] for index in range(len(texts))], dtype=np.float32), 0, 1)
-
-
-def _failure(error: ApiError) -> ApiFailure:
-    status = error.status_code or 0
-    body = error.body
-    return ApiFailure(
-        str(body["message"]) if isinstance(body, dict) and "message" in body else "an answer that cannot be read",
-        status=_UNAUTHORIZED if status == _INVALID_TOKEN else status if status >= 400 else 0,
-        retry_after_seconds=retry_after_seconds(error.headers or {}),
-        quota_exhausted=status == _PAYMENT_REQUIRED,
-    )
