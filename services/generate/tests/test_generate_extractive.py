@@ -95,6 +95,11 @@ async def test_extractive_answer_says_nothing_twice() -> None:
     assert text == "The bridge was opened in May 1937. [1]"
 
 
+async def test_extractive_answer_does_not_quote_the_title() -> None:
+    passage = Passage("Runbook: the reranker is down\n\nAnswers still come.", "Runbook: the reranker is down")
+    assert await ask("Is the reranker down?", passage) == "Answers still come. [1]"
+
+
 async def test_extractive_answer_does_not_ask_back() -> None:
     assert "?" not in await ask("Is it open?", Passage("Is it open? Is it open, is it? Yes, every day."))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trivium_generate.metrics import GenerateMetrics
     from trivium_generate.supervision import SupervisedModel
 
-EXTRACTIVE = ModelDescription(name="extractive", backend="extractive", fingerprint="extractive-1", runtime="python")
+EXTRACTIVE = ModelDescription(name="extractive", backend="extractive", fingerprint="extractive-2", runtime="python")
 
 # Tokens are estimated from characters where only their order of magnitude counts.
 _CHARS_PER_TOKEN = 4

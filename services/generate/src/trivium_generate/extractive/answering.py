@@ -107,7 +107,8 @@ class ExtractiveAnswerer:
 
 
 def _score(request: AnswerRequest) -> Scored:
-    sentences = split_passages([passage.text for passage in request.passages])[:_MAX_SENTENCES]
+    texts, titles = zip(*((passage.text, passage.title) for passage in request.passages), strict=True)
+    sentences = split_passages(texts, titles)[:_MAX_SENTENCES]
     # Passages of nothing but code, marks or headings have no sentences; then they are quoted as they are.
     quotes = sentences or [
         Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])

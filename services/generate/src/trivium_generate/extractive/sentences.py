@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trivium_generate.extractive.markdown import Block, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Longer ones are cut at the next best mark: they are seldom sentences.
 _MAX_SENTENCE_CHARS = 400
@@ -54,8 +58,10 @@ class Sentence:
     beginning: str = ""
 
 
-def split_passages(texts: list[str]) -> list[Sentence]:
+def split_passages(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Sentence]:
     """The sentences of some passages, in order.
+
+    A passage's own title, which plain text has as its first line, is no sentence.
 
     A question stands, like a heading, over the sentences that follow it: in a list of questions and answers the answer
     need not repeat a word of its question.
@@ -67,6 +73,8 @@ def split_passages(texts: list[str]) -> list[Sentence]:
         for block in blocks(text):
             if block.heading != heading:
                 heading, asked = block.heading, ""
+            if passage < len(titles) and block.text == titles[passage]:
+                continue
             lead_in = split(block.lead_in)[-1] if block.lead_in else ""
             pieces = [piece for part in _parts(block) for piece in _shorten(part)]
             for place, piece in enumerate(pieces, start=1):
