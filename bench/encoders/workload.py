@@ -13,11 +13,12 @@ CORPUS = ROOT / "examples" / "corpus"
 
 _WORDS_PER_TOKEN = 0.68  # of this corpus, with the tokenizer of all-MiniLM-L6-v2
 _PASSAGE_TOKENS = (130.0, 25.0)  # mean, standard deviation
+_PASSAGE_CHARACTERS = 700  # of a document, so that there is enough to cut from
 
 
 def mixed_texts(count: int, seed: int) -> list[str]:
     """Pieces of the example corpus, each another one, of lognormal length: about 75 tokens on average, at most 256."""
-    return _pieces(count, random.Random(seed), lambda choice: min(250.0, choice.lognormvariate(4.1, 0.7)))
+    return _pieces(count, random.Random(seed), lambda choice: min(250.0, choice.lognormvariate(4.23, 0.7)))
 
 
 def short_texts(count: int, seed: int) -> list[str]:
@@ -54,7 +55,9 @@ def passages_to_rerank(data: Path | None, tokenizer: Any, queries: int, passages
     """
     choice = random.Random(4)
     if data is None:
-        texts = [prose[start:] for prose in [_prose()] for start in range(0, len(prose) - 2000, 700)]
+        texts = [
+            prose[start:] for prose in [_prose()] for start in range(0, len(prose) - 2000, len(prose) // (3 * passages))
+        ]
         return [
             (query, [_cut(text, tokenizer, choice) for text in choice.sample(texts, passages)])
             for query in short_queries(queries, 5)
@@ -62,9 +65,10 @@ def passages_to_rerank(data: Path | None, tokenizer: Any, queries: int, passages
     corpus = {row["id"]: row["text"] for row in _rows(data / "corpus.jsonl")}
     asked = {row["id"]: row["text"] for row in _rows(data / "queries.jsonl")}
     judged = [line.split("\t") for line in (data / "qrels.tsv").read_text(encoding="utf-8").splitlines()]
+    long_enough = sorted(key for key, text in corpus.items() if len(text) > _PASSAGE_CHARACTERS)
     questions = []
     for query_id, right, _ in judged[:: max(1, len(judged) // queries)][:queries]:
-        others = [key for key in choice.sample(sorted(corpus), passages) if key != right]
+        others = [key for key in choice.sample(long_enough, passages) if key != right]
         chosen = [right, *others[: passages - 1]]
         choice.shuffle(chosen)
         questions.append((asked[query_id], [_cut(corpus[key], tokenizer, choice) for key in chosen]))
