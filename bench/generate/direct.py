@@ -34,10 +34,12 @@ async def main(model: str, engine_args: str, prompts: list[dict[str, Any]]) -> N
 
     async def stream(number: int, tokens: int) -> AsyncGenerator[str | int, None]:
         sampling = SamplingParams(temperature=0, max_tokens=tokens, output_kind=RequestOutputKind.DELTA)
-        prompt: Any = {"type": "token", "prompt_token_ids": prompts[number]["token_ids"]}
+        prompt = prompts[number]
         written = 0
-        async with aclosing(engine.generate(prompt, sampling, uuid.uuid4().hex)) as outputs:
+        async with aclosing(engine.generate({"prompt": prompt["text"]}, sampling, uuid.uuid4().hex)) as outputs:
             async for output in outputs:
+                if len(output.prompt_token_ids) != prompt["tokens"]:
+                    raise RuntimeError(f"expected {prompt['tokens']} tokens, read {len(output.prompt_token_ids)}")
                 completion = output.outputs[0]
                 written += len(completion.token_ids)
                 yield completion.text

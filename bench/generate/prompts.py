@@ -25,15 +25,17 @@ class _Recording(TokenizerChat):
     """Remembers the messages of the last conversation, for servers that take those."""
 
     messages: list[dict[str, str]]
+    text: str
 
     def encode(self, turns: Sequence[Turn]) -> list[int]:
         """As TokenizerChat.encode."""
         self.messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
+        self.text = self._render(turns)
         return super().encode(turns)
 
 
 def make(model: Path, corpus: Path, count: int, room: int) -> list[dict[str, Any]]:
-    """Prompts in all forms: question and passages, messages, and token ids, as the service makes them of each other."""
+    """Prompts in all forms: question and passages, messages, text and tokens, as the service makes them."""
     chat = _Recording(transformers.AutoTokenizer.from_pretrained(model))
     builder = PromptBuilder(chat, load_prompts(None))
     texts = "\n\n".join(path.read_text(encoding="utf-8") for path in sorted(corpus.glob("*.md")) if path.name.isascii())
@@ -48,5 +50,13 @@ def make(model: Path, corpus: Path, count: int, room: int) -> list[dict[str, Any
         question = f"What does text {number} say?"
         request = AnswerRequest(question, tuple(Passage(**passage) for passage in passages))
         token_ids = builder.build(request, room).token_ids
-        made.append({"question": question, "passages": passages, "messages": chat.messages, "token_ids": token_ids})
+        made.append(
+            {
+                "question": question,
+                "passages": passages,
+                "messages": chat.messages,
+                "text": chat.text,
+                "tokens": len(token_ids),
+            }
+        )
     return made

@@ -6,8 +6,7 @@
 Three ways to reach an engine with the same settings and the same prompts: AsyncLLM called in the asking process, this
 service over gRPC, and `vllm serve` over HTTP, streaming. They take turns within each round, so that a machine whose
 speed changes does not favour one. A tiny model writes a token within a few milliseconds: what a server costs per token
-shows here as nowhere else. The engine reads token ids when it is called directly; both servers have to build the
-prompt first.
+shows here as nowhere else. AsyncLLM gets the prompt as text; both servers have to make that of what they are sent.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ async def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     per_round = WARM_UP + options.single + options.answers
     made = prompts.make(model, CORPUS, options.rounds * per_round, engine_args["max_model_len"] - options.tokens)
     prompts_file = folder / "prompts.json"
-    prompts_file.write_text(json.dumps([{"token_ids": prompt["token_ids"]} for prompt in made]))
+    prompts_file.write_text(json.dumps([{"text": prompt["text"], "tokens": prompt["tokens"]} for prompt in made]))
     logs = options.logs or folder
     systems: list[System] = []
     try:
@@ -88,7 +87,7 @@ async def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "machine": machine(),
         "vllm": vllm_version(),
         "engine_args": engine_args,
-        "prompt_tokens": round(statistics.mean(len(prompt["token_ids"]) for prompt in made)),
+        "prompt_tokens": round(statistics.mean(prompt["tokens"] for prompt in made)),
         "tokens": options.tokens,
         "streams": options.streams,
         "rounds": rounds,

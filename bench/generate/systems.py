@@ -238,8 +238,8 @@ def environment() -> dict[str, str]:
 
 def expect_prompt(prompt: dict[str, Any], tokens: int) -> None:
     """Makes sure that all of them read the same."""
-    if tokens != len(prompt["token_ids"]):
-        raise RuntimeError(f"the prompt has {len(prompt['token_ids'])} tokens, and {tokens} were read")
+    if tokens != prompt["tokens"]:
+        raise RuntimeError(f"the prompt has {prompt['tokens']} tokens, and {tokens} were read")
 
 
 def ended(name: str, log: Path) -> str:
