@@ -65,19 +65,22 @@ class Infinity:
         return {"seconds": durations}
 
     def _call(self, texts: list[str]) -> list[list[float]]:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port)
         body = json.dumps({"model": "model", "input": texts})
         try:
-            self._local.connection.request("POST", "/embeddings", body, {"content-type": "application/json"})
-            response = self._local.connection.getresponse()
-            answered = response.read()
-        except OSError:
-            del self._local.connection
-            raise
-        if response.status != http.HTTPStatus.OK:
-            raise RuntimeError(f"infinity answered {response.status}: {answered[:300]!r}")
+            status, answered = self._post(body)
+        except ConnectionError:  # it closes connections that were idle, as they are while it stands still
+            self._local.connection.close()
+            status, answered = self._post(body)
+        if status != http.HTTPStatus.OK:
+            raise RuntimeError(f"infinity answered {status}: {answered[:300]!r}")
         return [row["embedding"] for row in json.loads(answered)["data"]]
+
+    def _post(self, body: str) -> tuple[int, bytes]:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port)
+        self._local.connection.request("POST", "/embeddings", body, {"content-type": "application/json"})
+        response = self._local.connection.getresponse()
+        return response.status, response.read()
 
 
 if __name__ == "__main__":
