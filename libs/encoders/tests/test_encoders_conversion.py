@@ -1,15 +1,18 @@
 """Converted models: made once, checked, made again when damaged."""
 
+import fcntl
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from trivium_encoders import ConversionFailed, TextEncoder
-from trivium_encoders.conversion import _key, _read, converted
+from trivium_encoders import ConversionFailed, EncoderClosed, TextEncoder
+from trivium_encoders.cache_entries import read_entry
+from trivium_encoders.conversion import conversion_key, converted
 from trivium_encoders.description import ModelDescription, describe
 from trivium_encoders.resolution import resolve
 
@@ -70,9 +73,9 @@ def _lose_manifest(entry: Path) -> None:
     "damage", [_cut_weights, _flip_a_bit, _lose_graph, _garble_manifest, _change_manifest_kind, _lose_manifest]
 )
 def test_read_damaged_entry_counts_as_missing(entry: Path, damage: Any, caplog: pytest.LogCaptureFixture) -> None:
-    assert _read(entry) is not None
+    assert read_entry(entry) is not None
     damage(entry)
-    assert _read(entry) is None
+    assert read_entry(entry) is None
     assert "is damaged" in caplog.text
 
 
@@ -86,14 +89,35 @@ def test_converted_damaged_entry_and_two_processes_at_once_convert_once(
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert {output.strip() for output, _ in outputs} == {str(entry / "model.xml")}
     assert sum(log.count("this happens once") for _, log in outputs) == 1
-    assert _read(entry) is not None
+    assert read_entry(entry) is not None
     assert sorted(path.suffix for path in entry.parent.iterdir()) == ["", ".lock"]  # no scratch folder is left
+
+
+def test_converted_abandoned_while_another_converts_does_not_wait(model: ModelDescription, tmp_path: Path) -> None:
+    key = conversion_key(model, "hidden", tmp_path)
+    (tmp_path / "openvino").mkdir()
+    abandoned = threading.Event()
+    abandoned.set()
+    with (tmp_path / "openvino" / f"{key}.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(EncoderClosed, match="abandoned"):
+            converted(model, "hidden", tmp_path, abandoned)
+
+
+def test_converted_abandoned_while_converting_kills_the_child(model: ModelDescription, tmp_path: Path) -> None:
+    abandoned = threading.Event()
+    abandoned.set()
+    with pytest.raises(EncoderClosed, match="abandoned while converting"):
+        converted(model, "hidden", tmp_path, abandoned)
+    assert [path.suffix for path in (tmp_path / "openvino").iterdir()] == [".lock"]
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in running if str(tmp_path).encode() in command]
 
 
 async def test_load_model_that_does_not_convert_runs_on_torch_and_says_so(
     load: Any, model: ModelDescription, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refused = tmp_path / "openvino" / _key(model, "hidden", tmp_path)
+    refused = tmp_path / "openvino" / conversion_key(model, "hidden", tmp_path)
     refused.mkdir(parents=True)
     reason = f"model {model.name} cannot be converted for OpenVINO (it is odd); use runtime torch"
     (refused / "manifest.json").write_text(json.dumps({"files": {}, "refusal": reason}))

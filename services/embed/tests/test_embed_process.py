@@ -88,6 +88,21 @@ async def test_embed_process_sigterm_with_a_call_beyond_the_drain_exits_in_time(
         assert status == 0, log
 
 
+async def test_embed_process_sigterm_during_the_first_conversion_exits_at_once(tmp_path: Path) -> None:
+    process = await start("--listen", "127.0.0.1:0", "--metrics-port", "0", "--data-dir", str(tmp_path))
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while b"converting model" not in await process.stderr.readline():
+            pass
+    process.send_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(5):  # the conversion takes longer
+        status, log = await end(process)
+    assert status == 0, log
+    assert "Traceback" not in log
+    assert [path.suffix for path in (tmp_path / "cache" / "openvino").iterdir()] == [".lock"]
+
+
 async def test_embed_process_taken_port_exits_one_and_says_so(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -16,6 +16,7 @@ from trivium_encoders.errors import (
     ModelDamaged,
     ModelNotFound,
     ModelUnsupported,
+    QuantizationFailed,
 )
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pair_scorer import PairScorer, Scored
@@ -38,6 +39,7 @@ __all__ = [
     "ModelUnsupported",
     "PairScorer",
     "Priority",
+    "QuantizationFailed",
     "Role",
     "Scored",
     "TextEncoder",

@@ -8,9 +8,7 @@ shapes through both and compares token by token.
 """
 
 import argparse
-import ctypes
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from trivium_encoders.children import die_with_parent, refuse
 from trivium_encoders.fingerprint import weight_files
 from trivium_encoders.privacy import silence_telemetry
 from trivium_encoders.weights import lacking_weights
@@ -26,9 +25,7 @@ from trivium_encoders.weights import lacking_weights
 if TYPE_CHECKING:
     import torch
 
-REFUSED_STATUS = 3
 _LEAST_COSINE = 0.9999
-_PR_SET_PDEATHSIG = 1
 
 _SENTENCES = (
     "A reranker reads query and passage together.",
@@ -52,13 +49,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--output-kind", choices=("hidden", "logits"), required=True, help="what the result computes")
     parser.add_argument("--into", type=Path, required=True, help="folder to write to; must exist")
     options = parser.parse_args(arguments)
-    _die_with_parent()
+    die_with_parent()
     silence_telemetry()
     try:
         report = convert(options.model, options.output_kind, options.into)
     except Refused as refusal:
-        (options.into / "refusal.json").write_text(json.dumps({"reason": str(refusal)}))
-        return REFUSED_STATUS
+        return refuse(options.into, str(refusal))
     (options.into / "report.json").write_text(json.dumps(report))
     return 0
 
@@ -187,10 +183,6 @@ def _least_cosine(model: Any, graph: _Graph, tokenizer: Any, precision: str) -> 
 def _cosines(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
     norms = np.linalg.norm(expected, axis=-1) * np.linalg.norm(found, axis=-1)
     return float(np.min((expected * found).sum(-1) / np.maximum(norms, 1e-12)))
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

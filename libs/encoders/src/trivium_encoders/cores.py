@@ -37,6 +37,12 @@ def multiplies_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def multiplies_int8() -> bool:
+    """Whether the CPU has instructions for int8 products that cannot overflow (VNNI or AMX)."""
+    flags = next((line for line in _read(Path("/proc/cpuinfo")).splitlines() if line.startswith("flags")), "").split()
+    return not {"avx512_vnni", "avx_vnni", "amx_int8"}.isdisjoint(flags)
+
+
 def has_gpu() -> bool:
     """Whether an NVIDIA GPU is visible; asked of the driver, because asking torch costs its import."""
     return os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and any(Path("/proc/driver/nvidia/gpus").glob("*"))

@@ -5,6 +5,7 @@ EncoderError
 ├── ModelDamaged          a file of the model is not the one it should be
 ├── ModelUnsupported      the model is of another family, or no runtime can run it
 ├── ConversionFailed      the model could not be converted for the chosen runtime
+├── QuantizationFailed    the model could not be quantised, or int8 changes it too much
 ├── InputTooLong          a text is longer than the model reads
 ├── DeadlineExpired       the caller's deadline passed before the work began
 ├── EncoderFailed         one text could not be computed; the others of other calls were
@@ -31,6 +32,10 @@ class ModelUnsupported(EncoderError):
 
 class ConversionFailed(EncoderError):
     """The model could not be converted for the runtime that was asked for."""
+
+
+class QuantizationFailed(EncoderError):
+    """The model could not be quantised to int8, or that changes it too much."""
 
 
 class InputTooLong(EncoderError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
-from tokenizers import Tokenizer
 
 import trivium_encoders.privacy  # noqa: F401 - before any library that reports
 from trivium_encoders.batcher import Batcher
@@ -17,15 +17,17 @@ from trivium_encoders.cores import usable_core_count
 from trivium_encoders.crew import CrewPlan
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
-from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelDamaged, ModelUnsupported
+from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelUnsupported
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Role
 from trivium_encoders.pooling import Head
+from trivium_encoders.quality_texts import OWN_TEXTS
+from trivium_encoders.quantization import int8_fingerprint
 from trivium_encoders.resolution import resolve
 from trivium_encoders.runtimes.base import Item, Runtime, Source
 from trivium_encoders.runtimes.choice import RuntimeChoice
-from trivium_encoders.tokenization import TextTokenizer, TokenIds
+from trivium_encoders.tokenization import TextTokenizer, TokenIds, read_tokenizer
 
 _log = logging.getLogger(__name__)
 
@@ -99,13 +101,20 @@ async def load_engine(
         head: Makes what follows the transformer, for a model that does not need its own modules.
         registry: Where metrics are registered.
         service: The owning service.
+
+    Cancelling the awaiting task ends a conversion that is under way.
     """
     for name, allowed in _RANGES.items():
         if getattr(options, name) not in allowed:
             raise ValueError(f"{name} is {getattr(options, name)}; it must be from {allowed[0]} to {allowed[-1]}")
     started = time.monotonic()
     worker_count = options.workers or usable_core_count()
-    loaded = await asyncio.to_thread(_load, options, output, head, worker_count)
+    abandoned = threading.Event()
+    try:
+        loaded = await asyncio.to_thread(_load, options, output, head, worker_count, abandoned)
+    except asyncio.CancelledError:
+        abandoned.set()  # ends a conversion at once; the thread would be waited for when the process ends
+        raise
     worker_count = min(worker_count, loaded.runtime.session_limit)
     metrics = EncoderMetrics(service, registry)
     tokens = loaded.tokenizer.encode(["warm"], prompt="", truncate=True)[0]
@@ -152,6 +161,7 @@ def _load(
     output: Family,
     make_head: Callable[[ModelDescription], Head],
     session_count: int,
+    abandoned: threading.Event,
 ) -> Loaded:
     model = describe(resolve(options.model))
     if model.family is not output and (model.family, output) != (Family.TEXT, Family.TOKEN):
@@ -159,12 +169,13 @@ def _load(
             f"model {model.name} is a {_FAMILY_NAMES[model.family]}, not a {_FAMILY_NAMES[output]}; choose another"
         )
     max_tokens = min(options.max_length or model.max_tokens, model.max_tokens)
-    runtime = RuntimeChoice(model, options, output, make_head, session_count, max_tokens).make()
-    tokenizer = _tokenizer(model, max_tokens)
+    runtime = RuntimeChoice(model, options, output, make_head, session_count, max_tokens, abandoned).make()
+    tokenizer = read_tokenizer(model, max_tokens)
     cache = DigestCache(options.cache_dir / "digests")
+    exact = fingerprint(model, max_tokens=max_tokens, dimension=runtime.dimension, cache=cache)
     info = EncoderInfo(
         name=model.name,
-        fingerprint=fingerprint(model, max_tokens=max_tokens, dimension=runtime.dimension, cache=cache),
+        fingerprint=int8_fingerprint(exact, options.int8_texts or OWN_TEXTS) if runtime.precision == "int8" else exact,
         runtime=runtime.name,
         precision=runtime.precision,
         dimension=runtime.dimension,
@@ -172,22 +183,6 @@ def _load(
         max_tokens=max_tokens,
     )
     return Loaded(model, info, tokenizer, runtime)
-
-
-def _tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:
-    path = model.transformer_folder / "tokenizer.json"
-    if not path.is_file():
-        path = model.folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelUnsupported(
-            f"model {model.name} has no tokenizer.json; make one with transformers:"
-            " AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
-        )
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise ModelDamaged(f"{path} cannot be read ({error}); fetch the model again") from error
-    return TextTokenizer(tokenizer, max_tokens=max_tokens, lower_case=model.lower_case)
 
 
 _FAMILY_NAMES = {

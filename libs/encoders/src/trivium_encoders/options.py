@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 Runtime = Literal["auto", "openvino", "torch"]
-Precision = Literal["auto", "bf16", "fp32"]
+Precision = Literal["auto", "bf16", "fp32", "int8"]
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -38,7 +38,11 @@ class EncoderOptions:
     runtime: Runtime = "auto"
     """What computes. `auto`: torch where it has a GPU, else OpenVINO where the model converts, else torch."""
     precision: Precision = "auto"
-    """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp32. Results are always fp32."""
+    """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp32; never `int8`, which needs
+    OpenVINO and NNCF and is refused when it changes the model too much. Results are always fp32."""
+    int8_texts: Path | None = None
+    """Texts of your own that int8 is calibrated and judged with: one `{"query": "..."}` or `{"passage": "..."}` per
+    line; None for this package's."""
     workers: int = 0
     """Single-threaded sessions, 0 to 1024; 0 means one per core that the process may use (cgroup quota, affinity)."""
     budget_tokens: int = 1024
@@ -57,11 +61,11 @@ class EncoderInfo:
     """The model's name."""
     fingerprint: str
     """64 hexadecimal digits over all that decides the vectors: weights, tokenizer, pooling, prompts, normalisation,
-    dimension and maximum length. Runtime and precision are not in it."""
+    dimension and maximum length. Runtime and precision are not in it, but that int8 has a fingerprint of its own."""
     runtime: str
     """What computes: `openvino` or `torch`."""
     precision: str
-    """Numbers inside the model: `bf16` or `fp32`."""
+    """Numbers inside the model: `bf16`, `fp32` or `int8`."""
     dimension: int
     """Numbers per vector; 1 for a `PairScorer`."""
     normalized: bool

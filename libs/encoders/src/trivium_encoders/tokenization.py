@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer, normalizers
 
+from trivium_encoders.description import ModelDescription
+from trivium_encoders.errors import ModelDamaged, ModelUnsupported
+
 # The model's sessions already use every core; a tokenizer that starts a thread per core would fight them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -109,6 +112,27 @@ class TextTokenizer:
             first = self._tokenizer.post_process(first, add_special_tokens=False)
             first.truncate(first_length)
         return self._tokenizer.post_process(first, second)
+
+
+def read_tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:
+    """Reads a model's tokenizer.
+
+    Raises:
+        ModelUnsupported: The model has none that can be read without transformers; says how to make one.
+        ModelDamaged: It cannot be read.
+    """
+    path = model.transformer_folder / "tokenizer.json"
+    if not path.is_file():
+        path = model.folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelUnsupported(
+            f"model {model.name} has no tokenizer.json; make one with transformers:"
+            " AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+    try:
+        return TextTokenizer.from_file(path, max_tokens=max_tokens, lower_case=model.lower_case)
+    except Exception as error:  # the library raises nothing narrower
+        raise ModelDamaged(f"{path} cannot be read ({error}); fetch the model again") from error
 
 
 def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:

@@ -55,6 +55,7 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
             model=settings.model or default_model,
             runtime=settings.runtime,
             precision=settings.precision,
+            int8_texts=settings.int8_texts,
             workers=settings.workers,
             budget_tokens=settings.budget_tokens,
             cache_dir=settings.data_dir / "cache",

@@ -35,7 +35,15 @@ class RerankSettings:
     )
     runtime: Runtime = setting("auto", "What executes the model.", choices=("auto", "openvino", "torch"))
     precision: Precision = setting(
-        "auto", "Numbers inside the model; auto is bf16 where the hardware has it.", choices=("auto", "bf16", "fp32")
+        "auto",
+        "Numbers inside the model; auto is bf16 where the hardware has it. int8 needs nncf, and a model that passes "
+        "its quality check.",
+        choices=("auto", "bf16", "fp32", "int8"),
+    )
+    int8_texts: Path | None = setting(
+        None,
+        'File of your own texts to calibrate and judge int8 with, one {"query": ...} or {"passage": ...} per line; '
+        "without it, texts that come along.",
     )
     workers: int = setting(0, "Single-threaded sessions; 0 for one per core.", minimum=0, maximum=1024)
     budget_tokens: int = setting(

@@ -73,7 +73,7 @@ class Runtime(Protocol):
 
     @property
     def precision(self) -> str:
-        """`bf16` or `fp32`."""
+        """`bf16`, `fp32` or `int8`."""
         ...
 
     @property

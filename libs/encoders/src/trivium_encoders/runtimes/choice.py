@@ -1,21 +1,35 @@
 """Chooses the runtime for a model."""
 
 import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from trivium_encoders.conversion import ConvertedModel, converted
 from trivium_encoders.cores import has_gpu, multiplies_bf16
 from trivium_encoders.description import Family, ModelDescription
-from trivium_encoders.errors import ConversionFailed, EncoderError, ModelUnsupported
+from trivium_encoders.digests import DigestCache
+from trivium_encoders.errors import ConversionFailed, EncoderError, ModelUnsupported, QuantizationFailed
+from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.options import EncoderOptions
 from trivium_encoders.pooling import Head
+from trivium_encoders.quality_texts import OWN_TEXTS
+from trivium_encoders.quantization import QuantizationJob, quantized
 from trivium_encoders.runtimes.base import Runtime
 
 _log = logging.getLogger(__name__)
 
 _LEAST_BF16_COSINE = 0.999
+
+
+def usable_gpu() -> bool:
+    """Whether torch has a GPU. Imports torch only where the driver shows a GPU and torch is no CPU build."""
+    if not has_gpu() or version("torch").endswith("+cpu"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +42,25 @@ class RuntimeChoice:
     make_head: Callable[[ModelDescription], Head]
     session_count: int
     max_tokens: int
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for the model any more."""
+    finds_gpu: Callable[[], bool] = usable_gpu
 
     def make(self) -> Runtime:
         """Loads the model on the best runtime: torch where it has a GPU, else OpenVINO, else torch.
 
         Raises:
             ConversionFailed: OpenVINO was asked for, and the model does not convert.
+            QuantizationFailed: int8 was asked for, and cannot be had.
             ModelUnsupported: No runtime can run it.
         """
+        if self.options.precision == "int8":
+            return self._int8()
         wanted, obstacle = self.options.runtime, self.model.obstacle_to(self.output)
         if obstacle and self.model.family is not self.output:
             raise ModelUnsupported(f"model {self.model.name} has no token vectors to give: {obstacle}; choose another")
-        if wanted != "openvino" and has_gpu() and not version("torch").endswith("+cpu"):
-            from trivium_encoders.runtimes.torch import torch_device
-
-            if torch_device(wants_gpu=True) == "cuda":
-                return self._torch("cuda")
+        if wanted != "openvino" and self.finds_gpu():
+            return self._torch("cuda")
         if wanted == "torch":
             return self._torch("cpu")
         if obstacle:
@@ -64,19 +81,57 @@ class RuntimeChoice:
         from trivium_encoders.runtimes.openvino import OpenVinoRuntime
 
         head = self.make_head(self.model)  # refuses before the long conversion
-        kind = "logits" if self.model.family is Family.PAIR else "hidden"
-        graph = converted(self.model, kind, self.options.cache_dir)
+        graph = self._converted()
+        wanted = self.options.precision
         return OpenVinoRuntime(
             graph,
             head,
-            precision=self._openvino_precision(graph),
+            precision=self._best_precision(graph) if wanted == "auto" else wanted,
             pad_token_id=self.model.pad_token_id,
             session_count=self.session_count,
         )
 
-    def _openvino_precision(self, graph: ConvertedModel) -> str:
-        if self.options.precision != "auto":
-            return self.options.precision
+    def _int8(self) -> Runtime:
+        """int8 or nothing: who asks for it gets no other vectors in its place."""
+        from trivium_encoders.runtimes.openvino import OpenVinoRuntime
+
+        obstacle = self.model.obstacle_to(self.output)
+        if self.options.runtime == "torch" or obstacle:
+            why = f"model {self.model.name} runs on torch only ({obstacle})" if obstacle else "the runtime is torch"
+            raise QuantizationFailed(f"int8 runs on OpenVINO, but {why}; choose precision auto, bf16 or fp32")
+        if self.finds_gpu():
+            _log.warning("int8 runs on the CPU; the GPU of this machine is not used")
+        head = self.make_head(self.model)
+        graph = self._converted()
+        unquantized = self._best_precision(graph)
+        job = QuantizationJob(
+            model=self.model,
+            output=self.output,
+            fingerprint=fingerprint(
+                self.model,
+                max_tokens=self.max_tokens,
+                dimension=head.dimension,
+                cache=DigestCache(self.options.cache_dir / "digests"),
+            ),
+            graph=graph,
+            max_tokens=self.max_tokens,
+            unquantized=unquantized,
+            texts=self.options.int8_texts or OWN_TEXTS,
+        )
+        return OpenVinoRuntime(
+            quantized(job, self.options.cache_dir, self.abandoned),
+            head,
+            precision="int8",
+            pad_token_id=self.model.pad_token_id,
+            session_count=self.session_count,
+            unquantized=unquantized,
+        )
+
+    def _converted(self) -> ConvertedModel:
+        kind = "logits" if self.model.family is Family.PAIR else "hidden"
+        return converted(self.model, kind, self.options.cache_dir, self.abandoned)
+
+    def _best_precision(self, graph: ConvertedModel) -> str:
         if not multiplies_bf16():
             return "fp32"
         if graph.bf16_cosine < _LEAST_BF16_COSINE:
@@ -101,7 +156,9 @@ class RuntimeChoice:
 
         precision = self.options.precision
         if precision == "auto":
-            precision = "bf16" if device == "cuda" else "fp32"
+            import torch
+
+            precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
         if self.model.obstacle_to(self.output):
             return ModulesRuntime(
                 self.model,

@@ -26,16 +26,24 @@ class OpenVinoRuntime:
     Args:
         model: The converted transformer.
         head: What follows it.
-        precision: `bf16` or `fp32`.
+        precision: `bf16` or `fp32`, or `int8` for a quantised transformer.
         pad_token_id: Fills the end of shorter texts.
         session_count: Sessions that will run at once.
+        unquantized: With `int8`, the numbers of what is not quantised: `bf16` or `fp32`.
     """
 
     name = "openvino"
     budget_factor = 1
 
     def __init__(
-        self, model: ConvertedModel, head: Head, *, precision: str, pad_token_id: int, session_count: int
+        self,
+        model: ConvertedModel,
+        head: Head,
+        *,
+        precision: str,
+        pad_token_id: int,
+        session_count: int,
+        unquantized: str = "fp32",
     ) -> None:
         import openvino  # type: ignore[import-untyped]
 
@@ -49,7 +57,7 @@ class OpenVinoRuntime:
             str(model.graph),
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+                "INFERENCE_PRECISION_HINT": "bf16" if "bf16" in (precision, unquantized) else "f32",
                 "NUM_STREAMS": session_count,
                 "INFERENCE_NUM_THREADS": session_count,
                 "ENABLE_CPU_PINNING": False,
