@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from trivium_serving.request_context import request_id
 from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Ending, Piece
 from trivium_generate.backends.chat import TokenizerChat
+from trivium_generate.backends.pacing import Pacing
 from trivium_generate.backends.vllm_engine import (
     end_children,
     failure_to_start,
@@ -79,6 +81,7 @@ class VllmModel:
         self._broken = asyncio.Event()
         self._builder: PromptBuilder | None = None
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="prompt")
+        self._pacing = Pacing()
         self._context_tokens = 0
         self._sampling_defaults: dict[str, Any] = {}
         self.description = ModelDescription(name=model, backend="vllm", runtime="vllm")
@@ -109,38 +112,42 @@ class VllmModel:
             self._engine = await in_daemon_thread(lambda: start_engine(self._engine_args))
             self._step = "loading adapters"
             await self._load_adapters()
+            config = self._engine.vllm_config.model_config
+            self._context_tokens = config.max_model_len
+            self._sampling_defaults = config.get_diff_sampling_param()
+            self._builder = PromptBuilder(TokenizerChat(copy.deepcopy(self._engine.get_tokenizer())), self._prompts)
+            self.description = _describe(self.description.name, config)
+            self._step = "warming up"
+            await self._warm_up()
+            _freeze_heap()
+            self._step = ""
         # The edge of another program: vLLM raises whatever its parts raise, and each has to end in FAILED, not in a
         # supervisor that is gone.
         except Exception as error:
             raise failure_to_start(error, read_status(self._status_file)) from error
-        config = self._engine.vllm_config.model_config
-        self._context_tokens = config.max_model_len
-        self._sampling_defaults = config.get_diff_sampling_param()
-        self._builder = PromptBuilder(TokenizerChat(copy.deepcopy(self._engine.get_tokenizer())), self._prompts)
-        self.description = _describe(self.description.name, config)
-        self._step = "warming up"
-        await self._warm_up()
-        self._step = ""
 
     async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer; closing the generator aborts it in the engine."""
         begin = time.perf_counter()
-        prompt, params = await self._prepare(request)
-        yield Beginning(
-            len(prompt.token_ids),
-            prompt.dropped_passages,
-            (time.perf_counter() - begin) * 1e3,
-            prompt.dropped_turn_count,
-        )
-        written, last = 0, None
-        async with aclosing(self._outputs(prompt.token_ids, params, request)) as outputs:
-            async for last in outputs:
-                completion = last.outputs[0]
-                written += len(completion.token_ids)
-                logprobs = token_logprobs(completion, request.sampling.top_logprobs)
-                yield Piece(completion.text, len(completion.token_ids), logprobs)
+        with self._pacing.writing():
+            prompt, params = await self._prepare(request)
+            yield Beginning(
+                len(prompt.token_ids),
+                prompt.dropped_passages,
+                (time.perf_counter() - begin) * 1e3,
+                prompt.dropped_turn_count,
+            )
+            written, last, first_at = 0, None, 0.0
+            async with aclosing(self._outputs(prompt.token_ids, params, request)) as outputs:
+                async for last in outputs:
+                    completion = last.outputs[0]
+                    first_at = first_at or time.perf_counter()
+                    written += len(completion.token_ids)
+                    logprobs = token_logprobs(completion, request.sampling.top_logprobs)
+                    yield Piece(completion.text, len(completion.token_ids), logprobs)
         if last is None or last.outputs[0].finish_reason not in ("stop", "length"):
             raise Unavailable("The model's engine stopped the answer. Try again.")
+        self._pacing.wrote(written - 1, time.perf_counter() - first_at)
         yield Ending(
             reason=FinishReason.LENGTH if last.outputs[0].finish_reason == "length" else FinishReason.STOP,
             completion_tokens=written,
@@ -185,7 +192,7 @@ class VllmModel:
 
     async def _warm_up(self) -> None:
         request = AnswerRequest(question="", passages=())
-        params = sampling_params(request.sampling, {}, max_tokens=1)
+        params = sampling_params(request.sampling, {}, max_tokens=1, tokens_per_piece=1)
         async with aclosing(self._outputs([0], params, request)) as outputs:
             async for _ in outputs:
                 pass
@@ -199,7 +206,9 @@ class VllmModel:
         loop = asyncio.get_running_loop()
         prompt = await loop.run_in_executor(self._tokenizing, self._builder.build, request, room)
         max_tokens = min(wanted, self._context_tokens - len(prompt.token_ids))
-        return prompt, sampling_params(request.sampling, self._sampling_defaults, max_tokens)
+        return prompt, sampling_params(
+            request.sampling, self._sampling_defaults, max_tokens, self._pacing.tokens_per_piece()
+        )
 
     async def _outputs(self, token_ids: list[int], params: Any, request: AnswerRequest) -> AsyncGenerator[Any, None]:
         """The engine's outputs, its errors as ours."""
@@ -223,6 +232,13 @@ class VllmModel:
             raise Overloaded("The model's queue is full. Try again shortly.") from error
         except VLLMClientError as error:
             raise refusal(error, request.sampling) from error
+
+
+def _freeze_heap() -> None:
+    """Spares the garbage collector what is loaded by now: going through all of it holds up every answer."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _queue_ms(output: Any) -> float:

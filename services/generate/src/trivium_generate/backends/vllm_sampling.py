@@ -22,13 +22,14 @@ _FIELDS = {
 }
 
 
-def sampling_params(sampling: Sampling, defaults: dict[str, Any], max_tokens: int) -> Any:
+def sampling_params(sampling: Sampling, defaults: dict[str, Any], max_tokens: int, tokens_per_piece: int) -> Any:
     """vLLM's SamplingParams.
 
     Args:
         sampling: What the request asks for.
         defaults: The model's own defaults.
         max_tokens: Most tokens of the answer.
+        tokens_per_piece: How many of them come together; the first and the last do not wait for others.
 
     Raises:
         InvalidField: vLLM refuses a value.
@@ -50,6 +51,7 @@ def sampling_params(sampling: Sampling, defaults: dict[str, Any], max_tokens: in
                 if sampling.json_schema
                 else None,
                 "output_kind": RequestOutputKind.DELTA,
+                "stream_interval": tokens_per_piece,
             }
         )
     except VLLMClientError as error:
