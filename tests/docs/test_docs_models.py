@@ -19,7 +19,7 @@ KINDS = ("embed", "rerank", "generate")
 HEADS = {
     "embed": "| Model | Backend | Dimension | Tokens | Architecture | Prompts | Good for | Licence | Tested |",
     "rerank": "| Model | Backend | Tokens | Architecture | Good for | Licence | Tested |",
-    "generate": "| Model | Backend | Tokens | Architecture | Good for | Licence | Tested |",
+    "generate": "| Model | Backend | Tokens | Weights | A token | Architecture | Good for | Licence | Tested |",
 }
 SETTINGS = {
     "embed": "trivium_embed.settings.EmbedSettings",
@@ -38,7 +38,10 @@ def _row(entry: CatalogEntry) -> str:
     if entry.kind == "embed":
         least = f"{entry.least_dimension:,} to " if entry.least_dimension else ""
         cells.append(f"{least}{entry.dimension:,}")
-    cells += [_number(entry.max_tokens), ", ".join(filter(None, (entry.architecture, entry.pooling))) or "-"]
+    cells.append(_number(entry.max_tokens))
+    if entry.kind == "generate":
+        cells += [_size(entry.weights_gb, "GB"), _size(entry.cache_kib_per_token, "KiB")]
+    cells.append(", ".join(filter(None, (entry.architecture, entry.pooling))) or "-")
     if entry.kind == "embed":
         cells.append(_prompts(entry))
     cells += [entry.good_for, entry.licence, f"cannot run: {entry.obstacle}" if entry.obstacle else entry.tested]
@@ -47,6 +50,10 @@ def _row(entry: CatalogEntry) -> str:
 
 def _number(value: int) -> str:
     return f"{value:,}" if value else "-"
+
+
+def _size(value: float, unit: str) -> str:
+    return f"{value:g} {unit}" if value else "-"
 
 
 def _prompts(entry: CatalogEntry) -> str:

@@ -56,6 +56,10 @@ class CatalogEntry:
     """What is put before a text."""
     prompts_shipped: bool = False
     """Whether the prompts are in the model's own files; otherwise the encoders take them from here."""
+    weights_gb: float = 0.0
+    """Size of a language model's weights in its published precision, in 10^9 bytes; 0 where it runs elsewhere."""
+    cache_kib_per_token: float = 0.0
+    """Most bytes of its keys and values for one token in 16 bits, in units of 2^10."""
     obstacle: str = ""
     """Why this version cannot run it; empty when it can."""
 

@@ -1,0 +1,215 @@
+"""Answers by the messages API of Anthropic."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from anthropic import APIConnectionError, APIError, APIStatusError, AsyncAnthropic
+from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+from trivium_serving.errors import InvalidField
+
+from trivium_generate.answer import FinishReason, Role
+from trivium_generate.backends.base import PromptTooLong
+from trivium_generate.backends.chat_api import AnswerBlocked, Checked, Stop, Text, Usage
+from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from anthropic import AsyncStream
+    from anthropic.types import RawMessageStreamEvent
+
+    from trivium_generate.backends.chat_api import ApiOptions, Call, Event
+
+URL = "https://api.anthropic.com"
+
+_logger = logging.getLogger(__name__)
+
+_REASONS = {
+    "end_turn": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "max_tokens": FinishReason.LENGTH,
+    "model_context_window_exceeded": FinishReason.LENGTH,
+}
+# Errors that come in a stream, after its status: 200.
+_STATUS_OF = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+# Newer models refuse them: an answer sampled otherwise is better than none.
+_DISPENSABLE = ("temperature", "top_p")
+_FIELDS = {
+    "max_tokens": "sampling.max_tokens",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "stop_sequences": "sampling.stop",
+    "output_config": "sampling.json_schema",
+}
+
+
+class AnthropicChat:
+    """The official client, whose own retries are off: they know no deadline.
+
+    The instructions are shorter than what Anthropic caches at least, and the passages differ with each question: a mark
+    for its prompt cache would cost more than it saves.
+
+    Args:
+        options: Which API and model.
+    """
+
+    name = "anthropic"
+
+    def __init__(self, options: ApiOptions) -> None:
+        self._options = options
+        self._dispensed: set[str] = set()
+        # Key and address are given whatever they are, or the client takes them from variables of its own.
+        self._client = AsyncAnthropic(
+            api_key=options.key or "none", base_url=options.url or URL, max_retries=0, timeout=None
+        )
+
+    async def check(self) -> Checked:
+        """Asks for the model's description, as `ChatProvider.check` says."""
+        try:
+            model = await self._client.models.retrieve(self._options.model)
+            tokens = model.max_input_tokens
+        except APIStatusError as error:
+            if error.status_code == 404:
+                return Checked(is_known=False)
+            raise _failure(error) from error
+        except APIError as error:
+            raise _failure(error) from error
+        except (ValueError, TypeError, AttributeError):
+            return Checked()
+        return Checked(True, tokens if isinstance(tokens, int) else 0)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One attempt at an answer, as `ChatProvider.stream` says."""
+        for field, value in (("seed", call.sampling.seed), ("top_logprobs", call.sampling.top_logprobs)):
+            if value is not None:
+                raise InvalidField(f"sampling.{field}", f"Anthropic's API has no {field}. Leave it out.")
+        try:
+            async with await self._create(call) as messages:
+                async for message in messages:
+                    for event in _events(message):
+                        yield event
+        except APIError as error:
+            raise _failure(error) from error
+        except httpx2.HTTPError as error:
+            raise ApiFailure(f"it broke off ({error})") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ApiFailure("an event that cannot be read") from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def _create(self, call: Call) -> AsyncStream[RawMessageStreamEvent]:
+        learnt: set[str] = set()
+        while True:
+            parameters = self._parameters(call)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # of models, at each request
+                    stream: AsyncStream[RawMessageStreamEvent] = await self._client.messages.create(**parameters)
+                return stream
+            except APIStatusError as error:
+                name = _unsupported(error, parameters)
+                if name is None or name in learnt:
+                    raise
+                learnt.add(name)
+                _logger.info("%s refuses %s: %s", self._options.model, name, _message(error))
+            self._dispensed.add(name)
+
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        sampling = call.sampling
+        chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        parameters: dict[str, Any] = {
+            "model": self._options.model,
+            "max_tokens": call.max_tokens,
+            "messages": [
+                {"role": turn.role.value, "content": turn.content}
+                for turn in call.turns
+                if turn.role is not Role.SYSTEM
+            ],
+            "stream": True,
+            "extra_body": {
+                **{name: value for name, value in chosen.items() if value is not None and name not in self._dispensed},
+                **self._options.fields,
+            },
+        }
+        if system := [turn.content for turn in call.turns if turn.role is Role.SYSTEM]:
+            parameters["system"] = "\n\n".join(system)
+        if sampling.stop:
+            parameters["stop_sequences"] = list(sampling.stop)
+        if sampling.json_schema:
+            schema = json.loads(sampling.json_schema)
+            parameters["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        return parameters
+
+
+def _events(message: RawMessageStreamEvent) -> list[Event]:
+    """What an event of the stream says; thinking is none of the answer."""
+    if message.type == "message_start":
+        usage = message.message.usage
+        cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+        return [Usage(prompt_tokens=usage.input_tokens + cached)]
+    if message.type == "content_block_delta" and message.delta.type == "text_delta":
+        text = message.delta.text
+        if not isinstance(text, str):
+            raise TypeError("text that is none")
+        return [Text(text)] if text else []
+    if message.type == "message_delta":
+        events: list[Event] = [Usage(completion_tokens=message.usage.output_tokens)] if message.usage else []
+        return [*events, _stop(message.delta.stop_reason)] if message.delta.stop_reason else events
+    return []
+
+
+def _stop(reason: str) -> Stop:
+    if reason == "refusal":
+        raise AnswerBlocked("The model refused to answer. Ask otherwise, or in mode EXTRACTIVE.")
+    if reason not in _REASONS:
+        raise ApiFailure(f"an answer that ended with {reason!r}")
+    return Stop(_REASONS[reason])
+
+
+def _unsupported(error: APIStatusError, parameters: dict[str, Any]) -> str | None:
+    """The parameter that a model refuses and that can be left out."""
+    if error.status_code != 400 or not says_unsupported(error.message):
+        return None
+    # Of two that it refuses to take together, the last one goes.
+    sent = [name for name in reversed(_DISPENSABLE) if name in parameters["extra_body"]]
+    return next((name for name in sent if named_parameter([name], error.message)), None)
+
+
+def _failure(error: APIError) -> ApiFailure | PromptTooLong:
+    said = _message(error)
+    if isinstance(error, APIConnectionError):
+        return ApiFailure(f"it cannot be reached, or broke off ({error.__cause__ or error})")
+    if not isinstance(error, APIStatusError):
+        return ApiFailure(said)
+    status = error.status_code if error.status_code >= 400 else _STATUS_OF.get(str(error.type), 500)
+    if status in (400, 413) and says_too_long(said):
+        return PromptTooLong(f"The model's API finds the prompt too long: {said}", field="passages")
+    return ApiFailure(
+        said,
+        status=status,
+        retry_after_seconds=retry_after_seconds(error.response.headers),
+        quota_exhausted=status == 402 or "credit balance" in said,
+        field=_FIELDS.get(named_parameter(_FIELDS, said) or "", "question"),
+    )
+
+
+def _message(error: APIError) -> str:
+    return str(getattr(error, "api_message", None) or error.message)

@@ -1,0 +1,406 @@
+"""Answers by the chat API of a provider: what is the same for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trivium_catalog import context_tokens
+from trivium_serving.api_calls import ApiFailure
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+from trivium_serving.token_estimates import token_count
+
+from trivium_generate.answer import FinishReason, ModelDescription
+from trivium_generate.backends.base import Beginning, Ending, Piece
+from trivium_generate.backends.reasoning import ThoughtFilter
+from trivium_generate.prompting import PromptBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from trivium_serving.api_calls import ApiCalls
+
+    from trivium_generate.answer import AnswerRequest, Sampling, TokenLogprob, Turn
+    from trivium_generate.backends.base import Output
+    from trivium_generate.prompting import BuiltPrompt
+    from trivium_generate.prompts import Prompt
+
+_logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 10.0
+# As many failures in a row, and the model is left alone until its check succeeds.
+_FAILURES_IN_A_ROW = 5
+# A context that nobody knows is taken for this long: most models have more, and local servers cut silently at less.
+_UNKNOWN_CONTEXT_TOKENS = 8192
+_TOKENS_PER_TURN = 4
+# How long to wait for the usage of an answer that is complete.
+_USAGE_SECONDS = 2.0
+# What a check may fail with and the model still be usable: keys that may only chat, servers without a list of models.
+_UNCHECKABLE = frozenset({400, 403, 404, 405, 406, 415, 422, 429, 501})
+
+
+class AnswerBlocked(FailedPrecondition):
+    """The provider's filter kept the answer, or the rest of it, back; or the model refused."""
+
+    default_reason = "ANSWER_BLOCKED"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """Which API, and what to send to it."""
+
+    model: str
+    """The model's name there."""
+    url: str
+    """Address of the API; empty for the provider's own."""
+    key: str
+    """Its key; may be empty for an address that needs none."""
+    version: str
+    """Version of the API; only Azure has one."""
+    fields: dict[str, Any]
+    """Further fields of each request."""
+    context_tokens: int
+    """Longest prompt and answer together; 0 to find out."""
+    default_max_tokens: int
+    """Most tokens of an answer if the request does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One answer that is asked for.
+
+    Attributes:
+        turns: The conversation: at most one system turn, at its head, then the user and the assistant in turn.
+        sampling: How to sample.
+        max_tokens: Most tokens of the answer.
+    """
+
+    turns: tuple[Turn, ...]
+    sampling: Sampling
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More text, never empty; `logprobs` are its tokens if they were asked for."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens so far, as the API counts them; None is what it has not said yet."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The model has ended its answer."""
+
+    reason: FinishReason
+
+
+Event = Text | Usage | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the API says about a model.
+
+    Attributes:
+        is_known: Whether it has it; None if it does not say.
+        context_tokens: Longest prompt and answer together; 0 if it does not say.
+    """
+
+    is_known: bool | None = None
+    context_tokens: int = 0
+
+
+class ChatProvider(Protocol):
+    """One provider's API."""
+
+    name: str
+
+    async def check(self) -> Checked:
+        """Asks about the model, without any cost.
+
+        Raises:
+            ApiFailure: It failed.
+        """
+
+    def stream(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One attempt at an answer. Closing the generator closes the connection.
+
+        Raises:
+            ApiFailure: It failed, or sends what cannot be read.
+            AnswerBlocked: A filter stopped it.
+            InvalidField: The API has nothing for a field of the request.
+            PromptTooLong: The API finds the prompt too long.
+        """
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class EstimatedChat:
+    """Conversations of a model whose tokenizer is not here: tokens are estimated."""
+
+    special_tokens = ()
+
+    def encode(self, turns: Sequence[Turn]) -> list[int]:
+        """As many zeros as there are tokens, estimated."""
+        return [0] * sum(token_count(turn.content) + _TOKENS_PER_TURN for turn in turns)
+
+    def count(self, text: str) -> int:
+        """About how many tokens a text has."""
+        return token_count(text)
+
+
+class ChatApiModel:
+    """A language model behind a provider's API.
+
+    Args:
+        connect: Makes the provider's client; nothing is sent by that.
+        calls: Calls the API.
+        options: Which one.
+        prompts: The prompts by language.
+        timeout_seconds: Longest wait for the next piece of an answer that has begun.
+    """
+
+    adapters = ()
+    progress = ""
+
+    def __init__(
+        self,
+        connect: Callable[[], ChatProvider],
+        *,
+        backend: str,
+        calls: ApiCalls,
+        options: ApiOptions,
+        prompts: dict[str, Prompt],
+        timeout_seconds: float,
+    ) -> None:
+        self._connect = connect
+        self._provider: ChatProvider | None = None
+        self._calls = calls
+        self._options = options
+        self._builder = PromptBuilder(EstimatedChat(), prompts)
+        self._timeout_seconds = timeout_seconds
+        self._broken = asyncio.Event()
+        self._problem = ""
+        self._failures = 0
+        self._streams = 0
+        self._backend = backend
+        self.description = self._describe(0)
+
+    async def load(self) -> None:
+        """Asks the API about the model, which costs nothing; no answer is written.
+
+        Raises:
+            FailedPrecondition: The key is refused, or the provider has no such model.
+            Unavailable: It cannot be reached.
+        """
+        self._broken.clear()
+        self._failures = 0
+        if self._provider is None:
+            self._provider = self._connect()
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                found = await self._provider.check()
+        except TimeoutError as error:
+            failure = ApiFailure(f"no answer within {_CHECK_SECONDS:g} s")
+            raise self._calls.error_of(failure, _CHECK_SECONDS) from error
+        except ApiFailure as failure:
+            if failure.status not in _UNCHECKABLE:
+                raise self._calls.error_of(failure, _CHECK_SECONDS) from failure
+            _logger.info("%s cannot be checked beforehand: %s", self._options.model, failure.message)
+            found = Checked()
+        if found.is_known is False:
+            missing = ApiFailure(f"it has no model {self._options.model} for this key.", status=404)
+            if not self._options.url:
+                raise self._calls.error_of(missing, _CHECK_SECONDS)
+            _logger.warning("%s does not list a model %s", self._options.url, self._options.model)
+        context = self._options.context_tokens or found.context_tokens or context_tokens(self._options.model)
+        if not context:
+            context = _UNKNOWN_CONTEXT_TOKENS
+            _logger.warning(
+                "the context of %s is not known; %d tokens are used. Set TRIVIUM_GENERATE_CONTEXT_TOKENS.",
+                self._options.model,
+                context,
+            )
+        self.description = self._describe(context)
+
+    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
+        """Writes an answer; closing the generator closes the connection."""
+        if self._provider is None:
+            raise Unavailable("The model's API is being checked. Try again soon.", reason="LOADING")
+        begin = time.perf_counter()
+        prompt, max_tokens = await asyncio.to_thread(self._prepare, request)
+        prompt_tokens = len(prompt.token_ids)
+        yield Beginning(
+            prompt_tokens=prompt_tokens,
+            dropped_passages=prompt.dropped_passages,
+            prompt_ms=(time.perf_counter() - begin) * 1e3,
+            dropped_turn_count=prompt.dropped_turn_count,
+        )
+        call = Call(prompt.turns, request.sampling, max_tokens)
+        usage, stop, written = Usage(), None, 0
+        async with aclosing(self._events(self._provider, call, prompt_tokens, request.deadline)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    tokens = len(event.logprobs) or token_count(event.text)
+                    written += tokens
+                    yield Piece(event.text, tokens, event.logprobs)
+                elif isinstance(event, Usage):
+                    usage = _newer(usage, event)
+                else:
+                    stop = event
+        if stop is None:
+            raise Unavailable("The model's API ended the stream before the answer was complete. Try again.")
+        if not written and stop.reason is FinishReason.LENGTH:
+            raise FailedPrecondition(
+                f"The model used up the {max_tokens} tokens of its answer before it wrote any of it: thinking counts. "
+                "Ask for more with sampling.max_tokens, or set TRIVIUM_GENERATE_DEFAULT_MAX_TOKENS.",
+                reason="ANSWER_EMPTY",
+            )
+        yield Ending(
+            reason=stop.reason,
+            completion_tokens=written if usage.completion_tokens is None else usage.completion_tokens,
+            queue_ms=0.0,
+            prompt_tokens=usage.prompt_tokens,
+            is_estimated=usage.prompt_tokens is None or usage.completion_tokens is None,
+        )
+
+    async def wait_until_broken(self) -> str:
+        """Returns when the API refuses what every request has, or has failed too often in a row."""
+        await self._broken.wait()
+        return self._problem
+
+    async def close(self) -> None:
+        """Closes the connections, unless answers are still being read from them: the next load goes on with those."""
+        if self._provider is not None and not self._streams:
+            provider, self._provider = self._provider, None
+            await provider.close()
+
+    def _prepare(self, request: AnswerRequest) -> tuple[BuiltPrompt, int]:
+        context = self.description.max_input_tokens
+        wanted = request.sampling.max_tokens or self._options.default_max_tokens
+        # An answer as long as the context would leave no room for what it is to be made from.
+        prompt = self._builder.build(request, max(context - wanted, context // 2))
+        return prompt, min(wanted, max(1, context - len(prompt.token_ids)))
+
+    async def _events(
+        self, provider: ChatProvider, call: Call, prompt_tokens: int, deadline: float | None
+    ) -> AsyncGenerator[Event, None]:
+        """The events of the first attempt that comes to write something, to their end."""
+        self._streams += 1
+        try:
+            async with AsyncExitStack() as held:
+                first, events = await self._open(provider, call, prompt_tokens + call.max_tokens, deadline, held)
+                held.push_async_callback(events.aclose)
+                for event in first:
+                    yield event
+                stopped = isinstance(first[-1], Stop)
+                while (further := await self._next(events, stopped)) is not None:
+                    stopped = stopped or isinstance(further, Stop)
+                    yield further
+        finally:
+            self._streams -= 1
+
+    async def _open(
+        self, provider: ChatProvider, call: Call, tokens: int, deadline: float | None, held: AsyncExitStack
+    ) -> tuple[list[Event], AsyncGenerator[Event, None]]:
+        """Attempts until one comes to write something: what it says up to its first text or its end, and the rest."""
+
+        async def send() -> tuple[list[Event], AsyncGenerator[Event, None]]:
+            first: list[Event] = []
+            events = _without_thoughts(provider.stream(call))
+            try:
+                async for event in events:
+                    first.append(event)
+                    if not isinstance(event, Usage):
+                        return first, events
+                raise ApiFailure("a stream that ends before an answer begins")
+            except BaseException:
+                await events.aclose()
+                raise
+
+        try:
+            opened = await self._calls.call(send, tokens=tokens, bulk=False, deadline=deadline, held=held)
+        except AnswerBlocked:
+            raise
+        except FailedPrecondition as error:
+            self._break(error.message)  # the next request would fare no better
+            raise
+        except DeadlineExceeded:
+            raise
+        except Unavailable as error:
+            self._failures += 1
+            if self._failures >= _FAILURES_IN_A_ROW:
+                self._break(f"{self._failures} failures in a row; the last: {error.message}")
+            raise
+        self._failures = 0
+        return opened
+
+    async def _next(self, events: AsyncGenerator[Event, None], stopped: bool) -> Event | None:
+        """The next event; None after the last. Of an answer that is complete only the usage may be missing.
+
+        Raises:
+            Unavailable: The stream broke. What has been written cannot be taken up again.
+        """
+        seconds = min(self._timeout_seconds, _USAGE_SECONDS) if stopped else self._timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(events, None)
+        except TimeoutError as error:
+            problem: Exception = error
+            said = f"nothing came for {seconds:g} s"
+        except ApiFailure as failure:
+            problem, said = failure, failure.message
+        if stopped:
+            return None
+        raise Unavailable(
+            f"The model's API broke off in the middle of the answer ({said}). Try again.", reason="UPSTREAM_UNAVAILABLE"
+        ) from problem
+
+    def _break(self, problem: str) -> None:
+        self._problem = problem
+        self._broken.set()
+
+    def _describe(self, max_input_tokens: int) -> ModelDescription:
+        identity = f"{self._backend}\n{self._options.model}"
+        return ModelDescription(
+            name=self._options.model,
+            backend=self._backend,
+            runtime="api",
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            max_input_tokens=max_input_tokens,
+        )
+
+
+def _newer(usage: Usage, said: Usage) -> Usage:
+    return Usage(
+        usage.prompt_tokens if said.prompt_tokens is None else said.prompt_tokens,
+        usage.completion_tokens if said.completion_tokens is None else said.completion_tokens,
+    )
+
+
+async def _without_thoughts(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """The same events, with what the model thinks aloud left out of the text."""
+    thoughts = ThoughtFilter()
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Stop) and (rest := thoughts.finish()):
+                yield Text(rest)
+            if not isinstance(event, Text):
+                yield event
+            elif text := thoughts.feed(event.text):
+                yield Text(text, event.logprobs)

@@ -1,0 +1,243 @@
+"""Answers by the chat completions API of OpenAI, of Azure, or of any server that speaks it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from openai import APIConnectionError, APIError, APIStatusError, AsyncAzureOpenAI, AsyncOpenAI
+from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+
+from trivium_generate.answer import FinishReason, TokenLogprob
+from trivium_generate.backends.base import PromptTooLong
+from trivium_generate.backends.chat_api import AnswerBlocked, Checked, Stop, Text, Usage
+from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from openai import AsyncStream
+    from openai.types.chat import ChatCompletionChunk
+
+    from trivium_generate.backends.chat_api import ApiOptions, Call, Event
+
+URL = "https://api.openai.com/v1"
+
+_logger = logging.getLogger(__name__)
+
+# Some servers say in words of their own that an answer is complete.
+_STOPS = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
+_LENGTHS = frozenset({"length", "max_tokens", "model_length"})
+_BLOCKS = frozenset({"content_filter", "content_policy_violation"})
+# OpenAI's newer models know only the first of these, many servers only the second.
+_LENGTH_PARAMETERS = ("max_completion_tokens", "max_tokens")
+# What a model may have to do without: an answer sampled otherwise is better than none.
+_DISPENSABLE = ("stream_options", "temperature", "top_p")
+_FIELDS = {
+    "max_completion_tokens": "sampling.max_tokens",
+    "max_tokens": "sampling.max_tokens",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "seed": "sampling.seed",
+    "stop": "sampling.stop",
+    "response_format": "sampling.json_schema",
+    "logprobs": "sampling.top_logprobs",
+    "top_logprobs": "sampling.top_logprobs",
+}
+_CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length", "context_window")
+
+
+class OpenAIChat:
+    """The official client, whose own retries are off: they know no deadline.
+
+    Which parameters the model refuses is learnt from its refusals and remembered.
+
+    Args:
+        options: Which API and model; with a version it is Azure's, and the model is a deployment.
+    """
+
+    name = "openai"
+
+    def __init__(self, options: ApiOptions) -> None:
+        self._options = options
+        self._is_azure = bool(options.version)
+        self._dispensed: set[str] = set()
+        self._length_parameter = _LENGTH_PARAMETERS[bool(options.url) and not self._is_azure]
+        # Key and address are given whatever they are, or the client takes them from variables of its own.
+        common: dict[str, Any] = {"api_key": options.key or "none", "max_retries": 0, "timeout": None}
+        self._client: AsyncOpenAI = (
+            AsyncAzureOpenAI(azure_endpoint=options.url, api_version=options.version, **common)
+            if self._is_azure
+            else AsyncOpenAI(base_url=options.url or URL, **common)
+        )
+
+    async def check(self) -> Checked:
+        """Reads the list of models, as `ChatProvider.check` says."""
+        try:
+            models = (await self._client.models.list()).data
+            listed = {str(model.id): model for model in models}
+        except APIError as error:
+            raise _failure(error) from error
+        except (ValueError, TypeError, AttributeError):
+            return Checked()
+        if self._is_azure or not listed:  # Azure lists models, not deployments
+            return Checked()
+        extra = (listed[self._options.model].model_extra or {}) if self._options.model in listed else {}
+        contexts = [value for key in _CONTEXT_KEYS if isinstance(value := extra.get(key), int) and value > 0]
+        return Checked(self._options.model in listed, contexts[0] if contexts else 0)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One attempt at an answer, as `ChatProvider.stream` says."""
+        try:
+            async with await self._create(call) as chunks:
+                refusal = ""
+                async for chunk in chunks:
+                    for event in _events(chunk):
+                        if isinstance(event, Stop) and refusal:
+                            raise AnswerBlocked(f"The model refused to answer: {refusal}")
+                        yield event
+                    refusal += _refusal(chunk)
+        except APIError as error:
+            raise _failure(error) from error
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
+            raise ApiFailure("an event that cannot be read") from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    async def _create(self, call: Call) -> AsyncStream[ChatCompletionChunk]:
+        learnt: set[str] = set()
+        while True:
+            parameters = self._parameters(call)
+            try:
+                stream: AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(**parameters)
+                return stream
+            except APIStatusError as error:
+                name = _unsupported(error, parameters)
+                if name is None or name in learnt:
+                    raise
+                learnt.add(name)
+                _logger.info("%s refuses %s: %s", self._options.model, name, _message(error))
+            if name in _LENGTH_PARAMETERS:
+                self._length_parameter = _LENGTH_PARAMETERS[1 - _LENGTH_PARAMETERS.index(name)]
+            else:
+                self._dispensed.add(name)
+
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        sampling = call.sampling
+        parameters: dict[str, Any] = {
+            "model": self._options.model,
+            "messages": [{"role": turn.role.value, "content": turn.content} for turn in call.turns],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            self._length_parameter: call.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+        }
+        if sampling.json_schema:
+            schema = {"name": "answer", "strict": True, "schema": json.loads(sampling.json_schema)}
+            parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if sampling.top_logprobs is not None:
+            parameters |= {"logprobs": True, "top_logprobs": sampling.top_logprobs}
+        if self._options.fields:
+            parameters["extra_body"] = self._options.fields
+        return {name: value for name, value in parameters.items() if value is not None and name not in self._dispensed}
+
+
+def _events(chunk: ChatCompletionChunk) -> list[Event]:
+    """What a chunk says; servers fill it in many ways, and the client does not check them."""
+    events: list[Event] = []
+    for choice in chunk.choices or ():
+        if choice.index:
+            continue
+        text = (choice.delta.content or "") if choice.delta else ""
+        if not isinstance(text, str):
+            raise TypeError("text that is none")
+        if text:
+            events.append(Text(text, _logprobs(choice.logprobs)))
+        if choice.finish_reason:
+            events.append(_stop(choice.finish_reason))
+    if chunk.usage:
+        events.append(Usage(_count(chunk.usage.prompt_tokens), _count(chunk.usage.completion_tokens)))
+    return events
+
+
+def _stop(reason: str) -> Stop:
+    if reason in _STOPS:
+        return Stop(FinishReason.STOP)
+    if reason in _LENGTHS:
+        return Stop(FinishReason.LENGTH)
+    if reason in _BLOCKS:
+        raise AnswerBlocked("The provider's content filter stopped the answer. Ask otherwise, or in mode EXTRACTIVE.")
+    raise ApiFailure(f"an answer that ended with {reason!r}")
+
+
+def _refusal(chunk: ChatCompletionChunk) -> str:
+    return "".join(choice.delta.refusal or "" for choice in chunk.choices or () if choice.delta)
+
+
+def _logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
+    return tuple(
+        TokenLogprob(
+            written.token,
+            float(written.logprob),
+            tuple((top.token, float(top.logprob)) for top in written.top_logprobs or ()),
+        )
+        for written in (logprobs.content or () if logprobs else ())
+    )
+
+
+def _count(tokens: Any) -> int | None:
+    return tokens if isinstance(tokens, int) and tokens >= 0 else None
+
+
+def _unsupported(error: APIStatusError, parameters: dict[str, Any]) -> str | None:
+    """The parameter that a model refuses and that can be said otherwise or left out."""
+    text = _words(error)
+    if error.status_code not in (400, 422) or says_too_long(text) or not says_unsupported(text):
+        return None
+    adaptable = [name for name in (*_LENGTH_PARAMETERS, *_DISPENSABLE) if name in parameters]
+    return named_parameter(adaptable, text, error.param)
+
+
+def _failure(error: APIError) -> ApiFailure | AnswerBlocked | PromptTooLong:
+    said = _message(error)
+    if isinstance(error, APIConnectionError):
+        return ApiFailure(f"it cannot be reached, or broke off ({error.__cause__ or error})")
+    if error.code in _BLOCKS:
+        return AnswerBlocked(f"The provider's content filter refused the request: {said}")
+    is_status = isinstance(error, APIStatusError)
+    status = error.status_code if isinstance(error, APIStatusError) else _status_in_stream(error)
+    if status in (400, 413, 422) and (error.code == "context_length_exceeded" or says_too_long(_words(error))):
+        return PromptTooLong(f"The model's API finds the prompt too long: {said}", field="passages")
+    return ApiFailure(
+        said,
+        status=status,
+        retry_after_seconds=retry_after_seconds(error.response.headers) if is_status else None,  # type: ignore[attr-defined]
+        quota_exhausted=error.code == "insufficient_quota" or status == 402,
+        field=_FIELDS.get(named_parameter(_FIELDS, _words(error), error.param) or "", "question"),
+    )
+
+
+def _status_in_stream(error: APIError) -> int:
+    """The status that an error stands for which came after the headers."""
+    body = error.body if isinstance(error.body, dict) else {}
+    code, kind = body.get("code"), str(body.get("type"))
+    if isinstance(code, int):
+        return code
+    return 429 if "rate_limit" in f"{code} {kind}" else 400 if "invalid_request" in kind else 500
+
+
+def _message(error: APIError) -> str:
+    """What the API says; not every server that speaks it words its errors alike."""
+    body = error.body if isinstance(error.body, dict) else {}
+    return str(body.get("message") or body.get("detail") or error.message)
+
+
+def _words(error: APIError) -> str:
+    """All that the API says, to look for parameters in."""
+    return f"{error.message} {error.body}"

@@ -1,0 +1,220 @@
+"""The backend anthropic, with the official client, against a server that speaks its wire format."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.type.v1 import message_pb2
+from trivium_generate.supervision import ModelState
+from trivium_serving.errors import TriviumError, error_from_rpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    """A server-sent event."""
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+
+
+def text(content: Any) -> bytes:
+    """More text."""
+    return event("content_block_delta", index=0, delta={"type": "text_delta", "text": content})
+
+
+def stop(reason: str) -> bytes:
+    """The reason of the end."""
+    return event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 7})
+
+
+def error(kind: str, message: str) -> Any:
+    """An error."""
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+START = event(
+    "message_start",
+    message={
+        "id": "1", "type": "message", "role": "assistant", "content": [], "model": "claude-test", "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": 100, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 0, "output_tokens": 1
+        },
+    },
+)  # fmt: skip
+ANSWER = (
+    START,
+    event("ping"),
+    event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm."}),
+    event("content_block_start", index=1, content_block={"type": "text", "text": ""}),
+    text("In May 1937 ["),
+    text("1]"),
+    text("[9]."),
+    event("content_block_stop", index=1),
+    stop("end_turn"),
+    event("message_stop"),
+)
+
+
+@pytest.fixture
+def anthropic(service: Any, api: Any, until_state: Any) -> Any:
+    """Starts services with a model behind the server."""
+
+    @asynccontextmanager
+    async def start(state: ModelState = ModelState.READY, **settings: object) -> AsyncIterator[Any]:
+        chosen = {"api_url": api.url, "api_key": "sk-secret", "model": "claude-test", **settings}
+        async with service(backend="anthropic", **chosen) as running:
+            await until_state(running, state)
+            yield running
+
+    return start
+
+
+async def failure_of(call: Awaitable[Any]) -> tuple[str, TriviumError]:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    return failure.value.code().name, error_from_rpc(failure.value)
+
+
+async def test_anthropic_answer_streams_with_citations_across_events_and_usage(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.models = reply(200, {"type": "model", "id": "claude-test", "display_name": "T", "max_input_tokens": 9000})
+    api.replies = [reply(parts=ANSWER)]
+    schema = {"type": "object"}
+    async with anthropic() as running:
+        history = [message_pb2.Message(role=message_pb2.ROLE_SYSTEM, content="Be kind.")]
+        answer = await running.answer(ask(history=history, sampling=pb.Sampling(temperature=0.5, stop=["END"])))
+        await running.answer(ask(sampling=pb.Sampling(json_schema=json.dumps(schema))))
+        model = await running.stub.GetModel(pb.GetModelRequest())
+
+    assert answer.text == "In May 1937 [1]."
+    assert [(c.index, c.answer_span.start, c.answer_span.end) for c in answer.citations] == [(1, 12, 15)]
+    assert (answer.finish.usage.prompt_tokens, answer.finish.usage.completion_tokens) == (120, 7)
+    assert not answer.finish.usage.is_estimated
+    sent, with_schema = api.requests
+    assert [message["role"] for message in sent["messages"]] == ["user"]
+    assert "Be kind." in sent["system"]
+    assert (sent["max_tokens"], sent["temperature"], sent["stop_sequences"]) == (512, 0.5, ["END"])
+    assert with_schema["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
+    assert "temperature" not in with_schema
+    assert "sk-secret" in "".join(api.headers[0].values())
+    assert (model.model.backend, model.model.max_input_tokens) == ("anthropic", 9000)
+    assert api.checks == ["/v1/models/claude-test"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("max_tokens", pb.FINISH_REASON_LENGTH), ("stop_sequence", pb.FINISH_REASON_STOP)]
+)
+async def test_anthropic_reason_of_the_end_is_told(
+    anthropic: Any, api: Any, reply: Any, ask: Any, reason: str, finish: pb.FinishReason.ValueType
+) -> None:
+    api.replies = [reply(parts=[START, text("In 1937"), stop(reason), event("message_stop")])]
+    async with anthropic() as running:
+        assert (await running.answer(ask())).finish.reason == finish
+
+
+@pytest.mark.parametrize("beginning", [(), (text("In May"),)], ids=["at once", "in the middle"])
+async def test_anthropic_refusal_of_the_model_is_an_error(
+    anthropic: Any, api: Any, reply: Any, ask: Any, beginning: Any
+) -> None:
+    api.replies = [reply(parts=[START, *beginning, stop("refusal"), event("message_stop")])]
+    async with anthropic() as running:
+        code, failed = await failure_of(running.answer(ask()))
+    assert (code, failed.reason, len(api.requests)) == ("FAILED_PRECONDITION", "ANSWER_BLOCKED", 1)
+
+
+async def test_anthropic_overload_before_the_first_text_is_tried_again(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    overloaded = error("overloaded_error", "Overloaded")
+    api.replies = [
+        reply(529, overloaded, headers={"retry-after": "0.01"}),
+        reply(parts=[START, event("error", error=overloaded["error"])]),
+        reply(parts=[START, "cut"]),
+        reply(parts=ANSWER),
+    ]
+    async with anthropic() as running:
+        assert (await running.answer(ask())).text == "In May 1937 [1]."
+    assert len(api.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [event("error", error={"type": "overloaded_error", "message": "Overloaded"})],
+        ["cut"],
+        [],
+        [b"event: content_block_delta\ndata: {\n\n"],
+        [text(5)],
+    ],
+    ids=["error event", "cut", "ended without a reason", "no JSON", "text that is none"],
+)
+async def test_anthropic_failure_in_the_middle_is_an_error_and_never_a_whole_answer(
+    anthropic: Any, api: Any, reply: Any, ask: Any, end: Any
+) -> None:
+    api.replies = [reply(parts=[START, text("In May"), *end])]
+    async with anthropic() as running:
+        code, _ = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO)))
+    assert (code, len(api.requests)) == ("UNAVAILABLE", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "reason", "advice"),
+    [
+        (401, error("authentication_error", "no"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "GENERATE_API_KEY"),
+        (402, error("billing_error", "pay"), "FAILED_PRECONDITION", "API_QUOTA_EXHAUSTED", "billing"),
+        (404, error("not_found_error", "model: x"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "model: x"),
+        (400, error("invalid_request_error", "prompt is too long: 9"), "INVALID_ARGUMENT", "PROMPT_TOO_LONG", "9"),
+        (400, error("invalid_request_error", "bad"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "bad"),
+    ],
+)  # fmt: skip
+async def test_anthropic_refusal_is_not_tried_again_and_says_what_to_do(
+    anthropic: Any, api: Any, reply: Any, ask: Any, status: int, body: Any, code: str, reason: str, advice: str
+) -> None:
+    api.replies = [reply(status, body)]
+    async with anthropic() as running:
+        failed = await failure_of(running.answer(ask()))
+    assert (failed[0], failed[1].reason, len(api.requests)) == (code, reason, 1)
+    assert advice in failed[1].message
+
+
+async def test_anthropic_refused_temperature_is_left_out_and_remembered(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    refused = error("invalid_request_error", "`temperature` is deprecated for this model.")
+    api.replies = [reply(400, refused), reply(parts=ANSWER)]
+    async with anthropic() as running:
+        for _ in range(2):
+            await running.answer(ask(sampling=pb.Sampling(temperature=0.5)))
+    assert ["temperature" in sent for sent in api.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("field", ["seed", "top_logprobs"])
+async def test_anthropic_field_that_its_api_has_not_is_refused_by_name(
+    anthropic: Any, api: Any, reply: Any, ask: Any, field: str
+) -> None:
+    api.replies = [reply(parts=ANSWER)]
+    async with anthropic() as running:
+        code, failed = await failure_of(running.answer(ask(sampling=pb.Sampling(**{field: 1}))))
+    assert (code, failed.field, api.requests) == ("INVALID_ARGUMENT", f"sampling.{field}", [])
+
+
+async def test_anthropic_client_that_leaves_closes_the_connection_at_once(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[START, text("In May 1937. "), "hold"])]
+    async with anthropic() as running:
+        call = running.stub.Generate(ask(), timeout=20)
+        await call.read()
+        begin = asyncio.get_running_loop().time()
+        call.cancel()
+        async with asyncio.timeout(5):
+            await api.left.wait()
+        assert asyncio.get_running_loop().time() - begin < 0.1

@@ -1,0 +1,361 @@
+"""The backend openai, with the official client, against a server that speaks its wire format."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.type.v1 import degradation_pb2, message_pb2
+from trivium_generate.supervision import ModelState
+from trivium_serving.errors import TriviumError, error_from_rpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+DONE = b"data: [DONE]\n\n"
+
+
+def event(value: Any) -> bytes:
+    """A server-sent event."""
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+def chunk(content: Any = None, finish: str | None = None, **delta: Any) -> bytes:
+    """A chunk of an answer."""
+    choice = {"index": 0, "delta": {"content": content, **delta}, "finish_reason": finish, "logprobs": None}
+    return event({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
+
+
+USAGE = event({"id": "1", "choices": [], "usage": {"prompt_tokens": 120, "completion_tokens": 7, "total_tokens": 127}})
+ANSWER = (chunk("", role="assistant"), chunk("In May 1937 ["), chunk("1]"), chunk("[9]."), chunk(finish="stop"), USAGE)
+
+
+def error(message: str, code: str | None = None, param: str | None = None) -> Any:
+    """An error as OpenAI words it."""
+    return {"error": {"message": message, "type": "some_error", "param": param, "code": code}}
+
+
+@pytest.fixture
+def openai(service: Any, api: Any, until_state: Any) -> Any:
+    """Starts services with a model behind the server."""
+
+    @asynccontextmanager
+    async def start(state: ModelState = ModelState.READY, **settings: object) -> AsyncIterator[Any]:
+        chosen = {"api_url": f"{api.url}/v1", "api_key": "sk-secret", "model": "gpt-test", **settings}
+        async with service(backend="openai", **chosen) as running:
+            await until_state(running, state)
+            yield running
+
+    return start
+
+
+async def failure_of(call: Awaitable[Any]) -> tuple[str, TriviumError]:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    return failure.value.code().name, error_from_rpc(failure.value)
+
+
+async def test_openai_answer_streams_with_citations_across_chunks_and_usage(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        history = [
+            message_pb2.Message(role=message_pb2.ROLE_USER, content="Hello."),
+            message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content="Hello!"),
+        ]
+        answer = await running.answer(ask(history=history))
+        model = await running.stub.GetModel(pb.GetModelRequest())
+
+    assert answer.text == "In May 1937 [1]."
+    assert [(c.index, c.answer_span.start, c.answer_span.end) for c in answer.citations] == [(1, 12, 15)]
+    assert (answer.finish.usage.prompt_tokens, answer.finish.usage.completion_tokens) == (120, 7)
+    assert not answer.finish.usage.is_estimated
+    assert answer.finish.removed_citation_count == 1
+    assert answer.finish.reason == pb.FINISH_REASON_STOP
+    (sent,) = api.requests
+    assert [message["role"] for message in sent["messages"]] == ["system", "user", "assistant", "user"]
+    assert "1937" in sent["messages"][-1]["content"]
+    assert (sent["stream"], sent["stream_options"], sent["max_tokens"]) == (True, {"include_usage": True}, 512)
+    assert not {"temperature", "top_p", "seed", "stop", "response_format"} & sent.keys()
+    assert api.headers[0]["authorization"] == "Bearer sk-secret"
+    assert (model.model.backend, model.model.name, model.state) == ("openai", "gpt-test", pb.MODEL_STATE_READY)
+    assert model.model.max_input_tokens == 8192
+
+
+async def test_openai_without_usage_or_done_counts_by_estimate_and_says_so(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[chunk("In 1937 [1]."), chunk(finish="eos")])]
+    async with openai() as running:
+        answer = await running.answer(ask())
+    assert answer.text == "In 1937 [1]."
+    assert answer.finish.usage.is_estimated
+    assert answer.finish.usage.prompt_tokens > 50
+    assert 0 < answer.finish.usage.completion_tokens < 20
+
+
+async def test_openai_thinking_is_no_part_of_the_answer(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    thought = (chunk(reasoning_content="Hm."), chunk(" <th"), chunk("ink>In 1066?</thi"), chunk("nk>\n"), chunk("\n"))
+    api.replies = [reply(parts=[*thought, *ANSWER, DONE])]
+    async with openai() as running:
+        assert (await running.answer(ask())).text == "In May 1937 [1]."
+
+
+async def test_openai_sampling_and_schema_and_logprobs_are_passed_on(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    logprobs = {
+        "content": [{"token": "{}", "logprob": -0.5, "bytes": None, "top_logprobs": [{"token": "{}", "logprob": -0.5}]}]
+    }
+    choice = {"index": 0, "delta": {"content": "{}"}, "finish_reason": "length", "logprobs": logprobs}
+    api.replies = [reply(parts=[event({"id": "1", "choices": [choice]}), USAGE, DONE])]
+    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    sampling = pb.Sampling(
+        max_tokens=9, temperature=0.5, top_p=0.5, seed=3, stop=["END"], json_schema=json.dumps(schema), top_logprobs=1
+    )
+    async with openai(api_fields='{"reasoning_effort": "low"}') as running:
+        answer = await running.answer(ask(sampling=sampling))
+
+    (sent,) = api.requests
+    assert {name: sent[name] for name in ("max_tokens", "temperature", "top_p", "seed", "stop")} == {
+        "max_tokens": 9, "temperature": 0.5, "top_p": 0.5, "seed": 3, "stop": ["END"]
+    }  # fmt: skip
+    assert sent["response_format"]["json_schema"] == {"name": "answer", "strict": True, "schema": schema}
+    assert (sent["logprobs"], sent["top_logprobs"], sent["reasoning_effort"]) == (True, 1, "low")
+    assert answer.text == "{}"
+    assert answer.finish.reason == pb.FINISH_REASON_LENGTH
+    (written,) = answer.deltas[0].logprobs
+    assert (written.token, written.logprob, written.top[0].token) == ("{}", -0.5, "{}")
+
+
+async def test_openai_refused_parameters_are_said_otherwise_or_left_out_and_remembered(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [
+        reply(400, error("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+                         "'max_completion_tokens' instead.", "unsupported_parameter", "max_tokens")),
+        reply(400, error("Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) "
+                         "value is supported.", "unsupported_value", "temperature")),
+        reply(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}]}),
+        reply(parts=[*ANSWER, DONE]),
+    ]  # fmt: skip
+    async with openai() as running:
+        for _ in range(2):
+            answer = await running.answer(ask(sampling=pb.Sampling(temperature=0)))
+            assert answer.text == "In May 1937 [1]."
+
+    assert len(api.requests) == 5
+    for sent in api.requests[3:]:
+        assert sent["max_completion_tokens"] == 512
+        assert not {"max_tokens", "temperature", "stream_options"} & sent.keys()
+
+
+async def test_openai_azure_is_asked_by_deployment_version_and_key(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    filtered = event({"id": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
+    api.replies = [reply(parts=[filtered, *ANSWER, DONE])]
+    async with openai(api_url=api.url, api_version="2024-10-21") as running:
+        assert (await running.answer(ask())).text == "In May 1937 [1]."
+    assert api.paths == ["/openai/deployments/gpt-test/chat/completions?api-version=2024-10-21"]
+    assert api.headers[0]["api-key"] == "sk-secret"
+    assert "authorization" not in api.headers[0]
+
+
+async def test_openai_context_is_the_servers_word_and_passages_are_fitted_into_it(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.models = reply(200, {"object": "list", "data": [{"id": "gpt-test", "object": "model", "max_model_len": 600}]})
+    api.replies = [reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        passages = [pb.Passage(text="The bridge opened in 1937.", score=0.9), pb.Passage(text="boat " * 400, score=0.1)]
+        answer = await running.answer(ask(passages=passages, sampling=pb.Sampling(max_tokens=50)))
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert model.model.max_input_tokens == 600
+    assert list(answer.finish.dropped_passages) == [2]
+    assert "boat" not in api.requests[0]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "reason", "advice"),
+    [
+        (401, error("key sk-secret"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_GENERATE_API_KEY"),
+        (403, error("not yours"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_GENERATE_API_KEY"),
+        (404, error("no model gpt-test"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "no model gpt-test"),
+        (429, error("no money", "insufficient_quota"), "FAILED_PRECONDITION", "API_QUOTA_EXHAUSTED", "billing"),
+        (400, error("bad", "content_filter"), "FAILED_PRECONDITION", "ANSWER_BLOCKED", "filter"),
+        (400, error("maximum context length is 9"), "INVALID_ARGUMENT", "PROMPT_TOO_LONG", "too long"),
+        (400, error("bad stop", None, "stop"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "bad stop"),
+    ],
+)
+async def test_openai_refusal_is_not_tried_again_and_says_what_to_do(
+    openai: Any, api: Any, reply: Any, ask: Any, status: int, body: Any, code: str, reason: str, advice: str
+) -> None:
+    api.replies = [reply(status, body)]
+    async with openai() as running:
+        failed = await failure_of(running.answer(ask()))
+    assert (failed[0], failed[1].reason) == (code, reason)
+    assert advice in failed[1].message
+    assert "sk-secret" not in failed[1].message
+    assert len(api.requests) == 1
+    if reason == "API_REQUEST_REFUSED":
+        assert failed[1].field == "sampling.stop"
+
+
+async def test_openai_refused_key_falls_back_and_leaves_the_model_alone(
+    openai: Any, api: Any, reply: Any, ask: Any, until_state: Any
+) -> None:
+    api.replies = [reply(401, error("no"))]
+    async with openai(restart_pause_seconds=60) as running:
+        for _ in range(2):
+            answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO))
+            assert answer.text.startswith("The bridge opened in May 1937. [1]")
+            assert answer.finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_UNAVAILABLE
+            await until_state(running, ModelState.FAILED)
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert len(api.requests) == 1
+    assert "TRIVIUM_GENERATE_API_KEY" in model.detail
+
+
+async def test_openai_retry_after_is_waited_for_and_beyond_the_deadline_refused(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    slow_down = error("slow down", "rate_limit_exceeded")
+    api.replies = [reply(429, slow_down, headers={"retry-after": "0.4"}), reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        begin = asyncio.get_running_loop().time()
+        await running.answer(ask())
+        assert asyncio.get_running_loop().time() - begin >= 0.4
+        api.replies = [reply(429, slow_down, headers={"retry-after": "60"})]
+        code, refused = await failure_of(running.answer(ask()))
+        assert (code, refused.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO))
+        assert answer.finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_OVERLOADED
+    assert len(api.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(["cut"], id="cut before the first text"),
+        pytest.param([event(error("oops", "server_error"))], id="error event"),
+        pytest.param([b"data: {\n\n"], id="no JSON"),
+        pytest.param([event(5)], id="a number"),
+        pytest.param([event({"choices": [{"index": 0, "delta": {"content": 5}}]})], id="text that is none"),
+        pytest.param([event({"choices": "x"})], id="choices that are none"),
+        pytest.param([DONE], id="empty"),
+        pytest.param([chunk(finish="tool_calls")], id="a tool"),
+        pytest.param([b"\xff\xfe data: \n\n"], id="no UTF-8"),
+    ],
+)
+async def test_openai_failure_before_the_first_text_is_tried_again(
+    openai: Any, api: Any, reply: Any, ask: Any, parts: Any
+) -> None:
+    api.replies = [reply(parts=parts), reply(500, error("broken")), reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        assert (await running.answer(ask())).text == "In May 1937 [1]."
+    assert len(api.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (["cut"], "broke off"),
+        ([], "before the answer was complete"),
+        ([event(error("oops", "server_error"))], "oops"),
+        ([b"data: {\n\n"], "cannot be read"),
+        (["hold"], "nothing came for 0.5 s"),
+    ],
+)
+async def test_openai_failure_in_the_middle_is_an_error_and_never_a_whole_answer(
+    openai: Any, api: Any, reply: Any, ask: Any, parts: Any, said: str
+) -> None:
+    api.replies = [reply(parts=[chunk("In May "), *parts])]
+    async with openai(api_timeout_seconds=0.5) as running:
+        call = running.stub.Generate(ask(mode=pb.GENERATE_MODE_AUTO), timeout=5)
+        first = await call.read()
+        code, failed = await failure_of(call.read())
+    assert (code, first.delta.text) == ("UNAVAILABLE", "In May")
+    assert said in failed.message
+    assert len(api.requests) == 1
+
+
+async def test_openai_filter_in_the_middle_is_an_error(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    api.replies = [reply(parts=[chunk("In May "), chunk(finish="content_filter"), DONE])]
+    async with openai() as running:
+        code, failed = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO)))
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert (code, failed.reason) == ("FAILED_PRECONDITION", "ANSWER_BLOCKED")
+    assert model.state == pb.MODEL_STATE_READY
+
+
+async def test_openai_answer_used_up_by_thinking_is_an_error(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    api.replies = [reply(parts=[chunk(reasoning_content="Hm."), chunk(finish="length"), USAGE, DONE])]
+    async with openai() as running:
+        _, failed = await failure_of(running.answer(ask()))
+    assert failed.reason == "ANSWER_EMPTY"
+    assert "TRIVIUM_GENERATE_DEFAULT_MAX_TOKENS" in failed.message
+
+
+async def test_openai_slow_server_ends_with_the_deadline_or_falls_back_within_it(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=["hold"])]
+    async with openai() as running:
+        call = running.stub.Generate(ask(mode=pb.GENERATE_MODE_AUTO), timeout=1)
+        *_, last = [response async for response in call]
+        code, _ = await failure_of(running.stub.Generate(ask(), timeout=0.3).read())
+    assert last.finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_TIMEOUT
+    assert code == "DEADLINE_EXCEEDED"
+
+
+async def test_openai_client_that_leaves_closes_the_connection_at_once(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[chunk("In May 1937. "), "hold"])]
+    async with openai() as running:
+        call = running.stub.Generate(ask(), timeout=20)
+        await call.read()
+        begin = asyncio.get_running_loop().time()
+        call.cancel()
+        async with asyncio.timeout(5):
+            await api.left.wait()
+        seconds = asyncio.get_running_loop().time() - begin
+    assert seconds < 0.1
+
+
+async def test_openai_unreachable_is_down_until_it_is_there(service: Any, until_state: Any, free_port: int) -> None:
+    url = f"http://127.0.0.1:{free_port}/v1"
+    async with service(backend="openai", model="m", api_url=url, restart_pause_seconds=60) as running:
+        await until_state(running, ModelState.FAILED)
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert "cannot be reached" in model.detail
+
+
+async def test_openai_refused_key_is_found_out_at_the_start_without_an_answer(
+    openai: Any, api: Any, reply: Any
+) -> None:
+    api.models = reply(401, error("bad key"))
+    async with openai(ModelState.FAILED) as running:
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert "TRIVIUM_GENERATE_API_KEY" in model.detail
+    assert (api.requests, api.checks) == ([], ["/v1/models"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"model": "m"}, "TRIVIUM_GENERATE_API_KEY"),
+        ({"api_key": "k"}, "TRIVIUM_GENERATE_MODEL"),
+        ({"api_key": "k", "model": "m", "api_version": "2024-10-21"}, "TRIVIUM_GENERATE_API_URL"),
+        ({"api_key": "k", "model": "m", "api_fields": "[]"}, "TRIVIUM_GENERATE_API_FIELDS"),
+    ],
+)
+async def test_openai_missing_settings_are_named(service: Any, settings: Any, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        async with service(backend="openai", **settings):
+            pass
