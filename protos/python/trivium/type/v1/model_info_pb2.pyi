@@ -33,7 +33,7 @@ class ModelInfo(google.protobuf.message.Message):
     fingerprint: builtins.str
     """Identity of the model's outputs: equal fingerprints give comparable outputs. Covers weights, tokenizer, pooling,
     prompts, normalisation, dimension and maximum length; for an API model, provider, name and dimension. Neither
-    runtime nor precision is part of it.
+    the runtime nor bf16 or fp32 is part of it; int8 has a fingerprint of its own.
     """
     backend: builtins.str
     """The service's backend, for example `local` or `cross-encoder`."""
