@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from trivium_serving.api_settings import api_calls
 from trivium_serving.errors import FailedPrecondition
 
-from trivium_generate.backends.chat_api import ApiOptions, ChatApiModel
+from trivium_generate.backends.chat_api import ChatApiModel
+from trivium_generate.backends.chat_provider import ApiOptions
 from trivium_generate.prompts import load_prompts
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from trivium_generate.backends.chat_api import ChatProvider
+    from trivium_generate.backends.chat_provider import ChatProvider
     from trivium_generate.settings import GenerateSettings
 
 

@@ -14,7 +14,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_generate.answer import FinishReason, Role
 from trivium_generate.backends.base import PromptTooLong
-from trivium_generate.backends.chat_api import AnswerBlocked, Checked, Stop, Text, Usage
+from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anthropic import AsyncStream
     from anthropic.types import RawMessageStreamEvent
 
-    from trivium_generate.backends.chat_api import ApiOptions, Call, Event
+    from trivium_generate.backends.chat_provider import ApiOptions, Call, Event
 
 URL = "https://api.anthropic.com"
 
@@ -78,11 +78,12 @@ class AnthropicChat:
         self._client = AsyncAnthropic(
             api_key=options.key or "none", base_url=options.url or URL, max_retries=0, timeout=None
         )
+        self._messages, self._models = self._client.messages, self._client.models  # imported by this
 
     async def check(self) -> Checked:
         """Asks for the model's description, as `ChatProvider.check` says."""
         try:
-            model = await self._client.models.retrieve(self._options.model)
+            model = await self._models.retrieve(self._options.model)
             tokens = model.max_input_tokens
         except APIStatusError as error:
             if error.status_code == 404:
@@ -122,7 +123,7 @@ class AnthropicChat:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)  # of models, at each request
-                    stream: AsyncStream[RawMessageStreamEvent] = await self._client.messages.create(**parameters)
+                    stream: AsyncStream[RawMessageStreamEvent] = await self._messages.create(**parameters)
                 return stream
             except APIStatusError as error:
                 name = _unsupported(error, parameters)

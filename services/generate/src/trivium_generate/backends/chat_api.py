@@ -7,8 +7,7 @@ import hashlib
 import logging
 import time
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from trivium_catalog import context_tokens
 from trivium_serving.api_calls import ApiFailure
@@ -17,6 +16,7 @@ from trivium_serving.token_estimates import token_count
 
 from trivium_generate.answer import FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Ending, Piece
+from trivium_generate.backends.chat_provider import AnswerBlocked, Call, Checked, Stop, Text, Usage
 from trivium_generate.backends.reasoning import ThoughtFilter
 from trivium_generate.prompting import PromptBuilder
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from trivium_serving.api_calls import ApiCalls
 
-    from trivium_generate.answer import AnswerRequest, Sampling, TokenLogprob, Turn
+    from trivium_generate.answer import AnswerRequest, Turn
     from trivium_generate.backends.base import Output
+    from trivium_generate.backends.chat_provider import ApiOptions, ChatProvider, Event
     from trivium_generate.prompting import BuiltPrompt
     from trivium_generate.prompts import Prompt
 
@@ -42,112 +43,6 @@ _TOKENS_PER_TURN = 4
 _USAGE_SECONDS = 2.0
 # What a check may fail with and the model still be usable: keys that may only chat, servers without a list of models.
 _UNCHECKABLE = frozenset({400, 403, 404, 405, 406, 415, 422, 429, 501})
-
-
-class AnswerBlocked(FailedPrecondition):
-    """The provider's filter kept the answer, or the rest of it, back; or the model refused."""
-
-    default_reason = "ANSWER_BLOCKED"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiOptions:
-    """Which API, and what to send to it."""
-
-    model: str
-    """The model's name there."""
-    url: str
-    """Address of the API; empty for the provider's own."""
-    key: str
-    """Its key; may be empty for an address that needs none."""
-    version: str
-    """Version of the API; only Azure has one."""
-    fields: dict[str, Any]
-    """Further fields of each request."""
-    context_tokens: int
-    """Longest prompt and answer together; 0 to find out."""
-    default_max_tokens: int
-    """Most tokens of an answer if the request does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One answer that is asked for.
-
-    Attributes:
-        turns: The conversation: at most one system turn, at its head, then the user and the assistant in turn.
-        sampling: How to sample.
-        max_tokens: Most tokens of the answer.
-    """
-
-    turns: tuple[Turn, ...]
-    sampling: Sampling
-    max_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """More text, never empty; `logprobs` are its tokens if they were asked for."""
-
-    text: str
-    logprobs: tuple[TokenLogprob, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens so far, as the API counts them; None is what it has not said yet."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The model has ended its answer."""
-
-    reason: FinishReason
-
-
-Event = Text | Usage | Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What the API says about a model.
-
-    Attributes:
-        is_known: Whether it has it; None if it does not say.
-        context_tokens: Longest prompt and answer together; 0 if it does not say.
-    """
-
-    is_known: bool | None = None
-    context_tokens: int = 0
-
-
-class ChatProvider(Protocol):
-    """One provider's API."""
-
-    name: str
-
-    async def check(self) -> Checked:
-        """Asks about the model, without any cost.
-
-        Raises:
-            ApiFailure: It failed.
-        """
-
-    def stream(self, call: Call) -> AsyncGenerator[Event, None]:
-        """One attempt at an answer. Closing the generator closes the connection.
-
-        Raises:
-            ApiFailure: It failed, or sends what cannot be read.
-            AnswerBlocked: A filter stopped it.
-            InvalidField: The API has nothing for a field of the request.
-            PromptTooLong: The API finds the prompt too long.
-        """
-
-    async def close(self) -> None:
-        """Closes the connections."""
 
 
 class EstimatedChat:
@@ -168,7 +63,7 @@ class ChatApiModel:
     """A language model behind a provider's API.
 
     Args:
-        connect: Makes the provider's client; nothing is sent by that.
+        connect: Makes the provider's client, in another thread; nothing is sent by that.
         calls: Calls the API.
         options: Which one.
         prompts: The prompts by language.
@@ -211,7 +106,7 @@ class ChatApiModel:
         self._broken.clear()
         self._failures = 0
         if self._provider is None:
-            self._provider = self._connect()
+            self._provider = await asyncio.to_thread(self._connect)  # the SDKs import much
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 found = await self._provider.check()

@@ -11,7 +11,7 @@ from trivium_serving.api_calls import ApiFailure, retry_after_seconds
 
 from trivium_generate.answer import FinishReason, TokenLogprob
 from trivium_generate.backends.base import PromptTooLong
-from trivium_generate.backends.chat_api import AnswerBlocked, Checked, Stop, Text, Usage
+from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openai import AsyncStream
     from openai.types.chat import ChatCompletionChunk
 
-    from trivium_generate.backends.chat_api import ApiOptions, Call, Event
+    from trivium_generate.backends.chat_provider import ApiOptions, Call, Event
 
 URL = "https://api.openai.com/v1"
 
@@ -71,11 +71,12 @@ class OpenAIChat:
             if self._is_azure
             else AsyncOpenAI(base_url=options.url or URL, **common)
         )
+        self._completions, self._models = self._client.chat.completions, self._client.models  # imported by this
 
     async def check(self) -> Checked:
         """Reads the list of models, as `ChatProvider.check` says."""
         try:
-            models = (await self._client.models.list()).data
+            models = (await self._models.list()).data
             listed = {str(model.id): model for model in models}
         except APIError as error:
             raise _failure(error) from error
@@ -112,7 +113,7 @@ class OpenAIChat:
         while True:
             parameters = self._parameters(call)
             try:
-                stream: AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(**parameters)
+                stream: AsyncStream[ChatCompletionChunk] = await self._completions.create(**parameters)
                 return stream
             except APIStatusError as error:
                 name = _unsupported(error, parameters)
