@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from trivium_catalog import CatalogEntry, Prompts, catalog, least_dimension, missing_prompts
+from trivium_catalog import CatalogEntry, Prompts, catalog, context_tokens, least_dimension, missing_prompts
 
 
 @pytest.mark.parametrize("entry", catalog(), ids=lambda entry: f"{entry.kind}-{entry.name}")
@@ -18,8 +18,9 @@ def test_entry_is_whole(entry: CatalogEntry) -> None:
         assert entry.dimension > 0
         assert 0 <= entry.least_dimension < entry.dimension
         assert entry.max_tokens > 0
-    if entry.backend in ("local", "late-interaction", "cross-encoder"):
+    if entry.backend in ("local", "late-interaction", "cross-encoder", "vllm"):
         assert entry.architecture
+    assert (entry.weights_gb > 0) == (entry.cache_kib_per_token > 0) == (entry.backend == "vllm")
 
 
 def test_entries_are_listed_once() -> None:
@@ -54,6 +55,14 @@ def test_missing_prompts_follow_the_last_part_of_the_name(name: str, expected: P
 )
 def test_least_dimension_is_that_of_models_trained_for_it(name: str, expected: int) -> None:
     assert least_dimension(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [("gpt-4o", 128_000), ("gpt-4o-2024-08-06", 128_000), ("claude-haiku-4-5-20251001", 200_000), ("my-model", 0)],
+)
+def test_context_is_that_of_the_name_without_its_date(name: str, tokens: int) -> None:
+    assert context_tokens(name) == tokens
 
 
 def test_settings_name_a_backend_only_where_it_is_not_the_default() -> None:
