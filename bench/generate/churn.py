@@ -28,7 +28,7 @@ import psutil
 import tiny_model
 from prometheus_client.parser import text_string_to_metric_families
 from run import CORPUS, ENGINE_ARGS, machine, vllm_version
-from systems import Service
+from systems import Service, end_on_sigterm
 
 PROMPTS = 200
 GAUGES = (
@@ -60,6 +60,7 @@ async def main() -> int:
     parser.add_argument("--sample-seconds", type=float, default=5.0)
     parser.add_argument("--json", type=Path, help="File to write all numbers to.")
     options = parser.parse_args()
+    end_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         result = await run(options, Path(folder))
     print(table(result))

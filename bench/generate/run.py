@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import prompts
 import tiny_model
-from systems import Direct, OpenAiServer, Service
+from systems import Direct, OpenAiServer, Service, end_on_sigterm
 
 if TYPE_CHECKING:
     from load import Measured
@@ -50,6 +50,7 @@ async def main() -> None:
     parser.add_argument("--logs", type=Path, help="Folder to keep the logs of the servers in.")
     parser.add_argument("--json", type=Path, help="File to write all numbers to.")
     options = parser.parse_args()
+    end_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         result = await compare(options, Path(folder))
     print(table(result))

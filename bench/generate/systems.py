@@ -225,6 +225,13 @@ class OpenAiServer:
                     yield text
 
 
+def end_on_sigterm() -> None:
+    """Makes SIGTERM cancel the task that calls this, so that what it has started ends with it."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 def environment() -> dict[str, str]:
     """What each of them is started with."""
     return os.environ | {
