@@ -125,6 +125,7 @@ async def test_embed_over_the_admitted_tokens_is_refused_at_once_unary_and_strea
         assert int(trailers["grpc-retry-pushback-ms"]) > 0
         assert response.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
         assert response.error.reason == "OVERLOADED"
+        assert response.error.retry_after_ms == int(trailers["grpc-retry-pushback-ms"])
         assert service.metric("trivium_embed_rejected_total", reason="OVERLOADED") == 2
         first.cancel()
         await in_flight(service, lambda count: count == 0)
@@ -142,8 +143,20 @@ async def test_embed_over_the_admitted_requests_is_refused_at_once(serve_embed: 
             with pytest.raises(grpc.aio.AioRpcError) as refusal:
                 await call
             assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        streamed = service.stub.EmbedStream(iter([request(1, "one more")]), timeout=3)
+        (response,) = [response async for response in streamed]
+        assert response.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
         first.cancel()
         await in_flight(service, lambda count: count == 0)
+
+
+async def test_embed_text_over_every_budget_is_served_unary_and_streamed(serve_embed: Any) -> None:
+    async with serve_embed(max_in_flight_tokens=1, budget_tokens=16) as service:
+        response = await service.stub.Embed(pb.EmbedRequest(texts=["word " * 200]), timeout=20)
+        streamed = service.stub.EmbedStream(iter([request(1, "words " * 200)]), timeout=20)
+        (answer,) = [answer async for answer in streamed]
+
+        assert list(response.token_counts) == list(answer.response.token_counts) == [202]
 
 
 async def in_flight(service: Any, reached: Callable[[float], bool]) -> None:

@@ -7,7 +7,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from trivium.rerank.v1 import rerank_service_pb2 as pb
-from trivium_serving.errors import TriviumError, error_from_rpc
+from trivium_serving.errors import Overloaded, TriviumError, error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -202,9 +202,19 @@ async def test_rerank_over_the_admitted_tokens_is_refused_at_once(serve_rerank: 
         await in_flight(service, 1)
 
         call = service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=PASSAGES), timeout=3)
-        await refused(call, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        error = await refused(call, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+        assert isinstance(error, Overloaded)
+        assert error.retry_after_seconds > 0
         first.cancel()
         await in_flight(service, 0)
+
+
+async def test_rerank_passage_over_every_budget_is_judged(serve_rerank: Any) -> None:
+    async with serve_rerank(max_in_flight_tokens=1, budget_tokens=16) as service:
+        response = await service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=["word " * 200]), timeout=20)
+
+        assert len(response.rankings) == 1
 
 
 async def test_rerank_counts_passages_and_tokens(rerank_service: Any) -> None:

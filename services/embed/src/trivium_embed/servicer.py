@@ -14,7 +14,14 @@ from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import Encoded, EncoderInfo, Priority, Role
-from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, TriviumError, status_of
+from trivium_serving.errors import (
+    INTERNAL_MESSAGE,
+    InvalidField,
+    Overloaded,
+    TriviumError,
+    retry_pushback_ms,
+    status_of,
+)
 
 from trivium_embed.embedder import Embedder, EmbeddingRequest
 from trivium_embed.encodings import Encoding, to_binary, to_int8
@@ -170,4 +177,5 @@ def _timing(encoded: Encoded, total_seconds: float) -> Timing:
 
 def _stream_error(error: TriviumError) -> pb.EmbedStreamError:
     code, _ = status_of(error).grpc_code.value
-    return pb.EmbedStreamError(code=code, reason=error.reason, message=error.message)
+    pause = retry_pushback_ms(error) if isinstance(error, Overloaded) else 0
+    return pb.EmbedStreamError(code=code, reason=error.reason, message=error.message, retry_after_ms=pause)

@@ -244,20 +244,24 @@ class EmbedStreamError(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: builtins.int
     code: builtins.int
     """The gRPC status code that the same request would get from Embed."""
     reason: builtins.str
     """The reason, as in `google.rpc.ErrorInfo`."""
     message: builtins.str
     """What is wrong, and what to do about it."""
+    retry_after_ms: builtins.int
+    """With RESOURCE_EXHAUSTED: milliseconds after which to try again."""
     def __init__(
         self,
         *,
         code: builtins.int = ...,
         reason: builtins.str = ...,
         message: builtins.str = ...,
+        retry_after_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "message", b"message", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "message", b"message", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]) -> None: ...
 
 Global___EmbedStreamError: typing_extensions.TypeAlias = EmbedStreamError
 

@@ -255,7 +255,7 @@ def _stream_error(error: pb.EmbedStreamError) -> TriviumError:
     if error.code == _CODES.FAILED_PRECONDITION.value[0]:
         return FailedPrecondition(error.message, reason=reason)
     if error.code == _CODES.RESOURCE_EXHAUSTED.value[0]:
-        return Overloaded(error.message, reason=reason)
+        return Overloaded(error.message, reason=reason, retry_after_seconds=error.retry_after_ms / 1000 or 1.0)
     if error.code == _CODES.DEADLINE_EXCEEDED.value[0]:
         return DeadlineExceeded(error.message, reason=reason)
     return Unavailable(error.message, reason=reason)
