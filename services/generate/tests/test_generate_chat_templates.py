@@ -112,7 +112,9 @@ def test_prompt_with_passages_and_a_conversation_keeps_both_within_their_room(
     assert 0 < len(built.dropped_passages) < 5
     assert built.dropped_passages == tuple(range(1, len(built.dropped_passages) + 1))
     assert f"Passage {len(built.dropped_passages) + 1}." in text
-    assert text.index("numbered passages") < text.index("Be brief.") < text.index("<passage number") < text.index("When?")
+    assert (
+        text.index("numbered passages") < text.index("Be brief.") < text.index("<passage number") < text.index("When?")
+    )
 
 
 def test_prompts_for_two_questions_on_the_same_passages_begin_alike(make_tokenizer: Callable[..., Any]) -> None:

@@ -79,6 +79,7 @@ class ServiceProcess:
                     response = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
                     if response.status == health_pb2.HealthCheckResponse.SERVING:
                         return
+                assert "is not tried again" not in self.log.read_text(), self.log.read_text()[-3000:]
                 await asyncio.sleep(0.05)
 
     def stop(self, timeout_seconds: float = 60) -> int:
@@ -174,7 +175,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
 def shared_service(start_service: Callable[..., ServiceProcess], adapter: Path) -> ServiceProcess:
     """The service that most tests ask; its model may be loading."""
     return start_service(
-        {"structured_outputs_config": {"disable_any_whitespace": True}},
+        {"structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True}},
         TRIVIUM_GENERATE_ADAPTERS=json.dumps({"legal": str(adapter)}),
         TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.1",
         TRIVIUM_GENERATE_MAX_MODEL_REQUESTS=str(PLACES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,7 @@ async def test_vllm_and_the_service_count_what_they_do(service: Any) -> None:
     assert service.metric("trivium_generate_model_state", state="ready") == 1
 
 
-async def test_vllm_on_two_workers_speculating_answers_in_llama_2s_format_and_drains(
+async def test_vllm_on_two_workers_speculating_answers_in_llama_2s_format(
     start_service: Callable[..., Any], llama2_model: Path
 ) -> None:
     service = start_service(
@@ -189,16 +190,24 @@ async def test_vllm_on_two_workers_speculating_answers_in_llama_2s_format_and_dr
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2},
         },
         model=llama2_model,
+        VLLM_CPU_OMP_THREADS_BIND="0|1",  # one worker to a core, where there is one NUMA node
     )
     await service.until_ready()
     history = conversation((message_pb2.ROLE_USER, "Which bridge?"), (message_pb2.ROLE_ASSISTANT, "The red one."))
+    text, _, finish = await ask(service, request(history=history, sampling=pb.Sampling(temperature=0)))
+    assert " ".join(text.split()) == "The bridge opened in May 1937."
+    assert finish.reason == pb.FINISH_REASON_STOP
+    assert service.metric("vllm:spec_decode_num_draft_tokens_total") > 0
+    assert service.stop() == 0
+
+
+async def test_vllm_on_sigterm_finishes_what_it_writes(service: Any) -> None:
+    """The last of the session: it ends the shared service."""
     async with open_channel(service.target) as channel:
         stub: Any = generate_service_pb2_grpc.GenerateServiceStub(channel)
-        call = stub.Generate(request(history=history, sampling=pb.Sampling(temperature=0)), timeout=60)
-        first = await call.read()
+        call = stub.Generate(request(sampling=pb.Sampling(temperature=0, max_tokens=300)), timeout=60)
+        await call.read()
         service.process.terminate()
         rest = [response async for response in call]
-    text = first.delta.text + "".join(response.delta.text for response in rest)
-    assert " ".join(text.split()) == "The bridge opened in May 1937."
-    assert rest[-1].finish.reason == pb.FINISH_REASON_STOP
-    assert service.process.wait(60) == 0
+    assert rest[-1].finish.usage.completion_tokens == 300
+    assert await asyncio.to_thread(service.process.wait, 60) == 0

@@ -93,7 +93,7 @@ def failure_to_start(error: Exception, status: EngineStatus) -> TriviumError:
     if isinstance(error, TriviumError):
         return error
     kinds = set(status.error_kinds) or {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
-    cause = status.error or f"{type(error).__name__}: {_summary(error)}"
+    cause = f"{status.error.rstrip('.')}." if status.error else f"{type(error).__name__}: {_summary(error)}"
     # Memory is also short while an engine before this one gives its own back.
     passes = (bool(kinds & _PASSING) and not kinds & _NOT_FOUND) or "memory" in cause.lower()
     if kinds & _OF_SETTINGS and not passes:
@@ -157,5 +157,5 @@ def _summary(error: Exception) -> str:
     """The part of a message that says what is wrong: pydantic puts a headline before it."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     if len(lines) > 1 and "validation error" in lines[0]:
-        lines = lines[1:3]
-    return " ".join(lines[:2])[:300]
+        lines = [line.partition(" [type=")[0] for line in lines[1:] if not line.startswith("For further information")]
+    return " ".join(lines[:2])[:300].rstrip(".") + "."

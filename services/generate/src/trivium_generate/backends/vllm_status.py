@@ -10,7 +10,7 @@ from pathlib import Path
 
 STATUS_FILE_VARIABLE = "TRIVIUM_GENERATE_ENGINE_STATUS_FILE"
 
-_MAX_CHARS = 160
+_MAX_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
