@@ -221,6 +221,24 @@ async def test_openai_refused_key_falls_back_and_leaves_the_model_alone(
     assert "TRIVIUM_GENERATE_API_KEY" in model.detail
 
 
+async def test_openai_broken_for_long_is_left_alone_until_its_check_succeeds(
+    openai: Any, api: Any, reply: Any, ask: Any, until_state: Any
+) -> None:
+    api.replies = [reply(500, error("broken"))]
+    async with openai(api_attempts=1, restart_pause_seconds=0.05) as running:
+        checkable, api.models = api.models, reply(503, error("broken"))
+        for _ in range(5):
+            code, _ = await failure_of(running.answer(ask()))
+            assert code == "UNAVAILABLE"
+        await until_state(running, ModelState.FAILED)
+        answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO))
+        assert answer.finish.degradation.fallback == "extractive"
+        assert len(api.requests) == 5
+        api.replies, api.models = [reply(parts=[*ANSWER, DONE])], checkable
+        await until_state(running, ModelState.READY)
+        assert (await running.answer(ask())).text == "In May 1937 [1]."
+
+
 async def test_openai_retry_after_is_waited_for_and_beyond_the_deadline_refused(
     openai: Any, api: Any, reply: Any, ask: Any
 ) -> None:
