@@ -1,9 +1,9 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-vllm check fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-compose check fix protos lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything that runs the stack
 	@scripts/setup
@@ -14,11 +14,17 @@ demo: ## Answer questions about examples/corpus through the whole stack, then st
 up: ## Run the stack in the foreground: HTTP on 8080, gRPC on 50050
 	@scripts/up
 
+images: ## Build the container images
+	@scripts/images
+
 test: ## All checks and tests, a real vLLM included
 	@scripts/test
 
 test-vllm: ## The tests that need vLLM, in an environment of its own
 	@scripts/test-vllm
+
+test-compose: ## The stack in containers: up, asked, a container killed, one replaced, down and up
+	@scripts/test-compose
 
 check: ## Style, types and protos
 	@scripts/check
@@ -33,4 +39,4 @@ lock: ## Record the installed versions in requirements/constraints.txt
 	@scripts/lock
 
 clean: ## Delete the environments and caches; your data in .data stay
-	rm -rf .venv .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-bench-infinity .mypy_cache .ruff_cache .pytest_cache .hypothesis
