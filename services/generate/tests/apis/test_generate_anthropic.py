@@ -196,13 +196,17 @@ async def test_anthropic_refused_temperature_is_left_out_and_remembered(
     assert ["temperature" in sent for sent in api.requests] == [True, False, False]
 
 
-@pytest.mark.parametrize("field", ["seed", "top_logprobs"])
+@pytest.mark.parametrize(
+    ("field", "sampling"),
+    [("seed", pb.Sampling(seed=1)), ("top_logprobs", pb.Sampling(top_logprobs=1))],
+    ids=["seed", "top_logprobs"],
+)
 async def test_anthropic_field_that_its_api_has_not_is_refused_by_name(
-    anthropic: Any, api: Any, reply: Any, ask: Any, field: str
+    anthropic: Any, api: Any, reply: Any, ask: Any, field: str, sampling: pb.Sampling
 ) -> None:
     api.replies = [reply(parts=ANSWER)]
     async with anthropic() as running:
-        code, failed = await failure_of(running.answer(ask(sampling=pb.Sampling(**{field: 1}))))
+        code, failed = await failure_of(running.answer(ask(sampling=sampling)))
     assert (code, failed.field, api.requests) == ("INVALID_ARGUMENT", f"sampling.{field}", [])
 
 
