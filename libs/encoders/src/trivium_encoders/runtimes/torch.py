@@ -1,5 +1,9 @@
-"""torch: on GPUs, as the reference on CPUs, and for models that only their own modules can run."""
+"""torch: on GPUs, as the reference on CPUs, and for models that only their own modules can run.
 
+No GPU was at hand: what is particular to one was tested on a CPU as far as that goes.
+"""
+
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +17,8 @@ from trivium_encoders.pooling import Head
 from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
 from trivium_encoders.weights import lacking_weights
 
+_log = logging.getLogger(__name__)
+
 
 class TorchRuntime:
     """A transformer in torch, followed by the same head as elsewhere.
@@ -22,12 +28,23 @@ class TorchRuntime:
         head: What follows the transformer.
         precision: `bf16` or `fp32`.
         device: `cpu` or `cuda`.
-        session_count: Sessions that will run at once on a CPU; a GPU has one.
+        session_count: Sessions that will run at once on a CPU; a GPU has one, and so one stream.
+        packed: Compute texts without padding where the architecture allows it; None for on a GPU. A classification
+            head reads the first token of a row, so cross-encoders are never packed.
     """
 
     name = "torch"
 
-    def __init__(self, model: ModelDescription, head: Head, *, precision: str, device: str, session_count: int) -> None:
+    def __init__(
+        self,
+        model: ModelDescription,
+        head: Head,
+        *,
+        precision: str,
+        device: str,
+        session_count: int,
+        packed: bool | None = None,
+    ) -> None:
         import torch
         from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -38,7 +55,11 @@ class TorchRuntime:
         self.session_limit = session_count if device == "cpu" else 1
         folder = str(model.transformer_folder)
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        module, info = kind.from_pretrained(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+        options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
+        try:
+            module, info = kind.from_pretrained(folder, attn_implementation="sdpa", **options)
+        except ValueError:  # not every architecture has it
+            module, info = kind.from_pretrained(folder, attn_implementation="eager", **options)
         if lacking := lacking_weights(info, with_pooler=model.family is Family.PAIR):
             raise ModelUnsupported(
                 f"the files of model {model.name} lack the weights {lacking}: it is damaged, or needs code from its"
@@ -52,6 +73,13 @@ class TorchRuntime:
         self._device = device
         self._pad_token_id = model.pad_token_id
         self._attribute = "logits" if model.family is Family.PAIR else "last_hidden_state"
+        self.packed = False
+        if model.family is not Family.PAIR and (device == "cuda" if packed is None else packed):
+            from trivium_encoders.runtimes.packing import packs_faithfully
+
+            self.packed = packs_faithfully(self._module, device)
+            if not self.packed:
+                _log.warning("model %s cannot be computed without padding; its batches are padded", model.name)
         if device == "cpu":
             torch.set_num_threads(1)  # one session per core, as elsewhere
 
@@ -63,11 +91,18 @@ class TorchRuntime:
         """Computes a batch."""
         import torch
 
-        arrays = padded_inputs(items, self._pad_token_id)
+        from trivium_encoders.runtimes.packing import on_device, packed_output
+
         with torch.inference_mode():
-            feed = {name: torch.from_numpy(arrays[name]).to(self._device) for name in self._inputs}
-            output = getattr(self._module(**feed), self._attribute).float().cpu().numpy()
-        return self._head(unpadded(output, items), [item.prompt_tokens for item in items])
+            if self.packed:
+                found = packed_output(self._module, [item.tokens.ids for item in items], self._device)
+                output = torch.cat(found).float().cpu().numpy()
+                outputs = np.split(output, np.cumsum([item.length for item in items])[:-1])
+            else:
+                arrays = padded_inputs(items, self._pad_token_id)
+                feed = {name: on_device(arrays[name], self._device) for name in self._inputs}
+                outputs = unpadded(getattr(self._module(**feed), self._attribute).float().cpu().numpy(), items)
+        return self._head(outputs, [item.prompt_tokens for item in items])
 
 
 class ModulesRuntime:
@@ -157,13 +192,6 @@ class ModulesRuntime:
             pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=self._torch.nn.Sigmoid()
         )
         return [score.reshape(1) for score in scores]
-
-
-def torch_device(*, wants_gpu: bool) -> str:
-    """`cuda` where torch has a GPU and one is wanted, else `cpu`."""
-    import torch
-
-    return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
 
 
 def gpu_budget_factor(device: str) -> int:
