@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,16 @@ class WorkerKilled(BaseException):
 class BreakableSession:
     """Answers with each text's length; breaks on special texts."""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: "Lab", *, express: bool) -> None:
         self._lab = lab
+        self._express = express
         self._broken = False
 
     def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
         texts = [item.source.text for item in items]
         self._lab.batches.append(texts)
-        self._lab.gate.wait(10)
+        if not self._express:
+            self._lab.gate.wait(10)
         if HANGING in texts:
             self._lab.release.wait(10)
         if FATAL in texts:
@@ -58,7 +61,7 @@ class BreakableSession:
 class Lab:
     """A batcher over breakable sessions."""
 
-    def __init__(self, worker_count: int = 1, stall_seconds: float = 60.0) -> None:
+    def __init__(self, worker_count: int = 1, stall_seconds: float = 60.0, express_tokens: int = 0) -> None:
         self.batches: list[list[str]] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -66,14 +69,16 @@ class Lab:
         self.opened = 0
         self.may_open = True
         self.registry = CollectorRegistry()
-        plan = CrewPlan(self._open, worker_count, item("probe"), "lab", stall_seconds)
-        self.batcher = Batcher(plan, budget_tokens=512, metrics=EncoderMetrics("lab", self.registry))
+        open_express = partial(self._open, express=True) if express_tokens else None
+        plan = CrewPlan(self._open, worker_count, item("probe"), "lab", stall_seconds, open_express)
+        metrics = EncoderMetrics("lab", self.registry)
+        self.batcher = Batcher(plan, budget_tokens=512, express_tokens=express_tokens, metrics=metrics)
 
-    def _open(self) -> BreakableSession:
+    def _open(self, *, express: bool = False) -> BreakableSession:
         if not self.may_open:
             raise RuntimeError("no session can be opened")
         self.opened += 1
-        return BreakableSession(self)
+        return BreakableSession(self, express=express)
 
     async def run(self, *texts: str, **options: Any) -> list[float]:
         settings = {"priority": Priority.INTERACTIVE, "deadline": None} | options
@@ -98,8 +103,8 @@ def item(text: str) -> Item:
 
 
 @asynccontextmanager
-async def lab(worker_count: int = 1, stall_seconds: float = 60.0) -> AsyncIterator[Lab]:
-    made = Lab(worker_count, stall_seconds)
+async def lab(worker_count: int = 1, stall_seconds: float = 60.0, express_tokens: int = 0) -> AsyncIterator[Lab]:
+    made = Lab(worker_count, stall_seconds, express_tokens)
     await made.batcher.start()
     yield made
     made.gate.set()
@@ -246,3 +251,47 @@ async def test_run_calls_of_one_moment_share_a_batch() -> None:
     async with lab() as some:
         await asyncio.gather(*(some.run("x" * n) for n in range(1, 9)))
         assert len(some.batches) == 2  # the probe, and all eight
+
+
+async def test_run_short_call_is_answered_while_every_other_worker_is_busy() -> None:
+    async with lab(express_tokens=16) as some:
+        some.gate.clear()
+        bulk = asyncio.create_task(some.run("a", "b", priority=Priority.BULK))
+        await some.until(lambda: ["a", "b"] in some.batches)
+        waiting = asyncio.create_task(some.run("two texts", "are no short call here"))
+        assert await some.run("a question") == [10]
+        assert not bulk.done()
+        assert not waiting.done()
+        some.gate.set()
+        assert await bulk == [1, 1]
+        assert await waiting == [9, 22]
+
+
+async def test_run_dead_express_worker_fails_its_call_alone_and_is_replaced() -> None:
+    async with lab(express_tokens=16) as some:
+        assert some.metric("workers_alive") == 2
+        some.gate.clear()
+        bulk = asyncio.create_task(some.run("occupies the worker", priority=Priority.BULK))
+        await some.until(lambda: ["occupies the worker"] in some.batches)
+        some.may_open = False
+        with pytest.raises(EncoderUnavailable, match="the worker died"):
+            await some.run(FATAL)
+        assert not some.batcher.healthy
+        some.may_open = True
+        await some.until(lambda: some.batcher.healthy)
+        assert await some.run("a question") == [10]
+        some.gate.set()
+        assert await bulk == [19]
+
+
+async def test_run_express_worker_left_alone_takes_no_call() -> None:
+    async with lab(express_tokens=16) as some:
+        some.may_open = False
+        with pytest.raises(EncoderUnavailable):
+            await some.run(FATAL)  # an idle worker goes before the express worker
+        await some.until(lambda: some.metric("worker_deaths_total") >= 2)
+        with pytest.raises(EncoderUnavailable, match="no worker is left"):
+            await some.run("a question")
+        some.may_open = True
+        await some.until(lambda: some.batcher.healthy)
+        assert await some.run("back") == [4]

@@ -24,8 +24,8 @@ def job(
     return Job([item(length) for length in lengths], priority, deadline, at, future)
 
 
-def queue_of(*jobs: Job, budget: int = 512) -> WaitingQueue:
-    queue = WaitingQueue(budget)
+def queue_of(*jobs: Job, budget: int = 512, express: int = 0) -> WaitingQueue:
+    queue = WaitingQueue(budget, express)
     for waiting in jobs:
         queue.add(waiting)
     return queue
@@ -122,19 +122,56 @@ async def test_take_job_past_its_deadline_fails_without_work() -> None:
         late.future.result()
 
 
+async def test_take_express_takes_short_interactive_calls_only() -> None:
+    bulk, long, short = job(5, priority=Priority.BULK), job(100, 100, 100), job(5, 20)
+    queue = queue_of(bulk, long, short, express=64)
+    assert [(entry.job, entry.item.length) for entry in queue.take_express(0.0)] == [(short, 5)]
+    assert [(entry.job, entry.item.length) for entry in queue.take_express(0.0)] == [(short, 20)]
+    assert queue.take_express(0.0) == []
+    assert queue.text_count(Priority.INTERACTIVE) == 3
+
+
+async def test_take_express_batches_stay_within_the_express_budget() -> None:
+    queue = queue_of(*(job(16) for _ in range(5)), express=64)
+    assert [len(queue.take_express(0.0)) for _ in range(3)] == [4, 1, 0]
+
+
+async def test_take_short_call_is_also_taken_by_the_other_workers_and_only_once() -> None:
+    first, second = job(16), job(16)
+    queue = queue_of(first, express=16)
+    assert [entry.job for entry in queue.take(0.0, 1)] == [first]
+    assert queue.take_express(0.0) == []
+    queue.add(second)
+    assert [entry.job for entry in queue.take_express(0.0)] == [second]
+    assert queue.take(0.0, 1) == []
+
+
+async def test_take_express_late_and_cancelled_calls_are_dropped_before_any_work() -> None:
+    late, left = job(16, deadline=5.0), job(16)
+    queue = queue_of(late, left, express=64)
+    left.future.cancel()
+    assert queue.take_express(5.0) == []
+    with pytest.raises(DeadlineExpired):
+        late.future.result()
+
+
 async def test_queue_emptied_many_times_keeps_nothing() -> None:
-    """What is taken or dropped leaves both orders, or a service would grow for ever."""
-    queue = WaitingQueue(512)
+    """What is taken or dropped leaves all orders, or a service would grow for ever."""
+    queue = WaitingQueue(512, 64)
     for round_number in range(200):
         some = job(*range(1, 400, 13))
         queue.add(some)
+        queue.add(job(20, 30))
         queue.take(0.0, 1)
+        if round_number % 3:
+            queue.take_express(0.0)
         if round_number % 2:
             some.future.cancel()
         queue.drop(some)
         while queue.take(0.0, 1):
             pass
-    for lane in queue._lanes.values():
+    assert queue.take_express(0.0) == []
+    for lane in (*queue._lanes.values(), queue._short):
         assert not lane._arrivals
         assert not any(lane._by_length.values())
         assert (lane.texts, lane.tokens) == (0, 0)

@@ -40,12 +40,13 @@ class Batcher:
     Args:
         plan: The workers.
         budget_tokens: Most padded tokens in a batch.
+        express_tokens: Most padded tokens of a call that express workers take, and in their batches.
         metrics: Where the batcher reports.
     """
 
-    def __init__(self, plan: CrewPlan, *, budget_tokens: int, metrics: EncoderMetrics) -> None:
+    def __init__(self, plan: CrewPlan, *, budget_tokens: int, metrics: EncoderMetrics, express_tokens: int = 0) -> None:
         self._metrics = metrics
-        self._queue = WaitingQueue(budget_tokens)
+        self._queue = WaitingQueue(budget_tokens, express_tokens)
         self._crew = Crew(plan, metrics, on_idle=self._dispatch, on_done=self._hand_out, on_lost=self._fail_lost)
         self._jobs: set[Job] = set()
         self._closed = False
@@ -110,19 +111,23 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._dispatch_planned = False
-        while self._crew.idle_count and not self._closed:
-            now = self._loop.time()
-            batch = self._queue.take(now, self._crew.idle_count)
-            if not batch:
-                return
-            for entry in batch:
-                entry.job.started_at = entry.job.started_at or now
-            self._crew.submit(batch)
-            lengths = [entry.item.length for entry in batch]
-            self._metrics.batch_texts.observe(len(batch))
-            self._metrics.batch_padded_tokens.observe(padded_length(max(lengths)) * len(batch))
-            self._metrics.batch_tokens.inc(sum(lengths))
-            self._show_depth(batch[0].job.priority)
+        if self._closed:
+            return
+        now = self._loop.time()
+        while self._crew.idle_count and (batch := self._queue.take(now, self._crew.idle_count)):
+            self._submit(batch, now)
+        while self._crew.express_idle_count and (batch := self._queue.take_express(now)):
+            self._submit(batch, now, express=True)
+
+    def _submit(self, batch: Sequence[Entry], now: float, *, express: bool = False) -> None:
+        for entry in batch:
+            entry.job.started_at = entry.job.started_at or now
+        self._crew.submit(batch, express=express)
+        lengths = [entry.item.length for entry in batch]
+        self._metrics.batch_texts.observe(len(batch))
+        self._metrics.batch_padded_tokens.observe(padded_length(max(lengths)) * len(batch))
+        self._metrics.batch_tokens.inc(sum(lengths))
+        self._show_depth(batch[0].job.priority)
 
     def _hand_out(self, entries: Sequence[Entry], done: BatchDone) -> None:
         """Gives each job its results; a job ends with its last result, or the first error."""

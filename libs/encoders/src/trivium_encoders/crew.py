@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from trivium_encoders.errors import ModelUnsupported
@@ -32,6 +33,8 @@ class CrewPlan:
     """What threads are named after."""
     stall_seconds: float = 300.0
     """A batch that takes longer counts as the worker's death."""
+    open_express: Callable[[], Session] | None = None
+    """Opens the session of one more worker, for short calls alone; None for no such worker."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +72,7 @@ class Crew:
         self._on_lost = on_lost
         self._starting: set[Worker] = set()
         self._idle: list[Worker] = []
+        self._express: Worker | None = None
         self._running: dict[Worker, _Running] = {}
         self._restarts: set[asyncio.TimerHandle] = set()
         self._hired = 0
@@ -79,17 +83,24 @@ class Crew:
     @property
     def healthy(self) -> bool:
         """Whether every worker takes batches."""
-        return not self._closed and self._alive == self._plan.worker_count
+        wanted = self._plan.worker_count + (self._plan.open_express is not None)
+        return not self._closed and self._alive == wanted
 
     @property
     def idle_count(self) -> int:
-        """Workers that could start a batch now."""
-        return len(self._idle)
+        """Workers that could start any batch now."""
+        return len(self._idle) - self.express_idle_count
+
+    @property
+    def express_idle_count(self) -> int:
+        """Workers that could start a batch of short calls now, beside those that could start any."""
+        return int(self._express in self._idle)
 
     @property
     def can_work(self) -> bool:
-        """Whether any worker takes batches or is about to."""
-        return bool(self._alive or self._starting)
+        """Whether any worker takes every batch or is about to."""
+        known = (self._idle, self._running, self._starting)
+        return any(worker is not self._express for workers in known for worker in workers)
 
     @property
     def _alive(self) -> int:
@@ -105,6 +116,8 @@ class Crew:
         self._warm = self._loop.create_future()
         for _ in range(self._plan.worker_count):
             self._hire()
+        if self._plan.open_express:
+            self._hire(express=True)
         try:
             await self._warm
         except BaseException:
@@ -113,9 +126,10 @@ class Crew:
         finally:
             self._warm = None
 
-    def submit(self, entries: Sequence[Entry]) -> None:
+    def submit(self, entries: Sequence[Entry], *, express: bool = False) -> None:
         """Gives a batch to an idle worker; there must be one."""
-        worker = self._idle.pop()
+        worker = next(worker for worker in reversed(self._idle) if (worker is self._express) == express)
+        self._idle.remove(worker)
         stall = self._loop.call_later(self._plan.stall_seconds, self._stalled, worker)
         self._running[worker] = _Running(entries, stall)
         worker.submit([entry.item for entry in entries])
@@ -139,17 +153,19 @@ class Crew:
         self._starting.clear()
         self._metrics.workers_alive.set(0)
 
-    def _hire(self) -> None:
+    def _hire(self, *, express: bool = False) -> None:
         self._hired += 1
         worker = Worker(
             f"{self._plan.name}-{self._hired}",
-            self._plan.open_session,
+            self._plan.open_express if express and self._plan.open_express else self._plan.open_session,
             self._plan.probe,
             on_ready=lambda worker: self._post(self._ready, worker),
             on_done=lambda worker, done: self._post(self._done, worker, done),
             on_death=lambda worker, error: self._post(self._died, worker, error),
         )
         self._starting.add(worker)
+        if express:
+            self._express = worker
         worker.start()
 
     def _post(self, callback: Callable[..., None], *arguments: Any) -> None:
@@ -205,10 +221,11 @@ class Crew:
             pause = _RESTART_PAUSES_SECONDS[min(self._deaths_in_a_row, len(_RESTART_PAUSES_SECONDS) - 1)]
             self._deaths_in_a_row += 1
             self._restarts = {handle for handle in self._restarts if handle.when() > self._loop.time()}
+            hire = partial(self._hire, express=worker is self._express)
             if pause:
-                self._restarts.add(self._loop.call_later(pause, self._hire))
+                self._restarts.add(self._loop.call_later(pause, hire))
             else:
-                self._hire()
+                hire()
         self._on_lost(lost, cause)
 
     def _finish(self, worker: Worker) -> Sequence[Entry]:

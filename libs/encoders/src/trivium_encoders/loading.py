@@ -20,19 +20,26 @@ from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelUnsupported
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.metrics import EncoderMetrics
-from trivium_encoders.options import EncoderInfo, EncoderOptions, Role
+from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import Head
 from trivium_encoders.quality_texts import OWN_TEXTS
 from trivium_encoders.quantization import int8_fingerprint
 from trivium_encoders.resolution import resolve
-from trivium_encoders.runtimes.base import Item, Runtime, Source
+from trivium_encoders.runtimes.base import ExpressRuntime, Item, Runtime, Source
 from trivium_encoders.runtimes.choice import RuntimeChoice
 from trivium_encoders.tokenization import TextTokenizer, TokenIds, read_tokenizer
 
 _log = logging.getLogger(__name__)
 
 _TOKENIZE_CHUNK = 64
-_RANGES = {"budget_tokens": range(16, (1 << 20) + 1), "workers": range(1025), "max_length": range((1 << 20) + 1)}
+_TOKENIZE_AT_ONCE_CHARACTERS = 300
+_RANGES = {
+    "budget_tokens": range(16, (1 << 20) + 1),
+    "express_tokens": range((1 << 20) + 1),
+    "workers": range(1025),
+    "max_length": range((1 << 20) + 1),
+}
+
 
 T = TypeVar("T")
 
@@ -57,12 +64,22 @@ class Engine:
         self.batcher = batcher
         self._metrics = metrics
         self._closed = False
-        self._threads = ThreadPoolExecutor(max_workers=thread_count, thread_name_prefix="tokenize")
+        # One pool per class, so that a question never waits for the texts of a bulk load.
+        self._threads = {
+            priority: ThreadPoolExecutor(max_workers=thread_count, thread_name_prefix=f"tokenize-{priority.value}")
+            for priority in Priority
+        }
 
     async def tokenized(
-        self, texts: Sequence[str], tokenize: Callable[[Sequence[str]], list[T]]
+        self, texts: Sequence[str], tokenize: Callable[[Sequence[str]], list[T]], priority: Priority
     ) -> tuple[list[T], float]:
-        """Tokenises texts in a thread, in pieces, so that a short call is not stuck behind a long one.
+        """Tokenises texts: a few characters here and now, which takes less time than a change of threads, and more in a
+        thread, in pieces, so that a short call is not stuck behind a long one.
+
+        Args:
+            texts: The texts.
+            tokenize: Tokenises a piece of them.
+            priority: The class of the call.
 
         Returns:
             What `tokenize` makes of the texts, in order, and how many seconds that took.
@@ -72,8 +89,13 @@ class Engine:
         started = time.monotonic()
         loop = asyncio.get_running_loop()
         made: list[T] = []
+        if sum(map(len, texts)) <= _TOKENIZE_AT_ONCE_CHARACTERS:
+            made = tokenize(texts)
+            texts = ()
         for start in range(0, len(texts), _TOKENIZE_CHUNK):
-            made += await loop.run_in_executor(self._threads, tokenize, texts[start : start + _TOKENIZE_CHUNK])
+            made += await loop.run_in_executor(
+                self._threads[priority], tokenize, texts[start : start + _TOKENIZE_CHUNK]
+            )
         seconds = time.monotonic() - started
         self._metrics.tokenize_seconds.observe(seconds)
         return made, seconds
@@ -82,7 +104,8 @@ class Engine:
         """Closes the batcher and ends the threads."""
         self._closed = True
         await self.batcher.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def load_engine(
@@ -119,8 +142,23 @@ async def load_engine(
     metrics = EncoderMetrics(service, registry)
     tokens = loaded.tokenizer.encode(["warm"], prompt="", truncate=True)[0]
     probe = Item(tokens, Source("warm", Role.DOCUMENT, query="warm"))
-    plan = CrewPlan(loaded.runtime.open_session, worker_count, probe, f"{service}-encoder")
-    batcher = Batcher(plan, budget_tokens=options.budget_tokens * loaded.runtime.budget_factor, metrics=metrics)
+    runtime = loaded.runtime
+    open_express = runtime.open_express_session if isinstance(runtime, ExpressRuntime) else None
+    if not options.express_tokens:
+        open_express = None
+    plan = CrewPlan(
+        runtime.open_session,
+        worker_count,
+        probe,
+        f"{service}-encoder",
+        open_express=open_express,
+    )
+    batcher = Batcher(
+        plan,
+        budget_tokens=options.budget_tokens * runtime.budget_factor,
+        express_tokens=options.express_tokens if open_express else 0,
+        metrics=metrics,
+    )
     await batcher.start()
     metrics.describe(loaded.info)
     _log.info(
@@ -131,7 +169,7 @@ async def load_engine(
 
 
 async def text_items(
-    engine: Engine, texts: Sequence[str], *, role: Role, prompt: str, truncate: bool
+    engine: Engine, texts: Sequence[str], *, role: Role, prompt: str, truncate: bool, priority: Priority
 ) -> tuple[list[Item], float]:
     """Tokenises texts for the model.
 
@@ -145,7 +183,7 @@ async def text_items(
     def tokenize(piece: Sequence[str]) -> list[TokenIds]:
         return engine.tokenizer.encode(piece, prompt=prompt, truncate=truncate)
 
-    tokens, seconds = await engine.tokenized(texts, tokenize)
+    tokens, seconds = await engine.tokenized(texts, tokenize, priority)
     for index, ids in enumerate(tokens):
         if len(ids.ids) > engine.info.max_tokens:
             raise InputTooLong(index, len(ids.ids), engine.info.max_tokens)

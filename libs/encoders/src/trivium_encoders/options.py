@@ -45,8 +45,11 @@ class EncoderOptions:
     line; None for this package's."""
     workers: int = 0
     """Single-threaded sessions, 0 to 1024; 0 means one per core that the process may use (cgroup quota, affinity)."""
-    budget_tokens: int = 1024
+    budget_tokens: int = 512
     """Most padded tokens in one batch of one session, 16 to 1,048,576. A single longer text is served alone."""
+    express_tokens: int = 0
+    """Most padded tokens of an interactive call that one more session takes at once, however busy the others are; 0 to
+    1,048,576, 0 for no such session. It needs the memory of the weights once more. Only OpenVINO has it."""
     cache_dir: Path = Path(".data/cache")
     """Folder for converted models; made when missing, shared by processes, may be deleted at any time."""
     max_length: int = 0

@@ -76,7 +76,7 @@ class PairScorer:
         def tokenize(piece: Sequence[str]) -> list[TokenIds]:
             return self._engine.tokenizer.encode_pairs(query, piece)
 
-        tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize)
+        tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize, priority)
         if not tokens:
             return Scored(np.empty(0, np.float32), 0, tokenize_seconds, 0.0, 0.0)
         items = [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(tokens, texts, strict=True)]

@@ -7,6 +7,8 @@ Plain data without a clock or a lock: the batcher owns it, on its event loop. Th
   reached; an item over the budget is a batch of its own.
 - Interactive items go before bulk ones, but a bulk item that has waited for the patience goes before any interactive
   item that came after that. The classes do not share batches: bulk would make an interactive batch slower.
+- Short calls (interactive, all their items together within the express budget) may also be taken by express workers,
+  which take nothing else, so that a question does not wait for the batches that run.
 - Items of a job that is done (cancelled, failed) or late are dropped when they would be taken, before any work.
 """
 
@@ -50,6 +52,8 @@ class Job:
     """Items without a result."""
     entries: "list[Entry]" = field(default_factory=list)
     """Its items in the queue."""
+    short: bool = False
+    """Whether express workers take it."""
     started_at: float = 0.0
     """When the first of its items was given to a worker; 0 before."""
     finished_at: float = 0.0
@@ -78,7 +82,7 @@ class Entry:
 
 
 class _Lane:
-    """The waiting items of one class: in order of arrival, and by padded length."""
+    """Waiting items: in order of arrival, and by padded length."""
 
     def __init__(self) -> None:
         self.texts = 0
@@ -92,12 +96,10 @@ class _Lane:
         self._arrivals.append(entry)
         self._by_length.setdefault(entry.length, deque()).append(entry)
 
-    def remove(self, entry: Entry) -> None:
-        """Takes an item out; both orders forget it when they come to it."""
-        if entry.waiting:
-            entry.waiting = False
-            self.texts -= 1
-            self.tokens -= entry.length
+    def leave(self, entry: Entry) -> None:
+        """Counts an item out that waits no more; both orders forget it when they come to it."""
+        self.texts -= 1
+        self.tokens -= entry.length
 
     def oldest(self) -> Entry | None:
         """The oldest waiting item."""
@@ -112,7 +114,7 @@ class _Lane:
     def fitting(self, length: int) -> Iterator[Entry]:
         """The waiting items that fit a batch of a padded length, longest first, oldest first among equals.
 
-        Each must be removed before the next is asked for.
+        Each must have stopped waiting before the next is asked for.
         """
         fitting = (known for known in self._by_length if length * _SHORTEST_SHARE <= known <= length)
         for known in sorted(fitting, reverse=True):
@@ -135,23 +137,30 @@ class WaitingQueue:
 
     Args:
         budget_tokens: Most padded tokens in a batch.
+        express_tokens: Most padded tokens of a short call, and in a batch of short calls; 0 for no short calls.
     """
 
-    def __init__(self, budget_tokens: int) -> None:
+    def __init__(self, budget_tokens: int, express_tokens: int = 0) -> None:
         self._budget_tokens = budget_tokens
+        self._express_tokens = express_tokens
         self._lanes = {priority: _Lane() for priority in Priority}
+        self._short = _Lane()
 
     def add(self, job: Job) -> None:
         """Queues all items of a job."""
         job.entries = [Entry(job, index, padded_length(item.length)) for index, item in enumerate(job.items)]
-        for entry in job.entries:
-            self._lanes[job.priority].add(entry)
+        job.short = (
+            job.priority is Priority.INTERACTIVE and sum(entry.length for entry in job.entries) <= self._express_tokens
+        )
+        for lane in self._lanes_of(job):
+            for entry in job.entries:
+                lane.add(entry)
 
     def drop(self, job: Job) -> int:
         """Takes out what still waits of a job; returns how many items that were."""
         waiting = [entry for entry in job.entries if entry.waiting]
         for entry in waiting:
-            self._lanes[job.priority].remove(entry)
+            self._remove(entry)
         return len(waiting)
 
     def text_count(self, priority: Priority) -> int:
@@ -169,17 +178,37 @@ class WaitingQueue:
             lane = self._lanes[seed.job.priority]
             share = -(-lane.tokens // idle_workers)
             budget = min(self._budget_tokens, max(share, _LEAST_SPLIT_TOKENS))
-            room = max(1, budget // seed.length)
-            batch: list[Entry] = []
-            for entry in lane.fitting(seed.length):
-                lane.remove(entry)
-                if _wanted(entry.job, now):
-                    batch.append(entry)
-                if len(batch) == room:
-                    break
-            if batch:
+            if batch := self._filled(lane, seed, budget, now):
                 return batch
         return []
+
+    def take_express(self, now: float) -> list[Entry]:
+        """The next batch of short calls; empty when none waits. Jobs that are late fail here, as in `take`."""
+        while seed := self._short.oldest():
+            if batch := self._filled(self._short, seed, self._express_tokens, now):
+                return batch
+        return []
+
+    def _filled(self, lane: _Lane, seed: Entry, budget: int, now: float) -> list[Entry]:
+        """Takes a batch around an item out of a lane; empty when nobody wants what was taken."""
+        room = max(1, budget // seed.length)
+        batch: list[Entry] = []
+        for entry in lane.fitting(seed.length):
+            self._remove(entry)
+            if _wanted(entry.job, now):
+                batch.append(entry)
+            if len(batch) == room:
+                break
+        return batch
+
+    def _remove(self, entry: Entry) -> None:
+        entry.waiting = False
+        for lane in self._lanes_of(entry.job):
+            lane.leave(entry)
+
+    def _lanes_of(self, job: Job) -> tuple[_Lane, ...]:
+        lane = self._lanes[job.priority]
+        return (lane, self._short) if job.short else (lane,)
 
     def _seed(self) -> Entry | None:
         """The item that goes first."""

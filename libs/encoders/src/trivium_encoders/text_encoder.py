@@ -95,7 +95,7 @@ class TextEncoder:
             EncoderClosed: `close` was called.
         """
         items, tokenize_seconds = await text_items(
-            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate
+            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate, priority=priority
         )
         if not items:
             return Encoded(np.empty((0, self.info.dimension), np.float32), [], tokenize_seconds, 0.0, 0.0)
@@ -105,7 +105,7 @@ class TextEncoder:
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
-        starts, _ = await self._engine.tokenized(texts, self._engine.tokenizer.starts)
+        starts, _ = await self._engine.tokenized(texts, self._engine.tokenizer.starts, Priority.BULK)
         return starts
 
     async def close(self) -> None:

@@ -82,7 +82,7 @@ class TokenEncoder:
     ) -> TokenMatrices:
         """Encodes texts token by token; arguments and errors as for `TextEncoder.encode`."""
         items, tokenize_seconds = await text_items(
-            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate
+            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate, priority=priority
         )
         if not items:
             return TokenMatrices([], [], tokenize_seconds, 0.0, 0.0)

@@ -58,6 +58,7 @@ def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Cal
         int8_texts=settings.int8_texts,
         workers=settings.workers,
         budget_tokens=settings.budget_tokens,
+        express_tokens=settings.express_tokens,
         cache_dir=settings.data_dir / "cache",
         max_length=settings.max_length,
     )

@@ -62,7 +62,14 @@ class EmbedSettings:
     )
     workers: int = setting(0, "Single-threaded sessions; 0 for one per core.", minimum=0, maximum=1024)
     budget_tokens: int = setting(
-        1024, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
+        512, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
+    )
+    express_tokens: int = setting(
+        64,
+        "Most padded tokens of a call that one more session takes at once while the others are busy with long batches; "
+        "0 for no such session, which saves a copy of the weights. OpenVINO only.",
+        minimum=0,
+        maximum=1 << 20,
     )
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
     cache_bytes: int = setting(

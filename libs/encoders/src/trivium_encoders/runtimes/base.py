@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,15 @@ class Runtime(Protocol):
 
     def open_session(self) -> Session:
         """Opens a session; thread-safe."""
+        ...
+
+
+@runtime_checkable
+class ExpressRuntime(Runtime, Protocol):
+    """A runtime that can compute short batches beside its sessions."""
+
+    def open_express_session(self) -> Session:
+        """Opens one more session, for short batches while all others are busy; thread-safe."""
         ...
 
 

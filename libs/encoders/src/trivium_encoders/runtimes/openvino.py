@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import trivium_encoders.privacy  # noqa: F401 - before OpenVINO, which reports its own import
 from trivium_encoders.conversion import ConvertedModel
 from trivium_encoders.pooling import Head
+from trivium_encoders.resident import release_file_pages
 from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
 
 # OpenVINO's bindings make their table of number types at the first inference, and two threads that do so at once wait
@@ -21,7 +22,8 @@ class OpenVinoRuntime:
     """A converted transformer, compiled once with one stream of one thread per session.
 
     Streams share the weights, so memory does not grow with the cores. Pinning is off: it would put streams of several
-    processes on the same core, at half the speed.
+    processes on the same core, at half the speed. OpenVINO makes no more streams than there are cores, so the express
+    session has a compiled model, and weights, of its own.
 
     Args:
         model: The converted transformer.
@@ -51,27 +53,47 @@ class OpenVinoRuntime:
         self.session_limit = session_count
         self.dimension = head.dimension
         self._head = head
+        self._unquantized = unquantized
         self._inputs = model.inputs
         self._pad_token_id = pad_token_id
-        self._compiled = openvino.Core().compile_model(
-            str(model.graph),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if "bf16" in (precision, unquantized) else "f32",
-                "NUM_STREAMS": session_count,
-                "INFERENCE_NUM_THREADS": session_count,
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        self._core = openvino.Core()
+        self._weights = model.graph.with_suffix(".bin")
+        self._model = self._core.read_model(str(model.graph))
+        self._compiled = self._compile(session_count)
         with _first_inference:
-            one = np.ones((1, 1), dtype=np.int64)
-            self._compiled.create_infer_request().infer(
-                dict.fromkeys(range(len(self._inputs)), one), share_inputs=True, share_outputs=True
-            )
+            self._request(self._compiled)
 
     def open_session(self) -> "OpenVinoSession":
         """Opens a session."""
-        return OpenVinoSession(self._compiled.create_infer_request(), self._head, self._inputs, self._pad_token_id)
+        return self._session(self._compiled)
+
+    def open_express_session(self) -> "OpenVinoSession":
+        """Opens the session for short batches."""
+        return self._session(self._compile(1))
+
+    def _session(self, compiled: Any) -> "OpenVinoSession":
+        request = self._request(compiled)
+        release_file_pages(self._weights)
+        return OpenVinoSession(request, self._head, self._inputs, self._pad_token_id)
+
+    def _request(self, compiled: Any) -> Any:
+        """A request that has run once: only then has its stream made its own form of the weights."""
+        request = compiled.create_infer_request()
+        one = np.ones((1, 1), dtype=np.int64)
+        request.infer(dict.fromkeys(range(len(self._inputs)), one), share_inputs=True, share_outputs=True)
+        return request
+
+    def _compile(self, stream_count: int) -> Any:
+        return self._core.compile_model(
+            self._model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if "bf16" in (self.precision, self._unquantized) else "f32",
+                "NUM_STREAMS": stream_count,
+                "INFERENCE_NUM_THREADS": stream_count,
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
 
 
 class OpenVinoSession:
