@@ -137,7 +137,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callabl
 def llama2_model(tmp_path_factory: pytest.TempPathFactory, llama2_tokenizer_files: Path) -> Path:
     """A Llama with the files of Llama 2 that recites LLAMA2_SCRIPT after the mark that ends a question."""
     folder = tmp_path_factory.mktemp("models") / "tiny-llama-2"
-    tokenizer = transformers.AutoTokenizer.from_pretrained(llama2_tokenizer_files)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(llama2_tokenizer_files)
     tokenizer.add_tokens(list(LLAMA2_SCRIPT))
     tokenizer.save_pretrained(folder)
     tokens = tokenizer.convert_tokens_to_ids(list(LLAMA2_SCRIPT))
