@@ -183,16 +183,14 @@ async def test_vllm_and_the_service_count_what_they_do(service: Any) -> None:
     assert service.metric("trivium_generate_model_state", state="ready") == 1
 
 
-async def test_vllm_on_two_workers_speculating_answers_in_llama_2s_format(
+async def test_vllm_speculating_answers_in_llama_2s_format(
     start_service: Callable[..., Any], llama2_model: Path
 ) -> None:
     service = start_service(
         {
-            "tensor_parallel_size": 2,
             "speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2},
         },
         model=llama2_model,
-        VLLM_CPU_OMP_THREADS_BIND="0|1",  # one worker to a core, where there is one NUMA node
     )
     await service.until_ready()
     history = conversation((message_pb2.ROLE_USER, "Which bridge?"), (message_pb2.ROLE_ASSISTANT, "The red one."))
@@ -207,9 +205,9 @@ async def test_vllm_on_sigterm_finishes_what_it_writes(service: Any) -> None:
     """The last of the session: it ends the shared service."""
     async with open_channel(service.target) as channel:
         stub: Any = generate_service_pb2_grpc.GenerateServiceStub(channel)
-        call = stub.Generate(request(sampling=pb.Sampling(temperature=0, max_tokens=300)), timeout=60)
-        await call.read()
+        responses = aiter(stub.Generate(request(sampling=pb.Sampling(temperature=0, max_tokens=300)), timeout=60))
+        await anext(responses)
         service.process.terminate()
-        rest = [response async for response in call]
+        rest = [response async for response in responses]
     assert rest[-1].finish.usage.completion_tokens == 300
     assert await asyncio.to_thread(service.process.wait, 60) == 0

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import multiprocessing
 import os
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
@@ -53,8 +54,12 @@ def start_engine(arguments: dict[str, Any]) -> Any:
     """
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    engine_args = build_engine_args(arguments)
-    return AsyncLLM.from_engine_args(engine_args)
+    class Engine(AsyncLLM):  # type: ignore[misc]  # vLLM is not where mypy looks
+        def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+            if not is_finalizing():  # else what it would call is gone
+                super().__del__()
+
+    return Engine.from_engine_args(build_engine_args(arguments))
 
 
 def build_engine_args(arguments: dict[str, Any]) -> Any:
