@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path) -> Iterator[Callable[[], Stack]]:
-    """Makes stacks that are ended with the test."""
+def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks that are ended with the test; variables that go before a stack's own may be given by name."""
     stacks: list[Stack] = []
 
-    def make() -> Stack:
-        stacks.append(Stack(tmp_path / "stack"))
+    def make(**environ: str) -> Stack:
+        stacks.append(Stack(tmp_path / "stack", environ))
         return stacks[-1]
 
     yield make

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
@@ -45,14 +45,15 @@ class Stack:
 
     Args:
         folder: For their data and logs; what is in `folder/data` already is used.
+        environ: Variables that go before the stack's own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port = _free_ports(7)
         local = "127.0.0.1:{}".format
-        self._environ = os.environ | {
+        self.environ = os.environ | {
             "TRIVIUM_DATA_DIR": str(folder / "data"),
             "TRIVIUM_QDRANT_EDGE_LISTEN": local(qdrant),
             "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN": local(qdrant_http),
@@ -71,6 +72,7 @@ class Stack:
             "TRIVIUM_GATEWAY_QDRANT_URL": f"http://{local(qdrant_http)}",
             "TRIVIUM_GATEWAY_QDRANT_GRPC_PORT": str(qdrant),
         }
+        self.environ |= environ or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx.Client(base_url=f"http://{local(self.http_port)}", timeout=60)
 
@@ -79,7 +81,7 @@ class Stack:
         for service in services or SERVICES:
             with open(self.folder / f"{service}.log", "ab") as log:
                 command = [sys.executable, "-m", f"trivium_{service}"]
-                environ = self._environ | ({"TRIVIUM_DATA_DIR": str(MODELS)} if service in ("embed", "rerank") else {})
+                environ = self.environ | ({"TRIVIUM_DATA_DIR": str(MODELS)} if service in ("embed", "rerank") else {})
                 self._processes[service] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
     def end(self, *services: str, by: signal.Signals = signal.SIGKILL) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import grpc
@@ -13,7 +14,33 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 64 << 20
 
-_CHANNEL_OPTIONS = (
+# Calls are spread over all addresses of a name. One that a server turned away while it shut down is repeated, at
+# another address if there is one: every RPC of the services may be, and none is once something of its answer has come.
+# A server that shuts down ends those that it had not begun with CANCELLED; a caller's own cancellation is never
+# repeated. The throttle ends the repeating while a service is gone for good, so that a fallback is not held up.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 1000, "tokenRatio": 1},
+}
+
+CHANNEL_OPTIONS = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.service_config_disable_resolution", 1),
+    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),  # a call that does not fit is never repeated
+    # In a rolling update an address goes as another comes: half a minute, gRPC's own pause, is too long to learn it.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
@@ -30,9 +57,9 @@ def open_channel(target: str) -> grpc.aio.Channel:
     """A channel to a service; it connects when first used, and again whenever it has to.
 
     Args:
-        target: `HOST:PORT`, or any other name that gRPC resolves.
+        target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn.
     """
-    return grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS)
+    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

@@ -33,6 +33,7 @@ class ListenError(TriviumError):
 
 
 _FOLLOW_SECONDS = 0.05
+_CONNECTION_SECONDS = 300.0
 
 
 class _HealthServicer(health.aio.HealthServicer):
@@ -121,6 +122,8 @@ class GrpcServer:
         registry: Where the metrics are registered.
         max_message_bytes: Largest message to receive. Keep it above the service's own limits, so that their errors
             are the ones that people see.
+        connection_seconds: After about this long a connection is closed once its calls have ended. The client opens
+            another, and looks its name up again: so it finds servers that came later.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class GrpcServer:
         full_names: Sequence[str],
         registry: CollectorRegistry,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        connection_seconds: float = _CONNECTION_SECONDS,
     ) -> None:
         self.service = service
         self.listen = listen
@@ -149,6 +153,7 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),  # two processes on one port must be an error, not a lottery
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.http2.max_ping_strikes", 0),
+                ("grpc.max_connection_age_ms", round(connection_seconds * 1000)),
             ),
         )
         self.health = Health(full_names)

@@ -1,0 +1,98 @@
+"""Channels to several servers at once. The health service's own RPCs stand in for a service's."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+from trivium.rerank.v1 import rerank_service_pb2 as pb
+from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer, add_RerankServiceServicer_to_server
+from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub as Stub
+from trivium_serving.channels import open_channel
+from trivium_serving.server import GrpcServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class PeersServicer(RerankServiceServicer):
+    """Notes from which connection each call came."""
+
+    def __init__(self) -> None:
+        self.peers: list[str] = []
+
+    async def Rerank(self, request: Any, context: Any) -> pb.RerankResponse:
+        self.peers.append(context.peer())
+        return pb.RerankResponse()
+
+    async def GetModel(self, request: Any, context: Any) -> pb.GetModelResponse:
+        return pb.GetModelResponse()
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[tuple[GrpcServer, PeersServicer, int]]:
+    """A server, what it noted, and its port."""
+    server = GrpcServer(
+        service="rerank",
+        listen="127.0.0.1:0",
+        full_names=("trivium.rerank.v1.RerankService",),
+        registry=CollectorRegistry(),
+        **options,
+    )
+    servicer = PeersServicer()
+    add_RerankServiceServicer_to_server(servicer, server.grpc)
+    port = await server.start()
+    try:
+        yield server, servicer, port
+    finally:
+        await server.stop(0)
+
+
+async def test_channel_with_several_addresses_uses_each() -> None:
+    async with (
+        serving() as (_, first, first_port),
+        serving() as (_, second, second_port),
+        open_channel(f"ipv4:127.0.0.1:{first_port},127.0.0.1:{second_port}") as channel,
+        asyncio.timeout(10),
+    ):
+        while not (first.peers and second.peers):
+            await Stub(channel).Rerank(pb.RerankRequest(), timeout=5)
+
+
+async def test_channel_loses_no_call_when_one_of_two_servers_shuts_down() -> None:
+    answers: asyncio.Queue[str] = asyncio.Queue()
+    done = asyncio.Event()
+
+    async def ask(channel: grpc.aio.Channel) -> None:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        while not done.is_set():
+            try:
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+                answers.put_nowait("OK")
+            except grpc.aio.AioRpcError as error:
+                answers.put_nowait(f"{error.code().name}: {error.details()}")
+
+    async with (
+        serving() as (leaving, _, leaving_port),
+        serving() as (_, _, staying_port),
+        open_channel(f"ipv4:127.0.0.1:{leaving_port},127.0.0.1:{staying_port}") as channel,
+        asyncio.timeout(20),
+    ):
+        callers = [asyncio.create_task(ask(channel)) for _ in range(16)]
+        seen = {await answers.get() for _ in range(200)}
+        await leaving.stop(5)
+        seen |= {await answers.get() for _ in range(200 + answers.qsize())}
+        done.set()
+        await asyncio.gather(*callers)
+    assert seen == {"OK"}
+
+
+async def test_server_closes_connections_of_age_so_that_clients_look_for_others() -> None:
+    async with serving(connection_seconds=0.2) as (_, seen, port), open_channel(f"127.0.0.1:{port}") as channel:
+        async with asyncio.timeout(10):
+            while len(set(seen.peers)) < 2:
+                await Stub(channel).Rerank(pb.RerankRequest(), timeout=5)
