@@ -10,7 +10,8 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.clients.embed import EmbedModel
 from trivium_gateway.documents import DocumentStatus, NewDocument
 from trivium_gateway.metadata import MetadataKind
-from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound
+from trivium_gateway.qdrant_collections import Distribution, QdrantCollections
+from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from .conftest import OpenStorage, Storage
@@ -41,6 +42,20 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
     )
     assert set(info.result.payload_schema) == {"tenant", "document_id", "chunk_index", "content_hash"}
     assert info.result.payload_schema["tenant"].params.keyword_index_params.is_tenant
+
+
+async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storage: Storage) -> None:
+    # The embedded engine has one of each: that it refuses others, and takes one, shows that both numbers arrive.
+    async def create(distribution: Distribution) -> None:
+        collections = QdrantCollections(storage.connection, distribution)
+        await collections.create("spread", model="words", fingerprint="f", dimension=4)
+
+    with pytest.raises(Unavailable, match="shard_number"):
+        await create(Distribution(shard_number=6))
+    with pytest.raises(Unavailable, match="replication_factor"):
+        await create(Distribution(replication_factor=2))
+    await create(Distribution(1, 1))
+    assert (await QdrantCollections(storage.connection).describe("spread")).dimension == 4
 
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:

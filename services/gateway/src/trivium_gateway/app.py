@@ -28,6 +28,7 @@ from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metrics import DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
 from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
+from trivium_gateway.qdrant_collections import Distribution
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.readiness import Readiness
 from trivium_gateway.retrieval import Retriever, StageTimeouts
@@ -72,7 +73,8 @@ class GatewayProcess:
         embed_client = embed.EmbedClient(self._channels["embed"])
         rerank_client = rerank.RerankClient(self._channels["rerank"])
         generate_client = generate.GenerateClient(self._channels["generate"])
-        collections = Collections(self._qdrant, embed_client, limits)
+        distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
+        collections = Collections(self._qdrant, embed_client, limits, distribution=distribution)
         store = Store(self._qdrant)
         chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
         question_metrics = QuestionMetrics(self.registry)

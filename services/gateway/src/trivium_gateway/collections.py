@@ -12,7 +12,12 @@ from trivium_gateway.collection_names import check_name, name_behind, physical_n
 from trivium_gateway.filters import Filter, parse_filter
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metadata import JsonValue, MetadataKind
-from trivium_gateway.qdrant_collections import PhysicalCollection, QdrantCollections
+from trivium_gateway.qdrant_collections import (
+    AS_QDRANT_CHOOSES,
+    Distribution,
+    PhysicalCollection,
+    QdrantCollections,
+)
 from trivium_gateway.qdrant_connection import QdrantConnection
 
 __all__ = ["DEFAULT_COLLECTION", "CollectionDescription", "Collections", "ResolvedCollection"]
@@ -81,6 +86,7 @@ class Collections:
         connection: To Qdrant.
         embed: Says which model runs now.
         limits: What is allowed.
+        distribution: How new collections are spread over a Qdrant cluster.
         remember_seconds: How long to believe what was found out about a collection, unless an error shows otherwise.
         clock: Seconds that never go back.
     """
@@ -91,10 +97,11 @@ class Collections:
         embed: EmbedClient,
         limits: GatewayLimits | None = None,
         *,
+        distribution: Distribution = AS_QDRANT_CHOOSES,
         remember_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._qdrant = QdrantCollections(connection)
+        self._qdrant = QdrantCollections(connection, distribution)
         self._embed = embed
         self._limits = limits or GatewayLimits()
         self._remember_seconds = remember_seconds

@@ -12,7 +12,7 @@ from trivium_gateway.metadata import MetadataKind
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.qdrant_points import BM25, DENSE, SCHEMA_VERSION, metadata_key, metadata_path, scoped_filter
 
-__all__ = ["PhysicalCollection", "QdrantCollections"]
+__all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
 
 _TIMEOUT_SECONDS = 30.0
 
@@ -27,6 +27,22 @@ _KINDS = {
     qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
     qdrant.PayloadSchemaType.Bool: MetadataKind.BOOLEAN,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How a new collection is spread over the nodes of a Qdrant cluster.
+
+    Attributes:
+        shard_number: Into how many parts; 0 for Qdrant's own choice.
+        replication_factor: How many copies of each part; 0 for Qdrant's own choice.
+    """
+
+    shard_number: int = 0
+    replication_factor: int = 0
+
+
+AS_QDRANT_CHOOSES = Distribution()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +67,12 @@ class QdrantCollections:
 
     Args:
         connection: To Qdrant.
+        distribution: How those that it creates are spread.
     """
 
-    def __init__(self, connection: QdrantConnection) -> None:
+    def __init__(self, connection: QdrantConnection, distribution: Distribution = AS_QDRANT_CHOOSES) -> None:
         self._connection = connection
+        self._distribution = distribution
 
     async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int) -> None:
         """Create a collection with its payload indexes, which must exist before data (HNSW is built around them)."""
@@ -66,6 +84,8 @@ class QdrantCollections:
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
             sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
             metadata={key: json_to_value(value) for key, value in facts.items()},
+            shard_number=self._distribution.shard_number or None,
+            replication_factor=self._distribution.replication_factor or None,
         )
         # It may exist, made by another gateway or by a creation that broke off: the other steps follow all the same.
         with contextlib.suppress(AlreadyExists):

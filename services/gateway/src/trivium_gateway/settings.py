@@ -20,6 +20,15 @@ class GatewaySettings:
     qdrant_url: str = setting("http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.")
     qdrant_grpc_port: int = setting(6334, "Qdrant's gRPC port, on the host of its address.", minimum=1, maximum=65535)
     qdrant_api_key: str = setting("", "Qdrant's API key, if it asks for one.", secret=True)
+    qdrant_shard_number: int = setting(
+        0,
+        "Shards of each new collection in a Qdrant cluster, a multiple of its nodes; 0 for Qdrant's own choice.",
+        minimum=0,
+        maximum=1024,
+    )
+    qdrant_replication_factor: int = setting(
+        0, "Copies of each shard of a new collection; 0 for Qdrant's own choice, which is one.", minimum=0, maximum=16
+    )
     request_timeout_seconds: float = setting(
         120.0, "Longest time for one question; a shorter deadline of the caller goes before.", minimum=0.1, maximum=3600
     )
