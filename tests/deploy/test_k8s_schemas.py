@@ -1,0 +1,85 @@
+"""Every object of every build is what Kubernetes, or the operator that reads it, knows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+from deploy.kubernetes_builds import BUILDS, objects, of_kind, pods
+
+VERSIONS = ("1.30", "1.33", "1.35", "1.37")
+"""The oldest that can run this (preStop sleeps), and the newest that schemas are at hand for."""
+
+_CORE = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "autoscaling/v2")
+
+
+def _leaves(value: Any, path: str = "") -> set[str]:
+    """The paths of all keys, without list positions."""
+    if isinstance(value, dict):
+        return {path + key for key in value}.union(*(_leaves(child, f"{path}{key}.") for key, child in value.items()))
+    if isinstance(value, list):
+        return set().union(*(_leaves(child, path) for child in value))
+    return set()
+
+
+# The fields, by the operators' own documentation, that our custom resources may use; a + must be there.
+_CUSTOM = {
+    ("monitoring.coreos.com/v1", "PodMonitor"): """
+        +selector +selector.matchLabels +podMetricsEndpoints +podMetricsEndpoints.port podMetricsEndpoints.path
+        podMetricsEndpoints.interval podTargetLabels""",
+    ("keda.sh/v1alpha1", "ScaledObject"): """
+        +scaleTargetRef +scaleTargetRef.name scaleTargetRef.apiVersion scaleTargetRef.kind minReplicaCount
+        maxReplicaCount pollingInterval cooldownPeriod fallback fallback.failureThreshold fallback.replicas
+        fallback.behavior
+        +triggers +triggers.type triggers.metricType +triggers.metadata +triggers.metadata.serverAddress
+        +triggers.metadata.query +triggers.metadata.threshold""",
+    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"): """
+        replicas startupPolicy rolloutStrategy +rolloutStrategy.type rolloutStrategy.rollingUpdateConfiguration
+        rolloutStrategy.rollingUpdateConfiguration.maxUnavailable rolloutStrategy.rollingUpdateConfiguration.maxSurge
+        +leaderWorkerTemplate leaderWorkerTemplate.size leaderWorkerTemplate.restartPolicy
+        leaderWorkerTemplate.leaderTemplate +leaderWorkerTemplate.workerTemplate""",
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_objects_are_valid_for_each_version_of_kubernetes(version: str) -> None:
+    # Builds share most objects: each is looked at once.
+    distinct = {json.dumps(one, sort_keys=True): one for build in BUILDS for one in objects(build)}
+    core = [one for one in distinct.values() if one["apiVersion"] in _CORE]
+    # A LeaderWorkerSet's pods are Kubernetes' own business, too.
+    core += [
+        {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pods"}, "template": one.template}
+        for one in pods("large")
+    ]
+    assert len(core) > 50
+    for one in core:
+        try:
+            kubernetes_validate.validate(one, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            pytest.fail(f"{one['kind']} {one['metadata']['name']}: {error}")
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_custom_resources_have_the_fields_that_their_operators_know(build: str) -> None:
+    for one in objects(build):
+        if one["apiVersion"] in _CORE:
+            continue
+        words = _CUSTOM[one["apiVersion"], one["kind"]].split()
+        known = {word.lstrip("+") for word in words}
+        used = {
+            path
+            for path in _leaves(one["spec"])
+            if not path.startswith(("selector.matchLabels.", "leaderWorkerTemplate.leaderTemplate."))
+            and not path.startswith("leaderWorkerTemplate.workerTemplate.")
+        }
+        assert used <= known, one["metadata"]["name"]
+        assert {word[1:] for word in words if word.startswith("+")} <= used, one["metadata"]["name"]
+
+
+def test_a_misspelled_field_is_seen() -> None:
+    broken = json.loads(json.dumps(of_kind("base", "Deployment")[0]))
+    broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, VERSIONS[-1], strict=True)
