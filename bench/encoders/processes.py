@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class Group:
     def __init__(self, command: list[str], environ: Mapping[str, str], **pipes: Any) -> None:
         self.process = subprocess.Popen(command, env=os.environ | environ, process_group=0, text=True, **pipes)
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Lets it run for the duration of the block; it stands still before and after."""
         os.killpg(self.process.pid, signal.SIGCONT)
@@ -43,20 +43,16 @@ class Group:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGSTOP)
 
-    def resume(self) -> None:
-        """Lets it run on."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGCONT)
-
     def stop(self) -> None:
-        """Ends it."""
-        self.resume()
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
+        """Ends it and its children."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            os.killpg(self.process.pid, signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(30)
+        with contextlib.suppress(ProcessLookupError):  # nothing of the group is left
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.process.wait()
 
     def memory_bytes(self) -> int:
         """Resident memory of the process and its children, shared pages counted for each."""
@@ -87,7 +83,11 @@ class Peer(Group):
         command = [python, str(PEERS / script), *arguments]
         super().__init__(command, environ or {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.name = script
-        self.versions: dict[str, str] = self._answer()["versions"]
+        try:
+            self.versions: dict[str, str] = self._answer()["versions"]
+        except BaseException:
+            self.stop()
+            raise
         self.pause()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:

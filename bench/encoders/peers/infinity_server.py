@@ -69,7 +69,6 @@ class Infinity:
         try:
             status, answered = self._post(body)
         except ConnectionError:  # it closes connections that were idle, as they are while it stands still
-            self._local.connection.close()
             status, answered = self._post(body)
         if status != http.HTTPStatus.OK:
             raise RuntimeError(f"infinity answered {status}: {answered[:300]!r}")
@@ -78,9 +77,14 @@ class Infinity:
     def _post(self, body: str) -> tuple[int, bytes]:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port)
-        self._local.connection.request("POST", "/embeddings", body, {"content-type": "application/json"})
-        response = self._local.connection.getresponse()
-        return response.status, response.read()
+        try:
+            self._local.connection.request("POST", "/embeddings", body, {"content-type": "application/json"})
+            response = self._local.connection.getresponse()
+            return response.status, response.read()
+        except OSError:
+            self._local.connection.close()
+            del self._local.connection
+            raise
 
 
 if __name__ == "__main__":
