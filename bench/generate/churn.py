@@ -4,7 +4,8 @@
 
 Many clients ask again and again, and half of their calls are given up in the middle of the answer, after a random
 number of pieces. In the end nothing may be left: no request in the engine's own counters, none in ours. Memory is
-sampled on the way; the slope is that of the second half, after the caches have filled.
+sampled on the way. The engine touches its KV cache of 1 GiB block by block, and grows until all of it is in use: the
+slope is that of the second half, and says something from ten minutes on.
 """
 
 from __future__ import annotations
