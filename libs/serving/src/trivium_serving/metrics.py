@@ -1,12 +1,15 @@
-"""Rate, errors and duration of every RPC."""
+"""Rate, errors and duration of every RPC, and what a process takes of its machine."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram, disable_created_metrics
+from prometheus_client import Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prometheus_client import CollectorRegistry
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double every page of metrics, and Prometheus has no use for them
@@ -19,6 +22,8 @@ DURATION_BUCKETS = (
 
 class RequestMetrics:
     """RED metrics of one service: `trivium_<service>_requests_total` and `..._request_duration_seconds`.
+
+    With them come those of its process, `process_*`, under the names that they have everywhere.
 
     Args:
         service: The service's short name, for example `embed`.
@@ -36,6 +41,7 @@ class RequestMetrics:
             buckets=DURATION_BUCKETS,
             registry=registry,
         )
+        ProcessCollector(registry=registry)
 
     def declare(self, method: str) -> None:
         """Makes a method's series exist from the start, so that rates over them are right."""
@@ -52,3 +58,25 @@ class RequestMetrics:
         """
         self._requests.labels(method, code).inc()
         self._duration.labels(method).observe(seconds)
+
+
+class DiskMetrics:
+    """Size and free space of the disk that a service keeps its data on, read at each scrape.
+
+    Args:
+        service: The service's short name.
+        folder: Where its data are; it may not exist yet.
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(self, service: str, folder: Path, registry: CollectorRegistry) -> None:
+        self._folder = folder.absolute()
+        size = Gauge(f"trivium_{service}_disk_size_bytes", "Size of the disk with the data folder.", registry=registry)
+        free = Gauge(f"trivium_{service}_disk_free_bytes", "What is free on that disk.", registry=registry)
+        size.set_function(lambda: self._blocks()[0])
+        free.set_function(lambda: self._blocks()[1])
+
+    def _blocks(self) -> tuple[float, float]:
+        there = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
+        disk = os.statvfs(there)
+        return float(disk.f_blocks * disk.f_frsize), float(disk.f_bavail * disk.f_frsize)

@@ -8,6 +8,7 @@ from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_
 from trivium_encoders import EncoderOptions
 from trivium_serving.admission import Admission
 from trivium_serving.api_settings import api_calls
+from trivium_serving.metrics import DiskMetrics
 from trivium_serving.model_app import ModelApp
 
 from trivium_embed.backends.api import ApiBackend, ApiOptions
@@ -45,6 +46,7 @@ class EmbedApp(ModelApp):
             dimension=settings.dimension,
             least_dimension=settings.least_dimension,
         )
+        DiskMetrics("embed", settings.data_dir, registry)
         super().__init__(self.embedder, settings, service="embed", full_name=FULL_NAME, registry=registry)
         servicer = EmbedServicer(self.embedder, stream_in_flight=settings.stream_in_flight)
         add_EmbedServiceServicer_to_server(servicer, self.server.grpc)

@@ -151,8 +151,11 @@ class Answerer:
                 async with aclosing(self._write(question, draft, progress)) as deltas:
                     async for delta in deltas:
                         yield delta
-        self._metrics.count_answer(answerable=bool(passages))
-        yield draft.summary(progress)
+        summary = draft.summary(progress)
+        self._metrics.count_answer(answerable=summary.answerable, citations=len(summary.citations))
+        self._metrics.count_tokens("prompt", summary.prompt_tokens)
+        self._metrics.count_tokens("completion", summary.completion_tokens)
+        yield summary
 
     async def _write(self, question: Question, draft: _Draft, progress: Progress) -> AsyncGenerator[Delta, None]:
         """Has the answer written by the generate service, or puts the passages in its place."""

@@ -62,12 +62,14 @@ class DocumentResult:
         status: The outcome.
         chunk_count: Number of pieces it is cut into; 0 if it failed.
         error: Why it failed, else None.
+        token_count: Tokens that were embedded for it; 0 if it is unchanged or failed.
     """
 
     id: str
     status: DocumentStatus
     chunk_count: int
     error: TriviumError | None = None
+    token_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, NotFound, Overloaded
 
+from trivium_gateway.answering import Delta, Summary
 from trivium_gateway.conversation import check_history
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.limits import check_document_id, check_page_size
@@ -87,11 +88,13 @@ class Gateway:
         Raises:
             TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
         """
-        search.check(self.limits)
-        with self._admitted():
-            progress = self._progress(timeout_seconds)
-            passages = await self._parts.retriever.retrieve(search, progress)
-            return Found(passages, progress.timings(), progress.degraded)
+        with self._parts.question_metrics.question("retrieve") as record:
+            search.check(self.limits)
+            with self._admitted():
+                progress = self._progress(timeout_seconds)
+                passages = await self._parts.retriever.retrieve(search, progress)
+                record.end(progress.degraded)
+                return Found(passages, progress.timings(), progress.degraded)
 
     async def answer(self, question: Question, *, timeout_seconds: float | None = None) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
@@ -104,13 +107,18 @@ class Gateway:
             TriviumError: See Search.check, check_history and Answerer.answer; Overloaded if there are too many
                 questions.
         """
-        question.search.check(self.limits)
-        check_history(question.history, self.limits)
-        with self._admitted():
-            progress = self._progress(timeout_seconds)
-            async with aclosing(self._parts.answerer.answer(question, progress)) as events:
-                async for event in events:
-                    yield event
+        with self._parts.question_metrics.question("answer") as record:
+            question.search.check(self.limits)
+            check_history(question.history, self.limits)
+            with self._admitted():
+                progress = self._progress(timeout_seconds)
+                async with aclosing(self._parts.answerer.answer(question, progress)) as events:
+                    async for event in events:
+                        if isinstance(event, Delta):
+                            record.begin_text()
+                        elif isinstance(event, Summary):
+                            record.end(progress.degraded)
+                        yield event
 
     async def ingest(
         self,
@@ -128,7 +136,8 @@ class Gateway:
         """
         resolved = await self._parts.collections.resolve(collection)
         results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
-        self._parts.document_metrics.count_received(results)
+        self._parts.document_metrics.count_received(resolved.name, results)
+        self._parts.question_metrics.count_tokens("document", sum(result.token_count for result in results))
         return results
 
     async def get_document(self, collection: str, document_id: str) -> StoredDocument:

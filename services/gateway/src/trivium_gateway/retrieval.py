@@ -155,9 +155,9 @@ class Retriever:
                 raise _search_too_slow(progress) from error
         for degradation in _leg_degradations(found):
             progress.note(degradation)
-        self._metrics.observe_candidates(len(found.candidates))
+        self._metrics.observe_candidates(len(found.candidates), [one.dense for one in found.candidates])
         judged = await self._judge(search, found.candidates, progress)
-        return _best(found.candidates, judged, search.top_n)
+        return self._best(found.candidates, judged, search.top_n)
 
     async def _look_up(self, search: Search, progress: Progress) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
@@ -185,6 +185,8 @@ class Retriever:
             _blame_query(error, search)
             progress.replace(Stage.EMBED, error, "sparse")
             return None
+        if not embedded.cached:
+            self._metrics.count_tokens("query", embedded.token_count)
         return embedded.vector
 
     async def _judge(self, search: Search, candidates: Sequence[Candidate], progress: Progress) -> Reranking | None:
@@ -202,6 +204,21 @@ class Retriever:
             _blame_query(error, search)
             progress.replace(Stage.RERANK, error, "fused-order")
             return None
+
+    def _best(self, candidates: Sequence[Candidate], judged: Reranking | None, top_n: int) -> tuple[Passage, ...]:
+        """The best candidates as passages, best first."""
+        searched = [one.search_score for one in candidates]
+        scores = final_scores(searched, judged.scores, judged.kind) if judged else final_scores(searched)
+        order = descending_order(scores)
+        if judged is not None:
+            self._metrics.observe_best_position(order[0] + 1)
+        passages = []
+        for position in order[:top_n]:
+            passage = _passage(candidates[position], scores[position])
+            if judged is not None:
+                passage = replace(passage, scores=replace(passage.scores, rerank=judged.scores[position]))
+            passages.append(passage)
+        return tuple(passages)
 
 
 class _CollectionGone(Exception):
@@ -232,19 +249,6 @@ def _blame_query(error: TriviumError, search: Search) -> None:
 def _leg_degradations(found: SearchResult) -> list[Degradation]:
     replaced = {"dense": (Stage.SEARCH_DENSE, "sparse"), "sparse": (Stage.SEARCH_SPARSE, "dense")}
     return [Degradation(replaced[one.leg][0], Reason(one.reason), replaced[one.leg][1]) for one in found.degraded_legs]
-
-
-def _best(candidates: Sequence[Candidate], judged: Reranking | None, top_n: int) -> tuple[Passage, ...]:
-    """The best candidates as passages, best first."""
-    searched = [one.search_score for one in candidates]
-    scores = final_scores(searched, judged.scores, judged.kind) if judged else final_scores(searched)
-    passages = []
-    for position in descending_order(scores)[:top_n]:
-        passage = _passage(candidates[position], scores[position])
-        if judged is not None:
-            passage = replace(passage, scores=replace(passage.scores, rerank=judged.scores[position]))
-        passages.append(passage)
-    return tuple(passages)
 
 
 def _passage(candidate: Candidate, score: float) -> Passage:

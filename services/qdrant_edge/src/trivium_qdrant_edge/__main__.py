@@ -12,6 +12,7 @@ from qdrant_client import grpc as qdrant
 from trivium_serving.admission import Admission
 from trivium_serving.errors import TriviumError
 from trivium_serving.logs import configure_logging
+from trivium_serving.metrics import DiskMetrics
 from trivium_serving.server import GrpcServer, serve_until_signal
 from trivium_serving.settings import load_settings
 
@@ -59,6 +60,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
     registry.register(QdrantMetrics(database))
+    DiskMetrics("qdrant_edge", settings.data_dir, registry)
     server = GrpcServer(service="qdrant_edge", listen=settings.listen, full_names=_FULL_NAMES, registry=registry)
     admission = Admission(
         service="qdrant_edge",

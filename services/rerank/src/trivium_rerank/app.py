@@ -8,6 +8,7 @@ from trivium.rerank.v1.rerank_service_pb2_grpc import add_RerankServiceServicer_
 from trivium_encoders import EncoderOptions
 from trivium_serving.admission import Admission
 from trivium_serving.api_settings import api_calls
+from trivium_serving.metrics import DiskMetrics
 from trivium_serving.model_app import ModelApp
 
 from trivium_rerank.backends.base import RerankBackend
@@ -45,6 +46,7 @@ class RerankApp(ModelApp):
             ),
             metrics=RerankMetrics(registry),
         )
+        DiskMetrics("rerank", settings.data_dir, registry)
         super().__init__(self.reranker, settings, service="rerank", full_name=FULL_NAME, registry=registry)
         add_RerankServiceServicer_to_server(RerankServicer(self.reranker), self.server.grpc)
 

@@ -37,11 +37,13 @@ class CutDocument:
         document: The document.
         heading: Its title as it stands above each chunk's text where that is indexed.
         spans: Its chunks.
+        token_count: Tokens of its text, and of the heading above each chunk; what chunks share is counted once.
     """
 
     document: PreparedDocument
     heading: str
     spans: Sequence[ChunkSpan]
+    token_count: int
 
 
 class DocumentCutter:
@@ -93,7 +95,7 @@ class DocumentCutter:
                 f"The document comes to {len(spans)} chunks; at most {self._max_chunks} are allowed. Split it.",
                 reason="TOO_MANY_CHUNKS",
             )
-        return CutDocument(document, heading, spans)
+        return CutDocument(document, heading, spans, len(starts) + heading_tokens * len(spans))
 
     async def _tokenize(self, texts: Sequence[str]) -> tuple[list[NDArray[np.uint32]], int | None]:
         """Find the tokens of texts of any length.

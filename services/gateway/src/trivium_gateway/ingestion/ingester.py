@@ -41,6 +41,7 @@ class _Job:
         cut: Once it is cut; stays None if it is unchanged.
         status: The outcome, unless `error` is set.
         chunk_count: Number of its chunks.
+        token_count: Tokens that are embedded for it.
         error: Why it failed.
     """
 
@@ -50,6 +51,7 @@ class _Job:
     cut: CutDocument | None = None
     status: DocumentStatus = DocumentStatus.INDEXED
     chunk_count: int = 0
+    token_count: int = 0
     error: TriviumError | None = None
 
     def result(self) -> DocumentResult:
@@ -57,7 +59,7 @@ class _Job:
             # What cannot be an id may not even be text.
             printable = self.id.encode(errors="replace").decode()
             return DocumentResult(printable, DocumentStatus.FAILED, 0, self.error)
-        return DocumentResult(self.id, self.status, self.chunk_count)
+        return DocumentResult(self.id, self.status, self.chunk_count, token_count=self.token_count)
 
 
 class Ingester:
@@ -145,7 +147,9 @@ class Ingester:
                 jobs += window
                 # Windows take their locks in order, so that of two versions in one call the second one wins.
                 locked = asyncio.Event()
-                running.add(asyncio.create_task(self._ingest_window(collection, window, tenant, locked)))
+                task = asyncio.create_task(self._ingest_window(collection, window, tenant, locked))
+                self._metrics.track(task, len(window))
+                running.add(task)
                 await _until(locked, running)
                 while len(running) >= _WINDOWS_AHEAD:
                     await _settle(running, asyncio.FIRST_COMPLETED)
@@ -227,7 +231,7 @@ class Ingester:
             cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
         for (job, _), cut in zip(accepted, cuts, strict=True):
             if isinstance(cut, CutDocument):
-                job.cut, job.chunk_count = cut, len(cut.spans)
+                job.cut, job.chunk_count, job.token_count = cut, len(cut.spans), cut.token_count
             else:
                 job.error = cut
 

@@ -1,19 +1,20 @@
 """What ingestion counts and times."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 __all__ = ["IngestMetrics"]
 
 _STAGES = ("parse", "lookup", "tokenize", "embed", "write")
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
 
 
 class IngestMetrics:
-    """Seconds per stage, and chunks.
+    """Seconds per stage, chunks, and documents in work.
 
     Args:
         registry: Where the metrics are registered.
@@ -28,6 +29,11 @@ class IngestMetrics:
             registry=registry,
         )
         self._chunks = Counter("trivium_gateway_ingest_chunks_total", "Chunks embedded and written.", registry=registry)
+        self._pending = Gauge(
+            "trivium_gateway_ingest_pending_documents",
+            "Documents that were received and are not yet written.",
+            registry=registry,
+        )
         for stage in _STAGES:
             self._seconds.labels(stage)
 
@@ -43,3 +49,8 @@ class IngestMetrics:
     def count_chunks(self, count: int) -> None:
         """Count chunks that were embedded and written."""
         self._chunks.inc(count)
+
+    def track(self, task: asyncio.Task[None], documents: int) -> None:
+        """Count documents as pending until the task that writes them has ended, however it does."""
+        self._pending.inc(documents)
+        task.add_done_callback(lambda _: self._pending.dec(documents))
