@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer, add_RerankServiceServicer_to_server
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub as Stub
 from trivium_serving.channels import open_channel
+from trivium_serving.errors import Unavailable
 from trivium_serving.server import GrpcServer
 
 if TYPE_CHECKING:
@@ -20,13 +22,15 @@ if TYPE_CHECKING:
 
 
 class PeersServicer(RerankServiceServicer):
-    """Notes from which connection each call came."""
+    """Notes from which connection each call came, and fails as the query says."""
 
     def __init__(self) -> None:
         self.peers: list[str] = []
 
     async def Rerank(self, request: Any, context: Any) -> pb.RerankResponse:
         self.peers.append(context.peer())
+        if request.query:
+            raise Unavailable("It cannot be done now.", reason=request.query)
         return pb.RerankResponse()
 
     async def GetModel(self, request: Any, context: Any) -> pb.GetModelResponse:
@@ -61,6 +65,16 @@ async def test_channel_with_several_addresses_uses_each() -> None:
     ):
         while not (first.peers and second.peers):
             await Stub(channel).Rerank(pb.RerankRequest(), timeout=5)
+
+
+@pytest.mark.parametrize(("reason", "attempts"), [("UPSTREAM_UNAVAILABLE", 1), ("LOADING", 4)])
+async def test_channel_repeats_only_what_another_server_could_do(reason: str, attempts: int) -> None:
+    async with serving() as (_, seen, port), open_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await Stub(channel).Rerank(pb.RerankRequest(query=reason), timeout=5)
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(seen.peers) == attempts
 
 
 async def test_channel_loses_no_call_when_one_of_two_servers_shuts_down() -> None:
