@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _BLOCKS = 5
 _BLOCK = 100
 _FLOOD = 10
-_FLOOD_SECONDS = 10.0
+_FLOOD_SECONDS = 20.0
+_CAPACITY_SECONDS = 10.0
 _REQUEST_TEXTS = 32
 _PATIENCE = 5.0
 
@@ -92,5 +93,5 @@ async def _flooded(
 ) -> tuple[float, tuple[float, list[float], int]]:
     async with embed_stub(target) as stub:
         await capacity(stub, texts, 1.0)
-        able = await capacity(stub, texts, _FLOOD_SECONDS)
+        able = await capacity(stub, texts, _CAPACITY_SECONDS)
         return able, await overload(stub, texts, able * _FLOOD, _FLOOD_SECONDS, patience)

@@ -66,7 +66,7 @@ def main() -> None:
             tokenizer.no_truncation()
             plain = _started(stack, Peer(sys.executable, "plain_sentence_transformers.py", [str(model)]))
             say("reranking")
-            rerank.measure(results, plain, folder, arguments.data, tokenizer, arguments.queries, arguments.rounds)
+            rerank.measure(results, plain, folder, arguments.data, tokenizer, arguments.queries)
         if "memory" in steps:
             _converted(folder)
             service = _started(stack, Service("trivium_embed", folder))
@@ -87,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, help="folder with corpus, queries and qrels to rerank (default: the examples)"
     )
-    parser.add_argument("--queries", type=int, default=10, help="questions to rerank for")
+    parser.add_argument("--queries", type=int, default=20, help="questions to rerank for")
     parser.add_argument("--memory-texts", type=int, default=100_000, help="texts of the step memory")
     parser.add_argument("--json", type=Path, help="file to write all numbers to")
     arguments = parser.parse_args()

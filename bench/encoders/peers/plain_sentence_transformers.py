@@ -32,9 +32,9 @@ class Plain:
         vectors = self._encoder.encode(texts)
         return {"seconds": time.perf_counter() - start, "vectors": coded(np.asarray(vectors))}
 
-    def write_cross_encoder(self, folder: str, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    def write_cross_encoder(self, folder: str, questions: list[tuple[str, list[str]]]) -> dict[str, Any]:
         """Makes the cross-encoder to rerank with; see cross_encoder_model."""
-        return write_cross_encoder(Path(self._model), Path(folder), pairs)
+        return write_cross_encoder(Path(self._model), Path(folder), questions)
 
     def rerank(self, folder: str, query: str, passages: list[str]) -> dict[str, Any]:
         """Seconds for all passages in one call, and their scores."""
