@@ -6,6 +6,7 @@ import typer
 
 from trivium_client import GatewayUnreachable, TemporaryError, TriviumError
 from trivium_client.cli.ask import ask, search
+from trivium_client.cli.bundle import bundle_app
 from trivium_client.cli.collections import collections_app
 from trivium_client.cli.demo import demo
 from trivium_client.cli.documents import documents_app
@@ -52,6 +53,7 @@ app.add_typer(collections_app, name="collections")
 app.command()(status)
 app.command()(models)
 app.command()(demo)
+app.add_typer(bundle_app, name="bundle")
 
 
 def main() -> None:

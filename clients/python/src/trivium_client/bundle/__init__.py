@@ -1,0 +1,1 @@
+"""One archive with everything that an installation needs, for machines without a network."""
