@@ -1,0 +1,171 @@
+"""How many questions a second the stack answers, and what each costs, with so many callers and so many candidates.
+
+Needs a running stack on this machine (`make up`) and a data set in two files: `corpus.jsonl` with
+`{id, title, text}` and `queries.jsonl` with `{id, text}`.
+
+    .venv/bin/python bench/questions/run.py --data DIR
+
+In each step, so many callers ask for some seconds, each again as soon as it has its answer. Writes to a collection of
+its own and deletes it at the end. For the cost of passages that the reranker has not read, start the stack with
+TRIVIUM_RERANK_CACHE_BYTES=0: by default it keeps the token vectors of those read last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import re
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trivium_client import Trivium, TriviumError
+
+COLLECTION = "bench-questions"
+_MOST_CALLERS = 64
+_LONGEST_STEP_SECONDS = 60.0
+_METRICS_PORTS = {"gateway": 8080, "embed": 9101, "rerank": 9102, "generate": 9103, "qdrant_edge": 6333}
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step saw; the callers add to it, each in its own list.
+
+    Attributes:
+        seconds: Duration of each answered question.
+        rerank: Milliseconds of each one's reranking.
+        degraded: How many were degraded.
+        refused: How many were refused or failed.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    rerank: list[float] = field(default_factory=list)
+    degraded: int = 0
+    refused: int = 0
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON lines file."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def metric_of_each(name: str, offset: int) -> dict[str, float]:
+    """A metric of each process."""
+    values = {}
+    for process, port in _METRICS_PORTS.items():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port + offset}/metrics", timeout=5) as response:
+            found = re.search(rf"^{name} (\S+)$", response.read().decode(), re.MULTILINE)
+        values[process] = float(found[1]) if found else math.nan
+    return values
+
+
+def cpu_since(before: dict[str, float], offset: int, divisor: int) -> str:
+    """Milliseconds of processor time that each process has used since, for each of so many things, and their sum."""
+    now = metric_of_each("process_cpu_seconds_total", offset)
+    each = {process: (now[process] - before[process]) * 1e3 / max(1, divisor) for process in now}
+    return f"{sum(each.values()):.1f} = " + ", ".join(f"{process} {cost:.1f}" for process, cost in each.items())
+
+
+def memory(offset: int) -> str:
+    """MB that each process has in memory."""
+    values = metric_of_each("process_resident_memory_bytes", offset)
+    return ", ".join(f"{process} {size / 1e6:.0f}" for process, size in values.items())
+
+
+def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int, seconds: float) -> tuple[Step, float]:
+    """Has so many callers ask for some seconds; what they saw, and the time until the last one had its answer."""
+    steps = [Step() for _ in range(callers)]
+    start = time.perf_counter()
+    end = start + seconds
+
+    def caller(number: int) -> None:
+        order = random.Random(number)
+        while time.perf_counter() < end:
+            begin = time.perf_counter()
+            try:
+                answer = trivium.ask(order.choice(questions), collection=COLLECTION, candidates=candidates)
+            except TriviumError:
+                steps[number].refused += 1
+                time.sleep(0.1)
+                continue
+            steps[number].seconds.append(time.perf_counter() - begin)
+            steps[number].rerank.append(answer.timings.rerank or 0.0)
+            steps[number].degraded += bool(answer.degraded)
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = Step(
+        seconds=sorted(second for step in steps for second in step.seconds),
+        rerank=sorted(millisecond for step in steps for millisecond in step.rerank),
+        degraded=sum(step.degraded for step in steps),
+        refused=sum(step.refused for step in steps),
+    )
+    return whole, time.perf_counter() - start
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The value that this share of an ordered list does not exceed."""
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else math.nan
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    parser.add_argument("--documents", type=int, default=1204, help="how many documents to ingest")
+    parser.add_argument("--questions", type=int, default=500, help="how many different questions")
+    parser.add_argument("--callers", default="1,2,4,8", help=f"how many ask at once, up to {_MOST_CALLERS}")
+    parser.add_argument("--candidates", default="50", help="how many candidates are reranked")
+    parser.add_argument("--seconds", type=float, default=8.0, help=f"of each step, up to {_LONGEST_STEP_SECONDS:.0f}")
+    parser.add_argument("--port-offset", type=int, default=0, help="as given to trivium up")
+    arguments = parser.parse_args()
+    callers = [min(int(number), _MOST_CALLERS) for number in arguments.callers.split(",")]
+    depths = [int(number) for number in arguments.candidates.split(",")]
+    seconds = min(arguments.seconds, _LONGEST_STEP_SECONDS)
+
+    documents = read_lines(arguments.data / "corpus.jsonl")[: arguments.documents]
+    queries = read_lines(arguments.data / "queries.jsonl")
+    questions = [row["text"] for row in queries[:: max(1, len(queries) // arguments.questions)]]
+    offset = arguments.port_offset
+    with Trivium(f"127.0.0.1:{50050 + offset}") as trivium:
+        print(f"MB in memory before: {memory(offset)}")
+        trivium.create_collection(COLLECTION)
+        try:
+            before, start = metric_of_each("process_cpu_seconds_total", offset), time.perf_counter()
+            results = trivium.ingest(documents, collection=COLLECTION)
+            taken = time.perf_counter() - start
+            if any(result.status == "failed" for result in results):
+                sys.exit("documents failed")
+            chunks = sum(result.chunk_count for result in results)
+            print(f"ingested {len(results)} documents, {chunks} pieces in {taken:.1f} s: {chunks / taken:.0f} pieces/s")
+            print(f"processor milliseconds a piece: {cpu_since(before, offset, chunks)}")
+            ask(trivium, questions, callers=2, candidates=max(depths), seconds=min(seconds, 5.0))  # warm up
+            for depth in depths:
+                for count in callers:
+                    before = metric_of_each("process_cpu_seconds_total", offset)
+                    step, lasted = ask(trivium, questions, callers=count, candidates=depth, seconds=seconds)
+                    cost = cpu_since(before, offset, len(step.seconds))
+                    p50, p95 = (percentile(step.seconds, share) * 1e3 for share in (0.5, 0.95))
+                    print(
+                        f"{depth} candidates, {count} callers: {len(step.seconds) / lasted:.1f} questions/s, "
+                        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, of it rerank {percentile(step.rerank, 0.5):.0f} ms; "
+                        f"degraded {step.degraded}, refused {step.refused}"
+                    )
+                    print(f"  processor milliseconds a question: {cost}", flush=True)
+            print(f"MB in memory after: {memory(offset)}")
+        finally:
+            trivium.delete_collection(COLLECTION)
+
+
+if __name__ == "__main__":
+    main()

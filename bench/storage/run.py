@@ -1,0 +1,223 @@
+"""What pieces of documents take in the embedded engine: memory, disk, the time to write, to index and to search them.
+
+    .venv/bin/python bench/storage/run.py --data DIR [--points 20000,40000]
+
+Starts `qdrant_edge` on free ports with a data folder of its own for each number of points, and writes and searches
+through the gateway's own code. The vectors are made up, in clusters, so that no encoder runs; the texts are sentences
+of the data set's `corpus.jsonl` (`{id, title, text}`), put together anew to pieces of 140 words, close to the gateway's
+200 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from trivium_gateway.chunk_store import ChunkStore
+from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.qdrant_collections import QdrantCollections
+from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.qdrant_points import StoredChunk, point_of
+from trivium_gateway.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+_DIMENSION = 384
+_WORDS = 140
+_BATCH = 256
+_CLUSTERS = 200
+_SEARCHES = 200
+_INDEX_FROM_POINTS = 20_000
+"""The default of TRIVIUM_QDRANT_EDGE_OPTIMIZE_FROM_POINTS."""
+_FINGERPRINT = "bench0storage"
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Engine:
+    """A qdrant_edge process with a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.http_port = free_port(), free_port()
+
+    def start(self) -> float:
+        """Starts it; seconds until it is ready."""
+        begin = time.perf_counter()
+        environ = os.environ | {
+            "TRIVIUM_DATA_DIR": str(self.folder),
+            "TRIVIUM_QDRANT_EDGE_LISTEN": f"127.0.0.1:{self.port}",
+            "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN": f"127.0.0.1:{self.http_port}",
+            "TRIVIUM_QDRANT_EDGE_OPTIMIZE_QUIET_SECONDS": "1",
+            "TRIVIUM_LOG_LEVEL": "warning",
+        }
+        self._process = subprocess.Popen([sys.executable, "-m", "trivium_qdrant_edge"], env=environ)
+        while time.perf_counter() < begin + 60:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1).close()
+                return time.perf_counter() - begin
+            except OSError:
+                time.sleep(0.02)
+        sys.exit("qdrant_edge did not become ready")
+
+    def stop(self) -> None:
+        """Ends it, and waits."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    def memory(self) -> tuple[float, float]:
+        """MB in use, and of these what belongs to no file, which the kernel cannot drop."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        sizes = dict(re.findall(r"^(VmRSS|RssAnon):\s+(\d+) kB", status, re.MULTILINE))
+        return int(sizes["VmRSS"]) / 1e3, int(sizes["RssAnon"]) / 1e3
+
+    def disk(self) -> float:
+        """MB that its data folder takes on the disk."""
+        return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*") if path.is_file()) / 1e6
+
+    def indexes_built(self) -> int:
+        """How many search indexes it has built in the background."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as response:
+            found = re.search(r'optimizations_total\{outcome="done"\} (\d+)', response.read().decode())
+        return int(found[1]) if found else 0
+
+    def wait_for_index(self, at_most_seconds: float = 200) -> float | None:
+        """Seconds until the search index is built; None if it is not."""
+        begin = time.perf_counter()
+        while not self.indexes_built():
+            if time.perf_counter() > begin + at_most_seconds:
+                return None
+            time.sleep(0.2)
+        return time.perf_counter() - begin
+
+
+def made_up_pieces(sentences: Sequence[str], count: int) -> list[str]:
+    """Texts of about so many words, each of sentences drawn anew."""
+    draw = random.Random(0)
+    pieces = []
+    for _ in range(count):
+        words: list[str] = []
+        while len(words) < _WORDS:
+            words += draw.choice(sentences).split()
+        pieces.append(" ".join(words[:_WORDS]))
+    return pieces
+
+
+def made_up_vectors(count: int) -> npt.NDArray[np.float32]:
+    """Unit vectors in clusters, as those of texts are."""
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(_CLUSTERS, _DIMENSION))
+    vectors = centres[generator.integers(_CLUSTERS, size=count)] + generator.normal(size=(count, _DIMENSION))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32)
+
+
+async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.NDArray[np.float32]) -> float:
+    """Writes all pieces as the gateway does; pieces a second."""
+    await QdrantCollections(connection).create(
+        COLLECTION.physical, model="made up", fingerprint=_FINGERPRINT, dimension=_DIMENSION
+    )
+    store = ChunkStore(connection)
+    begin = time.perf_counter()
+    for first in range(0, len(pieces), _BATCH):
+        points = []
+        for number in range(first, min(first + _BATCH, len(pieces))):
+            text = pieces[number]
+            chunk = StoredChunk(
+                f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number:064}", {}
+            )
+            points.append(point_of(chunk, vectors[number].tolist(), text, "default"))
+        await store.upsert(COLLECTION, points)
+    return len(pieces) / (time.perf_counter() - begin)
+
+
+async def search(connection: QdrantConnection, sentences: Sequence[str], vectors: npt.NDArray[np.float32]) -> str:
+    """Searches with both legs, one after the other; median and 95th percentile in milliseconds."""
+    store, draw, taken = Store(connection), random.Random(1), []
+    for number in range(_SEARCHES):
+        text = " ".join(draw.choice(sentences).split()[:10])
+        begin = time.perf_counter()
+        await store.search(
+            COLLECTION, text=text, vector=vectors[number].tolist(), limit=50, tenant="default", timeout_seconds=10
+        )
+        taken.append((time.perf_counter() - begin) * 1e3)
+    return f"{statistics.median(taken):.1f} / {statistics.quantiles(taken, n=20)[-1]:.1f} ms"
+
+
+COLLECTION = ResolvedCollection("bench", f"bench__{_FINGERPRINT[:12]}", "made up", _FINGERPRINT, _DIMENSION)
+
+
+async def measure(count: int, sentences: Sequence[str]) -> None:
+    """Writes, indexes, searches and restarts with so many points, and prints what that took."""
+    pieces, vectors = made_up_pieces(sentences, count), made_up_vectors(count)
+    text_megabytes = sum(len(piece.encode()) for piece in pieces) / 1e6
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(Path(folder))
+        engine.start()
+        connection = QdrantConnection(f"http://127.0.0.1:{engine.port}", engine.port)
+        try:
+            rss, anonymous = engine.memory()
+            print(f"{count:,} points; texts {text_megabytes:.0f} MB, vectors {vectors.nbytes / 1e6:.0f} MB")
+            print(f"  empty:    {rss:5.0f} MB in memory, {anonymous:.0f} of it no file's")
+            print(f"  writing:  {await write(connection, pieces, vectors):.0f} points/s")
+            report("written", engine)
+            print(f"  search, every vector compared: {await search(connection, sentences, vectors)}")
+            waited = engine.wait_for_index() if count >= _INDEX_FROM_POINTS else None
+            if waited is not None:
+                print(f"  index:    built in the background, {waited:.0f} s after the last search")
+                report("indexed", engine)
+                print(f"  search, with the index: {await search(connection, sentences, vectors)}")
+            engine.stop()
+            print(f"  restart:  ready after {engine.start():.1f} s")
+            print(f"  search, after the restart: {await search(connection, sentences, vectors)}")
+            report("reopened", engine)
+        finally:
+            await connection.close()
+            engine.stop()
+
+
+def report(state: str, engine: Engine) -> None:
+    """Prints memory and disk."""
+    rss, anonymous = engine.memory()
+    print(
+        f"  {state}: {rss:6.0f} MB in memory, {anonymous:.0f} of it no file's; {engine.disk():.0f} MB on the disk",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with corpus.jsonl")
+    parser.add_argument("--points", default="20000,40000", help="how many points, one run each")
+    arguments = parser.parse_args()
+    lines = (arguments.data / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    sentences = [s for line in lines for s in re.split(r"(?<=[.!?])\s+", json.loads(line)["text"]) if len(s) > 20]
+    for count in map(int, arguments.points.split(",")):
+        asyncio.run(measure(count, sentences))
+
+
+if __name__ == "__main__":
+    main()
