@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Writes the dashboards: `deploy/grafana/build.py` after a change of `panels.py`. A test compares the files with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from panels import DASHBOARDS
+
+if TYPE_CHECKING:
+    from panels import Dashboard, Panel
+
+FOLDER = Path(__file__).parent / "dashboards"
+_DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
+_COLUMNS = 24
+
+
+def panel_json(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
+    """A panel as Grafana has it.
+
+    Args:
+        panel: The panel.
+        number: Its id in the dashboard.
+        x: Column of its left edge, of 24.
+        y: Row of its upper edge.
+    """
+    defaults: dict[str, Any] = {"unit": panel.unit}
+    if panel.most is not None:
+        defaults |= {"min": 0, "max": panel.most}
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+    steps += [{"color": color, "value": value} for value, color in panel.thresholds]
+    defaults["thresholds"] = {"mode": "absolute", "steps": steps}
+    if panel.kind == "timeseries":
+        style = "line" if panel.thresholds else "off"
+        defaults["custom"] = {"fillOpacity": 8, "showPoints": "never", "thresholdsStyle": {"mode": style}}
+    options = {
+        "timeseries": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "stat": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "area"},
+        "heatmap": {"calculate": False, "yAxis": {"unit": panel.unit}, "color": {"scheme": "Blues", "mode": "scheme"}},
+    }[panel.kind]
+    form = "heatmap" if panel.kind == "heatmap" else "time_series"
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": _DATASOURCE,
+        "gridPos": {"h": 4 if panel.kind == "stat" else 8, "w": panel.width, "x": x, "y": y},
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": options,
+        "targets": [
+            {"refId": chr(65 + at), "datasource": _DATASOURCE, "expr": expr, "legendFormat": legend, "format": form}
+            for at, (expr, legend) in enumerate(panel.queries)
+        ],
+    }
+
+
+def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
+    """A dashboard as Grafana has it; its panels flow from left to right."""
+    panels: list[dict[str, Any]] = []
+    x = y = height = 0
+    for number, panel in enumerate(dashboard.panels, start=1):
+        if x + panel.width > _COLUMNS:
+            x, y, height = 0, y + height, 0
+        panels.append(panel_json(panel, number, x, y))
+        x, height = x + panel.width, max(height, panels[-1]["gridPos"]["h"])
+    return {
+        "uid": f"trivium-{dashboard.name}",
+        "title": f"Trivium: {dashboard.title}",
+        "description": dashboard.description,
+        "tags": ["trivium"],
+        "editable": False,
+        "schemaVersion": 39,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "timezone": "browser",
+        "templating": {"list": []},
+        "annotations": {"list": []},
+        "links": [
+            {"type": "dashboards", "title": "Trivium", "tags": ["trivium"], "asDropdown": True, "keepTime": True}
+        ],
+        "panels": panels,
+    }
+
+
+def render() -> dict[str, str]:
+    """The dashboards' files: their names and contents."""
+    return {f"{one.name}.json": json.dumps(dashboard_json(one), indent=1) + "\n" for one in DASHBOARDS}
+
+
+if __name__ == "__main__":
+    for name, content in render().items():
+        (FOLDER / name).write_text(content, encoding="utf-8")
