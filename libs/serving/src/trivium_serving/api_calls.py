@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import Counter, Histogram
 
+from trivium_serving import tracing
 from trivium_serving.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -197,7 +198,7 @@ class ApiCalls:
         try:
             async with asyncio.timeout_at(deadline), contextlib.AsyncExitStack() as place:
                 await place.enter_async_context(self._slot(bulk))
-                with self._seconds.time():
+                with self._seconds.time(), tracing.span("api attempt", {"trivium.api": self._api}, kind="client"):
                     try:
                         async with asyncio.timeout(self._budget.timeout_seconds):
                             answer = await send()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from trivium_serving.request_context import REQUEST_ID_KEY, request_id
+from trivium_serving.traced_calls import traced_calls
 
 if TYPE_CHECKING:
     from typing import Any
@@ -59,7 +60,7 @@ def open_channel(target: str) -> grpc.aio.Channel:
     Args:
         target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn.
     """
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=traced_calls(target))
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

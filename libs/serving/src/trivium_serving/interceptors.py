@@ -1,4 +1,4 @@
-"""Wraps every RPC: request id, errors to status codes, metrics."""
+"""Wraps every RPC: request id, trace, errors to status codes, metrics, one line in the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from trivium_serving.errors import (
     status_of,
     to_rpc_status,
 )
-from trivium_serving.request_context import REQUEST_ID_KEY, begin_request
+from trivium_serving.logs import log_request
+from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, set_tenant
+from trivium_serving.tracing import Span, request_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,6 +29,16 @@ if TYPE_CHECKING:
     from trivium_serving.metrics import RequestMetrics
 
 _logger = logging.getLogger(__name__)
+
+# Channels repeat what is UNAVAILABLE, for servers that come and go. A handler that says so has tried already, and four
+# attempts of its caller would be four times its own, except for what is this instance's own trouble.
+_ANOTHER_MAY_SERVE = ("CANCELLED", "DRAINING", "LOADING")
+_NEVER = -1
+
+# Asked every half second by whoever looks whether a service is there: lines in the log at `debug`, and no traces.
+_QUIET = frozenset({"GetModel", "GetStatus", "HealthCheck"})
+# Those of the codes that are the service's failures, and not its caller's: OpenTelemetry's conventions for RPC servers.
+_FAILURES = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
@@ -36,13 +48,15 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         full_name: The service it is for, for example `trivium.embed.v1.EmbedService`; others pass through.
         metrics: Where its RPCs are counted.
         label_prefix: Put before an RPC's name in the metrics, where several services share them.
+        tenant: Whose data its calls are about, where nothing else says so.
     """
 
-    def __init__(self, full_name: str, metrics: RequestMetrics, label_prefix: str = "") -> None:
+    def __init__(self, full_name: str, metrics: RequestMetrics, label_prefix: str = "", tenant: str = "") -> None:
         self._prefix = f"/{full_name}/"
         self._domain = full_name.rpartition(".")[0]
         self._metrics = metrics
         self._label_prefix = label_prefix
+        self._tenant = tenant
 
     async def intercept_service(
         self,
@@ -54,7 +68,20 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         method: str = handler_call_details.method
         if handler is None or not method.startswith(self._prefix):
             return handler
-        return self._wrap(handler, self._label_prefix + method.removeprefix(self._prefix))
+        return self._wrap(handler, method.removeprefix(self._prefix))
+
+    def _begin(self, method: str, context: Any) -> _Call:
+        metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
+        current = begin_request(str(metadata.get(REQUEST_ID_KEY, "")))
+        if self._tenant:
+            set_tenant(self._tenant)
+        full_method, quiet = self._prefix[1:] + method, method in _QUIET
+        if quiet and "traceparent" not in metadata:
+            span = Span()
+        else:
+            attributes = {"rpc.system.name": "grpc", "rpc.method": full_method, "trivium.request_id": current}
+            span = request_span(full_method, metadata, attributes)
+        return _Call(self._domain, self._label_prefix + method, self._metrics, context, span, quiet=quiet)
 
     def _wrap(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler of the same kind around the given one; the four kinds differ only in what is iterated."""
@@ -66,7 +93,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
             async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-                call = _Call(self._domain, method, self._metrics, context)
+                call = self._begin(method, context)
                 try:
                     async for response in inner(request, context):
                         yield response
@@ -85,7 +112,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         async def unary(request: Any, context: Any) -> Any:
-            call = _Call(self._domain, method, self._metrics, context)
+            call = self._begin(method, context)
             try:
                 return await inner(request, context)
             except BaseException as error:
@@ -103,14 +130,19 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 class _Call:
     """One RPC while it is served."""
 
-    def __init__(self, domain: str, method: str, metrics: RequestMetrics, context: Any) -> None:
+    def __init__(
+        self, domain: str, method: str, metrics: RequestMetrics, context: Any, span: Span, *, quiet: bool
+    ) -> None:
         self._domain = domain
         self._method = method
         self._metrics = metrics
         self._context = context
         self._code = grpc.StatusCode.OK
         self._start = time.perf_counter()
-        begin_request(dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY))
+        self._quiet = quiet
+        self._reason = ""
+        self._span = span
+        span.__enter__()  # it is the task's: the call's end is its end
 
     async def fail(self, error: BaseException) -> None:
         """Ends the RPC with the status that the error stands for.
@@ -134,13 +166,24 @@ class _Call:
         if not isinstance(error, TriviumError):
             _logger.error("%s broke", self._method, exc_info=error)
             error = TriviumError(INTERNAL_MESSAGE)
-        self._code = status_of(error).grpc_code
+        self._code, self._reason = status_of(error).grpc_code, error.reason
         status: Any = rpc_status.to_status(to_rpc_status(error, self._domain))
-        if isinstance(error, Overloaded):
-            pushback = ("grpc-retry-pushback-ms", str(retry_pushback_ms(error)))
+        pause = retry_pushback_ms(error) if isinstance(error, Overloaded) else None
+        if isinstance(error, Unavailable) and error.reason not in _ANOTHER_MAY_SERVE:
+            pause = _NEVER
+        if pause is not None:
+            pushback = ("grpc-retry-pushback-ms", str(pause))
             status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
         await self._context.abort_with_status(status)
 
     def end(self) -> None:
-        """Counts the RPC."""
-        self._metrics.observe(self._method, self._code.name, time.perf_counter() - self._start)
+        """Counts the RPC, logs it, and ends its span."""
+        seconds, code = time.perf_counter() - self._start, self._code.name
+        self._metrics.observe(self._method, code, seconds)
+        log_request(_logger, self._method, code, seconds, quiet=self._quiet and code == "OK")
+        self._span.set({"rpc.response.status_code": code})
+        if self._reason:
+            self._span.set({"error.type": self._reason})
+        if code in _FAILURES:
+            self._span.fail(self._reason or code)
+        self._span.end()

@@ -1,6 +1,6 @@
-"""Logs on standard error, one line per event, as text or JSON, each with the request's id.
+"""Logs on standard error, one line per event and per request, as text or JSON, each with the ids of request and trace.
 
-Texts of documents and questions, and secrets, are never logged.
+Texts of documents, questions and answers, and secrets, are never logged.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
-from trivium_serving.request_context import request_id
+from trivium_serving import tracing
+from trivium_serving.request_context import request_id, tenant
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json")
+_FIELDS = "trivium_fields"
 
 
 def configure_logging(service: str) -> None:
@@ -37,8 +40,29 @@ def configure_logging(service: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def log_request(logger: logging.Logger, method: str, code: str, seconds: float, *, quiet: bool) -> None:
+    """Logs one request that has ended.
+
+    Args:
+        logger: Of the module that served it.
+        method: What was asked for: the name of an RPC, or an HTTP method and its route.
+        code: How it ended.
+        seconds: How long it took.
+        quiet: Whether it is asked so often, and says so little, that only `debug` shows it.
+    """
+    level = logging.DEBUG if quiet else logging.INFO
+    if logger.isEnabledFor(level):
+        fields = {"method": method, "code": code, "duration_ms": round(seconds * 1000, 3)}
+        logger.log(level, "%s %s %.1f ms", method, code, seconds * 1000, extra={_FIELDS: fields})
+
+
+def _ids() -> dict[str, str]:
+    ids = {"request_id": request_id(), "trace_id": tracing.current().trace_id, "tenant": tenant()}
+    return {name: value for name, value in ids.items() if value}
+
+
 def _choice(variable: str, default: str, choices: tuple[str, ...]) -> str:
-    value = os.environ.get(variable, default).lower()
+    value = (os.environ.get(variable) or default).lower()
     if value not in choices:
         raise ValueError(f"{variable} is {value!r}; it must be one of {', '.join(choices)}")
     return value
@@ -47,10 +71,8 @@ def _choice(variable: str, default: str, choices: tuple[str, ...]) -> str:
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        current = request_id()
-        line = f"{moment} {record.levelname.lower():7} {record.getMessage()}" + (
-            f" request_id={current}" if current else ""
-        )
+        ids = "".join(f" {name}={value}" for name, value in _ids().items() if name != "tenant")
+        line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{ids}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -60,15 +82,15 @@ class _JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
+        entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if current := request_id():
-            entry["request_id"] = current
+        entry |= _ids()
+        entry |= getattr(record, _FIELDS, {})
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The id of the request that is being served, wherever in the code one is."""
+"""The request that is being served, wherever in the code one is: its id, and whose data it is about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ REQUEST_ID_KEY = "x-request-id"
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _request_id: ContextVar[str] = ContextVar("trivium_request_id", default="")
+_tenant: ContextVar[str] = ContextVar("trivium_tenant", default="")
 
 
 def request_id() -> str:
@@ -26,3 +27,13 @@ def begin_request(offered_id: str | None) -> str:
     chosen = offered_id if offered_id and _ACCEPTABLE_ID.fullmatch(offered_id) else uuid.uuid4().hex
     _request_id.set(chosen)
     return chosen
+
+
+def tenant() -> str:
+    """Whose data the current request is about; empty where that is not known."""
+    return _tenant.get()
+
+
+def set_tenant(name: str) -> None:
+    """Notes whose data the current request is about."""
+    _tenant.set(name)

@@ -124,6 +124,7 @@ class GrpcServer:
             are the ones that people see.
         connection_seconds: After about this long a connection is closed once its calls have ended. The client opens
             another, and looks its name up again: so it finds servers that came later.
+        tenant: Whose data its calls are about, where nothing else says so.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class GrpcServer:
         registry: CollectorRegistry,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         connection_seconds: float = _CONNECTION_SECONDS,
+        tenant: str = "",
     ) -> None:
         self.service = service
         self.listen = listen
@@ -146,7 +148,7 @@ class GrpcServer:
             for method in descriptor_pool.Default().FindServiceByName(name).methods:
                 metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
-            interceptors=[RequestInterceptor(name, metrics, prefixes[name]) for name in full_names],
+            interceptors=[RequestInterceptor(name, metrics, prefixes[name], tenant) for name in full_names],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),

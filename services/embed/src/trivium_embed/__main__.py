@@ -6,6 +6,7 @@ import sys
 from prometheus_client import CollectorRegistry
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
+from trivium_serving.tracing import configure_tracing
 
 from trivium_embed.app import EmbedApp
 from trivium_embed.settings import EmbedSettings
@@ -19,7 +20,11 @@ def main() -> int:
         program="trivium-embed",
         description="Maps texts to vectors, over gRPC (trivium.embed.v1.EmbedService).",
     )
-    configure_logging("embed")
+    try:
+        configure_logging("embed")
+        configure_tracing("embed")
+    except ValueError as error:
+        sys.exit(f"trivium-embed: {error}")
 
     async def serve() -> int:
         return await EmbedApp(settings, CollectorRegistry()).serve()

@@ -14,6 +14,7 @@ from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+from trivium_serving import tracing
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
     InvalidField,
@@ -114,7 +115,10 @@ class EmbedServicer(EmbedServiceServicer):
             dimension=request.dimension,
             encoding=_encoding(request.encoding),
         )
-        encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
+        with tracing.span("embeddings") as span:
+            encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
+            if tracing.is_on():
+                span.set(self._outcome(domain_request, encoded, priority))
         response = pb.EmbedResponse(
             dimension=encoded.vectors.shape[1],
             token_counts=encoded.token_counts,
@@ -123,6 +127,22 @@ class EmbedServicer(EmbedServiceServicer):
         )
         _put_vectors(response, encoded.vectors, domain_request.encoding)
         return response
+
+    def _outcome(self, request: EmbeddingRequest, encoded: Encoded, priority: Priority) -> tracing.Attributes:
+        """What a trace says of an embedding, as OpenTelemetry's conventions for generative models have it."""
+        return {
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.provider.name": self._embedder.backend.name,
+            "gen_ai.request.model": self._embedder.backend.info.name,
+            "gen_ai.embeddings.dimension.count": encoded.vectors.shape[1],
+            "gen_ai.usage.input_tokens": sum(encoded.token_counts),
+            "trivium.texts": len(request.texts),
+            "trivium.role": request.role.value,
+            "trivium.priority": priority.name.lower(),
+            "trivium.queue_ms": encoded.queue_seconds * 1000,
+            "trivium.tokenize_ms": encoded.tokenize_seconds * 1000,
+            "trivium.compute_ms": encoded.compute_seconds * 1000,
+        }
 
     def _model(self, info: EncoderInfo) -> ModelInfo:
         return ModelInfo(

@@ -7,6 +7,7 @@ import sys
 
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
+from trivium_serving.tracing import configure_tracing
 
 from trivium_gateway.settings import GatewaySettings, url_problem
 
@@ -24,6 +25,7 @@ def main() -> None:
         sys.exit(2)
     try:
         configure_logging("gateway")
+        configure_tracing("gateway")
     except ValueError as error:
         sys.exit(f"trivium-gateway: {error}")
     from trivium_gateway.app import run  # not above: what it imports takes a second, which --help need not wait for

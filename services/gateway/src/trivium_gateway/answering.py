@@ -147,10 +147,12 @@ class Answerer:
         if not passages:
             yield draft.add(refusal(question.search.query))
         else:
-            with progress.time("generate"):
+            with progress.time("generate") as stage:
+                stage.set({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
                 async with aclosing(self._write(question, draft, progress)) as deltas:
                     async for delta in deltas:
                         yield delta
+                stage.set(draft.outcome())
         summary = draft.summary(progress)
         self._metrics.count_answer(answerable=summary.answerable, citations=len(summary.citations))
         self._metrics.count_tokens("prompt", summary.prompt_tokens)
@@ -238,6 +240,15 @@ class _Draft:
         """Notes how the generate service ended the answer."""
         self.model = end.model
         self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
+
+    def outcome(self) -> dict[str, str | int]:
+        """What a trace says of the answer."""
+        return {
+            "gen_ai.response.model": self.model,
+            "gen_ai.usage.input_tokens": self._prompt_tokens,
+            "gen_ai.usage.output_tokens": self._completion_tokens,
+            "trivium.citations": len(self._citations),
+        }
 
     def summary(self, progress: Progress) -> Summary:
         """The whole answer."""

@@ -26,7 +26,7 @@ from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.limits import GatewayLimits
-from trivium_gateway.metrics import DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
+from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
 from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
 from trivium_gateway.qdrant_collections import Distribution
 from trivium_gateway.qdrant_connection import QdrantConnection
@@ -57,7 +57,11 @@ class GatewayProcess:
         }
         self._qdrant = QdrantConnection(settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key)
         self._grpc = GrpcServer(
-            service="gateway", listen=settings.grpc_listen, full_names=(servicer.FULL_NAME,), registry=self.registry
+            service="gateway",
+            listen=settings.grpc_listen,
+            full_names=(servicer.FULL_NAME,),
+            registry=self.registry,
+            tenant=DEFAULT_TENANT,
         )
         gateway = self._compose()
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)

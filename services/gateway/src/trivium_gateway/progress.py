@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trivium_serving import tracing
+
 from trivium_gateway.degradation import Degradation, degradable_reason
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Progress:
         self._patience = patience
         self._metrics = metrics
         self._degraded: list[Degradation] = []
+        self._span = tracing.current()
 
     @property
     def degraded(self) -> tuple[Degradation, ...]:
@@ -50,8 +53,8 @@ class Progress:
         """What was measured so far."""
         return self._clock.timings()
 
-    def time(self, stage: str) -> AbstractContextManager[None]:
-        """Times the block as one stage: embed, search, rerank or generate."""
+    def time(self, stage: str) -> AbstractContextManager[tracing.Span]:
+        """Times the block as one stage: embed, search, rerank or generate. Gives the stage's span."""
         return self._clock.stage(stage)
 
     def seconds(self, at_most: float, share: float) -> float:
@@ -81,3 +84,4 @@ class Progress:
         """Notes a degradation."""
         self._degraded.append(degradation)
         self._metrics.count_degraded(degradation)
+        self._span.set({"trivium.degraded": [str(one) for one in self._degraded]})

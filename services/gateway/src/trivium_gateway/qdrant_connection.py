@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 import grpc
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from trivium_serving import tracing
+from trivium_serving.channels import outgoing_metadata
 from trivium_serving.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -36,7 +38,9 @@ _CHANNEL_OPTIONS = {
 class _Method(Protocol[_Request, _Response]):
     """A method of a generated asynchronous stub."""
 
-    def __call__(self, request: _Request, /, *, timeout: float) -> Awaitable[_Response]: ...
+    def __call__(
+        self, request: _Request, /, *, timeout: float, metadata: tuple[tuple[str, str], ...]
+    ) -> Awaitable[_Response]: ...
 
 
 class QdrantConnection:
@@ -99,18 +103,30 @@ class QdrantConnection:
             DeadlineExceeded: It did not answer in time.
             Unavailable: It cannot be reached, or failed otherwise.
         """
-        try:
-            return await method(request, timeout=timeout_seconds)
-        except ResourceExhaustedResponse as error:
-            raise Overloaded(
-                f"Qdrant has no capacity: {error.message}", retry_after_seconds=error.retry_after_s
-            ) from error
-        except grpc.aio.AioRpcError as error:
-            raise self._domain_error(error) from error
+        with tracing.span(type(request).__name__, kind="client") as span:
+            span.set(self._described(request))
+            metadata = (*outgoing_metadata(), *tracing.outgoing_headers().items())
+            try:
+                return await method(request, timeout=timeout_seconds, metadata=metadata)
+            except ResourceExhaustedResponse as error:
+                raise Overloaded(
+                    f"Qdrant has no capacity: {error.message}", retry_after_seconds=error.retry_after_s
+                ) from error
+            except grpc.aio.AioRpcError as error:
+                raise self._domain_error(error) from error
 
     async def close(self) -> None:
         """Close the channels."""
         await self._client.close()
+
+    def _described(self, request: object) -> dict[str, str]:
+        """A call as OpenTelemetry's conventions for databases describe it."""
+        return {
+            "db.system.name": "qdrant",
+            "db.operation.name": type(request).__name__,
+            "db.collection.name": getattr(request, "collection_name", ""),
+            "server.address": self._address,
+        }
 
     def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
         code, details = error.code(), error.details() or ""

@@ -139,7 +139,7 @@ class Retriever:
         if collection is None:  # `default`, before anything was written to it
             return ()
         vector = await self._embed_query(search, collection, progress)
-        with progress.time("search"):
+        with progress.time("search") as stage:
             try:
                 found = await self._store.search(
                     collection,
@@ -153,6 +153,12 @@ class Retriever:
                 raise _CollectionGone(collection, error) from error
             except DeadlineExceeded as error:
                 raise _search_too_slow(progress) from error
+            stage.set(
+                {
+                    "trivium.candidates": len(found.candidates),
+                    "trivium.failed_legs": [one.leg for one in found.degraded_legs],
+                }
+            )
         for degradation in _leg_degradations(found):
             progress.note(degradation)
         self._metrics.observe_candidates(len(found.candidates), [one.dense for one in found.candidates])
@@ -175,12 +181,13 @@ class Retriever:
     ) -> Sequence[float] | None:
         """The query's vector; None if there is none to be had, so that the search goes by words alone."""
         try:
-            with progress.time("embed"):
+            with progress.time("embed") as stage:
                 embedded = await self._embed.embed_query(
                     search.query,
                     expected_fingerprint=collection.model_fingerprint,
                     timeout_seconds=progress.stage_seconds("embed", self._timeouts.embed, _EMBED_SHARE),
                 )
+                stage.set({"trivium.cached": embedded.cached, "gen_ai.usage.input_tokens": embedded.token_count})
         except TriviumError as error:
             _blame_query(error, search)
             progress.replace(Stage.EMBED, error, "sparse")
@@ -194,7 +201,8 @@ class Retriever:
         if not search.rerank or not candidates:
             return None
         try:
-            with progress.time("rerank"):
+            with progress.time("rerank") as stage:
+                stage.set({"trivium.texts": len(candidates)})
                 return await self._rerank.rerank(
                     search.query,
                     [indexed_text(one.title, one.text) for one in candidates],

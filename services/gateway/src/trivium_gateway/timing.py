@@ -1,4 +1,4 @@
-"""Measures the stages of one request."""
+"""Measures the stages of one request, and traces them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from trivium_serving import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,11 +45,12 @@ class StageClock:
         self._milliseconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times the block as one stage: embed, search, rerank or generate."""
+    def stage(self, name: str) -> Iterator[tracing.Span]:
+        """Times the block as one stage, embed, search, rerank or generate, which is also a span."""
         start = time.perf_counter()
         try:
-            yield
+            with tracing.span(name) as span:
+                yield span
         finally:
             seconds = time.perf_counter() - start
             self._milliseconds[name] = seconds * 1000

@@ -8,6 +8,7 @@ import sys
 from trivium_serving.logs import configure_logging
 from trivium_serving.server import serve_until_signal
 from trivium_serving.settings import load_settings
+from trivium_serving.tracing import configure_tracing
 
 from trivium_generate.app import App
 from trivium_generate.settings import GenerateSettings
@@ -23,6 +24,7 @@ def main() -> None:
     )
     try:
         configure_logging("generate")
+        configure_tracing("generate")
         status = asyncio.run(_serve(settings))
     except ValueError as error:
         print(f"trivium-generate: {error}", file=sys.stderr)

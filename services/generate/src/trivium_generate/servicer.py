@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
 from trivium.type.v1 import degradation_pb2, message_pb2, model_info_pb2, span_pb2, timing_pb2, usage_pb2
+from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
 from trivium_generate.answer import AnswerRequest, Delta, Finish, FinishReason, Mode, Passage, Role, Sampling, Turn
 from trivium_generate.answering import EXTRACTIVE
 from trivium_generate.supervision import ModelState
+from trivium_generate.traces import traced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -73,12 +75,20 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
         self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answers as a stream: deltas, then one finish."""
-        async with aclosing(self._answerer.answer(_request_from_proto(request, _deadline(context)))) as events:
+        asked = _request_from_proto(request, _deadline(context))
+        answer = self._answerer.answer(asked)
+        async with aclosing(traced(answer, asked, self._writer(asked)) if tracing.is_on() else answer) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     yield pb.GenerateResponse(delta=_delta_to_proto(event))
                 else:
                     yield pb.GenerateResponse(finish=_finish_to_proto(event))
+
+    def _writer(self, request: AnswerRequest) -> str:
+        """Name of what is to answer."""
+        if self._model is None or request.mode is Mode.EXTRACTIVE:
+            return EXTRACTIVE.name
+        return request.adapter or self._model.description.name
 
     async def GetModel(
         self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext[Any, Any]

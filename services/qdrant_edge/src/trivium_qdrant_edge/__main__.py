@@ -15,6 +15,7 @@ from trivium_serving.logs import configure_logging
 from trivium_serving.metrics import DiskMetrics
 from trivium_serving.server import GrpcServer, serve_until_signal
 from trivium_serving.settings import load_settings
+from trivium_serving.tracing import configure_tracing
 
 from trivium_qdrant_edge.collections_servicer import CollectionsServicer
 from trivium_qdrant_edge.database import Database
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     try:
         configure_logging("qdrant_edge")
+        configure_tracing("qdrant_edge")
     except ValueError as error:
         sys.exit(f"trivium-qdrant-edge: {error}")
     try:

@@ -6,6 +6,7 @@ import sys
 from prometheus_client import CollectorRegistry
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
+from trivium_serving.tracing import configure_tracing
 
 from trivium_rerank.app import RerankApp
 from trivium_rerank.settings import RerankSettings
@@ -19,7 +20,11 @@ def main() -> int:
         program="trivium-rerank",
         description="Orders passages by how well they answer a query, over gRPC (trivium.rerank.v1.RerankService).",
     )
-    configure_logging("rerank")
+    try:
+        configure_logging("rerank")
+        configure_tracing("rerank")
+    except ValueError as error:
+        sys.exit(f"trivium-rerank: {error}")
 
     async def serve() -> int:
         return await RerankApp(settings, CollectorRegistry()).serve()

@@ -9,6 +9,8 @@ from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
+from trivium_encoders import Scored
+from trivium_serving import tracing
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.reranker import Reranker
@@ -34,10 +36,13 @@ class RerankServicer(RerankServiceServicer):
     async def Rerank(self, request: pb.RerankRequest, context: _Context) -> pb.RerankResponse:
         """Scores and orders some passages."""
         start = time.perf_counter()
-        judgement = await self._reranker.rerank(
-            request.query, list(request.texts), top_n=request.top_n, deadline=_deadline(context)
-        )
-        scored = judgement.scored
+        with tracing.span("rerank") as span:
+            judgement = await self._reranker.rerank(
+                request.query, list(request.texts), top_n=request.top_n, deadline=_deadline(context)
+            )
+            scored = judgement.scored
+            if tracing.is_on():
+                span.set(self._outcome(len(request.texts), scored))
         return pb.RerankResponse(
             rankings=[pb.Ranking(index=ranking.index, score=ranking.score) for ranking in judgement.rankings],
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
@@ -58,6 +63,19 @@ class RerankServicer(RerankServiceServicer):
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
             max_texts=self._reranker.limits.max_texts,
         )
+
+    def _outcome(self, texts: int, scored: Scored) -> tracing.Attributes:
+        """What a trace says of a judgement; OpenTelemetry's conventions have no name for this operation."""
+        return {
+            "gen_ai.operation.name": "rerank",
+            "gen_ai.provider.name": self._reranker.backend.name,
+            "gen_ai.request.model": self._reranker.backend.info.name,
+            "gen_ai.usage.input_tokens": scored.token_count,
+            "trivium.texts": texts,
+            "trivium.queue_ms": scored.queue_seconds * 1000,
+            "trivium.tokenize_ms": scored.tokenize_seconds * 1000,
+            "trivium.compute_ms": scored.compute_seconds * 1000,
+        }
 
     def _model(self) -> ModelInfo:
         backend = self._reranker.backend

@@ -1,4 +1,4 @@
-"""Wraps every HTTP request: its id, its metrics, and an answer even where something broke."""
+"""Wraps every HTTP request: its id, its trace, its metrics, its line in the log, and an answer even where all broke."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from trivium_serving.errors import TriviumError
-from trivium_serving.request_context import begin_request
+from trivium_serving.logs import log_request
+from trivium_serving.request_context import begin_request, set_tenant
+from trivium_serving.tracing import Span, request_span
 
 from trivium_gateway.http.errors import error_response
+from trivium_gateway.metrics import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +26,8 @@ _logger = logging.getLogger(__name__)
 _CLIENT_LEFT = 499
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 UNKNOWN_ROUTE = "unknown"
+# Asked again and again by machines; no traces, and lines in the log at `debug` only.
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestMiddleware:
@@ -43,29 +48,49 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        current = begin_request(Headers(scope=scope).get("x-request-id"))
+        headers = Headers(scope=scope)
+        current = begin_request(headers.get("x-request-id"))
+        set_tenant(DEFAULT_TENANT)
+        quiet = scope["path"] in _QUIET
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        attributes = {"http.request.method": method, "url.scheme": scope["scheme"], "trivium.request_id": current}
+        span = Span() if quiet else request_span(method, headers, attributes)
         status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = current
+                answered = MutableHeaders(scope=message)
+                answered["X-Request-Id"] = current
+                if span.traceparent:
+                    answered["traceresponse"] = span.traceparent
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            status = _CLIENT_LEFT
-        except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-            _logger.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-            if status:
-                raise  # half a response is sent; the server closes the connection
-            await error_response(TriviumError(""))(scope, receive, send_with_id)
-        finally:
-            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-            seconds = time.perf_counter() - start
-            self._metrics.observe(method, _route(scope), status or _CLIENT_LEFT, seconds)
+        with span:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                status = _CLIENT_LEFT
+            except Exception as error:  # the edge of the process: the client is told, the log gets the cause
+                _logger.error("%s %s failed", method, _route(scope), exc_info=error)
+                if status:
+                    raise  # half a response is sent; the server closes the connection
+                await error_response(TriviumError(""))(scope, receive, send_with_id)
+            finally:
+                route, seconds = _route(scope), time.perf_counter() - start
+                status = status or _CLIENT_LEFT
+                self._metrics.observe(method, route, status, seconds)
+                log_request(_logger, f"{method} {route}", str(status), seconds, quiet=quiet)
+                _describe(span, method, route, status)
+
+
+def _describe(span: Span, method: str, route: str, status: int) -> None:
+    """Adds to a request's span what is known at its end."""
+    span.rename(f"{method} {route}")
+    span.set({"http.route": route, "http.response.status_code": status})
+    if status >= 500:
+        span.fail(str(status))
 
 
 def _route(scope: Scope) -> str:

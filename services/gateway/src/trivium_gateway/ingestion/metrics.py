@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from trivium_serving import tracing
 
 __all__ = ["IngestMetrics"]
 
@@ -42,7 +43,9 @@ class IngestMetrics:
         """Time a step, ended well or not: `parse`, `lookup`, `tokenize`, `embed` or `write`."""
         started = perf_counter()
         try:
-            yield
+            # A span for every document of a long stream would be too many.
+            with tracing.span(f"ingest {stage}") if stage != "parse" else nullcontext():
+                yield
         finally:
             self._seconds.labels(stage).observe(perf_counter() - started)
 
