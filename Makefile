@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-compose check fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-compose test-bundle bundle check fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ up: ## Run the stack in the foreground: HTTP on 8080, gRPC on 50050
 images: ## Build the container images
 	@scripts/images
 
+bundle: ## Write an archive that installs without a network
+	@scripts/setup && .venv/bin/trivium bundle
+
 test: ## All checks and tests, a real vLLM included
 	@scripts/test
 
@@ -26,7 +29,10 @@ test-vllm: ## The tests that need vLLM, in an environment of its own
 test-compose: ## The stack in containers: up, asked, a container killed, one replaced, down and up
 	@scripts/test-compose
 
-check: ## Style, types and protos
+test-bundle: ## A bundle of the whole stack, installed and asked in a namespace without a network
+	@scripts/test-bundle
+
+check: ## Style, types, protos, licences and secrets
 	@scripts/check
 
 fix: ## Format, and mend what can be mended without thought
@@ -39,4 +45,4 @@ lock: ## Record the installed versions in requirements/constraints.txt
 	@scripts/lock
 
 clean: ## Delete the environments and caches; your data in .data stay
-	rm -rf .venv .venv-vllm .venv-bench-infinity .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-bench-infinity .venv-audit .mypy_cache .ruff_cache .pytest_cache .hypothesis

