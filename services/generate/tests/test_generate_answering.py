@@ -34,7 +34,7 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded,
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-    Step = Output | Exception
+    Step = Output | Exception | asyncio.Event
 
 PASSAGES = (Passage("The bridge opened in May 1937.", "", 0.9), Passage("Boats pass below.", "", 0.1))
 BEGINNING = Beginning(7, (2,), 1.0)
@@ -43,7 +43,7 @@ BROKEN = Unavailable("The engine died.")
 
 
 class ScriptedModel:
-    """A language model that follows a script: what it yields, or raises, one request like the other."""
+    """A language model that follows a script: what it yields, raises or waits for, one request like the other."""
 
     def __init__(self, script: Iterable[Step] = (), load_errors: Iterable[Exception] = ()) -> None:
         self.script = list(script)
@@ -70,6 +70,9 @@ class ScriptedModel:
             for step in self.script:
                 if isinstance(step, Exception):
                     raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                    continue
                 yield step
         finally:
             self.open_streams -= 1
@@ -335,6 +338,64 @@ async def test_answer_under_a_schema_is_never_altered_or_replaced(ready: Any) ->
         await fixture.ask(sampling=sampling)
     with fixture.model_places.admit(1), fixture.model_places.admit(10**9 - 1), pytest.raises(Overloaded):
         await fixture.ask(sampling=sampling)
+
+
+THOUGHT = (Piece("<thi", 1), Piece("nk>In 1066 [1]?", 5), Piece("</think", 1))
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ((*THOUGHT, Piece(">\n", 1), Piece("\nIn 1937 [1].", 4)), "In 1937 [1]."),
+        ((Beginning(7, (), 1.0, is_thinking=True), Piece("1066? </think>In", 9), Piece(" 1937.", 1)), "In 1937."),
+        ((Piece("<", 1), Piece("thin ice>", 1)), "<thin ice>"),
+        ((Piece("In 1937 <think>", 3), Piece(" [1]</think>", 3)), "In 1937 <think> [1]</think>"),
+    ],
+    ids=["thought", "thought that the prompt opened", "no thought", "no thought after text"],
+)
+async def test_answer_is_without_what_was_thought_before_it(ready: Any, script: Any, answer: str) -> None:
+    fixture = await ready(*script, ENDING)
+    text, finish = await fixture.ask(Mode.MODEL)
+    assert text == answer
+    assert finish.completion_tokens == 3
+
+
+async def test_answer_under_a_schema_may_hold_the_marks_of_thinking(ready: Any) -> None:
+    fixture = await ready(*THOUGHT, Piece('>{"a": ', 3), Piece('"<think>x</think>"} ', 9), ENDING)
+    text, _ = await fixture.ask(sampling=Sampling(json_schema="{}"))
+    assert text == '{"a": "<think>x</think>"} '
+    fixture.model._model.script = [Piece(' {"a": "<think>x</think>"}', 3), ENDING]
+    assert (await fixture.ask(sampling=Sampling(json_schema="{}")))[0] == ' {"a": "<think>x</think>"}'
+
+
+@pytest.mark.parametrize("reason", FinishReason)
+async def test_answer_that_is_all_thought_is_replaced_or_an_error(ready: Any, reason: FinishReason) -> None:
+    fixture = await ready(*THOUGHT, Ending(reason, 9, 2.0))
+    text, finish = await fixture.ask()
+    with pytest.raises(FailedPrecondition) as raised:
+        await fixture.ask(Mode.MODEL)
+    assert text.startswith("The bridge opened in May 1937. [1]")
+    assert finish.degradation is not None
+    assert raised.value.reason == "ANSWER_EMPTY"
+    assert fixture.model.state is ModelState.READY
+
+
+async def test_answer_that_is_thought_about_for_too_long_is_extractive(ready: Any) -> None:
+    fixture = await ready(*THOUGHT, asyncio.Event())
+    _, finish = await fixture.ask(deadline=asyncio.get_running_loop().time() + 0.2)
+    assert finish.degradation is not None
+    assert (finish.degradation.reason, finish.degradation.fallback) == ("timeout", "extractive")
+    assert fixture.model._model.open_streams == 0
+
+
+async def test_answer_carries_no_log_probabilities_of_thoughts(ready: Any) -> None:
+    tokens = [TokenLogprob(text, -0.5) for text in ("<think>", "Hm", "</think>", "\n", "<", "b>")]
+    fixture = await ready(*(Piece(token.token, 1, (token,)) for token in tokens), ENDING)
+    *thought, _ = await fixture.events()
+    fixture.model._model.script = [*(Piece(token.token, 1, (token,)) for token in tokens[4:]), ENDING]
+    *held, _ = await fixture.events()
+    assert [(delta.text, delta.logprobs) for delta in thought] == [("<", (tokens[4],)), ("b>", (tokens[5],))]
+    assert [(delta.text, delta.logprobs) for delta in held] == [("<b>", tuple(tokens[4:]))]
 
 
 async def test_answer_in_a_conversation_without_passages_is_never_extractive(ready: Any) -> None:

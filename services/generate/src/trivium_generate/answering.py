@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
-from trivium_generate.backends.base import Beginning, Ending, PromptTooLong
+from trivium_generate.backends.base import Beginning, Ending, Piece, PromptTooLong
+from trivium_generate.backends.reasoning import without_thoughts
 from trivium_generate.citations import CitationParser
 from trivium_generate.degradation import reason_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from trivium_serving.admission import Admission
 
     from trivium_generate.answer import AnswerRequest, TokenLogprob
+    from trivium_generate.backends.base import Output
     from trivium_generate.extractive.answering import ExtractiveAnswerer
     from trivium_generate.limits import Limits
     from trivium_generate.metrics import GenerateMetrics
@@ -126,7 +128,8 @@ class Answerer:
         beginning, parser, last = Beginning(0, (), 0.0), _parser(request, ()), None
         logprobs: tuple[TokenLogprob, ...] = ()
         with self._model_places.admit(_estimate_tokens(request)), self._metrics.running(backend):
-            async with aclosing(model.generate(request)) as outputs:
+            written = _begun_in_time(without_thoughts(model.generate(request)), request.deadline)
+            async with aclosing(written) as outputs:
                 async for output in outputs:
                     if isinstance(output, Beginning):
                         beginning = output
@@ -202,6 +205,28 @@ class Answerer:
         )
         self._metrics.finished(finish)
         yield finish
+
+
+async def _begun_in_time(outputs: AsyncGenerator[Output, None], deadline: float | None) -> AsyncGenerator[Output, None]:
+    """The same outputs, of which the first text has to come before a deadline on the event loop's clock.
+
+    Raises:
+        DeadlineExceeded: It has not come.
+    """
+    async with aclosing(outputs):
+        begun = False
+        while not begun:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    output = await anext(outputs, None)
+            except TimeoutError as error:
+                raise DeadlineExceeded("The model had written nothing of its answer in time. Allow more.") from error
+            if output is None:
+                return
+            begun = isinstance(output, Piece)
+            yield output
+        async for output in outputs:
+            yield output
 
 
 class _Verbatim:

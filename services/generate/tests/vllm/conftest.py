@@ -35,8 +35,8 @@ SCRIPT = (
     " Nobody", " knows", "[", "9", "],", " it", " seems", ";",
 )  # fmt: skip
 
-# What the model with Llama 2's files writes, once.
-LLAMA2_SCRIPT = ("The bridge", " opened", " in", " May 1937.")
+# What the model with Llama 2's files writes, once: it thinks first.
+LLAMA2_SCRIPT = ("<think>", " Which year?", " [1]", "</think>", "The bridge", " opened", " in", " May 1937.")
 
 _HIDDEN = 128
 _CONTEXT = 1024

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import psutil  # type: ignore[import-untyped]
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
@@ -261,29 +260,10 @@ async def test_vllm_while_loading_answers_extractively_and_stops_at_once(start_s
     assert time.monotonic() - begin < 20
 
 
-async def test_vllm_engine_ends_with_a_service_that_is_killed(start_service: Any) -> None:
-    service = start_service()
-
-    async def has_begun() -> bool:
-        return "Initializing a V1 LLM engine" in service.log.read_text()
-
-    await until(has_begun, LOAD_SECONDS)
-    engine = psutil.Process(service.engine_pid())
-    service.process.kill()
-    assert await asyncio.to_thread(engine.wait, 10) is None  # not our child: its status is nobody's
-
-
-@pytest.mark.parametrize(
-    ("engine_args", "words"),
-    [
-        ({"max_model_length": 512}, ("max_model_length", "did you mean max_model_len?")),
-        ({"max_model_len": 1 << 20}, ("max_model_len", "TRIVIUM_GENERATE_ENGINE_ARGS")),
-    ],
-)
 async def test_vllm_with_an_engine_argument_that_cannot_be_says_so_once_and_answers_extractively(
-    start_service: Any, engine_args: dict[str, Any], words: tuple[str, ...]
+    start_service: Any,
 ) -> None:
-    service = start_service(engine_args, TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.01")
+    service = start_service({"max_model_len": 1 << 20}, TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.01")
     async with connect(service) as (stub, channel):
         await until(lambda: is_serving(channel, SERVICE), 30)
 
@@ -295,8 +275,8 @@ async def test_vllm_with_an_engine_argument_that_cannot_be_says_so_once_and_answ
         _, finish = await read(stub, request(mode=pb.GENERATE_MODE_AUTO))
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await read(stub, request())
-    for word in words:
-        assert word in detail
+    assert "max_model_len" in detail
+    assert "TRIVIUM_GENERATE_ENGINE_ARGS" in detail
     assert finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_UNAVAILABLE
     assert error_from_rpc(raised.value).reason == "MODEL_MISCONFIGURED"
     assert service.metric("trivium_generate_model_restarts_total") == 0

@@ -24,6 +24,7 @@ def test_engine_arguments_for_many_gpus_reach_vllm(tiny_model: Any) -> None:
         "enable_prefix_caching": True,
         "gpu_memory_utilization": 0.85,
         "max_num_queued_reqs": 64,
+        "reasoning_parser": "qwen3",
     }
     engine_args = build_engine_args(wanted)
     assert {name: getattr(engine_args, name) for name in wanted} == wanted
@@ -59,6 +60,12 @@ def test_engine_argument_that_vllm_refuses_is_the_operators_to_correct(
     assert isinstance(raised.value, Exception)
     error = failure_to_start(raised.value, EngineStatus())
     assert isinstance(error, FailedPrecondition), repr(raised.value)
+
+
+def test_engine_argument_that_vllm_does_not_have_names_the_nearest(tiny_model: Any) -> None:
+    with pytest.raises(FailedPrecondition) as raised:
+        build_engine_args({"model": str(tiny_model), "max_model_length": 512})
+    assert "max_model_length; did you mean max_model_len?" in raised.value.message
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import psutil  # type: ignore[import-untyped]
 import pytest
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
@@ -64,6 +65,16 @@ async def test_vllm_with_a_schema_answers_in_json_that_nothing_alters(service: A
     assert not [citation for delta in deltas for citation in delta.citations]
     assert finish.removed_citation_count == 0
     assert finish.reason == pb.FINISH_REASON_STOP
+
+
+async def test_vllm_with_a_large_schema_keeps_to_it_or_names_the_field(service: Any) -> None:
+    values = [f"value number {number}" for number in range(1000)]
+    for schema, is_valid in (({"enum": values}, True), ({"enum": values, "type": "oject"}, False)):
+        message = request(sampling=pb.Sampling(temperature=0, max_tokens=60, json_schema=json.dumps(schema)))
+        if is_valid:
+            assert json.loads((await ask(service, message))[0]) in values
+        else:
+            assert (await error_of(service, message)).field == "sampling.json_schema"
 
 
 @pytest.mark.parametrize(
@@ -183,22 +194,32 @@ async def test_vllm_and_the_service_count_what_they_do(service: Any) -> None:
     assert service.metric("trivium_generate_model_state", state="ready") == 1
 
 
-async def test_vllm_speculating_answers_in_llama_2s_format(
-    start_service: Callable[..., Any], llama2_model: Path
-) -> None:
-    service = start_service(
-        {
-            "speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2},
-        },
-        model=llama2_model,
-    )
+@pytest.fixture(scope="module")
+def speculating_service(start_service: Callable[..., Any], llama2_model: Path) -> Any:
+    """A service with the model of Llama 2's files, which guesses tokens ahead."""
+    speculation = {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_max": 2}
+    return start_service({"speculative_config": speculation}, model=llama2_model)
+
+
+async def test_vllm_speculating_answers_in_llama_2s_format_without_its_thoughts(speculating_service: Any) -> None:
+    service = speculating_service
     await service.until_ready()
     history = conversation((message_pb2.ROLE_USER, "Which bridge?"), (message_pb2.ROLE_ASSISTANT, "The red one."))
-    text, _, finish = await ask(service, request(history=history, sampling=pb.Sampling(temperature=0)))
+    text, deltas, finish = await ask(service, request(history=history, sampling=pb.Sampling(temperature=0)))
+    error = await error_of(service, request(history=history, sampling=pb.Sampling(temperature=0, max_tokens=3)))
     assert " ".join(text.split()) == "The bridge opened in May 1937."
+    assert not [citation for delta in deltas for citation in delta.citations]
     assert finish.reason == pb.FINISH_REASON_STOP
+    assert finish.usage.completion_tokens == 9
+    assert error.reason == "ANSWER_EMPTY"
     assert service.metric("vllm:spec_decode_num_draft_tokens_total") > 0
-    assert service.stop() == 0
+
+
+async def test_vllm_engine_ends_with_a_service_that_is_killed(speculating_service: Any) -> None:
+    await speculating_service.until_ready()
+    engine = psutil.Process(speculating_service.engine_pid())
+    speculating_service.process.kill()
+    assert await asyncio.to_thread(engine.wait, 10) is None  # not our child: its status is nobody's
 
 
 async def test_vllm_on_sigterm_finishes_what_it_writes(service: Any) -> None:

@@ -28,12 +28,14 @@ class Beginning:
         dropped_passages: Numbers, from 1, of the passages that did not fit into it.
         prompt_ms: Time for building it.
         dropped_turn_count: Earlier turns, the oldest, that did not fit into it.
+        is_thinking: Whether the prompt ends inside the model's thinking, so that its first text is none of the answer.
     """
 
     prompt_tokens: int
     dropped_passages: tuple[int, ...]
     prompt_ms: float
     dropped_turn_count: int = 0
+    is_thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class LanguageModel(Protocol):
 
     def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer: one beginning, pieces, one ending. Closing the generator frees what the request holds.
+
+        What the model thinks aloud before its answer may be among the pieces.
 
         Raises:
             Unavailable: The model broke.

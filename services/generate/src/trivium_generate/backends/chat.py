@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from trivium_generate.answer import Role, Turn
+from trivium_generate.backends.reasoning import OPENING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _logger = logging.getLogger(__name__)
 
+_QUESTION = (Turn(Role.USER, "u"),)
 _PROBE = (Turn(Role.SYSTEM, "probe"), Turn(Role.USER, "u"))
 
 
@@ -23,6 +25,10 @@ class TokenizerChat:
 
     Args:
         tokenizer: A `transformers` tokenizer, or one that vLLM made in its likeness. Used by one thread at a time.
+
+    Attributes:
+        special_tokens: Texts that it reads as one special token.
+        begins_thinking: Whether the template opens the model's thinking before the model writes anything.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -30,6 +36,7 @@ class TokenizerChat:
         self._has_template = bool(getattr(tokenizer, "chat_template", None))
         self._has_system = self._has_template and self._template_accepts(_PROBE)
         self.special_tokens = tuple(map(str, tokenizer.all_special_tokens))
+        self.begins_thinking = self._has_template and self._template_opens_thinking()
 
     def encode(self, turns: Sequence[Turn]) -> list[int]:
         """The tokens of a conversation, ready for the model to go on with its answer."""
@@ -52,6 +59,14 @@ class TokenizerChat:
         messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
         rendered: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return rendered
+
+    def _template_opens_thinking(self) -> bool:
+        from jinja2 import TemplateError  # comes with transformers
+
+        try:
+            return self._apply(_QUESTION).rstrip().endswith(OPENING)
+        except TemplateError:  # said again with each request
+            return False
 
     def _template_accepts(self, turns: Sequence[Turn]) -> bool:
         from jinja2 import TemplateError  # comes with transformers

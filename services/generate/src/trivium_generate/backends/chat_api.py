@@ -14,10 +14,9 @@ from trivium_serving.api_calls import ApiFailure
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from trivium_serving.token_estimates import token_count
 
-from trivium_generate.answer import FinishReason, ModelDescription
+from trivium_generate.answer import ModelDescription
 from trivium_generate.backends.base import Beginning, Ending, Piece
 from trivium_generate.backends.chat_provider import AnswerBlocked, Call, Checked, Stop, Text, Usage
-from trivium_generate.backends.reasoning import ThoughtFilter
 from trivium_generate.prompting import PromptBuilder
 
 if TYPE_CHECKING:
@@ -160,12 +159,6 @@ class ChatApiModel:
                     stop = event
         if stop is None:
             raise Unavailable("The model's API ended the stream before the answer was complete. Try again.")
-        if not written and stop.reason is FinishReason.LENGTH:
-            raise FailedPrecondition(
-                f"The model used up the {max_tokens} tokens of its answer before it wrote any of it: thinking counts. "
-                "Ask for more with sampling.max_tokens, or set TRIVIUM_GENERATE_DEFAULT_MAX_TOKENS.",
-                reason="ANSWER_EMPTY",
-            )
         yield Ending(
             reason=stop.reason,
             completion_tokens=written if usage.completion_tokens is None else usage.completion_tokens,
@@ -217,7 +210,7 @@ class ChatApiModel:
 
         async def send() -> tuple[list[Event], AsyncGenerator[Event, None]]:
             first: list[Event] = []
-            events = _without_thoughts(provider.stream(call))
+            events = provider.stream(call)
             try:
                 async for event in events:
                     first.append(event)
@@ -286,16 +279,3 @@ def _newer(usage: Usage, said: Usage) -> Usage:
         usage.prompt_tokens if said.prompt_tokens is None else said.prompt_tokens,
         usage.completion_tokens if said.completion_tokens is None else said.completion_tokens,
     )
-
-
-async def _without_thoughts(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The same events, with what the model thinks aloud left out of the text."""
-    thoughts = ThoughtFilter()
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Stop) and (rest := thoughts.finish()):
-                yield Text(rest)
-            if not isinstance(event, Text):
-                yield event
-            elif text := thoughts.feed(event.text):
-                yield Text(text, event.logprobs)

@@ -1,47 +1,118 @@
 """Leaves out what a model thinks aloud before its answer.
 
-Servers that know a model's marks of thinking send it in a field of its own. Others send it as part of the text, between
-`<think>` and `</think>`, always at its beginning.
+Servers that know a model's marks of thinking send it in a field of its own. Others send it as part of the text, and so
+does vLLM's engine: between `<think>` and `</think>`, always at its beginning. Some chat templates write the opening
+mark themselves, at the end of the prompt.
 """
 
 from __future__ import annotations
 
-_OPENING = "<think>"
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import FailedPrecondition
+
+from trivium_generate.answer import FinishReason
+from trivium_generate.backends.base import Beginning, Ending, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from trivium_generate.backends.base import Output
+
+OPENING = "<think>"
 _CLOSING = "</think>"
 
 
 class ThoughtFilter:
-    """Takes the thinking out of one answer, however it is cut into pieces."""
+    """Takes the thinking out of one answer, however it is cut into pieces.
 
-    def __init__(self) -> None:
+    Args:
+        is_thinking: Whether the prompt has opened the thinking already.
+    """
+
+    def __init__(self, is_thinking: bool = False) -> None:
         self._waiting = ""
-        self._is_thinking = False
-        self._has_begun = False
+        self.is_thinking = self.has_thought = is_thinking
+        self.has_begun = False
 
     def feed(self, piece: str) -> str:
         """What of a piece, and of those before it, belongs to the answer."""
-        if self._has_begun:
+        if self.has_begun:
             return piece
         self._waiting += piece
-        if not self._is_thinking:
+        if not self.is_thinking:
             beginning = self._waiting.lstrip()
-            if not beginning.startswith(_OPENING):
-                return "" if _OPENING.startswith(beginning) else self.finish()
-            self._is_thinking, self._waiting = True, beginning.removeprefix(_OPENING)
+            if not beginning.startswith(OPENING):
+                return "" if OPENING.startswith(beginning) else self.finish()
+            self.is_thinking = self.has_thought = True
+            self._waiting = beginning.removeprefix(OPENING)
         _, closing, after = self._waiting.partition(_CLOSING)
         if not closing:
             self._waiting = self._waiting[-len(_CLOSING) :]
             return ""
         self._waiting = after.lstrip()
-        self._has_begun = bool(self._waiting)
-        self._is_thinking = not self._has_begun
-        if not self._has_begun:
+        self.has_begun = bool(self._waiting)
+        self.is_thinking = not self.has_begun
+        if not self.has_begun:
             self._waiting = _CLOSING  # white space may still come
-        return self._waiting if self._has_begun else ""
+        return self._waiting if self.has_begun else ""
 
     def finish(self) -> str:
         """What has waited and belongs to the answer after all."""
-        if self._has_begun or self._is_thinking:
+        if self.has_begun or self.is_thinking:
             return ""
-        self._has_begun = True
+        self.has_begun = True
         return self._waiting
+
+
+async def without_thoughts(outputs: AsyncGenerator[Output, None]) -> AsyncGenerator[Output, None]:
+    """A model's outputs without its thinking, whose tokens count all the same.
+
+    Nothing inside the answer is touched, be it prose or JSON.
+
+    Raises:
+        FailedPrecondition: Nothing is left (reason ANSWER_EMPTY).
+    """
+    thoughts, held, is_empty = ThoughtFilter(), Piece("", 0), True
+    async with aclosing(outputs):
+        async for output in outputs:
+            if isinstance(output, Piece):
+                text = thoughts.feed(output.text)
+                if thoughts.has_begun:
+                    yield _joined(held, replace(output, text=text)) if is_empty else output
+                    is_empty, held = is_empty and not text, Piece("", 0)
+                elif not thoughts.is_thinking:
+                    held = _joined(held, replace(output, text=""))
+                else:
+                    held = Piece("", 0)
+                continue
+            if isinstance(output, Beginning):
+                thoughts = ThoughtFilter(output.is_thinking)
+            else:
+                rest = replace(held, text=thoughts.finish())
+                is_empty = is_empty and not rest.text
+                if is_empty:
+                    _check_empty(output, thoughts)
+                if rest.text or rest.logprobs:
+                    yield rest
+            yield output
+
+
+def _joined(first: Piece, second: Piece) -> Piece:
+    return Piece(first.text + second.text, first.token_count + second.token_count, first.logprobs + second.logprobs)
+
+
+def _check_empty(ending: Ending, thoughts: ThoughtFilter) -> None:
+    """Refuses the ending of an answer of which there is nothing, if thinking is what became of it."""
+    if ending.reason is FinishReason.LENGTH:
+        raise FailedPrecondition(
+            f"The model used up the {ending.completion_tokens} tokens of its answer before it wrote any of it: "
+            "thinking counts. Ask for more with sampling.max_tokens, or set TRIVIUM_GENERATE_DEFAULT_MAX_TOKENS.",
+            reason="ANSWER_EMPTY",
+        )
+    if thoughts.has_thought:
+        raise FailedPrecondition(
+            "The model thought and then wrote no answer. Ask again, or in mode EXTRACTIVE.", reason="ANSWER_EMPTY"
+        )

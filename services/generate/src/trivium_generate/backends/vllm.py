@@ -46,6 +46,8 @@ _logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.2
 _SHUTDOWN_SECONDS = 10.0
+# A check of a schema with 60,000 characters takes some 35 ms, during which no other answer would go on.
+_LARGE_SCHEMA_CHARS = 8192
 
 
 class VllmModel:
@@ -83,6 +85,8 @@ class VllmModel:
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._pacing = Pacing()
         self._context_tokens = 0
+        self._begins_thinking = False
+        self._thinks_before_json = False
         self._sampling_defaults: dict[str, Any] = {}
         self.description = ModelDescription(name=model, backend="vllm", runtime="vllm")
 
@@ -115,7 +119,9 @@ class VllmModel:
             config = self._engine.vllm_config.model_config
             self._context_tokens = config.max_model_len
             self._sampling_defaults = config.get_diff_sampling_param()
-            self._builder = PromptBuilder(TokenizerChat(copy.deepcopy(self._engine.get_tokenizer())), self._prompts)
+            chat = TokenizerChat(copy.deepcopy(self._engine.get_tokenizer()))
+            self._builder, self._begins_thinking = PromptBuilder(chat, self._prompts), chat.begins_thinking
+            self._thinks_before_json = _thinks_before_json(self._engine.vllm_config.structured_outputs_config)
             self.description = _describe(self.description.name, config)
             self._step = "warming up"
             await self._warm_up()
@@ -136,6 +142,7 @@ class VllmModel:
                 prompt.dropped_passages,
                 (time.perf_counter() - begin) * 1e3,
                 prompt.dropped_turn_count,
+                self._begins_thinking and (self._thinks_before_json or not request.sampling.json_schema),
             )
             written, last, first_at = 0, None, 0.0
             async with aclosing(self._outputs(prompt.token_ids, params, request)) as outputs:
@@ -216,7 +223,10 @@ class VllmModel:
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         name = f"{request_id() or 'warm-up'}-{uuid.uuid4().hex[:8]}"
-        prompt = {"type": "token", "prompt_token_ids": token_ids}
+        prompt: dict[str, Any] = {"prompt_token_ids": token_ids}
+        if len(request.sampling.json_schema) < _LARGE_SCHEMA_CHARS:
+            # Without a type it goes through a thread of vLLM's: a detour, unless the check of the schema takes long.
+            prompt["type"] = "token"
         adapter = self._adapters.get(request.adapter)
         try:
             async with aclosing(self._engine.generate(prompt, params, name, lora_request=adapter)) as outputs:
@@ -239,6 +249,11 @@ def _freeze_heap() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _thinks_before_json(config: Any) -> bool:
+    """Whether the engine lets a model think before it holds it to a schema: only if it knows the marks of thinking."""
+    return bool(config.reasoning_parser) and not config.enable_in_reasoning
 
 
 def _queue_ms(output: Any) -> float:
