@@ -43,10 +43,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that a language model read and wrote; zero where none ran."""
+    """Tokens that a language model read and wrote; zero where none ran.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of the answer.
+        is_estimated: Whether these numbers are estimates, because the model's API does not count them.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    is_estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

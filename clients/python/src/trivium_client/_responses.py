@@ -100,7 +100,7 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         passages=_passages(message.passages),
         timings=_timings(message.timings),
         degraded=_degraded(message.degraded),
-        usage=Usage(message.usage.prompt_tokens, message.usage.completion_tokens),
+        usage=Usage(message.usage.prompt_tokens, message.usage.completion_tokens, message.usage.is_estimated),
         model=message.model,
         request_id=message.request_id,
     )

@@ -81,6 +81,7 @@ class Summary:
         degraded: Stages that were replaced by the next best means.
         prompt_tokens: Tokens that a language model read; 0 where none ran.
         completion_tokens: Tokens that it wrote.
+        is_usage_estimated: Whether these numbers are estimates, because the model's API does not count.
         model: What wrote the answer; empty for a refusal.
     """
 
@@ -93,6 +94,7 @@ class Summary:
     degraded: tuple[Degradation, ...]
     prompt_tokens: int
     completion_tokens: int
+    is_usage_estimated: bool
     model: str
 
 
@@ -214,6 +216,7 @@ class _Draft:
         self._citations: list[Citation] = []
         self._prompt_tokens = 0
         self._completion_tokens = 0
+        self._is_usage_estimated = False
 
     def add(self, text: str, cited: int | None = None) -> Delta:
         """Appends text of our own; with `cited`, it ends in that citation."""
@@ -240,6 +243,7 @@ class _Draft:
         """Notes how the generate service ended the answer."""
         self.model = end.model
         self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
+        self._is_usage_estimated = end.is_usage_estimated
 
     def outcome(self) -> dict[str, str | int]:
         """What a trace says of the answer."""
@@ -262,5 +266,6 @@ class _Draft:
             degraded=progress.degraded,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
+            is_usage_estimated=self._is_usage_estimated,
             model=self.model,
         )

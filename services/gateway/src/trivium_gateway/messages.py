@@ -208,7 +208,11 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         passages=map(_passage, summary.passages),
         timings=_timings(summary.timings),
         degraded=_degradations(summary.degraded),
-        usage=usage_pb2.Usage(prompt_tokens=summary.prompt_tokens, completion_tokens=summary.completion_tokens),
+        usage=usage_pb2.Usage(
+            prompt_tokens=summary.prompt_tokens,
+            completion_tokens=summary.completion_tokens,
+            is_estimated=summary.is_usage_estimated,
+        ),
         model=summary.model,
         request_id=request_id(),
     )

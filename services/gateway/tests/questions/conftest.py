@@ -238,7 +238,8 @@ def delta(text: str, *citations: tuple[int, int, int]) -> Any:
 
 def finish(**fields: Any) -> Any:
     """A finish."""
-    fields = {"model": {"name": "writer"}, "usage": {"prompt_tokens": 90, "completion_tokens": 7}, **fields}
+    usage = {"prompt_tokens": 90, "completion_tokens": 7, "is_estimated": True}
+    fields = {"model": {"name": "writer"}, "usage": usage, **fields}
     return generate_pb.GenerateResponse(finish=generate_pb.Finish(reason=generate_pb.FINISH_REASON_STOP, **fields))
 
 

@@ -59,7 +59,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
-    assert body["usage"] == {"prompt_tokens": 90, "completion_tokens": 7}
+    assert body["usage"] == {"prompt_tokens": 90, "completion_tokens": 7, "is_estimated": True}
     assert degraded_of(response) == []
     heron = body["passages"][0]
     assert heron["document_id"] == "heron"
@@ -221,7 +221,7 @@ async def test_answer_without_generate_is_the_passages(stack: Stack, fault: Triv
     assert body["answerable"] is True
     assert body["model"] == "passages"
     assert body["answer"].startswith("Herons eat fish and frogs. [1]\n\n")
-    assert body["usage"] == {"prompt_tokens": 0, "completion_tokens": 0}
+    assert body["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "is_estimated": False}
     for citation in body["citations"]:
         span = citation["answer_span"]
         assert body["answer"][span["start"] : span["end"]] == f"[{citation['index']}]"

@@ -46,7 +46,7 @@ async def test_answer_over_grpc_is_the_answer_over_http(stack: Stack) -> None:
     body, summary = (await stack.ask()).json(), events[-1].summary
     assert summary.answer == body["answer"] == "".join(event.delta.text for event in events[1:-1])
     assert (summary.answerable, summary.HasField("confidence"), summary.model) == (True, False, "writer")
-    assert (summary.usage.prompt_tokens, summary.usage.completion_tokens) == (90, 7)
+    assert (summary.usage.prompt_tokens, summary.usage.completion_tokens, summary.usage.is_estimated) == (90, 7, True)
     assert list(events[0].sources.passages) == list(summary.passages)
     for message, shown in zip(summary.passages, body["passages"], strict=True):
         assert (message.id, message.document_id, message.text) == (shown["id"], shown["document_id"], shown["text"])

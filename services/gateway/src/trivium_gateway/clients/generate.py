@@ -72,12 +72,14 @@ class GeneratedEnd:
         model: Name of what wrote it.
         prompt_tokens: Tokens that a language model read; 0 where none ran.
         completion_tokens: Tokens that it wrote.
+        is_usage_estimated: Whether these numbers are estimates.
         degradation: Set if the service wrote by other means than the configured ones.
     """
 
     model: str
     prompt_tokens: int
     completion_tokens: int
+    is_usage_estimated: bool
     degradation: Degradation | None
 
 
@@ -188,4 +190,7 @@ def _end(finish: pb.Finish) -> GeneratedEnd:
     if finish.HasField("degradation"):
         reason = _REASONS.get(finish.degradation.reason, Reason.UNAVAILABLE)
         degradation = Degradation(Stage.GENERATE, reason, finish.degradation.fallback or "extractive")
-    return GeneratedEnd(finish.model.name, finish.usage.prompt_tokens, finish.usage.completion_tokens, degradation)
+    usage = finish.usage
+    return GeneratedEnd(
+        finish.model.name, usage.prompt_tokens, usage.completion_tokens, usage.is_estimated, degradation
+    )

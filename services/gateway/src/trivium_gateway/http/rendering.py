@@ -66,7 +66,11 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "passages": [passage_json(one) for one in summary.passages],
         "timings": _timings_json(summary.timings),
         "degraded": [_degradation_json(one) for one in summary.degraded],
-        "usage": {"prompt_tokens": summary.prompt_tokens, "completion_tokens": summary.completion_tokens},
+        "usage": {
+            "prompt_tokens": summary.prompt_tokens,
+            "completion_tokens": summary.completion_tokens,
+            "is_estimated": summary.is_usage_estimated,
+        },
         "model": summary.model,
         "request_id": request_id(),
     }

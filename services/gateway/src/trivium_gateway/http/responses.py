@@ -72,10 +72,11 @@ class TimingsShape(_Shape):
 
 
 class UsageShape(_Shape):
-    """Tokens of the language model."""
+    """Tokens of the language model; `is_estimated` where its API does not count them."""
 
     prompt_tokens: int
     completion_tokens: int
+    is_estimated: bool
 
 
 class RetrieveResponse(_Shape):
