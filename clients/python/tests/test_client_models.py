@@ -1,6 +1,7 @@
 """`trivium models`: the catalog, without a gateway."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -28,6 +29,27 @@ def test_models_are_a_row_each(monkeypatch: pytest.MonkeyPatch, capsys: Capture)
     e5 = found["embed", "intfloat/e5-large-v2"]
     assert e5[2:7] == ["local", "1024", "512", "MIT", "architecture"]
     assert found["embed", "jinaai/jina-embeddings-v3"][6].startswith("cannot run: it needs code")
+    assert found["generate", "meta-llama/Llama-2-70b-chat-hf"][8:] == ["138 GB", "328 MB"]
+    assert e5[8:] == ["-", "-"]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_models_on_a_terminal_fit_into_it_with_their_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes the captured output for a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run(monkeypatch) == 0
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= columns
+    heading, llama = (next(line for line in lines if line.startswith(start)) for start in ("generate", "meta-llama/"))
+    assert heading.split() == ["generate", "Tokens", "Weights", "KV/1k"]
+    assert llama.split() == ["meta-llama/Llama-2-70b-chat-hf", "4096", "138", "GB", "328", "MB"]
+    assert len(heading) == len(llama)
+    for entry in catalog():
+        assert sum(line.split()[:1] == [entry.name] for line in lines) >= 1, entry.name
 
 
 @pytest.mark.parametrize("kind", ["embed", "rerank", "generate"])
