@@ -66,7 +66,7 @@ def _documents(stack: Stack, collection: str) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = []
     token = ""
     while True:
-        query = {"collection": collection, "page_size": 20, "page_token": token}
+        query: dict[str, str | int] = {"collection": collection, "page_size": 20, "page_token": token}
         page = stack.http.get("/v1/documents", params=query).raise_for_status().json()
         for document in page["documents"]:
             whole = stack.http.get(f"/v1/documents/{document['id']}", params={"collection": collection})
