@@ -10,6 +10,8 @@ from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
 from trivium_rerank.app import FULL_NAME, RerankApp
 from trivium_rerank.settings import RerankSettings
 
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "tree", "needles", "winter"]
+
 _serve = server_of(RerankApp, RerankSettings, RerankServiceStub, FULL_NAME)
 
 
@@ -23,6 +25,33 @@ def data_dir() -> Path:
 def serve_rerank() -> Serve:
     """Starts a service with the settings given; `warm=False` leaves it loading."""
     return _serve
+
+
+@pytest.fixture(scope="session")
+def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers with random weights and one output, as sentence-transformers saves a CrossEncoder."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    torch.manual_seed(5)
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("cross-encoder")
+    (source / "vocab.txt").write_text("\n".join(WORDS))
+    tokenizer = BertTokenizer(str(source / "vocab.txt"), model_max_length=32)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        initializer_range=0.5,  # wide, so that the scores differ
+    )
+    config.num_labels = 1
+    BertForSequenceClassification(config).save_pretrained(source)
+    tokenizer.save_pretrained(source)
+    CrossEncoder(str(source), max_length=32, device="cpu").save_pretrained(str(folder))
+    return folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

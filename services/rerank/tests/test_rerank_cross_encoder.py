@@ -1,4 +1,4 @@
-"""The cross-encoder backend, with a small model that the test writes."""
+"""The cross-encoder backend, with a small model of random weights."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,36 +11,8 @@ from trivium_serving.errors import FailedPrecondition
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz", "tree", "needles", "winter"]
 QUERY = "tree winter"
 PASSAGES = ["needles", "tree needles winter", "winter " * 40, "a b c", "tree"]
-
-
-@pytest.fixture(scope="module")
-def cross_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers with random weights and one output, as sentence-transformers saves a CrossEncoder."""
-    import torch
-    from sentence_transformers import CrossEncoder
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
-
-    torch.manual_seed(5)
-    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("cross-encoder")
-    (source / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = BertTokenizer(str(source / "vocab.txt"), model_max_length=32)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=32,
-        initializer_range=0.5,  # wide, so that the scores differ
-    )
-    config.num_labels = 1
-    BertForSequenceClassification(config).save_pretrained(source)
-    tokenizer.save_pretrained(source)
-    CrossEncoder(str(source), max_length=32, device="cpu").save_pretrained(str(folder))
-    return folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trivium_rerank.maxsim import PassageTokens, score_passages
+from trivium_rerank.maxsim import TextTokens, score_passages
 
 AXES = np.eye(3, dtype=np.float32)
 
 
-def passage(*token_ids: int) -> PassageTokens:
+def passage(*token_ids: int) -> TextTokens:
     """A passage whose token k has the k-th axis as its vector."""
     ids = np.array(token_ids, dtype=np.int32)
-    return PassageTokens(ids, AXES[ids].astype(np.float16), len(token_ids))
+    return TextTokens(ids, AXES[ids].astype(np.float16), len(token_ids))
 
 
 def query(*token_ids: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -49,7 +49,7 @@ def test_score_passages_repeated_token_counts_a_passage_once() -> None:
 
 
 def test_score_passages_passage_without_tokens_scores_zero() -> None:
-    empty = PassageTokens(np.zeros(0, np.int32), np.zeros((0, 3), np.float16), 2)
+    empty = TextTokens(np.zeros(0, np.int32), np.zeros((0, 3), np.float16), 2)
 
     assert score_passages(*query(0), [empty, passage(0)]) == pytest.approx([0.0, 1.0])
 
@@ -70,7 +70,7 @@ def test_score_passages_half_precision_changes_no_score_by_a_thousandth() -> Non
 
     asked, read = unit(12), [unit(150) for _ in range(20)]
     ids = np.arange(12, dtype=np.int32)
-    passages = [PassageTokens(np.arange(150, dtype=np.int32), one.astype(np.float16), 150) for one in read]
+    passages = [TextTokens(np.arange(150, dtype=np.int32), one.astype(np.float16), 150) for one in read]
 
     exact = [(1 + (asked @ one.T).max(axis=1).mean()) / 2 for one in read]
     assert np.abs(score_passages(ids, asked, passages) - exact).max() < 0.001

@@ -1,4 +1,4 @@
-"""What is computed once for several calls, over gRPC with the real model."""
+"""What is computed once for several calls, over gRPC with real models."""
 
 import asyncio
 import itertools
@@ -11,6 +11,7 @@ from trivium.rerank.v1 import rerank_service_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,6 +25,21 @@ async def one_worker(serve_rerank: Any) -> "AsyncIterator[Any]":
         yield service
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cross_encoder(serve_rerank: Any, cross_encoder_folder: "Path") -> "AsyncIterator[Any]":
+    """The same with a cross-encoder, that keeps ten scores."""
+    async with serve_rerank(
+        workers=1, backend="cross-encoder", model=str(cross_encoder_folder), precision="fp32", cache_bytes=3_500
+    ) as service:
+        yield service
+
+
+@pytest.fixture(params=["late-interaction", "cross-encoder"])
+def any_backend(request: pytest.FixtureRequest, one_worker: Any, cross_encoder: Any) -> Any:
+    """Each of the two services in turn."""
+    return one_worker if request.param == "late-interaction" else cross_encoder
+
+
 def fresh_passages(count: int) -> list[str]:
     """Passages that nobody has asked about."""
     return [f"Passage {next(NUMBERS)} says that the aspen is a tree of cold regions." for _ in range(count)]
@@ -32,6 +48,18 @@ def fresh_passages(count: int) -> list[str]:
 def computed(service: Any) -> float:
     """How many texts the model has read."""
     return float(service.metric("trivium_rerank_batch_texts_sum"))
+
+
+def cost_of(service: Any, passages: int) -> int:
+    """How many texts the model reads for a new question; by late interaction, the question is one of them."""
+    return passages + int(service.app.reranker.backend.name == "late-interaction")
+
+
+def lookups(service: Any) -> dict[str, float]:
+    return {
+        result: service.metric("trivium_rerank_cache_lookups_total", result=result)
+        for result in ("hit", "shared", "miss")
+    }
 
 
 async def until(reached: "Callable[[], bool]") -> None:
@@ -64,15 +92,54 @@ async def test_rerank_shared_passages_score_as_they_do_alone(one_worker: Any) ->
         assert list(alone.rankings) == list(response.rankings)
 
 
-async def test_rerank_first_of_two_equal_calls_leaves_the_second_is_answered(one_worker: Any) -> None:
-    passages, before = fresh_passages(120), computed(one_worker)
-    first = one_worker.stub.Rerank(pb.RerankRequest(query="first", texts=passages))
-    second = one_worker.stub.Rerank(pb.RerankRequest(query="second", texts=passages))
-    await until(lambda: one_worker.metric("trivium_rerank_in_flight_requests") == 2)
+async def test_rerank_hundred_equal_requests_at_once_cost_one_forward_pass(any_backend: Any) -> None:
+    request = pb.RerankRequest(query=f"asked by a hundred {next(NUMBERS)}", texts=fresh_passages(5))
+    before, counted, cost = computed(any_backend), lookups(any_backend), cost_of(any_backend, 5)
+
+    responses = await asyncio.gather(*(any_backend.stub.Rerank(request) for _ in range(100)))
+    responses.append(await any_backend.stub.Rerank(request))
+
+    assert computed(any_backend) == before + cost
+    assert len({str((list(response.rankings), response.token_count)) for response in responses}) == 1
+    now = lookups(any_backend)
+    assert now["miss"] == counted["miss"] + cost
+    assert now["hit"] + now["shared"] == counted["hit"] + counted["shared"] + 100 * cost
+
+
+async def test_rerank_first_of_two_equal_calls_leaves_the_second_is_answered(any_backend: Any) -> None:
+    request = pb.RerankRequest(query="wanted by two", texts=fresh_passages(120))
+    before, counted = computed(any_backend), lookups(any_backend)
+    first, second = any_backend.stub.Rerank(request), any_backend.stub.Rerank(request)
+    await until(
+        lambda: lookups(any_backend)["shared"] + lookups(any_backend)["hit"] > counted["shared"] + counted["hit"]
+    )
     first.cancel()
 
     assert len((await second).rankings) == 120
-    assert computed(one_worker) <= before + 120 + 2
+    assert computed(any_backend) <= before + cost_of(any_backend, 120)
+
+
+async def test_rerank_cross_encoder_same_passages_are_judged_for_each_question(cross_encoder: Any) -> None:
+    passages, before = fresh_passages(5), computed(cross_encoder)
+    requests = [pb.RerankRequest(query=query, texts=passages) for query in ("tree", "winter")]
+
+    together = await asyncio.gather(*(cross_encoder.stub.Rerank(request) for request in requests))
+    again = [await cross_encoder.stub.Rerank(request) for request in requests]
+
+    assert computed(cross_encoder) == before + 10
+    assert [list(response.rankings) for response in again] == [list(response.rankings) for response in together]
+    assert list(together[0].rankings) != list(together[1].rankings)
+
+
+async def test_rerank_cross_encoder_keeps_scores_within_the_bound(cross_encoder: Any) -> None:
+    request = pb.RerankRequest(query="tree", texts=fresh_passages(20))
+    before = computed(cross_encoder)
+    first, second = [await cross_encoder.stub.Rerank(request) for _ in range(2)]
+
+    assert cross_encoder.metric("trivium_rerank_cache_bytes") == 3_500
+    assert computed(cross_encoder) == before + 30  # the last ten were kept
+    scores = [{ranking.index: ranking.score for ranking in response.rankings} for response in (first, second)]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-5)
 
 
 async def test_rerank_kept_passages_take_no_tokens_of_the_admission(serve_rerank: Any) -> None:

@@ -21,14 +21,19 @@ class Scored:
 
     scores: NDArray[np.float32]
     """`[passages]`, each in [0, 1], in the order of the passages."""
-    token_count: int
-    """Tokens that the model read, over all pairs."""
+    token_counts: Sequence[int]
+    """Tokens that the model read: of each pair, or of the query and each passage where it reads them apart."""
     tokenize_seconds: float
     """Time spent tokenising, waiting for a thread included."""
     queue_seconds: float
     """Time until the first of the pairs was being computed."""
     compute_seconds: float
     """Time from then until the last was done."""
+
+    @property
+    def token_count(self) -> int:
+        """Tokens that the model read, all together."""
+        return sum(self.token_counts)
 
 
 class PairScorer:
@@ -78,12 +83,12 @@ class PairScorer:
 
         tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize, priority)
         if not tokens:
-            return Scored(np.empty(0, np.float32), 0, tokenize_seconds, 0.0, 0.0)
+            return Scored(np.empty(0, np.float32), [], tokenize_seconds, 0.0, 0.0)
         items = [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(tokens, texts, strict=True)]
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
-        token_count = sum(item.length for item in items)
+        token_counts = [item.length for item in items]
         scores = np.concatenate(done.results)
-        return Scored(scores, token_count, tokenize_seconds, done.queue_seconds, done.compute_seconds)
+        return Scored(scores, token_counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""

@@ -72,7 +72,7 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
     async def load_cross_encoder() -> RerankBackend:
         from trivium_rerank.backends.cross_encoder import DEFAULT_MODEL, CrossEncoderBackend
 
-        return await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry)
+        return await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry, settings.cache_bytes)
 
     async def load_cohere() -> RerankBackend:
         from trivium_rerank.backends.cohere import DEFAULT_MODEL, URL, CohereBackend

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class PassageTokens:
-    """What is kept of a passage."""
+class TextTokens:
+    """What is kept of a passage or a query."""
 
     token_ids: NDArray[np.int32]
     """`[tokens]`, ids in the model's vocabulary."""
-    vectors: NDArray[np.float16]
-    """`[tokens, dimension]`, rows of unit length. Half precision halves the memory and changes no
+    vectors: NDArray[np.float16 | np.float32]
+    """`[tokens, dimension]`, rows of unit length. Of passages in half precision, which halves the memory and changes no
     score by more than 0.001."""
     token_count: int
     """Tokens that the model read, special tokens and punctuation included."""
@@ -26,7 +26,7 @@ class PassageTokens:
 
 
 def score_passages(
-    query_ids: NDArray[np.int32], query_vectors: NDArray[np.float32], passages: Sequence[PassageTokens]
+    query_ids: NDArray[np.int32], query_vectors: NDArray[np.float32], passages: Sequence[TextTokens]
 ) -> NDArray[np.float32]:
     """Scores the passages of one call.
 
@@ -59,7 +59,7 @@ def score_passages(
     return np.clip(scores, 0, 1)
 
 
-def _rarity(query_ids: NDArray[np.int32], passages: Sequence[PassageTokens]) -> NDArray[np.float32]:
+def _rarity(query_ids: NDArray[np.int32], passages: Sequence[TextTokens]) -> NDArray[np.float32]:
     """The weight of each query token, `[query tokens]`; all above 0."""
     containing = np.zeros(len(query_ids), dtype=np.float32)
     for passage in passages:

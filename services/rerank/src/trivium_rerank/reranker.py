@@ -111,7 +111,7 @@ class Reranker:
         backend = self.backend
         try:
             self.limits.check(query, texts)
-            with self._admission.admit(estimate_tokens(query, backend.unread(texts), backend.info.max_tokens)):
+            with self._admission.admit(estimate_tokens(query, backend.unread(query, texts), backend.info.max_tokens)):
                 judgement = await _judge(backend, query, texts, top_n, deadline)
         except TriviumError as error:
             self._metrics.count_rejected(error)

@@ -52,8 +52,8 @@ class RerankSettings:
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
     cache_bytes: int = setting(
         256 << 20,
-        "Most bytes of passages' token vectors to keep in memory (late-interaction; about 110,000 for a passage of "
-        "150 tokens); 0 for none.",
+        "Most bytes to keep in memory of token vectors (late-interaction; about 110,000 for a passage of 150 tokens) "
+        "or scores (cross-encoder; about 350 for a query and a passage); 0 for none.",
         minimum=0,
     )
     max_texts: int = setting(1024, "Most passages in one call.", minimum=1, maximum=65536)

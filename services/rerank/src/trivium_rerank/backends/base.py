@@ -35,8 +35,8 @@ class RerankBackend(Protocol):
     def healthy(self) -> bool:
         """Whether it can judge now."""
 
-    def unread(self, texts: Sequence[str]) -> Sequence[str]:
-        """Those of some passages that the model would have to read now: all but what is kept."""
+    def unread(self, query: str, texts: Sequence[str]) -> Sequence[str]:
+        """Those of some passages that a call makes the model read: all but what is kept or being computed."""
 
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages. Cancelling the awaiting task takes the work out of the queue.

@@ -49,14 +49,14 @@ class CohereBackend:
             max_tokens=self._max_tokens,
         )
 
-    def unread(self, texts: Sequence[str]) -> Sequence[str]:
+    def unread(self, query: str, texts: Sequence[str]) -> Sequence[str]:
         """All: none is kept."""
         return texts
 
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages, as `RerankBackend.score` says; each failure of the API is one of `ApiCalls.call`."""
         if not texts:
-            return Scored(np.zeros(0, np.float32), 0, 0.0, 0.0, 0.0)
+            return Scored(np.zeros(0, np.float32), [], 0.0, 0.0, 0.0)
         start = asyncio.get_running_loop().time()
         token_count = estimate_tokens(query, texts, self._max_tokens)
 
@@ -66,7 +66,7 @@ class CohereBackend:
         scores = await self._calls.call(send, tokens=token_count, bulk=False, deadline=deadline)
         return Scored(
             scores=scores,
-            token_count=token_count,
+            token_counts=[token_count],
             tokenize_seconds=0.0,
             queue_seconds=0.0,
             compute_seconds=asyncio.get_running_loop().time() - start,

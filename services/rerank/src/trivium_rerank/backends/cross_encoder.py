@@ -2,33 +2,59 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from prometheus_client import CollectorRegistry
 from trivium_encoders import EncoderInfo, EncoderOptions, PairScorer, Scored
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
+from trivium_rerank.result_cache import ResultCache
+from trivium_rerank.sharing import SharedResults, Times
 
 DEFAULT_MODEL = "cross-encoder/ms-marco-MiniLM-L12-v2"
 
+# Roughly what Python needs for a score, a number and the entry that keeps them.
+_ENTRY_BYTES = 350
+
 
 class CrossEncoderBackend:
-    """Any CrossEncoder of sentence-transformers; its scores are estimates of relevance."""
+    """Any CrossEncoder of sentence-transformers; its scores are estimates of relevance.
+
+    Args:
+        scorer: Computes scores.
+        cache: Keeps the score of each pair, and its number of tokens.
+    """
 
     name = "cross-encoder"
     score_kind = ScoreKind.RELEVANCE
 
-    def __init__(self, scorer: PairScorer) -> None:
+    def __init__(self, scorer: PairScorer, cache: ResultCache[tuple[float, int]]) -> None:
         self._scorer = scorer
+        self._pairs = SharedResults(self._judged, cache)
 
     @classmethod
-    async def load(cls, options: EncoderOptions, registry: CollectorRegistry) -> "CrossEncoderBackend":
+    async def load(
+        cls, options: EncoderOptions, registry: CollectorRegistry, cache_bytes: int
+    ) -> "CrossEncoderBackend":
         """Loads and warms the model.
+
+        Args:
+            options: Which model, and how to run it.
+            registry: Where metrics are registered.
+            cache_bytes: Most memory for the scores of pairs.
 
         Raises:
             FailedPrecondition: It cannot be served (MODEL_NOT_LOADED).
         """
         with loading_errors():
-            return cls(await PairScorer.load(options, registry=registry, service="rerank"))
+            scorer = await PairScorer.load(options, registry=registry, service="rerank")
+        cache = ResultCache[tuple[float, int]](
+            max_bytes=cache_bytes,
+            fingerprint=scorer.info.fingerprint,
+            size_of=lambda _: _ENTRY_BYTES,
+            registry=registry,
+        )
+        return cls(scorer, cache)
 
     @property
     def info(self) -> EncoderInfo:
@@ -40,14 +66,22 @@ class CrossEncoderBackend:
         """Whether all workers are alive."""
         return self._scorer.healthy
 
-    def unread(self, texts: Sequence[str]) -> Sequence[str]:
-        """All: each is read together with the query."""
-        return texts
+    def unread(self, query: str, texts: Sequence[str]) -> list[str]:
+        """The passages whose score for the query is neither kept nor being computed."""
+        return self._pairs.new(query, texts)
 
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
+        pairs, times = await self._pairs.get(query, texts, deadline)
+        scores = np.array([score for score, _ in pairs], dtype=np.float32)
+        return Scored(scores, [token_count for _, token_count in pairs], *times)
+
+    async def _judged(
+        self, query: str, texts: Sequence[str], deadline: float | None
+    ) -> tuple[list[tuple[float, int]], Times]:
         with scoring_errors():
-            return await self._scorer.score(query, texts, deadline=deadline)
+            scored = await self._scorer.score(query, texts, deadline=deadline)
+        return list(zip(scored.scores.tolist(), scored.token_counts, strict=True)), Times.of(scored)
 
     async def close(self) -> None:
         """Fails what waits, and frees the workers."""

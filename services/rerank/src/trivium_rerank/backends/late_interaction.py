@@ -5,7 +5,6 @@ import string
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 from trivium_encoders import EncoderInfo, EncoderOptions, Role, Scored, TokenEncoder, TokenMatrices, TokenMatrix
-from trivium_serving.flights import FlightFailed, Flights
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
-from trivium_rerank.maxsim import PassageTokens, score_passages
-from trivium_rerank.token_cache import TokenCache
+from trivium_rerank.maxsim import TextTokens, score_passages
+from trivium_rerank.result_cache import ResultCache
+from trivium_rerank.sharing import SharedResults, Times
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -27,28 +26,30 @@ _Result = TypeVar("_Result")
 # Bounds the memory of one call: token vectors come in full precision, 384 kB for a passage of 256 tokens.
 _PASSAGES_AT_A_TIME = 128
 
+# Roughly what Python needs for an entry beside its arrays.
+_ENTRY_BYTES = 600
+
 _PUNCTUATION = string.punctuation + "，。？！；：、（）《》〈〉「」『』【】“”‘’…—–·¿¡«»"
 # In no vocabulary, so that it shows what an unknown character becomes.
 _UNKNOWN = "\U00013000"
 
 
 class LateInteractionBackend:
-    """Token-level similarity; the vectors of passages are kept for the next query.
+    """Token-level similarity; the vectors of passages and queries are kept for the next call.
 
     Args:
         encoder: Computes token vectors.
         ignored_ids: Tokens that take no part, sorted.
-        cache: Keeps the tokens of passages.
+        cache: Keeps the tokens of passages and queries.
     """
 
     name = "late-interaction"
     score_kind = ScoreKind.SIMILARITY
 
-    def __init__(self, encoder: TokenEncoder, ignored_ids: NDArray[np.int32], cache: TokenCache) -> None:
+    def __init__(self, encoder: TokenEncoder, ignored_ids: NDArray[np.int32], cache: ResultCache[TextTokens]) -> None:
         self._encoder = encoder
         self._ignored_ids = ignored_ids
-        self._cache = cache
-        self._flights: Flights[str, _Computed] = Flights()
+        self._texts = SharedResults(self._read, cache, at_a_time=_PASSAGES_AT_A_TIME)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="maxsim")
 
     @classmethod
@@ -60,7 +61,7 @@ class LateInteractionBackend:
         Args:
             options: Which model, and how to run it.
             registry: Where metrics are registered.
-            cache_bytes: Most memory for the tokens of passages.
+            cache_bytes: Most memory for the tokens of passages and queries.
 
         Raises:
             FailedPrecondition: It cannot be served (MODEL_NOT_LOADED).
@@ -71,7 +72,12 @@ class LateInteractionBackend:
         with loading_errors():
             encoder = await TokenEncoder.load(options, registry=registry, service="rerank")
             ignored_ids = await punctuation_ids(encoder)
-        cache = TokenCache(max_bytes=cache_bytes, fingerprint=encoder.info.fingerprint, registry=registry)
+        cache = ResultCache[TextTokens](
+            max_bytes=cache_bytes,
+            fingerprint=encoder.info.fingerprint,
+            size_of=lambda tokens: tokens.nbytes + _ENTRY_BYTES,
+            registry=registry,
+        )
         return cls(encoder, ignored_ids, cache)
 
     @property
@@ -84,27 +90,23 @@ class LateInteractionBackend:
         """Whether all workers are alive."""
         return self._encoder.healthy
 
-    def unread(self, texts: Sequence[str]) -> list[str]:
-        """The passages whose tokens are not kept."""
-        return [text for text in texts if text not in self._cache]
+    def unread(self, query: str, texts: Sequence[str]) -> list[str]:
+        """The passages whose tokens are neither kept nor being computed."""
+        return self._texts.new(Role.DOCUMENT.value, texts)
 
     async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
-        with scoring_errors():
-            asked, reading = await asyncio.gather(
-                self._encoder.encode([query], role=Role.QUERY, truncate=True, deadline=deadline),
-                self._read(texts, deadline),
-            )
+        ([question], asking), (passages, reading) = await asyncio.gather(
+            self._texts.get(Role.QUERY.value, [query], deadline), self._texts.get(Role.DOCUMENT.value, texts, deadline)
+        )
         start = time.perf_counter()
-        question = self._without_punctuation(asked.matrices[0])
-        passages = [reading.passages[text] for text in texts]
         scores = await self._in_thread(score_passages, question.token_ids, question.vectors, passages)
         return Scored(
             scores=scores,
-            token_count=asked.token_counts[0] + sum(passage.token_count for passage in passages),
-            tokenize_seconds=asked.tokenize_seconds + reading.tokenize_seconds,
-            queue_seconds=max(asked.queue_seconds, reading.queue_seconds),
-            compute_seconds=max(asked.compute_seconds, reading.compute_seconds) + time.perf_counter() - start,
+            token_counts=[tokens.token_count for tokens in (question, *passages)],
+            tokenize_seconds=asking.tokenize + reading.tokenize,
+            queue_seconds=max(asking.queue, reading.queue),
+            compute_seconds=max(asking.compute, reading.compute) + time.perf_counter() - start,
         )
 
     async def close(self) -> None:
@@ -112,45 +114,17 @@ class LateInteractionBackend:
         await self._encoder.close()
         self._thread.shutdown(wait=False)
 
-    async def _read(self, texts: Sequence[str], deadline: float | None) -> "_Reading":
-        """The tokens of passages: kept ones, those that another call is having computed, and those of the model."""
-        reading = _Reading()
-        missing = []
-        for text in dict.fromkeys(texts):
-            if (tokens := self._cache.get(text)) is not None:
-                reading.passages[text] = tokens
-            else:
-                missing.append(text)
-        for first in range(0, len(missing), _PASSAGES_AT_A_TIME):
-            some = []
-            for text in missing[first : first + _PASSAGES_AT_A_TIME]:
-                if (tokens := self._cache.peek(text)) is not None:  # another call has had it computed meanwhile
-                    reading.passages[text] = tokens
-                else:
-                    some.append(text)
-            reading.add(await self._computed(some, deadline))
-        return reading
+    async def _read(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[TextTokens], Times]:
+        with scoring_errors():
+            encoded = await self._encoder.encode(texts, role=Role(role), truncate=True, deadline=deadline)
+        precision = np.float32 if Role(role) is Role.QUERY else np.float16
+        return await self._in_thread(self._kept, encoded, precision), Times.of(encoded)
 
-    async def _computed(self, texts: Sequence[str], deadline: float | None) -> "dict[str, _Computed]":
-        async def compute(some: Sequence[str]) -> list[_Computed]:
-            with scoring_errors():
-                encoded = await self._encoder.encode(some, role=Role.DOCUMENT, truncate=True, deadline=deadline)
-            kept = await self._in_thread(self._kept, encoded)
-            for text, tokens in zip(some, kept, strict=True):
-                self._cache.put(text, tokens)
-            return [_Computed(tokens, encoded) for tokens in kept]
-
-        try:
-            return await self._flights.get(texts, compute, deadline=deadline)
-        except FlightFailed:
-            # The passage at fault may be another call's.
-            return dict(zip(texts, await compute(texts), strict=True))
-
-    def _kept(self, encoded: TokenMatrices) -> list[PassageTokens]:
+    def _kept(self, encoded: TokenMatrices, precision: type[np.float16 | np.float32]) -> list[TextTokens]:
         kept = []
         for matrix, token_count in zip(encoded.matrices, encoded.token_counts, strict=True):
             matrix = self._without_punctuation(matrix)
-            kept.append(PassageTokens(matrix.token_ids, matrix.vectors.astype(np.float16), token_count))
+            kept.append(TextTokens(matrix.token_ids, matrix.vectors.astype(precision), token_count))
         return kept
 
     def _without_punctuation(self, matrix: TokenMatrix) -> TokenMatrix:
@@ -160,33 +134,6 @@ class LateInteractionBackend:
 
     async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class _Computed:
-    """A passage, and what it was computed with."""
-
-    tokens: PassageTokens
-    encoded: TokenMatrices
-
-
-@dataclass(slots=True)
-class _Reading:
-    """The tokens of the passages of a call, and what it took to get them."""
-
-    passages: dict[str, PassageTokens] = field(default_factory=dict)
-    tokenize_seconds: float = 0.0
-    queue_seconds: float = 0.0
-    compute_seconds: float = 0.0
-
-    def add(self, computed: "dict[str, _Computed]") -> None:
-        """Adds passages that were computed at the same time, and what the slowest of them took."""
-        for text, one in computed.items():
-            self.passages[text] = one.tokens
-        together = {id(one.encoded): one.encoded for one in computed.values()}.values()
-        self.tokenize_seconds += max((encoded.tokenize_seconds for encoded in together), default=0.0)
-        self.queue_seconds += max((encoded.queue_seconds for encoded in together), default=0.0)
-        self.compute_seconds += max((encoded.compute_seconds for encoded in together), default=0.0)
 
 
 async def punctuation_ids(encoder: TokenEncoder) -> NDArray[np.int32]:

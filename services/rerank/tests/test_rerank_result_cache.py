@@ -1,0 +1,61 @@
+"""What the cache keeps, and what it lets go."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+from trivium_rerank.result_cache import ResultCache
+
+
+def cache_of(max_bytes: int, fingerprint: str = "model") -> tuple[ResultCache[bytes], CollectorRegistry]:
+    registry = CollectorRegistry()
+    return ResultCache(max_bytes=max_bytes, fingerprint=fingerprint, size_of=len, registry=registry), registry
+
+
+def kept_in(cache: ResultCache[bytes], keys: bytes) -> list[str]:
+    return [chr(key) for key in keys if bytes([key]) in cache]
+
+
+def test_result_cache_over_its_bound_drops_what_was_used_longest_ago() -> None:
+    cache, registry = cache_of(35)
+    for key in (b"a", b"b", b"c"):
+        cache.put(key, bytes(10))
+    assert cache.get(b"a") == bytes(10)
+    cache.put(b"d", bytes(10))
+
+    assert kept_in(cache, b"abcd") == ["a", "c", "d"]
+    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 30
+
+
+@pytest.mark.parametrize("max_bytes", [0, 9])
+def test_result_cache_entry_larger_than_the_bound_is_not_kept(max_bytes: int) -> None:
+    cache, registry = cache_of(max_bytes)
+    cache.put(b"large", bytes(10))
+
+    assert cache.get(b"large") is None
+    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 0
+
+
+def test_result_cache_same_result_twice_takes_its_memory_once() -> None:
+    cache, registry = cache_of(100)
+    cache.put(b"a", bytes(10))
+    cache.put(b"a", bytes(10))
+
+    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 10
+
+
+def test_result_cache_key_depends_on_model_text_and_what_it_is_read_as() -> None:
+    pairs = [("query", "a"), ("document", "a"), ("query", "b"), ("quer", "ya"), ("", "querya")]
+    keys = {cache_of(0, model)[0].key(*pair) for model in ("one model", "another") for pair in pairs}
+
+    assert len(keys) == 2 * len(pairs)
+
+
+def test_result_cache_lookups_are_counted_from_zero() -> None:
+    cache, registry = cache_of(0)
+    before = [registry.get_sample_value("trivium_rerank_cache_lookups_total", {"result": "shared"})]
+    cache.count_lookups(hits=1, shared=2, misses=3)
+
+    assert before == [0]
+    assert [
+        registry.get_sample_value("trivium_rerank_cache_lookups_total", {"result": result})
+        for result in ("hit", "shared", "miss")
+    ] == [1, 2, 3]
