@@ -1,0 +1,51 @@
+"""The expressions of dashboards and rules, and the metrics that they are made of."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
+_NAMES = re.compile(
+    r"(?:trivium|vllm|DCGM|kubelet|collections?|grpc|rest|memory|cluster|app|process)[:_][A-Za-z0-9_:]+|\bup\b"
+)
+
+
+def panels(path: Path) -> list[dict[str, Any]]:
+    """The panels of a dashboard."""
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["panels"]
+    return found
+
+
+def panel_expressions(path: Path) -> dict[str, str]:
+    """Each expression of a dashboard by where it stands, ready to be asked of a Prometheus that has run for seconds."""
+    return {
+        f"{path.stem}, {panel['title']}, {target['refId']}": target["expr"]
+        .replace("$__rate_interval", "30s")
+        .replace(" offset 7d", "")  # a test has no week
+        for panel in panels(path)
+        for target in panel["targets"]
+    }
+
+
+def rules() -> list[dict[str, Any]]:
+    """All rules."""
+    files = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
+
+
+def metric_names(expression: str) -> set[str]:
+    """The metrics in an expression, without what is in quotes."""
+    return set(_NAMES.findall(re.sub(r'"[^"]*"', "", expression)))
+
+
+def documented_elsewhere(name: str) -> bool:
+    """Whether a metric is documented by the maker of what serves it."""
+    listed = tomllib.loads((Path(__file__).parent / "documented_metrics.toml").read_text(encoding="utf-8"))
+    return re.sub(r"_(bucket|sum|count)$", "", name) in {one for names in listed.values() for one in names}

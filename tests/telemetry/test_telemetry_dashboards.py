@@ -1,0 +1,84 @@
+"""The dashboards are as they are written, and every panel of them shows something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from e2e.stack import wait_until
+from telemetry.expressions import (
+    DASHBOARDS,
+    ROOT,
+    documented_elsewhere,
+    metric_names,
+    panel_expressions,
+    panels,
+)
+
+if TYPE_CHECKING:
+    from telemetry.conftest import WatchedStack
+
+GRAFANA = ROOT / "deploy/grafana"
+RUN_HERE = [path for path in DASHBOARDS if path.stem not in ("vllm", "gpu")]
+
+
+def test_dashboards_are_what_the_script_writes(tmp_path: Path) -> None:
+    for name in ("build.py", "panels.py"):
+        (tmp_path / name).write_bytes((GRAFANA / name).read_bytes())
+    (tmp_path / "dashboards").mkdir()
+    subprocess.run([sys.executable, tmp_path / "build.py"], check=True)
+
+    written = {path.name: path.read_text() for path in (tmp_path / "dashboards").iterdir()}
+    assert written == {path.name: path.read_text() for path in DASHBOARDS}
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_have_titles_units_descriptions_and_the_datasource(path: Path) -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
+
+    for panel in panels(path):
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["datasource"]["uid"] == source["uid"]
+        assert all(target["expr"] for target in panel["targets"])
+
+
+def test_dashboards_are_where_compose_mounts_them() -> None:
+    grafana = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    provider = yaml.safe_load((GRAFANA / "provisioning/dashboards/trivium.yml").read_text())["providers"][0]
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+
+    assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (GRAFANA / "dashboards" / home.name).exists()
+
+
+@pytest.mark.parametrize("path", RUN_HERE, ids=lambda path: path.stem)
+def test_every_panel_shows_data_of_the_stack(watched: WatchedStack, path: Path) -> None:
+    prometheus = watched.prometheus
+    if prometheus is None:
+        pytest.skip("prometheus is not installed")
+    expressions = {
+        where: expression
+        for where, expression in panel_expressions(path).items()
+        if not all(documented_elsewhere(name) for name in metric_names(expression))
+    }
+    assert expressions
+
+    def empty() -> list[str]:
+        return [where for where, expression in expressions.items() if not prometheus.query(expression)]
+
+    wait_until(lambda: not empty(), f"data in {empty()}", 20)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_of_other_programs_use_documented_metrics(path: Path) -> None:
+    names = {name for expression in panel_expressions(path).values() for name in metric_names(expression)}
+
+    ours = ("trivium", "vllm:", "process_")
+    assert not {name for name in names if not name.startswith(ours) and not documented_elsewhere(name)}

@@ -1,0 +1,82 @@
+"""Every alert can be acted on, is tested, and is made of metrics that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from telemetry.expressions import ROOT, documented_elsewhere, metric_names, rules
+from telemetry.prometheus import tool
+
+if TYPE_CHECKING:
+    from telemetry.conftest import WatchedStack
+
+FOLDER = ROOT / "deploy/prometheus"
+RULE_TESTS = sorted((FOLDER / "tests").glob("*.yml"))
+ALERTS = [rule for rule in rules() if "alert" in rule]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_alert_has_severity_summary_and_a_section_in_the_runbook(alert: dict[str, dict[str, str]]) -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    anchors = {title.lower() for title in re.findall(r"^### (\w+)$", runbook, re.MULTILINE)}
+
+    assert alert["labels"]["severity"] in ("critical", "warning")
+    assert alert["annotations"]["summary"]
+    page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert page == "docs/runbook.md"
+    assert anchor in anchors
+
+
+def test_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
+    titles = re.findall(r"^### (\w+)$", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(titles) == sorted(alert["alert"] for alert in ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(alert: dict[str, str]) -> None:
+    cases = [
+        case["exp_alerts"]
+        for path in RULE_TESTS
+        for test in yaml.safe_load(path.read_text())["tests"]
+        for case in test.get("alert_rule_test", ())
+        if case["alertname"] == alert["alert"]
+    ]
+
+    assert [case for case in cases if case]
+    assert [case for case in cases if not case]
+
+
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)
+def test_rules_pass_promtool(path: object) -> None:
+    ran = subprocess.run([tool("promtool"), "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_prometheus_configuration_is_valid() -> None:
+    ran = subprocess.run(
+        [tool("promtool"), "check", "config", str(FOLDER / "prometheus.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_rules_are_made_of_metrics_that_exist(watched: WatchedStack) -> None:
+    """Those of vLLM are checked beside the real engine, in services/generate/tests/vllm."""
+    if watched.prometheus is None:
+        pytest.skip("prometheus is not installed")
+    absent = {
+        name
+        for rule in rules()
+        for name in metric_names(rule["expr"])
+        if not name.startswith("vllm:") and not documented_elsewhere(name) and not watched.prometheus.query(name)
+    }
+    # With a model behind an API only; the stack has one for generate.
+    assert absent == {f"trivium_{service}_api_attempts_total" for service in ("embed", "rerank")}
+    assert not [rule for rule in watched.prometheus.broken_rules() if ": unknown" not in rule]
