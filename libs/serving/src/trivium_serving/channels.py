@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from trivium_serving.renewed_channel import RenewedChannel
 from trivium_serving.request_context import REQUEST_ID_KEY, request_id
+from trivium_serving.tls import CurrentTls, TlsFiles
 from trivium_serving.traced_calls import traced_calls
 
 if TYPE_CHECKING:
@@ -59,7 +61,18 @@ def open_channel(target: str) -> grpc.aio.Channel:
 
     Args:
         target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn.
+
+    Raises:
+        TlsError: The environment asks for TLS with files that cannot be used.
     """
+    files = TlsFiles.from_environment()
+    if files.authorities is not None:
+        return RenewedChannel(
+            CurrentTls(files),
+            lambda content: grpc.aio.secure_channel(
+                target, content.channel_credentials(), options=CHANNEL_OPTIONS, interceptors=traced_calls(target)
+            ),
+        )
     return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=traced_calls(target))
 
 

@@ -17,6 +17,7 @@ from trivium_serving.channels import MAX_MESSAGE_BYTES
 from trivium_serving.errors import TriviumError
 from trivium_serving.interceptors import RequestInterceptor
 from trivium_serving.metrics import RequestMetrics
+from trivium_serving.tls import TlsFiles, server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -170,10 +171,16 @@ class GrpcServer:
 
         Raises:
             ListenError: The address is taken or not this machine's.
+            TlsError: The environment asks for TLS with files that cannot be used.
         """
         await self.health.set_server(False)
+        credentials = server_credentials(TlsFiles.from_environment())
         try:
-            port: int = self.grpc.add_insecure_port(self.listen)
+            port: int = (
+                self.grpc.add_insecure_port(self.listen)
+                if credentials is None
+                else self.grpc.add_secure_port(self.listen, credentials)
+            )
         except RuntimeError as error:
             raise ListenError(
                 f"cannot listen on {self.listen}: the port is taken, or the address is not this machine's. "

@@ -12,6 +12,7 @@ from trivium.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServic
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import TriviumError
 from trivium_serving.server import GrpcServer, ListenError
+from trivium_serving.tls import TlsError
 
 from trivium_gateway import servicer
 from trivium_gateway.answering import Answerer, WritingTimeouts
@@ -55,7 +56,9 @@ class GatewayProcess:
             "rerank": open_channel(settings.rerank_target),
             "generate": open_channel(settings.generate_target),
         }
-        self._qdrant = QdrantConnection(settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key)
+        self._qdrant = QdrantConnection(
+            settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key, settings.qdrant_tls_ca
+        )
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
@@ -165,7 +168,11 @@ async def run(settings: GatewaySettings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    process = GatewayProcess(settings)
+    try:
+        process = GatewayProcess(settings)
+    except TlsError as error:
+        _logger.error("%s", error.message)
+        return 1
     try:
         await process.start()
     except TriviumError as error:

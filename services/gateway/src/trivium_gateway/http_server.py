@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from trivium_serving.server import ListenError
+from trivium_serving.tls import TlsFiles, https_context
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,7 +21,7 @@ _BACKLOG = 2048
 
 
 class HttpServer:
-    """Serves an application over HTTP until it is stopped.
+    """Serves an application over HTTP until it is stopped; over HTTPS where the environment names a certificate.
 
     Args:
         app: The application.
@@ -41,7 +42,9 @@ class HttpServer:
 
         Raises:
             ListenError: The address is taken or not this machine's.
+            TlsError: The environment asks for TLS with files that cannot be used.
         """
+        context = https_context(TlsFiles.from_environment())
         listener = _bind(self._listen)
         config = uvicorn.Config(
             self._app,
@@ -54,6 +57,8 @@ class HttpServer:
             reset_contextvars=True,
             ws="none",
         )
+        config.load()
+        config.ssl = context
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listener]))
         port: int = listener.getsockname()[1]

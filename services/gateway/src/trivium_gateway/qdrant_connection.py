@@ -1,8 +1,10 @@
 """The connection to Qdrant: raw gRPC calls with deadlines below a second, and domain errors instead of codes."""
 
 import asyncio
+import dataclasses
 import warnings
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -18,6 +20,7 @@ from trivium_serving.errors import (
     TriviumError,
     Unavailable,
 )
+from trivium_serving.tls import TlsFiles, hint
 
 __all__ = ["QdrantConnection"]
 
@@ -50,9 +53,13 @@ class QdrantConnection:
         url: Qdrant's HTTP address, for example `http://127.0.0.1:6333`; `https` means TLS for gRPC, too.
         grpc_port: The port of its gRPC API on the same host.
         api_key: Its API key; empty for none.
+        authorities_file: Whom to trust over https; empty for those that the environment names, or else the system's.
+
+    Raises:
+        TlsError: The files for TLS cannot be used.
     """
 
-    def __init__(self, url: str, grpc_port: int, api_key: str = "") -> None:
+    def __init__(self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "") -> None:
         self._address = f"{url} (gRPC port {grpc_port})"
         with warnings.catch_warnings():
             # On a network of one's own a key without TLS is the operator's choice.
@@ -63,7 +70,7 @@ class QdrantConnection:
                 prefer_grpc=True,
                 api_key=api_key or None,
                 check_compatibility=False,
-                grpc_options=dict(_CHANNEL_OPTIONS),
+                grpc_options=_CHANNEL_OPTIONS | _tls_options(url, authorities_file),
             )
 
     @property
@@ -145,7 +152,24 @@ class QdrantConnection:
             )
         if code is grpc.StatusCode.UNAVAILABLE:
             return Unavailable(
-                f"Qdrant cannot be reached at {self._address}. Start it, or check the gateway's address for it.",
+                f"Qdrant cannot be reached at {self._address}. "
+                + (hint(details) or "Start it, or check the gateway's address for it."),
                 reason="UPSTREAM_UNAVAILABLE",
             )
         return Unavailable(f"Qdrant failed with {code.name}: {details}", reason="UPSTREAM_FAILED")
+
+
+def _tls_options(url: str, authorities_file: str) -> dict[str, Any]:
+    """The options by which qdrant-client's channels learn whom to trust, and which certificate to show if asked."""
+    if not url.startswith("https:"):
+        return {}
+    files = TlsFiles.from_environment()
+    if authorities_file:
+        files = dataclasses.replace(files, authorities=Path(authorities_file))
+    content = files.read()
+    options = {
+        "root_certificates": content.authorities,
+        "private_key": content.key,
+        "certificate_chain": content.certificate,
+    }
+    return {name: value for name, value in options.items() if value}

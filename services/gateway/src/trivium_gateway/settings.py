@@ -20,6 +20,11 @@ class GatewaySettings:
     qdrant_url: str = setting("http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.")
     qdrant_grpc_port: int = setting(6334, "Qdrant's gRPC port, on the host of its address.", minimum=1, maximum=65535)
     qdrant_api_key: str = setting("", "Qdrant's API key, if it asks for one.", secret=True)
+    qdrant_tls_ca: str = setting(
+        "",
+        "File of the authorities that Qdrant's certificate must come from, if its address is https; empty for those of "
+        "TRIVIUM_TLS_CA, or else the system's.",
+    )
     qdrant_shard_number: int = setting(
         0,
         "Shards of each new collection in a Qdrant cluster, a multiple of its nodes; 0 for Qdrant's own choice.",

@@ -8,6 +8,7 @@ import sys
 from trivium_serving.logs import configure_logging
 from trivium_serving.server import serve_until_signal
 from trivium_serving.settings import load_settings
+from trivium_serving.tls import TlsError
 from trivium_serving.tracing import configure_tracing
 
 from trivium_generate.app import App
@@ -26,7 +27,7 @@ def main() -> None:
         configure_logging("generate")
         configure_tracing("generate")
         status = asyncio.run(_serve(settings))
-    except ValueError as error:
+    except (ValueError, TlsError) as error:
         print(f"trivium-generate: {error}", file=sys.stderr)
         status = 2
     raise SystemExit(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError, Unavailable, error_from_rpc
+from trivium_serving.tls import hint
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +28,8 @@ def upstream_error(service: str, rpc_error: AioRpcError) -> TriviumError:
         return DeadlineExceeded(f"The {service} service did not answer in time.")
     if isinstance(error, Unavailable) and not _has_details(rpc_error):
         return Unavailable(
-            f"The {service} service cannot be reached. Start it, or check the address that the gateway has for it.",
+            f"The {service} service cannot be reached. "
+            + (hint(rpc_error.details() or "") or "Start it, or check the address that the gateway has for it."),
             reason="UPSTREAM_UNAVAILABLE",
         )
     if type(error) is TriviumError:
