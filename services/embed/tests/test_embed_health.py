@@ -41,7 +41,7 @@ async def test_embed_warmed_up_is_serving(serve_embed: Any) -> None:
 
 
 async def test_embed_worker_dies_under_a_call_it_fails_and_the_next_is_served(serve_embed: Any) -> None:
-    async with serve_embed(workers=1) as service:
+    async with serve_embed(workers=1, express_tokens=0) as service:
         call = service.stub.Embed(pb.EmbedRequest(texts=[f"{item} " + "word " * 200 for item in range(400)]))
         async with asyncio.timeout(10):
             while not 0 < service.metric("trivium_embed_queue_texts", priority="interactive") < 400:  # noqa: ASYNC110
@@ -66,7 +66,7 @@ async def test_embed_workers_keep_dying_health_flips_and_returns_with_the_last(s
                     await service.stub.Embed(pb.EmbedRequest(texts=[f"the last words {next(number)}"]))
             await asyncio.sleep(0.005)
 
-    async with serve_embed(workers=1) as service:
+    async with serve_embed(workers=1, express_tokens=0) as service:
         watch = service.health_stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert (await watch.read()).status == SERVING
 

@@ -45,6 +45,7 @@ class EmbedApp(ModelApp):
             cache=VectorCache(max_bytes=settings.cache_bytes, registry=registry),
             dimension=settings.dimension,
             least_dimension=settings.least_dimension,
+            express_tokens=settings.express_tokens,
         )
         DiskMetrics("embed", settings.data_dir, registry)
         super().__init__(self.embedder, settings, service="embed", full_name=FULL_NAME, registry=registry)

@@ -1,6 +1,8 @@
 """What the service does, without a word of gRPC."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +49,7 @@ class Embedder:
         cache: Keeps vectors.
         dimension: Numbers per vector for callers that ask for none; 0 for the model's own.
         least_dimension: Fewest numbers that the model was trained for; 0 for what the catalog says.
+        express_tokens: Most tokens of a request that does not wait for longer ones.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Embedder:
         cache: VectorCache,
         dimension: int,
         least_dimension: int,
+        express_tokens: int,
     ) -> None:
         self._load_backend = load_backend
         self._backend: EmbeddingBackend | None = None
@@ -67,6 +71,7 @@ class Embedder:
         self._dimension = dimension
         self._least_dimension = least_dimension
         self._cache = cache
+        self._express_tokens = express_tokens
         self._admission = admission
         self._metrics = metrics
         self.limits = limits
@@ -160,9 +165,15 @@ class Embedder:
             truncate=request.truncate,
             priority=priority,
             deadline=deadline,
-            admit=lambda new: self._admission.admit(estimate_tokens(new, backend.info.max_tokens)),
+            admit=lambda new: self._admit(estimate_tokens(new, backend.info.max_tokens), priority, deadline),
         )
         return self.dimensions.cut(encoded, model.dimension)
+
+    def _admit(self, tokens: int, priority: Priority, deadline: float | None) -> AbstractContextManager[None]:
+        left = None
+        if deadline is not None and tokens > self._express_tokens:
+            left = deadline - asyncio.get_running_loop().time()
+        return self._admission.admit(tokens, urgent=priority is Priority.INTERACTIVE, seconds_left=left)
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where the tokens of some texts start, in code points; a blank text may have none.
