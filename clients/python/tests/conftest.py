@@ -97,6 +97,8 @@ class ScriptedGateway(gateway_service_pb2_grpc.GatewayServiceServicer):
         if isinstance(outcome, Callable):  # type: ignore[arg-type]
             outcome = outcome(request)
         if isinstance(outcome, Refusal):
+            if outcome.code is grpc.StatusCode.UNAVAILABLE and name != "IngestDocuments" and not self.script[name]:
+                self.script[name].append(outcome)  # gRPC asks again, and hears the same
             outcome.send(context)
         return outcome
 

@@ -1,5 +1,6 @@
 """The client."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
@@ -37,6 +38,11 @@ class Trivium:
         timeout_seconds: For calls that read or delete.
         answer_timeout_seconds: For one answer, to its last word.
         ingest_timeout_seconds: For one batch of documents.
+        tls_ca: File with the certificates of the authorities that the gateway's may come from, PEM. None for the
+            environment's TRIVIUM_TLS_CA, else a connection without TLS.
+        tls_cert: File of the certificate to show, if the gateway asks for one (mTLS). None for the environment's
+            TRIVIUM_TLS_CERT. Like the others it is read once: after a change make another client.
+        tls_key: File of its key. None for the environment's TRIVIUM_TLS_KEY.
     """
 
     def __init__(
@@ -46,8 +52,11 @@ class Trivium:
         timeout_seconds: float = 30.0,
         answer_timeout_seconds: float = 120.0,
         ingest_timeout_seconds: float = 600.0,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._connection = Connection(address)
+        self._connection = Connection(address, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
         self._timeout_seconds = timeout_seconds
         self._answer_timeout_seconds = answer_timeout_seconds
         self._ingest_timeout_seconds = ingest_timeout_seconds

@@ -134,9 +134,9 @@ def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | 
         return kind(text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=metadata)
     # Without details, it was not the gateway that refused but gRPC itself, on either side.
     if code is grpc.StatusCode.UNAVAILABLE:
+        advice = _tls_advice(text) or "start it with `trivium up`, or name another address"
         return GatewayUnreachable(
-            f"cannot reach the gateway at {address}; start it with `trivium up`, or name another address "
-            f"({text.rsplit(': ', 1)[-1]})",
+            f"cannot reach the gateway at {address}; {advice} ({text.removesuffix(': OK').rsplit(': ', 1)[-1]})",
             reason="GATEWAY_UNREACHABLE",
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -150,6 +150,19 @@ def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | 
             reason="UNIMPLEMENTED",
         )
     return _BY_CODE.get(code, InternalError)(text or code.name, reason=code.name)
+
+
+def _tls_advice(text: str) -> str:
+    """What to do about a connection that failed, if that looks like a matter of TLS; otherwise empty."""
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate " + ("has expired" if "expired" in text else "is by no authority in TRIVIUM_TLS_CA")
+    if "Hostname Verification" in text:
+        return "its certificate is for another name than this"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it speaks no TLS: unset TRIVIUM_TLS_CA, or give the gateway a certificate"
+    if "last error" in text and text.endswith("Socket closed"):  # as soon as it was open
+        return "it closed the connection; if it speaks TLS, set TRIVIUM_TLS_CA, and if it asks for a certificate, that"
+    return ""
 
 
 def _details(call: grpc.Call) -> tuple[error_details_pb2.ErrorInfo | None, str | None, float | None]:

@@ -13,6 +13,7 @@ from trivium_client import _requests, _responses
 from trivium_client._connection import MAX_MESSAGE_BYTES, Connection
 from trivium_client._documents import DocumentError, DocumentResult, NewDocument
 from trivium_client._errors import (
+    Cancelled,
     GatewayUnreachable,
     InvalidRequest,
     Overloaded,
@@ -179,7 +180,10 @@ class Ingestion:
 
     def _worth_repeating(self, error: TriviumError) -> bool:
         # A gateway that was never there is most likely not started: say so at once.
-        return isinstance(error, Overloaded | Unavailable) or (isinstance(error, GatewayUnreachable) and self._reached)
+        # Cancelled is what a gateway that shuts down makes of what it had not begun.
+        return isinstance(error, Overloaded | Unavailable | Cancelled) or (
+            isinstance(error, GatewayUnreachable) and self._reached
+        )
 
 
 def as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:

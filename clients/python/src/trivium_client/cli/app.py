@@ -1,6 +1,9 @@
 """The command's entry point: its subcommands, and what becomes of errors."""
 
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -34,7 +37,18 @@ app = typer.Typer(
 
 
 @app.callback()
-def trivium() -> None:
+def trivium(
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(envvar="TRIVIUM_TLS_CA", metavar="FILE", help="Authorities to trust; connects with TLS."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(envvar="TRIVIUM_TLS_CERT", metavar="FILE", help="Certificate to show, for mTLS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="TRIVIUM_TLS_KEY", metavar="FILE", help="Key of the certificate.")
+    ] = None,
+) -> None:
     """Answers questions from your own documents.
 
     Start with `trivium up` in one terminal; in another one `trivium ingest FOLDER`, then `trivium ask "..."`.
@@ -42,6 +56,8 @@ def trivium() -> None:
     Results go to standard output, everything else to standard error; where that is no terminal there are neither
     colours nor progress bars. TRIVIUM_GATEWAY names a gateway that is not on this machine.
     """
+    files = {"TRIVIUM_TLS_CA": tls_ca, "TRIVIUM_TLS_CERT": tls_cert, "TRIVIUM_TLS_KEY": tls_key}
+    os.environ.update({variable: str(path) for variable, path in files.items() if path is not None})
 
 
 app.command()(up)

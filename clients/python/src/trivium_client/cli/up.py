@@ -162,7 +162,7 @@ def welcome(layout: Layout) -> list[str]:
     address = str(gateway["grpc"].reachable)
     flag = "" if address == _DEFAULT_GATEWAY else f" --gateway {address}"
     return [
-        f"HTTP  http://{gateway['http'].reachable}",
+        f"HTTP  http{'s' if os.environ.get('TRIVIUM_TLS_CERT') else ''}://{gateway['http'].reachable}",
         f"gRPC  {address}",
         f'next: trivium ingest{flag} FOLDER, then trivium ask{flag} "..."; Ctrl-C stops everything',
     ]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from dataclasses import dataclass
 
 from trivium_client.stack.ports import Address
@@ -22,9 +23,18 @@ class Readiness:
     missing: dict[str, str]
 
 
-def probe(gateway: Address) -> Readiness:
-    """Asks `/readyz` once; blocks for a few seconds at most."""
-    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=_TIMEOUT_SECONDS)
+def probe(gateway: Address, *, tls: bool = False) -> Readiness:
+    """Asks `/readyz` once; blocks for a few seconds at most.
+
+    Args:
+        gateway: Where a gateway listens that this process has started.
+        tls: Whether it speaks HTTPS. Its certificate is not checked: it may be for a name that is not this machine's.
+    """
+    connection = (
+        http.client.HTTPSConnection(gateway.host, gateway.port, timeout=_TIMEOUT_SECONDS, context=_unchecked())
+        if tls
+        else http.client.HTTPConnection(gateway.host, gateway.port, timeout=_TIMEOUT_SECONDS)
+    )
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
@@ -35,3 +45,10 @@ def probe(gateway: Address) -> Readiness:
     finally:
         connection.close()
     return Readiness(response.status == 200, {stage: detail for stage, ready, detail in stages if not ready})
+
+
+def _unchecked() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

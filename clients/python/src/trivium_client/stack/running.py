@@ -92,8 +92,9 @@ class RunningStack:
             return
         began = time.monotonic()
         last: Readiness | None = None
+        tls = bool(os.environ.get("TRIVIUM_TLS_CERT"))
         while True:
-            now = await asyncio.to_thread(probe, self.gateway)
+            now = await asyncio.to_thread(probe, self.gateway, tls=tls)
             if now != last:
                 on_change(now, time.monotonic() - began)
                 last = now

@@ -139,7 +139,9 @@ class Layout:
                 environment[port.variable] = str(address.port) if port.number_only else str(address)
         for variable, (name, target) in _TARGETS.items():
             if name in self.addresses and (self.isolated or not base.get(variable)):
-                environment[variable] = target(self.addresses[name])
+                value = target(self.addresses[name])
+                # Where there is a certificate, all of them speak TLS; for Qdrant its address says so.
+                environment[variable] = value.replace("http:", "https:") if base.get("TRIVIUM_TLS_CERT") else value
         environment["PYTHONUNBUFFERED"] = "1"  # or a line of a log appears when the next hundred are there
         return environment
 
