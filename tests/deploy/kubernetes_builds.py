@@ -23,8 +23,10 @@ FOLDER = ROOT / "deploy" / "k8s"
 COMPOSITIONS = {
     "base": (),
     "base-keda": ("autoscaling-keda", "scrape-annotations"),
+    "base-tls": ("monitoring", "network-policies", "tls"),
+    "groups-tls": ("gpu", "vllm-ray", "qdrant-distributed", "tls"),
 }
-"""Builds of the base with components that no overlay has."""
+"""Builds of the base with components that no overlay has, or none has together."""
 
 BUILDS = (*COMPOSITIONS, *sorted(path.parent.name for path in FOLDER.glob("overlays/*/kustomization.yaml")))
 

@@ -15,6 +15,11 @@ from trivium_generate.settings import GenerateSettings
 from trivium_rerank.settings import RerankSettings
 from trivium_serving.settings import load_settings
 
+TLS_FILES = {
+    "TRIVIUM_TLS_CERT": "/tls/tls.crt",
+    "TRIVIUM_TLS_KEY": "/tls/tls.key",
+    "TRIVIUM_TLS_CA": "/tls/ca.crt",
+}
 SETTINGS: dict[str, type[Any]] = {
     "gateway": GatewaySettings,
     "embed": EmbedSettings,
@@ -103,7 +108,8 @@ def test_secrets_are_named_and_never_given(build: str) -> None:
     assert not of_kind(build, "Secret")
     for one, container in _containers(build):
         values = environment(build, one)
-        assert not [name for name in values if re.search("KEY|TOKEN$|PASSWORD|SECRET", name)], one.owner
+        secret = [name for name in values if re.search("KEY|TOKEN$|PASSWORD|SECRET", name)]
+        assert not [name for name in secret if values[name] != "/tls/tls.key"], one.owner
         for item in container.get("env", ()):
             if "KEY" in item["name"] or "TOKEN" in item["name"]:
                 assert item["valueFrom"]["secretKeyRef"]["name"] == "trivium"
@@ -118,7 +124,7 @@ def test_variables_are_settings_that_the_service_has(build: str, capsys: pytest.
             field.metadata.get("env") or f"TRIVIUM_{service.upper()}_{field.name.upper()}"
             for field in dataclasses.fields(SETTINGS[service])
         }
-        everywhere = {"TRIVIUM_LOG_LEVEL", "TRIVIUM_LOG_FORMAT"}
+        everywhere = {"TRIVIUM_LOG_LEVEL", "TRIVIUM_LOG_FORMAT", *TLS_FILES}
         assert {name for name in given if name.startswith("TRIVIUM_")} <= known | everywhere
         _settings(build, service)
     assert capsys.readouterr().err == ""
@@ -144,8 +150,13 @@ def test_ports_are_those_of_the_architecture(build: str) -> None:
             assert settings.listen == f"0.0.0.0:{ports['grpc']}"
             assert settings.metrics_port == ports["metrics"]
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                asked = one.spec["containers"][0][probe]["grpc"]
-                assert asked == {"port": ports["grpc"], "service": f"trivium.{service}.v1.{service.title()}Service"}
+                asked, name = one.spec["containers"][0][probe], f"trivium.{service}.v1.{service.title()}Service"
+                if "tls" in build:  # of which Kubernetes' own probes know nothing
+                    command = ["python3", "-m", "trivium_serving.probe", f"127.0.0.1:{ports['grpc']}", name]
+                    assert asked["exec"] == {"command": command}
+                    assert "grpc" not in asked
+                else:
+                    assert asked["grpc"] == {"port": ports["grpc"], "service": name}
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -157,9 +168,32 @@ def test_targets_of_the_services_are_services_with_that_port(build: str) -> None
         service = named(build, "Service", name)["spec"]
         assert service["clusterIP"] == "None", "one address would take every call to one pod"
         assert int(port) in [one["port"] for one in service["ports"]]
-    host, _, port = gateway.qdrant_url.removeprefix("http://").partition(":")
+    host, _, port = gateway.qdrant_url.partition("://")[2].partition(":")
     ports = {one["port"] for one in named(build, "Service", host)["spec"]["ports"]}
     assert {int(port), gateway.qdrant_grpc_port} <= ports
+
+
+@pytest.mark.parametrize("build", [build for build in BUILDS if "tls" in build])
+def test_every_service_has_the_files_that_its_variables_for_tls_name(build: str) -> None:
+    for service, one in service_pods(build).items():
+        container, values = one.spec["containers"][0], environment(build, one)
+        volumes = {volume["name"]: volume for volume in one.spec["volumes"]}
+        [mount] = [mount for mount in container["volumeMounts"] if mount["mountPath"] == "/tls"]
+        assert volumes[mount["name"]]["secret"] == {"secretName": f"trivium-{service}-tls", "defaultMode": 0o440}
+        if service == "qdrant":
+            assert values["QDRANT__SERVICE__ENABLE_TLS"] == "true"
+            assert (values["QDRANT__TLS__CERT"], values["QDRANT__TLS__KEY"]) == ("/tls/tls.crt", "/tls/tls.key")
+        else:
+            assert values.items() >= TLS_FILES.items()
+        if service in ("gateway", "qdrant"):
+            probes = [container[probe] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+            assert {probe["httpGet"]["scheme"] for probe in probes} == {"HTTPS"}
+            for monitor in of_kind(build, "PodMonitor"):
+                if monitor["metadata"]["name"] == f"trivium-{service}":
+                    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+                    assert endpoint["scheme"] == "https"
+                    assert endpoint["tlsConfig"]["ca"]["secret"]["name"] == f"trivium-{service}-tls"
+    assert _settings(build, "gateway").qdrant_url.startswith("https://")
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -28,7 +28,10 @@ def _leaves(value: Any, path: str = "") -> set[str]:
 _CUSTOM = {
     ("monitoring.coreos.com/v1", "PodMonitor"): """
         +selector +selector.matchLabels +podMetricsEndpoints +podMetricsEndpoints.port podMetricsEndpoints.path
-        podMetricsEndpoints.interval podTargetLabels""",
+        podMetricsEndpoints.interval podMetricsEndpoints.scheme podMetricsEndpoints.tlsConfig
+        podMetricsEndpoints.tlsConfig.serverName podMetricsEndpoints.tlsConfig.ca
+        podMetricsEndpoints.tlsConfig.ca.secret podMetricsEndpoints.tlsConfig.ca.secret.name
+        podMetricsEndpoints.tlsConfig.ca.secret.key podTargetLabels""",
     ("keda.sh/v1alpha1", "ScaledObject"): """
         +scaleTargetRef +scaleTargetRef.name scaleTargetRef.apiVersion scaleTargetRef.kind minReplicaCount
         maxReplicaCount pollingInterval cooldownPeriod fallback fallback.failureThreshold fallback.replicas

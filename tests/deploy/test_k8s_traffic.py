@@ -148,6 +148,7 @@ def test_every_component_is_part_of_a_build() -> None:
     used = {name for text in texts for name in re.findall(r"components/([\w-]+)", text)} | {
         "autoscaling-keda",
         "scrape-annotations",
+        "tls",
     }
     assert used == {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
 
