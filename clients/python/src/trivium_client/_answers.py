@@ -86,6 +86,7 @@ class Answer:
         usage: Tokens of the language model.
         model: What wrote the answer.
         request_id: Identifies the request in logs.
+        dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
     """
 
     answer: str
@@ -98,6 +99,7 @@ class Answer:
     usage: Usage
     model: str
     request_id: str
+    dropped_passages: tuple[int, ...] = ()
 
 
 AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer

@@ -103,6 +103,7 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         usage=Usage(message.usage.prompt_tokens, message.usage.completion_tokens, message.usage.is_estimated),
         model=message.model,
         request_id=message.request_id,
+        dropped_passages=tuple(message.dropped_passages),
     )
 
 

@@ -83,6 +83,7 @@ class Summary:
         completion_tokens: Tokens that it wrote.
         is_usage_estimated: Whether these numbers are estimates, because the model's API does not count.
         model: What wrote the answer; empty for a refusal.
+        dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
     """
 
     answer: str
@@ -96,6 +97,7 @@ class Summary:
     completion_tokens: int
     is_usage_estimated: bool
     model: str
+    dropped_passages: tuple[int, ...]
 
 
 Event = Sources | Delta | Summary
@@ -217,6 +219,7 @@ class _Draft:
         self._prompt_tokens = 0
         self._completion_tokens = 0
         self._is_usage_estimated = False
+        self._dropped_passages: tuple[int, ...] = ()
 
     def add(self, text: str, cited: int | None = None) -> Delta:
         """Appends text of our own; with `cited`, it ends in that citation."""
@@ -244,6 +247,7 @@ class _Draft:
         self.model = end.model
         self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
         self._is_usage_estimated = end.is_usage_estimated
+        self._dropped_passages = end.dropped_passages
 
     def outcome(self) -> dict[str, str | int]:
         """What a trace says of the answer."""
@@ -268,4 +272,5 @@ class _Draft:
             completion_tokens=self._completion_tokens,
             is_usage_estimated=self._is_usage_estimated,
             model=self.model,
+            dropped_passages=self._dropped_passages,
         )

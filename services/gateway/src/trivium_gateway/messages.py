@@ -215,6 +215,7 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         ),
         model=summary.model,
         request_id=request_id(),
+        dropped_passages=summary.dropped_passages,
     )
 
 

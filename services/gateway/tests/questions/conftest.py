@@ -239,7 +239,7 @@ def delta(text: str, *citations: tuple[int, int, int]) -> Any:
 def finish(**fields: Any) -> Any:
     """A finish."""
     usage = {"prompt_tokens": 90, "completion_tokens": 7, "is_estimated": True}
-    fields = {"model": {"name": "writer"}, "usage": usage, **fields}
+    fields = {"model": {"name": "writer"}, "usage": usage, "dropped_passages": [3], **fields}
     return generate_pb.GenerateResponse(finish=generate_pb.Finish(reason=generate_pb.FINISH_REASON_STOP, **fields))
 
 

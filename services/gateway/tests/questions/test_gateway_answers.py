@@ -55,11 +55,12 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     body = response.json()
     assert set(body) == {
         "answer", "answerable", "confidence", "citations", "passages", "timings", "degraded", "usage", "model",
-        "request_id",
+        "request_id", "dropped_passages",
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
     assert body["usage"] == {"prompt_tokens": 90, "completion_tokens": 7, "is_estimated": True}
+    assert body["dropped_passages"] == [3]
     assert degraded_of(response) == []
     heron = body["passages"][0]
     assert heron["document_id"] == "heron"

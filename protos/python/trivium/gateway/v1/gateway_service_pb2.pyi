@@ -501,6 +501,7 @@ class AnswerSummary(google.protobuf.message.Message):
     USAGE_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    DROPPED_PASSAGES_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
@@ -531,6 +532,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def usage(self) -> trivium.type.v1.usage_pb2.Usage:
         """Tokens of the language model."""
 
+    @property
+    def dropped_passages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Numbers of the passages that did not fit into the model's context, from 1: the answer was written without them."""
+
     def __init__(
         self,
         *,
@@ -544,9 +549,10 @@ class AnswerSummary(google.protobuf.message.Message):
         usage: trivium.type.v1.usage_pb2.Usage | None = ...,
         model: builtins.str = ...,
         request_id: builtins.str = ...,
+        dropped_passages: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "model", b"model", "passages", b"passages", "request_id", b"request_id", "timings", b"timings", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "model", b"model", "passages", b"passages", "request_id", b"request_id", "timings", b"timings", "usage", b"usage"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 Global___AnswerSummary: typing_extensions.TypeAlias = AnswerSummary

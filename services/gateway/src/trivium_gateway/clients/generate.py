@@ -73,6 +73,7 @@ class GeneratedEnd:
         prompt_tokens: Tokens that a language model read; 0 where none ran.
         completion_tokens: Tokens that it wrote.
         is_usage_estimated: Whether these numbers are estimates.
+        dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
         degradation: Set if the service wrote by other means than the configured ones.
     """
 
@@ -80,6 +81,7 @@ class GeneratedEnd:
     prompt_tokens: int
     completion_tokens: int
     is_usage_estimated: bool
+    dropped_passages: tuple[int, ...]
     degradation: Degradation | None
 
 
@@ -192,5 +194,10 @@ def _end(finish: pb.Finish) -> GeneratedEnd:
         degradation = Degradation(Stage.GENERATE, reason, finish.degradation.fallback or "extractive")
     usage = finish.usage
     return GeneratedEnd(
-        finish.model.name, usage.prompt_tokens, usage.completion_tokens, usage.is_estimated, degradation
+        model=finish.model.name,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        is_usage_estimated=usage.is_estimated,
+        dropped_passages=tuple(finish.dropped_passages),
+        degradation=degradation,
     )

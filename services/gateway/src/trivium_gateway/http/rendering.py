@@ -71,6 +71,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
             "completion_tokens": summary.completion_tokens,
             "is_estimated": summary.is_usage_estimated,
         },
+        "dropped_passages": list(summary.dropped_passages),
         "model": summary.model,
         "request_id": request_id(),
     }

@@ -99,6 +99,7 @@ class AnswerResponse(_Shape):
     timings: TimingsShape
     degraded: list[DegradationShape]
     usage: UsageShape
+    dropped_passages: list[int]
     model: str
     request_id: str
 
