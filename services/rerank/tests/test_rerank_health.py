@@ -41,9 +41,8 @@ async def test_rerank_workers_keep_dying_health_flips_and_returns_with_the_last(
 
 
 def newest_worker() -> threading.Thread:
-    """The thread that computes."""
-    numbered = {thread.name: thread for thread in threading.enumerate() if WORKER_THREAD.fullmatch(thread.name)}
-    return numbered[max(numbered, key=lambda name: int(name.rpartition("-")[2]))]
+    """The thread that computes; services of other tests may have theirs still, which started before."""
+    return [thread for thread in threading.enumerate() if WORKER_THREAD.fullmatch(thread.name)][-1]
 
 
 def kill(thread: threading.Thread) -> None:
