@@ -81,9 +81,10 @@ class TinyModels:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
-        torch.manual_seed(3)
+        transformer = Transformer(str(self.transformer()), max_seq_length=48)
+        torch.manual_seed(8)  # after the transformer was made, or not made again: the rest is the same either way
         modules = [
-            Transformer(str(self.transformer()), max_seq_length=48),
+            transformer,
             Pooling(32, pooling),
             Dense(32, 16),
             Normalize(),
