@@ -7,15 +7,15 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
+from grpc import StatusCode
+from model_services.running import failure_of
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.type.v1 import message_pb2
 from trivium_generate.supervision import ModelState
-from trivium_serving.errors import TriviumError, error_from_rpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator
 
 
 def event(kind: str, **fields: Any) -> bytes:
@@ -76,12 +76,6 @@ def anthropic(service: Any, api: Any, until_state: Any) -> Any:
     return start
 
 
-async def failure_of(call: Awaitable[Any]) -> tuple[str, TriviumError]:
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await call
-    return failure.value.code().name, error_from_rpc(failure.value)
-
-
 async def test_anthropic_answer_streams_with_citations_across_events_and_usage(
     anthropic: Any, api: Any, reply: Any, ask: Any
 ) -> None:
@@ -127,7 +121,7 @@ async def test_anthropic_refusal_of_the_model_is_an_error(
     api.replies = [reply(parts=[START, *beginning, stop("refusal"), event("message_stop")])]
     async with anthropic() as running:
         code, failed = await failure_of(running.answer(ask()))
-    assert (code, failed.reason, len(api.requests)) == ("FAILED_PRECONDITION", "ANSWER_BLOCKED", 1)
+    assert (code, failed.reason, len(api.requests)) == (StatusCode.FAILED_PRECONDITION, "ANSWER_BLOCKED", 1)
 
 
 async def test_anthropic_overload_before_the_first_text_is_tried_again(
@@ -162,7 +156,7 @@ async def test_anthropic_failure_in_the_middle_is_an_error_and_never_a_whole_ans
     api.replies = [reply(parts=[START, text("In May"), *end])]
     async with anthropic() as running:
         code, _ = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO)))
-    assert (code, len(api.requests)) == ("UNAVAILABLE", 1)
+    assert (code, len(api.requests)) == (StatusCode.UNAVAILABLE, 1)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +175,7 @@ async def test_anthropic_refusal_is_not_tried_again_and_says_what_to_do(
     api.replies = [reply(status, body)]
     async with anthropic() as running:
         failed = await failure_of(running.answer(ask()))
-    assert (failed[0], failed[1].reason, len(api.requests)) == (code, reason, 1)
+    assert (failed[0].name, failed[1].reason, len(api.requests)) == (code, reason, 1)
     assert advice in failed[1].message
 
 
@@ -207,7 +201,7 @@ async def test_anthropic_field_that_its_api_has_not_is_refused_by_name(
     api.replies = [reply(parts=ANSWER)]
     async with anthropic() as running:
         code, failed = await failure_of(running.answer(ask(sampling=sampling)))
-    assert (code, failed.field, api.requests) == ("INVALID_ARGUMENT", f"sampling.{field}", [])
+    assert (code, failed.field, api.requests) == (StatusCode.INVALID_ARGUMENT, f"sampling.{field}", [])
 
 
 async def test_anthropic_client_that_leaves_closes_the_connection_at_once(

@@ -7,15 +7,15 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
+from grpc import StatusCode
+from model_services.running import failure_of
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, message_pb2
 from trivium_generate.supervision import ModelState
-from trivium_serving.errors import TriviumError, error_from_rpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator
 
 DONE = b"data: [DONE]\n\n"
 
@@ -52,12 +52,6 @@ def openai(service: Any, api: Any, until_state: Any) -> Any:
             yield running
 
     return start
-
-
-async def failure_of(call: Awaitable[Any]) -> tuple[str, TriviumError]:
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await call
-    return failure.value.code().name, error_from_rpc(failure.value)
 
 
 async def test_openai_answer_streams_with_citations_across_chunks_and_usage(
@@ -198,7 +192,7 @@ async def test_openai_refusal_is_not_tried_again_and_says_what_to_do(
     api.replies = [reply(status, body)]
     async with openai() as running:
         failed = await failure_of(running.answer(ask()))
-    assert (failed[0], failed[1].reason) == (code, reason)
+    assert (failed[0].name, failed[1].reason) == (code, reason)
     assert advice in failed[1].message
     assert "sk-secret" not in failed[1].message
     assert len(api.requests) == 1
@@ -229,7 +223,7 @@ async def test_openai_broken_for_long_is_left_alone_until_its_check_succeeds(
         checkable, api.models = api.models, reply(503, error("broken"))
         for _ in range(5):
             code, _ = await failure_of(running.answer(ask()))
-            assert code == "UNAVAILABLE"
+            assert code is StatusCode.UNAVAILABLE
         await until_state(running, ModelState.FAILED)
         answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO))
         assert answer.finish.degradation.fallback == "extractive"
@@ -250,7 +244,7 @@ async def test_openai_retry_after_is_waited_for_and_beyond_the_deadline_refused(
         assert asyncio.get_running_loop().time() - begin >= 0.4
         api.replies = [reply(429, slow_down, headers={"retry-after": "60"})]
         code, refused = await failure_of(running.answer(ask()))
-        assert (code, refused.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert (code, refused.reason) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
         answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO))
         assert answer.finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_OVERLOADED
     assert len(api.requests) == 3
@@ -297,7 +291,7 @@ async def test_openai_failure_in_the_middle_is_an_error_and_never_a_whole_answer
         call = running.stub.Generate(ask(mode=pb.GENERATE_MODE_AUTO), timeout=5)
         first = await call.read()
         code, failed = await failure_of(call.read())
-    assert (code, first.delta.text) == ("UNAVAILABLE", "In May")
+    assert (code, first.delta.text) == (StatusCode.UNAVAILABLE, "In May")
     assert said in failed.message
     assert len(api.requests) == 1
 
@@ -307,7 +301,7 @@ async def test_openai_filter_in_the_middle_is_an_error(openai: Any, api: Any, re
     async with openai() as running:
         code, failed = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO)))
         model = await running.stub.GetModel(pb.GetModelRequest())
-    assert (code, failed.reason) == ("FAILED_PRECONDITION", "ANSWER_BLOCKED")
+    assert (code, failed.reason) == (StatusCode.FAILED_PRECONDITION, "ANSWER_BLOCKED")
     assert model.state == pb.MODEL_STATE_READY
 
 
@@ -328,7 +322,7 @@ async def test_openai_slow_server_ends_with_the_deadline_or_falls_back_within_it
         *_, last = [response async for response in call]
         code, _ = await failure_of(running.stub.Generate(ask(), timeout=0.3).read())
     assert last.finish.degradation.reason == degradation_pb2.DEGRADATION_REASON_TIMEOUT
-    assert code == "DEADLINE_EXCEEDED"
+    assert code is StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_openai_client_that_leaves_closes_the_connection_at_once(
