@@ -14,6 +14,7 @@ import sys
 import trivium.type.v1.degradation_pb2
 import trivium.type.v1.message_pb2
 import trivium.type.v1.span_pb2
+import trivium.type.v1.tool_pb2
 import trivium.type.v1.usage_pb2
 import typing
 
@@ -83,6 +84,34 @@ ANSWER_MODE_MODEL: AnswerMode.ValueType  # 2
 ANSWER_MODE_EXTRACTIVE: AnswerMode.ValueType  # 3
 """The sentences of the passages that answer best."""
 Global___AnswerMode: typing_extensions.TypeAlias = AnswerMode
+
+class _FinishReason:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FinishReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FinishReason.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FINISH_REASON_UNSPECIFIED: _FinishReason.ValueType  # 0
+    """Not said."""
+    FINISH_REASON_STOP: _FinishReason.ValueType  # 1
+    """The answer is complete."""
+    FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
+    """The limit of tokens was reached."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 3
+    """The model calls tools, and waits for their results."""
+
+class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
+    """Why an answer ended."""
+
+FINISH_REASON_UNSPECIFIED: FinishReason.ValueType  # 0
+"""Not said."""
+FINISH_REASON_STOP: FinishReason.ValueType  # 1
+"""The answer is complete."""
+FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
+"""The limit of tokens was reached."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
+"""The model calls tools, and waits for their results."""
+Global___FinishReason: typing_extensions.TypeAlias = FinishReason
 
 @typing.final
 class RetrieveRequest(google.protobuf.message.Message):
@@ -322,6 +351,9 @@ class AnswerRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     MODE_FIELD_NUMBER: builtins.int
+    SAMPLING_FIELD_NUMBER: builtins.int
+    TOOLS_FIELD_NUMBER: builtins.int
+    TOOL_TURNS_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank."""
     top_n: builtins.int
@@ -340,6 +372,20 @@ class AnswerRequest(google.protobuf.message.Message):
     def filter(self) -> google.protobuf.struct_pb2.Struct:
         """Conditions, as in RetrieveRequest."""
 
+    @property
+    def sampling(self) -> Global___Sampling:
+        """How the language model samples; unset fields are its defaults."""
+
+    @property
+    def tools(self) -> trivium.type.v1.tool_pb2.Tools:
+        """The tools that the language model may call."""
+
+    @property
+    def tool_turns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
+        """What has followed the question: the model's calls of tools and their results, the last of which ends it. The passages
+        are searched for by the question all the same.
+        """
+
     def __init__(
         self,
         *,
@@ -350,15 +396,75 @@ class AnswerRequest(google.protobuf.message.Message):
         collection: builtins.str = ...,
         filter: google.protobuf.struct_pb2.Struct | None = ...,
         mode: Global___AnswerMode.ValueType = ...,
+        sampling: Global___Sampling | None = ...,
+        tools: trivium.type.v1.tool_pb2.Tools | None = ...,
+        tool_turns: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "filter", b"filter", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "collection", b"collection", "filter", b"filter", "history", b"history", "mode", b"mode", "question", b"question", "top_n", b"top_n"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "collection", b"collection", "filter", b"filter", "history", b"history", "mode", b"mode", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_top_n", b"_top_n"]) -> typing.Literal["top_n"] | None: ...
 
 Global___AnswerRequest: typing_extensions.TypeAlias = AnswerRequest
+
+@typing.final
+class Sampling(google.protobuf.message.Message):
+    """How to sample."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MAX_TOKENS_FIELD_NUMBER: builtins.int
+    TEMPERATURE_FIELD_NUMBER: builtins.int
+    TOP_P_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    STOP_FIELD_NUMBER: builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: builtins.int
+    TOP_LOGPROBS_FIELD_NUMBER: builtins.int
+    max_tokens: builtins.int
+    """Most tokens of the answer."""
+    temperature: builtins.float
+    """0 for the most likely token always; up to 2."""
+    top_p: builtins.float
+    """Share of probability mass to sample from, above 0 and up to 1."""
+    seed: builtins.int
+    """Seed of the random choice."""
+    json_schema: builtins.str
+    """A JSON schema, as JSON text. The answer is then JSON that satisfies it, without citations; an error where no language
+    model can write it, and the plain refusal where nothing is found to answer from.
+    """
+    top_logprobs: builtins.int
+    """If set, each delta carries the log probabilities of its tokens, and of this many of the likeliest ones in their places."""
+    @property
+    def stop(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Texts that end the answer; not part of it."""
+
+    def __init__(
+        self,
+        *,
+        max_tokens: builtins.int | None = ...,
+        temperature: builtins.float | None = ...,
+        top_p: builtins.float | None = ...,
+        seed: builtins.int | None = ...,
+        stop: collections.abc.Iterable[builtins.str] | None = ...,
+        json_schema: builtins.str = ...,
+        top_logprobs: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "max_tokens", b"max_tokens", "seed", b"seed", "temperature", b"temperature", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_tokens", b"_max_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_logprobs", b"_top_logprobs", "_top_p", b"_top_p", "json_schema", b"json_schema", "max_tokens", b"max_tokens", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_logprobs", b"top_logprobs", "top_p", b"top_p"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_tokens", b"_max_tokens"]) -> typing.Literal["max_tokens"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_top_logprobs", b"_top_logprobs"]) -> typing.Literal["top_logprobs"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_top_p", b"_top_p"]) -> typing.Literal["top_p"] | None: ...
+
+Global___Sampling: typing_extensions.TypeAlias = Sampling
 
 @typing.final
 class AnswerResponse(google.protobuf.message.Message):
@@ -422,21 +528,83 @@ class AnswerDelta(google.protobuf.message.Message):
 
     TEXT_FIELD_NUMBER: builtins.int
     CITATIONS_FIELD_NUMBER: builtins.int
+    TOOL_CALLS_FIELD_NUMBER: builtins.int
+    LOGPROBS_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text to append."""
     @property
     def citations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The citations in this text."""
 
+    @property
+    def tool_calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.tool_pb2.ToolCall]:
+        """Calls of tools, each of them whole; no text follows them."""
+
+    @property
+    def logprobs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """The tokens that the model has written since the last delta, if they were asked for."""
+
     def __init__(
         self,
         *,
         text: builtins.str = ...,
         citations: collections.abc.Iterable[Global___Citation] | None = ...,
+        tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
+        logprobs: collections.abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["citations", b"citations", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["citations", b"citations", "logprobs", b"logprobs", "text", b"text", "tool_calls", b"tool_calls"]) -> None: ...
 
 Global___AnswerDelta: typing_extensions.TypeAlias = AnswerDelta
+
+@typing.final
+class TokenLogprob(google.protobuf.message.Message):
+    """A token that the model wrote."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    LOGPROB_FIELD_NUMBER: builtins.int
+    TOP_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    """Its text; a part of a character shows as U+FFFD."""
+    logprob: builtins.float
+    """Natural logarithm of its probability."""
+    @property
+    def top(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TopLogprob]:
+        """The likeliest tokens in its place, likeliest first."""
+
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        logprob: builtins.float = ...,
+        top: collections.abc.Iterable[Global___TopLogprob] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token", "top", b"top"]) -> None: ...
+
+Global___TokenLogprob: typing_extensions.TypeAlias = TokenLogprob
+
+@typing.final
+class TopLogprob(google.protobuf.message.Message):
+    """A token that the model might have written."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    LOGPROB_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    """Its text."""
+    logprob: builtins.float
+    """Natural logarithm of its probability."""
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        logprob: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token"]) -> None: ...
+
+Global___TopLogprob: typing_extensions.TypeAlias = TopLogprob
 
 @typing.final
 class Citation(google.protobuf.message.Message):
@@ -502,6 +670,8 @@ class AnswerSummary(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
     DROPPED_PASSAGES_FIELD_NUMBER: builtins.int
+    FINISH_REASON_FIELD_NUMBER: builtins.int
+    TOOL_CALLS_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
@@ -512,6 +682,8 @@ class AnswerSummary(google.protobuf.message.Message):
     """What wrote the answer."""
     request_id: builtins.str
     """Identifies the request in logs."""
+    finish_reason: Global___FinishReason.ValueType
+    """Why the answer ended."""
     @property
     def citations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """All citations, in the order of the text."""
@@ -536,6 +708,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def dropped_passages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Numbers of the passages that did not fit into the model's context, from 1: the answer was written without them."""
 
+    @property
+    def tool_calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.tool_pb2.ToolCall]:
+        """All calls of tools; there are some if and only if the answer ended in them."""
+
     def __init__(
         self,
         *,
@@ -550,9 +726,11 @@ class AnswerSummary(google.protobuf.message.Message):
         model: builtins.str = ...,
         request_id: builtins.str = ...,
         dropped_passages: collections.abc.Iterable[builtins.int] | None = ...,
+        finish_reason: Global___FinishReason.ValueType = ...,
+        tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "model", b"model", "passages", b"passages", "request_id", b"request_id", "timings", b"timings", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "request_id", b"request_id", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 Global___AnswerSummary: typing_extensions.TypeAlias = AnswerSummary

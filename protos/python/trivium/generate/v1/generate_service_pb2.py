@@ -27,44 +27,45 @@ from trivium.type.v1 import message_pb2 as trivium_dot_type_dot_v1_dot_message__
 from trivium.type.v1 import model_info_pb2 as trivium_dot_type_dot_v1_dot_model__info__pb2
 from trivium.type.v1 import span_pb2 as trivium_dot_type_dot_v1_dot_span__pb2
 from trivium.type.v1 import timing_pb2 as trivium_dot_type_dot_v1_dot_timing__pb2
+from trivium.type.v1 import tool_pb2 as trivium_dot_type_dot_v1_dot_tool__pb2
 from trivium.type.v1 import usage_pb2 as trivium_dot_type_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*trivium/generate/v1/generate_service.proto\x12\x13trivium.generate.v1\x1a!trivium/type/v1/degradation.proto\x1a\x1dtrivium/type/v1/message.proto\x1a trivium/type/v1/model_info.proto\x1a\x1atrivium/type/v1/span.proto\x1a\x1ctrivium/type/v1/timing.proto\x1a\x1btrivium/type/v1/usage.proto\"\x9d\x02\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12.\n\x08passages\x18\x02 \x03(\x0b\x32\x1c.trivium.generate.v1.Passage\x12)\n\x07history\x18\x03 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12/\n\x08sampling\x18\x04 \x01(\x0b\x32\x1d.trivium.generate.v1.Sampling\x12/\n\x04mode\x18\x05 \x01(\x0e\x32!.trivium.generate.v1.GenerateMode\x12*\n\x08messages\x18\x06 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\"5\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe5\x01\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\x12\x19\n\x0ctop_logprobs\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x0f\n\r_top_logprobs\"w\n\x10GenerateResponse\x12+\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1a.trivium.generate.v1.DeltaH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.trivium.generate.v1.FinishH\x00\x42\x07\n\x05\x65vent\"|\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.trivium.generate.v1.Citation\x12\x33\n\x08logprobs\x18\x03 \x03(\x0b\x32!.trivium.generate.v1.TokenLogprob\"\\\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\x12,\n\x03top\x18\x03 \x03(\x0b\x32\x1f.trivium.generate.v1.TopLogprob\",\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"E\n\x08\x43itation\x12\r\n\x05index\x18\x01 \x01(\r\x12*\n\x0b\x61nswer_span\x18\x02 \x01(\x0b\x32\x15.trivium.type.v1.Span\"\xbf\x02\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.trivium.generate.v1.FinishReason\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x04 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x31\n\x0b\x64\x65gradation\x18\x05 \x01(\x0b\x32\x1c.trivium.type.v1.Degradation\x12\x18\n\x10\x64ropped_passages\x18\x06 \x03(\r\x12\x1e\n\x16removed_citation_count\x18\x07 \x01(\r\x12\x1a\n\x12\x64ropped_turn_count\x18\x08 \x01(\r\"\x11\n\x0fGetModelRequest\"\x8f\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.trivium.generate.v1.ModelState\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x10\n\x08\x61\x64\x61pters\x18\x04 \x03(\t*|\n\x0cGenerateMode\x12\x1d\n\x19GENERATE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12GENERATE_MODE_AUTO\x10\x01\x12\x17\n\x13GENERATE_MODE_MODEL\x10\x02\x12\x1c\n\x18GENERATE_MODE_EXTRACTIVE\x10\x03*_\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02*\x87\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_STATE_NONE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x32\xc5\x01\n\x0fGenerateService\x12Y\n\x08Generate\x12$.trivium.generate.v1.GenerateRequest\x1a%.trivium.generate.v1.GenerateResponse0\x01\x12W\n\x08GetModel\x12$.trivium.generate.v1.GetModelRequest\x1a%.trivium.generate.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*trivium/generate/v1/generate_service.proto\x12\x13trivium.generate.v1\x1a!trivium/type/v1/degradation.proto\x1a\x1dtrivium/type/v1/message.proto\x1a trivium/type/v1/model_info.proto\x1a\x1atrivium/type/v1/span.proto\x1a\x1ctrivium/type/v1/timing.proto\x1a\x1atrivium/type/v1/tool.proto\x1a\x1btrivium/type/v1/usage.proto\"\xc4\x02\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12.\n\x08passages\x18\x02 \x03(\x0b\x32\x1c.trivium.generate.v1.Passage\x12)\n\x07history\x18\x03 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12/\n\x08sampling\x18\x04 \x01(\x0b\x32\x1d.trivium.generate.v1.Sampling\x12/\n\x04mode\x18\x05 \x01(\x0e\x32!.trivium.generate.v1.GenerateMode\x12*\n\x08messages\x18\x06 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\x12%\n\x05tools\x18\x08 \x01(\x0b\x32\x16.trivium.type.v1.Tools\"5\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe5\x01\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\x12\x19\n\x0ctop_logprobs\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x0f\n\r_top_logprobs\"w\n\x10GenerateResponse\x12+\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1a.trivium.generate.v1.DeltaH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.trivium.generate.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.trivium.generate.v1.Citation\x12\x33\n\x08logprobs\x18\x03 \x03(\x0b\x32!.trivium.generate.v1.TokenLogprob\x12-\n\ntool_calls\x18\x04 \x03(\x0b\x32\x19.trivium.type.v1.ToolCall\"\\\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\x12,\n\x03top\x18\x03 \x03(\x0b\x32\x1f.trivium.generate.v1.TopLogprob\",\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"E\n\x08\x43itation\x12\r\n\x05index\x18\x01 \x01(\r\x12*\n\x0b\x61nswer_span\x18\x02 \x01(\x0b\x32\x15.trivium.type.v1.Span\"\xbf\x02\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.trivium.generate.v1.FinishReason\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x04 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x31\n\x0b\x64\x65gradation\x18\x05 \x01(\x0b\x32\x1c.trivium.type.v1.Degradation\x12\x18\n\x10\x64ropped_passages\x18\x06 \x03(\r\x12\x1e\n\x16removed_citation_count\x18\x07 \x01(\r\x12\x1a\n\x12\x64ropped_turn_count\x18\x08 \x01(\r\"\x11\n\x0fGetModelRequest\"\x8f\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.trivium.generate.v1.ModelState\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x10\n\x08\x61\x64\x61pters\x18\x04 \x03(\t*|\n\x0cGenerateMode\x12\x1d\n\x19GENERATE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12GENERATE_MODE_AUTO\x10\x01\x12\x17\n\x13GENERATE_MODE_MODEL\x10\x02\x12\x1c\n\x18GENERATE_MODE_EXTRACTIVE\x10\x03*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03*\x87\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_STATE_NONE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x32\xc5\x01\n\x0fGenerateService\x12Y\n\x08Generate\x12$.trivium.generate.v1.GenerateRequest\x1a%.trivium.generate.v1.GenerateResponse0\x01\x12W\n\x08GetModel\x12$.trivium.generate.v1.GetModelRequest\x1a%.trivium.generate.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.generate.v1.generate_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATEMODE']._serialized_start=1774
-  _globals['_GENERATEMODE']._serialized_end=1898
-  _globals['_FINISHREASON']._serialized_start=1900
-  _globals['_FINISHREASON']._serialized_end=1995
-  _globals['_MODELSTATE']._serialized_start=1998
-  _globals['_MODELSTATE']._serialized_end=2133
-  _globals['_GENERATEREQUEST']._serialized_start=255
-  _globals['_GENERATEREQUEST']._serialized_end=540
-  _globals['_PASSAGE']._serialized_start=542
-  _globals['_PASSAGE']._serialized_end=595
-  _globals['_SAMPLING']._serialized_start=598
-  _globals['_SAMPLING']._serialized_end=827
-  _globals['_GENERATERESPONSE']._serialized_start=829
-  _globals['_GENERATERESPONSE']._serialized_end=948
-  _globals['_DELTA']._serialized_start=950
-  _globals['_DELTA']._serialized_end=1074
-  _globals['_TOKENLOGPROB']._serialized_start=1076
-  _globals['_TOKENLOGPROB']._serialized_end=1168
-  _globals['_TOPLOGPROB']._serialized_start=1170
-  _globals['_TOPLOGPROB']._serialized_end=1214
-  _globals['_CITATION']._serialized_start=1216
-  _globals['_CITATION']._serialized_end=1285
-  _globals['_FINISH']._serialized_start=1288
-  _globals['_FINISH']._serialized_end=1607
-  _globals['_GETMODELREQUEST']._serialized_start=1609
-  _globals['_GETMODELREQUEST']._serialized_end=1626
-  _globals['_GETMODELRESPONSE']._serialized_start=1629
-  _globals['_GETMODELRESPONSE']._serialized_end=1772
-  _globals['_GENERATESERVICE']._serialized_start=2136
-  _globals['_GENERATESERVICE']._serialized_end=2333
+  _globals['_GENERATEMODE']._serialized_start=1889
+  _globals['_GENERATEMODE']._serialized_end=2013
+  _globals['_FINISHREASON']._serialized_start=2015
+  _globals['_FINISHREASON']._serialized_end=2140
+  _globals['_MODELSTATE']._serialized_start=2143
+  _globals['_MODELSTATE']._serialized_end=2278
+  _globals['_GENERATEREQUEST']._serialized_start=283
+  _globals['_GENERATEREQUEST']._serialized_end=607
+  _globals['_PASSAGE']._serialized_start=609
+  _globals['_PASSAGE']._serialized_end=662
+  _globals['_SAMPLING']._serialized_start=665
+  _globals['_SAMPLING']._serialized_end=894
+  _globals['_GENERATERESPONSE']._serialized_start=896
+  _globals['_GENERATERESPONSE']._serialized_end=1015
+  _globals['_DELTA']._serialized_start=1018
+  _globals['_DELTA']._serialized_end=1189
+  _globals['_TOKENLOGPROB']._serialized_start=1191
+  _globals['_TOKENLOGPROB']._serialized_end=1283
+  _globals['_TOPLOGPROB']._serialized_start=1285
+  _globals['_TOPLOGPROB']._serialized_end=1329
+  _globals['_CITATION']._serialized_start=1331
+  _globals['_CITATION']._serialized_end=1400
+  _globals['_FINISH']._serialized_start=1403
+  _globals['_FINISH']._serialized_end=1722
+  _globals['_GETMODELREQUEST']._serialized_start=1724
+  _globals['_GETMODELREQUEST']._serialized_end=1741
+  _globals['_GETMODELRESPONSE']._serialized_start=1744
+  _globals['_GETMODELRESPONSE']._serialized_end=1887
+  _globals['_GENERATESERVICE']._serialized_start=2281
+  _globals['_GENERATESERVICE']._serialized_end=2478
 # @@protoc_insertion_point(module_scope)

@@ -15,6 +15,7 @@ import trivium.type.v1.message_pb2
 import trivium.type.v1.model_info_pb2
 import trivium.type.v1.span_pb2
 import trivium.type.v1.timing_pb2
+import trivium.type.v1.tool_pb2
 import trivium.type.v1.usage_pb2
 import typing
 
@@ -65,6 +66,8 @@ class _FinishReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """The answer is complete."""
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
     """The limit of tokens was reached."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 3
+    """The model calls tools, and waits for their results."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why an answer ended."""
@@ -75,6 +78,8 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 """The answer is complete."""
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The limit of tokens was reached."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
+"""The model calls tools, and waits for their results."""
 Global___FinishReason: typing_extensions.TypeAlias = FinishReason
 
 class _ModelState:
@@ -122,6 +127,7 @@ class GenerateRequest(google.protobuf.message.Message):
     MODE_FIELD_NUMBER: builtins.int
     MESSAGES_FIELD_NUMBER: builtins.int
     ADAPTER_FIELD_NUMBER: builtins.int
+    TOOLS_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank, unless `messages` take its place."""
     mode: Global___GenerateMode.ValueType
@@ -144,9 +150,14 @@ class GenerateRequest(google.protobuf.message.Message):
 
     @property
     def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
-        """The whole conversation, oldest first, in place of `question` and `history`, which must then be unset. The last message
-        is the user's and is what is answered; system messages come after the instructions about evidence.
+        """The whole conversation, oldest first, in place of `question` and `history`, which must then be unset. The user's last
+        message is what is answered; after it come only the model's calls of tools and their results, the last of which ends
+        the conversation. System messages come after the instructions about evidence.
         """
+
+    @property
+    def tools(self) -> trivium.type.v1.tool_pb2.Tools:
+        """The tools that the model may call."""
 
     def __init__(
         self,
@@ -158,9 +169,10 @@ class GenerateRequest(google.protobuf.message.Message):
         mode: Global___GenerateMode.ValueType = ...,
         messages: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
         adapter: builtins.str = ...,
+        tools: trivium.type.v1.tool_pb2.Tools | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["sampling", b"sampling"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "history", b"history", "messages", b"messages", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["sampling", b"sampling", "tools", b"tools"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "history", b"history", "messages", b"messages", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling", "tools", b"tools"]) -> None: ...
 
 Global___GenerateRequest: typing_extensions.TypeAlias = GenerateRequest
 
@@ -277,13 +289,16 @@ Global___GenerateResponse: typing_extensions.TypeAlias = GenerateResponse
 
 @typing.final
 class Delta(google.protobuf.message.Message):
-    """More text. Citations are never broken between deltas."""
+    """More text. Citations are never broken between deltas. One without anything in it says that the model has begun to write a
+    call of a tool.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: builtins.int
     CITATIONS_FIELD_NUMBER: builtins.int
     LOGPROBS_FIELD_NUMBER: builtins.int
+    TOOL_CALLS_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text to append, with `[n]` where it cites."""
     @property
@@ -296,14 +311,19 @@ class Delta(google.protobuf.message.Message):
         which citations may stand in another form than in `text`.
         """
 
+    @property
+    def tool_calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.tool_pb2.ToolCall]:
+        """Calls of tools, each of them whole; no text follows them."""
+
     def __init__(
         self,
         *,
         text: builtins.str = ...,
         citations: collections.abc.Iterable[Global___Citation] | None = ...,
         logprobs: collections.abc.Iterable[Global___TokenLogprob] | None = ...,
+        tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["citations", b"citations", "logprobs", b"logprobs", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["citations", b"citations", "logprobs", b"logprobs", "text", b"text", "tool_calls", b"tool_calls"]) -> None: ...
 
 Global___Delta: typing_extensions.TypeAlias = Delta
 

@@ -4,10 +4,13 @@ isort:skip_file
 """
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
+import trivium.type.v1.tool_pb2
 import typing
 
 if sys.version_info >= (3, 10):
@@ -31,6 +34,8 @@ class _RoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     """The person who asks."""
     ROLE_ASSISTANT: _Role.ValueType  # 3
     """The model."""
+    ROLE_TOOL: _Role.ValueType  # 4
+    """A tool that the model called."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """Who says a message of a conversation."""
@@ -43,6 +48,8 @@ ROLE_USER: Role.ValueType  # 2
 """The person who asks."""
 ROLE_ASSISTANT: Role.ValueType  # 3
 """The model."""
+ROLE_TOOL: Role.ValueType  # 4
+"""A tool that the model called."""
 Global___Role: typing_extensions.TypeAlias = Role
 
 @typing.final
@@ -53,16 +60,26 @@ class Message(google.protobuf.message.Message):
 
     ROLE_FIELD_NUMBER: builtins.int
     CONTENT_FIELD_NUMBER: builtins.int
+    TOOL_CALLS_FIELD_NUMBER: builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: builtins.int
     role: Global___Role.ValueType
     """Who says it."""
     content: builtins.str
-    """What is said."""
+    """What is said; the result, if a tool says it. May be empty beside `tool_calls`."""
+    tool_call_id: builtins.str
+    """The call whose result this is; only with ROLE_TOOL."""
+    @property
+    def tool_calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.tool_pb2.ToolCall]:
+        """The tools that the model called; only with ROLE_ASSISTANT. One ROLE_TOOL message for each of them follows."""
+
     def __init__(
         self,
         *,
         role: Global___Role.ValueType = ...,
         content: builtins.str = ...,
+        tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
+        tool_call_id: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["content", b"content", "role", b"role"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]) -> None: ...
 
 Global___Message: typing_extensions.TypeAlias = Message
