@@ -28,8 +28,15 @@ def main() -> None:
         configure_tracing("gateway")
     except ValueError as error:
         sys.exit(f"trivium-gateway: {error}")
-    from trivium_gateway.app import run  # not above: what it imports takes a second, which --help need not wait for
+    # Not above: what they import takes a second, which --help need not wait for.
+    from trivium_gateway.app import run
+    from trivium_gateway.http.origins import OriginPolicy
 
+    try:
+        OriginPolicy.of(settings.allowed_origins, settings.http_listen)
+    except ValueError as error:
+        print(f"trivium-gateway: {error}", file=sys.stderr)
+        sys.exit(2)
     sys.exit(asyncio.run(run(settings)))
 
 

@@ -23,6 +23,7 @@ from trivium_gateway.document_locks import DocumentLocks
 from trivium_gateway.documents import Documents
 from trivium_gateway.gateway import Gateway, Parts
 from trivium_gateway.http.application import http_application
+from trivium_gateway.http.origins import OriginPolicy
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
@@ -69,7 +70,8 @@ class GatewayProcess:
         gateway = self._compose()
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
         self._readiness = gateway.readiness
-        app = http_application(gateway, self.registry, HttpMetrics(self.registry))
+        origins = OriginPolicy.of(settings.allowed_origins, settings.http_listen)
+        app = http_application(gateway, self.registry, HttpMetrics(self.registry), origins)
         self._http = HttpServer(app, settings.http_listen)
         self._watching: asyncio.Task[None] | None = None
         self.grpc_port = 0

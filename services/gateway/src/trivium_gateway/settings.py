@@ -14,6 +14,11 @@ class GatewaySettings:
 
     grpc_listen: str = setting("127.0.0.1:50050", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
     http_listen: str = setting("127.0.0.1:8080", "Address to serve HTTP on, HOST:PORT; port 0 takes a free one.")
+    allowed_origins: str = setting(
+        "",
+        "Web pages that may call this gateway from a browser, beside its own: origins such as https://app.example.com, "
+        "separated by commas; * for all.",
+    )
     embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.")
     rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.")
     generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.")

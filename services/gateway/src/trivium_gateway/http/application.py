@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
 from trivium_gateway.http.collections import collection_routes
@@ -12,7 +13,10 @@ from trivium_gateway.http.documents import document_routes
 from trivium_gateway.http.errors import install_error_handlers
 from trivium_gateway.http.middleware import RequestMiddleware
 from trivium_gateway.http.operations import operation_routes
+from trivium_gateway.http.origins import OriginMiddleware, OriginPolicy
+from trivium_gateway.http.page import page_routes
 from trivium_gateway.http.questions import question_routes
+from trivium_gateway.http.rendering import DEGRADED_HEADER
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -21,14 +25,18 @@ if TYPE_CHECKING:
     from trivium_gateway.metrics import HttpMetrics
 
 
-def http_application(gateway: Gateway, registry: CollectorRegistry, metrics: HttpMetrics) -> FastAPI:
+def http_application(
+    gateway: Gateway, registry: CollectorRegistry, metrics: HttpMetrics, origins: OriginPolicy | None = None
+) -> FastAPI:
     """The ASGI application.
 
     Args:
         gateway: Does the work.
         registry: Whose metrics `/metrics` shows.
         metrics: Where requests are counted.
+        origins: Whose pages may call it; only its own if None.
     """
+    origins = origins or OriginPolicy()
     app = FastAPI(
         title="Trivium",
         description="Answers questions from a person's own documents, with citations.",
@@ -43,6 +51,7 @@ def http_application(gateway: Gateway, registry: CollectorRegistry, metrics: Htt
         document_routes(gateway),
         collection_routes(gateway),
         operation_routes(gateway, registry),
+        page_routes(gateway.limits),
     ):
         for route in router.routes:
             if isinstance(route, APIRoute):
@@ -50,5 +59,14 @@ def http_application(gateway: Gateway, registry: CollectorRegistry, metrics: Htt
                     metrics.declare(method, route.path.replace(":path}", "}"))
         app.include_router(router)
     install_error_handlers(app)
+    if origins.allowed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins.allowed),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", DEGRADED_HEADER, "Retry-After"],
+        )
+    app.add_middleware(OriginMiddleware, policy=origins)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app

@@ -6,13 +6,16 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
+import grpc
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
+    FailedPrecondition,
     InvalidField,
     NotFound,
     Overloaded,
+    Status,
     TriviumError,
     Unimplemented,
     status_of,
@@ -34,10 +37,22 @@ class MethodNotAllowed(Unimplemented):
     default_reason = "METHOD_NOT_ALLOWED"
 
 
+class OriginNotAllowed(FailedPrecondition):
+    """A page of another site, or a name that is not the gateway's."""
+
+    default_reason = "ORIGIN_NOT_ALLOWED"
+
+
+_HTTP_ONLY = {
+    MethodNotAllowed: Status(grpc.StatusCode.UNIMPLEMENTED, 405),
+    OriginNotAllowed: Status(grpc.StatusCode.PERMISSION_DENIED, 403),
+}
+
+
 def error_body(error: TriviumError) -> dict[str, Any]:
     """The body for an error. Some clients read `message`, others `detail`; both say the same."""
-    status = status_of(error)
-    http_status = 405 if isinstance(error, MethodNotAllowed) else status.http_status
+    status = _HTTP_ONLY.get(type(error)) or status_of(error)
+    http_status = status.http_status
     message = INTERNAL_MESSAGE if http_status == 500 else error.message
     described: dict[str, Any] = {
         "code": http_status,

@@ -1,0 +1,77 @@
+"""The page's files, read once into memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+INDEX = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is served.
+
+    Attributes:
+        content: Its bytes.
+        media_type: What it is.
+        etag: Changes with its content.
+    """
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """All files of one version of the page.
+
+    Attributes:
+        version: Changes with any of them. It is part of their addresses, so that browsers may keep them for good and
+            never mix those of two versions.
+        by_name: The files.
+    """
+
+    version: str
+    by_name: dict[str, Asset]
+
+
+@cache
+def load_assets(max_document_bytes: int) -> Assets:
+    """Reads the page's files.
+
+    Args:
+        max_document_bytes: The largest document, which the page tells before it uploads a larger one.
+    """
+    folder = files(__package__) / "static"
+    contents = {
+        entry.name: entry.read_bytes()
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.rpartition(".")[2] in _MEDIA_TYPES
+    }
+    version = _digest(b"\0".join(name.encode() + b"\0" + content for name, content in contents.items()))
+    modules = "".join(
+        f'<link rel="modulepreload" href="page/{version}/{name}">' for name in contents if name.endswith(".js")
+    )
+    index = contents[INDEX].decode()
+    for mark, value in (("{version}", version), ("{modules}", modules), ("{max-bytes}", str(max_document_bytes))):
+        index = index.replace(mark, value)
+    contents[INDEX] = index.encode()
+    by_name = {
+        name: Asset(content, _MEDIA_TYPES[name.rpartition(".")[2]], f'"{_digest(content)}"')
+        for name, content in contents.items()
+    }
+    return Assets(version, by_name)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
