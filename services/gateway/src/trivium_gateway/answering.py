@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, TriviumError
+from trivium_serving.language_models import DEFAULT_SAMPLING, NO_TOOLS, FinishReason
 
 from trivium_gateway.clients.generate import GeneratedEnd
 from trivium_gateway.conversation import AnswerMode
@@ -17,6 +18,8 @@ from trivium_gateway.passages import Citation, Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from trivium_serving.language_models import Sampling, TokenLogprob, ToolCall, Tools
 
     from trivium_gateway.clients.generate import GenerateClient, GeneratedText
     from trivium_gateway.conversation import Message
@@ -39,11 +42,33 @@ class Question:
         search: Where to look for the answer; its query is the question.
         history: Earlier turns of the conversation, oldest first.
         mode: By which means.
+        sampling: How a language model is to write.
+        uses_documents: Whether to answer from documents; else nothing is searched for, and the conversation goes to
+            the language model as it is.
+        tools: What the language model may call. Whoever asks runs them, and asks again with the results.
+        tool_turns: The model's calls since the question, and their results, oldest first.
     """
 
     search: Search
     history: tuple[Message, ...] = ()
     mode: AnswerMode = AnswerMode.AUTO
+    sampling: Sampling = DEFAULT_SAMPLING
+    uses_documents: bool = True
+    tools: Tools = NO_TOOLS
+    tool_turns: tuple[Message, ...] = ()
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether nothing but a language model can give what is asked for."""
+        wants = bool(self.sampling.json_schema) or self.tools.are_required or not self.uses_documents
+        return wants or self.mode is AnswerMode.MODEL
+
+    @property
+    def needs_passages(self) -> bool:
+        """Whether there is nothing to answer from if no passages are found: neither tools nor their results."""
+        if not self.uses_documents:
+            return False
+        return self.mode is AnswerMode.EXTRACTIVE or not (self.tools.may_be_called or self.tool_turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +86,19 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of the answer, and the citations in it."""
+    """More of the answer.
+
+    Attributes:
+        text: The text to append; empty where tools are called.
+        citations: The citations in it.
+        logprobs: The tokens that the model has written since the last delta, if they were asked for.
+        tool_calls: Calls of tools, each of them whole; no text follows them.
+    """
 
     text: str
     citations: tuple[Citation, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +107,7 @@ class Summary:
 
     Attributes:
         answer: The text.
-        answerable: Whether the documents can answer the question.
+        answerable: Whether the documents can answer the question; true if it was not put to them.
         confidence: How sure that is, from 0 to 1; None while no calibration exists.
         citations: All citations, in the order of the text.
         passages: The evidence.
@@ -84,6 +118,8 @@ class Summary:
         is_usage_estimated: Whether these numbers are estimates, because the model's API does not count.
         model: What wrote the answer; empty for a refusal.
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
+        finish_reason: Why the answer ended.
+        tool_calls: All calls of tools; the answer goes on when it is asked for again with their results.
     """
 
     answer: str
@@ -98,6 +134,8 @@ class Summary:
     is_usage_estimated: bool
     model: str
     dropped_passages: tuple[int, ...]
+    finish_reason: FinishReason
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 Event = Sources | Delta | Summary
@@ -145,10 +183,10 @@ class Answerer:
             TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
-        passages = await self._retriever.retrieve(question.search, progress)
+        passages = await self._retriever.retrieve(question.search, progress) if question.uses_documents else ()
         yield Sources(passages, progress.degraded)
-        draft = _Draft(passages)
-        if not passages:
+        draft = _Draft(passages, answerable=bool(passages) or not question.uses_documents)
+        if not passages and question.needs_passages:
             yield draft.add(refusal(question.search.query))
         else:
             with progress.time("generate") as stage:
@@ -172,12 +210,16 @@ class Answerer:
                         draft.end(piece)
                         if piece.degradation is not None:
                             progress.note(piece.degradation)
-                    elif piece.text:
+                    elif piece.text or piece.logprobs or piece.tool_calls:
                         yield draft.add_generated(piece)
         except TriviumError as error:
             # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
-            if draft.text or question.mode is AnswerMode.MODEL:
+            if draft.has_begun or question.needs_model:
                 raise
+            if not draft.passages:
+                progress.replace(Stage.GENERATE, error, "refusal")
+                yield draft.add(refusal(question.search.query))
+                return
             progress.replace(Stage.GENERATE, error, "passages")
             draft.model = "passages"
             for text, index in passages_as_answer(draft.passages):
@@ -192,6 +234,9 @@ class Answerer:
             draft.passages,
             history=question.history,
             mode=question.mode,
+            sampling=question.sampling,
+            tools=question.tools,
+            tool_turns=question.tool_turns,
             timeout_seconds=progress.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
         begin_seconds = progress.stage_seconds("generate", self._timeouts.begin, _GENERATE_SHARE)
@@ -211,8 +256,9 @@ class Answerer:
 class _Draft:
     """An answer while it is written."""
 
-    def __init__(self, passages: tuple[Passage, ...]) -> None:
+    def __init__(self, passages: tuple[Passage, ...], *, answerable: bool) -> None:
         self.passages = passages
+        self.answerable = answerable
         self.text = ""
         self.model = ""
         self._citations: list[Citation] = []
@@ -220,10 +266,14 @@ class _Draft:
         self._completion_tokens = 0
         self._is_usage_estimated = False
         self._dropped_passages: tuple[int, ...] = ()
+        self._finish_reason = FinishReason.STOP
+        self._tool_calls: tuple[ToolCall, ...] = ()
+        self.has_begun = False
 
     def add(self, text: str, cited: int | None = None) -> Delta:
         """Appends text of our own; with `cited`, it ends in that citation."""
         self.text += text
+        self.has_begun = True
         citations: tuple[Citation, ...] = ()
         if cited is not None:
             end = len(self.text)
@@ -234,13 +284,15 @@ class _Draft:
     def add_generated(self, piece: GeneratedText) -> Delta:
         """Appends what the generate service wrote."""
         self.text += piece.text
+        self.has_begun = True
         citations = tuple(
             Citation(one.index, self.passages[one.index - 1], one.answer_span)
             for one in piece.citations
             if 1 <= one.index <= len(self.passages)
         )
         self._citations += citations
-        return Delta(piece.text, citations)
+        self._tool_calls += piece.tool_calls
+        return Delta(piece.text, citations, piece.logprobs, piece.tool_calls)
 
     def end(self, end: GeneratedEnd) -> None:
         """Notes how the generate service ended the answer."""
@@ -248,6 +300,7 @@ class _Draft:
         self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
         self._is_usage_estimated = end.is_usage_estimated
         self._dropped_passages = end.dropped_passages
+        self._finish_reason = end.reason
 
     def outcome(self) -> dict[str, str | int]:
         """What a trace says of the answer."""
@@ -262,7 +315,7 @@ class _Draft:
         """The whole answer."""
         return Summary(
             answer=self.text,
-            answerable=bool(self.passages),
+            answerable=self.answerable,
             confidence=None,
             citations=tuple(self._citations),
             passages=self.passages,
@@ -273,4 +326,6 @@ class _Draft:
             is_usage_estimated=self._is_usage_estimated,
             model=self.model,
             dropped_passages=self._dropped_passages,
+            finish_reason=self._finish_reason,
+            tool_calls=self._tool_calls,
         )

@@ -1,27 +1,25 @@
-"""What a person asks, and how it is to be answered."""
+"""What a person asks, how it is to be answered, and what of that is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.language_models import Role, check_sampling, check_tool_calls, check_tools
+from trivium_serving.language_models import Turn as Message
 
 from trivium_gateway.limits import check_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from trivium_serving.language_models import Sampling, Tools
 
     from trivium_gateway.limits import GatewayLimits
 
 
-class Role(StrEnum):
-    """Who says a message of a conversation."""
-
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
+__all__ = ["AnswerMode", "Message", "Role", "check_conversation", "check_options"]
 
 
 class AnswerMode(StrEnum):
@@ -35,29 +33,27 @@ class AnswerMode(StrEnum):
     """The sentences of the passages that answer best."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
+def check_conversation(history: Sequence[Message], tool_turns: Sequence[Message], limits: GatewayLimits) -> None:
+    """Refuses what surrounds a question if it is too long, has an empty turn, or a call of a tool without its result.
 
-    role: Role
-    content: str
-
-
-def check_history(history: Sequence[Message], limits: GatewayLimits) -> None:
-    """Refuses a history that is too long, or has an empty turn.
+    Args:
+        history: The turns before the question, oldest first.
+        tool_turns: The model's calls of tools since the question, and their results.
+        limits: What is allowed.
 
     Raises:
-        InvalidField: A turn is blank, or cannot be written in UTF-8.
+        InvalidField: A turn is blank or out of place, or cannot be written in UTF-8.
         TooLarge: There are too many turns, or too much text (HISTORY_TOO_LONG).
     """
-    if len(history) > limits.max_history_messages:
+    turns = (*history, *tool_turns)
+    if len(turns) > limits.max_history_messages:
         raise TooLarge(
-            f"The history has {len(history)} messages; at most {limits.max_history_messages} are allowed. "
+            f"The history has {len(turns)} messages; at most {limits.max_history_messages} are allowed. "
             "Send the latest ones.",
             reason="HISTORY_TOO_LONG",
             field="history",
         )
-    characters = sum(len(turn.content) for turn in history)
+    characters = sum(len(turn.content) + sum(len(call.arguments) for call in turn.tool_calls) for turn in turns)
     if characters > limits.max_history_characters:
         raise TooLarge(
             f"The history has {characters} characters; at most {limits.max_history_characters} are allowed. "
@@ -65,8 +61,50 @@ def check_history(history: Sequence[Message], limits: GatewayLimits) -> None:
             reason="HISTORY_TOO_LONG",
             field="history",
         )
-    for position, turn in enumerate(history):
-        field = f"history[{position}].content"
-        check_unicode(field, turn.content)
-        if not turn.content.strip():
-            raise InvalidField(field, f"{field} is blank. Leave the message out.")
+    for name, some in (("history", history), ("tool_turns", tool_turns)):
+        for position, turn in enumerate(some):
+            _check_turn(f"{name}[{position}]", turn)
+        check_tool_calls(name, some)
+    for position, turn in enumerate(tool_turns):
+        if turn.role is not Role.TOOL and not turn.tool_calls:
+            raise InvalidField(
+                f"tool_turns[{position}]", "After the question come only calls of tools and their results."
+            )
+
+
+def check_options(mode: AnswerMode, sampling: Sampling, tools: Tools) -> None:
+    """Refuses options that break a rule, or that only a language model could meet where none may answer.
+
+    Raises:
+        InvalidField: A field breaks its rule.
+        TooLarge: A field is over its limit.
+    """
+    check_sampling(sampling)
+    check_tools(tools)
+    for field, text in _texts(sampling, tools):
+        check_unicode(field, text)
+    if mode is AnswerMode.EXTRACTIVE:
+        if sampling.json_schema:
+            raise InvalidField("sampling.json_schema", "An extractive answer is no JSON. Ask in mode auto or model.")
+        if tools.are_required:
+            raise InvalidField("tools.choice", "An extractive answer calls no tools. Ask in mode auto or model.")
+
+
+def _check_turn(field: str, turn: Message) -> None:
+    check_unicode(f"{field}.content", turn.content)
+    check_unicode(f"{field}.tool_call_id", turn.tool_call_id)
+    for number, call in enumerate(turn.tool_calls):
+        check_unicode(f"{field}.tool_calls[{number}].id", call.id)
+        check_unicode(f"{field}.tool_calls[{number}].arguments", call.arguments)
+    if not turn.content.strip() and not turn.tool_calls and turn.role is not Role.TOOL:
+        raise InvalidField(f"{field}.content", f"{field}.content is blank. Leave the message out.")
+
+
+def _texts(sampling: Sampling, tools: Tools) -> Iterator[tuple[str, str]]:
+    """The texts of the options, with the names of their fields."""
+    yield "sampling.json_schema", sampling.json_schema
+    for number, stop in enumerate(sampling.stop):
+        yield f"sampling.stop[{number}]", stop
+    for number, tool in enumerate(tools.definitions):
+        yield f"tools.definitions[{number}].description", tool.description
+        yield f"tools.definitions[{number}].parameters", tool.parameters

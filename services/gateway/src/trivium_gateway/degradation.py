@@ -49,7 +49,8 @@ class Degradation:
     Attributes:
         stage: The stage.
         reason: What was wrong with it.
-        fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive` or `passages`.
+        fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive`,
+            `passages` or `refusal`.
     """
 
     stage: Stage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import InvalidField, NotFound, Overloaded
 
 from trivium_gateway.answering import Delta, Summary
-from trivium_gateway.conversation import check_history
+from trivium_gateway.conversation import check_conversation, check_options
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.limits import check_document_id, check_page_size
 from trivium_gateway.progress import Progress
@@ -104,12 +104,13 @@ class Gateway:
             timeout_seconds: How long the caller waits; None for as long as is allowed.
 
         Raises:
-            TriviumError: See Search.check, check_history and Answerer.answer; Overloaded if there are too many
-                questions.
+            TriviumError: See Search.check, check_conversation, check_options and Answerer.answer; Overloaded if there
+                are too many questions.
         """
         with self._parts.question_metrics.question("answer") as record:
             question.search.check(self.limits)
-            check_history(question.history, self.limits)
+            check_conversation(question.history, question.tool_turns, self.limits)
+            check_options(question.mode, question.sampling, question.tools)
             with self._admitted():
                 progress = self._progress(timeout_seconds)
                 async with aclosing(self._parts.answerer.answer(question, progress)) as events:

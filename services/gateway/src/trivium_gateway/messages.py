@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium.type.v1 import degradation_pb2, message_pb2, span_pb2, usage_pb2
+from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
 from trivium_serving.errors import InvalidField
+from trivium_serving.language_models import FinishReason, Sampling
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.answering import Delta, Question, Sources
-from trivium_gateway.conversation import AnswerMode, Message, Role
+from trivium_gateway.conversation import AnswerMode
 from trivium_gateway.degradation import Reason, Stage
 from trivium_gateway.documents import DocumentStatus, NewDocument
+from trivium_gateway.model_messages import tool_call_message, tools_from, turns_from
 from trivium_gateway.retrieval import Search
 
 if TYPE_CHECKING:
@@ -36,10 +38,10 @@ _MODES = {
     pb.ANSWER_MODE_MODEL: AnswerMode.MODEL,
     pb.ANSWER_MODE_EXTRACTIVE: AnswerMode.EXTRACTIVE,
 }
-_ROLES = {
-    message_pb2.ROLE_SYSTEM: Role.SYSTEM,
-    message_pb2.ROLE_USER: Role.USER,
-    message_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
+_FINISH_REASONS = {
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
 }
 _STAGES = {
     Stage.EMBED: degradation_pb2.STAGE_EMBED,
@@ -87,19 +89,18 @@ def question_from(request: pb.AnswerRequest) -> Question:
     """What a request asks.
 
     Raises:
-        InvalidField: The mode or a role is none that there is.
+        InvalidField: The mode, a role or the choice of tools is none that there is.
     """
     if request.mode not in _MODES:
         raise InvalidField("mode", f"mode {request.mode} does not exist.")
-    history = []
-    for position, turn in enumerate(request.history):
-        if turn.role not in _ROLES:
-            raise InvalidField(
-                f"history[{position}].role",
-                f"history[{position}].role must be ROLE_USER, ROLE_ASSISTANT or ROLE_SYSTEM.",
-            )
-        history.append(Message(_ROLES[turn.role], turn.content))
-    return Question(search_from(request), tuple(history), _MODES[request.mode])
+    return Question(
+        search_from(request),
+        turns_from("history", request.history),
+        _MODES[request.mode],
+        _sampling(request.sampling),
+        tools=tools_from(request.tools),
+        tool_turns=turns_from("tool_turns", request.tool_turns),
+    )
 
 
 def document_from(document: pb.DocumentInput) -> NewDocument:
@@ -153,7 +154,7 @@ def event_message(event: Event) -> pb.AnswerResponse:
     if isinstance(event, Sources):
         return pb.AnswerResponse(sources=pb.Sources(passages=map(_passage, event.passages)))
     if isinstance(event, Delta):
-        return pb.AnswerResponse(delta=pb.AnswerDelta(text=event.text, citations=map(_citation, event.citations)))
+        return pb.AnswerResponse(delta=_delta(event))
     return pb.AnswerResponse(summary=_summary(event))
 
 
@@ -199,6 +200,34 @@ def status_message(readiness: Readiness) -> pb.GetStatusResponse:
     return pb.GetStatusResponse(ready=readiness.ready, stages=stages)
 
 
+def _sampling(sampling: pb.Sampling) -> Sampling:
+    return Sampling(
+        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
+        temperature=sampling.temperature if sampling.HasField("temperature") else None,
+        top_p=sampling.top_p if sampling.HasField("top_p") else None,
+        seed=sampling.seed if sampling.HasField("seed") else None,
+        stop=tuple(sampling.stop),
+        json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
+    )
+
+
+def _delta(delta: Delta) -> pb.AnswerDelta:
+    return pb.AnswerDelta(
+        text=delta.text,
+        citations=map(_citation, delta.citations),
+        tool_calls=map(tool_call_message, delta.tool_calls),
+        logprobs=[
+            pb.TokenLogprob(
+                token=one.token,
+                logprob=one.logprob,
+                top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in one.top],
+            )
+            for one in delta.logprobs
+        ],
+    )
+
+
 def _summary(summary: Summary) -> pb.AnswerSummary:
     return pb.AnswerSummary(
         answer=summary.answer,
@@ -216,6 +245,8 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         model=summary.model,
         request_id=request_id(),
         dropped_passages=summary.dropped_passages,
+        finish_reason=_FINISH_REASONS[summary.finish_reason],
+        tool_calls=map(tool_call_message, summary.tool_calls),
     )
 
 

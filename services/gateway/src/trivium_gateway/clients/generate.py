@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -9,18 +10,22 @@ from typing import TYPE_CHECKING
 import grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
-from trivium.type.v1 import degradation_pb2, message_pb2
+from trivium.type.v1 import degradation_pb2
 from trivium_serving.channels import outgoing_metadata
+from trivium_serving.language_models import DEFAULT_SAMPLING, NO_TOOLS, FinishReason, TokenLogprob
 
 from trivium_gateway.clients.upstream import blame, broken_answer, upstream_error
-from trivium_gateway.conversation import AnswerMode, Role
+from trivium_gateway.conversation import AnswerMode, Message, Role
 from trivium_gateway.degradation import Degradation, Reason, Stage
+from trivium_gateway.model_messages import tool_call_from, tools_message, turn_message
 from trivium_gateway.passages import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from trivium_gateway.conversation import Message
+    from trivium_serving.errors import TriviumError
+    from trivium_serving.language_models import Sampling, ToolCall, Tools
+
     from trivium_gateway.passages import Passage
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["GenerateService"].full_name
@@ -31,16 +36,18 @@ _MODES = {
     AnswerMode.MODEL: pb.GENERATE_MODE_MODEL,
     AnswerMode.EXTRACTIVE: pb.GENERATE_MODE_EXTRACTIVE,
 }
-_ROLES = {
-    Role.SYSTEM: message_pb2.ROLE_SYSTEM,
-    Role.USER: message_pb2.ROLE_USER,
-    Role.ASSISTANT: message_pb2.ROLE_ASSISTANT,
-}
 _REASONS = {
     degradation_pb2.DEGRADATION_REASON_TIMEOUT: Reason.TIMEOUT,
     degradation_pb2.DEGRADATION_REASON_OVERLOADED: Reason.OVERLOADED,
     degradation_pb2.DEGRADATION_REASON_LOADING: Reason.LOADING,
 }
+_FINISH_REASONS = {
+    pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+}
+# Fields of a request that hold what our own caller sent.
+_CALLERS_FIELDS = ("question", "history", "tool_turns", "sampling", "tools")
+_MESSAGE = re.compile(r"messages\[(\d+)\](.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,19 @@ class GeneratedCitation:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """More text of an answer."""
+    """More of an answer; all of it empty while a call of a tool is written.
+
+    Attributes:
+        text: The text to append.
+        citations: The citations in it.
+        logprobs: The tokens that the model has written since the last text, if they were asked for.
+        tool_calls: Calls of tools, each of them whole.
+    """
 
     text: str
     citations: tuple[GeneratedCitation, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ class GeneratedEnd:
         is_usage_estimated: Whether these numbers are estimates.
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
         degradation: Set if the service wrote by other means than the configured ones.
+        reason: Why it ended.
     """
 
     model: str
@@ -83,6 +100,7 @@ class GeneratedEnd:
     is_usage_estimated: bool
     dropped_passages: tuple[int, ...]
     degradation: Degradation | None
+    reason: FinishReason
 
 
 class ModelState(Enum):
@@ -126,26 +144,39 @@ class GenerateClient:
         *,
         history: Sequence[Message],
         mode: AnswerMode,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        tools: Tools = NO_TOOLS,
+        tool_turns: Sequence[Message] = (),
         timeout_seconds: float,
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         """Has an answer written; ends with one GeneratedEnd. Closing the iterator cancels the call.
 
         Args:
             question: The question; not blank.
-            passages: The evidence, most relevant first; at least one.
+            passages: The evidence, most relevant first. Without any the conversation goes to the language model as it
+                is, without instructions about evidence.
             history: Earlier turns, oldest first.
             mode: By which means.
+            sampling: How to sample.
+            tools: What the language model may call.
+            tool_turns: Its calls since the question, and their results, oldest first.
             timeout_seconds: How long the whole answer may take.
 
         Raises:
             TriviumError: The call failed, or ended early.
         """
         request = pb.GenerateRequest(
-            question=question,
             passages=[pb.Passage(text=one.text, title=one.title, score=one.score) for one in passages],
-            history=[message_pb2.Message(role=_ROLES[turn.role], content=turn.content) for turn in history],
             mode=_MODES[mode],
+            sampling=_sampling(sampling),
+            tools=tools_message(tools),
         )
+        if passages and not tool_turns:
+            request.question = question
+            request.history.extend(map(turn_message, history))
+        else:
+            turns = (*history, Message(Role.USER, question), *tool_turns)
+            request.messages.extend(map(turn_message, turns))
         call = self._stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         finished = False
         try:
@@ -157,7 +188,8 @@ class GenerateClient:
                     yield _text(response.delta)
         except grpc.aio.AioRpcError as error:
             if not finished:
-                raise blame("generate", upstream_error("generate", error), ("question", "history")) from error
+                failure = _in_callers_words(upstream_error("generate", error), len(history))
+                raise blame("generate", failure, _CALLERS_FIELDS) from error
         finally:
             call.cancel()  # does nothing to a call that has ended
         if not finished:
@@ -178,12 +210,42 @@ class GenerateClient:
         return GenerateModel(response.model.name, state, response.detail)
 
 
+def _in_callers_words(error: TriviumError, history_length: int) -> TriviumError:
+    """An error that names the caller's own field where the service names one of the messages made from it."""
+    if message := _MESSAGE.fullmatch(error.field or ""):
+        number, rest = int(message[1]), message[2]
+        if number < history_length:
+            error.field = f"history[{number}]{rest}"
+        elif number > history_length:
+            error.field = f"tool_turns[{number - history_length - 1}]{rest}"
+        else:
+            error.field = "question"
+    return error
+
+
+def _sampling(sampling: Sampling) -> pb.Sampling:
+    return pb.Sampling(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed,
+        stop=sampling.stop,
+        json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs,
+    )
+
+
 def _text(delta: pb.Delta) -> GeneratedText:
     return GeneratedText(
         delta.text,
         tuple(
             GeneratedCitation(one.index, Span(one.answer_span.start, one.answer_span.end)) for one in delta.citations
         ),
+        tuple(
+            TokenLogprob(one.token, one.logprob, tuple((top.token, top.logprob) for top in one.top))
+            for one in delta.logprobs
+        ),
+        tuple(map(tool_call_from, delta.tool_calls)),
     )
 
 
@@ -200,4 +262,5 @@ def _end(finish: pb.Finish) -> GeneratedEnd:
         is_usage_estimated=usage.is_estimated,
         dropped_passages=tuple(finish.dropped_passages),
         degradation=degradation,
+        reason=_FINISH_REASONS.get(finish.reason, FinishReason.STOP),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError, Unavailable, error_from_rpc
@@ -53,7 +54,7 @@ def blame(service: str, error: TriviumError, callers_fields: Collection[str]) ->
     """
     if not isinstance(error, InvalidField | TooLarge):
         return error
-    field = (error.field or "").partition("[")[0]
+    field = re.split(r"[.\[]", error.field or "", maxsplit=1)[0]
     if field in callers_fields:
         return error
     return Unavailable(
