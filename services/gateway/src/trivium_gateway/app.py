@@ -33,6 +33,7 @@ from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rer
 from trivium_gateway.qdrant_collections import Distribution
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.readiness import Readiness
+from trivium_gateway.reranking import Reranker
 from trivium_gateway.retrieval import Retriever, StageTimeouts
 from trivium_gateway.store import Store
 
@@ -119,6 +120,7 @@ class GatewayProcess:
                 question_metrics,
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
             ),
+            reranker=Reranker(rerank_client),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,

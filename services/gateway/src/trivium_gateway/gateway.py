@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trivium_gateway.metrics import DocumentMetrics, QuestionMetrics
     from trivium_gateway.passages import Passage
     from trivium_gateway.readiness import Readiness
+    from trivium_gateway.reranking import RankedTexts, Reranker, RerankTask
     from trivium_gateway.retrieval import Retriever, Search
     from trivium_gateway.timing import Timings
 
@@ -52,6 +53,7 @@ class Parts:
 
     retriever: Retriever
     answerer: Answerer
+    reranker: Reranker
     collections: Collections
     documents: Documents
     ingester: Ingester
@@ -120,6 +122,24 @@ class Gateway:
                         elif isinstance(event, Summary):
                             record.end(progress.degraded)
                         yield event
+
+    async def rerank(self, task: RerankTask, *, timeout_seconds: float | None = None) -> RankedTexts:
+        """Orders texts of the caller by how well they answer a query.
+
+        Args:
+            task: What to order, unchecked.
+            timeout_seconds: How long the caller waits; None for as long as is allowed.
+
+        Raises:
+            TriviumError: See RerankTask.check and Reranker.rerank; Overloaded if there are too many questions.
+        """
+        with self._parts.question_metrics.question("rerank") as record:
+            task.check(self.limits)
+            with self._admitted():
+                progress = self._progress(timeout_seconds)
+                ranked = await self._parts.reranker.rerank(task, progress)
+                record.end(progress.degraded)
+                return ranked
 
     async def ingest(
         self,

@@ -41,6 +41,12 @@ class GatewayLimits:
     """Most passages in an answer."""
     max_candidates: int = 1_000
     """Most candidates of a search."""
+    max_rerank_texts: int = 1_000
+    """Most texts that a caller of its own texts may have reranked at once."""
+    max_rerank_text_characters: int = 100_000
+    """Longest of them, in code points."""
+    max_rerank_bytes: int = 16_000_000
+    """Largest size of them together, in UTF-8; a little less than the rerank service takes with the query."""
     max_page_size: int = 1_000
     """Most documents on a page."""
     max_documents_per_request: int = 1_000

@@ -159,7 +159,7 @@ class QuestionMetrics:
         """Counts and times one question or query while the block runs.
 
         Args:
-            operation: `answer` or `retrieve`.
+            operation: One of OPERATIONS.
         """
         begin = time.perf_counter()
         record = QuestionRecord(lambda: self._first_text.observe(time.perf_counter() - begin))

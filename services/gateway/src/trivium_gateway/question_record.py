@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.degradation import Degradation
 
-OPERATIONS = ("answer", "retrieve")
+OPERATIONS = ("answer", "retrieve", "rerank")
 OUTCOMES = ("ok", "degraded", "invalid", "overloaded", "timeout", "failed", "cancelled")
 
 

@@ -166,6 +166,8 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
 class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
     """Scores by the share of the query's words that a text has."""
 
+    model = ModelInfo(name="word-share", max_input_tokens=512)
+
     def __init__(self) -> None:
         super().__init__(rerank_pb.DESCRIPTOR.services_by_name["RerankService"].full_name)
         self.reset()
@@ -186,12 +188,15 @@ class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
         ordered = sorted(enumerate(scores), key=lambda pair: -pair[1])
         rankings = [rerank_pb.Ranking(index=index, score=score) for index, score in ordered]
         return rerank_pb.RerankResponse(
-            rankings=rankings if self.rankings is None else self.rankings, score_kind=self.kind
+            rankings=rankings if self.rankings is None else self.rankings,
+            score_kind=self.kind,
+            token_count=sum(len(_WORD.findall(request.query + " " + text)) for text in request.texts),
+            model=self.model,
         )
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)
-        return rerank_pb.GetModelResponse(model=ModelInfo(name="word-share"), score_kind=self.kind, max_texts=1000)
+        return rerank_pb.GetModelResponse(model=self.model, score_kind=self.kind, max_texts=1000)
 
 
 class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):

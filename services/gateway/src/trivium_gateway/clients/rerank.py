@@ -29,10 +29,16 @@ class Reranking:
     Attributes:
         scores: One per text, in their order, from 0 to 1.
         kind: What the scores mean.
+        model: Name of the model that judged.
+        token_count: Tokens that it read, query included.
+        max_input_tokens: Most tokens that it reads at a time; 0 if it does not say.
     """
 
     scores: tuple[float, ...]
     kind: ScoreKind
+    model: str
+    token_count: int
+    max_input_tokens: int
 
 
 class RerankClient:
@@ -45,13 +51,16 @@ class RerankClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = RerankServiceStub(channel)
 
-    async def rerank(self, query: str, texts: Sequence[str], *, timeout_seconds: float) -> Reranking:
+    async def rerank(
+        self, query: str, texts: Sequence[str], *, timeout_seconds: float, callers_fields: Sequence[str] = ("query",)
+    ) -> Reranking:
         """Scores texts by how well they answer a query.
 
         Args:
             query: The query; not blank.
             texts: At least one.
             timeout_seconds: How long it may take.
+            callers_fields: Which of `query` and `texts` our own caller sent; see blame.
 
         Raises:
             TriviumError: The call failed, or its answer does not score each text once.
@@ -60,14 +69,20 @@ class RerankClient:
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
-            raise blame("rerank", upstream_error("rerank", error), ("query",)) from error
+            raise blame("rerank", upstream_error("rerank", error), callers_fields) from error
         scores = [math.nan] * len(texts)
         for ranking in response.rankings:
             if ranking.index < len(scores):
                 scores[ranking.index] = ranking.score
         if not all(math.isfinite(score) for score in scores):
             raise broken_answer("rerank", "does not score every passage")
-        return Reranking(tuple(scores), _KINDS.get(response.score_kind, ScoreKind.SIMILARITY))
+        return Reranking(
+            tuple(scores),
+            _KINDS.get(response.score_kind, ScoreKind.SIMILARITY),
+            response.model.name,
+            response.token_count,
+            response.model.max_input_tokens,
+        )
 
     async def model(self, *, timeout_seconds: float) -> str:
         """Name of the model that judges.

@@ -17,6 +17,7 @@ from trivium_gateway.http.origins import OriginMiddleware, OriginPolicy
 from trivium_gateway.http.page import page_routes
 from trivium_gateway.http.questions import question_routes
 from trivium_gateway.http.rendering import DEGRADED_HEADER
+from trivium_gateway.http.rerank.routes import rerank_routes
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -48,6 +49,7 @@ def http_application(
     )
     for router in (
         question_routes(gateway),
+        rerank_routes(gateway),
         document_routes(gateway),
         collection_routes(gateway),
         operation_routes(gateway, registry),
