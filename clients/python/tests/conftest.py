@@ -25,6 +25,8 @@ UNARY = (
     "GetStatus",
 )
 
+TEMPORARY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -64,6 +66,7 @@ class ScriptedGateway(gateway_service_pb2_grpc.GatewayServiceServicer):
     def __init__(self) -> None:
         self.script: dict[str, deque[Any]] = defaultdict(deque)
         self.requests: list[Any] = []
+        self.request_ids: list[str] = []
         self._server = grpc.server(ThreadPoolExecutor(8))
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(self, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -81,7 +84,7 @@ class ScriptedGateway(gateway_service_pb2_grpc.GatewayServiceServicer):
         return super().__getattribute__(name)
 
     def Answer(self, request: Any, context: Any) -> Iterator[Any]:
-        self.requests.append(request)
+        self._note(request, context)
         while self.script["Answer"]:
             yield self._outcome("Answer", request, context)
 
@@ -89,16 +92,20 @@ class ScriptedGateway(gateway_service_pb2_grpc.GatewayServiceServicer):
         return self._next("IngestDocuments", list(request_iterator), context)
 
     def _next(self, name: str, request: Any, context: Any) -> Any:
-        self.requests.append(request)
+        self._note(request, context)
         return self._outcome(name, request, context)
+
+    def _note(self, request: Any, context: Any) -> None:
+        self.requests.append(request)
+        self.request_ids += [value for key, value in context.invocation_metadata() if key == "x-request-id"]
 
     def _outcome(self, name: str, request: Any, context: Any) -> Any:
         outcome = self.script[name].popleft()
         if isinstance(outcome, Callable):  # type: ignore[arg-type]
             outcome = outcome(request)
         if isinstance(outcome, Refusal):
-            if outcome.code is grpc.StatusCode.UNAVAILABLE and name != "IngestDocuments" and not self.script[name]:
-                self.script[name].append(outcome)  # gRPC asks again, and hears the same
+            if outcome.code in TEMPORARY and name != "IngestDocuments" and not self.script[name]:
+                self.script[name].append(outcome)  # the client asks again, and hears the same
             outcome.send(context)
         return outcome
 

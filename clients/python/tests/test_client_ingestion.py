@@ -15,8 +15,10 @@ from trivium_client import (
     Trivium,
     TriviumError,
 )
+from trivium_client._batches import MAX_DOCUMENT_BYTES
+from trivium_client._channel import ChannelSettings
 from trivium_client._connection import Connection
-from trivium_client._ingestion import MAX_DOCUMENT_BYTES, Ingestion
+from trivium_client._ingestion import Ingestion
 
 
 def echo(requests: list[pb.IngestDocumentsRequest]) -> pb.IngestDocumentsResponse:
@@ -38,7 +40,7 @@ def ingest_patiently(
     address: str, count: int, waits: list[float], patience_seconds: float = 60
 ) -> list[DocumentResult]:
     """Ingests one document a batch, where waiting is instant; `waits` gets how long it would have been."""
-    with Connection(address) as connection:
+    with Connection(ChannelSettings.resolve(address, retries=0), sleep=waits.append) as connection:
         ingestion = Ingestion(
             connection,
             collection="",
@@ -46,7 +48,6 @@ def ingest_patiently(
             concurrency=1,
             timeout_seconds=10,
             patience_seconds=patience_seconds,
-            sleep=waits.append,
         )
         return list(ingestion.run(documents(count)))
 

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import threading
+from inspect import ismodule
 from typing import Any
 
 import grpc
@@ -87,7 +88,7 @@ def test_error_details_are_read(gateway: Any, refusal: Any) -> None:
     busy = refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "voll", "OVERLOADED", retry_seconds=2.5)
     gateway.will("Retrieve", busy, refusal(grpc.StatusCode.INVALID_ARGUMENT, "nein", "INVALID_FIELD", field="top_n"))
 
-    with Trivium(gateway.address) as trivium:
+    with Trivium(gateway.address, retries=0) as trivium:
         with pytest.raises(Overloaded) as overloaded:
             trivium.retrieve("x")
         with pytest.raises(InvalidRequest) as invalid:
@@ -95,6 +96,7 @@ def test_error_details_are_read(gateway: Any, refusal: Any) -> None:
 
     assert overloaded.value.retry_after_seconds == 2.5
     assert invalid.value.field == "top_n"
+    assert [overloaded.value.request_id, invalid.value.request_id] == gateway.request_ids
 
 
 def test_call_without_a_gateway_says_how_to_start_one() -> None:
@@ -247,10 +249,9 @@ def test_public_names_exist_and_results_are_frozen() -> None:
         value: Any = getattr(trivium_client, name)
         if dataclasses.is_dataclass(value):
             assert vars(value)["__dataclass_params__"].frozen, name
-    public = {
-        name for name in vars(trivium_client) if not name.startswith("_") and name not in ("bundle", "cli", "stack")
-    }
+    public = {name for name, value in vars(trivium_client).items() if not name.startswith("_") and not ismodule(value)}
     assert public == set(trivium_client.__all__)
+    assert trivium_client.__all__ == sorted(trivium_client.__all__)
 
 
 def test_import_of_the_sdk_needs_no_service_and_no_terminal() -> None:

@@ -1,6 +1,7 @@
 """Trivium: Python SDK and command line.
 
-`Trivium` is the client; everything it returns is a frozen dataclass, everything it raises a `TriviumError`.
+`Trivium` is the client, `AsyncTrivium` the same for asyncio; everything they return is a frozen dataclass, everything
+they raise a `TriviumError`.
 """
 
 from trivium_client._answers import (
@@ -13,6 +14,7 @@ from trivium_client._answers import (
     Message,
     Usage,
 )
+from trivium_client._async_client import AsyncTrivium
 from trivium_client._client import Trivium
 from trivium_client._collections import Collection
 from trivium_client._documents import (
@@ -49,6 +51,7 @@ __all__ = [
     "AnswerEvent",
     "AnswerMode",
     "AnswerSources",
+    "AsyncTrivium",
     "Cancelled",
     "Citation",
     "Collection",

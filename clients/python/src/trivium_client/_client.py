@@ -1,28 +1,27 @@
-"""The client."""
+"""The client, for threads that wait."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
+from trivium_client._channel import ChannelSettings
 from trivium_client._collections import Collection
-from trivium_client._connection import Connection, Stub
+from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
-from trivium_client._errors import InternalError
 from trivium_client._ingestion import Ingestion
 from trivium_client._passages import Retrieval
+from trivium_client._retries import DEFAULT_RETRIES, or_default
 from trivium_client._status import Status
-
-_Response = TypeVar("_Response")
 
 
 class Trivium:
-    """Answers from your own documents, over gRPC. Safe to share between threads.
+    """Answers from your own documents, over gRPC; `AsyncTrivium` is the same for event loops.
 
     ```
     with Trivium() as trivium:
@@ -30,14 +29,21 @@ class Trivium:
         print(trivium.ask("How long does the warranty last?").answer)
     ```
 
-    Every method raises a `TriviumError`, or one of the kinds beneath it, if the call fails.
+    One client is enough for a process: all its methods may be called from many threads at once, over one connection.
+    Make it after a fork, not before. Every method raises a `TriviumError`, or one of the kinds beneath it, if the call
+    fails. Every method that calls the gateway takes `timeout_seconds`, a deadline for this call in place of the
+    client's.
 
     Args:
         address: The gateway's gRPC address, HOST:PORT. None for the environment's TRIVIUM_GATEWAY, else
             127.0.0.1:50050.
-        timeout_seconds: For calls that read or delete.
-        answer_timeout_seconds: For one answer, to its last word.
-        ingest_timeout_seconds: For one batch of documents.
+        timeout_seconds: Deadline of calls that read or delete, all attempts together.
+        answer_timeout_seconds: Deadline of one answer, to its last word.
+        ingest_timeout_seconds: Deadline of one batch of documents.
+        retries: How often a call is sent again that the gateway was too busy for, or that was lost while a gateway shut
+            down; 0 for never. The gateway's word on when to come back is kept, unless that is past the deadline: then
+            the error comes at once. Calls that change something are sent again only if they were refused before they
+            began. Ingestion has its own, `patience_seconds`.
         tls_ca: File with the certificates of the authorities that the gateway's may come from, PEM. None for the
             environment's TRIVIUM_TLS_CA, else a connection without TLS.
         tls_cert: File of the certificate to show, if the gateway asks for one (mTLS). None for the environment's
@@ -52,11 +58,14 @@ class Trivium:
         timeout_seconds: float = 30.0,
         answer_timeout_seconds: float = 120.0,
         ingest_timeout_seconds: float = 600.0,
+        retries: int = DEFAULT_RETRIES,
         tls_ca: str | os.PathLike[str] | None = None,
         tls_cert: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._connection = Connection(address, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+        self._connection = Connection(
+            ChannelSettings.resolve(address, retries=retries, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+        )
         self._timeout_seconds = timeout_seconds
         self._answer_timeout_seconds = answer_timeout_seconds
         self._ingest_timeout_seconds = ingest_timeout_seconds
@@ -76,6 +85,7 @@ class Trivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
+        timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
         events = self.ask_stream(
@@ -86,11 +96,13 @@ class Trivium:
             candidates=candidates,
             filter=filter,
             mode=mode,
+            timeout_seconds=timeout_seconds,
         )
-        for event in events:
-            if isinstance(event, Answer):
-                return event
-        raise InternalError("the gateway ended the answer without its summary", reason="INCOMPLETE_RESPONSE")
+        with closing(events):
+            for event in events:
+                if isinstance(event, Answer):
+                    return event
+        raise _responses.without_summary()
 
     def ask_stream(
         self,
@@ -102,7 +114,8 @@ class Trivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
-    ) -> Iterator[AnswerEvent]:
+        timeout_seconds: float | None = None,
+    ) -> Generator[AnswerEvent, None, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work.
 
         Args:
@@ -113,22 +126,24 @@ class Trivium:
             candidates: How many candidates the search hands to the reranker, 1 to 1000; None for the default.
             filter: Conditions that all must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en"]}`.
             mode: By which means the answer is written.
+            timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
             One AnswerSources, then AnswerDeltas, then one Answer.
         """
-        request = pb.AnswerRequest(
-            question=question,
-            history=_requests.messages(history),
+        request = _requests.answer(
+            question,
+            collection=collection,
+            history=history,
             top_n=top_n,
             candidates=candidates,
-            collection=collection,
-            filter=_requests.filter_struct(filter),
-            mode=_requests.answer_mode(mode),
+            conditions=filter,
+            mode=mode,
         )
-        messages = self._connection.stream(
-            lambda stub, timeout: stub.Answer(request, timeout=timeout), self._answer_timeout_seconds
-        )
+        return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
+
+    def _events(self, request: pb.AnswerRequest, timeout_seconds: float) -> Generator[AnswerEvent, None, None]:
+        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds)
         with closing(messages):
             for message in messages:
                 event = _responses.answer_event(message)
@@ -144,17 +159,15 @@ class Trivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         rerank: bool | None = None,
+        timeout_seconds: float | None = None,
     ) -> Retrieval:
         """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
-        request = pb.RetrieveRequest(
-            query=query,
-            top_n=top_n,
-            candidates=candidates,
-            collection=collection,
-            filter=_requests.filter_struct(filter),
-            rerank=rerank,
+        request = _requests.retrieve(
+            query, collection=collection, top_n=top_n, candidates=candidates, conditions=filter, rerank=rerank
         )
-        return _responses.retrieval(self._call(lambda stub, timeout: stub.Retrieve(request, timeout=timeout)))
+        return _responses.retrieval(
+            self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))
+        )
 
     def ingest(
         self,
@@ -165,6 +178,7 @@ class Trivium:
         batch_size: int = 64,
         concurrency: int = 3,
         patience_seconds: float = 60.0,
+        timeout_seconds: float | None = None,
     ) -> list[DocumentResult]:
         """Adds or replaces documents, and waits until all can be found. Repeating it is safe and cheap.
 
@@ -176,7 +190,9 @@ class Trivium:
             on_progress: Called after each document.
             batch_size: Most documents in one call.
             concurrency: Most calls at once.
-            patience_seconds: How long to repeat a batch while the gateway is overloaded, restarts, or loads.
+            patience_seconds: How long to repeat a batch while the gateway is overloaded, restarts, or loads; 0 for not
+                at all.
+            timeout_seconds: Deadline of each batch; None for the client's.
 
         Returns:
             One result per document, in order.
@@ -189,6 +205,7 @@ class Trivium:
             batch_size=batch_size,
             concurrency=concurrency,
             patience_seconds=patience_seconds,
+            timeout_seconds=timeout_seconds,
         ):
             results.append(result)
             failed_count += result.status == "failed"
@@ -204,73 +221,85 @@ class Trivium:
         batch_size: int = 64,
         concurrency: int = 3,
         patience_seconds: float = 60.0,
-    ) -> Iterator[DocumentResult]:
+        timeout_seconds: float | None = None,
+    ) -> Generator[DocumentResult, None, None]:
         """The same as `ingest`, yielding each result when it is known; for more documents than memory holds."""
         ingestion = Ingestion(
             self._connection,
             collection=collection,
             batch_size=batch_size,
             concurrency=concurrency,
-            timeout_seconds=self._ingest_timeout_seconds,
+            timeout_seconds=or_default(timeout_seconds, self._ingest_timeout_seconds),
             patience_seconds=patience_seconds,
         )
         return ingestion.run(documents)
 
-    def get_document(self, document_id: str, *, collection: str = "") -> Document:
+    def get_document(self, document_id: str, *, collection: str = "", timeout_seconds: float | None = None) -> Document:
         """Returns a document with its stored text; raises NotFound if there is none."""
-        request = pb.GetDocumentRequest(id=document_id, collection=collection)
-        response = self._call(lambda stub, timeout: stub.GetDocument(request, timeout=timeout))
+        request = _requests.get_document(document_id, collection=collection)
+        response = self._connection.unary(self._connection.stub.GetDocument, request, self._timeout(timeout_seconds))
         return _responses.document(response.document, with_text=True)
 
-    def list_documents(self, *, collection: str = "", page_size: int = 100) -> Iterator[Document]:
-        """Yields all documents of a collection, without their texts, fetching page after page."""
-        request = pb.ListDocumentsRequest(collection=collection, page_size=page_size)
+    def list_documents(
+        self, *, collection: str = "", page_size: int = 100, timeout_seconds: float | None = None
+    ) -> Generator[Document, None, None]:
+        """Yields all documents of a collection, without their texts, fetching page after page.
+
+        Args:
+            collection: The collection; empty for `default`.
+            page_size: Most documents to fetch at once, 1 to 1000.
+            timeout_seconds: Deadline of each page; None for the client's.
+        """
+        request = _requests.list_documents(collection=collection, page_size=page_size)
         while True:
-            response = self._call(lambda stub, timeout: stub.ListDocuments(request, timeout=timeout))
-            for message in response.documents:
+            page = self._connection.unary(self._connection.stub.ListDocuments, request, self._timeout(timeout_seconds))
+            for message in page.documents:
                 yield _responses.document(message, with_text=False)
-            if not response.next_page_token:
+            if not page.next_page_token:
                 return
-            request.page_token = response.next_page_token
+            request.page_token = page.next_page_token
 
-    def delete_documents(self, ids: Iterable[str], *, collection: str = "") -> list[str]:
+    def delete_documents(
+        self, ids: Iterable[str], *, collection: str = "", timeout_seconds: float | None = None
+    ) -> list[str]:
         """Deletes documents; returns the ids of those that were there."""
-        request = pb.DeleteDocumentsRequest(ids=ids, collection=collection)
-        response = self._call(lambda stub, timeout: stub.DeleteDocuments(request, timeout=timeout))
-        return list(response.deleted_ids)
+        request = _requests.delete_documents(ids, collection=collection)
+        stub, timeout = self._connection.stub, self._timeout(timeout_seconds)
+        return list(self._connection.unary(stub.DeleteDocuments, request, timeout, repeatable=False).deleted_ids)
 
-    def create_collection(self, name: str) -> Collection:
+    def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
         """Creates a collection; raises AlreadyExists if the name is taken."""
-        request = pb.CreateCollectionRequest(name=name)
-        response = self._call(lambda stub, timeout: stub.CreateCollection(request, timeout=timeout))
+        request, timeout = _requests.create_collection(name), self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.stub.CreateCollection, request, timeout, repeatable=False)
         return _responses.collection(response.collection)
 
-    def get_collection(self, name: str) -> Collection:
+    def get_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
         """Describes a collection; raises NotFound if there is none."""
-        request = pb.GetCollectionRequest(name=name)
-        response = self._call(lambda stub, timeout: stub.GetCollection(request, timeout=timeout))
+        request, timeout = _requests.get_collection(name), self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.stub.GetCollection, request, timeout)
         return _responses.collection(response.collection)
 
-    def list_collections(self) -> list[Collection]:
+    def list_collections(self, *, timeout_seconds: float | None = None) -> list[Collection]:
         """Returns all collections, in the order of their names."""
-        response = self._call(lambda stub, timeout: stub.ListCollections(pb.ListCollectionsRequest(), timeout=timeout))
+        request, timeout = pb.ListCollectionsRequest(), self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.stub.ListCollections, request, timeout)
         return [_responses.collection(message) for message in response.collections]
 
-    def delete_collection(self, name: str) -> None:
+    def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
         """Deletes a collection and everything in it; raises NotFound if there is none."""
-        request = pb.DeleteCollectionRequest(name=name)
-        self._call(lambda stub, timeout: stub.DeleteCollection(request, timeout=timeout))
+        request, timeout = _requests.delete_collection(name), self._timeout(timeout_seconds)
+        self._connection.unary(self._connection.stub.DeleteCollection, request, timeout, repeatable=False)
 
-    def status(self) -> Status:
+    def status(self, *, timeout_seconds: float | None = None) -> Status:
         """Says how each stage is."""
-        response = self._call(lambda stub, timeout: stub.GetStatus(pb.GetStatusRequest(), timeout=timeout))
-        return _responses.status(response)
+        request, timeout = pb.GetStatusRequest(), self._timeout(timeout_seconds)
+        return _responses.status(self._connection.unary(self._connection.stub.GetStatus, request, timeout))
 
-    def _call(self, call: Callable[[Stub, float], _Response]) -> _Response:
-        return self._connection.unary(call, self._timeout_seconds)
+    def _timeout(self, timeout_seconds: float | None) -> float:
+        return or_default(timeout_seconds, self._timeout_seconds)
 
     def close(self) -> None:
-        """Closes the connection; calls that run are cancelled."""
+        """Closes the connection; calls that run are cancelled, and later ones raise `Cancelled`."""
         self._connection.close()
 
     def __enter__(self) -> Self:

@@ -1,138 +1,124 @@
-"""One connection to a gateway: where it is, how long calls may take, and what their failures mean."""
+"""One connection to a gateway, for threads that wait."""
 
-import json
-import os
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 from trivium.gateway.v1 import gateway_service_pb2_grpc
 
-from trivium_client._errors import InvalidRequest, error_from_rpc
-from trivium_client._tls import channel_credentials
+from trivium_client._channel import REQUEST_ID_KEY, ChannelSettings, new_request_id
+from trivium_client._errors import Cancelled, TriviumError, closed_error, error_from_rpc
+from trivium_client._retries import Attempts
 
-DEFAULT_ADDRESS = "127.0.0.1:50050"
-ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
-MAX_MESSAGE_BYTES = 64 << 20
-
-# Calls are spread over all addresses of the gateway's name. One that a gateway turned away while it shut down is sent
-# again by gRPC, at another address if there is one, unless something of its answer has come: of those calls that may be
-# made twice. Ingestion repeats its batches by itself.
-_REPEATED = (
-    "Answer", "Retrieve", "GetDocument", "ListDocuments", "GetCollection", "ListCollections", "GetStatus",
-)  # fmt: skip
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{"service": "trivium.gateway.v1.GatewayService", "method": method} for method in _REPEATED],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 1000, "tokenRatio": 1},
-}
-
-Stub: TypeAlias = gateway_service_pb2_grpc.GatewayServiceStub
-
+_Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
-_Streamed = TypeVar("_Streamed", covariant=True)
-
-
-class Responses(Protocol[_Streamed]):
-    """The responses of a streaming call, as they arrive."""
-
-    def __iter__(self) -> Iterator[_Streamed]: ...
-
-    def cancel(self) -> Any: ...
 
 
 class Connection:
     """A channel to a gateway; safe to share between threads.
 
     Args:
-        address: HOST:PORT; None for the environment's TRIVIUM_GATEWAY, else 127.0.0.1:50050.
-        tls_ca: File of the authorities to trust; see `Trivium`.
-        tls_cert: File of the certificate to show.
-        tls_key: File of its key.
-
-    Raises:
-        InvalidRequest: If the address is not HOST:PORT, or the files for TLS cannot be used.
+        settings: Where it leads, and how.
+        sleep: Waits between two attempts.
     """
 
-    def __init__(
-        self,
-        address: str | None,
-        *,
-        tls_ca: str | os.PathLike[str] | None = None,
-        tls_cert: str | os.PathLike[str] | None = None,
-        tls_key: str | os.PathLike[str] | None = None,
-    ) -> None:
-        self.address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or DEFAULT_ADDRESS
-        host, _, port = self.address.rpartition(":")
-        if not host or not port.isdigit() or "://" in self.address:
-            raise InvalidRequest(
-                f"the gateway's address is {self.address!r}; give HOST:PORT of its gRPC port, "
-                f"for example {DEFAULT_ADDRESS}",
-                reason="INVALID_ADDRESS",
-                field="address",
-            )
-        options: list[tuple[str, Any]] = [
-            ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-            ("grpc.service_config_disable_resolution", 1),
-            ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),  # a call that does not fit is never repeated
-            ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            # A gateway that comes back is found within a second, not after gRPC's two minutes.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
-        if host in ("localhost", "127.0.0.1", "[::1]"):
-            options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine
-        credentials = channel_credentials(tls_ca, tls_cert, tls_key)
+    def __init__(self, settings: ChannelSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.address = settings.address
+        self.sleep = sleep
+        self._retries = settings.retries
+        self._closed = False
         self._channel = (
-            grpc.insecure_channel(self.address, options=options)
-            if credentials is None
-            else grpc.secure_channel(self.address, credentials, options=options)
+            grpc.insecure_channel(settings.address, options=settings.options)
+            if settings.credentials is None
+            else grpc.secure_channel(settings.address, settings.credentials, options=settings.options)
         )
-        self.stub: Stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+        self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
 
-    def unary(self, call: Callable[[Stub, float], _Response], timeout_seconds: float) -> _Response:
-        """Makes one call and waits for its response.
+    @property
+    def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceStub":
+        """The gateway's calls.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        if self._closed:
+            raise closed_error()
+        return self._stub
+
+    def unary(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_seconds: float,
+        *,
+        repeatable: bool = True,
+    ) -> _Response:
+        """Makes one call, again if need be, and waits for its response.
+
+        Args:
+            method: One of `stub`.
+            request: Its request.
+            timeout_seconds: For all attempts together.
+            repeatable: Whether it may be made twice.
 
         Raises:
             TriviumError: If the call fails.
         """
-        try:
-            return call(self.stub, timeout_seconds)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error, self.address, timeout_seconds) from None
+        attempts = Attempts(self._retries, timeout_seconds, repeatable=repeatable)
+        request_id = new_request_id()
+        while True:
+            try:
+                return method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+            except grpc.RpcError as rpc_error:
+                error = self.error(rpc_error, timeout_seconds, request_id)
+            self._pause_or_raise(attempts, error)
 
     def stream(
-        self, call: Callable[[Stub, float], Responses[_Response]], timeout_seconds: float
+        self,
+        method: "grpc.UnaryStreamMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_seconds: float,
     ) -> Generator[_Response, None, None]:
-        """Yields the responses of one call. Closing the generator cancels the call.
+        """Yields the responses of one call, which is made again only before the first. Closing cancels the call.
 
         Raises:
             TriviumError: If the call fails.
         """
-        responses = call(self.stub, timeout_seconds)
-        try:
-            yield from responses
-        except grpc.RpcError as error:
-            raise error_from_rpc(error, self.address, timeout_seconds) from None
-        finally:
-            responses.cancel()
+        attempts = Attempts(self._retries, timeout_seconds, repeatable=True)
+        request_id = new_request_id()
+        while True:
+            responses = method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+            begun = False
+            try:
+                for response in responses:
+                    begun = True
+                    yield response
+                return
+            except grpc.RpcError as rpc_error:
+                error = self.error(rpc_error, timeout_seconds, request_id)
+            finally:
+                responses.cancel()
+            if begun:
+                raise error
+            self._pause_or_raise(attempts, error)
+
+    def error(self, rpc_error: Any, timeout_seconds: float, request_id: str) -> TriviumError:
+        """What a failed call means."""
+        error = error_from_rpc(rpc_error, self.address, timeout_seconds, request_id)
+        return closed_error() if self._closed and isinstance(error, Cancelled) else error
+
+    def _pause_or_raise(self, attempts: Attempts, error: TriviumError) -> None:
+        pause = None if self._closed else attempts.pause_seconds(error)
+        if pause is None:
+            raise error
+        self.sleep(pause)
+        if self._closed:
+            raise closed_error()
 
     def close(self) -> None:
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:

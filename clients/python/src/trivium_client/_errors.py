@@ -1,12 +1,14 @@
 """What can go wrong, as one tree of exceptions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any, Protocol
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
 
+_DETAILS_KEY = "grpc-status-details-bin"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -25,7 +27,7 @@ class TriviumError(Exception):
     │   ├── Unavailable         something the gateway needs is down, loading or draining
     │   ├── GatewayUnreachable  no gateway answers at the address
     │   └── DeadlineExceeded    not done in time
-    ├── Cancelled               given up by this side
+    ├── Cancelled               given up: the client was closed, or the gateway shut down under the call
     └── InternalError           a fault of Trivium; the gateway's log says more
     ```
 
@@ -35,6 +37,7 @@ class TriviumError(Exception):
         field: The field of the request that is wrong, if it is one.
         retry_after_seconds: How long to wait before trying again, if the gateway said so.
         metadata: Further facts that the gateway gave.
+        request_id: The id under which the gateway and all services log the call; empty if it was never sent.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class TriviumError(Exception):
         field: str | None = None,
         retry_after_seconds: float | None = None,
         metadata: Mapping[str, str] = _NOTHING,
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -52,6 +56,7 @@ class TriviumError(Exception):
         self.field = field
         self.retry_after_seconds = retry_after_seconds
         self.metadata = metadata
+        self.request_id = request_id
 
 
 class InvalidRequest(TriviumError):
@@ -95,11 +100,11 @@ class DeadlineExceeded(TemporaryError):
 
 
 class Cancelled(TriviumError):
-    """The call was given up by this side."""
+    """The call was given up: the client was closed, or a gateway shut down that had not begun it."""
 
 
 class InternalError(TriviumError):
-    """A fault of Trivium, not of the call; the gateway's log says more under the request id."""
+    """A fault of Trivium, not of the call; the gateway's log says more under the `request_id`."""
 
 
 _BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
@@ -115,24 +120,39 @@ _BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
 }
 
 
-def error_from_rpc(error: grpc.RpcError, address: str, timeout_seconds: float | None) -> TriviumError:
+class FailedCall(Protocol):
+    """What gRPC raises, be it from a thread or from an event loop."""
+
+    def code(self) -> grpc.StatusCode: ...
+
+    def details(self) -> str | None: ...
+
+    def trailing_metadata(self) -> Iterable[Any] | None: ...
+
+
+def closed_error() -> Cancelled:
+    """For calls of a client that is closed."""
+    return Cancelled("this client is closed; make another", reason="CLIENT_CLOSED")
+
+
+def error_from_rpc(
+    error: FailedCall, address: str, timeout_seconds: float | None, request_id: str = ""
+) -> TriviumError:
     """Turns what gRPC raises into the exception of this library that says the same.
 
     Args:
         error: What a call raised.
         address: The gateway's address, for messages.
         timeout_seconds: The call's timeout, for messages.
+        request_id: The id that the call was sent with.
     """
-    assert isinstance(error, grpc.Call), "gRPC raises errors that are the call itself"
-    code, text = error.code(), error.details() or ""
-    info, field, retry_after = _details(error)
-    if info is not None:
-        kind = _BY_CODE.get(code, InternalError)
-        metadata = dict(info.metadata)
-        if metadata.pop("too_large", "") == "true":  # the code does not tell it from other invalid requests
-            kind = TooLarge
-        return kind(text, reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=metadata)
-    # Without details, it was not the gateway that refused but gRPC itself, on either side.
+    made = _from_details(error) or _from_code(error.code(), error.details() or "", address, timeout_seconds)
+    made.request_id = request_id
+    return made
+
+
+def _from_code(code: grpc.StatusCode, text: str, address: str, timeout_seconds: float | None) -> TriviumError:
+    """Without details, it was not the gateway that refused but gRPC itself, on either side."""
     if code is grpc.StatusCode.UNAVAILABLE:
         advice = _tls_advice(text) or "start it with `trivium up`, or name another address"
         return GatewayUnreachable(
@@ -165,12 +185,9 @@ def _tls_advice(text: str) -> str:
     return ""
 
 
-def _details(call: grpc.Call) -> tuple[error_details_pb2.ErrorInfo | None, str | None, float | None]:
-    """Reads the `google.rpc` details of a failed call: the ErrorInfo, the field, the seconds to wait."""
-    try:
-        status = rpc_status.from_call(call)
-    except ValueError:  # the details contradict the status line: a proxy rewrote it, which then counts
-        status = None
+def _from_details(error: FailedCall) -> TriviumError | None:
+    """The error that the gateway described in `google.rpc` details; None if there are none."""
+    status = _status(error)
     info, field, retry_after = None, None, None
     for packed in status.details if status is not None else ():
         if packed.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -184,4 +201,26 @@ def _details(call: grpc.Call) -> tuple[error_details_pb2.ErrorInfo | None, str |
             retry = error_details_pb2.RetryInfo()
             packed.Unpack(retry)
             retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-    return info, field, retry_after
+    if info is None:
+        return None
+    kind = _BY_CODE.get(error.code(), InternalError)
+    metadata = dict(info.metadata)
+    if metadata.pop("too_large", "") == "true":  # the code does not tell it from other invalid requests
+        kind = TooLarge
+    return kind(
+        error.details() or "", reason=info.reason, field=field, retry_after_seconds=retry_after, metadata=metadata
+    )
+
+
+def _status(error: FailedCall) -> status_pb2.Status | None:
+    """The status with details of a failed call, which gRPC's own decoder reads for threads only."""
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY:
+            status = status_pb2.Status()
+            try:
+                status.ParseFromString(value)
+            except DecodeError:
+                return None
+            # Details that contradict the status line: a proxy rewrote it, which then counts.
+            return status if status.code == error.code().value[0] and status.message == error.details() else None
+    return None

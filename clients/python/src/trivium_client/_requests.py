@@ -1,6 +1,6 @@
 """Builds the contract's messages from this library's values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2
@@ -25,6 +25,83 @@ _MODES = {
 }
 
 
+def retrieve(
+    query: str,
+    *,
+    collection: str,
+    top_n: int | None,
+    candidates: int | None,
+    conditions: Mapping[str, Any] | None,
+    rerank: bool | None,
+) -> pb.RetrieveRequest:
+    """Raises InvalidRequest for an argument that the contract cannot say."""
+    return _built(
+        pb.RetrieveRequest,
+        query=query,
+        top_n=top_n,
+        candidates=candidates,
+        collection=collection,
+        filter=_filter_struct(conditions),
+        rerank=rerank,
+    )
+
+
+def answer(
+    question: str,
+    *,
+    collection: str,
+    history: Sequence[Message],
+    top_n: int | None,
+    candidates: int | None,
+    conditions: Mapping[str, Any] | None,
+    mode: AnswerMode,
+) -> pb.AnswerRequest:
+    """Raises InvalidRequest for an argument that the contract cannot say."""
+    return _built(
+        pb.AnswerRequest,
+        question=question,
+        history=[
+            _built(message_pb2.Message, role=_choice("history.role", turn.role, _ROLES), content=turn.content)
+            for turn in history
+        ],
+        top_n=top_n,
+        candidates=candidates,
+        collection=collection,
+        filter=_filter_struct(conditions),
+        mode=_choice("mode", mode, _MODES),
+    )
+
+
+def delete_documents(ids: Iterable[str], *, collection: str) -> pb.DeleteDocumentsRequest:
+    """Raises InvalidRequest for an id that is no text."""
+    return _built(pb.DeleteDocumentsRequest, ids=[ids] if isinstance(ids, str) else list(ids), collection=collection)
+
+
+def get_document(document_id: str, *, collection: str) -> pb.GetDocumentRequest:
+    """Raises InvalidRequest for an id that is no text."""
+    return _built(pb.GetDocumentRequest, id=document_id, collection=collection)
+
+
+def list_documents(*, collection: str, page_size: int) -> pb.ListDocumentsRequest:
+    """Raises InvalidRequest for an argument that the contract cannot say."""
+    return _built(pb.ListDocumentsRequest, collection=collection, page_size=page_size)
+
+
+def create_collection(name: str) -> pb.CreateCollectionRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.CreateCollectionRequest, name=name)
+
+
+def get_collection(name: str) -> pb.GetCollectionRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.GetCollectionRequest, name=name)
+
+
+def delete_collection(name: str) -> pb.DeleteCollectionRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.DeleteCollectionRequest, name=name)
+
+
 def document_input(document: NewDocument) -> pb.DocumentInput:
     """Raises InvalidRequest if the document cannot be written down in the contract's terms."""
     if (document.text is None) == (document.data is None):
@@ -46,21 +123,16 @@ def document_input(document: NewDocument) -> pb.DocumentInput:
     return message
 
 
-def filter_struct(conditions: Mapping[str, Any] | None) -> struct_pb2.Struct | None:
-    """Raises InvalidRequest if a value of the filter is not JSON."""
+def _built(kind: Callable[..., _Value], **fields: Any) -> _Value:
+    """Makes a message of fields that may be of the wrong type, over the range, or hold lone surrogates."""
+    try:
+        return kind(**fields)
+    except (ValueError, TypeError) as error:
+        raise InvalidRequest(f"an argument is not what it should be: {error}", reason="INVALID_FIELD") from None
+
+
+def _filter_struct(conditions: Mapping[str, Any] | None) -> struct_pb2.Struct | None:
     return None if conditions is None else _struct("filter", conditions)
-
-
-def messages(history: Sequence[Message]) -> list[message_pb2.Message]:
-    """Raises InvalidRequest for a role that does not exist."""
-    return [
-        message_pb2.Message(role=_choice("history.role", turn.role, _ROLES), content=turn.content) for turn in history
-    ]
-
-
-def answer_mode(mode: AnswerMode) -> "pb.AnswerMode.ValueType":
-    """Raises InvalidRequest for a mode that does not exist."""
-    return _choice("mode", mode, _MODES)
 
 
 def _struct(field: str, values: Mapping[str, Any]) -> struct_pb2.Struct:

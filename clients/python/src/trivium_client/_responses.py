@@ -10,6 +10,7 @@ from trivium.type.v1 import degradation_pb2, span_pb2
 from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, Usage
 from trivium_client._collections import Collection
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
+from trivium_client._errors import InternalError
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
 from trivium_client._status import StageStatus, Status
 
@@ -54,6 +55,11 @@ def answer_event(message: pb.AnswerResponse) -> AnswerEvent | None:
             return _answer(message.summary)
         case _:
             return None
+
+
+def without_summary() -> InternalError:
+    """What a stream means that ended without its last message."""
+    return InternalError("the gateway ended the answer without its summary", reason="INCOMPLETE_RESPONSE")
 
 
 def document_result(message: pb.DocumentResult) -> DocumentResult:

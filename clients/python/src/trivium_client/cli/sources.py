@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from trivium_client import InvalidRequest, NewDocument
-from trivium_client._ingestion import MAX_DOCUMENT_BYTES, as_document
+from trivium_client._batches import MAX_DOCUMENT_BYTES, as_document
 
 FILE_ENDINGS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf"})
 """What is taken from folders. A file that is named itself is taken whatever its ending."""

@@ -1,0 +1,314 @@
+"""The client, for event loops."""
+
+import inspect
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self
+
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+
+from trivium_client import _requests, _responses
+from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
+from trivium_client._async_connection import AsyncConnection
+from trivium_client._async_ingestion import AsyncIngestion
+from trivium_client._channel import ChannelSettings
+from trivium_client._collections import Collection
+from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
+from trivium_client._passages import Retrieval
+from trivium_client._retries import DEFAULT_RETRIES, or_default
+from trivium_client._status import Status
+
+
+class AsyncTrivium:
+    """Answers from your own documents, over gRPC, with asyncio: the methods of `Trivium`, to be awaited.
+
+    ```
+    async with AsyncTrivium() as trivium:
+        await trivium.ingest([NewDocument("The warranty lasts 24 months.", id="warranty")])
+        async for event in trivium.ask_stream("How long does the warranty last?"):
+            ...
+    ```
+
+    One client is enough for an event loop: its methods may be called from many tasks at once, over one connection. It
+    belongs to the loop of its first call, and is not for other threads. Cancelling a task, or closing an iterator,
+    cancels the work in all services. Every method raises a `TriviumError`, or one of the kinds beneath it, if the call
+    fails, and takes `timeout_seconds`, a deadline for this call in place of the client's.
+
+    Args:
+        address: As of `Trivium`, like all the others.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        answer_timeout_seconds: float = 120.0,
+        ingest_timeout_seconds: float = 600.0,
+        retries: int = DEFAULT_RETRIES,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._connection = AsyncConnection(
+            ChannelSettings.resolve(address, retries=retries, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+        )
+        self._timeout_seconds = timeout_seconds
+        self._answer_timeout_seconds = answer_timeout_seconds
+        self._ingest_timeout_seconds = ingest_timeout_seconds
+
+    @property
+    def address(self) -> str:
+        """The gateway's address, HOST:PORT."""
+        return self._connection.address
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        collection: str = "",
+        history: Sequence[Message] = (),
+        top_n: int | None = None,
+        candidates: int | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
+        mode: AnswerMode = "auto",
+        timeout_seconds: float | None = None,
+    ) -> Answer:
+        """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
+        events = self.ask_stream(
+            question,
+            collection=collection,
+            history=history,
+            top_n=top_n,
+            candidates=candidates,
+            filter=filter,
+            mode=mode,
+            timeout_seconds=timeout_seconds,
+        )
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
+        raise _responses.without_summary()
+
+    def ask_stream(
+        self,
+        question: str,
+        *,
+        collection: str = "",
+        history: Sequence[Message] = (),
+        top_n: int | None = None,
+        candidates: int | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
+        mode: AnswerMode = "auto",
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Answers a question piece by piece. Closing the iterator cancels the work; see `contextlib.aclosing`.
+
+        Args:
+            question: The question; not blank.
+            collection: The collection to answer from; empty for `default`.
+            history: Earlier turns of the conversation, oldest first.
+            top_n: Most passages to answer from, 1 to 100; None for the gateway's default.
+            candidates: How many candidates the search hands to the reranker, 1 to 1000; None for the default.
+            filter: Conditions that all must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en"]}`.
+            mode: By which means the answer is written.
+            timeout_seconds: Deadline to the last word; None for the client's.
+
+        Yields:
+            One AnswerSources, then AnswerDeltas, then one Answer.
+        """
+        request = _requests.answer(
+            question,
+            collection=collection,
+            history=history,
+            top_n=top_n,
+            candidates=candidates,
+            conditions=filter,
+            mode=mode,
+        )
+        return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
+
+    async def _events(self, request: pb.AnswerRequest, timeout_seconds: float) -> AsyncGenerator[AnswerEvent, None]:
+        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds)
+        async with aclosing(messages):
+            async for message in messages:
+                event = _responses.answer_event(message)
+                if event is not None:
+                    yield event
+
+    async def retrieve(
+        self,
+        query: str,
+        *,
+        collection: str = "",
+        top_n: int | None = None,
+        candidates: int | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
+        rerank: bool | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Retrieval:
+        """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
+        request = _requests.retrieve(
+            query, collection=collection, top_n=top_n, candidates=candidates, conditions=filter, rerank=rerank
+        )
+        return _responses.retrieval(
+            await self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))
+        )
+
+    async def ingest(
+        self,
+        documents: AsyncIterable[NewDocument | Mapping[str, Any]] | Iterable[NewDocument | Mapping[str, Any]],
+        *,
+        collection: str = "",
+        on_progress: Callable[[IngestProgress], Awaitable[None] | None] | None = None,
+        batch_size: int = 64,
+        concurrency: int = 3,
+        patience_seconds: float = 60.0,
+        timeout_seconds: float | None = None,
+    ) -> list[DocumentResult]:
+        """Adds or replaces documents, and waits until all can be found. Repeating it is safe and cheap.
+
+        A document that fails fails alone: look at the `status` and `error` of each result.
+
+        Args:
+            documents: The documents, or mappings in the form of the HTTP interface; read as they are needed. An
+                iterable that has to wait, for files or a network, should be an asynchronous one.
+            collection: The collection to write to; empty for `default`, which is created on first use.
+            on_progress: Called after each document, and awaited if it returns something to await.
+            batch_size: Most documents in one call.
+            concurrency: Most calls at once.
+            patience_seconds: How long to repeat a batch while the gateway is overloaded, restarts, or loads; 0 for not
+                at all.
+            timeout_seconds: Deadline of each batch; None for the client's.
+
+        Returns:
+            One result per document, in order.
+        """
+        results: list[DocumentResult] = []
+        failed_count = 0
+        stream = self.ingest_stream(
+            documents,
+            collection=collection,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            patience_seconds=patience_seconds,
+            timeout_seconds=timeout_seconds,
+        )
+        async with aclosing(stream):
+            async for result in stream:
+                results.append(result)
+                failed_count += result.status == "failed"
+                if on_progress is not None:
+                    shown = on_progress(IngestProgress(len(results), failed_count))
+                    if inspect.isawaitable(shown):
+                        await shown
+        return results
+
+    def ingest_stream(
+        self,
+        documents: AsyncIterable[NewDocument | Mapping[str, Any]] | Iterable[NewDocument | Mapping[str, Any]],
+        *,
+        collection: str = "",
+        batch_size: int = 64,
+        concurrency: int = 3,
+        patience_seconds: float = 60.0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[DocumentResult, None]:
+        """The same as `ingest`, yielding each result when it is known; for more documents than memory holds."""
+        ingestion = AsyncIngestion(
+            self._connection,
+            collection=collection,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            timeout_seconds=or_default(timeout_seconds, self._ingest_timeout_seconds),
+            patience_seconds=patience_seconds,
+        )
+        return ingestion.run(documents)
+
+    async def get_document(
+        self, document_id: str, *, collection: str = "", timeout_seconds: float | None = None
+    ) -> Document:
+        """Returns a document with its stored text; raises NotFound if there is none."""
+        request = _requests.get_document(document_id, collection=collection)
+        response = await self._connection.unary(
+            self._connection.stub.GetDocument, request, self._timeout(timeout_seconds)
+        )
+        return _responses.document(response.document, with_text=True)
+
+    async def list_documents(
+        self, *, collection: str = "", page_size: int = 100, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[Document, None]:
+        """Yields all documents of a collection, without their texts, fetching page after page.
+
+        Args:
+            collection: The collection; empty for `default`.
+            page_size: Most documents to fetch at once, 1 to 1000.
+            timeout_seconds: Deadline of each page; None for the client's.
+        """
+        request = _requests.list_documents(collection=collection, page_size=page_size)
+        while True:
+            page = await self._connection.unary(
+                self._connection.stub.ListDocuments, request, self._timeout(timeout_seconds)
+            )
+            for message in page.documents:
+                yield _responses.document(message, with_text=False)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def delete_documents(
+        self, ids: Iterable[str], *, collection: str = "", timeout_seconds: float | None = None
+    ) -> list[str]:
+        """Deletes documents; returns the ids of those that were there."""
+        request = _requests.delete_documents(ids, collection=collection)
+        stub, timeout = self._connection.stub, self._timeout(timeout_seconds)
+        response = await self._connection.unary(stub.DeleteDocuments, request, timeout, repeatable=False)
+        return list(response.deleted_ids)
+
+    async def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
+        """Creates a collection; raises AlreadyExists if the name is taken."""
+        request, timeout = _requests.create_collection(name), self._timeout(timeout_seconds)
+        response = await self._connection.unary(
+            self._connection.stub.CreateCollection, request, timeout, repeatable=False
+        )
+        return _responses.collection(response.collection)
+
+    async def get_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
+        """Describes a collection; raises NotFound if there is none."""
+        request, timeout = _requests.get_collection(name), self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.stub.GetCollection, request, timeout)
+        return _responses.collection(response.collection)
+
+    async def list_collections(self, *, timeout_seconds: float | None = None) -> list[Collection]:
+        """Returns all collections, in the order of their names."""
+        request, timeout = pb.ListCollectionsRequest(), self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.stub.ListCollections, request, timeout)
+        return [_responses.collection(message) for message in response.collections]
+
+    async def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
+        """Deletes a collection and everything in it; raises NotFound if there is none."""
+        request, timeout = _requests.delete_collection(name), self._timeout(timeout_seconds)
+        await self._connection.unary(self._connection.stub.DeleteCollection, request, timeout, repeatable=False)
+
+    async def status(self, *, timeout_seconds: float | None = None) -> Status:
+        """Says how each stage is."""
+        request, timeout = pb.GetStatusRequest(), self._timeout(timeout_seconds)
+        return _responses.status(await self._connection.unary(self._connection.stub.GetStatus, request, timeout))
+
+    def _timeout(self, timeout_seconds: float | None) -> float:
+        return or_default(timeout_seconds, self._timeout_seconds)
+
+    async def close(self) -> None:
+        """Closes the connection; calls that run are cancelled, and later ones raise `Cancelled`."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

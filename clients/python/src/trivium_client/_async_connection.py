@@ -1,0 +1,156 @@
+"""One connection to a gateway, for an event loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+from trivium.gateway.v1 import gateway_service_pb2_grpc
+
+from trivium_client._channel import REQUEST_ID_KEY, ChannelSettings, new_request_id
+from trivium_client._errors import Cancelled, InvalidRequest, TriviumError, closed_error, error_from_rpc
+from trivium_client._retries import Attempts
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class AsyncConnection:
+    """A channel to a gateway. It opens with its first call, in the event loop of that call, and stays there.
+
+    Args:
+        settings: Where it leads, and how.
+        sleep: Waits between two attempts.
+    """
+
+    def __init__(
+        self, settings: ChannelSettings, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self.address = settings.address
+        self.sleep = sleep
+        self._settings = settings
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: gateway_service_pb2_grpc.GatewayServiceAsyncStub | None = None
+
+    @property
+    def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceAsyncStub":
+        """The gateway's calls.
+
+        Raises:
+            Cancelled: If the connection is closed.
+            InvalidRequest: If it belongs to another event loop, which still runs.
+        """
+        if self._closed:
+            raise closed_error()
+        loop = asyncio.get_running_loop()
+        if self._stub is None or (self._loop is not loop and self._loop is not None and self._loop.is_closed()):
+            self._open(loop)
+        if self._loop is not loop:
+            raise InvalidRequest(
+                "this AsyncTrivium is in use in another event loop; make one for each loop", reason="OTHER_EVENT_LOOP"
+            )
+        assert self._stub is not None, "it was opened above"
+        return self._stub
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self._settings
+        self._channel = (
+            grpc.aio.insecure_channel(settings.address, options=settings.options)
+            if settings.credentials is None
+            else grpc.aio.secure_channel(settings.address, settings.credentials, options=settings.options)
+        )
+        self._loop = loop
+        self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+
+    async def unary(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_seconds: float,
+        *,
+        repeatable: bool = True,
+    ) -> _Response:
+        """Makes one call, again if need be, and waits for its response.
+
+        Args:
+            method: One of `stub`.
+            request: Its request.
+            timeout_seconds: For all attempts together.
+            repeatable: Whether it may be made twice.
+
+        Raises:
+            TriviumError: If the call fails.
+        """
+        attempts = Attempts(self._settings.retries, timeout_seconds, repeatable=repeatable)
+        request_id = new_request_id()
+        while True:
+            try:
+                return await method(
+                    request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),)
+                )
+            except grpc.aio.AioRpcError as rpc_error:
+                error = self.error(rpc_error, timeout_seconds, request_id)
+            except asyncio.CancelledError:
+                if self.was_closed_under_a_call():
+                    raise closed_error() from None
+                raise
+            await self._pause_or_raise(attempts, error)
+
+    async def stream(
+        self,
+        method: "grpc.aio.UnaryStreamMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_seconds: float,
+    ) -> AsyncGenerator[_Response, None]:
+        """Yields the responses of one call, which is made again only before the first. Closing cancels the call.
+
+        Raises:
+            TriviumError: If the call fails.
+        """
+        attempts = Attempts(self._settings.retries, timeout_seconds, repeatable=True)
+        request_id = new_request_id()
+        while True:
+            responses = method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+            begun = False
+            try:
+                async for response in responses:
+                    begun = True
+                    yield response
+                return
+            except grpc.aio.AioRpcError as rpc_error:
+                error = self.error(rpc_error, timeout_seconds, request_id)
+            except asyncio.CancelledError:
+                if self.was_closed_under_a_call():
+                    raise closed_error() from None
+                raise
+            finally:
+                responses.cancel()
+            if begun:
+                raise error
+            await self._pause_or_raise(attempts, error)
+
+    def error(self, rpc_error: Any, timeout_seconds: float, request_id: str) -> TriviumError:
+        """What a failed call means."""
+        error = error_from_rpc(rpc_error, self.address, timeout_seconds, request_id)
+        return closed_error() if self._closed and isinstance(error, Cancelled) else error
+
+    def was_closed_under_a_call(self) -> bool:
+        """Whether a CancelledError is that of a call whose channel was closed, and not that of the task."""
+        task = asyncio.current_task()
+        return self._closed and (task is None or not task.cancelling())
+
+    async def _pause_or_raise(self, attempts: Attempts, error: TriviumError) -> None:
+        pause = None if self._closed else attempts.pause_seconds(error)
+        if pause is None:
+            raise error
+        await self.sleep(pause)
+        if self._closed:
+            raise closed_error()
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._channel is not None and self._loop is asyncio.get_running_loop():
+            await self._channel.close()

@@ -1,0 +1,82 @@
+"""How a channel to a gateway is opened: where it leads, its settings, its credentials, and the id of each call."""
+
+import json
+import os
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import grpc
+
+from trivium_client._errors import InvalidRequest
+from trivium_client._tls import channel_credentials
+
+DEFAULT_ADDRESS = "127.0.0.1:50050"
+ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
+REQUEST_ID_KEY = "x-request-id"
+MAX_MESSAGE_BYTES = 64 << 20
+
+# Calls are spread over all addresses of the gateway's name.
+_SERVICE_CONFIG: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What a channel is opened with.
+
+    Attributes:
+        address: The gateway's address, HOST:PORT.
+        retries: How often a call may be sent again.
+        credentials: For TLS; None without.
+        options: gRPC's channel arguments.
+    """
+
+    address: str
+    retries: int
+    credentials: grpc.ChannelCredentials | None
+    options: list[tuple[str, Any]] = field(repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        address: str | None,
+        *,
+        retries: int,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Takes what is not given from the environment; see `Trivium` for the arguments.
+
+        Raises:
+            InvalidRequest: If the address is not HOST:PORT, or the files for TLS cannot be used.
+        """
+        address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or DEFAULT_ADDRESS
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or "://" in address:
+            raise InvalidRequest(
+                f"the gateway's address is {address!r}; give HOST:PORT of its gRPC port, for example {DEFAULT_ADDRESS}",
+                reason="INVALID_ADDRESS",
+                field="address",
+            )
+        if retries < 0:
+            raise InvalidRequest(f"retries is {retries}; 0 is none", reason="INVALID_FIELD", field="retries")
+        options: list[tuple[str, Any]] = [
+            ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            ("grpc.service_config_disable_resolution", 1),
+            ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            # A gateway that comes back is found within a second, not after gRPC's two minutes.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        if host in ("localhost", "127.0.0.1", "[::1]"):
+            options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine
+        return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options)
+
+
+def new_request_id() -> str:
+    """An id for one call and all its attempts, under which the gateway and all services log it."""
+    return uuid.uuid4().hex
