@@ -58,13 +58,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[str]:
+async def serving(registry: CollectorRegistry | None = None) -> AsyncIterator[str]:
     """A server with the environment's certificates, which serves."""
     server = GrpcServer(
         service="rerank",
         listen="127.0.0.1:0",
         full_names=("trivium.rerank.v1.RerankService",),
-        registry=CollectorRegistry(),
+        registry=registry or CollectorRegistry(),
     )
     servicer: Any = type("Unused", (), {"Rerank": None, "GetModel": None})
     rerank_service_pb2_grpc.add_RerankServiceServicer_to_server(servicer, server.grpc)
@@ -168,6 +168,22 @@ async def test_new_certificates_are_taken_up_by_both_sides_without_a_restart(
         files.use(first, files.authority)
         async with open_channel(target) as old:
             assert "TRIVIUM_TLS_CA" in await check(old)
+
+
+async def test_metric_shows_when_the_certificate_in_use_ends(files: Files) -> None:
+    registry, name = CollectorRegistry(), "trivium_rerank_certificate_end_timestamp_seconds"
+    used = files.issue()
+    files.use(used)
+    async with serving(registry):
+        ends = TlsFiles(used.certificate, used.key).read().ends
+        assert ends is not None
+        assert registry.get_sample_value(name) == ends.timestamp()
+        used.key.write_text("half written")  # the old one stays in use
+        assert registry.get_sample_value(name) == ends.timestamp()
+    files.use(None)
+    registry = CollectorRegistry()
+    async with serving(registry):
+        assert registry.get_sample_value(name) == 0
 
 
 async def test_probe_asks_with_the_certificate_of_its_own_process(files: Files) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from trivium_serving.tls import CurrentTls
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double every page of metrics, and Prometheus has no use for them
 
 # From half a millisecond, which one RPC costs, to the longest answers.
@@ -58,6 +60,26 @@ class RequestMetrics:
         """
         self._requests.labels(method, code).inc()
         self._duration.labels(method).observe(seconds)
+
+
+class CertificateMetrics:
+    """When the certificate that a service shows ends, read at each scrape; 0 without TLS.
+
+    Args:
+        service: The service's short name.
+        registry: Where the metric is registered.
+    """
+
+    def __init__(self, service: str, registry: CollectorRegistry) -> None:
+        self._end = Gauge(
+            f"trivium_{service}_certificate_end_timestamp_seconds",
+            "Unix time at which the certificate for TLS ends; 0 without TLS.",
+            registry=registry,
+        )
+
+    def follow(self, tls: CurrentTls) -> None:
+        """Shows the end of what is in use: of the old certificate while a new one cannot be taken up."""
+        self._end.set_function(lambda: ends.timestamp() if (ends := tls.get().ends) else 0.0)
 
 
 class DiskMetrics:

@@ -16,8 +16,8 @@ from prometheus_client import start_http_server
 from trivium_serving.channels import MAX_MESSAGE_BYTES
 from trivium_serving.errors import TriviumError
 from trivium_serving.interceptors import RequestInterceptor
-from trivium_serving.metrics import RequestMetrics
-from trivium_serving.tls import TlsFiles, server_credentials
+from trivium_serving.metrics import CertificateMetrics, RequestMetrics
+from trivium_serving.tls import CurrentTls, TlsFiles, server_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -143,6 +143,7 @@ class GrpcServer:
         self.listen = listen
         self.registry = registry
         metrics = RequestMetrics(service, registry)
+        self._certificate_metrics = CertificateMetrics(service, registry)
         # Qdrant's Points and Collections both have a Get; with one service its RPCs' names are clear enough.
         prefixes = {name: f"{name.rpartition('.')[2]}/" if len(full_names) > 1 else "" for name in full_names}
         for name in full_names:
@@ -174,7 +175,9 @@ class GrpcServer:
             TlsError: The environment asks for TLS with files that cannot be used.
         """
         await self.health.set_server(False)
-        credentials = server_credentials(TlsFiles.from_environment())
+        tls = CurrentTls(TlsFiles.from_environment())
+        self._certificate_metrics.follow(tls)
+        credentials = server_credentials(tls)
         try:
             port: int = (
                 self.grpc.add_insecure_port(self.listen)

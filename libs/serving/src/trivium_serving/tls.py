@@ -161,17 +161,12 @@ class CurrentTls:
             return self._content
 
 
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials | None:
-    """Credentials of a gRPC server that follow the files; None if there is no certificate.
-
-    Raises:
-        TlsError: The files cannot be used.
-    """
-    if files.certificate is None:
-        return None
-    current = CurrentTls(files)
+def server_credentials(current: CurrentTls) -> grpc.ServerCredentials | None:
+    """Credentials of a gRPC server that follow the files; None if there is no certificate."""
     known = current.get()
-    mutual = files.authorities is not None
+    if not known.certificate:
+        return None
+    mutual = bool(known.authorities)
     _logger.info("TLS: %s; clients %s", _summary(known), "must show a certificate" if mutual else "need no certificate")
 
     def fetch() -> Any:
