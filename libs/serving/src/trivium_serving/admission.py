@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 _PACE_SECONDS = 1.0
 """How long work is watched for one reading of its pace."""
-_NEWEST_SHARE = 0.5
+_NEWEST_SHARE = 0.25
 """Weight of the newest reading in the pace."""
+_CAUTION = 1.2
+"""Work is foretold to take so many times as long as at that pace. A pace is never exact, and what is begun and not done
+in time has taken the time of others for nothing: worse than a refusal."""
 
 
 class Admission:
@@ -95,7 +98,7 @@ class Admission:
     def _refuse_too_late(self, tokens: int, ahead: int, seconds_left: float | None) -> None:
         if seconds_left is None or not ahead or not self._pace.tokens_per_second:
             return
-        needed = (ahead + tokens) / self._pace.tokens_per_second
+        needed = _CAUTION * (ahead + tokens) / self._pace.tokens_per_second
         if needed > seconds_left:
             self._refused.inc()
             raise Overloaded(

@@ -85,7 +85,7 @@ class EmbedSettings:
         1024, "Most requests that are computed or wait; more are refused at once.", minimum=1
     )
     max_in_flight_tokens: int = setting(
-        1_048_576, "Most tokens that are computed or wait, estimated from the texts' sizes.", minimum=1
+        262_144, "Most tokens that are computed or wait, estimated from the texts' sizes.", minimum=1
     )
     stream_in_flight: int = setting(
         4, "Requests of one stream that are worked on at a time; the others wait at the caller.", minimum=1, maximum=64
