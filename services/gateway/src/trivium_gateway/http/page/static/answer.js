@@ -1,0 +1,139 @@
+// One turn of the conversation: a question, and its answer as it grows.
+
+import { announce, el, foreign } from "./dom.js";
+import { language, t } from "./i18n.js";
+import { blocks, element, marked } from "./markdown.js";
+import * as notices from "./notices.js";
+import { peekable } from "./peek.js";
+import { openReader } from "./reader.js";
+import { scores, seconds, waterfall } from "./waterfall.js";
+
+/** The view of a turn. */
+export class Turn {
+  #text = "";
+  #citations = [];
+  #passages = [];
+  #drawn = [];
+  #drawing = 0;
+
+  /**
+   * @param {string} question
+   * @param {string} collection where it is asked
+   * @param {{again: Function, addDocuments: Function}} actions
+   */
+  constructor(question, collection, actions) {
+    this.question = question;
+    this.collection = collection;
+    this.actions = actions;
+    this.answer = "";
+    this.progress = el("p.progress", { t: "answer.searching" });
+    this.before = el("div.before");
+    this.body = el("div.answer", { dir: "auto" });
+    this.after = el("div.after");
+    this.element = el("article.turn", {},
+      el("h2.question", { dir: "auto", tabindex: "-1" }, question), this.before, this.progress, this.body, this.after);
+    this.element.setAttribute("aria-busy", "true");
+  }
+
+  sources(passages) {
+    this.#passages = passages;
+    this.progress = this.#replaceProgress(el("p.progress", { t: ["answer.writing", { count: passages.length }] }));
+  }
+
+  delta({ text, citations }) {
+    this.#text += text;
+    this.#citations.push(...citations);
+    this.#drawing ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  summary(summary) {
+    this.#text = summary.answer;
+    this.#citations = summary.citations;
+    this.#passages = summary.passages;
+    this.answer = summary.answer;
+    this.#draw();
+    this.#end();
+    if (!summary.answerable) this.after.append(notices.refused(this.actions.addDocuments));
+    if (summary.degraded.length) this.before.append(notices.degraded(summary.degraded));
+    if (summary.passages.length) this.after.append(this.#sourceList());
+    if (summary.dropped_passages.length) this.after.append(notices.dropped(summary.dropped_passages.length));
+    this.after.append(trace(summary));
+    announce(t("answer.ready", { answer: this.body.innerText }));
+  }
+
+  failed(error) {
+    this.#draw();
+    this.#end();
+    const shown = error.kind === "stopped" ? notices.stopped(!this.#text, this.actions.again)
+      : notices.failure(error, this.actions.again);
+    this.after.append(shown);
+    if (this.#text) {
+      this.element.classList.add("partial");
+      this.after.append(this.#sourceList());
+    }
+    announce(shown.innerText);
+  }
+
+  #end() {
+    cancelAnimationFrame(this.#drawing);
+    this.progress.remove();
+    this.element.removeAttribute("aria-busy");
+  }
+
+  #replaceProgress(next) {
+    this.progress.replaceWith(next);
+    return next;
+  }
+
+  /** Draws what changed: blocks that stay keep their elements, and so the focus and the pointer on their citations. */
+  #draw() {
+    this.#drawing = 0;
+    const wanted = blocks(marked(this.#text, this.#citations));
+    wanted.forEach((block, at) => {
+      if (this.#drawn[at] === block) return;
+      const drawn = element(block, (index) => this.#citation(index));
+      if (at < this.body.children.length) this.body.children[at].replaceWith(drawn);
+      else this.body.append(drawn);
+    });
+    while (this.body.children.length > wanted.length) this.body.lastChild.remove();
+    this.#drawn = wanted;
+  }
+
+  #citation(index) {
+    const passage = this.#passages[index - 1];
+    if (!passage) return `[${index}]`;
+    const title = passage.title || passage.document_id;
+    const button = el("button.cite", { type: "button", onclick: () => this.#open(passage, button) }, String(index));
+    button.setAttribute("aria-label", t("answer.source", { index, title }));
+    peekable(button, passage, this.collection);
+    return button;
+  }
+
+  #open(passage, from) {
+    openReader({ id: passage.document_id, title: passage.title, collection: this.collection, passage }, from);
+  }
+
+  #sourceList() {
+    const cited = new Set(this.#citations.map(({ index }) => index));
+    return el("section.sources", {}, el("h3", { t: "sources" }), el("ol", {}, ...this.#passages.map((passage, at) => {
+      const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
+      const meter = el("span.meter", { "aria-hidden": "true" }, el("span"));
+      meter.firstChild.style.inlineSize = `${passage.score * 100}%`;
+      const button = el("button.source", { type: "button", onclick: () => this.#open(passage, button) },
+        el("span.number", {}, String(at + 1)),
+        el("span.name", {}, foreign(passage.title || passage.document_id)), meter,
+        el("span.unseen", { t: ["sources.score", { score }] }),
+        el("span.snippet", { dir: "auto" }, passage.text.slice(0, 240)));
+      return el(cited.has(at + 1) ? "li.cited" : "li", {}, button);
+    })));
+  }
+}
+
+function trace(summary) {
+  const model = summary.model || t("trace.none");
+  return el("details.trace", {},
+    el("summary", { t: ["trace", { seconds: seconds(summary.timings.total), model }] }),
+    waterfall(summary.timings),
+    summary.passages.length ? scores(summary.passages) : null,
+    el("p.quiet.request", { t: ["trace.request", { id: summary.request_id }] }));
+}

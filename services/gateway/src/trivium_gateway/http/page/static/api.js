@@ -1,0 +1,103 @@
+// Calls of the gateway. Everything that can go wrong comes out as an ApiError with a kind that the page can explain.
+
+import { events } from "./sse.js";
+
+const KINDS = { 400: "refused", 403: "forbidden", 404: "missing", 409: "refused", 413: "refused", 429: "overloaded",
+  500: "broken", 503: "unavailable", 504: "timeout" };
+
+/** What went wrong: `kind` is `network`, `interrupted`, `stopped`, or one of the above. */
+export class ApiError extends Error {
+  constructor(kind, { message = "", reason = "", retryAfter = 0, requestId = "" } = {}) {
+    super(message);
+    Object.assign(this, { kind, reason, retryAfter, requestId });
+  }
+}
+
+const address = (path) => new URL(path, document.baseURI);
+
+export function documentPath(id, collection) {
+  return `v1/documents/${encodeURIComponent(id)}?collection=${encodeURIComponent(collection)}`;
+}
+
+export function errorFrom(status, body, header = () => null) {
+  const error = body?.error ?? {};
+  return new ApiError(KINDS[status] ?? (status >= 500 ? "unavailable" : "other"), {
+    message: error.message ?? "",
+    reason: error.reason ?? "",
+    retryAfter: Number(header("Retry-After")) || 1,
+    requestId: header("X-Request-Id") ?? "",
+  });
+}
+
+async function send(path, options) {
+  let response;
+  try {
+    response = await fetch(address(path), { credentials: "omit", cache: "no-store", ...options });
+  } catch (error) {
+    throw new ApiError(error.name === "AbortError" ? "stopped" : "network");
+  }
+  if (response.ok) return response;
+  const body = await response.json().catch(() => null);
+  throw errorFrom(response.status, body, (name) => response.headers.get(name));
+}
+
+/** Calls, and gives the JSON that comes back. */
+export async function call(method, path, content, signal) {
+  const body = content === undefined ? {} : {
+    body: JSON.stringify(content), headers: { "Content-Type": "application/json" },
+  };
+  const response = await send(path, { method, signal, ...body });
+  return response.json();
+}
+
+/** How each stage is; a gateway that is not ready says so with 503, which is no failure here. */
+export async function readiness() {
+  const response = await fetch(address("readyz"), { credentials: "omit", cache: "no-store" });
+  return response.json();
+}
+
+/** Asks, and gives each event of the answer as it comes. Ends after the summary, or throws. */
+export async function* answer(question, signal) {
+  const response = await send("v1/answer", {
+    method: "POST", signal, body: JSON.stringify({ ...question, stream: true }),
+    headers: { "Content-Type": "application/json", "Accept": "text/event-stream" },
+  });
+  const requestId = response.headers.get("X-Request-Id") ?? "";
+  let complete = false;
+  try {
+    for await (const { name, data } of events(response.body)) {
+      const content = JSON.parse(data);
+      if (name === "error") throw errorFrom(content.error?.code ?? 500, content, (header) => header === "X-Request-Id" ? requestId : null);
+      complete ||= name === "summary";
+      yield { name, content };
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new ApiError(error.name === "AbortError" ? "stopped" : "interrupted", { requestId });
+  }
+  if (!complete) throw new ApiError("interrupted", { requestId });
+}
+
+/** Sends a file with progress, which fetch cannot tell. `stop` of the result cancels it. */
+export function upload(file, fields, onProgress) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", file, file.name);
+  const request = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    request.open("POST", address("v1/documents"));
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    });
+    request.upload.addEventListener("load", () => onProgress(1));
+    request.addEventListener("load", () => {
+      if (request.status === 200) resolve(request.response.documents[0]);
+      else reject(errorFrom(request.status, request.response, (name) => request.getResponseHeader(name)));
+    });
+    request.addEventListener("error", () => reject(new ApiError("network")));
+    request.addEventListener("abort", () => reject(new ApiError("stopped")));
+  });
+  request.send(form);
+  return { done, stop: () => request.abort() };
+}

@@ -1,0 +1,82 @@
+// Collections: the one that is asked, and the list of all.
+
+import { call } from "./api.js";
+import { announce, confirmed, el, icon } from "./dom.js";
+import { t } from "./i18n.js";
+import { failure } from "./notices.js";
+import * as state from "./state.js";
+
+const select = document.getElementById("collection");
+const list = document.getElementById("collection-list");
+const form = document.getElementById("collection-form");
+const problem = document.getElementById("collection-problem");
+
+/** Asks which there are, and shows them. `default` is there before its first use. */
+export async function refreshCollections() {
+  let found;
+  try {
+    found = (await call("GET", "v1/collections")).collections;
+    problem.replaceChildren();
+  } catch (error) {
+    found = [];
+    problem.replaceChildren(failure(error));
+    if (error.kind !== "missing") return; // what was shown may still be true
+  }
+  if (!found.some(({ name }) => name === "default")) found.unshift({ name: "default", chunk_count: null });
+  if (!found.some(({ name }) => name === state.get("collection"))) state.set("collection", "default");
+  found.sort((one, other) => one.name.localeCompare(other.name));
+  select.replaceChildren(...found.map(({ name }) => el("option", { value: name }, name)));
+  select.value = state.get("collection");
+  list.replaceChildren(...found.map(row));
+  const chosen = found.find(({ name }) => name === state.get("collection"));
+  document.getElementById("welcome-empty").hidden = Boolean(chosen?.chunk_count);
+  document.getElementById("welcome-hint").hidden = !chosen?.chunk_count;
+}
+
+function row({ name, chunk_count: count }) {
+  const chosen = name === state.get("collection");
+  return el(chosen ? "li.chosen" : "li", {},
+    el("button.pick", { type: "button", "aria-pressed": String(chosen), onclick: () => state.set("collection", name) },
+      el("bdi", {}, name),
+      el("span.quiet", count === null ? { t: "collections.unused" } : { t: ["collections.pieces", { count }] })),
+    count === null ? null : el("button.icon-button", {
+      type: "button", label: ["collections.delete", { name }], onclick: () => remove(name) }, icon("trash")));
+}
+
+async function remove(name) {
+  if (!await confirmed("collections.delete.title", "collections.delete.text", { name })) return;
+  try {
+    await call("DELETE", `v1/collections/${encodeURIComponent(name)}`);
+    announce(t("collections.deleted", { name }));
+    if (state.get("collection") === name) state.set("collection", "default");
+    state.emit("documents");
+  } catch (error) {
+    problem.replaceChildren(failure(error));
+    return;
+  }
+  await refreshCollections();
+}
+
+async function create(event) {
+  event.preventDefault();
+  const field = form.elements.name;
+  const name = field.value.trim();
+  try {
+    await call("POST", "v1/collections", { name });
+  } catch (error) {
+    problem.replaceChildren(failure(error));
+    announce(problem.innerText);
+    return;
+  }
+  field.value = "";
+  announce(t("collections.created", { name }));
+  await refreshCollections();
+  state.set("collection", name);
+}
+
+export function startCollections() {
+  form.addEventListener("submit", create);
+  select.addEventListener("change", () => state.set("collection", select.value));
+  state.on("collection", refreshCollections);
+  refreshCollections();
+}

@@ -1,0 +1,88 @@
+// The page's language, and its texts on the page: every element that shows one knows which, so that switching the
+// language changes all of them in place.
+
+import { TABLES } from "./strings.js";
+import { remember, remembered } from "./state.js";
+
+const values = new WeakMap();
+const listeners = new Set();
+
+function preferred() {
+  const chosen = remembered("language");
+  if (chosen in TABLES) return chosen;
+  return navigator.languages.some((one) => one.toLowerCase().startsWith("zh")) &&
+    !navigator.language.toLowerCase().startsWith("en") ? "zh" : "en";
+}
+
+let current = preferred();
+
+export const language = () => current;
+
+/** A text in the page's language. A value that is a key with `key:` before it is itself such a text. */
+export function t(key, filled = {}) {
+  const text = TABLES[current][key] ?? TABLES.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = filled[name];
+    if (value === undefined) return whole;
+    if (typeof value === "number") return value.toLocaleString(current);
+    return typeof value === "string" && value.startsWith("key:") ? t(value.slice(4)) : String(value);
+  });
+}
+
+export const known = (key) => key in TABLES.en;
+
+/** Has an element show a text: as its content, or as an attribute. */
+export function show(element, key, filled, attribute = "") {
+  const shown = values.get(element) ?? {};
+  shown[attribute] = [key, filled];
+  values.set(element, shown);
+  element.setAttribute("data-text", "");
+  render(element, attribute, t(key, filled));
+  return element;
+}
+
+function render(element, attribute, text) {
+  if (attribute === "") element.textContent = text;
+  else element.setAttribute(attribute, text);
+}
+
+/** Reads what the page's own markup asks for: `data-t="key"`, `data-t-label="key"`, `data-t-placeholder="key"`. */
+export function adopt(root) {
+  for (const element of root.querySelectorAll("[data-t]")) show(element, element.dataset.t);
+  for (const element of root.querySelectorAll("[data-t-placeholder]")) {
+    show(element, element.dataset.tPlaceholder, undefined, "placeholder");
+  }
+  for (const element of root.querySelectorAll("[data-t-label]")) label(element, element.dataset.tLabel);
+}
+
+/** The name of an element for those who do not see it, and its tooltip for those who do. */
+export function label(element, key, filled) {
+  show(element, key, filled, "aria-label");
+  if (element.matches("button, a, summary")) show(element, key, filled, "title");
+  return element;
+}
+
+export function setLanguage(next) {
+  current = next;
+  remember("language", next);
+  apply();
+}
+
+export const onLanguage = (listener) => listeners.add(listener);
+
+export function apply() {
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  document.title = t("title");
+  for (const element of document.querySelectorAll("[data-text]")) {
+    for (const [attribute, [key, filled]] of Object.entries(values.get(element) ?? {})) {
+      render(element, attribute, t(key, filled));
+    }
+  }
+  for (const listener of listeners) listener();
+}
+
+export function bytes(count) {
+  const mebibytes = count / (1024 * 1024);
+  if (mebibytes >= 1) return `${mebibytes.toLocaleString(current, { maximumFractionDigits: 1 })} MiB`;
+  return `${Math.max(1, Math.round(count / 1024)).toLocaleString(current)} KiB`;
+}

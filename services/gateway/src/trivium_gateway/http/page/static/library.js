@@ -1,0 +1,35 @@
+// Documents as the gateway stores them. The last ones opened are kept, so that pointing at one citation after another
+// fetches each document once.
+
+import { call, documentPath } from "./api.js";
+
+const KEPT = 12;
+const kept = new Map();
+
+/** A document with its text. */
+export function openDocument(id, collection) {
+  const key = `${collection}\n${id}`;
+  let opening = kept.get(key);
+  kept.delete(key);
+  if (!opening) {
+    opening = call("GET", documentPath(id, collection));
+    opening.catch(() => kept.delete(key));
+  }
+  kept.set(key, opening);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+  return opening;
+}
+
+export function forgetDocuments() {
+  kept.clear();
+}
+
+/** The address of a document if a browser can open it; null for any other, `javascript:` among them. */
+export function webAddress(uri) {
+  try {
+    const url = new URL(uri);
+    return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
+  } catch {
+    return null;
+  }
+}

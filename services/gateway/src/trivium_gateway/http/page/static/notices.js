@@ -1,0 +1,38 @@
+// What people are told when something is not as it should be: what happened, and what to do.
+
+import { el, icon } from "./dom.js";
+import { known } from "./i18n.js";
+
+function notice(kind, symbol, title, ...content) {
+  return el(`section.notice.${kind}`, {}, icon(symbol), el("div", {}, el("h3", { t: title }), ...content));
+}
+
+/** A call that failed; `again`, where it makes sense, is what a button does. */
+export function failure(error, again) {
+  const key = known(`error.${error.kind}`) ? `error.${error.kind}` : "error.other";
+  return notice("bad", error.kind === "interrupted" ? "broken" : "alert", key,
+    error.message ? el("p.said", { lang: "en" }, error.message) : null,
+    el("p", { t: [`${key}.todo`, { seconds: error.retryAfter, id: error.requestId || "–" }] }),
+    again ? el("button.button", { t: "answer.again", onclick: again }) : null);
+}
+
+export function stopped(early, again) {
+  return notice("mild", "stop", early ? "answer.stopped.early" : "answer.stopped",
+    el("button.button", { t: "answer.again", onclick: again }));
+}
+
+export function refused(addDocuments) {
+  return notice("mild", "info", "refused.title", el("p", { t: "refused.todo" }),
+    el("button.button", { t: "welcome.add", onclick: addDocuments }));
+}
+
+export function degraded(list) {
+  const lines = list.map(({ stage, reason, fallback }) => {
+    const key = `degraded.${stage}.${fallback}`;
+    const why = known(`reason.${reason}`) ? `key:reason.${reason}` : reason;
+    return el("li", { t: known(key) ? [key, { reason: why }] : ["degraded.other", { stage, reason: why, fallback }] });
+  });
+  return notice("warn", "alert", "degraded.title", el("ul", {}, ...lines), el("p.quiet", { t: "degraded.todo" }));
+}
+
+export const dropped = (count) => el("p.quiet", { t: ["dropped", { count }] });

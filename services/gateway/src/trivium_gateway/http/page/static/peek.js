@@ -1,0 +1,77 @@
+// The card that appears where a citation is pointed at or focused: its passage, marked in its document.
+
+import { el, foreign } from "./dom.js";
+import { language } from "./i18n.js";
+import { excerpt, locate } from "./excerpt.js";
+import { openDocument } from "./library.js";
+
+const BEFORE = 280; // UTF-16 units of the document around the passage
+const AFTER = 420;
+const APPEAR_MS = 90;
+const LEAVE_MS = 160;
+
+const card = document.getElementById("peek");
+let timer = 0;
+let anchor = null;
+
+/** Has a citation's button show its passage. */
+export function peekable(button, passage, collection) {
+  const later = () => schedule(() => open(button, passage, collection), APPEAR_MS);
+  button.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") later(); });
+  button.addEventListener("pointerleave", () => schedule(closePeek, LEAVE_MS));
+  button.addEventListener("focus", () => { if (button.matches(":focus-visible")) later(); });
+  button.addEventListener("blur", () => schedule(closePeek, LEAVE_MS));
+}
+
+export const isPeeking = () => !card.hidden;
+
+export function closePeek() {
+  clearTimeout(timer);
+  card.hidden = true;
+  anchor = null;
+}
+
+function schedule(work, milliseconds) {
+  clearTimeout(timer);
+  timer = setTimeout(work, milliseconds);
+}
+
+async function open(button, passage, collection) {
+  if (!button.isConnected) return;
+  anchor = button;
+  const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
+  const body = el("div.peek-body", {}, excerpt(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }));
+  card.replaceChildren(
+    el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)),
+      el("span.quiet", { t: ["sources.score", { score }] })), body);
+  card.hidden = false;
+  place();
+  const found = await openDocument(passage.document_id, collection).catch(() => null);
+  if (!found || anchor !== button) return;
+  const where = locate(found.text, passage);
+  if (!where) return;
+  const [from, to] = [where.start - BEFORE, where.end + AFTER];
+  const text = excerpt(found.text, from, to, where);
+  if (from > 0) text.prepend("…");
+  if (to < found.text.length) text.append("…");
+  body.replaceChildren(text);
+  place();
+  const mark = body.querySelector("mark");
+  body.scrollTop = Math.max(0, mark.offsetTop - body.offsetTop - 40);
+}
+
+/** Above the citation where there is room, else below it; never off the screen. */
+function place() {
+  const at = anchor.getBoundingClientRect();
+  const size = card.getBoundingClientRect();
+  const left = Math.min(Math.max(12, at.left + at.width / 2 - size.width / 2), innerWidth - size.width - 12);
+  const above = at.top - size.height - 8;
+  card.style.left = `${left}px`;
+  card.style.top = `${above > 8 ? above : Math.min(at.bottom + 8, innerHeight - size.height - 8)}px`;
+}
+
+export function startPeek() {
+  card.addEventListener("pointerenter", () => clearTimeout(timer));
+  card.addEventListener("pointerleave", () => schedule(closePeek, LEAVE_MS));
+  document.addEventListener("scroll", (event) => { if (!card.contains(event.target)) closePeek(); }, true);
+}

@@ -1,0 +1,42 @@
+// What the parts of the page share: the chosen collection, and choices that outlive a visit.
+
+const PREFIX = "trivium.";
+
+/** A choice of an earlier visit; null if there is none, or the browser keeps nothing. */
+export function remembered(name) {
+  try {
+    return localStorage.getItem(PREFIX + name);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(name, value) {
+  try {
+    localStorage.setItem(PREFIX + name, value);
+  } catch {
+    // A browser that keeps nothing: the choice holds for this visit.
+  }
+}
+
+const listeners = new Map();
+const state = { collection: remembered("collection") || "default", mode: remembered("mode") || "auto" };
+
+export const get = (name) => state[name];
+
+export function set(name, value) {
+  if (state[name] === value) return;
+  state[name] = value;
+  remember(name, value);
+  emit(name);
+}
+
+/** Calls a listener whenever something changes, or an event such as `documents` is told. */
+export function on(name, listener) {
+  if (!listeners.has(name)) listeners.set(name, new Set());
+  listeners.get(name).add(listener);
+}
+
+export function emit(name) {
+  for (const listener of listeners.get(name) ?? []) listener(state[name]);
+}
