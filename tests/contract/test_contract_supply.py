@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from supply.image_sbom import bill_of_image
 from supply.inventory import Package, packages_of
 from supply.licences import problems
 from supply.sbom import bill_of
@@ -120,6 +121,26 @@ def test_bill_of_materials_is_closed_and_repeatable() -> None:
     assert {reference for each in bill["dependencies"] for reference in each["dependsOn"]} <= known
     assert any(each["purl"].startswith("pkg:pypi/qdrant-client@") for each in bill["components"])
     assert json.dumps(bill) == json.dumps(bill_of("gateway"))
+
+
+def test_bill_of_an_image_has_packages_of_python_and_of_debian_with_versions(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text(
+        "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2.36-9+deb12u10\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n"
+    )
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text('PRETTY_NAME="Debian"\nID=debian\n')
+
+    bill = bill_of_image("trivium/gateway", "0.1.0", tmp_path)
+
+    components = {each["name"]: each for each in bill["components"]}
+    assert components["libc6"]["purl"] == "pkg:deb/debian/libc6@1%3A2.36-9%2Bdeb12u10?arch=amd64"
+    assert "gone" not in components
+    assert components["grpcio"]["licenses"] == [{"expression": "Apache-2.0"}]
+    assert components["trivium-gateway"]["version"] == "0.1.0"
+    assert len({each["bom-ref"] for each in bill["components"]}) == len(bill["components"])
+    assert json.dumps(bill) == json.dumps(bill_of_image("trivium/gateway", "0.1.0", tmp_path))
 
 
 def test_secrets_planted_are_found_and_plain_code_is_not(tmp_path: Path) -> None:

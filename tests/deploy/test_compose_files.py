@@ -17,7 +17,8 @@ from trivium_rerank.settings import RerankSettings
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILES = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy/compose").glob("*.yml"))]
 DOCKERFILES = sorted(ROOT.glob("services/*/Dockerfile*"))
-EVERYWHERE = {"TRIVIUM_LOG_LEVEL", "TRIVIUM_LOG_FORMAT"}
+TLS = {"TRIVIUM_TLS_CERT", "TRIVIUM_TLS_KEY", "TRIVIUM_TLS_CA"}
+EVERYWHERE = {"TRIVIUM_LOG_LEVEL", "TRIVIUM_LOG_FORMAT", *TLS}
 SETTINGS = {"embed": EmbedSettings, "rerank": RerankSettings, "generate": GenerateSettings, "gateway": GatewaySettings}
 
 
@@ -65,6 +66,30 @@ def test_compose_services_keep_to_themselves() -> None:
             assert port.startswith("${TRIVIUM_BIND:-127.0.0.1}:"), f"{name} would listen beyond this machine"
 
 
+def test_compose_with_tls_gives_every_service_its_files_and_prometheus_the_same_targets() -> None:
+    services = _services(ROOT / "deploy/compose/tls.yml")
+    ours = {name for name in _services(ROOT / "docker-compose.yml") if name not in ("prometheus", "grafana")}
+    assert ours | {"prometheus"} == services.keys()
+    for name, service in services.items():
+        assert service["volumes"] == ["${TRIVIUM_TLS_DIR:-./tls}:/tls:ro"]
+        if name in ours:
+            assert {variable for variable in _environment(service) if variable.startswith("TRIVIUM_TLS_")} == TLS, name
+    assert _environment(services["gateway"])["TRIVIUM_GATEWAY_QDRANT_URL"] == (
+        "${TRIVIUM_GATEWAY_QDRANT_URL:-https://qdrant:6333}"
+    )
+    plain, encrypted = (
+        yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yml").read_text())
+        for name in ("prometheus", "prometheus-tls")
+    )
+    for job in encrypted["scrape_configs"]:
+        if job["job_name"] in ("gateway", "qdrant"):
+            assert job.pop("scheme") == "https"
+            assert job.pop("tls_config") == {"ca_file": "/tls/ca.crt"}
+    assert encrypted == plain
+    base = _services(ROOT / "docker-compose.yml")["prometheus"]["command"]
+    assert [each.replace("-tls.yml", ".yml") for each in services["prometheus"]["command"]] == base
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_dockerfile_copies_what_its_requirements_name(path: Path) -> None:
     text = path.read_text()
@@ -82,10 +107,13 @@ def test_dockerfile_copies_what_its_requirements_name(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_dockerfile_ends_as_nobody_with_a_health_check(path: Path) -> None:
+def test_dockerfile_ends_as_nobody_with_a_health_check_and_a_bill_of_materials(path: Path) -> None:
     text = path.read_text()
     assert "\nUSER 10001:10001\n" in text
     assert "trivium_serving.probe" in text
+    title = re.search(r'image.title="(.+)"', text)
+    assert title is not None
+    assert f'scripts/image_sbom.py {title[1]} "${{VERSION}}" /usr/share/doc/trivium/sbom.cdx.json\n' in text
     assert f'"trivium_{path.parent.name}"]' in text.splitlines()[-1]
 
 
