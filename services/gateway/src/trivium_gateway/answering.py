@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, TriviumError
+from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError
 from trivium_serving.language_models import DEFAULT_SAMPLING, NO_TOOLS, FinishReason
 
 from trivium_gateway.clients.generate import GeneratedEnd
@@ -214,7 +214,7 @@ class Answerer:
                         yield draft.add_generated(piece)
         except TriviumError as error:
             # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
-            if draft.has_begun or question.needs_model:
+            if draft.has_begun or question.needs_model or _is_callers_mistake(error):
                 raise
             if not draft.passages:
                 progress.replace(Stage.GENERATE, error, "refusal")
@@ -251,6 +251,12 @@ class Answerer:
             yield first
             async for piece in pieces:
                 yield piece
+
+
+def _is_callers_mistake(error: TriviumError) -> bool:
+    """Whether the generate service refuses how the caller wants it to write."""
+    field = error.field or ""
+    return isinstance(error, InvalidField | TooLarge) and field.startswith(("sampling", "tools"))
 
 
 class _Draft:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from trivium_serving.errors import InvalidField, TooLarge
 from trivium_serving.language_models import Role, check_sampling, check_tool_calls, check_tools
 from trivium_serving.language_models import Turn as Message
 
-from trivium_gateway.limits import check_unicode
+from trivium_gateway.limits import check_query, check_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from trivium_gateway.limits import GatewayLimits
 
 
-__all__ = ["AnswerMode", "Message", "Role", "check_conversation", "check_options"]
+__all__ = ["AnswerMode", "Message", "Role", "check_conversation", "check_message", "check_options"]
 
 
 class AnswerMode(StrEnum):
@@ -70,6 +71,16 @@ def check_conversation(history: Sequence[Message], tool_turns: Sequence[Message]
             raise InvalidField(
                 f"tool_turns[{position}]", "After the question come only calls of tools and their results."
             )
+
+
+def check_message(field: str, text: str, limits: GatewayLimits) -> None:
+    """Refuses a message to the language model that is blank or longer than a whole history may be.
+
+    Raises:
+        InvalidField: It is blank (EMPTY_QUERY), or cannot be written in UTF-8.
+        TooLarge: It is too long (QUERY_TOO_LONG).
+    """
+    check_query(field, text, replace(limits, max_query_characters=limits.max_history_characters))
 
 
 def check_options(mode: AnswerMode, sampling: Sampling, tools: Tools) -> None:

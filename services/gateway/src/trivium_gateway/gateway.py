@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import InvalidField, NotFound, Overloaded
 
 from trivium_gateway.answering import Delta, Summary
-from trivium_gateway.conversation import check_conversation, check_options
+from trivium_gateway.conversation import check_conversation, check_message, check_options
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.limits import check_document_id, check_page_size
 from trivium_gateway.progress import Progress
@@ -110,7 +110,10 @@ class Gateway:
                 are too many questions.
         """
         with self._parts.question_metrics.question("answer") as record:
-            question.search.check(self.limits)
+            if question.uses_documents:
+                question.search.check(self.limits)
+            else:  # what is not searched for may be as long as any message
+                check_message("question", question.search.query, self.limits)
             check_conversation(question.history, question.tool_turns, self.limits)
             check_options(question.mode, question.sampling, question.tools)
             with self._admitted():

@@ -244,8 +244,10 @@ def delta(text: str, *citations: tuple[int, int, int]) -> Any:
 def finish(**fields: Any) -> Any:
     """A finish."""
     usage = {"prompt_tokens": 90, "completion_tokens": 7, "is_estimated": True}
-    fields = {"model": {"name": "writer"}, "usage": usage, "dropped_passages": [3], **fields}
-    return generate_pb.GenerateResponse(finish=generate_pb.Finish(reason=generate_pb.FINISH_REASON_STOP, **fields))
+    stopped = {"reason": generate_pb.FINISH_REASON_STOP, "model": {"name": "writer"}}
+    return generate_pb.GenerateResponse(
+        finish=generate_pb.Finish(**{**stopped, "usage": usage, "dropped_passages": [3], **fields})
+    )
 
 
 @dataclass

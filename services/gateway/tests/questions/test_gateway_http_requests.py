@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from trivium_gateway.http import responses
+from trivium_gateway.http.openai import shapes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -355,8 +356,8 @@ async def test_responses_look_as_the_description_says(stack: Stack) -> None:
         ("GET", "/v1/collections", None, responses.ListCollectionsResponse),
         ("DELETE", f"/v1/collections/{stack.collection}-s", None, responses.DeleteCollectionResponse),
         ("GET", "/readyz", None, responses.ReadinessResponse),
-        ("GET", "/v1/models", None, responses.ListModelsResponse),
-        ("GET", "/v1/models/trivium", None, responses.ModelShape),
+        ("GET", "/v1/models", None, shapes.ListModelsResponse),
+        ("GET", "/v1/models/trivium", None, shapes.ModelShape),
     ):
         response = await stack.http.request(method, path, json=body)
         assert response.is_success, response.text

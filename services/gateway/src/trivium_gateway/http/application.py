@@ -12,6 +12,7 @@ from trivium_gateway.http.collections import collection_routes
 from trivium_gateway.http.documents import document_routes
 from trivium_gateway.http.errors import install_error_handlers
 from trivium_gateway.http.middleware import RequestMiddleware
+from trivium_gateway.http.openai.routes import openai_routes
 from trivium_gateway.http.operations import operation_routes
 from trivium_gateway.http.origins import OriginMiddleware, OriginPolicy
 from trivium_gateway.http.page import page_routes
@@ -49,6 +50,7 @@ def http_application(
     )
     for router in (
         question_routes(gateway),
+        openai_routes(gateway),
         rerank_routes(gateway),
         document_routes(gateway),
         collection_routes(gateway),

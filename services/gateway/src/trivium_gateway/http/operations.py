@@ -1,21 +1,14 @@
-"""What operators and other tools look at: health, readiness, metrics, models, and the reference."""
-
-from typing import Any
+"""What operators and other tools look at: health, readiness, metrics, and the reference."""
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from trivium_serving.errors import NotFound
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.reference import describe, documented, reference_page
 from trivium_gateway.http.rendering import JsonResponse, readiness_json
-from trivium_gateway.http.responses import ListModelsResponse, ModelShape, ReadinessResponse
-
-MODEL = "trivium"
-# The day of the first commit: OpenAI's shape wants a moment, and a moving one would be another model each time.
-_MODEL_CREATED = 1_795_305_600
+from trivium_gateway.http.responses import ReadinessResponse
 
 
 def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter:
@@ -43,16 +36,6 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/v1/models", summary="List the models, in OpenAI's shape", **documented(ListModelsResponse))
-    async def list_models() -> Response:
-        return JsonResponse({"object": "list", "data": [_model()]})
-
-    @router.get("/v1/models/{id}", summary="Describe a model, in OpenAI's shape", **documented(ModelShape))
-    async def get_model(id: str) -> Response:  # noqa: A002  # the name in the route
-        if id != MODEL:
-            raise NotFound(f"There is no model {id!r}; there is {MODEL!r}.", reason="MODEL_NOT_FOUND")
-        return JsonResponse(_model())
-
     @router.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
         return JsonResponse(describe(request.app))
@@ -62,7 +45,3 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
         return HTMLResponse(reference_page(describe(request.app)))
 
     return router
-
-
-def _model() -> dict[str, Any]:
-    return {"id": MODEL, "object": "model", "created": _MODEL_CREATED, "owned_by": "trivium"}

@@ -32,6 +32,7 @@ def documented(
     *,
     multipart: bool = False,
     event_stream: bool = False,
+    errors: type[BaseModel] = ErrorResponse,
 ) -> dict[str, Any]:
     """Arguments of a route that reads its body and writes its response itself: what OpenAPI is to say about them.
 
@@ -40,8 +41,9 @@ def documented(
         body: What may be in the JSON body; None for no body.
         multipart: Whether files are taken, too.
         event_stream: Whether the response may also be server-sent events.
+        errors: What an error looks like.
     """
-    arguments: dict[str, Any] = {"response_model": response, "responses": {"default": {"model": ErrorResponse}}}
+    arguments: dict[str, Any] = {"response_model": response, "responses": {"default": {"model": errors}}}
     if event_stream:
         arguments["responses"][200] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
     if body is not None:

@@ -194,22 +194,6 @@ class ReadinessResponse(_Shape):
     stages: list[StageShape]
 
 
-class ModelShape(_Shape):
-    """A model, in OpenAI's shape."""
-
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-
-
-class ListModelsResponse(_Shape):
-    """All models, in OpenAI's shape."""
-
-    object: Literal["list"]
-    data: list[ModelShape]
-
-
 class ErrorShape(_Shape):
     """What is wrong."""
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.http.bodies import JsonBody
-from trivium_gateway.http.operations import MODEL
+from trivium_gateway.http.openai.model_ids import MODEL
 from trivium_gateway.reranking import RerankTask
 
 
