@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from qdrant_client import models
+from tls.certificates import authority, issued
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
 
 if TYPE_CHECKING:
@@ -76,6 +78,24 @@ def test_readiness_is_refused_until_everything_is_open() -> None:
     endpoints.stop()
 
     assert (before, after) == ((503, 200), 200)
+
+
+def test_http_is_encrypted_where_there_is_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusted = authority(tmp_path)
+    own = issued(trusted, tmp_path)
+    monkeypatch.setenv("TRIVIUM_TLS_CERT", str(own.certificate))
+    monkeypatch.setenv("TRIVIUM_TLS_KEY", str(own.key))
+    endpoints = HttpEndpoints("127.0.0.1:0", CollectorRegistry())
+    endpoints.start()
+    context = ssl.create_default_context(cafile=str(trusted.certificate))
+
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{endpoints.port}/livez")
+    with socket.create_connection(("127.0.0.1", endpoints.port)):  # who says nothing holds nobody up
+        answer = httpx.get(f"https://127.0.0.1:{endpoints.port}/livez", verify=context)
+    endpoints.stop()
+
+    assert answer.status_code == 200
 
 
 async def test_process_describes_itself_over_grpc_and_http(start: Start, connect: Connect) -> None:

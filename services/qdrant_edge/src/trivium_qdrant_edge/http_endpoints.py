@@ -11,17 +11,40 @@ from typing import TYPE_CHECKING
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from trivium_serving.server import ListenError
+from trivium_serving.tls import TlsFiles, https_context
 
 from trivium_qdrant_edge.health_servicer import API_VERSION, TITLE
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
+
     from prometheus_client import CollectorRegistry
 
 _SLOWEST_REQUEST_SECONDS = 5.0
 
 
+class _Server(ThreadingHTTPServer):
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """Shakes hands in the connection's own thread, so that nobody waits for a caller who does not."""
+        if self.tls is None or isinstance(request, tuple):
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(_SLOWEST_REQUEST_SECONDS)
+        try:
+            encrypted = self.tls.wrap_socket(request, server_side=True)
+        except OSError:  # it speaks no TLS, or has gone
+            return
+        with encrypted:
+            super().finish_request(encrypted, client_address)
+
+
 class HttpEndpoints:
     """Serves `/`, `/healthz`, `/livez`, `/readyz` and `/metrics` from threads of its own.
+
+    Over TLS only, as Qdrant does, where the environment names a certificate.
 
     Args:
         listen: `HOST:PORT`; port 0 takes a free one.
@@ -29,17 +52,19 @@ class HttpEndpoints:
 
     Raises:
         ListenError: The address is taken or not this machine's.
+        TlsError: The files for TLS cannot be used.
     """
 
     def __init__(self, listen: str, registry: CollectorRegistry) -> None:
         self.ready = False
         host, _, port = listen.rpartition(":")
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), self._handler_class(registry))
+            self._server = _Server((host.strip("[]"), int(port)), self._handler_class(registry))
         except (OSError, ValueError, OverflowError) as error:
             raise ListenError(
                 f"cannot serve HTTP on {listen}: {error}. Set TRIVIUM_QDRANT_EDGE_HTTP_LISTEN to a free address."
             ) from error
+        self._server.tls = https_context(TlsFiles.from_environment())
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
 
