@@ -179,7 +179,7 @@ def test_documents_are_listed_read_and_deleted(filled: Up, folder: Path) -> None
     assert trivium(filled, "documents", "get", "gone.txt").stdout == "Nobody will miss this.\n"
     assert trivium(filled, "documents", "delete", "gone.txt").returncode == 0
     missing = trivium(filled, "documents", "get", "gone.txt")
-    assert (missing.returncode, missing.stdout) == (1, "")
+    assert (missing.returncode, missing.stdout) == (5, "")
     assert "gone.txt" in missing.stderr
 
 
@@ -202,7 +202,7 @@ def test_ingest_again_finds_everything_unchanged_and_names_what_fails(filled: Up
 
 def test_unknown_collection_is_an_error_that_says_so(filled: Up) -> None:
     outcome = trivium(filled, "ask", "--collection", "nowhere", "Anything?")
-    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert (outcome.returncode, outcome.stdout) == (5, "")
     assert "nowhere" in outcome.stderr
 
 

@@ -117,8 +117,9 @@ def test_search_prints_passages(gateway: Any, run: Run) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "status"),
     [
-        ("INVALID_ARGUMENT", "INVALID_FIELD", 1),
-        ("NOT_FOUND", "COLLECTION_NOT_FOUND", 1),
+        ("INVALID_ARGUMENT", "INVALID_FIELD", 6),
+        ("NOT_FOUND", "COLLECTION_NOT_FOUND", 5),
+        ("ALREADY_EXISTS", "COLLECTION_EXISTS", 6),
         ("INTERNAL", "INTERNAL", 1),
         ("RESOURCE_EXHAUSTED", "OVERLOADED", 4),
         ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE", 4),
@@ -227,7 +228,7 @@ def test_documents_are_listed_printed_and_deleted(gateway: Any, run: Run) -> Non
         "chunk_count": 3,
     }
     assert run("documents", "get", "a b.md") == (0, "the text\n", "")
-    assert run("documents", "delete", "a", "b") == (1, "deleted a\n", "warning: there was no document b\n")
+    assert run("documents", "delete", "a", "b") == (5, "deleted a\n", "warning: there was no document b\n")
 
 
 def test_collections_are_listed_created_and_deleted(gateway: Any, run: Run) -> None:

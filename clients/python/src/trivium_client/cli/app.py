@@ -7,23 +7,24 @@ from typing import Annotated
 
 import typer
 
-from trivium_client import GatewayUnreachable, TemporaryError, TriviumError
+from trivium_client import TriviumError
 from trivium_client.cli.ask import ask, search
 from trivium_client.cli.bundle import bundle_app
+from trivium_client.cli.chat import chat
 from trivium_client.cli.collections import collections_app
+from trivium_client.cli.command import App
 from trivium_client.cli.demo import demo
+from trivium_client.cli.doctor import doctor
 from trivium_client.cli.documents import documents_app
+from trivium_client.cli.failures import FAILED, failure_text, status_of
 from trivium_client.cli.ingest import ingest
 from trivium_client.cli.models import models
-from trivium_client.cli.output import fail
+from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.status import status
 from trivium_client.cli.up import up
+from trivium_client.cli.version import print_version, version
 
-FAILED = 1
-UNREACHABLE = 3
-NOT_NOW = 4
-
-app = typer.Typer(
+app = App(
     name="trivium",
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,  # they would show texts of documents
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
         "Exit status: 0 done · 1 failed, also in part · 2 wrong usage · 3 the gateway cannot be reached · "
-        "4 not possible now, try again later · 130 interrupted"
+        "4 not possible now, try again later · 5 not found · 6 refused · 130 interrupted"
     ),
 )
 
@@ -48,10 +49,14 @@ def trivium(
     tls_key: Annotated[
         Path | None, typer.Option(envvar="TRIVIUM_TLS_KEY", metavar="FILE", help="Key of the certificate.")
     ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Answers questions from your own documents.
 
-    Start with `trivium up` in one terminal; in another one `trivium ingest FOLDER`, then `trivium ask "..."`.
+    Start with `trivium up` in one terminal; in another one `trivium ingest FOLDER`, then `trivium ask "..."` or
+    `trivium chat`. If something does not work, `trivium doctor` says what and why.
 
     Results go to standard output, everything else to standard error; where that is no terminal there are neither
     colours nor progress bars. TRIVIUM_GATEWAY names a gateway that is not on this machine.
@@ -63,26 +68,29 @@ def trivium(
 app.command()(up)
 app.command()(ingest)
 app.command()(ask)
+app.command()(chat)
 app.command()(search)
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
 app.command()(status)
+app.command()(doctor)
 app.command()(models)
 app.command()(demo)
 app.add_typer(bundle_app, name="bundle")
+app.command()(version)
 
 
 def main() -> None:
     """Runs the command."""
+    as_before()
     try:
         app()
-    except GatewayUnreachable as error:
-        fail(error.message)
-        sys.exit(UNREACHABLE)
     except TriviumError as error:
-        field = f"{error.field}: " if error.field and error.field not in error.message else ""
-        fail(f"{field}{error.message} ({error.reason})")
-        sys.exit(NOT_NOW if isinstance(error, TemporaryError) else FAILED)
+        fail(failure_text(error))
+        sys.exit(status_of(error))
+    except OSError as error:  # a full disk, a file that nobody may read
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from trivium_client.bundle import install, write
 from trivium_client.bundle.install import BundleError, size
+from trivium_client.cli.command import App
 from trivium_client.cli.options import refuse_options_before_command
 from trivium_client.cli.output import fail, stderr, stdout
 
-bundle_app = typer.Typer(no_args_is_help=False)
+bundle_app = App(no_args_is_help=False)
 
 ArchiveArgument = Annotated[
     Path, typer.Argument(metavar="ARCHIVE", help="The archive, or the folder unpacked from it.", show_default=False)

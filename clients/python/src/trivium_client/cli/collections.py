@@ -6,12 +6,25 @@ import typer
 from rich.table import Table
 
 from trivium_client import Collection, Trivium
+from trivium_client.cli.command import App
+from trivium_client.cli.completion import complete_collections
 from trivium_client.cli.options import GatewayOption, JsonOption, refuse_options_before_command
-from trivium_client.cli.output import is_interactive, print_json, print_row, stdout
+from trivium_client.cli.output import echo, is_interactive, print_json, print_row, stdout
 
-collections_app = typer.Typer(no_args_is_help=False)
+collections_app = App(no_args_is_help=False)
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The collection's name.", show_default=False)]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="The collection's name.", show_default=False, autocompletion=complete_collections
+    ),
+]
+NewNameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="1 to 64 letters, digits, - and _, the first one a letter or digit.", show_default=False
+    ),
+]
 
 
 @collections_app.callback(invoke_without_command=True)
@@ -34,7 +47,12 @@ def collections(context: typer.Context, gateway: GatewayOption = None, as_json: 
 
 @collections_app.command("list")
 def list_collections(gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
-    """List all collections: name, pieces, embedding model."""
+    """List all collections: name, pieces, embedding model.
+
+    **Examples**
+
+        trivium collections list --json | jq -r .collections[].name
+    """
     with Trivium(gateway) as trivium:
         found = trivium.list_collections()
     if as_json:
@@ -53,14 +71,24 @@ def list_collections(gateway: GatewayOption = None, as_json: JsonOption = False)
 
 @collections_app.command("get")
 def get_collection(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
-    """Describe a collection."""
+    """Describe a collection: its pieces, its embedding model, the metadata that its documents have.
+
+    **Examples**
+
+        trivium collections get manuals
+    """
     with Trivium(gateway) as trivium:
         _show(trivium.get_collection(name), as_json=as_json)
 
 
 @collections_app.command("create")
-def create_collection(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
-    """Create a collection: 1 to 64 letters, digits, - and _, the first one a letter or digit."""
+def create_collection(name: NewNameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Create a collection, for the embedding model that the gateway has now.
+
+    **Examples**
+
+        trivium collections create manuals
+    """
     with Trivium(gateway) as trivium:
         _show(trivium.create_collection(name), as_json=as_json)
 
@@ -70,16 +98,26 @@ def delete_collection(
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     gateway: GatewayOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Delete a collection and every document in it."""
+    """Delete a collection and every document in it. Asks first; where nobody can be asked, --yes is needed.
+
+    **Examples**
+
+        trivium collections delete manuals
+    """
     with Trivium(gateway) as trivium:
         if not yes:
             if not is_interactive():
                 raise typer.BadParameter("nobody can be asked here: confirm with --yes", param_hint="--yes")
             collection = trivium.get_collection(name)
-            typer.confirm(f"Delete {name} and the {collection.chunk_count} pieces of documents in it?", abort=True)
+            question = f"Delete {name} and the {collection.chunk_count} pieces of documents in it?"
+            typer.confirm(question, abort=True, err=True)
         trivium.delete_collection(name)
-    typer.echo(f"deleted {name}")
+    if as_json:
+        print_json({"deleted_name": name})
+    else:
+        echo(f"deleted {name}")
 
 
 def _show(collection: Collection, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from trivium_client import Trivium, TriviumError
-from trivium_client.cli.ask import print_answer
+from trivium_client.cli.answers import print_answer
 from trivium_client.cli.ingest import IngestRun
 from trivium_client.cli.output import fail, stderr, stdout, timings_line
 from trivium_client.cli.sources import Sources

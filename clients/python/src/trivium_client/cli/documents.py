@@ -6,10 +6,13 @@ import typer
 from rich.table import Table
 
 from trivium_client import Trivium
+from trivium_client.cli.command import App
+from trivium_client.cli.completion import complete_document_ids
+from trivium_client.cli.failures import NOT_FOUND
 from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption, refuse_options_before_command
-from trivium_client.cli.output import print_json, print_row, stderr, stdout, warn
+from trivium_client.cli.output import echo, print_json, print_row, stderr, stdout, warn
 
-documents_app = typer.Typer(no_args_is_help=False)
+documents_app = App(no_args_is_help=False)
 
 
 @documents_app.callback(invoke_without_command=True)
@@ -39,7 +42,14 @@ def documents(
 def list_documents(
     collection: CollectionOption = "", gateway: GatewayOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the documents of a collection: id, pieces, title, uri."""
+    """List the documents of a collection: id, pieces, title, uri.
+
+    **Examples**
+
+        trivium documents list --collection manuals
+
+        trivium documents list --json | jq -r '.documents[].id'
+    """
     with Trivium(gateway) as trivium:
         found = trivium.list_documents(collection=collection, page_size=1000)
         if as_json:
@@ -59,12 +69,22 @@ def list_documents(
 
 @documents_app.command("get")
 def get_document(
-    document_id: Annotated[str, typer.Argument(metavar="ID", help="The document's id.", show_default=False)],
+    document_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The document's id.", show_default=False, autocompletion=complete_document_ids
+        ),
+    ],
     collection: CollectionOption = "",
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a document's stored text."""
+    """Print a document's stored text.
+
+    **Examples**
+
+        trivium documents get guides/install.md
+    """
     with Trivium(gateway) as trivium:
         document = trivium.get_document(document_id, collection=collection)
     if as_json:
@@ -75,26 +95,38 @@ def get_document(
         facts = [f"{document.chunk_count} pieces", document.uri, *(f"{k}={v}" for k, v in document.metadata.items())]
         aside.print(document.title or document.id, style="bold")
         aside.print(" · ".join(fact for fact in facts if fact), style="dim")
-    typer.echo(document.text)
+    echo(document.text)
 
 
 @documents_app.command("delete")
 def delete_documents(
-    document_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of documents.", show_default=False)],
+    document_ids: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID...", help="Ids of documents.", show_default=False, autocompletion=complete_document_ids
+        ),
+    ],
     collection: CollectionOption = "",
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete documents. Exit status 1 if one of them was not there."""
+    """Delete documents. Exit status 5 if one of them was not there; the others are deleted all the same.
+
+    **Examples**
+
+        trivium documents delete old/a.md old/b.md
+
+        trivium documents | cut -f 1 | grep ^old/ | xargs -d '\\n' trivium documents delete
+    """
     with Trivium(gateway) as trivium:
         deleted = trivium.delete_documents(document_ids, collection=collection)
     if as_json:
         print_json({"deleted_ids": deleted})
     else:
         for document_id in deleted:
-            typer.echo(f"deleted {document_id}")
+            echo(f"deleted {document_id}")
     absent = [document_id for document_id in document_ids if document_id not in deleted]
     for document_id in absent:
         warn(f"there was no document {document_id}")
     if absent:
-        raise typer.Exit(1)
+        raise typer.Exit(NOT_FOUND)

@@ -15,12 +15,17 @@ from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
 from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
 from trivium_client.cli.sources import Sources, Unreadable
+from trivium_client.cli.standard_input import FROM_STANDARD_INPUT
 
 
 def ingest(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Files and folders.", exists=True, show_default=False),
+        typer.Argument(
+            metavar="PATH...",
+            help="Files and folders; - reads lines of JSON from standard input.",
+            show_default=False,
+        ),
     ],
     collection: CollectionOption = "",
     gateway: GatewayOption = None,
@@ -40,7 +45,12 @@ def ingest(
         trivium ingest manual.pdf notes/
 
         trivium ingest --collection papers papers.jsonl
+
+        jq -c '{id: .key, title: .summary, text: .body}' tickets.json | trivium ingest -
     """
+    for path in paths:
+        if str(path) != FROM_STANDARD_INPUT and not path.exists():
+            raise typer.BadParameter(f"there is no file or folder {path}", param_hint="PATH")
     sources = Sources(paths)
     run = IngestRun(sources)
     try:

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from trivium_client.cli.command import OUTPUT_OPTIONS
+from trivium_client.cli.completion import complete_collections
+
 GatewayOption = Annotated[
     str | None,
     typer.Option(
@@ -16,7 +19,15 @@ GatewayOption = Annotated[
     ),
 ]
 CollectionOption = Annotated[
-    str, typer.Option("--collection", "-c", metavar="NAME", help="The collection.", show_default="default")
+    str,
+    typer.Option(
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="The collection.",
+        show_default="default",
+        autocompletion=complete_collections,
+    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, as the HTTP interface shows it, and nothing else.")
@@ -61,7 +72,7 @@ def refuse_options_before_command(context: typer.Context) -> None:
     Raises:
         typer.BadParameter: If there is one.
     """
-    for name in context.params:
+    for name in context.params.keys() - OUTPUT_OPTIONS.keys():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise typer.BadParameter(f"put options after `{context.invoked_subcommand}`")

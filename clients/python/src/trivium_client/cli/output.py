@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -11,7 +12,39 @@ from rich.text import Text
 
 from trivium_client import Degradation, Timings, to_json
 
+HUNG_UP = 141
+"""Exit status when nobody reads the output any more, as with every program that SIGPIPE ends."""
+
 _STAGE_ORDER = ("embed", "search", "rerank", "generate", "total")
+
+
+@dataclass(slots=True)
+class _Wishes:
+    """What the person said of the output.
+
+    Attributes:
+        quiet: Whether standard error is for errors alone.
+    """
+
+    quiet: bool = False
+
+
+_wishes = _Wishes()
+
+
+def be_quiet() -> None:
+    """Leaves out progress, timings and warnings from now on."""
+    _wishes.quiet = True
+
+
+def without_colours() -> None:
+    """Prints without colours from now on, as NO_COLOR in the environment asks for."""
+    os.environ["NO_COLOR"] = "1"
+
+
+def as_before() -> None:
+    """Forgets `be_quiet`, for the next command of the same process."""
+    _wishes.quiet = False
 
 
 def stdout() -> Console:
@@ -20,18 +53,26 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """A console for what is about the results: progress, warnings, errors."""
-    return _console(stderr=True)
+    """A console for what is about the results: progress, warnings, timings."""
+    return _console(stderr=True, quiet=_wishes.quiet)
 
 
-def print_json(value: Any) -> None:
+def echo(line: str) -> None:
+    """Prints a line of a result as it is."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        _hang_up()
+
+
+def print_json(value: Any, *, on_one_line: bool = False) -> None:
     """Prints a result as the HTTP interface shows it, and nothing else."""
-    typer.echo(json.dumps(to_json(value), ensure_ascii=False, indent=2))
+    echo(json.dumps(to_json(value), ensure_ascii=False, indent=None if on_one_line else 2))
 
 
 def print_row(*cells: object) -> None:
     """Prints a row for other programs: cells between tabs, line breaks within a cell as spaces."""
-    typer.echo("\t".join(" ".join(str(cell).split()) for cell in cells))
+    echo("\t".join(" ".join(str(cell).split()) for cell in cells))
 
 
 def warn(message: str) -> None:
@@ -41,7 +82,7 @@ def warn(message: str) -> None:
 
 def fail(message: str) -> None:
     """Says what went wrong."""
-    stderr().print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    _console(stderr=True).print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
 def print_degraded(degraded: tuple[Degradation, ...]) -> None:
@@ -66,8 +107,20 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _console(*, stderr: bool) -> Console:
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        _hang_up()
+
+
+def _hang_up() -> NoReturn:
+    """Ends without a word. What is still in a buffer goes nowhere, or Python would complain of it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    raise SystemExit(HUNG_UP)
+
+
+def _console(*, stderr: bool, quiet: bool = False) -> Console:
     # A width of rich's own guessing would break lines in files.
     piped = not (sys.stderr if stderr else sys.stdout).isatty()
     width = 1_000_000 if piped and "COLUMNS" not in os.environ else None
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+    return _Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False, width=width)

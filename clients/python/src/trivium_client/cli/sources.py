@@ -4,12 +4,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from trivium_client import InvalidRequest, NewDocument
 from trivium_client._batches import MAX_DOCUMENT_BYTES, as_document
+from trivium_client.cli.standard_input import FROM_STANDARD_INPUT, content
 
 FILE_ENDINGS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf"})
 """What is taken from folders. A file that is named itself is taken whatever its ending."""
@@ -42,7 +44,7 @@ class Sources:
     """The documents beneath some paths, in the order of their names.
 
     Args:
-        paths: Files and folders, which exist.
+        paths: Files and folders, which exist; `-` for lines of JSON on standard input.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -52,13 +54,15 @@ class Sources:
         for path in paths:
             if path.is_dir():
                 self._files += self._in_folder(path)
-            elif path.suffix.lower() in LINES_ENDINGS:
+            elif path.suffix.lower() in LINES_ENDINGS or str(path) == FROM_STANDARD_INPUT:
                 self._lines.append(path)
             else:
                 self._files.append((path, path.name))
 
-    def count(self) -> int:
-        """How many documents there are."""
+    def count(self) -> int | None:
+        """How many documents there are; None if that is known only when they have been read."""
+        if Path(FROM_STANDARD_INPUT) in self._lines:
+            return None
         return len(self._files) + sum(_count_lines(path) for path in self._lines)
 
     def __iter__(self) -> Iterator[Source]:
@@ -98,10 +102,12 @@ def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewD
 
 
 def _lines(path: Path) -> Iterator[Source]:
+    is_input = str(path) == FROM_STANDARD_INPUT
+    name = "standard input" if is_input else str(path)
     try:
-        with path.open("rb") as file:
+        with nullcontext(content()) if is_input else path.open("rb") as file:
             for number, line in _numbered(file):
-                yield Source(f"{path}:{number}", lambda line=line: _from_line(line))  # type: ignore[misc]
+                yield Source(f"{name}:{number}", lambda line=line: _from_line(line))  # type: ignore[misc]
     except OSError as error:
         reason = error.strerror or str(error)
         yield Source(str(path), lambda: _refuse("UNREADABLE", reason))

@@ -1,0 +1,85 @@
+"""How an answer is shown: as it is written, then where it comes from."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from trivium_client import Answer, AnswerDelta, AnswerEvent, AnswerSources, InternalError, Passage
+from trivium_client.cli.evidence import claims, excerpt
+from trivium_client.cli.output import print_degraded, stderr, stdout, timings_line
+from trivium_client.cli.writing import Writing
+
+
+def read_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
+    """Prints the text of an answer as it is written; returns the whole."""
+    writing = Writing(console)
+    with stderr().status("searching", spinner_style="cyan") as waiting:
+        for event in events:
+            if isinstance(event, AnswerSources):
+                waiting.update(f"reading {len(event.passages)} passages")
+            elif isinstance(event, AnswerDelta):
+                waiting.stop()
+                writing.write(event.text)
+            else:
+                waiting.stop()
+                writing.end()
+                console.print()
+                return event
+    raise InternalError("the gateway ended the answer without its summary", reason="INCOMPLETE_RESPONSE")
+
+
+def print_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
+    """Prints an answer as it is written, then its sources and what was degraded; returns the whole."""
+    answer = read_answer(events, console)
+    if answer.passages:
+        console.print("\nSources", style="bold")
+    print_sources(answer, console, with_excerpts=console.is_terminal)
+    print_degraded(answer.degraded)
+    return answer
+
+
+def print_sources(answer: Answer, console: Console, *, with_excerpts: bool, cited_only: bool = False) -> None:
+    """Prints a line for each passage of an answer.
+
+    Args:
+        answer: The answer.
+        console: Where to.
+        with_excerpts: Whether to show of each cited passage the part on which the answer stands.
+        cited_only: Whether to leave out passages that the answer does not cite.
+    """
+    cited = claims(answer)
+    for number, passage in enumerate(answer.passages, 1):
+        if cited_only and number not in cited:
+            continue
+        console.print(source_line(number, passage, cited=number in cited), soft_wrap=True)
+        if with_excerpts and number in cited:
+            console.print(excerpt(passage, cited[number]))
+
+
+def print_costs(answer: Answer) -> None:
+    """Says on a terminal how long an answer took, what wrote it, and which passages it could not take in."""
+    aside = stderr()
+    if not aside.is_terminal:
+        return
+    parts = [timings_line(answer.timings), answer.model]
+    if answer.dropped_passages:
+        parts.append(f"no room for {' '.join(f'[{number}]' for number in answer.dropped_passages)}")
+    aside.print("\n" + " · ".join(part for part in parts if part), style="dim", soft_wrap=True)
+
+
+def source_line(number: int, passage: Passage, *, cited: bool) -> Text:
+    """Number, score, name and place of a passage."""
+    name = passage.title or passage.document_id
+    place = passage.uri or (passage.document_id if passage.title else "")
+    return Text.assemble(
+        (f"[{number}]", "bold cyan" if cited else "dim"),
+        (f" {passage.score:.2f} ", "green" if cited else "dim"),
+        (name, "bold" if cited else ""),
+        (f"  {place}" if place else "", "dim"),
+    )
+
+
+def result_console(*, as_json: bool) -> Console:
+    """Where an answer is shown while it is written."""
+    return Console(quiet=True) if as_json else stdout()

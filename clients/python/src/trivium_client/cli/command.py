@@ -1,0 +1,73 @@
+"""What all commands have in common: options that each of them takes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from trivium_client.cli.output import be_quiet, without_colours
+
+_PANEL = "Output"
+
+OUTPUT_OPTIONS: dict[str, Any] = {
+    "quiet": Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            help="Print results and errors only: no progress, timings or warnings.",
+            rich_help_panel=_PANEL,
+        ),
+    ],
+    "no_color": Annotated[
+        bool,
+        typer.Option(
+            "--no-color", help="Print without colours, as with NO_COLOR in the environment.", rich_help_panel=_PANEL
+        ),
+    ],
+}
+"""By the names of their parameters."""
+
+
+class App(typer.Typer):
+    """A group of commands, each of which takes the options for output beside its own."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+        register = super().command(name, **options)
+
+        def decorate(function: Any) -> Any:
+            register(with_output_options(function))
+            return function
+
+        return decorate
+
+    def callback(self, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+        register = super().callback(**options)
+
+        def decorate(function: Any) -> Any:
+            register(with_output_options(function))
+            return function
+
+        return decorate
+
+
+def with_output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The same command with OUTPUT_OPTIONS, which take effect before it runs."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, quiet: bool, no_color: bool, **options: Any) -> None:
+        if quiet:
+            be_quiet()
+        if no_color:
+            without_colours()
+        function(*arguments, **options)
+
+    own = inspect.signature(function)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in OUTPUT_OPTIONS.items()
+    ]
+    command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    command.__annotations__ = function.__annotations__ | OUTPUT_OPTIONS
+    return command

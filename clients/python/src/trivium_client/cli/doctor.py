@@ -1,0 +1,58 @@
+"""`trivium doctor`."""
+
+import os
+from collections import Counter
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from trivium_client.cli.failures import FAILED
+from trivium_client.cli.options import GatewayOption, JsonOption
+from trivium_client.cli.output import print_json, print_row, stderr, stdout
+from trivium_client.doctor.examination import examine
+from trivium_client.doctor.findings import Finding, Level
+
+_STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
+
+
+def doctor(gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Check what people stumble over: this machine, what is installed, the settings, and what runs.
+
+    Each check is ok, skipped (it cannot be known here, or does not matter), a warning, or a problem; the latter two say
+    what to do. Keys are never printed. Exit status 0 if there is no problem, else 1.
+
+    **Examples**
+
+        trivium doctor
+
+        trivium doctor --json | jq '.findings[] | select(.level == "problem")'
+    """
+    with stderr().status("looking", spinner_style="cyan"):
+        findings = examine(gateway, dict(os.environ))
+    counts = Counter(finding.level for finding in findings)
+    if as_json:
+        print_json({"healthy": not counts[Level.PROBLEM], "findings": findings})
+    else:
+        _show(findings, counts)
+    if counts[Level.PROBLEM]:
+        raise typer.Exit(FAILED)
+
+
+def _show(findings: list[Finding], counts: Counter[Level]) -> None:
+    console = stdout()
+    if not console.is_terminal:
+        for finding in findings:
+            print_row(finding.level, finding.subject, finding.text, finding.advice)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        style = _STYLES[finding.level]
+        found = Text(finding.text, style="dim" if finding.level is Level.SKIPPED else "")
+        if finding.advice:
+            found.append(f"\n→ {finding.advice}", style=style)
+        table.add_row(Text(finding.level, style=style), Text(finding.subject, style="bold"), found)
+    console.print(table)
+    parts = [f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in (Level.PROBLEM, Level.WARNING)]
+    told = ", ".join(part for part in parts if not part.startswith("0 "))
+    console.print(f"\n{told or 'nothing is wrong'}", style="bold")
