@@ -216,7 +216,12 @@ async def test_ingest_of_two_versions_of_a_document_sends_the_later_one_later(ga
 
 async def test_closing_ends_what_runs_and_what_comes_later(gateway: Any) -> None:
     reached, blocked = threading.Event(), threading.Event()
-    gateway.will("GetStatus", lambda _: reached.set() or (blocked.wait(10) and None))
+
+    def stuck(_request: object) -> None:
+        reached.set()
+        blocked.wait(10)
+
+    gateway.will("GetStatus", stuck)
     trivium = AsyncTrivium(gateway.address)
     running = asyncio.create_task(trivium.status())
     assert await asyncio.to_thread(reached.wait, 10)

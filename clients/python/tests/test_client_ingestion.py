@@ -195,6 +195,6 @@ def test_ingest_stream_reads_documents_as_they_are_needed(gateway: Any) -> None:
         results = trivium.ingest_stream(endless(), batch_size=1, concurrency=2)
         for _ in range(3):
             next(results)
-        results.close()  # type: ignore[attr-defined]
+        results.close()
 
     assert len(read) < 10

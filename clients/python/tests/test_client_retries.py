@@ -149,7 +149,12 @@ def test_options_that_make_no_sense_are_refused() -> None:
 
 def test_closed_client_says_so(gateway: Any) -> None:
     reached, blocked = threading.Event(), threading.Event()
-    gateway.will("GetStatus", lambda _: reached.set() or (blocked.wait(10) and None))
+
+    def stuck(_request: object) -> None:
+        reached.set()
+        blocked.wait(10)
+
+    gateway.will("GetStatus", stuck)
     trivium = Trivium(gateway.address)
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(trivium.status)
@@ -159,7 +164,7 @@ def test_closed_client_says_so(gateway: Any) -> None:
     blocked.set()
     for call in (trivium.status, lambda: list(trivium.ask_stream("x")), lambda: trivium.ingest([{"text": "x"}])):
         with pytest.raises(Cancelled) as raised:
-            call()  # type: ignore[operator]
+            call()
         errors.append(raised.value)
 
     assert {error.reason for error in errors if error is not None} == {"CLIENT_CLOSED"}

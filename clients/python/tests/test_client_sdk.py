@@ -166,7 +166,7 @@ def test_answer_that_is_dropped_is_cancelled(gateway: Any) -> None:
     with Trivium(gateway.address) as trivium:
         events = trivium.ask_stream("x")
         next(events)
-        events.close()  # type: ignore[attr-defined]
+        events.close()
 
         assert cancelled.wait(5)
 
