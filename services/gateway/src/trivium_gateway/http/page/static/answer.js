@@ -12,6 +12,7 @@ import { scores, seconds, waterfall } from "./waterfall.js";
 export class Turn {
   #text = "";
   #citations = [];
+  #claims = [];
   #passages = [];
   #drawn = [];
   #drawing = 0;
@@ -88,10 +89,12 @@ export class Turn {
   /** Draws what changed: blocks that stay keep their elements, and so the focus and the pointer on their citations. */
   #draw() {
     this.#drawing = 0;
-    const wanted = blocks(marked(this.#text, this.#citations));
+    const { text, claims } = marked(this.#text, this.#citations);
+    this.#claims = claims;
+    const wanted = blocks(text);
     wanted.forEach((block, at) => {
       if (this.#drawn[at] === block) return;
-      const drawn = element(block, (index) => this.#citation(index));
+      const drawn = element(block, (position) => this.#citation(position));
       if (at < this.body.children.length) this.body.children[at].replaceWith(drawn);
       else this.body.append(drawn);
     });
@@ -99,9 +102,11 @@ export class Turn {
     this.#drawn = wanted;
   }
 
-  #citation(index) {
-    const passage = this.#passages[index - 1];
-    if (!passage) return `[${index}]`;
+  #citation(position) {
+    const { index } = this.#citations[position];
+    const found = this.#passages[index - 1];
+    if (!found) return `[${index}]`;
+    const passage = { ...found, claim: this.#claims[position] };
     const title = passage.title || passage.document_id;
     const button = el("button.cite", { type: "button", onclick: () => this.#open(passage, button) }, String(index));
     button.setAttribute("aria-label", t("answer.source", { index, title }));
@@ -123,10 +128,16 @@ export class Turn {
         el("span.number", {}, String(at + 1)),
         el("span.name", {}, foreign(passage.title || passage.document_id)), meter,
         el("span.unseen", { t: ["sources.score", { score }] }),
-        el("span.snippet", { dir: "auto" }, passage.text.slice(0, 240)));
+        el("span.snippet", { dir: "auto" }, snippet(passage)));
       return el(cited.has(at + 1) ? "li.cited" : "li", {}, button);
     })));
   }
+}
+
+/** How a passage begins, without the marks of its headings and without its title. */
+function snippet({ text, title }) {
+  const plain = text.slice(0, 600).replace(/^#{1,6}\s+/gm, "").trimStart();
+  return (title && plain.startsWith(title) ? plain.slice(title.length) : plain).trimStart().slice(0, 260);
 }
 
 function trace(summary) {

@@ -17,8 +17,8 @@ export function locate(text, passage) {
   return found < 0 ? null : { start: found, end: found + passage.text.trim().length };
 }
 
-/** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked. */
-export function excerpt(text, from, to, place) {
+/** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it the claim's own words. */
+export function excerpt(text, from, to, place, claim) {
   const [begin, finish] = [whole(text, from), whole(text, to)];
   const body = el("div.text", { dir: "auto" });
   if (!place) {
@@ -26,7 +26,27 @@ export function excerpt(text, from, to, place) {
     return body;
   }
   const mark = el("mark", { tabindex: "-1" });
-  mark.append(el("span.unseen", {}, t("reader.passage")), text.slice(place.start, place.end));
+  const passage = text.slice(place.start, place.end);
+  const quote = claim ? quoted(passage, claim) : null;
+  mark.append(el("span.unseen", {}, t("reader.passage")));
+  if (quote) mark.append(passage.slice(0, quote.start), el("strong.quote", {}, passage.slice(quote.start, quote.end)), passage.slice(quote.end));
+  else mark.append(passage);
   body.append(text.slice(begin, place.start), mark, text.slice(place.end, finish));
   return body;
+}
+
+/** Where a passage says a claim in the same words, however its lines are broken; null if it does not. */
+export function quoted(passage, claim) {
+  const words = claim.split(/\s+/).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  if (claim.length < 8 || claim.length > 2_000) return null;
+  const found = new RegExp(words.join("\\s+"), "u").exec(passage);
+  return found && { start: found.index, end: found.index + found[0].length };
+}
+
+/** Brings what is marked into view, within the element that scrolls. */
+export function reveal(scroller) {
+  const mark = scroller.querySelector(".quote") ?? scroller.querySelector("mark");
+  const [at, frame] = [mark.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  const room = Math.max(24, (frame.height - at.height) / 2);
+  scroller.scrollTop += at.top - frame.top - Math.min(room, frame.height / 3);
 }

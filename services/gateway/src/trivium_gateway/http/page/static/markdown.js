@@ -11,13 +11,22 @@ const ITEM = /^(\s*)(?:[-*•]|(\d{1,4})[.)])\s+(.*)$/;
 const ROW = /^\s*\|(.+)\|\s*$/;
 const RULE = /^\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*$/;
 
-/** The text with its citations marked for `blocks`. Spans count code points. */
+/**
+ * The text with its citations marked by their positions in the list, for `blocks`; and for each citation the words
+ * before it. Spans count code points.
+ */
 export function marked(text, citations) {
   const points = Array.from(text, (point) => (point === OPEN || point === CLOSE ? "\ufffd" : point));
-  for (const { index, answer_span: { start, end } } of citations) {
-    if (end <= points.length) points.fill("", start, end).splice(start, 1, `${OPEN}${index}${CLOSE}`);
-  }
-  return points.join("");
+  let before = 0;
+  const claims = citations.map(({ answer_span: { start, end } }) => {
+    const words = points.slice(before, start).join("").split("\n").at(-1).trim();
+    before = end;
+    return words;
+  });
+  citations.forEach(({ answer_span: { start, end } }, at) => {
+    if (end <= points.length) points.fill("", start, end)[start] = `${OPEN}${at}${CLOSE}`;
+  });
+  return { text: points.join(""), claims };
 }
 
 /** The text's blocks, as sources: one that did not change needs no new element. */
@@ -54,7 +63,7 @@ export function blocks(text) {
   return found;
 }
 
-/** A block as an element; `cite(index)` makes those of citations. */
+/** A block as an element; `cite(position)` makes those of citations. */
 export function element(block, cite) {
   const lines = block.split("\n");
   const heading = /^(#{1,6})\s+(.*)$/.exec(block);
@@ -96,11 +105,11 @@ function inline(text, cite) {
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
     if (match.index > at) nodes.push(text.slice(at, match.index));
-    const [whole, , code, strong, emphasis, index] = match;
+    const [whole, , code, strong, emphasis, position] = match;
     if (code !== undefined) nodes.push(el("code", {}, code.replace(/[\ue000\ue001]/g, "")));
     else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong, cite)));
     else if (emphasis !== undefined) nodes.push(el("em", {}, ...inline(emphasis, cite)));
-    else nodes.push(cite(Number(index)));
+    else nodes.push(cite(Number(position)));
     at = match.index + whole.length;
   }
   if (at < text.length) nodes.push(text.slice(at));

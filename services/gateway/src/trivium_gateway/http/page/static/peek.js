@@ -2,7 +2,7 @@
 
 import { el, foreign } from "./dom.js";
 import { language } from "./i18n.js";
-import { excerpt, locate } from "./excerpt.js";
+import { excerpt, locate, reveal } from "./excerpt.js";
 import { openDocument } from "./library.js";
 
 const BEFORE = 280; // UTF-16 units of the document around the passage
@@ -40,24 +40,24 @@ async function open(button, passage, collection) {
   if (!button.isConnected) return;
   anchor = button;
   const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
-  const body = el("div.peek-body", {}, excerpt(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }));
+  const body = el("div.peek-body", {}, excerpt(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.claim));
   card.replaceChildren(
     el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)),
       el("span.quiet", { t: ["sources.score", { score }] })), body);
   card.hidden = false;
   place();
+  reveal(body);
   const found = await openDocument(passage.document_id, collection).catch(() => null);
   if (!found || anchor !== button) return;
   const where = locate(found.text, passage);
   if (!where) return;
   const [from, to] = [where.start - BEFORE, where.end + AFTER];
-  const text = excerpt(found.text, from, to, where);
+  const text = excerpt(found.text, from, to, where, passage.claim);
   if (from > 0) text.prepend("…");
   if (to < found.text.length) text.append("…");
   body.replaceChildren(text);
   place();
-  const mark = body.querySelector("mark");
-  body.scrollTop = Math.max(0, mark.offsetTop - body.offsetTop - 40);
+  reveal(body);
 }
 
 /** Above the citation where there is room, else below it; never off the screen. */

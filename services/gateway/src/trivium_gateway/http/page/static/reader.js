@@ -2,7 +2,7 @@
 
 import { el, foreign, icon, calm } from "./dom.js";
 import { t } from "./i18n.js";
-import { excerpt, locate } from "./excerpt.js";
+import { excerpt, locate, reveal } from "./excerpt.js";
 import { openDocument, webAddress } from "./library.js";
 
 const AROUND = 12_000; // UTF-16 units shown before and after a passage
@@ -68,20 +68,21 @@ function display(found, passage) {
     ...Object.entries(found.metadata).map(([key, value]) => el("bdi", {}, `${key}: ${[value].flat().join(", ")}`)));
   const place = passage ? locate(found.text, passage) : null;
   if (passage && !place) {
-    body.replaceChildren(el("p.notice", { t: "reader.changed" }), excerpt(passage.text, 0, passage.text.length,
-      { start: 0, end: passage.text.length }));
+    body.replaceChildren(el("p.notice", { t: "reader.changed" }), alone(passage));
     return;
   }
-  pages(found.text, place);
+  pages(found.text, place, passage?.claim);
 }
 
-function pages(text, place) {
+const alone = ({ text, claim }) => excerpt(text, 0, text.length, { start: 0, end: text.length }, claim);
+
+function pages(text, place, claim) {
   let from = place ? place.start - AROUND : 0;
   let to = place ? place.end + AROUND : MORE;
   const draw = () => {
     body.replaceChildren(
       from > 0 ? el("button.button", { t: "reader.earlier", onclick: earlier }) : "",
-      excerpt(text, from, to, place),
+      excerpt(text, from, to, place, claim),
       to < text.length ? el("button.button", { t: "reader.later", onclick: () => { to += MORE; draw(); } }) : "");
   };
   const earlier = () => {
@@ -96,7 +97,7 @@ function pages(text, place) {
     body.scrollTop = 0;
     return;
   }
-  mark.scrollIntoView({ block: "center", behavior: "instant" });
+  reveal(body);
   mark.focus({ preventScroll: true });
   if (!calm()) mark.classList.add("arriving");
 }
@@ -108,8 +109,7 @@ function failed(error, passage) {
   }
   const what = error.kind === "missing" ? { t: "reader.gone" }
     : { t: ["reader.failed", { message: error.message || `key:error.${error.kind}` }] };
-  body.replaceChildren(el("p.notice", what), excerpt(passage.text, 0, passage.text.length,
-    { start: 0, end: passage.text.length }));
+  body.replaceChildren(el("p.notice", what), alone(passage));
 }
 
 export function startReader() {
