@@ -34,8 +34,9 @@ class Mode(StrEnum):
 ModeOption = Annotated[
     Mode,
     typer.Option(
+        metavar="auto|model|extractive",
         help="Written by the language model if it can be (auto), by it or not at all (model), or from the "
-        "sentences of the passages (extractive)."
+        "sentences of the passages (extractive).",
     ),
 ]
 

@@ -33,7 +33,7 @@ OUTPUT_OPTIONS: dict[str, Any] = {
 class App(typer.Typer):
     """A group of commands, each of which takes the options for output beside its own."""
 
-    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         register = super().command(name, **options)
 
         def decorate(function: Any) -> Any:
@@ -42,7 +42,7 @@ class App(typer.Typer):
 
         return decorate
 
-    def callback(self, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def callback(self, **options: Any) -> Callable[[Any], Any]:
         register = super().callback(**options)
 
         def decorate(function: Any) -> Any:

@@ -95,7 +95,7 @@ def get_document(
         facts = [f"{document.chunk_count} pieces", document.uri, *(f"{k}={v}" for k, v in document.metadata.items())]
         aside.print(document.title or document.id, style="bold")
         aside.print(" · ".join(fact for fact in facts if fact), style="dim")
-    echo(document.text)
+    echo(document.text or "")
 
 
 @documents_app.command("delete")

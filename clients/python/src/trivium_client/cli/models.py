@@ -34,7 +34,10 @@ class Kind(StrEnum):
 
 
 KindOption = Annotated[
-    Kind | None, typer.Option("--kind", "-k", help="Only models of this service.", show_default="all kinds")
+    Kind | None,
+    typer.Option(
+        "--kind", "-k", metavar="embed|rerank|generate", help="Only models of this service.", show_default="all kinds"
+    ),
 ]
 
 
