@@ -26,6 +26,8 @@ EVERYWHERE = frozenset(
         "TRIVIUM_GRPC_PORT",
         "TRIVIUM_HTTP_PORT",
         "TRIVIUM_IMAGE_PREFIX",
+        "TRIVIUM_MODELS_DIR",
+        "TRIVIUM_TLS_DIR",
         "TRIVIUM_TORCH_INDEX_URL",
         "TRIVIUM_VENV",
         "TRIVIUM_VERSION",
