@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-compose test-bundle bundle check fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle bundle check fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +20,14 @@ images: ## Build the container images
 bundle: ## Write an archive that installs without a network
 	@scripts/setup && .venv/bin/trivium bundle
 
-test: ## All checks and tests, a real vLLM included
+test: ## All checks and tests, a real vLLM and real clients included
 	@scripts/test
 
 test-vllm: ## The tests that need vLLM, in an environment of its own
 	@scripts/test-vllm
+
+test-clients: ## The stack driven by clients that others wrote, in an environment of its own
+	@scripts/test-clients
 
 test-compose: ## The stack in containers: up, asked, a container killed, one replaced, down and up
 	@scripts/test-compose
@@ -45,4 +48,4 @@ lock: ## Record the installed versions in requirements/constraints.txt
 	@scripts/lock
 
 clean: ## Delete the environments and caches; your data in .data stay
-	rm -rf .venv .venv-vllm .venv-bench-infinity .venv-audit .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-clients .venv-bench-infinity .venv-audit .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -46,10 +46,12 @@ class Stack:
     Args:
         folder: For their data and logs; what is in `folder/data` already is used.
         environ: Variables that go before the stack's own.
+        python: The interpreter of the environment that has the services; this one's if nothing is said.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
         self.folder = folder
+        self._python = python
         folder.mkdir(parents=True, exist_ok=True)
         qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port = _free_ports(7)
         local = "127.0.0.1:{}".format
@@ -80,7 +82,7 @@ class Stack:
         """Starts some services, or all."""
         for service in services or SERVICES:
             with open(self.folder / f"{service}.log", "ab") as log:
-                command = [sys.executable, "-m", f"trivium_{service}"]
+                command = [self._python, "-m", f"trivium_{service}"]
                 environ = self.environ | ({"TRIVIUM_DATA_DIR": str(MODELS)} if service in ("embed", "rerank") else {})
                 self._processes[service] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
