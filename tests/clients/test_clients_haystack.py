@@ -77,7 +77,7 @@ def test_trivium_retriever_is_part_of_a_pipeline_that_can_be_written_down(gatewa
     pipeline.add_component("prompt", ChatPromptBuilder(template=template, required_variables="*"))
     pipeline.connect("retriever.documents", "prompt.documents")
 
-    again = Pipeline.loads(pipeline.dumps())
+    again = Pipeline.loads(pipeline.dumps(), allowed_modules=["trivium_client.haystack"])
     again.add_component("model", generator(base_url))
     again.connect("prompt.prompt", "model.messages")
     output = again.run({"retriever": {"query": QUESTION}, "prompt": {"question": QUESTION}})

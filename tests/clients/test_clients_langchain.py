@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from langchain_cohere import CohereRerank
 from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
@@ -37,7 +39,7 @@ def test_embeddings_put_like_beside_like(base_url: str) -> None:
     asked = embeddings.embed_query("How long is the guarantee?")
 
     def likeness(vector: list[float]) -> float:
-        return sum(a * b for a, b in zip(vector, asked, strict=True))
+        return math.fsum(a * b for a, b in zip(vector, asked, strict=True))
 
     assert likeness(warranty) > likeness(office)
 

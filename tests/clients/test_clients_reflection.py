@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
@@ -15,7 +16,7 @@ def test_generic_client_asks_by_reflection(gateway: str) -> None:
         assert "trivium.gateway.v1.GatewayService" in database.get_services()
         service = DescriptorPool(database).FindServiceByName("trivium.gateway.v1.GatewayService")
         method = service.methods_by_name["Answer"]
-        call = channel.unary_stream(
+        call: grpc.UnaryStreamMultiCallable[Message, Message] = channel.unary_stream(
             f"/{service.full_name}/{method.name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,

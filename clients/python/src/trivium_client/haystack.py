@@ -23,7 +23,8 @@ class TriviumRetriever:
 
     Each document has the passage's text, id, score and in `meta` the document's own metadata with `source` (what to
     cite), `title`, `uri`, `document_id`, `span`, `score` and `scores`. The output `degraded` lists the stages that
-    were replaced by the next best means.
+    were replaced by the next best means. A pipeline's file that names it is loaded with
+    `Pipeline.load(..., allowed_modules=["trivium_client.haystack"])`.
 
     Args:
         address: The gateway's gRPC address, HOST:PORT; None for the environment's TRIVIUM_GATEWAY, else
