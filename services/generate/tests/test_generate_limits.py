@@ -3,14 +3,29 @@
 from dataclasses import replace
 
 import pytest
-from trivium_generate.answer import AnswerRequest, Passage, Role, Sampling, Turn
-from trivium_generate.limits import MAX_SCHEMA_CHARS, MAX_STOP_CHARS, MAX_STOPS, MAX_TITLE_CHARS, Limits
+from trivium_generate.answer import AnswerRequest, Passage, Role, Sampling, Tool, ToolCall, ToolChoice, Tools, Turn
+from trivium_generate.limits import MAX_TITLE_CHARS, Limits
 from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.language_models import (
+    MAX_CALL_ID_CHARS,
+    MAX_SCHEMA_CHARS,
+    MAX_STOP_CHARS,
+    MAX_STOPS,
+    MAX_TOOLS,
+    MAX_TOOLS_CHARS,
+)
 
 LIMITS = Limits(
-    question_chars=10, passages=2, passage_chars=20, passages_chars=30, turns=1, turn_chars=10, answer_tokens=100
+    question_chars=10, passages=2, passage_chars=20, passages_chars=30, turns=2, turn_chars=10, answer_tokens=100
 )
 REQUEST = AnswerRequest("Why?", (Passage("Because.", "T", 0.5),))
+LOOK_UP = Tool("look_up", "Looks a word up.", '{"type": "object"}')
+CALL = ToolCall("c1", "look_up", "{}")
+CALLING, RESULT = Turn(Role.ASSISTANT, "", (CALL,)), Turn(Role.TOOL, "", tool_call_id="c1")
+
+
+def calling(**changes: str) -> Turn:
+    return Turn(Role.ASSISTANT, "", (replace(CALL, **changes),))
 
 
 def test_limits_at_their_edge_let_the_request_pass() -> None:
@@ -39,7 +54,7 @@ def test_limits_at_their_edge_let_the_request_pass() -> None:
         ({"passages": (Passage("p", "", 1.01),)}, InvalidField, "passages[0].score"),
         ({"passages": (Passage("p", "", -0.01),)}, InvalidField, "passages[0].score"),
         ({"passages": (Passage("p", "", float("nan")),)}, InvalidField, "passages[0].score"),
-        ({"history": (Turn(Role.USER, "h"),) * 2}, TooLarge, "history"),
+        ({"history": (Turn(Role.USER, "h"),) * 3}, TooLarge, "history"),
         ({"history": (Turn(Role.USER, "h" * 11),)}, TooLarge, "history[0].content"),
         ({"sampling": Sampling(max_tokens=0)}, InvalidField, "sampling.max_tokens"),
         ({"sampling": Sampling(max_tokens=101)}, InvalidField, "sampling.max_tokens"),
@@ -56,9 +71,32 @@ def test_limits_at_their_edge_let_the_request_pass() -> None:
         ({"sampling": Sampling(json_schema="[]")}, InvalidField, "sampling.json_schema"),
         ({"sampling": Sampling(json_schema="[" * 60000)}, InvalidField, "sampling.json_schema"),
         ({"sampling": Sampling(json_schema=" " * (MAX_SCHEMA_CHARS + 1))}, TooLarge, "sampling.json_schema"),
+        ({"sampling": Sampling(seed=2**63)}, InvalidField, "sampling.seed"),
+        ({"tools": Tools((LOOK_UP,) * (MAX_TOOLS + 1))}, TooLarge, "tools.definitions"),
+        ({"tools": Tools((replace(LOOK_UP, description="d" * MAX_TOOLS_CHARS),))}, TooLarge, "tools.definitions"),
+        ({"tools": Tools((replace(LOOK_UP, name="look up"),))}, InvalidField, "tools.definitions[0].name"),
+        ({"tools": Tools((replace(LOOK_UP, name="l" * 65),))}, InvalidField, "tools.definitions[0].name"),
+        ({"tools": Tools((LOOK_UP, LOOK_UP))}, InvalidField, "tools.definitions[1].name"),
+        ({"tools": Tools((replace(LOOK_UP, parameters="[]"),))}, InvalidField, "tools.definitions[0].parameters"),
+        ({"tools": Tools((), ToolChoice.REQUIRED)}, InvalidField, "tools.choice"),
+        ({"tools": Tools((LOOK_UP,), ToolChoice.AUTO, "look_up")}, InvalidField, "tools.required_name"),
+        ({"tools": Tools((LOOK_UP,), ToolChoice.REQUIRED, "other")}, InvalidField, "tools.required_name"),
+        ({"tool_turns": (CALLING,)}, InvalidField, "messages"),
+        ({"tool_turns": (RESULT,)}, InvalidField, "messages[1].tool_call_id"),
+        ({"tool_turns": (CALLING, replace(RESULT, tool_call_id="c2"))}, InvalidField, "messages[2].tool_call_id"),
+        ({"tool_turns": (calling(arguments="[]"), RESULT)}, InvalidField, "messages[1].tool_calls[0].arguments"),
+        ({"tool_turns": (calling(name=""), RESULT)}, InvalidField, "messages[1].tool_calls[0].name"),
+        ({"tool_turns": (calling(id=""), RESULT)}, InvalidField, "messages[1].tool_calls[0].id"),
+        ({"tool_turns": (calling(id="c" * (MAX_CALL_ID_CHARS + 1)), RESULT)}, TooLarge, "messages[1].tool_calls[0].id"),
+        ({"history": (replace(CALLING, tool_calls=(CALL,) * (MAX_TOOLS + 1)),)}, TooLarge, "history[0].tool_calls"),
+        ({"tool_turns": (calling(arguments='{"a": "bcd"}'), RESULT)}, TooLarge, "messages[1].content"),
+        ({"tool_turns": (CALLING, RESULT, CALLING, RESULT)}, TooLarge, "history"),
+        ({"history": (CALLING,)}, InvalidField, "history"),
+        ({"history": (replace(CALLING, role=Role.USER),)}, InvalidField, "history[0].tool_calls"),
+        ({"history": (Turn(Role.USER, "h", tool_call_id="c1"),)}, InvalidField, "history[0].tool_call_id"),
         ({"is_conversation": True, "question": " "}, InvalidField, "messages[0].content"),
         ({"is_conversation": True, "question": "q" * 11}, TooLarge, "messages[0].content"),
-        ({"is_conversation": True, "history": (Turn(Role.USER, "h"),) * 2}, TooLarge, "messages"),
+        ({"is_conversation": True, "history": (Turn(Role.USER, "h"),) * 3}, TooLarge, "messages"),
         ({"is_conversation": True, "history": (Turn(Role.USER, "h" * 11),)}, TooLarge, "messages[0].content"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import InvalidField, TooLarge
 
@@ -98,6 +98,12 @@ class Tool:
     description: str = ""
     parameters: str = ""
     strict: bool = False
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the arguments, parsed; one that is valid was checked before."""
+        schema: dict[str, Any] = json.loads(self.parameters or '{"type": "object", "properties": {}}')
+        return schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from trivium_serving.language_models import (
+    DEFAULT_SAMPLING,
+    NO_TOOLS,
+    FinishReason,
+    Role,
+    Sampling,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Tools,
+    Turn,
+)
+
+__all__ = [
+    "AnswerRequest",
+    "Citation",
+    "Degradation",
+    "Delta",
+    "Finish",
+    "FinishReason",
+    "Mode",
+    "ModelDescription",
+    "Passage",
+    "Role",
+    "Sampling",
+    "Timing",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "Tools",
+    "Turn",
+]
+
 
 class Mode(Enum):
     """By which means an answer is written."""
@@ -12,21 +47,6 @@ class Mode(Enum):
     AUTO = "auto"
     MODEL = "model"
     EXTRACTIVE = "extractive"
-
-
-class Role(Enum):
-    """Who says a turn of a conversation."""
-
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
-
-
-class FinishReason(Enum):
-    """Why an answer ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +65,6 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One earlier message of the conversation."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to sample; None is the model's default.
-
-    Attributes:
-        max_tokens: Most tokens of the answer.
-        temperature: 0 for the most likely token always; up to 2.
-        top_p: Share of probability mass to sample from, above 0 and up to 1.
-        seed: Seed of the random choice.
-        stop: Texts that end the answer; not part of it.
-        json_schema: A JSON schema, as text, that the answer satisfies; empty for free text.
-        top_logprobs: How many of the likeliest tokens in the place of each token are wanted with their log
-            probabilities, beside its own; None if none are wanted at all.
-    """
-
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    json_schema: str = ""
-    top_logprobs: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerRequest:
     """A question and what to answer it from.
 
@@ -87,19 +75,23 @@ class AnswerRequest:
         history: Earlier turns, oldest first.
         sampling: How to sample.
         mode: By which means.
-        is_conversation: Question and history came as the messages of one conversation.
+        is_conversation: Question, history and tool turns came as the messages of one conversation.
         adapter: Name of the adapter to answer with; empty for the model itself.
         deadline: When the caller gives up, on the event loop's clock in seconds; None for never.
+        tools: What the model may call.
+        tool_turns: Its calls since the question, and their results, oldest first.
     """
 
     question: str
     passages: tuple[Passage, ...]
     history: tuple[Turn, ...] = ()
-    sampling: Sampling = Sampling()
+    sampling: Sampling = DEFAULT_SAMPLING
     mode: Mode = Mode.AUTO
     is_conversation: bool = False
     adapter: str = ""
     deadline: float | None = None
+    tools: Tools = NO_TOOLS
+    tool_turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,33 +163,20 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLogprob:
-    """A token that the model wrote.
-
-    Attributes:
-        token: Its text; a part of a character shows as U+FFFD.
-        logprob: Natural logarithm of its probability.
-        top: The likeliest tokens in its place and their log probabilities, likeliest first.
-    """
-
-    token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Delta:
-    """More text of the answer; no citation is ever broken between two of these.
+    """More of the answer; no citation is ever broken between two of these. An empty one says that a call has begun.
 
     Attributes:
         text: The text to append.
         citations: The citations in it.
         logprobs: The tokens that the model has written since the last delta, if they were asked for.
+        tool_calls: Calls of tools, each of them whole; no text follows them.
     """
 
     text: str
     citations: tuple[Citation, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

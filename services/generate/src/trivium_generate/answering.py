@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
-from trivium_generate.backends.base import Beginning, Ending, Piece, PromptTooLong
+from trivium_generate.backends.base import Beginning, Calling, Ending, Piece, PromptTooLong
 from trivium_generate.backends.reasoning import without_thoughts
 from trivium_generate.citations import CitationParser
 from trivium_generate.degradation import reason_of
@@ -71,7 +71,7 @@ class Answerer:
 
         In mode AUTO a model that cannot answer is replaced by the extractive answer, as long as nothing of the
         model's answer has left: two answers are never glued together. Nor is an answer extracted that was to satisfy a
-        schema, or that has no passages to be extracted from.
+        schema or to call a tool, or that has no passages to be extracted from.
 
         Raises:
             InvalidField, TooLarge: The request breaks a limit, or asks in mode EXTRACTIVE for what needs a model.
@@ -145,13 +145,20 @@ class Answerer:
                     now = time.perf_counter()
                     if last is None:
                         self._metrics.first_token(backend, now - begin)
-                    elif output.token_count:
+                    if isinstance(output, Calling):
+                        last = now
+                        yield Delta("")
+                        continue
+                    if last is not None and output.token_count:
                         self._metrics.next_tokens(output.token_count, now - last)
                     last = now
                     logprobs += output.logprobs
-                    if delta := _with_logprobs(parser.feed(output.text), logprobs):
+                    delta = parser.finish() if output.tool_calls else parser.feed(output.text)
+                    if delta := _with_logprobs(delta, logprobs):
                         logprobs = ()
                         yield delta
+                    if output.tool_calls:
+                        yield Delta("", tool_calls=output.tool_calls)
         raise Unavailable("The model ended its answer without saying why. Try again.")
 
     def _model_finish(
@@ -223,7 +230,7 @@ async def _begun_in_time(outputs: AsyncGenerator[Output, None], deadline: float 
                 raise DeadlineExceeded("The model had written nothing of its answer in time. Allow more.") from error
             if output is None:
                 return
-            begun = isinstance(output, Piece)
+            begun = isinstance(output, Piece | Calling)
             yield output
         async for output in outputs:
             yield output
@@ -268,6 +275,8 @@ def _need_of_model(request: AnswerRequest) -> tuple[str, str] | None:
         return "sampling.json_schema", "it consists of sentences of the passages, not of JSON"
     if not request.passages:
         return "passages", "there are no passages to extract it from"
+    if request.tools.are_required:
+        return "tools.choice", "it calls no tools"
     if request.adapter:
         return "adapter", "adapters belong to language models"
     return None
@@ -275,7 +284,7 @@ def _need_of_model(request: AnswerRequest) -> tuple[str, str] | None:
 
 def _is_extractable(request: AnswerRequest) -> bool:
     """Whether an extractive answer is better than none: by another means, but still what was asked for."""
-    return bool(request.passages) and not request.sampling.json_schema
+    return bool(request.passages) and not request.sampling.json_schema and not request.tools.are_required
 
 
 def _hurried(request: AnswerRequest) -> AnswerRequest:
@@ -292,5 +301,7 @@ def _numbers(request: AnswerRequest) -> frozenset[int]:
 
 
 def _estimate_tokens(request: AnswerRequest) -> int:
-    texts = [request.question, *(turn.content for turn in request.history), *(p.text for p in request.passages)]
-    return sum(map(len, texts)) // _CHARS_PER_TOKEN + 1
+    turns, tools = (*request.history, *request.tool_turns), request.tools.definitions
+    texts = [request.question, *(turn.content for turn in turns), *(p.text for p in request.passages)]
+    schemas = sum(len(tool.description) + len(tool.parameters) for tool in tools)
+    return (sum(map(len, texts)) + schemas) // _CHARS_PER_TOKEN + 1

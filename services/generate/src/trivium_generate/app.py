@@ -131,6 +131,7 @@ def _language_model(settings: GenerateSettings, registry: CollectorRegistry) -> 
         adapters=_adapters(settings.adapters),
         prompts=load_prompts(settings.prompts_dir),
         default_max_tokens=settings.default_max_tokens,
+        tool_parser=settings.tool_parser,
     )
 
 

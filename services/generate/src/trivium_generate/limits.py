@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.language_models import check_chars, check_sampling, check_tool_calls, check_tools
 
 if TYPE_CHECKING:
-    from trivium_generate.answer import AnswerRequest, Passage, Sampling
+    from trivium_generate.answer import AnswerRequest, Passage, Turn
 
-MAX_TEMPERATURE = 2.0
-MAX_STOPS = 16
-MAX_STOP_CHARS = 256
 MAX_TITLE_CHARS = 1024
-MAX_SCHEMA_CHARS = 65536
-MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +47,8 @@ class Limits:
         self._check_conversation(request)
         if request.passages or not request.is_conversation:
             self._check_passages(request.passages)
-        self._check_sampling(request.sampling)
-        _check_schema(request.sampling.json_schema)
+        check_sampling(request.sampling, self.answer_tokens)
+        check_tools(request.tools)
 
     def _check_passages(self, passages: tuple[Passage, ...]) -> None:
         if not passages:
@@ -67,8 +62,8 @@ class Limits:
             field = f"passages[{number}]"
             if not passage.text.strip():
                 raise InvalidField(f"{field}.text", "The passage is empty. Leave it out.")
-            _check_chars(f"{field}.text", passage.text, self.passage_chars, "Send a shorter passage.")
-            _check_chars(f"{field}.title", passage.title, MAX_TITLE_CHARS, "Shorten the title.")
+            check_chars(f"{field}.text", passage.text, self.passage_chars, "Send a shorter passage.")
+            check_chars(f"{field}.title", passage.title, MAX_TITLE_CHARS, "Shorten the title.")
             if not (math.isfinite(passage.score) and 0 <= passage.score <= 1):
                 raise InvalidField(f"{field}.score", f"The score is {passage.score}; it must be from 0 to 1.")
         total = sum(len(passage.text) for passage in passages)
@@ -86,58 +81,18 @@ class Limits:
             history, question, question_chars = "messages", f"messages[{len(request.history)}].content", self.turn_chars
         if not request.question.strip():
             raise InvalidField(question, "The question is empty. Ask something.")
-        _check_chars(question, request.question, question_chars, "Shorten the question.")
-        if len(request.history) > self.turns:
+        check_chars(question, request.question, question_chars, "Shorten the question.")
+        count = len(request.history) + len(request.tool_turns)
+        if count > self.turns:
             raise TooLarge(
-                f"There are {len(request.history)} earlier turns; at most {self.turns} are allowed. "
-                "Leave out the oldest.",
+                f"There are {count} turns beside the question; at most {self.turns} are allowed. Leave out the oldest.",
                 field=history,
             )
-        for number, turn in enumerate(request.history):
-            _check_chars(f"{history}[{number}].content", turn.content, self.turn_chars, "Shorten the turn.")
+        self._check_turns(history, request.history, 0)
+        self._check_turns("messages", request.tool_turns, len(request.history) + 1)
 
-    def _check_sampling(self, sampling: Sampling) -> None:
-        tokens, temperature, top_p = sampling.max_tokens, sampling.temperature, sampling.top_p
-        if tokens is not None and not 1 <= tokens <= self.answer_tokens:
-            raise InvalidField(
-                "sampling.max_tokens", f"max_tokens is {tokens}; it must be from 1 to {self.answer_tokens}."
-            )
-        if temperature is not None and not 0 <= temperature <= MAX_TEMPERATURE:  # also refuses NaN
-            raise InvalidField(
-                "sampling.temperature", f"temperature is {temperature}; it must be from 0 to {MAX_TEMPERATURE:g}."
-            )
-        if top_p is not None and not 0 < top_p <= 1:
-            raise InvalidField("sampling.top_p", f"top_p is {top_p}; it must be above 0 and at most 1.")
-        if sampling.top_logprobs is not None and sampling.top_logprobs > MAX_TOP_LOGPROBS:
-            raise InvalidField(
-                "sampling.top_logprobs",
-                f"top_logprobs is {sampling.top_logprobs}; it must be from 0 to {MAX_TOP_LOGPROBS}.",
-            )
-        if len(sampling.stop) > MAX_STOPS:
-            raise TooLarge(
-                f"There are {len(sampling.stop)} stop texts; at most {MAX_STOPS} are allowed.", field="sampling.stop"
-            )
-        for number, stop in enumerate(sampling.stop):
-            field = f"sampling.stop[{number}]"
-            if not stop:
-                raise InvalidField(field, "The stop text is empty. Leave it out.")
-            _check_chars(field, stop, MAX_STOP_CHARS, "Shorten it.")
-
-
-def _check_schema(schema: str) -> None:
-    """Whether it is a JSON object; what the object means is the model's backend's to judge."""
-    field = "sampling.json_schema"
-    if not schema:
-        return
-    _check_chars(field, schema, MAX_SCHEMA_CHARS, "Simplify the schema.")
-    try:
-        parsed = json.loads(schema)
-    except (ValueError, RecursionError) as error:
-        raise InvalidField(field, f"The schema is not JSON: {error}.") from error
-    if not isinstance(parsed, dict):
-        raise InvalidField(field, 'The schema must be a JSON object, for example {"type": "object"}.')
-
-
-def _check_chars(field: str, text: str, limit: int, advice: str) -> None:
-    if len(text) > limit:
-        raise TooLarge(f"{field} has {len(text)} characters; at most {limit} are allowed. {advice}", field=field)
+    def _check_turns(self, field: str, turns: tuple[Turn, ...], first: int) -> None:
+        check_tool_calls(field, turns, first)
+        for number, turn in enumerate(turns, start=first):
+            said = turn.content + "".join(call.arguments for call in turn.tool_calls)
+            check_chars(f"{field}[{number}].content", said, self.turn_chars, "Shorten the turn.")

@@ -7,7 +7,7 @@ chat template marks its turns with.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_generate.answer import Role, Turn
@@ -17,7 +17,7 @@ from trivium_generate.prompts import prompt_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trivium_generate.answer import AnswerRequest, Passage
+    from trivium_generate.answer import AnswerRequest, Passage, Tool
     from trivium_generate.prompts import Prompt
 
 # Earlier turns may take this share of the room for the prompt; older ones are left out.
@@ -37,8 +37,8 @@ class Chat(Protocol):
     def special_tokens(self) -> Sequence[str]:
         """Texts that its tokenizer reads as one special token."""
 
-    def encode(self, turns: Sequence[Turn]) -> list[int]:
-        """The tokens of a conversation, ready for the model to go on with its answer."""
+    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> list[int]:
+        """The tokens of a conversation and of the tools that may be called, ready for the model to go on."""
 
     def count(self, text: str) -> int:
         """How many tokens a text has on its own."""
@@ -50,12 +50,14 @@ class BuiltPrompt:
 
     Attributes:
         turns: Its messages.
+        tools: What the model may call.
         token_ids: Its tokens.
         dropped_passages: Numbers, from 1, of the passages that are not in it.
         dropped_turn_count: Earlier turns, the oldest, that are not in it.
     """
 
     turns: tuple[Turn, ...]
+    tools: tuple[Tool, ...]
     token_ids: list[int]
     dropped_passages: tuple[int, ...]
     dropped_turn_count: int = 0
@@ -92,8 +94,10 @@ class PromptBuilder:
         if not request.passages:
             return self._conversation(request, room)
         prompt = prompt_for(request.question, self._prompts)
+        tools, tool_turns = self._tools(request), [self._inert_turn(turn) for turn in request.tool_turns]
         earlier, dropped_turn_count = self._earlier(request, int(room * _HISTORY_SHARE))
-        before = [_system(prompt.system, *self._instructions(request)), *earlier]
+        with_tools = [prompt.tools] if request.tools.may_be_called or tool_turns else []
+        before = [_system(prompt.system, *with_tools, *self._instructions(request)), *earlier]
         question, schema = self._inert(request.question), self._inert(request.sampling.json_schema)
         template = prompt.json if schema else prompt.question
         texts = [self._passage(prompt, number, passage) for number, passage in enumerate(request.passages, start=1)]
@@ -103,19 +107,19 @@ class PromptBuilder:
         while kept:
             passages = "\n\n".join(texts[place] for place in kept)
             last = _fill(template, passages=passages, question=question, schema=schema)
-            turns = _with_turn(before, Turn(Role.USER, last))
-            token_ids = self._chat.encode(turns)
+            turns = [*_with_turn(before, Turn(Role.USER, last)), *tool_turns]
+            token_ids = self._chat.encode(turns, tools)
             excess = len(token_ids) - room
             if excess <= 0:
                 dropped = tuple(place + 1 for place in range(len(texts)) if place not in kept)
-                return BuiltPrompt(tuple(turns), token_ids, dropped, dropped_turn_count)
+                return BuiltPrompt(tuple(turns), tools, token_ids, dropped, dropped_turn_count)
             while excess > 0 and droppable:
                 place = droppable.pop()
                 kept.remove(place)
                 excess -= self._chat.count(texts[place])
         raise PromptTooLong(
             f"The model's context has room for {room} tokens of prompt, and not one passage fits beside the question. "
-            "Send shorter passages, ask for fewer tokens, or choose a model with a longer context.",
+            "Send shorter passages, fewer tools, ask for fewer tokens, or choose a model with a longer context.",
             field="passages",
         )
 
@@ -124,14 +128,15 @@ class PromptBuilder:
         instructions = self._instructions(request)
         before = [_system(*instructions)] if instructions else []
         last = Turn(Role.USER, self._inert(request.question))
-        history_room = room - sum(self._chat.count(turn.content) for turn in (*before, last))
+        tools, tool_turns = self._tools(request), [self._inert_turn(turn) for turn in request.tool_turns]
+        history_room = room - sum(map(self._count, (*before, last, *tool_turns)))
         while True:
             earlier, dropped = self._earlier(request, history_room)
-            turns = _with_turn([*before, *earlier], last)
-            token_ids = self._chat.encode(turns)
+            turns = [*_with_turn([*before, *earlier], last), *tool_turns]
+            token_ids = self._chat.encode(turns, tools)
             excess = len(token_ids) - room
             if excess <= 0:
-                return BuiltPrompt(tuple(turns), token_ids, (), dropped)
+                return BuiltPrompt(tuple(turns), tools, token_ids, (), dropped)
             if not earlier:
                 raise PromptTooLong(
                     f"The model's context has room for {room} tokens of prompt; the last message does not fit. "
@@ -147,19 +152,31 @@ class PromptBuilder:
         """Earlier turns, and how many of the oldest are left out because they need more than their room."""
         all_turns = [turn for turn in request.history if turn.role is not Role.SYSTEM]
         turns: list[Turn] = []
-        for turn in reversed(all_turns):
-            content = self._inert(turn.content)
-            room -= self._chat.count(content)
+        for turn in map(self._inert_turn, reversed(all_turns)):
+            room -= self._count(turn)
             if room < 0:
                 break
-            turns.insert(0, Turn(turn.role, content))
-        while turns and turns[0].role is Role.ASSISTANT:  # templates want the user to begin
+            turns.insert(0, turn)
+        while turns and turns[0].role is not Role.USER:  # templates want the user to begin, and results their calls
             del turns[0]
         dropped = len(all_turns) - len(turns)
         merged: list[Turn] = []
         for turn in turns:
             merged = _with_turn(merged, turn)
         return merged, dropped
+
+    def _tools(self, request: AnswerRequest) -> tuple[Tool, ...]:
+        return tuple(
+            replace(tool, description=self._inert(tool.description), parameters=self._inert(tool.parameters))
+            for tool in request.tools.definitions
+        )
+
+    def _inert_turn(self, turn: Turn) -> Turn:
+        calls = tuple(replace(call, arguments=self._inert(call.arguments)) for call in turn.tool_calls)
+        return replace(turn, content=self._inert(turn.content), tool_calls=calls)
+
+    def _count(self, turn: Turn) -> int:
+        return sum(self._chat.count(text) for text in (turn.content, *(call.arguments for call in turn.tool_calls)))
 
     def _passage(self, prompt: Prompt, number: int, passage: Passage) -> str:
         title = " ".join(self._data(passage.title).replace('"', "'").split())
@@ -181,8 +198,16 @@ def _system(*texts: str) -> Turn:
 
 
 def _with_turn(turns: list[Turn], turn: Turn) -> list[Turn]:
-    """A conversation and one turn more; two of the same role in a row become one, because templates refuse them."""
-    if turns and turns[-1].role is turn.role:
+    """A conversation and one turn more; two of the same role in a row become one, because templates refuse them.
+
+    Calls of tools and their results stay apart.
+    """
+    if (
+        turns
+        and turns[-1].role is turn.role
+        and turn.role is not Role.TOOL
+        and not (turns[-1].tool_calls or turn.tool_calls)
+    ):
         return [*turns[:-1], Turn(turn.role, f"{turns[-1].content}\n\n{turn.content}")]
     return [*turns, turn]
 

@@ -8,11 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
-from trivium.type.v1 import degradation_pb2, message_pb2, model_info_pb2, span_pb2, timing_pb2, usage_pb2
+from trivium.type.v1 import (
+    degradation_pb2,
+    message_pb2,
+    model_info_pb2,
+    span_pb2,
+    timing_pb2,
+    tool_pb2,
+    usage_pb2,
+)
 from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
-from trivium_generate.answer import AnswerRequest, Delta, Finish, FinishReason, Mode, Passage, Role, Sampling, Turn
+from trivium_generate.answer import (
+    AnswerRequest,
+    Delta,
+    Finish,
+    FinishReason,
+    Mode,
+    Passage,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Tools,
+    Turn,
+)
 from trivium_generate.answering import EXTRACTIVE
 from trivium_generate.supervision import ModelState
 from trivium_generate.traces import traced
@@ -39,10 +61,18 @@ _ROLES = {
     message_pb2.ROLE_SYSTEM: Role.SYSTEM,
     message_pb2.ROLE_USER: Role.USER,
     message_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
+    message_pb2.ROLE_TOOL: Role.TOOL,
+}
+_TOOL_CHOICES = {
+    tool_pb2.TOOL_CHOICE_UNSPECIFIED: ToolChoice.AUTO,
+    tool_pb2.TOOL_CHOICE_AUTO: ToolChoice.AUTO,
+    tool_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
+    tool_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
 }
 _FINISH_REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
 }
 _STATES = {
     ModelState.NONE: pb.MODEL_STATE_NONE,
@@ -118,8 +148,9 @@ def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> 
     if request.mode not in _MODES:
         raise InvalidField("mode", f"There is no mode {request.mode}. Use AUTO, MODEL or EXTRACTIVE.")
     question, history = request.question, _turns_from_proto("history", request.history)
+    tool_turns: tuple[Turn, ...] = ()
     if request.messages:
-        question, history = _conversation(request)
+        question, history, tool_turns = _conversation(request)
     return AnswerRequest(
         question=question,
         passages=tuple(Passage(passage.text, passage.title, passage.score) for passage in request.passages),
@@ -129,28 +160,52 @@ def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> 
         is_conversation=bool(request.messages),
         adapter=request.adapter,
         deadline=deadline,
+        tools=_tools_from_proto(request.tools),
+        tool_turns=tool_turns,
     )
 
 
-def _conversation(request: pb.GenerateRequest) -> tuple[str, tuple[Turn, ...]]:
-    """The last message, which is the question, and those before it."""
+def _conversation(request: pb.GenerateRequest) -> tuple[str, tuple[Turn, ...], tuple[Turn, ...]]:
+    """The user's last message, which is the question, those before it, and the calls of tools and results after it."""
     for field in ("question", "history"):
         if getattr(request, field):
             raise InvalidField(field, f"{field} and messages are both set. Send the conversation once, as messages.")
-    *earlier, last = _turns_from_proto("messages", request.messages)
-    if last.role is not Role.USER:
+    turns = _turns_from_proto("messages", request.messages)
+    last = len(turns) - 1
+    if turns[last].role not in (Role.USER, Role.TOOL):
         raise InvalidField(
-            f"messages[{len(earlier)}].role", f"The last message is the {last.role.value}'s. It must be the user's."
+            f"messages[{last}].role",
+            f"The last message is the {turns[last].role.value}'s. It must be the user's, or the result of a tool.",
         )
-    return last.content, tuple(earlier)
+    asked = max((number for number, turn in enumerate(turns) if turn.role is Role.USER), default=None)
+    if asked is None:
+        raise InvalidField("messages", "There is no message of the user's. Send the question that the tools were for.")
+    for number in range(asked + 1, len(turns)):
+        if turns[number].role is not Role.TOOL and not turns[number].tool_calls:
+            raise InvalidField(
+                f"messages[{number}]", "After the user's last message come only calls of tools and their results."
+            )
+    return turns[asked].content, turns[:asked], turns[asked + 1 :]
+
+
+def _tools_from_proto(tools: tool_pb2.Tools) -> Tools:
+    if tools.choice not in _TOOL_CHOICES:
+        raise InvalidField("tools.choice", f"There is no choice {tools.choice}. Use AUTO, NONE or REQUIRED.")
+    return Tools(
+        tuple(Tool(tool.name, tool.description, tool.parameters, tool.strict) for tool in tools.definitions),
+        _TOOL_CHOICES[tools.choice],
+        tools.required_name,
+        tools.parallel if tools.HasField("parallel") else None,
+    )
 
 
 def _turns_from_proto(field: str, messages: Iterable[message_pb2.Message]) -> tuple[Turn, ...]:
     turns = []
     for number, message in enumerate(messages):
         if message.role not in _ROLES:
-            raise InvalidField(f"{field}[{number}].role", "The role is missing. Use SYSTEM, USER or ASSISTANT.")
-        turns.append(Turn(_ROLES[message.role], message.content))
+            raise InvalidField(f"{field}[{number}].role", "The role is missing. Use SYSTEM, USER, ASSISTANT or TOOL.")
+        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls)
+        turns.append(Turn(_ROLES[message.role], message.content, calls, message.tool_call_id))
     return tuple(turns)
 
 
@@ -180,6 +235,9 @@ def _delta_to_proto(delta: Delta) -> pb.Delta:
                 top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in written.top],
             )
             for written in delta.logprobs
+        ],
+        tool_calls=[
+            tool_pb2.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in delta.tool_calls
         ],
     )
 

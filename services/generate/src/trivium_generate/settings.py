@@ -89,6 +89,13 @@ class GenerateSettings:
         'on the Hugging Face hub, for example {"legal": "/models/legal-lora"}.',
     )
     """Which adapters requests may ask for."""
+    tool_parser: str = setting(
+        "",
+        "vLLM's parser for the calls of tools that the model writes, for example hermes; its documentation says which "
+        "one belongs to a model. Empty for none: then requests with tools are refused, unless a call is required. "
+        "Models behind an API need none.",
+    )
+    """Reads the model's calls of tools."""
     embed_target: str = setting(
         "127.0.0.1:50051",
         "Address of the embedding service, which compares sentences with the question for extractive answers; empty "

@@ -12,17 +12,19 @@ from anthropic import APIConnectionError, APIError, APIStatusError, AsyncAnthrop
 from trivium_serving.api_calls import ApiFailure, retry_after_seconds
 from trivium_serving.errors import InvalidField
 
-from trivium_generate.answer import FinishReason, Role
+from trivium_generate.answer import FinishReason, Role, ToolChoice
 from trivium_generate.backends.base import PromptTooLong
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+from trivium_generate.backends.tool_calls import CallPiece
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from anthropic import AsyncStream
     from anthropic.types import RawMessageStreamEvent
 
+    from trivium_generate.answer import Tools, Turn
     from trivium_generate.backends.chat_provider import ApiOptions, Call, Event
 
 URL = "https://api.anthropic.com"
@@ -32,9 +34,11 @@ _logger = logging.getLogger(__name__)
 _REASONS = {
     "end_turn": FinishReason.STOP,
     "stop_sequence": FinishReason.STOP,
+    "tool_use": FinishReason.TOOL_CALLS,
     "max_tokens": FinishReason.LENGTH,
     "model_context_window_exceeded": FinishReason.LENGTH,
 }
+_CHOICES = {ToolChoice.AUTO: "auto", ToolChoice.NONE: "none", ToolChoice.REQUIRED: "any"}
 # Errors that come in a stream, after its status: 200.
 _STATUS_OF = {
     "invalid_request_error": 400,
@@ -56,6 +60,8 @@ _FIELDS = {
     "top_p": "sampling.top_p",
     "stop_sequences": "sampling.stop",
     "output_config": "sampling.json_schema",
+    "tools": "tools",
+    "tool_choice": "tools.choice",
 }
 
 
@@ -139,11 +145,7 @@ class AnthropicChat:
         parameters: dict[str, Any] = {
             "model": self._options.model,
             "max_tokens": call.max_tokens,
-            "messages": [
-                {"role": turn.role.value, "content": turn.content}
-                for turn in call.turns
-                if turn.role is not Role.SYSTEM
-            ],
+            "messages": _messages(call.turns),
             "stream": True,
             "extra_body": {
                 **{name: value for name, value in chosen.items() if value is not None and name not in self._dispensed},
@@ -154,10 +156,51 @@ class AnthropicChat:
             parameters["system"] = "\n\n".join(system)
         if sampling.stop:
             parameters["stop_sequences"] = list(sampling.stop)
+        if call.tools:
+            parameters |= _tools(call.tools)
         if sampling.json_schema:
             schema = json.loads(sampling.json_schema)
             parameters["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         return parameters
+
+
+def _messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """The conversation; results of tools are a message of the user's, all those of one turn together."""
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        if turn.role is Role.SYSTEM:
+            continue
+        if turn.role is Role.TOOL:
+            result = {"type": "tool_result", "tool_use_id": turn.tool_call_id, "content": turn.content}
+            if messages and messages[-1]["role"] == "user" and isinstance(messages[-1]["content"], list):
+                messages[-1]["content"].append(result)
+            else:
+                messages.append({"role": "user", "content": [result]})
+        elif turn.tool_calls:
+            text = [{"type": "text", "text": turn.content}] if turn.content.strip() else []
+            calls = [
+                {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+                for call in turn.tool_calls
+            ]
+            messages.append({"role": "assistant", "content": [*text, *calls]})
+        else:
+            messages.append({"role": turn.role.value, "content": turn.content})
+    return messages
+
+
+def _tools(tools: Tools) -> dict[str, Any]:
+    choice: dict[str, Any] = {"type": _CHOICES[tools.choice]}
+    if tools.required_name:
+        choice = {"type": "tool", "name": tools.required_name}
+    if tools.parallel is not None and tools.may_be_called:
+        choice["disable_parallel_tool_use"] = not tools.parallel
+    return {
+        "tools": [
+            {"name": tool.name, "description": tool.description, "input_schema": {"type": "object", **tool.schema}}
+            for tool in tools.definitions
+        ],
+        "tool_choice": choice,
+    }
 
 
 def _events(message: RawMessageStreamEvent) -> list[Event]:
@@ -171,6 +214,10 @@ def _events(message: RawMessageStreamEvent) -> list[Event]:
         if not isinstance(text, str):
             raise TypeError("text that is none")
         return [Text(text)] if text else []
+    if message.type == "content_block_start" and message.content_block.type == "tool_use":
+        return [CallPiece(message.index, str(message.content_block.id), str(message.content_block.name))]
+    if message.type == "content_block_delta" and message.delta.type == "input_json_delta":
+        return [CallPiece(message.index, arguments=str(message.delta.partial_json))]
     if message.type == "message_delta":
         events: list[Event] = [Usage(completion_tokens=message.usage.output_tokens)] if message.usage else []
         return [*events, _stop(message.delta.stop_reason)] if message.delta.stop_reason else events

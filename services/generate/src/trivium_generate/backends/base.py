@@ -10,7 +10,7 @@ from trivium_serving.errors import TooLarge
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription, TokenLogprob
+    from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription, TokenLogprob, ToolCall
 
 
 class PromptTooLong(TooLarge):
@@ -46,11 +46,13 @@ class Piece:
         text: As the model wrote it; may be empty while a character or stop text is not complete.
         token_count: Tokens that it stands for.
         logprobs: Those tokens, if the request asks for them.
+        tool_calls: Calls of tools, each of them whole; no text follows them.
     """
 
     text: str
     token_count: int
     logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,12 @@ class Ending:
     is_estimated: bool = False
 
 
-Output = Beginning | Piece | Ending
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """The model has begun to write calls of tools, which come when they are whole."""
+
+
+Output = Beginning | Piece | Calling | Ending
 
 
 class LanguageModel(Protocol):

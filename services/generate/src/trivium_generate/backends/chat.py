@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from trivium_generate.backends.reasoning import OPENING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from trivium_generate.answer import Tool
 
 _logger = logging.getLogger(__name__)
 
@@ -38,26 +41,30 @@ class TokenizerChat:
         self.special_tokens = tuple(map(str, tokenizer.all_special_tokens))
         self.begins_thinking = self._has_template and self._template_opens_thinking()
 
-    def encode(self, turns: Sequence[Turn]) -> list[int]:
-        """The tokens of a conversation, ready for the model to go on with its answer."""
+    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> list[int]:
+        """The tokens of a conversation and of the tools that may be called, ready for the model to go on."""
         if not self._has_template:
             return list(self._tokenizer.encode("\n\n".join(turn.content for turn in turns)))
         # The template writes the special tokens that belong at the beginning itself.
-        return list(self._tokenizer.encode(self._render(turns), add_special_tokens=False))
+        return list(self._tokenizer.encode(self._render(turns, tools), add_special_tokens=False))
 
     def count(self, text: str) -> int:
         """How many tokens a text has on its own."""
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _render(self, turns: Sequence[Turn]) -> str:
+    def _render(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> str:
         if not self._has_system and len(turns) > 1 and turns[0].role is Role.SYSTEM:
             first = Turn(turns[1].role, f"{turns[0].content}\n\n{turns[1].content}")
             turns = [first, *turns[2:]]
-        return self._apply(turns)
+        return self._apply(turns, tools)
 
-    def _apply(self, turns: Sequence[Turn]) -> str:
-        messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
-        rendered: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    def _apply(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> str:
+        rendered: str = self._tokenizer.apply_chat_template(
+            [_message(turn) for turn in turns],
+            tools=[_function(tool) for tool in tools] or None,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
         return rendered
 
     def _template_opens_thinking(self) -> bool:
@@ -78,3 +85,26 @@ class TokenizerChat:
         if not accepted:
             _logger.info("the chat template takes no system message (%s); instructions go into the first one", problem)
         return accepted
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """A turn as templates expect it."""
+    message: dict[str, Any] = {"role": turn.role.value, "content": turn.content}
+    if turn.tool_calls:
+        message["tool_calls"] = [
+            {
+                "type": "function",
+                "id": call.id,
+                "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+            }
+            for call in turn.tool_calls
+        ]
+    if turn.tool_call_id:
+        message["tool_call_id"] = turn.tool_call_id
+    return message
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    """A tool as templates expect it."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+    return {"type": "function", "function": function}

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium_catalog import context_tokens
@@ -14,9 +15,10 @@ from trivium_serving.api_calls import ApiFailure
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from trivium_serving.token_estimates import token_count
 
-from trivium_generate.answer import ModelDescription
-from trivium_generate.backends.base import Beginning, Ending, Piece
+from trivium_generate.answer import FinishReason, ModelDescription
+from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 from trivium_generate.backends.chat_provider import AnswerBlocked, Call, Checked, Stop, Text, Usage
+from trivium_generate.backends.tool_calls import CallAssembly, CallPiece
 from trivium_generate.prompting import PromptBuilder
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from trivium_serving.api_calls import ApiCalls
 
-    from trivium_generate.answer import AnswerRequest, Turn
+    from trivium_generate.answer import AnswerRequest, Tool, Turn
     from trivium_generate.backends.base import Output
     from trivium_generate.backends.chat_provider import ApiOptions, ChatProvider, Event
     from trivium_generate.prompting import BuiltPrompt
@@ -49,9 +51,12 @@ class EstimatedChat:
 
     special_tokens = ()
 
-    def encode(self, turns: Sequence[Turn]) -> list[int]:
+    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> list[int]:
         """As many zeros as there are tokens, estimated."""
-        return [0] * sum(token_count(turn.content) + _TOKENS_PER_TURN for turn in turns)
+        calls = [call.arguments for turn in turns for call in turn.tool_calls]
+        texts = [text for tool in tools for text in (tool.description, tool.parameters)]
+        said = sum(token_count(text) for text in (*(turn.content for turn in turns), *calls, *texts))
+        return [0] * (said + _TOKENS_PER_TURN * (len(turns) + len(calls) + len(tools)))
 
     def count(self, text: str) -> int:
         """About how many tokens a text has."""
@@ -145,22 +150,31 @@ class ChatApiModel:
             prompt_ms=(time.perf_counter() - begin) * 1e3,
             dropped_turn_count=prompt.dropped_turn_count,
         )
-        call = Call(prompt.turns, request.sampling, max_tokens)
-        usage, stop, written = Usage(), None, 0
+        call = Call(prompt.turns, request.sampling, max_tokens, replace(request.tools, definitions=prompt.tools))
+        usage, stop, written, calls = Usage(), None, 0, CallAssembly()
         async with aclosing(self._events(self._provider, call, prompt_tokens, request.deadline)) as events:
             async for event in events:
                 if isinstance(event, Text):
                     tokens = len(event.logprobs) or token_count(event.text)
                     written += tokens
                     yield Piece(event.text, tokens, event.logprobs)
+                elif isinstance(event, CallPiece):
+                    if not calls:
+                        yield Calling()
+                    written += token_count(event.arguments)
+                    calls.add(event)
                 elif isinstance(event, Usage):
                     usage = _newer(usage, event)
                 else:
                     stop = event
         if stop is None:
             raise Unavailable("The model's API ended the stream before the answer was complete. Try again.")
+        reason = stop.reason
+        if calls and reason is not FinishReason.LENGTH:  # else the last of them is cut off
+            yield Piece("", 0, tool_calls=calls.whole())
+            reason = FinishReason.TOOL_CALLS  # not every server says so
         yield Ending(
-            reason=stop.reason,
+            reason=reason,
             completion_tokens=written if usage.completion_tokens is None else usage.completion_tokens,
             queue_ms=0.0,
             prompt_tokens=usage.prompt_tokens,

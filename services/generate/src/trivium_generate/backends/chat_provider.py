@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trivium_serving.errors import FailedPrecondition
 
+from trivium_generate.backends.tool_calls import CallPiece
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_generate.answer import FinishReason, Sampling, TokenLogprob, Turn
+    from trivium_generate.answer import FinishReason, Sampling, TokenLogprob, Tools, Turn
 
 
 class AnswerBlocked(FailedPrecondition):
@@ -44,14 +46,17 @@ class Call:
     """One answer that is asked for.
 
     Attributes:
-        turns: The conversation: at most one system turn, at its head, then the user and the assistant in turn.
+        turns: The conversation: at most one system turn, at its head, then the user and the assistant in turn, with
+            the results of tools after the turns that call them.
         sampling: How to sample.
         max_tokens: Most tokens of the answer.
+        tools: What the model may call.
     """
 
     turns: tuple[Turn, ...]
     sampling: Sampling
     max_tokens: int
+    tools: Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Stop:
     reason: FinishReason
 
 
-Event = Text | Usage | Stop
+Event = Text | CallPiece | Usage | Stop
 
 
 @dataclass(frozen=True, slots=True)

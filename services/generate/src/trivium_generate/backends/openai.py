@@ -13,6 +13,7 @@ from trivium_generate.answer import FinishReason, TokenLogprob
 from trivium_generate.backends.base import PromptTooLong
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+from trivium_generate.backends.tool_calls import CallPiece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from openai import AsyncStream
     from openai.types.chat import ChatCompletionChunk
 
+    from trivium_generate.answer import Tools, Turn
     from trivium_generate.backends.chat_provider import ApiOptions, Call, Event
 
 URL = "https://api.openai.com/v1"
@@ -29,11 +31,12 @@ _logger = logging.getLogger(__name__)
 # Some servers say in words of their own that an answer is complete.
 _STOPS = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
 _LENGTHS = frozenset({"length", "max_tokens", "model_length"})
+_CALLS = frozenset({"tool_calls", "function_call", "tool_use"})
 _BLOCKS = frozenset({"content_filter", "content_policy_violation"})
 # OpenAI's newer models know only the first of these, many servers only the second.
 _LENGTH_PARAMETERS = ("max_completion_tokens", "max_tokens")
 # What a model may have to do without: an answer sampled otherwise is better than none.
-_DISPENSABLE = ("stream_options", "temperature", "top_p")
+_DISPENSABLE = ("stream_options", "temperature", "top_p", "parallel_tool_calls")
 _FIELDS = {
     "max_completion_tokens": "sampling.max_tokens",
     "max_tokens": "sampling.max_tokens",
@@ -44,6 +47,9 @@ _FIELDS = {
     "response_format": "sampling.json_schema",
     "logprobs": "sampling.top_logprobs",
     "top_logprobs": "sampling.top_logprobs",
+    "tools": "tools",
+    "tool_choice": "tools.choice",
+    "parallel_tool_calls": "tools.parallel",
 }
 _CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length", "context_window")
 
@@ -130,7 +136,7 @@ class OpenAIChat:
         sampling = call.sampling
         parameters: dict[str, Any] = {
             "model": self._options.model,
-            "messages": [{"role": turn.role.value, "content": turn.content} for turn in call.turns],
+            "messages": [_turn_message(turn) for turn in call.turns],
             "stream": True,
             "stream_options": {"include_usage": True},
             self._length_parameter: call.max_tokens,
@@ -144,9 +150,35 @@ class OpenAIChat:
             parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
         if sampling.top_logprobs is not None:
             parameters |= {"logprobs": True, "top_logprobs": sampling.top_logprobs}
+        if call.tools:
+            parameters |= _tools(call.tools)
         if self._options.fields:
             parameters["extra_body"] = self._options.fields
         return {name: value for name, value in parameters.items() if value is not None and name not in self._dispensed}
+
+
+def _turn_message(turn: Turn) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role.value, "content": turn.content}
+    if turn.tool_calls:
+        message["content"] = turn.content or None
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in turn.tool_calls
+        ]
+    if turn.tool_call_id:
+        message["tool_call_id"] = turn.tool_call_id
+    return message
+
+
+def _tools(tools: Tools) -> dict[str, Any]:
+    functions = []
+    for tool in tools.definitions:
+        function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+        functions.append({"type": "function", "function": function | ({"strict": True} if tool.strict else {})})
+    choice: Any = tools.choice.value
+    if tools.required_name:
+        choice = {"type": "function", "function": {"name": tools.required_name}}
+    return {"tools": functions, "tool_choice": choice, "parallel_tool_calls": tools.parallel}
 
 
 def _events(chunk: ChatCompletionChunk) -> list[Event]:
@@ -160,6 +192,10 @@ def _events(chunk: ChatCompletionChunk) -> list[Event]:
             raise TypeError("text that is none")
         if text:
             events.append(Text(text, _logprobs(choice.logprobs)))
+        for piece in (choice.delta.tool_calls or ()) if choice.delta else ():
+            said = piece.function
+            name, arguments = (said.name or "", said.arguments or "") if said else ("", "")
+            events.append(CallPiece(piece.index, str(piece.id or ""), str(name), str(arguments)))
         if choice.finish_reason:
             events.append(_stop(choice.finish_reason))
     if chunk.usage:
@@ -170,6 +206,8 @@ def _events(chunk: ChatCompletionChunk) -> list[Event]:
 def _stop(reason: str) -> Stop:
     if reason in _STOPS:
         return Stop(FinishReason.STOP)
+    if reason in _CALLS:
+        return Stop(FinishReason.TOOL_CALLS)
     if reason in _LENGTHS:
         return Stop(FinishReason.LENGTH)
     if reason in _BLOCKS:

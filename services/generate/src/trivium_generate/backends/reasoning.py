@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import FailedPrecondition
 
 from trivium_generate.answer import FinishReason
-from trivium_generate.backends.base import Beginning, Ending, Piece
+from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -78,7 +78,7 @@ async def without_thoughts(outputs: AsyncGenerator[Output, None]) -> AsyncGenera
     thoughts, held, is_empty = ThoughtFilter(), Piece("", 0), True
     async with aclosing(outputs):
         async for output in outputs:
-            if isinstance(output, Piece):
+            if isinstance(output, Piece) and not output.tool_calls:
                 text = thoughts.feed(output.text)
                 if thoughts.has_begun:
                     yield _joined(held, replace(output, text=text)) if is_empty else output
@@ -91,9 +91,10 @@ async def without_thoughts(outputs: AsyncGenerator[Output, None]) -> AsyncGenera
             if isinstance(output, Beginning):
                 thoughts = ThoughtFilter(output.is_thinking)
             else:
-                rest = replace(held, text=thoughts.finish())
-                is_empty = is_empty and not rest.text
-                if is_empty:
+                # Nothing comes after what waits but calls of tools, or the end.
+                rest, held = replace(held, text=thoughts.finish()), Piece("", 0)
+                is_empty = is_empty and not rest.text and not isinstance(output, Calling | Piece)
+                if is_empty and isinstance(output, Ending):
                     _check_empty(output, thoughts)
                 if rest.text or rest.logprobs:
                     yield rest

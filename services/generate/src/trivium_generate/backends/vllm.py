@@ -13,6 +13,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
 from trivium_serving.request_context import request_id
 
 from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription
-from trivium_generate.backends.base import Beginning, Ending, Piece
+from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 from trivium_generate.backends.chat import TokenizerChat
 from trivium_generate.backends.pacing import Pacing
 from trivium_generate.backends.vllm_engine import (
@@ -33,6 +34,13 @@ from trivium_generate.backends.vllm_engine import (
 )
 from trivium_generate.backends.vllm_sampling import refusal, sampling_params, token_logprobs
 from trivium_generate.backends.vllm_status import STATUS_FILE_VARIABLE, read_status
+from trivium_generate.backends.vllm_tools import (
+    ParsedCalls,
+    RequiredCalls,
+    calls_schema,
+    check_tools_of,
+    parser_class,
+)
 from trivium_generate.prompting import PromptBuilder
 
 if TYPE_CHECKING:
@@ -59,6 +67,7 @@ class VllmModel:
         adapters: Folders, or names on the hub, of LoRA adapters, by the names that requests ask for them by.
         prompts: The prompts by language.
         default_max_tokens: Most tokens of an answer if the request does not say.
+        tool_parser: Name of vLLM's parser for the calls of tools that the model writes; empty for none.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class VllmModel:
         adapters: dict[str, str],
         prompts: dict[str, Prompt],
         default_max_tokens: int,
+        tool_parser: str = "",
     ) -> None:
         lora = {"enable_lora": True} if adapters else {}
         self._engine_args = {"model": model, **lora, **engine_args}
@@ -79,6 +89,9 @@ class VllmModel:
         self._step = ""
         self._prompts = prompts
         self._default_max_tokens = default_max_tokens
+        self._tool_parser_name = tool_parser
+        self._tool_parser: Any = None  # vLLM's class
+        self._tokenizer: Any = None
         self._engine: Any = None
         self._broken = asyncio.Event()
         self._builder: PromptBuilder | None = None
@@ -112,6 +125,7 @@ class VllmModel:
         self._status_file.unlink(missing_ok=True)
         os.environ[STATUS_FILE_VARIABLE] = str(self._status_file)
         try:
+            self._tool_parser = parser_class(self._tool_parser_name)
             self._step = "starting the engine"
             self._engine = await in_daemon_thread(lambda: start_engine(self._engine_args))
             self._step = "loading adapters"
@@ -119,6 +133,9 @@ class VllmModel:
             config = self._engine.vllm_config.model_config
             self._context_tokens = config.max_model_len
             self._sampling_defaults = config.get_diff_sampling_param()
+            self._tokenizer = copy.deepcopy(self._engine.get_tokenizer())
+            if self._tool_parser is not None:
+                self._tool_parser(self._tokenizer)  # some refuse the tokenizer of another family
             chat = TokenizerChat(copy.deepcopy(self._engine.get_tokenizer()))
             self._builder, self._begins_thinking = PromptBuilder(chat, self._prompts), chat.begins_thinking
             self._thinks_before_json = _thinks_before_json(self._engine.vllm_config.structured_outputs_config)
@@ -135,28 +152,46 @@ class VllmModel:
     async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer; closing the generator aborts it in the engine."""
         begin = time.perf_counter()
+        check_tools_of(request, self._tool_parser)
+        calls = self._calls_of(request)
         with self._pacing.writing():
             prompt, params = await self._prepare(request)
+            if calls is not None and calls.keeps_special_tokens:
+                params.skip_special_tokens = False
             yield Beginning(
                 len(prompt.token_ids),
                 prompt.dropped_passages,
                 (time.perf_counter() - begin) * 1e3,
                 prompt.dropped_turn_count,
-                self._begins_thinking and (self._thinks_before_json or not request.sampling.json_schema),
+                self._begins_thinking and (self._thinks_before_json or not _is_json(request)),
             )
-            written, last, first_at = 0, None, 0.0
+            written, last, first_at, calling = 0, None, 0.0, False
             async with aclosing(self._outputs(prompt.token_ids, params, request)) as outputs:
                 async for last in outputs:
                     completion = last.outputs[0]
                     first_at = first_at or time.perf_counter()
                     written += len(completion.token_ids)
                     logprobs = token_logprobs(completion, request.sampling.top_logprobs)
-                    yield Piece(completion.text, len(completion.token_ids), logprobs)
+                    text = completion.text
+                    if calls is not None:
+                        text = calls.feed(text, list(completion.token_ids))
+                        if calls.has_begun and not calling:
+                            calling = True
+                            yield Calling()
+                    yield Piece(text, len(completion.token_ids), logprobs)
         if last is None or last.outputs[0].finish_reason not in ("stop", "length"):
             raise Unavailable("The model's engine stopped the answer. Try again.")
         self._pacing.wrote(written - 1, time.perf_counter() - first_at)
+        reason = FinishReason.LENGTH if last.outputs[0].finish_reason == "length" else FinishReason.STOP
+        if calls is not None and reason is FinishReason.STOP:
+            rest, whole = calls.finish()
+            if rest:
+                yield Piece(rest, 0)
+            if whole:
+                reason = FinishReason.TOOL_CALLS
+                yield Piece("", 0, tool_calls=whole)
         yield Ending(
-            reason=FinishReason.LENGTH if last.outputs[0].finish_reason == "length" else FinishReason.STOP,
+            reason=reason,
             completion_tokens=written,
             queue_ms=_queue_ms(last),
         )
@@ -178,6 +213,14 @@ class VllmModel:
                 engine.output_handler.cancel()  # or it logs the end of its engine as an error
             await asyncio.to_thread(engine.shutdown, timeout=_SHUTDOWN_SECONDS)
         await asyncio.to_thread(end_children)
+
+    def _calls_of(self, request: AnswerRequest) -> ParsedCalls | RequiredCalls | None:
+        """What reads the calls of tools out of an answer that may have some."""
+        if not request.tools.may_be_called:
+            return None
+        if request.tools.are_required:
+            return RequiredCalls()
+        return ParsedCalls(self._tool_parser, self._tokenizer, request.tools)
 
     async def _load_adapters(self) -> None:
         if not self._adapter_paths:
@@ -213,8 +256,12 @@ class VllmModel:
         loop = asyncio.get_running_loop()
         prompt = await loop.run_in_executor(self._tokenizing, self._builder.build, request, room)
         max_tokens = min(wanted, self._context_tokens - len(prompt.token_ids))
+        schema = calls_schema(request.tools) or request.sampling.json_schema
         return prompt, sampling_params(
-            request.sampling, self._sampling_defaults, max_tokens, self._pacing.tokens_per_piece()
+            replace(request.sampling, json_schema=schema),
+            self._sampling_defaults,
+            max_tokens,
+            self._pacing.tokens_per_piece(),
         )
 
     async def _outputs(self, token_ids: list[int], params: Any, request: AnswerRequest) -> AsyncGenerator[Any, None]:
@@ -224,7 +271,8 @@ class VllmModel:
 
         name = f"{request_id() or 'warm-up'}-{uuid.uuid4().hex[:8]}"
         prompt: dict[str, Any] = {"prompt_token_ids": token_ids}
-        if len(request.sampling.json_schema) < _LARGE_SCHEMA_CHARS:
+        schemas = sum(len(tool.parameters) for tool in request.tools.definitions if request.tools.are_required)
+        if len(request.sampling.json_schema) + schemas < _LARGE_SCHEMA_CHARS:
             # Without a type it goes through a thread of vLLM's: a detour, unless the check of the schema takes long.
             prompt["type"] = "token"
         adapter = self._adapters.get(request.adapter)
@@ -249,6 +297,11 @@ def _freeze_heap() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _is_json(request: AnswerRequest) -> bool:
+    """Whether the engine holds the model to a schema."""
+    return bool(request.sampling.json_schema) or request.tools.are_required
 
 
 def _thinks_before_json(config: Any) -> bool:

@@ -18,6 +18,7 @@ LANGUAGES = ("en", "zh")
 
 _PLACEHOLDERS = {
     "system": (),
+    "tools": (),
     "passage": ("number", "text"),
     "question": ("passages", "question"),
     "json": ("passages", "question", "schema"),
@@ -32,6 +33,7 @@ class Prompt:
         language: `en` or `zh`.
         version: Changes whenever the texts do.
         system: Instructions.
+        tools: What follows them if there are tools.
         passage: One passage, with `{number}`, `{title}` and `{text}`.
         question: The last message, with `{passages}` and `{question}`.
         json: The last message if the answer is to be JSON, with `{passages}`, `{question}` and `{schema}`.
@@ -40,6 +42,7 @@ class Prompt:
     language: str
     version: str
     system: str
+    tools: str
     passage: str
     question: str
     json: str
@@ -71,9 +74,10 @@ def _load(language: str, folder: Path | None) -> Prompt:
         parts = tomllib.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"the prompt file {source} cannot be read: {error}") from error
-    if folder is not None:  # files from before there was this part
+    if folder is not None:  # files from before there were these parts
         built_in = tomllib.loads((resources.files(__name__) / name).read_text(encoding="utf-8"))
-        parts.setdefault("json", built_in["json"])
+        for part in ("json", "tools"):
+            parts.setdefault(part, built_in[part])
     for part, placeholders in {"version": (), **_PLACEHOLDERS}.items():
         text = parts.get(part)
         if not isinstance(text, str) or not text.strip():
