@@ -38,6 +38,7 @@ from trivium_gateway.retrieval import Retriever, StageTimeouts
 from trivium_gateway.store import Store
 
 if TYPE_CHECKING:
+    from trivium_gateway.http.mcp.routes import McpEndpoint
     from trivium_gateway.settings import GatewaySettings
 
 _logger = logging.getLogger(__name__)
@@ -72,7 +73,9 @@ class GatewayProcess:
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.http_listen)
-        app = http_application(gateway, self.registry, HttpMetrics(self.registry), origins)
+        app = http_application(
+            gateway, self.registry, HttpMetrics(self.registry), origins, _mcp_endpoint(gateway, settings.mcp)
+        )
         self._http = HttpServer(app, settings.http_listen)
         self._watching: asyncio.Task[None] | None = None
         self.grpc_port = 0
@@ -160,6 +163,15 @@ class GatewayProcess:
         await self._qdrant.close()
         for channel in self._channels.values():
             await channel.close()
+
+
+def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:
+    """What answers at /mcp; the protocol's library is loaded only if anything does."""
+    if setting == "off":
+        return None
+    from trivium_gateway.http.mcp.routes import McpEndpoint
+
+    return McpEndpoint(gateway, read_only=setting == "read-only")
 
 
 async def run(settings: GatewaySettings) -> int:

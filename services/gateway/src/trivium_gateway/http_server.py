@@ -48,7 +48,7 @@ class HttpServer:
         listener = _bind(self._listen)
         config = uvicorn.Config(
             self._app,
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -31,6 +31,8 @@ class GatewayLimits:
     """Longest history, all turns together, in code points."""
     max_body_bytes: int = 32 * 1024 * 1024
     """Largest body of an HTTP request."""
+    max_mcp_body_bytes: int = 4 * 1024 * 1024
+    """Largest body of a request of the Model Context Protocol."""
     max_filter_bytes: int = 65_536
     """Largest filter, as JSON in UTF-8."""
     max_filter_conditions: int = 32

@@ -19,6 +19,11 @@ class GatewaySettings:
         "Web pages that may call this gateway from a browser, beside its own: origins such as https://app.example.com, "
         "separated by commas; * for all.",
     )
+    mcp: str = setting(
+        "on",
+        "The Model Context Protocol at /mcp: with all tools, without those that add documents, or not at all.",
+        choices=("on", "read-only", "off"),
+    )
     embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.")
     rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.")
     generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.")

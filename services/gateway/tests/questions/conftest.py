@@ -269,7 +269,7 @@ class Qdrant:
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             try:
                 if httpx.get(f"http://127.0.0.1:{self.http_port}/readyz").status_code == 200:

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from trivium_gateway.gateway import Gateway
+    from trivium_gateway.http.mcp.routes import McpEndpoint
     from trivium_gateway.metrics import HttpMetrics
 
 
 def http_application(
-    gateway: Gateway, registry: CollectorRegistry, metrics: HttpMetrics, origins: OriginPolicy | None = None
+    gateway: Gateway,
+    registry: CollectorRegistry,
+    metrics: HttpMetrics,
+    origins: OriginPolicy | None = None,
+    mcp: McpEndpoint | None = None,
 ) -> FastAPI:
     """The ASGI application.
 
@@ -37,6 +42,7 @@ def http_application(
         registry: Whose metrics `/metrics` shows.
         metrics: Where requests are counted.
         origins: Whose pages may call it; only its own if None.
+        mcp: What answers at /mcp; nothing if None. It works while the application's lifespan is entered.
     """
     origins = origins or OriginPolicy()
     app = FastAPI(
@@ -47,6 +53,7 @@ def http_application(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=None if mcp is None else lambda _: mcp.running(),
     )
     for router in (
         question_routes(gateway),
@@ -56,6 +63,7 @@ def http_application(
         collection_routes(gateway),
         operation_routes(gateway, registry),
         page_routes(gateway.limits),
+        *(() if mcp is None else (mcp.routes(),)),
     ):
         for route in router.routes:
             if isinstance(route, APIRoute):

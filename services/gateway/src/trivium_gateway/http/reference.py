@@ -47,7 +47,7 @@ def documented(
     if event_stream:
         arguments["responses"][200] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
     if body is not None:
-        content: dict[str, Any] = {"application/json": {"schema": _self_contained(body.model_json_schema())}}
+        content: dict[str, Any] = {"application/json": {"schema": self_contained(body.model_json_schema())}}
         if multipart:
             files = {"type": "array", "items": {"type": "string", "format": "binary"}}
             text = {"type": "string"}
@@ -68,7 +68,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return description
 
 
-def _self_contained(schema: dict[str, Any]) -> dict[str, Any]:
+def self_contained(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with its references replaced by what they point at."""
     definitions = schema.pop("$defs", {})
 
