@@ -18,6 +18,7 @@ from trivium_client.cli.doctor import doctor
 from trivium_client.cli.documents import documents_app
 from trivium_client.cli.failures import FAILED, failure_text, status_of
 from trivium_client.cli.ingest import ingest
+from trivium_client.cli.mcp import mcp
 from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.status import status
@@ -75,6 +76,7 @@ app.add_typer(collections_app, name="collections")
 app.command()(status)
 app.command()(doctor)
 app.command()(models)
+app.command()(mcp)
 app.command()(demo)
 app.add_typer(bundle_app, name="bundle")
 app.command()(version)
