@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle bundle check fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle bundle check docs fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-bundle: ## A bundle of the whole stack, installed and asked in a namespace 
 
 check: ## Style, types, protos, licences and secrets
 	@scripts/check
+
+docs: ## Build the documentation as a site, in dist/site
+	@scripts/docs
 
 fix: ## Format, and mend what can be mended without thought
 	@scripts/fix

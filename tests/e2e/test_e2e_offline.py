@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from e2e.namespaces import alone, namespaces_work
 
 if TYPE_CHECKING:
     from e2e.stack import Stack
 
 TESTS = Path(__file__).resolve().parents[1]
-
-NAMESPACE = ("unshare", "--user", "--map-root-user", "--net", "--", "sh", "-c")
-WITH_LOOPBACK = 'ip link set lo up && exec "$0" "$@"'
 
 PROGRAM = """
 import pathlib, socket, sys
@@ -41,15 +38,9 @@ finally:
 """
 
 
-def _namespaces_work() -> bool:
-    if not shutil.which("unshare") or not shutil.which("ip"):
-        return False
-    return subprocess.run([*NAMESPACE, WITH_LOOPBACK, "true"], capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(not _namespaces_work(), reason="needs unshare, ip, and the right to make network namespaces")
+@pytest.mark.skipif(not namespaces_work(), reason="needs unshare, ip, and the right to make network namespaces")
 def test_stack_without_any_network_ingests_and_answers(tmp_path: Path) -> None:
-    command = [*NAMESPACE, WITH_LOOPBACK, sys.executable, "-c", PROGRAM, str(tmp_path / "stack")]
+    command = alone(sys.executable, "-c", PROGRAM, str(tmp_path / "stack"))
 
     outcome = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=240)
 

@@ -1,0 +1,1 @@
+"""The documentation as a site: what MkDocs calls, and the pages that are made of the code."""

@@ -1,0 +1,35 @@
+"""What README and tutorial tell a reader to enter works as it stands there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from docs.snippets import snippets
+from docs.walkthrough import ELSEWHERE, ROOT, START, steps
+from e2e.namespaces import alone, namespaces_work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = (ROOT / "README.md", ROOT / "docs" / "tutorial.md")
+
+
+@pytest.mark.skipif(not namespaces_work(), reason="needs unshare, ip, and the right to make network namespaces")
+def test_readme_and_tutorial_entered_as_they_stand_do_what_they_show(tmp_path: Path) -> None:
+    command = alone(sys.executable, "-m", "docs.walkthrough", str(tmp_path), *map(str, PAGES))
+
+    outcome = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, timeout=280, check=False)
+
+    log = (tmp_path / "up.log").read_text(errors="replace") if (tmp_path / "up.log").exists() else ""
+    assert outcome.returncode == 0, f"{outcome.stderr[-4000:]}\n{log[-2000:]}"
+
+
+def test_pages_start_the_stack_and_name_no_command_without_a_test() -> None:
+    commands = [command for page in PAGES for block in snippets(page, "console") for command, _ in steps(block)]
+
+    assert START in commands
+    assert set(ELSEWHERE) <= set(commands)
+    assert all((ROOT / place).exists() for place in ELSEWHERE.values())

@@ -1,0 +1,96 @@
+"""Follows pages as a reader would: every command and program of them in order, against the stack that `make up` starts.
+
+Run in a network namespace of its own, where the usual ports are free: python -m docs.walkthrough FOLDER PAGE...
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from docs.snippets import Snippet, snippets
+
+ROOT = Path(__file__).resolve().parents[2]
+START = "make up"
+
+# Where the test of a command is that cannot run here.
+ELSEWHERE = {
+    "make demo": "tests/e2e/test_e2e_cli.py",
+    "docker compose up -d": "tests/compose",
+}
+
+_PROMPT = re.compile(r"^\$ ", re.MULTILINE)
+
+
+def steps(block: Snippet) -> list[tuple[str, list[str]]]:
+    """The commands of a console block, each with the lines that are shown below it."""
+    found = []
+    for entered in _PROMPT.split(block.code)[1:]:
+        lines = entered.splitlines()
+        end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
+        found.append(("\n".join(lines[: end + 1]), [line for line in lines[end + 1 :] if line.strip()]))
+    return found
+
+
+def follow(page: Path, folder: Path) -> None:
+    """Runs a page's blocks in order.
+
+    Raises:
+        AssertionError: One fails, or does not print what the page shows.
+    """
+    for block in snippets(page):
+        if block.language == "console":
+            for command, shown in steps(block):
+                if command not in (*ELSEWHERE, START):
+                    _run(block, command, ["bash", "-euo", "pipefail", "-c", command], folder, shown)
+        elif block.language == "python":
+            _run(block, block.code, [".venv/bin/python", "-c", block.code], folder, [])
+
+
+def _run(block: Snippet, what: str, command: list[str], folder: Path, shown: list[str]) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    said = f"{block.name}: {what}\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{said}\nended with {done.returncode}"
+    for line in shown:
+        assert line in done.stdout, f"{said}\ndoes not show {line!r}"
+
+
+def _wait_ready(process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen("http://localhost:8080/readyz", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"`{START}` is not ready; its exit status is {process.poll()}")
+
+
+def main(folder: Path, pages: list[Path]) -> None:
+    """Makes a folder that looks like the clone but has its own data, starts the stack there, and follows the pages."""
+    for entry in ROOT.iterdir():
+        if entry.name != ".data":
+            (folder / entry.name).symlink_to(entry)
+    (folder / ".data").mkdir()
+    for models in ("cache", "models"):  # converted once, not once per test
+        (folder / ".data" / models).symlink_to(ROOT / ".data" / models)
+    with open(folder / "up.log", "wb") as log:
+        stack = subprocess.Popen(START.split(), cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_ready(stack)
+        for page in pages:
+            follow(page, folder)
+    finally:
+        os.killpg(stack.pid, signal.SIGTERM)
+        stack.wait(timeout=60)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(page) for page in sys.argv[2:]])
