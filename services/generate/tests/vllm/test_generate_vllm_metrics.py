@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import re
 import urllib.request
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from e2e.stack import wait_until
+from telemetry.expressions import DASHBOARDS, panel_expressions, rules
+from telemetry.prometheus import running_prometheus
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
 from trivium_serving.channels import open_channel
 
-ROOT = Path(__file__).resolve().parents[4]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PASSAGES = [pb.Passage(text="The bridge opened in May 1937.", score=0.9)]
-
-
-def _expressions() -> list[str]:
-    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/vllm.json").read_text(encoding="utf-8"))
-    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+DASHBOARD = next(path for path in DASHBOARDS if path.stem == "vllm")
 
 
 def _served(port: int) -> set[str]:
@@ -41,8 +41,19 @@ async def _ask(service: Any) -> None:
 
 async def test_vllm_shows_every_metric_that_rules_and_dashboards_name(service: Any) -> None:
     await _ask(service)
-    rules = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy/prometheus/rules").glob("*.yml")]
-    named = set(re.findall(r"vllm:\w+", "\n".join([*rules, *_expressions()])))
+    expressions = [*(rule["expr"] for rule in rules()), *panel_expressions(DASHBOARD).values()]
+    named = set(re.findall(r"vllm:\w+", "\n".join(expressions)))
 
     assert named
     assert not named - _served(service.metrics_port)
+
+
+async def test_vllm_dashboard_shows_data_in_every_panel(service: Any, tmp_path: Path) -> None:
+    expressions = panel_expressions(DASHBOARD)
+    with running_prometheus(tmp_path, {"generate": f"127.0.0.1:{service.metrics_port}"}) as prometheus:
+        await asyncio.to_thread(wait_until, prometheus.ready, "Prometheus")
+        empty = set(expressions)
+        async with asyncio.timeout(60):
+            while empty:
+                await _ask(service)
+                empty = {where for where in empty if not prometheus.query(expressions[where])}
