@@ -86,7 +86,10 @@ class ScriptedGateway(gateway_service_pb2_grpc.GatewayServiceServicer):
     def Answer(self, request: Any, context: Any) -> Iterator[Any]:
         self._note(request, context)
         while self.script["Answer"]:
-            yield self._outcome("Answer", request, context)
+            outcome = self._outcome("Answer", request, context)
+            yield outcome
+            if outcome.HasField("summary"):  # what follows is the next answer
+                return
 
     def IngestDocuments(self, request_iterator: Any, context: Any) -> Any:
         return self._next("IngestDocuments", list(request_iterator), context)
