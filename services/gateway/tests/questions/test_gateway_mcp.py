@@ -110,7 +110,7 @@ async def test_documents_are_added_listed_and_read_in_parts(stack: Stack, client
     await stack.http.post("/v1/collections", json={"name": "mcp-documents"})
     reports: list[tuple[float, float | None]] = []
 
-    async def on_progress(progress: float, total: float | None, _message: str | None) -> None:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         reports.append((progress, total))
 
     documents = [{"id": "a/b c", "title": "Swans", "text": "Swans eat weed. " * 10}, {"id": "d", "text": "Coots dive."}]
