@@ -70,8 +70,15 @@ function place() {
   card.style.top = `${above > 8 ? above : Math.min(at.bottom + 8, innerHeight - size.height - 8)}px`;
 }
 
+/** Stays with its citation while the page scrolls, as it does to bring a focused one into view. */
+function follow() {
+  const at = anchor.getBoundingClientRect();
+  if (at.bottom < 0 || at.top > innerHeight) closePeek();
+  else place();
+}
+
 export function startPeek() {
   card.addEventListener("pointerenter", () => clearTimeout(timer));
   card.addEventListener("pointerleave", () => schedule(closePeek, LEAVE_MS));
-  document.addEventListener("scroll", (event) => { if (!card.contains(event.target)) closePeek(); }, true);
+  document.addEventListener("scroll", (event) => { if (!card.hidden && !card.contains(event.target)) follow(); }, true);
 }

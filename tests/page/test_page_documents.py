@@ -1,0 +1,128 @@
+"""Documents in the browser: adding, browsing, deleting; and one that means harm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from e2e.stack import Stack
+    from page.browser import Pages
+    from page.language_model import LanguageModel
+    from playwright.sync_api import Page
+
+DROP = """files => {
+  const transfer = new DataTransfer();
+  for (const [name, text, repeat] of files) transfer.items.add(new File([text.repeat(repeat)], name));
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+HARM = "window.harmed = 1"
+HOSTILE = (
+    f"<script>{HARM}</script><img src=x onerror='{HARM}'><svg onload='{HARM}'>"
+    f"<a href='javascript:{HARM}'>heron</a> [heron](javascript:{HARM}) ![heron](https://evil.example/heron.png)"
+)
+
+
+def _new_collection(page: Page, name: str) -> None:
+    page.get_by_label("Name of the new collection").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator(".collections .chosen")).to_contain_text(name)
+
+
+def test_dropped_files_are_added_each_with_its_outcome_and_can_be_read_and_deleted(pages: Pages) -> None:
+    page = pages.open("/#documents")
+    _new_collection(page, "dropped")
+    page.evaluate(
+        DROP, [["kite.md", "# The kite\n\nA red kite soars.", 1], ["empty.txt", " ", 1], ["big.txt", "x", 11 << 20]]
+    )
+
+    uploads = page.locator("#upload-list")
+    expect(uploads.locator("li", has_text="kite.md")).to_contain_text("Added: 1 pieces")
+    expect(uploads.locator("li", has_text="empty.txt")).to_contain_text("Failed: The document has no text")
+    expect(uploads.locator("li", has_text="big.txt")).to_contain_text("at most 10 MiB")
+    expect(page.locator("#document-list li")).to_have_count(1)
+
+    page.locator("#document-list .open").click()
+    expect(page.locator("#reader")).to_contain_text("A red kite soars.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete The kite").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#document-list li")).to_have_count(1)
+    page.get_by_role("button", name="Delete The kite").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#document-list li")).to_have_count(0)
+
+
+def test_chosen_file_that_changed_replaces_its_earlier_version(pages: Pages) -> None:
+    page = pages.open("/#documents")
+    _new_collection(page, "chosen")
+    for text, outcome in (("One.", "Added"), ("One.", "Already there"), ("Two.", "Replaced")):
+        page.set_input_files("#files", {"name": "note.txt", "mimeType": "text/plain", "buffer": text.encode()})
+        expect(page.locator("#upload-list li").last).to_contain_text(outcome)
+    expect(page.locator("#document-list li")).to_have_count(1)
+
+
+def test_pasted_text_is_a_document_and_its_collection_can_be_deleted(pages: Pages, stack: Stack) -> None:
+    page = pages.open("/#documents", expected=("409",))
+    _new_collection(page, "pasted")
+    page.get_by_label("Name of the new collection").fill("pasted")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#collection-problem")).to_contain_text("pasted")
+    page.get_by_text("Paste text").click()
+    page.get_by_label("Title").fill("A note")
+    page.get_by_label("Text", exact=True).fill("The kettle is in the attic.")
+    page.get_by_role("button", name="Add as a document").click()
+    expect(page.locator("#document-list")).to_contain_text("A note")
+
+    page.get_by_role("button", name="Delete pasted").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".collections .chosen")).to_contain_text("default")
+    assert stack.http.get("/v1/collections/pasted").status_code == 404
+
+
+def test_many_documents_come_page_by_page(pages: Pages, stack: Stack) -> None:
+    stack.http.post("/v1/collections", json={"name": "many"}).raise_for_status()
+    stack.ingest(*({"id": f"{number}", "text": f"Document {number}."} for number in range(60)), collection="many")
+    page = pages.open("/#documents")
+    page.get_by_role("button", name="many").first.click()
+    expect(page.locator("#document-list li")).to_have_count(50)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("#document-list li")).to_have_count(60)
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_hostile_document_and_answer_stay_text(pages: Pages, stack: Stack, model: LanguageModel) -> None:
+    stack.http.post("/v1/collections", json={"name": "hostile"}).raise_for_status()
+    [result] = stack.ingest(
+        {
+            "id": "\u202e<img src=x onerror=alert(1)>",
+            "title": HOSTILE[:400],
+            "uri": f"javascript:{HARM}",
+            "text": f"The heron. {HOSTILE} \u202e drawkcab " + "w" * 300_000,
+        },
+        collection="hostile",
+    )
+    assert result["status"] == "indexed"
+    model.says(f"{HOSTILE} [1] ", "`<b>` \u202e |" + "y" * 5000)
+    page = pages.open()
+    page.locator("#collection").select_option("hostile")
+    page.get_by_label("Your question").fill("The heron?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".trace")).to_be_visible()
+    expect(page.locator(".answer")).to_contain_text("<script>")
+    page.locator(".cite").first.hover()
+    expect(page.locator("#peek mark")).to_be_visible()
+    page.locator(".cite").first.click()
+    expect(page.locator("#reader mark")).to_be_visible()
+    expect(page.locator("#reader-title")).to_contain_text("<script>")
+
+    assert page.locator("#reader a, .answer a, .answer img, #reader img, #reader script").count() == 0
+    assert page.evaluate("window.harmed") is None
+    assert len(page.locator("#reader-body").inner_text()) < 60_000, "a huge document is shown in parts"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("link", name="Documents").click()
+    expect(page.locator("#document-list")).to_contain_text("<script>")
+    assert page.evaluate("window.harmed") is None
