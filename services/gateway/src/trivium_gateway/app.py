@@ -21,6 +21,7 @@ from trivium_gateway.clients import embed, generate, rerank
 from trivium_gateway.collections import Collections
 from trivium_gateway.document_locks import DocumentLocks
 from trivium_gateway.documents import Documents
+from trivium_gateway.embedding import TextEmbedder
 from trivium_gateway.gateway import Gateway, Parts
 from trivium_gateway.http.application import http_application
 from trivium_gateway.http.origins import OriginPolicy
@@ -124,6 +125,7 @@ class GatewayProcess:
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
             ),
             reranker=Reranker(rerank_client),
+            embedder=TextEmbedder(embed_client),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,

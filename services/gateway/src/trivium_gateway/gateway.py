@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trivium_gateway.collections import CollectionDescription, Collections
     from trivium_gateway.degradation import Degradation
     from trivium_gateway.documents import DocumentResult, Documents, NewDocument, StoredDocument
+    from trivium_gateway.embedding import Embeddings, EmbedTask, TextEmbedder
     from trivium_gateway.ingestion.ingester import Ingester
     from trivium_gateway.limits import GatewayLimits
     from trivium_gateway.metrics import DocumentMetrics, QuestionMetrics
@@ -54,6 +55,7 @@ class Parts:
     retriever: Retriever
     answerer: Answerer
     reranker: Reranker
+    embedder: TextEmbedder
     collections: Collections
     documents: Documents
     ingester: Ingester
@@ -143,6 +145,25 @@ class Gateway:
                 ranked = await self._parts.reranker.rerank(task, progress)
                 record.end(progress.degraded)
                 return ranked
+
+    async def embed(self, task: EmbedTask, *, timeout_seconds: float | None = None) -> Embeddings:
+        """Embeds texts of the caller.
+
+        Args:
+            task: What to embed, unchecked.
+            timeout_seconds: How long the caller waits; None for as long as is allowed.
+
+        Raises:
+            TriviumError: See EmbedTask.check and TextEmbedder.embed; Overloaded if there are too many questions.
+        """
+        with self._parts.question_metrics.question("embed") as record:
+            task.check(self.limits)
+            with self._admitted():
+                progress = self._progress(timeout_seconds)
+                embeddings = await self._parts.embedder.embed(task, progress)
+                record.end(progress.degraded)
+                self._parts.question_metrics.count_tokens(task.options.role.value, embeddings.token_count)
+                return embeddings
 
     async def ingest(
         self,

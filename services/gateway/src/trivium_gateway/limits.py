@@ -43,6 +43,12 @@ class GatewayLimits:
     """Most passages in an answer."""
     max_candidates: int = 1_000
     """Most candidates of a search."""
+    max_embed_texts: int = 2_048
+    """Most texts that a caller may have embedded at once."""
+    max_embed_text_characters: int = 100_000
+    """Longest of them, in code points."""
+    max_embed_bytes: int = 16_000_000
+    """Largest size of them together, in UTF-8."""
     max_rerank_texts: int = 1_000
     """Most texts that a caller of its own texts may have reranked at once."""
     max_rerank_text_characters: int = 100_000

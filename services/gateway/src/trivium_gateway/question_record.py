@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.degradation import Degradation
 
-OPERATIONS = ("answer", "retrieve", "rerank")
+OPERATIONS = ("answer", "retrieve", "rerank", "embed")
 OUTCOMES = ("ok", "degraded", "invalid", "overloaded", "timeout", "failed", "cancelled")
 
 

@@ -1,8 +1,10 @@
 """Calls the embed service."""
 
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import grpc
 import numpy as np
@@ -21,11 +23,21 @@ from trivium_serving.errors import (
 
 from trivium_gateway.clients.upstream import broken_answer, upstream_error
 
-__all__ = ["FULL_NAME", "EmbedClient", "EmbedModel", "QueryVector", "Tokens"]
+__all__ = [
+    "FULL_NAME",
+    "EmbedClient",
+    "EmbedModel",
+    "EmbedOptions",
+    "EmbedRole",
+    "EmbeddedTexts",
+    "QueryVector",
+    "Tokens",
+]
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
 _CODES = grpc.StatusCode
+_TEXT = re.compile(r"\btexts\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,46 @@ class Tokens:
     starts: Sequence[NDArray[np.uint32]]
     overhead_tokens: int
     max_input_tokens: int
+
+
+class EmbedRole(StrEnum):
+    """What a text is for."""
+
+    QUERY = "query"
+    DOCUMENT = "document"
+
+
+_ROLES = {EmbedRole.QUERY: pb.EMBED_ROLE_QUERY, EmbedRole.DOCUMENT: pb.EMBED_ROLE_DOCUMENT}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions:
+    """How to embed texts.
+
+    Attributes:
+        role: What they are for.
+        dimension: Numbers per vector; None for as many as the model has.
+        truncate: Whether to cut a text that is longer than the model reads, instead of refusing it.
+    """
+
+    role: EmbedRole = EmbedRole.DOCUMENT
+    dimension: int | None = None
+    truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedTexts:
+    """Texts with their vectors.
+
+    Attributes:
+        vectors: float32 [texts, dimension].
+        token_count: Tokens of all of them as the model read them.
+        model: Name of the model.
+    """
+
+    vectors: NDArray[np.float32]
+    token_count: int
+    model: str
 
 
 class EmbedClient:
@@ -168,6 +220,55 @@ class EmbedClient:
             raise _model_changed_or(_stream_error(responses[0].error), expected_fingerprint)
         return _vectors(responses[0].response, len(texts), expected_fingerprint)
 
+    async def embed_texts(
+        self, batches: Sequence[Sequence[str]], options: EmbedOptions, *, timeout_seconds: float
+    ) -> list[EmbeddedTexts]:
+        """Embed texts of a caller with whichever model runs: a single text at once, several as bulk work.
+
+        Args:
+            batches: The texts, none of them blank; at most the model's `max_texts` in a batch.
+            options: How to embed them.
+            timeout_seconds: How long it may take.
+
+        Raises:
+            InvalidField: The model does not take a text, or has no vectors of the dimension. Its field is `texts[n]`,
+                counted over all batches, or `dimension`.
+        """
+        requests = [
+            pb.EmbedRequest(
+                texts=batch, role=_ROLES[options.role], truncate=options.truncate, dimension=options.dimension or 0
+            )
+            for batch in batches
+        ]
+        try:
+            if [len(batch) for batch in batches] == [1]:
+                response = await self._stub.Embed(requests[0], timeout=timeout_seconds, metadata=outgoing_metadata())
+                return [_embedded_texts(response, 1)]
+            return await self._embed_in_bulk(requests, timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("embed", error) from error
+
+    async def _embed_in_bulk(self, requests: Sequence[pb.EmbedRequest], timeout_seconds: float) -> list[EmbeddedTexts]:
+        async def numbered() -> AsyncIterator[pb.EmbedStreamRequest]:
+            for number, request in enumerate(requests):
+                yield pb.EmbedStreamRequest(sequence=number, request=request)
+
+        embedded: list[EmbeddedTexts] = []
+        call = self._stub.EmbedStream(numbered(), timeout=timeout_seconds, metadata=outgoing_metadata())
+        try:
+            async for answer in call:
+                if answer.HasField("error"):
+                    first = sum(len(request.texts) for request in requests[: len(embedded)])
+                    raise _stream_error(answer.error, first)
+                if len(embedded) == len(requests):
+                    break
+                embedded.append(_embedded_texts(answer.response, len(requests[len(embedded)].texts)))
+        finally:
+            call.cancel()
+        if len(embedded) != len(requests):
+            raise broken_answer("embed", "does not answer each request once")
+        return embedded
+
     async def tokenize(self, texts: Sequence[str], *, timeout_seconds: float) -> Tokens:
         """Say where the model's tokens lie in some texts.
 
@@ -229,6 +330,14 @@ def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) 
     """
     if response.model.fingerprint != expected_fingerprint:
         raise _model_changed(expected_fingerprint)
+    return _matrix(response, count)
+
+
+def _embedded_texts(response: pb.EmbedResponse, count: int) -> EmbeddedTexts:
+    return EmbeddedTexts(_matrix(response, count), sum(response.token_counts), response.model.name)
+
+
+def _matrix(response: pb.EmbedResponse, count: int) -> NDArray[np.float32]:
     if not response.dimension or len(response.vectors_f32) != 4 * count * response.dimension:
         raise broken_answer("embed", "does not have one vector per text")
     return np.frombuffer(response.vectors_f32, dtype="<f4").reshape(count, response.dimension)
@@ -247,11 +356,19 @@ def _model_changed(expected_fingerprint: str) -> FailedPrecondition:
     )
 
 
-def _stream_error(error: pb.EmbedStreamError) -> TriviumError:
-    """Read an error that came inside a stream."""
+def _stream_error(error: pb.EmbedStreamError, first: int = 0) -> TriviumError:
+    """Read an error that came inside a stream.
+
+    Args:
+        error: The error.
+        first: How many texts came before those that it is about.
+    """
     reason = error.reason or None
     if error.code == _CODES.INVALID_ARGUMENT.value[0]:
-        return InvalidField("texts", error.message, reason=reason)
+        message = _TEXT.sub(lambda text: f"texts[{int(text[1]) + first}]", error.message)
+        named = _TEXT.search(message)
+        field = "dimension" if reason == "DIMENSION_NOT_SUPPORTED" else named[0] if named else "texts"
+        return InvalidField(field, message, reason=reason)
     if error.code == _CODES.FAILED_PRECONDITION.value[0]:
         return FailedPrecondition(error.message, reason=reason)
     if error.code == _CODES.RESOURCE_EXHAUSTED.value[0]:

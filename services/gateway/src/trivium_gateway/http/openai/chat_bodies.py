@@ -16,7 +16,7 @@ from trivium_gateway.http.openai.turns import Exchange, exchange_of, text_of
 if TYPE_CHECKING:
     from trivium_gateway.limits import GatewayLimits
 
-_ROLES = {
+ROLES = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
     "user": Role.USER,
@@ -178,8 +178,10 @@ class ChatBody(QuestionOptions):
             )
             for one in self.tools or ()
         )
-        choice, name = _tool_choice(self.tool_choice)
-        return Tools(definitions, choice, name, self.parallel_tool_calls if definitions else None)
+        choice, name = tool_choice(self.tool_choice)
+        if not definitions and choice is not ToolChoice.REQUIRED:
+            return Tools()
+        return Tools(definitions, choice, name, self.parallel_tool_calls)
 
 
 def schema_text(form: ResponseFormatBody | None) -> str:
@@ -197,7 +199,12 @@ def schema_text(form: ResponseFormatBody | None) -> str:
     return json.dumps(form.json_schema.schema_, ensure_ascii=False)
 
 
-def _tool_choice(choice: Any) -> tuple[ToolChoice, str]:
+def tool_choice(choice: Any) -> tuple[ToolChoice, str]:
+    """Whether the model calls tools, and which one it must call, if one.
+
+    Raises:
+        InvalidField: It is none that there is.
+    """
     if choice is None:
         return ToolChoice.AUTO, ""
     if isinstance(choice, str) and choice in _CHOICES:
@@ -216,4 +223,4 @@ def _tool_choice(choice: Any) -> tuple[ToolChoice, str]:
 def _turn(body: ChatMessageBody, place: int) -> Turn:
     calls = tuple(ToolCall(one.id, one.function.name, one.function.arguments or "{}") for one in body.tool_calls or ())
     content = text_of(body.content, f"messages[{place}].content")
-    return Turn(_ROLES[body.role], content, calls, body.tool_call_id or "")
+    return Turn(ROLES[body.role], content, calls, body.tool_call_id or "")

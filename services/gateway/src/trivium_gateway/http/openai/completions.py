@@ -56,7 +56,7 @@ class Completion:
         }
         if summary.tool_calls:
             message["tool_calls"] = [_tool_call(call) for call in summary.tool_calls]
-        logprobs = [_logprob(token) for delta in deltas for token in delta.logprobs]
+        logprobs = [logprob_json(token) for delta in deltas for token in delta.logprobs]
         choice = {
             "index": 0,
             "message": message,
@@ -89,7 +89,7 @@ class Completion:
                 {"index": number, **_tool_call(call)} for number, call in enumerate(delta.tool_calls, self._call_count)
             ]
             self._call_count += len(delta.tool_calls)
-        logprobs = {"content": [_logprob(token) for token in delta.logprobs], "refusal": None}
+        logprobs = {"content": [logprob_json(token) for token in delta.logprobs], "refusal": None}
         return self._chunk(shown, logprobs=logprobs if delta.logprobs else None)
 
     def end(self, summary: Summary) -> Iterator[dict[str, Any]]:
@@ -133,7 +133,8 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _logprob(token: TokenLogprob) -> dict[str, Any]:
+def logprob_json(token: TokenLogprob) -> dict[str, Any]:
+    """A token with its log probability, and the likeliest ones in its place."""
     top = [_token(text, logprob) for text, logprob in token.top]
     return {**_token(token.token, token.logprob), "top_logprobs": top}
 

@@ -13,16 +13,22 @@ from trivium_serving.errors import DeadlineExceeded, Overloaded, TriviumError, U
 from trivium_gateway.http.errors import error_body, error_response, log_internal_error
 from trivium_gateway.http.rendering import JsonResponse
 
-# Fields of a question by the names that they have here.
-_PARAMS = {
+# Fields of a question by the names that they have in a chat, and in a response where those are others.
+_CHAT_PARAMS = {
     "question": "messages",
-    "query": "messages",
     "history": "messages",
     "tool_turns": "messages",
     "sampling.json_schema": "response_format",
     "tools.choice": "tool_choice",
     "tools.required_name": "tool_choice",
 }
+_RESPONSE_PARAMS = {
+    "messages": "input",
+    "response_format": "text",
+    "max_tokens": "max_output_tokens",
+}
+RESPONSES_PATH = "/v1/responses"
+
 _PLACE = re.compile(r"\[\d+\].*")
 
 
@@ -64,19 +70,25 @@ class OpenAIRoute(APIRoute):
                 log_internal_error(f"{request.method} {request.url.path}", error)
                 response = error_response(error)
                 headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
-                return JsonResponse(openai_error_body(error), status_code=response.status_code, headers=headers)
+                body = openai_error_body(error, in_response=self.path == RESPONSES_PATH)
+                return JsonResponse(body, status_code=response.status_code, headers=headers)
 
         return handle_with_errors
 
 
-def openai_error_body(error: TriviumError) -> dict[str, Any]:
-    """The body for an error; inside a stream it is an event's data."""
+def openai_error_body(error: TriviumError, *, in_response: bool = False) -> dict[str, Any]:
+    """The body for an error; inside a stream it is an event's data.
+
+    Args:
+        error: The error.
+        in_response: Whether it answers a request to /v1/responses, which has other names for some fields.
+    """
     body = error_body(error)
     shown = body["error"]
     described: dict[str, Any] = {
         "message": shown["message"],
         "type": _type_of(error),
-        "param": _param(shown.get("field")),
+        "param": _param(shown.get("field"), in_response=in_response),
         "code": shown["reason"].lower(),
         "reason": shown["reason"],
         "status": shown["status"],
@@ -94,11 +106,10 @@ def _type_of(error: TriviumError) -> str:
     return "invalid_request_error"
 
 
-def _param(field: str | None) -> str | None:
+def _param(field: str | None, *, in_response: bool) -> str | None:
     """A field of the domain by the name that it has in a request here."""
     if field is None:
         return None
-    for ours, theirs in _PARAMS.items():
-        if _PLACE.sub("", field) == ours:
-            return theirs
-    return field.removeprefix("sampling.").replace("tools.definitions", "tools")
+    param = _CHAT_PARAMS.get(_PLACE.sub("", field))
+    param = param or field.removeprefix("sampling.").replace("tools.definitions", "tools")
+    return _RESPONSE_PARAMS.get(param, param) if in_response else param

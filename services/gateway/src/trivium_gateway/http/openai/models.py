@@ -15,7 +15,7 @@ from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import JsonResponse
 
 # The day of the first commit: OpenAI's shape wants a moment, and a moving one would be another model each time.
-_CREATED = 1_795_305_600
+CREATED = 1_795_305_600
 # Stages whose own models can be named: in /v1/embeddings and in /v1/rerank.
 _NAMED_STAGES = ("embed", "rerank")
 
@@ -61,4 +61,4 @@ async def _ids(gateway: Gateway) -> list[str]:
 
 
 def _model(model: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": _CREATED, "owned_by": MODEL}
+    return {"id": model, "object": "model", "created": CREATED, "owned_by": MODEL}

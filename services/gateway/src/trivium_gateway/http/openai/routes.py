@@ -4,8 +4,11 @@ from fastapi import APIRouter
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.openai.chat import add_chat_routes
+from trivium_gateway.http.openai.embeddings import add_embedding_routes
 from trivium_gateway.http.openai.errors import OpenAIRoute
 from trivium_gateway.http.openai.models import add_model_routes
+from trivium_gateway.http.openai.responses import add_response_routes
+from trivium_gateway.http.openai.vector_stores import add_vector_store_routes
 
 
 def openai_routes(gateway: Gateway) -> APIRouter:
@@ -16,5 +19,8 @@ def openai_routes(gateway: Gateway) -> APIRouter:
     """
     router = APIRouter(tags=["openai"], route_class=OpenAIRoute)
     add_chat_routes(router, gateway)
+    add_response_routes(router, gateway)
+    add_embedding_routes(router, gateway)
+    add_vector_store_routes(router, gateway)
     add_model_routes(router, gateway)
     return router

@@ -4,7 +4,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trivium_gateway.http.responses import CitationShape, DegradationShape, PassageShape, TimingsShape
+from trivium_gateway.http.responses import (
+    CitationShape,
+    DegradationShape,
+    PassageShape,
+    RetrieveResponse,
+    TimingsShape,
+)
 
 
 class _Shape(BaseModel):
@@ -110,3 +116,132 @@ class ListModelsResponse(_Shape):
 
     object: Literal["list"]
     data: list[ModelShape]
+
+
+class EmbeddingShape(_Shape):
+    """The vector of a text."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str = Field(description="Numbers, or with `base64` little-endian float32.")
+
+
+class EmbeddingUsageShape(_Shape):
+    """Tokens of the embedding model."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsResponse(_Shape):
+    """Vectors, in the order of the texts."""
+
+    object: Literal["list"]
+    model: str
+    usage: EmbeddingUsageShape
+    data: list[EmbeddingShape]
+
+
+class FileCountsShape(_Shape):
+    """Pieces of documents: how many of them there are is known, and not of how many documents."""
+
+    in_progress: int
+    failed: int
+    cancelled: int
+    completed: int
+    total: int
+
+
+class VectorStoreShape(_Shape):
+    """A collection."""
+
+    id: str = Field(description="The collection's name.")
+    object: Literal["vector_store"]
+    created_at: int
+    name: str
+    status: Literal["completed"]
+    usage_bytes: int
+    file_counts: FileCountsShape
+    metadata: dict[str, str]
+
+
+class ListVectorStoresResponse(_Shape):
+    """All collections."""
+
+    object: Literal["list"]
+    data: list[VectorStoreShape]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class TextContentShape(_Shape):
+    """A text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class VectorSearchResultShape(_Shape):
+    """A passage."""
+
+    file_id: str = Field(description="The document's id.")
+    filename: str = Field(description="The document's title, or its id.")
+    score: float
+    attributes: dict[str, str | float | bool] = Field(description="The document's metadata; lists as JSON.")
+    content: list[TextContentShape]
+
+
+class VectorSearchEvidenceShape(_Shape):
+    """Trivium's own: what each query found, as in /v1/retrieve."""
+
+    searches: list[RetrieveResponse]
+    request_id: str
+
+
+class VectorSearchResponse(_Shape):
+    """Passages, best first."""
+
+    object: Literal["vector_store.search_results.page"]
+    search_query: list[str]
+    data: list[VectorSearchResultShape]
+    has_more: bool
+    next_page: str | None
+    trivium: VectorSearchEvidenceShape
+
+
+class ResponseUsageShape(_Shape):
+    """Tokens of the language model; 0 where none ran."""
+
+    input_tokens: int
+    input_tokens_details: dict[str, int]
+    output_tokens: int
+    output_tokens_details: dict[str, int]
+    total_tokens: int
+
+
+class ResponseShape(_Shape):
+    """An answer, as OpenAI's responses have it."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["in_progress", "completed", "incomplete"]
+    error: None
+    incomplete_details: dict[str, str] | None
+    instructions: str | None
+    max_output_tokens: int | None
+    metadata: dict[str, Any]
+    model: str
+    output: list[dict[str, Any]] = Field(description="A message with text and annotations, or calls of functions.")
+    parallel_tool_calls: bool
+    previous_response_id: None
+    store: Literal[False]
+    temperature: float | None
+    text: dict[str, Any]
+    tool_choice: Any
+    tools: list[dict[str, Any]]
+    top_p: float | None
+    truncation: Literal["disabled"]
+    usage: ResponseUsageShape | None
+    trivium: EvidenceShape | None

@@ -1,0 +1,162 @@
+"""/v1/vector_stores: collections, to be searched."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.request_context import request_id
+
+from trivium_gateway.collections import CollectionDescription
+from trivium_gateway.gateway import Found, Gateway
+from trivium_gateway.http.bodies import read_json
+from trivium_gateway.http.connection import while_connected
+from trivium_gateway.http.openai.bodies import OpenAIBody
+from trivium_gateway.http.openai.errors import OpenAIErrorResponse
+from trivium_gateway.http.openai.models import CREATED
+from trivium_gateway.http.openai.shapes import ListVectorStoresResponse, VectorSearchResponse, VectorStoreShape
+from trivium_gateway.http.openai.vector_filters import filter_of
+from trivium_gateway.http.reference import documented
+from trivium_gateway.http.rendering import JsonResponse, degraded_header, found_json
+from trivium_gateway.passages import Passage
+from trivium_gateway.retrieval import Search
+
+_MOST_QUERIES = 10
+
+
+class RankingOptionsBody(OpenAIBody):
+    """How to order what is found."""
+
+    ranker: str | None = Field(None, description="`none` leaves the order of the search; any other name reranks.")
+    score_threshold: float | None = Field(None, description="Leave out what scores lower; 0 to 1.")
+
+
+class VectorSearchBody(OpenAIBody):
+    """What to look for in a collection."""
+
+    query: str | list[str] = Field(description="A query, or up to 10 whose results are put together.")
+    max_num_results: int | None = Field(None, description="1 to 100; default 10.")
+    filters: dict[str, Any] | None = Field(
+        None,
+        description="A comparison of an attribute (eq, in, gt, gte, lt, lte), `and` of several, or `or` between values "
+        "of one attribute. Attributes are the documents' metadata, and `file_id`.",
+    )
+    ranking_options: RankingOptionsBody | None = None
+    rewrite_query: bool | None = Field(None, description="Passed over: the query is searched for as it is.")
+
+    def searches(self, collection: str) -> list[Search]:
+        """What to search for.
+
+        Raises:
+            InvalidField: There is no query, or the filter or an option breaks a rule.
+            TooLarge: There are too many queries.
+        """
+        queries = [self.query] if isinstance(self.query, str) else self.query
+        if not queries:
+            raise InvalidField("query", "query is empty; send at least one.", reason="EMPTY_QUERY")
+        if len(queries) > _MOST_QUERIES:
+            raise TooLarge(f"There are {len(queries)} queries; at most {_MOST_QUERIES} are allowed.", field="query")
+        conditions = None if self.filters is None else filter_of(self.filters)
+        most = 10 if self.max_num_results is None else self.max_num_results
+        if not 1 <= most <= 100:
+            raise InvalidField("max_num_results", f"max_num_results is {most}; it must lie between 1 and 100.")
+        rerank = self.ranking_options is None or self.ranking_options.ranker != "none"
+        return [Search(query, top_n=most, collection=collection, filter=conditions, rerank=rerank) for query in queries]
+
+    def least_score(self) -> float:
+        """The score below which nothing is shown."""
+        return (self.ranking_options.score_threshold if self.ranking_options else None) or 0.0
+
+
+def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
+    """Adds the routes.
+
+    Args:
+        router: What to add them to.
+        gateway: Does the work.
+    """
+
+    @router.get(
+        "/v1/vector_stores",
+        summary="List all collections, in OpenAI's shape",
+        **documented(ListVectorStoresResponse, errors=OpenAIErrorResponse),
+    )
+    async def list_vector_stores() -> Response:
+        stores = [_store(one) for one in await gateway.list_collections()]
+        first, last = (stores[0]["id"], stores[-1]["id"]) if stores else (None, None)
+        return JsonResponse({"object": "list", "data": stores, "first_id": first, "last_id": last, "has_more": False})
+
+    @router.get(
+        "/v1/vector_stores/{id}",
+        summary="Describe a collection, in OpenAI's shape",
+        **documented(VectorStoreShape, errors=OpenAIErrorResponse),
+    )
+    async def get_vector_store(id: str) -> Response:  # noqa: A002  # the name in the route
+        return JsonResponse(_store(await gateway.get_collection(id)))
+
+    @router.post(
+        "/v1/vector_stores/{id}/search",
+        summary="Find passages in a collection, in OpenAI's shape",
+        **documented(VectorSearchResponse, VectorSearchBody, errors=OpenAIErrorResponse),
+    )
+    async def search_vector_store(request: Request, id: str) -> Response:  # noqa: A002  # the name in the route
+        body = await read_json(request, VectorSearchBody, gateway.limits.max_body_bytes)
+        searches = body.searches(id)
+        found = await while_connected(request, _find(gateway, searches))
+        passages = _merged(found, searches[0].top_n, body.least_score())
+        return JsonResponse(
+            {
+                "object": "vector_store.search_results.page",
+                "search_query": [search.query for search in searches],
+                "data": [_result(passage) for passage in passages],
+                "has_more": False,
+                "next_page": None,
+                "trivium": {"searches": [found_json(one) for one in found], "request_id": request_id()},
+            },
+            headers=degraded_header(one for each in found for one in each.degraded),
+        )
+
+
+async def _find(gateway: Gateway, searches: list[Search]) -> list[Found]:
+    return [await gateway.retrieve(search) for search in searches]
+
+
+def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:
+    """The best of what several queries found; a passage that several found has its best score."""
+    best: dict[str, Passage] = {}
+    for passage in (passage for one in found for passage in one.passages):
+        if passage.id not in best or best[passage.id].score < passage.score:
+            best[passage.id] = passage
+    ordered = sorted(best.values(), key=lambda passage: -passage.score)
+    return [passage for passage in ordered if passage.score >= least_score][:most]
+
+
+def _result(passage: Passage) -> dict[str, Any]:
+    return {
+        "file_id": passage.document_id,
+        "filename": passage.title or passage.document_id,
+        "score": passage.score,
+        # Attributes are single values; a list is shown as JSON.
+        "attributes": {
+            key: value if isinstance(value, str | int | float | bool) else json.dumps(value, ensure_ascii=False)
+            for key, value in passage.metadata.items()
+        },
+        "content": [{"type": "text", "text": passage.text}],
+    }
+
+
+def _store(collection: CollectionDescription) -> dict[str, Any]:
+    pieces = {"in_progress": 0, "failed": 0, "cancelled": 0}
+    return {
+        "id": collection.name,
+        "object": "vector_store",
+        "created_at": CREATED,
+        "name": collection.name,
+        "status": "completed",
+        "usage_bytes": 0,
+        "file_counts": {**pieces, "completed": collection.chunk_count, "total": collection.chunk_count},
+        "metadata": {"model": collection.model},
+    }
