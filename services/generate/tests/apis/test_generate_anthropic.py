@@ -11,7 +11,7 @@ import pytest
 from grpc import StatusCode
 from model_services.running import failure_of
 from trivium.generate.v1 import generate_service_pb2 as pb
-from trivium.type.v1 import message_pb2
+from trivium.type.v1 import message_pb2, tool_pb2
 from trivium_generate.supervision import ModelState
 
 if TYPE_CHECKING:
@@ -216,3 +216,128 @@ async def test_anthropic_client_that_leaves_closes_the_connection_at_once(
         async with asyncio.timeout(5):
             await api.left.wait()
         assert asyncio.get_running_loop().time() - begin < 0.1
+
+
+WORD = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}
+LOOK_UP = tool_pb2.Tool(name="look_up", description="Looks a word up.", parameters=json.dumps(WORD))
+NOW = tool_pb2.Tool(name="now")
+
+
+def call(index: int, call_id: str, name: str) -> bytes:
+    """The beginning of a call."""
+    block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+    return event("content_block_start", index=index, content_block=block)
+
+
+def arguments(index: int, piece: str) -> bytes:
+    """More of a call's arguments."""
+    return event("content_block_delta", index=index, delta={"type": "input_json_delta", "partial_json": piece})
+
+
+def tools(**fields: Any) -> tool_pb2.Tools:
+    return tool_pb2.Tools(definitions=[LOOK_UP, NOW], **fields)
+
+
+def calls_of(answer: Any) -> list[tuple[str, str, Any]]:
+    calls = [call for delta in answer.deltas for call in delta.tool_calls]
+    return [(call.id, call.name, json.loads(call.arguments)) for call in calls]
+
+
+CALLS = (
+    START,
+    event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    text("I look."),
+    event("content_block_stop", index=0),
+    call(1, "c1", "look_up"),
+    arguments(1, ""),
+    arguments(1, '{"wo'),
+    arguments(1, 'rd": "heron [9]"}'),
+    event("content_block_stop", index=1),
+    call(2, "c2", "now"),
+    event("content_block_stop", index=2),
+    stop("tool_use"),
+    event("message_stop"),
+)
+
+
+async def test_anthropic_calls_of_tools_come_whole_and_their_results_go_back(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=CALLS), reply(parts=ANSWER)]
+    asked = message_pb2.Message(role=message_pb2.ROLE_USER, content="What is a heron?")
+    async with anthropic() as running:
+        answer = await running.answer(ask(question="", messages=[asked], passages=(), tools=tools(parallel=False)))
+        calls = [call for delta in answer.deltas for call in delta.tool_calls]
+        messages = [
+            asked,
+            message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content=answer.text, tool_calls=calls),
+            message_pb2.Message(role=message_pb2.ROLE_TOOL, content="A bird.", tool_call_id="c1"),
+            message_pb2.Message(role=message_pb2.ROLE_TOOL, content="Noon.", tool_call_id="c2"),
+        ]
+        last = await running.answer(ask(question="", messages=messages, passages=(), tools=tools()))
+
+    assert answer.text == "I look."
+    assert calls_of(answer) == [("c1", "look_up", {"word": "heron [9]"}), ("c2", "now", {})]
+    assert (answer.finish.reason, answer.finish.usage.completion_tokens) == (pb.FINISH_REASON_TOOL_CALLS, 7)
+    assert last.finish.reason == pb.FINISH_REASON_STOP
+    first, second = api.requests
+    assert first["tools"] == [
+        {"name": "look_up", "description": "Looks a word up.", "input_schema": WORD},
+        {"name": "now", "description": "", "input_schema": {"type": "object", "properties": {}}},
+    ]
+    assert first["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert second["tool_choice"] == {"type": "auto"}
+    assert second["messages"] == [
+        {"role": "user", "content": "What is a heron?"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "c1", "name": "look_up", "input": {"word": "heron [9]"}},
+                {"type": "tool_use", "id": "c2", "name": "now", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "A bird."},
+                {"type": "tool_result", "tool_use_id": "c2", "content": "Noon."},
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({"choice": tool_pb2.TOOL_CHOICE_NONE, "parallel": False}, {"type": "none"}),
+        ({"choice": tool_pb2.TOOL_CHOICE_REQUIRED}, {"type": "any"}),
+        (
+            {"choice": tool_pb2.TOOL_CHOICE_REQUIRED, "required_name": "now", "parallel": True},
+            {"type": "tool", "name": "now", "disable_parallel_tool_use": False},
+        ),
+    ],
+)
+async def test_anthropic_choice_of_tools_is_passed_on(
+    anthropic: Any, api: Any, reply: Any, ask: Any, fields: Any, sent: Any
+) -> None:
+    api.replies = [reply(parts=ANSWER)]
+    async with anthropic() as running:
+        await running.answer(ask(tools=tools(**fields)))
+    assert api.requests[0]["tool_choice"] == sent
+
+
+async def test_anthropic_call_that_the_limit_cuts_off_is_none(anthropic: Any, api: Any, reply: Any, ask: Any) -> None:
+    api.replies = [reply(parts=[*CALLS[:7], stop("max_tokens"), event("message_stop")])]
+    async with anthropic() as running:
+        answer = await running.answer(ask(tools=tools()))
+    assert (answer.text, calls_of(answer), answer.finish.reason) == ("I look.", [], pb.FINISH_REASON_LENGTH)
+
+
+async def test_anthropic_reason_that_speaks_of_calls_without_any_is_an_error(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[START, text("I look."), stop("tool_use"), event("message_stop")])]
+    async with anthropic() as running:
+        code, failed = await failure_of(running.answer(ask(tools=tools())))
+    assert (code, "has none" in failed.message) == (StatusCode.UNAVAILABLE, True)

@@ -11,7 +11,7 @@ import pytest
 from grpc import StatusCode
 from model_services.running import failure_of
 from trivium.generate.v1 import generate_service_pb2 as pb
-from trivium.type.v1 import degradation_pb2, message_pb2
+from trivium.type.v1 import degradation_pb2, message_pb2, tool_pb2
 from trivium_generate.supervision import ModelState
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ async def test_openai_retry_after_is_waited_for_and_beyond_the_deadline_refused(
         pytest.param([event({"choices": [{"index": 0, "delta": {"content": 5}}]})], id="text that is none"),
         pytest.param([event({"choices": "x"})], id="choices that are none"),
         pytest.param([DONE], id="empty"),
-        pytest.param([chunk(finish="tool_calls")], id="a tool"),
+        pytest.param([chunk(finish="tool_calls")], id="calls without any"),
         pytest.param([b"\xff\xfe data: \n\n"], id="no UTF-8"),
     ],
 )
@@ -281,6 +281,7 @@ async def test_openai_failure_before_the_first_text_is_tried_again(
         ([event(error("oops", "server_error"))], "oops"),
         ([b"data: {\n\n"], "cannot be read"),
         (["hold"], "nothing came for 0.5 s"),
+        ([chunk(finish="tool_calls")], "has none"),
     ],
 )
 async def test_openai_failure_in_the_middle_is_an_error_and_never_a_whole_answer(
@@ -371,3 +372,147 @@ async def test_openai_missing_settings_are_named(service: Any, settings: Any, na
     with pytest.raises(ValueError, match=named):
         async with service(backend="openai", **settings):
             pass
+
+
+WORD = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}
+LOOK_UP = tool_pb2.Tool(name="look_up", description="Looks a word up.", parameters=json.dumps(WORD), strict=True)
+NOW = tool_pb2.Tool(name="now")
+
+
+def call(index: int | None, call_id: str | None = None, name: str | None = None, arguments: str = "") -> bytes:
+    """A chunk with a piece of a call."""
+    function = {"name": name, "arguments": arguments}
+    return chunk(tool_calls=[{"index": index, "id": call_id, "type": "function", "function": function}])
+
+
+def tools(**fields: Any) -> tool_pb2.Tools:
+    return tool_pb2.Tools(definitions=[LOOK_UP, NOW], **fields)
+
+
+def calls_of(answer: Any) -> list[tuple[str, str, Any]]:
+    calls = [call for delta in answer.deltas for call in delta.tool_calls]
+    return [(call.id, call.name, json.loads(call.arguments)) for call in calls]
+
+
+CALLS = (
+    chunk("I look."),
+    call(0, "c1", "look_up"),
+    call(0, arguments='{"wo'),
+    call(1, "c2", "now", ""),
+    call(0, arguments='rd": "heron [9]"}'),
+    chunk(finish="tool_calls"),
+    USAGE,
+)
+
+
+async def test_openai_calls_of_tools_come_whole_and_their_results_go_back(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(parts=[*CALLS, DONE]), reply(parts=[*ANSWER, DONE])]
+    asked = message_pb2.Message(role=message_pb2.ROLE_USER, content="What is a heron?")
+    async with openai() as running:
+        answer = await running.answer(ask(question="", messages=[asked], passages=(), tools=tools(parallel=True)))
+        calls = [call for delta in answer.deltas for call in delta.tool_calls]
+        messages = [
+            asked,
+            message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, content=answer.text, tool_calls=calls),
+            message_pb2.Message(role=message_pb2.ROLE_TOOL, content="A bird.", tool_call_id="c1"),
+            message_pb2.Message(role=message_pb2.ROLE_TOOL, content="Noon.", tool_call_id="c2"),
+        ]
+        last = await running.answer(ask(question="", messages=messages, passages=(), tools=tools()))
+
+    assert answer.text == "I look."
+    assert calls_of(answer) == [("c1", "look_up", {"word": "heron [9]"}), ("c2", "now", {})]
+    assert answer.deltas[-1].tool_calls
+    assert not answer.deltas[1].ByteSize()  # says that a call has begun
+    assert answer.finish.reason == pb.FINISH_REASON_TOOL_CALLS
+    assert (last.text, last.finish.reason) == ("In May 1937 [1][9].", pb.FINISH_REASON_STOP)
+    first, second = api.requests
+    no_arguments = {"type": "object", "properties": {}}
+    assert first["tools"] == [
+        {
+            "type": "function",
+            "function": {"name": "look_up", "description": "Looks a word up.", "parameters": WORD, "strict": True},
+        },
+        {"type": "function", "function": {"name": "now", "description": "", "parameters": no_arguments}},
+    ]
+    assert (first["tool_choice"], first["parallel_tool_calls"]) == ("auto", True)
+    assert "parallel_tool_calls" not in second
+    functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    assert second["messages"] == [
+        {"role": "user", "content": "What is a heron?"},
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": functions[0]},
+                {"id": "c2", "type": "function", "function": functions[1]},
+            ],
+        },
+        {"role": "tool", "content": "A bird.", "tool_call_id": "c1"},
+        {"role": "tool", "content": "Noon.", "tool_call_id": "c2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({"choice": tool_pb2.TOOL_CHOICE_NONE}, "none"),
+        ({"choice": tool_pb2.TOOL_CHOICE_REQUIRED}, "required"),
+        (
+            {"choice": tool_pb2.TOOL_CHOICE_REQUIRED, "required_name": "now"},
+            {"type": "function", "function": {"name": "now"}},
+        ),
+    ],
+)
+async def test_openai_choice_of_tools_is_passed_on(
+    openai: Any, api: Any, reply: Any, ask: Any, fields: Any, sent: Any
+) -> None:
+    api.replies = [reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        await running.answer(ask(tools=tools(**fields)))
+    assert api.requests[0]["tool_choice"] == sent
+
+
+async def test_openai_calls_as_other_servers_send_them_are_read(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    """Without numbers, ids or a reason of their own, each of them in one piece."""
+    parts = [call(None, None, "now", "{}"), call(None, None, "look_up", '{"word": "a"}'), chunk(finish="stop"), DONE]
+    api.replies = [reply(parts=parts)]
+    async with openai() as running:
+        answer = await running.answer(ask(tools=tools()))
+    (first, *now), (second, *look_up) = calls_of(answer)
+    assert (now, look_up) == (["now", {}], ["look_up", {"word": "a"}])
+    assert first
+    assert second not in ("", first)
+    assert answer.finish.reason == pb.FINISH_REASON_TOOL_CALLS
+
+
+async def test_openai_call_that_the_limit_cuts_off_is_none(openai: Any, api: Any, reply: Any, ask: Any) -> None:
+    api.replies = [reply(parts=[*CALLS[:3], chunk(finish="length"), USAGE, DONE])]
+    async with openai() as running:
+        answer = await running.answer(ask(tools=tools()))
+    assert (answer.text, calls_of(answer), answer.finish.reason) == ("I look.", [], pb.FINISH_REASON_LENGTH)
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]", '"a"'])
+async def test_openai_call_with_arguments_that_are_no_object_is_an_error(
+    openai: Any, api: Any, reply: Any, ask: Any, arguments: str
+) -> None:
+    api.replies = [reply(parts=[call(0, "c1", "now", arguments), chunk(finish="tool_calls"), DONE])]
+    async with openai() as running:
+        code, failed = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO, tools=tools())))
+    assert (code, "'now' cannot be read" in failed.message) == (StatusCode.UNAVAILABLE, True)
+
+
+async def test_openai_required_call_is_never_replaced_by_an_extractive_answer(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.replies = [reply(500, error("broken"))]
+    required = tools(choice=tool_pb2.TOOL_CHOICE_REQUIRED)
+    async with openai(api_attempts=1) as running:
+        code, _ = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_AUTO, tools=required)))
+        refused = await failure_of(running.answer(ask(mode=pb.GENERATE_MODE_EXTRACTIVE, tools=required)))
+        answer = await running.answer(ask(mode=pb.GENERATE_MODE_AUTO, tools=tools()))
+    assert code is StatusCode.UNAVAILABLE
+    assert (refused[0], refused[1].field) == (StatusCode.INVALID_ARGUMENT, "tools.choice")
+    assert answer.finish.degradation.fallback == "extractive"

@@ -42,6 +42,7 @@ _UNKNOWN_CONTEXT_TOKENS = 8192
 _TOKENS_PER_TURN = 4
 # How long to wait for the usage of an answer that is complete.
 _USAGE_SECONDS = 2.0
+_NO_CALLS = "an answer that ends with calls of tools, and has none"
 # What a check may fail with and the model still be usable: keys that may only chat, servers without a list of models.
 _UNCHECKABLE = frozenset({400, 403, 404, 405, 406, 415, 422, 429, 501})
 
@@ -170,6 +171,8 @@ class ChatApiModel:
         if stop is None:
             raise Unavailable("The model's API ended the stream before the answer was complete. Try again.")
         reason = stop.reason
+        if reason is FinishReason.TOOL_CALLS and not calls:
+            raise Unavailable(f"The model's API sent {_NO_CALLS}. Try again.")
         if calls and reason is not FinishReason.LENGTH:  # else the last of them is cut off
             yield Piece("", 0, tool_calls=calls.whole())
             reason = FinishReason.TOOL_CALLS  # not every server says so
@@ -228,6 +231,8 @@ class ChatApiModel:
             try:
                 async for event in events:
                     first.append(event)
+                    if event == Stop(FinishReason.TOOL_CALLS):
+                        raise ApiFailure(_NO_CALLS)
                     if not isinstance(event, Usage):
                         return first, events
                 raise ApiFailure("a stream that ends before an answer begins")
