@@ -54,7 +54,12 @@ class Watched:
 
     def watch(self, page: Page, *, expected: tuple[str, ...]) -> None:
         """Notes dialogs, errors (violations of the content security policy among them), and foreign requests."""
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+
+        def dismiss(dialog: Any) -> None:
+            self.complaints.append(f"dialog {dialog.message}")
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.on("pageerror", lambda error: self.complaints.append(f"error {error}"))
         page.on("request", lambda request: self._request(request.url))
 

@@ -191,8 +191,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            # Its keys become signals, as those of any terminal.
-            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.default_int_handler), _take_terminal()),
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
 
@@ -222,9 +221,11 @@ class Terminal:
 
 
 def _take_terminal() -> None:
+    """Makes standard input the process's own terminal, whose keys become signals."""
     import fcntl
     import termios
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
