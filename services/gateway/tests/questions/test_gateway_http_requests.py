@@ -204,7 +204,6 @@ async def test_unknown_collection_is_a_404(stack: Stack, path: str) -> None:
         ("GET", "/v1/documents?collection=nowhere", 404, "COLLECTION_NOT_FOUND"),
         ("GET", "/v1/collections/nowhere", 404, "COLLECTION_NOT_FOUND"),
         ("DELETE", "/v1/collections/nowhere", 404, "COLLECTION_NOT_FOUND"),
-        ("GET", "/v1/models/gpt-7", 404, "MODEL_NOT_FOUND"),
         ("GET", "/v1/nothing", 404, "ROUTE_NOT_FOUND"),
         ("GET", "/v1/answer/", 404, "ROUTE_NOT_FOUND"),
         ("GET", "/v1/answer", 405, "METHOD_NOT_ALLOWED"),
