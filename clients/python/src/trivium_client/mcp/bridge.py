@@ -7,26 +7,28 @@ from __future__ import annotations
 
 import os
 import ssl
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
+import mcp_types as types
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
 
 from trivium_client import GatewayUnreachable, InvalidRequest
 from trivium_client._tls import CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable, Iterator
 
-    import mcp_types as types
     from mcp.server.context import ServerRequestContext
 
     Context = ServerRequestContext[Any, Any]
     Page = types.PaginatedRequestParams | None
+
+_Answer = TypeVar("_Answer")
 
 _CONNECT_SECONDS = 10.0
 # The gateway's own limit for a question is two minutes unless it is set higher; documents may take longer.
@@ -43,55 +45,80 @@ async def serve(url: str) -> None:
         GatewayUnreachable: Nothing there speaks the protocol.
         InvalidRequest: The files for TLS cannot be used.
     """
-    async with _connected(url) as gateway:
-        server = _server(gateway)
+    timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_READ_SECONDS)
+    async with httpx2.AsyncClient(timeout=timeout, verify=_tls_context() or True) as http:
+        gateway = _Gateway(url, http)
+        try:
+            server = await gateway.ask(lambda client: _server(gateway, client))
+        except MCPError as error:  # something else is there, or a gateway that was told to leave the protocol out
+            raise GatewayUnreachable(f"{url} does not speak the Model Context Protocol: {error}.") from error
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Client]:
-    timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_READ_SECONDS)
-    async with httpx2.AsyncClient(timeout=timeout, verify=_tls_context() or True) as http:
-        client = Client(streamable_http_client(url, http_client=http), cache=None)
+class _Gateway:
+    """The gateway's endpoint. Each request has a client of its own, so that none is lost with a gateway that restarts.
+
+    Args:
+        url: Of the endpoint.
+        http: Holds the connections.
+    """
+
+    def __init__(self, url: str, http: httpx2.AsyncClient) -> None:
+        self._url = url
+        self._http = http
+
+    async def ask(self, request: Callable[[Client], Awaitable[_Answer]]) -> _Answer:
+        """Makes a request.
+
+        Raises:
+            MCPError: The gateway's own.
+            GatewayUnreachable: There is none.
+        """
         try:
-            await client.__aenter__()
-        except Exception as error:
+            async with Client(streamable_http_client(self._url, http_client=self._http), cache=None) as client:
+                return await request(client)
+        except Exception as error:  # the SDK's tasks raise groups of what went wrong
+            causes = list(_causes(error))
+            lost = next((one for one in causes if isinstance(one, httpx2.HTTPError)), None)
+            refused = next((one for one in causes if isinstance(one, MCPError)), None)
+            if lost is None and refused is not None:
+                raise refused from error
             raise GatewayUnreachable(
-                f"Nothing speaks the Model Context Protocol at {url} ({_cause(error)}). Start the gateway with "
-                "`trivium up`, or say where it is with --url."
+                f"Nothing speaks the Model Context Protocol at {self._url} ({lost or causes[0]!r}). Start the gateway "
+                "with `trivium up`, or say where it is with --url."
             ) from error
-        try:
-            yield client
-        finally:
-            await client.__aexit__(None, None, None)
 
 
-def _server(gateway: Client) -> Server[Any]:
+async def _server(gateway: _Gateway, first: Client) -> Server[Any]:
     """A server whose every answer is the gateway's."""
 
     async def list_tools(_context: Context, params: Page) -> types.ListToolsResult:
-        return await gateway.list_tools(cursor=_cursor(params))
+        return await gateway.ask(lambda client: client.list_tools(cursor=_cursor(params)))
 
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await gateway.call_tool(
-            params.name, params.arguments or {}, progress_callback=context.session.report_progress
-        )
+        report = context.session.report_progress
+        try:
+            return await gateway.ask(
+                lambda client: client.call_tool(params.name, params.arguments or {}, progress_callback=report)
+            )
+        except GatewayUnreachable as error:
+            return types.CallToolResult(content=[types.TextContent(text=error.message)], is_error=True)
 
     async def list_resources(_context: Context, params: Page) -> types.ListResourcesResult:
-        return await gateway.list_resources(cursor=_cursor(params))
+        return await gateway.ask(lambda client: client.list_resources(cursor=_cursor(params)))
 
     async def list_templates(_context: Context, params: Page) -> types.ListResourceTemplatesResult:
-        return await gateway.list_resource_templates(cursor=_cursor(params))
+        return await gateway.ask(lambda client: client.list_resource_templates(cursor=_cursor(params)))
 
     async def read_resource(_context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        return await gateway.read_resource(str(params.uri))
+        return await gateway.ask(lambda client: client.read_resource(str(params.uri)))
 
     return Server(
         "trivium",
         title="Trivium",
-        version=gateway.server_info.version if gateway.server_info else "",
-        instructions=gateway.instructions,
+        version=first.server_info.version if first.server_info else "",
+        instructions=first.instructions,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
@@ -104,11 +131,13 @@ def _cursor(params: Page) -> str | None:
     return params.cursor if params else None
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost of nested errors, in a few words."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The errors in nested groups, the innermost alone."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _causes(one)
+    else:
+        yield error
 
 
 def _tls_context() -> ssl.SSLContext | None:
