@@ -10,9 +10,11 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_serving.errors import Unavailable, error_from_rpc
+from trivium.generate.v1 import generate_service_pb2 as generate_pb
+from trivium.type.v1 import message_pb2, tool_pb2
+from trivium_serving.errors import InvalidField, Unavailable, error_from_rpc
 
-from .conftest import HANG, delta
+from .conftest import HANG, delta, finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,6 +59,78 @@ async def test_answer_over_grpc_is_the_answer_over_http(stack: Stack) -> None:
     assert summary.request_id
 
 
+CALL = tool_pb2.ToolCall(id="c1", name="weather", arguments='{"day": 1}')
+TOOLS = tool_pb2.Tools(
+    definitions=[tool_pb2.Tool(name="weather", description="Says it.", parameters='{"type": "object"}', strict=True)],
+    choice=tool_pb2.TOOL_CHOICE_REQUIRED,
+    required_name="weather",
+    parallel=False,
+)
+CALLING = [
+    delta("I look. "),
+    generate_pb.GenerateResponse(delta=generate_pb.Delta()),
+    generate_pb.GenerateResponse(delta=generate_pb.Delta(tool_calls=[CALL])),
+    finish(reason=generate_pb.FINISH_REASON_TOOL_CALLS),
+]
+TURNS = [
+    message_pb2.Message(role=message_pb2.ROLE_ASSISTANT, tool_calls=[CALL]),
+    message_pb2.Message(role=message_pb2.ROLE_TOOL, content="Rain.", tool_call_id="c1"),
+]
+
+
+async def test_tools_and_sampling_reach_the_model_and_its_calls_come_back(stack: Stack) -> None:
+    stack.generate.script = CALLING
+    sampling = pb.Sampling(max_tokens=9, temperature=0, top_p=0.5, seed=-7, stop=["END"], top_logprobs=0)
+    events = [event async for event in stack.stub.Answer(question(stack, tools=TOOLS, sampling=sampling))]
+
+    sent = stack.generate.called("Generate")[-1].request
+    assert sent.tools == TOOLS
+    assert sent.sampling.SerializeToString() == sampling.SerializeToString()
+    assert [list(event.delta.tool_calls) for event in events[1:-1]] == [[], [CALL]]
+    summary = events[-1].summary
+    assert (summary.answer, list(summary.tool_calls)) == ("I look. ", [CALL])
+    assert summary.finish_reason == pb.FINISH_REASON_TOOL_CALLS
+
+
+async def test_results_of_tools_follow_the_question_to_the_model(stack: Stack) -> None:
+    history = [message_pb2.Message(role=message_pb2.ROLE_SYSTEM, content="Be brief.")]
+    request = question(stack, history=history, tool_turns=TURNS)
+    events = [event async for event in stack.stub.Answer(request)]
+
+    sent = stack.generate.called("Generate")[-1].request
+    asked = message_pb2.Message(role=message_pb2.ROLE_USER, content="What do herons eat?")
+    assert list(sent.messages) == [*history, asked, *TURNS]
+    assert (sent.question, list(sent.history)) == ("", [])
+    assert sent.passages
+    assert (events[-1].summary.finish_reason, list(events[-1].summary.tool_calls)) == (pb.FINISH_REASON_STOP, [])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("messages[0].content", "history[0].content"),
+        ("messages[1].content", "question"),
+        ("messages[3].content", "tool_turns[1].content"),
+        ("tools", "tools"),
+    ],
+)
+async def test_field_that_the_model_refuses_is_named_as_the_caller_knows_it(
+    stack: Stack, theirs: str, ours: str
+) -> None:
+    stack.generate.faults["Generate"] = InvalidField(theirs, "no")
+    history = [message_pb2.Message(role=message_pb2.ROLE_SYSTEM, content="Be brief.")]
+    error = await failure(stack.stub.Answer(question(stack, history=history, tool_turns=TURNS)))
+    assert (error.code(), error_from_rpc(error).field) == (grpc.StatusCode.INVALID_ARGUMENT, ours)
+
+
+async def test_required_call_is_an_error_without_a_model_and_never_the_passages(stack: Stack) -> None:
+    stack.generate.faults["Generate"] = Unavailable("gone")
+    error = await failure(stack.stub.Answer(question(stack, tools=TOOLS)))
+    optional = [event async for event in stack.stub.Answer(question(stack, tools={"definitions": TOOLS.definitions}))]
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert [one.fallback for one in optional[-1].summary.degraded] == ["passages"]
+
+
 async def test_retrieve_without_a_stage_leaves_its_fields_unset(stack: Stack) -> None:
     request = pb.RetrieveRequest(query="herons", collection=stack.collection, rerank=False)
     response = await stack.stub.Retrieve(request)
@@ -93,6 +167,17 @@ async def test_degradation_is_in_the_message_and_the_trailer(stack: Stack) -> No
         ({"candidates": 1001}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "candidates"),
         ({"mode": 9}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "mode"),
         ({"history": [{"content": "x"}]}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "history[0].role"),
+        ({"sampling": {"top_p": 0}}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "sampling.top_p"),
+        ({"tools": {"choice": 9}}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "tools.choice"),
+        (
+            {"tools": {"definitions": [{"name": "t"}] * 129}},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "TOO_LARGE",
+            "tools.definitions",
+        ),
+        ({"tools": TOOLS, "mode": 3}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "tools.choice"),
+        ({"tool_turns": TURNS[:1]}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "tool_turns"),
+        ({"tool_turns": TURNS[1:]}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", "tool_turns[0].tool_call_id"),
         ({"filter": {"year": 1}}, grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_FILTER_FIELD", None),
         ({"collection": "nowhere"}, grpc.StatusCode.NOT_FOUND, "COLLECTION_NOT_FOUND", None),
     ],
