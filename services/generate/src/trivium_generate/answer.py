@@ -20,6 +20,7 @@ from trivium_serving.language_models import (
 )
 
 __all__ = [
+    "NO_TOOLS",
     "AnswerRequest",
     "Citation",
     "Degradation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -38,6 +39,21 @@ SCRIPT = (
 # What the model with Llama 2's files writes, once: it thinks first.
 LLAMA2_SCRIPT = ("<think>", " Which year?", " [1]", "</think>", "The bridge", " opened", " in", " May 1937.")
 
+# What it writes when it is shown tools and no result of one: a call in the form of Hermes' models.
+CALL_SCRIPT = (
+    "I look", " that up.",
+    "<tool_call>", '{"name": "look_up",', ' "arguments": {"word": "bridge [9]"}}', "</tool_call>",
+)  # fmt: skip
+_CALL_MARK = "<|call|>"
+_CHAT_TEMPLATE = (
+    "{% if tools %}<|system|>{{ tools | tojson }}<|end|>{% endif %}"
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}"
+    "{% for call in message.tool_calls %}<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}"
+    "<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>"
+    "{% if tools and messages[-1].role == 'user' %}" + _CALL_MARK + "{% endif %}{% endif %}"
+)
+
 _HIDDEN = 128
 _CONTEXT = 1024
 PLACES = 4
@@ -68,7 +84,7 @@ class ServiceProcess:
                 return int(child.pid)
         raise AssertionError(f"no engine process; the log ends: {self.log.read_text()[-2000:]}")
 
-    async def until_ready(self, within_seconds: float = 120) -> None:
+    async def until_ready(self, within_seconds: float = 240) -> None:
         """Waits until the model is."""
         name = "trivium.generate.v1.GenerateService/model"
         async with open_channel(self.target) as channel, asyncio.timeout(within_seconds):
@@ -123,13 +139,14 @@ def _write_llama(folder: Path, tokenizer: Any, successors: dict[int, int]) -> No
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, make_tokenizer: Callable[..., Any]) -> Path:
-    """A Llama that recites SCRIPT again and again."""
+    """A Llama that recites SCRIPT again and again, or CALL_SCRIPT once."""
     folder = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = make_tokenizer(added_tokens=SCRIPT)
+    tokenizer = make_tokenizer(chat_template=_CHAT_TEMPLATE, added_tokens=(*SCRIPT, _CALL_MARK, *CALL_SCRIPT))
     tokenizer.save_pretrained(folder)
-    tokens = tokenizer.convert_tokens_to_ids(list(SCRIPT))
-    start = tokenizer.convert_tokens_to_ids("<|assistant|>")
-    _write_llama(folder, tokenizer, dict(zip([start, *tokens], [*tokens, tokens[0]], strict=True)))
+    start, *tokens = tokenizer.convert_tokens_to_ids(["<|assistant|>", *SCRIPT])
+    calling = tokenizer.convert_tokens_to_ids([_CALL_MARK, *CALL_SCRIPT, tokenizer.eos_token])
+    successors = dict(zip([start, *tokens], [*tokens, tokens[0]], strict=True))
+    _write_llama(folder, tokenizer, successors | dict(itertools.pairwise(calling)))
     return folder
 
 
@@ -179,6 +196,7 @@ def shared_service(start_service: Callable[..., ServiceProcess], adapter: Path) 
         TRIVIUM_GENERATE_ADAPTERS=json.dumps({"legal": str(adapter)}),
         TRIVIUM_GENERATE_RESTART_PAUSE_SECONDS="0.1",
         TRIVIUM_GENERATE_MAX_MODEL_REQUESTS=str(PLACES),
+        TRIVIUM_GENERATE_TOOL_PARSER="hermes",
     )
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
 from trivium_serving.request_context import request_id
 
-from trivium_generate.answer import AnswerRequest, FinishReason, ModelDescription
+from trivium_generate.answer import NO_TOOLS, AnswerRequest, FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 from trivium_generate.backends.chat import TokenizerChat
 from trivium_generate.backends.pacing import Pacing
@@ -254,6 +254,8 @@ class VllmModel:
         # An answer as long as the context would leave no room for what it is to be made from.
         room = max(self._context_tokens - wanted, self._context_tokens // 2)
         loop = asyncio.get_running_loop()
+        if not request.tools.may_be_called:  # what a model is not shown it does not call
+            request = replace(request, tools=NO_TOOLS)
         prompt = await loop.run_in_executor(self._tokenizing, self._builder.build, request, room)
         max_tokens = min(wanted, self._context_tokens - len(prompt.token_ids))
         schema = calls_schema(request.tools) or request.sampling.json_schema
@@ -289,7 +291,8 @@ class VllmModel:
         except (QueueOverflowError, MaxQueuedTokensError) as error:
             raise Overloaded("The model's queue is full. Try again shortly.") from error
         except VLLMClientError as error:
-            raise refusal(error, request.sampling) from error
+            schema = "tools.definitions" if request.tools.are_required else "sampling.json_schema"
+            raise refusal(error, schema if _is_json(request) else "sampling") from error
 
 
 def _freeze_heap() -> None:

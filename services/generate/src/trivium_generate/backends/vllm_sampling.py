@@ -55,14 +55,12 @@ def sampling_params(sampling: Sampling, defaults: dict[str, Any], max_tokens: in
             }
         )
     except VLLMClientError as error:
-        raise refusal(error, sampling) from error
+        raise refusal(error, "sampling.json_schema" if sampling.json_schema else "sampling") from error
 
 
-def refusal(error: Exception, sampling: Sampling) -> InvalidField:
-    """vLLM's refusal of a request as ours, naming the field."""
-    field = _FIELDS.get(getattr(error, "parameter", None) or "", "")
-    if not field:
-        field = "sampling.json_schema" if sampling.json_schema else "sampling"
+def refusal(error: Exception, likely: str) -> InvalidField:
+    """vLLM's refusal of a request as ours, naming the field: the likely one if vLLM says none."""
+    field = _FIELDS.get(getattr(error, "parameter", None) or "", likely)
     text = str(error).strip().partition("\n")[0]
     return InvalidField(field, f"The model does not accept the request: {text}")
 

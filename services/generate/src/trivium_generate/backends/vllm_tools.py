@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.errors import FailedPrecondition, InvalidField
+from trivium_serving.errors import FailedPrecondition, InvalidField, Unavailable
 
 from trivium_generate.backends.tool_calls import CallAssembly, CallPiece
 
@@ -165,5 +165,7 @@ class ParsedCalls:
         calls = CallAssembly()
         for number, call in enumerate(found.tool_calls):
             calls.add(CallPiece(number, call.id or "", call.function.name, call.function.arguments))
+        if self.has_begun and not calls:
+            raise Unavailable("The model's call of a tool cannot be read. Ask again.")
         content = (found.content or "") if found.tools_called else self._written
         return content[len(self._said) :] if content.startswith(self._said) else "", calls.whole()
