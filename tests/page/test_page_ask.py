@@ -60,6 +60,11 @@ def test_answer_streams_and_a_citation_shows_its_passage_in_the_document(
     expect(page.locator("#reader .quote")).to_have_text("The grey heron 🐦 stands 98 centimetres tall.")
     expect(page.locator("#reader-facts a")).to_have_attribute("rel", "noopener noreferrer")
 
+    page.set_viewport_size({"width": 1024, "height": 700})
+    assert page.locator(".ask *").evaluate_all(
+        "all => all.every(one => one.getBoundingClientRect().right <= document.querySelector('#reader').offsetLeft + 1)"
+    ), "nothing of the answer lies below the document beside it"
+
     page.locator(".trace summary").click()
     expect(page.get_by_role("row", name=re.compile("^(Embed|Search|Rerank|Write|Total)"))).to_have_count(5)
     assert page.locator(".bar").count() == 4

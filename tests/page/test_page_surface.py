@@ -114,7 +114,7 @@ def test_modules_count_characters_split_events_and_keep_markup_as_text(pages: Pa
     assert found["whole"] == 0
     assert found["seen"] == [["delta", '{"t":"🦩"}'], ["x", "1\n2"]]
     assert found["claims"] == ["🦩 **bold", "** and"]
-    assert found["texts"] == ["🦩 bold <0> and <1>", "ab12", "<b>"]
+    assert found["texts"] == ["🦩 bold\u00a0<0> and\u00a0<1>", "ab12", "<b>"]
     assert found["cells"] == 2
     assert found["links"] == ["https://a.example/", None, None, None, None, None]
 

@@ -104,8 +104,9 @@ function inline(text, cite) {
   const nodes = [];
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
-    if (match.index > at) nodes.push(text.slice(at, match.index));
     const [whole, , code, strong, emphasis, position] = match;
+    // A citation stays on the line of the words before it.
+    if (match.index > at) nodes.push(text.slice(at, match.index).replace(/ $/, position ? "\u00a0" : " "));
     if (code !== undefined) nodes.push(el("code", {}, code.replace(/[\ue000\ue001]/g, "")));
     else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong, cite)));
     else if (emphasis !== undefined) nodes.push(el("em", {}, ...inline(emphasis, cite)));

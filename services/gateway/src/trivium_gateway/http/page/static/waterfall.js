@@ -6,7 +6,7 @@ import { language } from "./i18n.js";
 const STAGES = ["embed", "search", "rerank", "generate"];
 
 const rounded = (value, digits) =>
-  value === null || value === undefined ? "–" : value.toLocaleString(language(), { maximumFractionDigits: digits });
+  value === null || value === undefined ? "–" : value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 export function seconds(milliseconds) {
   return (milliseconds / 1000).toLocaleString(language(), { maximumFractionDigits: milliseconds < 1000 ? 2 : 1 });
