@@ -27,7 +27,7 @@ class Package:
     Attributes:
         name: As it writes it.
         version: Without a local part: torch's `+cpu` names a build, not a version.
-        licence: What its metadata say; empty if nothing.
+        licence: What its metadata say, else the title of its licence's file; empty if neither says anything.
         needs: Canonical names of the packages that it needs here.
     """
 
@@ -88,7 +88,14 @@ def _requirements(project: dict[str, Any], extra: str) -> list[str]:
 
 
 def _package(installed: Distribution) -> Package:
-    return Package(installed.name, installed.version.partition("+")[0], licence_of(installed.metadata))
+    licence = licence_of(installed.metadata) or _title_of_licence(installed)
+    return Package(installed.name, installed.version.partition("+")[0], licence)
+
+
+def _title_of_licence(installed: Distribution) -> str:
+    """The first line of the licence's file, where the metadata say nothing else."""
+    files = [path for path in installed.files or () if path.parent.name == "licenses"]
+    return files[0].read_text().strip().partition("\n")[0] if files else ""
 
 
 def _wanted(requirements: Path, root: Path) -> Iterator[tuple[str, str]]:
