@@ -118,7 +118,7 @@ class GenerateSettings:
         512, "Most tokens of an answer if the request does not say.", minimum=1, maximum=1048576
     )
     """Length of answers."""
-    limit_max_tokens: int = setting(4096, "Most tokens that a request may ask for.", minimum=1, maximum=1048576)
+    limit_max_tokens: int = setting(131072, "Most tokens that a request may ask for.", minimum=1, maximum=1048576)
     """Upper bound of sampling.max_tokens."""
     limit_question_chars: int = setting(8192, "Longest question, in characters.", minimum=1, maximum=1048576)
     """Upper bound of the question."""
