@@ -56,6 +56,11 @@ class Prometheus:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
+    def scrape_errors(self) -> list[str]:
+        """What the last scrape of each target ended with, if not well."""
+        targets = self._http.get("/api/v1/targets").json()["data"]["activeTargets"]
+        return [f"{one['scrapeUrl']}: {one['health']} {one['lastError']}" for one in targets if one["health"] != "up"]
+
     def broken_rules(self) -> list[str]:
         """Rules whose evaluation failed, or that were not evaluated yet."""
         groups = self._http.get("/api/v1/rules").json()["data"]["groups"]

@@ -211,7 +211,7 @@ async def test_server_port_taken_is_a_clear_error() -> None:
 
 PROGRAM = """
 import asyncio, sys
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from trivium.rerank.v1 import rerank_service_pb2
 from trivium_serving.logs import configure_logging
 from trivium_serving.server import GrpcServer, serve_until_signal
@@ -219,6 +219,7 @@ from trivium_serving.server import GrpcServer, serve_until_signal
 async def main():
     server = GrpcServer(service="rerank", listen="127.0.0.1:%(port)s", registry=CollectorRegistry(),
                         full_names=("trivium.rerank.v1.RerankService",))
+    Gauge("vllm:waiting", "A name with a colon.", registry=server.registry).set(1)
     async def warm_up(): %(warm_up)s
     async def close(): print("closed", flush=True)
     return await serve_until_signal(
@@ -255,8 +256,11 @@ async def test_service_on_sigterm_drains_and_exits_zero(tmp_path: Path) -> None:
     metrics_port = _free_port()
     process = await _start(tmp_path, metrics_port=metrics_port)
     await _wait_for_line(process, "ready")
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.1"}  # as Prometheus asks
     async with httpx.AsyncClient() as client:
-        assert "trivium_rerank_requests_total" in (await client.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
+        metrics = (await client.get(f"http://127.0.0.1:{metrics_port}/metrics", headers=accept)).text
+    assert "\ntrivium_rerank_requests_total" in metrics
+    assert "\nvllm:waiting 1.0" in metrics
 
     os.kill(process.pid, signal.SIGTERM)
     output, _ = await asyncio.wait_for(process.communicate(), 10)

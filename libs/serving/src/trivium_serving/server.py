@@ -11,7 +11,7 @@ import grpc
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app, start_http_server
 
 from trivium_serving.channels import MAX_MESSAGE_BYTES
 from trivium_serving.errors import TriviumError
@@ -255,9 +255,13 @@ def _serve_metrics(server: GrpcServer, port: int) -> None:
         return
     host = server.listen.rpartition(":")[0].strip("[]")
     try:
-        start_http_server(port, addr=host, registry=server.registry)
+        http, _ = start_http_server(port, addr=host, registry=server.registry)
     except OSError as error:
         raise ListenError(
             f"cannot serve metrics on {host}:{port}: {error.strerror}. "
             f"Set TRIVIUM_{server.service.upper()}_METRICS_PORT to a free port, or to 0 for none."
         ) from error
+    # Always as plain text: in OpenMetrics prometheus_client writes the colons in vLLM's names as underscores
+    # (https://github.com/prometheus/client_python/issues/1177), so that no panel and no alert finds them.
+    app = make_wsgi_app(server.registry)
+    http.set_app(lambda environ, start_response: app({**environ, "HTTP_ACCEPT": ""}, start_response))

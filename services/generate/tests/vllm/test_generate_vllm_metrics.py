@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,8 @@ async def test_vllm_dashboard_shows_data_in_every_panel(service: Any, tmp_path: 
     expressions = panel_expressions(DASHBOARD)
     with running_prometheus(tmp_path, {"generate": f"127.0.0.1:{service.metrics_port}"}) as prometheus:
         await asyncio.to_thread(wait_until, prometheus.ready, "Prometheus")
-        empty = set(expressions)
-        async with asyncio.timeout(60):
-            while empty:
-                await _ask(service)
-                empty = {where for where in empty if not prometheus.query(expressions[where])}
+        empty = list(expressions)
+        end = time.monotonic() + 60
+        while empty := [where for where in empty if not prometheus.query(expressions[where])]:
+            assert time.monotonic() < end, f"nothing for {empty}; scrapes: {prometheus.scrape_errors() or 'well'}"
+            await _ask(service)
