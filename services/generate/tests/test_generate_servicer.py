@@ -80,7 +80,7 @@ async def test_generate_in_mode_model_without_a_model_is_refused(service: Any) -
         ({"history": [message_pb2.Message(role=message_pb2.ROLE_USER)] * 65}, TooLarge, "history"),
         ({"history": [message_pb2.Message(content="no role")]}, InvalidField, "history[0].role"),
         ({"sampling": pb.Sampling(max_tokens=0)}, InvalidField, "sampling.max_tokens"),
-        ({"sampling": pb.Sampling(max_tokens=4097)}, InvalidField, "sampling.max_tokens"),
+        ({"sampling": pb.Sampling(max_tokens=131073)}, InvalidField, "sampling.max_tokens"),
         ({"sampling": pb.Sampling(temperature=2.5)}, InvalidField, "sampling.temperature"),
         ({"sampling": pb.Sampling(top_p=0)}, InvalidField, "sampling.top_p"),
         ({"mode": 9}, InvalidField, "mode"),

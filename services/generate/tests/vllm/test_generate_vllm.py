@@ -289,5 +289,6 @@ async def test_vllm_with_an_engine_argument_that_cannot_be_says_so_once_and_answ
 async def test_vllm_with_an_impossible_sampling_value_names_it(service: Any) -> None:
     async with connect(service) as (stub, _):
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await read(stub, request(sampling=pb.Sampling(max_tokens=100000)))
-    assert isinstance(error_from_rpc(raised.value), InvalidField)
+            await read(stub, request(sampling=pb.Sampling(temperature=9)))
+    error = error_from_rpc(raised.value)
+    assert (type(error), error.field) == (InvalidField, "sampling.temperature")
