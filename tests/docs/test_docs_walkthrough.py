@@ -19,6 +19,8 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "tutorial.md")
 
 @pytest.mark.skipif(not namespaces_work(), reason="needs unshare, ip, and the right to make network namespaces")
 def test_readme_and_tutorial_entered_as_they_stand_do_what_they_show(tmp_path: Path) -> None:
+    # What `make up` would do first, or it would install from the folder of links that the walk takes place in.
+    subprocess.run(["scripts/setup", "dev"], cwd=ROOT, check=True)
     command = alone(sys.executable, "-m", "docs.walkthrough", str(tmp_path), *map(str, PAGES))
 
     outcome = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, timeout=280, check=False)
