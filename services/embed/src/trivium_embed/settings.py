@@ -73,7 +73,7 @@ class EmbedSettings:
     )
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
     cache_bytes: int = setting(
-        32 << 20,
+        16 << 20,
         "Most bytes of vectors to keep in memory, half for queries and half for documents (about 1,800 for a vector of "
         "384 numbers); 0 for none.",
         minimum=0,
