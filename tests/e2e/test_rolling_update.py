@@ -165,7 +165,11 @@ def test_rolling_update_of_embed_loses_and_degrades_no_question(
         "TRIVIUM_DATA_DIR": str(MODELS),
     }
     with Instances("embed", environ, tmp_path).running() as embed:
-        stack = make_stack(TRIVIUM_GATEWAY_EMBED_TARGET=embed.target, TRIVIUM_GENERATE_EMBED_TARGET=embed.target)
+        stack = make_stack(
+            TRIVIUM_GATEWAY_EMBED_TARGET=embed.target,
+            TRIVIUM_GENERATE_EMBED_TARGET=embed.target,
+            TRIVIUM_GENERATE_EMBED_TIMEOUT_SECONDS="20",  # what is late on a busy machine is not lost
+        )
         stack.start("qdrant_edge", "rerank", "generate", "gateway")
         wait_until(lambda: all(stack.stages().values()) and bool(stack.stages()), "ready stack", 120)
         stack.ingest({"id": "a", "title": "Herons", "text": "Herons eat fish. They stand in shallow water."})

@@ -19,6 +19,7 @@ EVERYWHERE = frozenset(
         "TRIVIUM_TLS_KEY",
         "TRIVIUM_TLS_CA",
         "TRIVIUM_GATEWAY",
+        "TRIVIUM_MCP_URL",
         "TRIVIUM_CHAT_HISTORY",
         # scripts and the files of docker compose
         "TRIVIUM_BIND",
