@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import grpc
@@ -26,7 +27,9 @@ def request(**changes: object) -> pb.GenerateRequest:
 @pytest.mark.parametrize("mode", [pb.GENERATE_MODE_UNSPECIFIED, pb.GENERATE_MODE_AUTO, pb.GENERATE_MODE_EXTRACTIVE])
 async def test_generate_without_a_model_answers_extractively(service: Any, mode: Any) -> None:
     async with service() as running:
+        begin = time.perf_counter()
         answer = await running.answer(request(mode=mode))
+        milliseconds = (time.perf_counter() - begin) * 1000
     assert "It was opened in May 1937 after four years. [1]" in answer.text
     for citation in answer.citations:
         span = citation.answer_span
@@ -35,7 +38,7 @@ async def test_generate_without_a_model_answers_extractively(service: Any, mode:
     assert answer.finish.model.backend == "extractive"
     assert not answer.finish.HasField("degradation")
     assert answer.finish.usage.completion_tokens == 0
-    assert 0 < answer.finish.timing.total_ms < 1000
+    assert 0 < answer.finish.timing.total_ms < milliseconds
 
 
 async def test_generate_twice_gives_the_same_answer(service: Any) -> None:
