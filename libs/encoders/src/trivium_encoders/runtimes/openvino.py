@@ -17,6 +17,10 @@ from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
 # for each other for ever with the interpreter's lock held (seen in one start of three).
 _first_inference = threading.Lock()
 
+# What OpenVINO prepares for a shape of batch it keeps for each stream, 5,000 pieces unless told, and oneDNN keeps the
+# costly part of it once for all of them. So few cost no time, and save a quarter of a megabyte for each shape.
+_PREPARED = "16"
+
 
 class OpenVinoRuntime:
     """A converted transformer, compiled once with one stream of one thread per session.
@@ -92,6 +96,7 @@ class OpenVinoRuntime:
                 "NUM_STREAMS": stream_count,
                 "INFERENCE_NUM_THREADS": stream_count,
                 "ENABLE_CPU_PINNING": False,
+                "CPU_RUNTIME_CACHE_CAPACITY": _PREPARED,
             },
         )
 
