@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -66,7 +65,7 @@ async def query_seconds_under_bulk(stub: Any, queries: Sequence[str], bulk: Sequ
     async def requests() -> Any:
         number = 0
         while True:
-            texts = _numbered(random.Random(number).sample(bulk, _BULK_TEXTS), number)
+            texts = numbered(random.Random(number).sample(bulk, _BULK_TEXTS), number)
             yield pb.EmbedStreamRequest(sequence=number, request=pb.EmbedRequest(texts=texts, truncate=True))
             number += 1
 
@@ -89,70 +88,6 @@ async def query_seconds_under_bulk(stub: Any, queries: Sequence[str], bulk: Sequ
     return durations, rate
 
 
-async def capacity(stub: Any, texts: Sequence[str], seconds: float) -> float:
-    """Texts per second that 16 callers get who ask for the same texts over and over, numbered so that each is new."""
-    done, start, numbers = 0, time.perf_counter(), count()
-
-    async def call() -> None:
-        nonlocal done
-        while time.perf_counter() - start < seconds:
-            await embed(stub, _numbered(texts, next(numbers)))
-            if time.perf_counter() - start < seconds:
-                done += len(texts)
-
-    await asyncio.gather(*(call() for _ in range(CALLERS)))
-    return done / seconds
-
-
-async def overload(
-    stub: Any, texts: Sequence[str], offered: float, seconds: float, patience: float | None
-) -> tuple[float, list[float], int]:
-    """Offers requests at a fixed rate, whatever becomes of them.
-
-    Args:
-        stub: The service.
-        texts: Those of a request.
-        offered: Texts per second.
-        seconds: For how long.
-        patience: Deadline of each call in seconds, or None.
-
-    Returns:
-        Texts answered per second, seconds of each refusal, and calls whose deadline passed.
-    """
-    done, expired, refusals = 0, 0, []
-    calls: set[asyncio.Task[None]] = set()
-
-    async def call(number: int) -> None:
-        nonlocal done, expired
-        request = pb.EmbedRequest(texts=_numbered(texts, number), truncate=True)
-        start = time.perf_counter()
-        try:
-            await stub.Embed(request, timeout=patience)
-            done += len(texts)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                refusals.append(time.perf_counter() - start)
-            elif error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                expired += 1
-            else:
-                raise
-
-    began, number = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        due = int((time.perf_counter() - began) * offered / len(texts))
-        while number < due:
-            task = asyncio.ensure_future(call(number))
-            calls.add(task)
-            task.add_done_callback(calls.discard)
-            number += 1
-        await asyncio.sleep(0.005)
-    rate = done / (time.perf_counter() - began)
-    for task in calls:
-        task.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
-    return rate, refusals, expired
-
-
-def _numbered(texts: Sequence[str], number: int) -> list[str]:
-    """The texts made new, so that equal ones are not computed once for all."""
-    return [f"{number} {text}" for text in texts]
+def numbered(texts: Sequence[str], number: int) -> list[str]:
+    """The texts made new, so that equal ones are not computed once for all; by numbers that are equally long."""
+    return [f"{1000 + number} {text}" for text in texts]

@@ -1,4 +1,4 @@
-"""What one caller feels: a short query on an idle service, beside bulk work, and what a flood of requests does."""
+"""What one caller feels: a short query on an idle service, and beside bulk work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import statistics
 from typing import TYPE_CHECKING
 
-from callers import capacity, embed_stub, overload, query_seconds, query_seconds_under_bulk
+from callers import embed_stub, query_seconds, query_seconds_under_bulk
 from results import milliseconds, percentile
 from workload import mixed_texts, short_queries
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 _BLOCKS = 5
 _BLOCK = 100
-_FLOOD = 10
-_FLOOD_SECONDS = 20.0
-_CAPACITY_SECONDS = 10.0
-_REQUEST_TEXTS = 32
-_PATIENCE = 5.0
 
 
 def measure_queries(results: Results, service: Service, peers: Mapping[str, Peer]) -> None:
@@ -61,22 +56,6 @@ def measure_queries(results: Results, service: Service, peers: Mapping[str, Peer
     )
 
 
-def measure_flood(results: Results, service: Service) -> None:
-    """Ten times the load that the service can carry, with callers who wait for ever and with ones who do not."""
-    texts = mixed_texts(_REQUEST_TEXTS, seed=99)
-    for patience in (None, _PATIENCE):
-        with service.running():
-            able, (rate, refusals, expired) = asyncio.run(_flooded(service.target, texts, patience))
-        late = f"{percentile(refusals, 0.99) * 1000:.1f} ms at p99" if refusals else "none"
-        title = f"{_FLOOD} times the load" + (f", callers give up after {patience:.0f} s" if patience else "")
-        results.add(
-            title,
-            f"goodput {rate / able:.2f} of capacity; refusals {late} ({len(refusals)} refused, {expired} gave up)",
-            ">= 0.95; <= 20 ms",
-            **{f"flood_goodput_{patience}": rate / able, f"flood_refusals_{patience}": refusals},
-        )
-
-
 async def _idle(target: str, queries: list[str]) -> list[float]:
     async with embed_stub(target) as stub:
         await query_seconds(stub, queries[:3])
@@ -86,12 +65,3 @@ async def _idle(target: str, queries: list[str]) -> list[float]:
 async def _busy(target: str) -> tuple[list[float], float]:
     async with embed_stub(target) as stub:
         return await query_seconds_under_bulk(stub, short_queries(_BLOCKS * _BLOCK, seed=100), mixed_texts(500, seed=7))
-
-
-async def _flooded(
-    target: str, texts: list[str], patience: float | None
-) -> tuple[float, tuple[float, list[float], int]]:
-    async with embed_stub(target) as stub:
-        await capacity(stub, texts, 1.0)
-        able = await capacity(stub, texts, _CAPACITY_SECONDS)
-        return able, await overload(stub, texts, able * _FLOOD, _FLOOD_SECONDS, patience)

@@ -66,6 +66,22 @@ class Group:
                 pages += int(fields[21])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def processor_seconds(self) -> tuple[float, float]:
+        """Processor time of the first thread, which runs the event loop, and of all others together."""
+        first, others = 0, 0
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            ticks = int(fields[11]) + int(fields[12])
+            if path.parent.name == str(self.process.pid):
+                first += ticks
+            else:
+                others += ticks
+        per_second = os.sysconf("SC_CLK_TCK")
+        return first / per_second, others / per_second
+
 
 class Peer(Group):
     """A script of the folder peers, in an environment of its own; paused unless it is asked something.

@@ -28,6 +28,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import flood
 import latency
 import machine
 import memory
@@ -137,7 +138,7 @@ def _measure_embed(
     if "latency" in arguments.only:
         latency.measure_queries(results, service, peers)
     if "flood" in arguments.only:
-        latency.measure_flood(results, service)
+        flood.measure(results, service, cores, arguments.rounds)
 
 
 def _started(stack: ExitStack, group: _Group) -> _Group:
