@@ -17,8 +17,8 @@ from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
 # for each other for ever with the interpreter's lock held (seen in one start of three).
 _first_inference = threading.Lock()
 
-# What OpenVINO prepares for a shape of batch, about four pieces, it keeps for each stream: 5,000 pieces unless told, and
-# a quarter of a megabyte for each shape. These are enough for the shapes of full batches; for others oneDNN still keeps
+# What OpenVINO prepares for a shape of batch, about four pieces, it keeps for each stream: 5,000 unless told, and a
+# quarter of a megabyte for each shape. These are enough for the shapes of full batches; for others oneDNN still keeps
 # the costly part, once for all streams.
 _PREPARED = "64"
 
