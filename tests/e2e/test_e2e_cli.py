@@ -249,6 +249,18 @@ def test_demo_beside_a_running_stack_prints_cited_answers_with_timings(filled: U
     assert trivium_json(filled, "status")["ready"] is True
 
 
+def test_demo_as_json_says_what_it_did_and_nothing_else(filled: Up) -> None:
+    outcome = demo(filled.folder / "data", "--json", "--question", "What does an exit status of 137 mean?")
+
+    assert outcome.returncode == 0, outcome.stderr
+    shown = json.loads(outcome.stdout)
+    assert {document["status"] for document in shown["documents"]} == {"indexed"}
+    (answer,) = shown["answers"]
+    assert answer["citations"]
+    assert answer["degraded"] == []
+    assert 0 < shown["ready_seconds"] < shown["seconds"]
+
+
 def test_demo_with_a_process_that_dies_fails_and_shows_its_log(filled: Up) -> None:
     outcome = demo(filled.folder / "data", TRIVIUM_EMBED_BACKEND="abacus")
 

@@ -51,11 +51,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     ours = _make_model(folder / "our-model")
     command = [sys.executable, "-m", "trivium_client.cli.app", "bundle", "--source", str(ROOT), "--profile", "client"]
     command += ["--model", "acme/tiny", "--model", str(ours), "--model", "all-MiniLM-L6-v2"]
-    command += ["--output", str(folder / "trivium.tar")]
+    command += ["--output", str(folder / "trivium.tar"), "--json"]
     environment = os.environ | {"HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr
-    return Written(folder / "trivium.tar", outcome.stdout.strip(), {})
+    report = json.loads(outcome.stdout)
+    return Written(Path(report["archive"]), report["sha256"], report["bytes_by_part"])
 
 
 def _namespaces_work() -> bool:
@@ -181,6 +182,25 @@ def test_bundle_that_is_bad_or_for_another_machine_changes_nothing(
         install(bad, tmp_path / "here", silent)
 
     assert not (tmp_path / "here").exists()
+
+
+def test_bundle_commands_say_as_json_what_they_did(written: Written, tmp_path: Path) -> None:
+    def said(*arguments: object) -> Any:
+        command = [sys.executable, "-m", "trivium_client.cli.app", "bundle", *map(str, arguments), "--json"]
+        environment = os.environ | {"HF_HOME": str(tmp_path / "hub")}
+        outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert outcome.returncode == 0, outcome.stderr
+        return json.loads(outcome.stdout)
+
+    assert said("verify", written.path) == verify(written.path, silent)
+    here = tmp_path / "here"
+    installed = said("install", written.path, "--into", here)
+    assert installed["folder"] == str(here)
+    assert installed["next"] == [f"{here / 'venv' / 'bin' / 'trivium'} --help"]
+    tiny, ours = installed["models"]
+    assert (tiny["name"], tiny["use"]) == ("acme/tiny", "acme/tiny")
+    assert (Path(tiny["folder"]) / "refs" / "main").read_text() == REVISION
+    assert ours["use"] == ours["folder"] == str(here / "models" / "our-model")
 
 
 def test_bundle_cut_off_anywhere_says_so(written: Written, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -51,6 +52,37 @@ class BundleError(Exception):
     """The bundle cannot be used; the message says why, and what to do."""
 
 
+@dataclass(frozen=True)
+class Installed:
+    """What was installed.
+
+    Attributes:
+        folder: Where.
+        models: For each model its name, its folder, and under `use` the name to set for it.
+        images: For each container image its name, and the `file` to load it from; None if the engine has it.
+        next: Commands that use the installation.
+    """
+
+    folder: str
+    models: list[dict[str, str]]
+    images: list[dict[str, str | None]]
+    next: list[str]
+
+    def lines(self) -> list[str]:
+        """What to tell the person who installs it."""
+        models = [
+            f"model {model['name']}: use {model['use']} as its name; its files are in {model['folder']}"
+            for model in self.models
+        ]
+        images = [
+            f"image {image['name']}: "
+            + (f"not loaded; docker load --input {image['file']}" if image["file"] else "loaded")
+            for image in self.images
+        ]
+        words = ("next", "then")
+        return [*models, *images, *(f"{word}: {command}" for word, command in zip(words, self.next, strict=False))]
+
+
 def verify(source: Path, progress: Progress, sha256: str | None = None) -> Manifest:
     """Checks every file of a bundle and changes nothing.
 
@@ -80,7 +112,7 @@ def verify(source: Path, progress: Progress, sha256: str | None = None) -> Manif
 
 def install(
     source: Path, into: Path | None, progress: Progress, *, images: bool = True, sha256: str | None = None
-) -> list[str]:
+) -> Installed:
     """Installs a bundle into a new folder, with no network. If it fails, the folder is gone again.
 
     Args:
@@ -89,9 +121,6 @@ def install(
         progress: Told how far it is.
         images: Whether container images are loaded, if an engine answers.
         sha256: As for `verify`.
-
-    Returns:
-        What to tell the person who installs it, by lines.
 
     Raises:
         BundleError: If the bundle is bad, does not fit this machine, or cannot be installed.
@@ -114,7 +143,8 @@ def install(
                 if name.startswith(_COPIED):
                     _copy(folder / name, into / name)
             shutil.copyfile(folder / MANIFEST, into / MANIFEST)
-            said = _place_models(folder, into, manifest) + _load_images(folder, into, manifest, images, progress)
+            models = _place_models(folder, into, manifest)
+            loaded = _load_images(folder, into, manifest, images, progress)
     except OSError as error:
         shutil.rmtree(into, ignore_errors=True)
         if error.errno == errno.ENOSPC:
@@ -123,7 +153,7 @@ def install(
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
         raise
-    return [*said, *_next_commands(into, manifest)]
+    return Installed(str(into), models, loaded, _next_commands(into, manifest))
 
 
 def this_machine() -> dict[str, str]:
@@ -313,45 +343,44 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
 
 
-def _place_models(folder: Path, into: Path, manifest: Manifest) -> list[str]:
-    """Puts hub models where their names are looked up, and others under `models/`."""
-    said = []
+def _place_models(folder: Path, into: Path, manifest: Manifest) -> list[dict[str, str]]:
+    """Puts hub models where their names are looked up, and others under `models/`; names to use for them."""
+    placed = []
     for model in manifest["models"]:
         inside = PurePosixPath(model["folder"])
-        if model["revision"]:
-            place = hub_cache() / inside.name
-            said.append(f"model {model['name']}: use this name; its files are in {place}")
-        else:
-            place = into / "models" / inside.name
-            said.append(f"model {model['name']}: use {place} as its name")
+        place = hub_cache() / inside.name if model["revision"] else into / "models" / inside.name
+        use = model["name"] if model["revision"] else str(place)
+        placed.append({"name": model["name"], "folder": str(place), "use": use})
         for name in manifest["files"]:
             if name.startswith(f"{inside}/"):
                 _copy(folder / name, place / PurePosixPath(name).relative_to(inside))
-    return said
+    return placed
 
 
-def _load_images(folder: Path, into: Path, manifest: Manifest, wanted: bool, progress: Progress) -> list[str]:
-    """Gives the images to the container engine; without one they are kept."""
-    said = []
+def _load_images(
+    folder: Path, into: Path, manifest: Manifest, wanted: bool, progress: Progress
+) -> list[dict[str, str | None]]:
+    """Gives the images to the container engine; without one they are kept as files."""
+    images: list[dict[str, str | None]] = []
     for image in manifest["images"]:
         if wanted and shutil.which("docker"):
             progress(f"loading {image['name']}", 0, 0)
             loaded = subprocess.run(["docker", "load", "--input", str(folder / image["file"])], capture_output=True)
             if loaded.returncode == 0:
-                said.append(f"image {image['name']}: loaded")
+                images.append({"name": image["name"], "file": None})
                 continue
         _copy(folder / image["file"], into / image["file"])
-        said.append(f"image {image['name']}: not loaded; docker load --input {into / image['file']}")
-    return said
+        images.append({"name": image["name"], "file": str(into / image["file"])})
+    return images
 
 
 def _next_commands(into: Path, manifest: Manifest) -> list[str]:
     command = into / "venv" / "bin" / "trivium"
     if manifest["profile"] == "stack":
-        return [f"next: {command} up", f"then: {command} ingest {into / 'examples' / 'corpus'}"]
+        return [f"{command} up", f"{command} ingest {into / 'examples' / 'corpus'}"]
     if command.exists():
-        return [f"next: {command} --help"]
-    return [f"next: {into / 'venv' / 'bin' / 'python'} -m trivium_{manifest['profile'].partition('-')[0]} --help"]
+        return [f"{command} --help"]
+    return [f"{into / 'venv' / 'bin' / 'python'} -m trivium_{manifest['profile'].partition('-')[0]} --help"]
 
 
 def size(count: float) -> str:
@@ -394,7 +423,7 @@ def main() -> int:
             name = verify(options.source, _shown())["name"]
             said = [f"{name}: every file is as it was written"]
         else:
-            said = install(options.source, options.into, _shown(), images=not options.no_images)
+            said = install(options.source, options.into, _shown(), images=not options.no_images).lines()
     except (BundleError, KeyboardInterrupt) as error:
         print(f"\nerror: {error or 'interrupted'}", file=sys.stderr)
         return 1 if isinstance(error, BundleError) else 130

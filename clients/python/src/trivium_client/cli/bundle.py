@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from trivium_client.bundle import install, write
 from trivium_client.bundle.install import BundleError, size
 from trivium_client.cli.command import App
-from trivium_client.cli.options import refuse_options_before_command
-from trivium_client.cli.output import fail, stderr, stdout
+from trivium_client.cli.options import JsonOption, refuse_options_before_command
+from trivium_client.cli.output import fail, print_json, stderr, stdout
 
 bundle_app = App(no_args_is_help=False)
 
@@ -42,6 +42,7 @@ def bundle(
     ] = None,
     images: Annotated[bool, typer.Option("--images", help="Add the container images of docker-compose.yml.")] = False,
     source: Annotated[Path, typer.Option(metavar="FOLDER", help="Trivium's repository.")] = Path(),
+    as_json: JsonOption = False,
 ) -> None:
     """Write everything that an installation needs into one archive, for machines without a network.
 
@@ -65,6 +66,11 @@ def bundle(
         return
     with _shown() as progress:
         written = write.write(write.Wanted(source, profile, tuple(model or ()), images), output, progress)
+    if as_json:
+        print_json(
+            {"archive": str(written.path), "sha256": written.sha256, "bytes_by_part": dict(written.bytes_by_part)}
+        )
+        return
     for part, count in written.bytes_by_part.items():
         stderr().print(f"{part:<8} {size(count):>9}", style="dim")
     stderr().print(f"wrote {written.path}, {size(written.path.stat().st_size)}, SHA-256:")
@@ -79,6 +85,7 @@ def install_bundle(
     ] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Load container images, if any.")] = True,
     sha256: Sha256Option = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Install from an archive, with no network. Everything is checked before anything is changed.
 
@@ -90,14 +97,17 @@ def install_bundle(
         trivium bundle install trivium-0.1.0-linux-x86_64-cpython311.tar --into ~/trivium
     """
     with _shown() as progress:
-        said = install.install(archive, into, progress, images=images, sha256=sha256)
-    for line in said:
+        installed = install.install(archive, into, progress, images=images, sha256=sha256)
+    if as_json:
+        print_json(installed)
+        return
+    for line in installed.lines():
         stdout().print(line, soft_wrap=True)
 
 
 @bundle_app.command("verify")
-def verify_bundle(archive: ArchiveArgument, sha256: Sha256Option = None) -> None:
-    """Check that every file of an archive is as it was written. Nothing is changed.
+def verify_bundle(archive: ArchiveArgument, sha256: Sha256Option = None, as_json: JsonOption = False) -> None:
+    """Check that every file of an archive is as it was written. Nothing is changed. With `--json`, print its manifest.
 
     The sums in the archive show damage. Only `--sha256`, with a value from a place that you trust, shows that nobody
     has made another archive.
@@ -108,6 +118,9 @@ def verify_bundle(archive: ArchiveArgument, sha256: Sha256Option = None) -> None
     """
     with _shown() as progress:
         manifest = install.verify(archive, progress, sha256)
+    if as_json:
+        print_json(manifest)
+        return
     stdout().print(f"{manifest['name']}: every file is as it was written")
 
 

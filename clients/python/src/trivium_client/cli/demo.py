@@ -6,16 +6,19 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
-from trivium_client import Trivium, TriviumError
-from trivium_client.cli.answers import print_answer
+from trivium_client import Answer, DocumentResult, Trivium, TriviumError
+from trivium_client.cli.answers import print_answer, result_console
 from trivium_client.cli.ingest import IngestRun
-from trivium_client.cli.output import fail, stderr, stdout, timings_line
+from trivium_client.cli.options import JsonOption
+from trivium_client.cli.output import fail, print_json, stderr, stdout, timings_line
 from trivium_client.cli.sources import Sources
 from trivium_client.cli.stack_output import describe_missing
 from trivium_client.stack.readiness import Readiness
@@ -41,6 +44,7 @@ def demo(
         list[str] | None,
         typer.Option("--question", "-q", metavar="TEXT", help="Ask this instead; may be given several times."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the whole path: start the stack, add documents, ask, and stop.
 
@@ -52,6 +56,8 @@ def demo(
         trivium demo
 
         trivium demo --corpus ~/notes --question "Where did we leave the keys?"
+
+        trivium demo --json | jq '.answers[].citations | length'
     """
     began = time.monotonic()
     log = DemoLog()
@@ -59,7 +65,7 @@ def demo(
     try:
         with tempfile.TemporaryDirectory(prefix="trivium-demo-") as folder:
             options = StackOptions(layout_on_free_ports(SERVICES), Path(folder), model_dir=models)
-            asyncio.run(_run(options, corpus, question or QUESTIONS, log))
+            shown = asyncio.run(_run(options, corpus, question or QUESTIONS, log, result_console(as_json=as_json)))
     except (StackError, TriviumError, DemoFailure) as error:
         aside = stderr()
         for line in log.tail:
@@ -67,9 +73,27 @@ def demo(
         for problem in error.problems if isinstance(error, StackError) else [str(error)]:
             fail(problem)
         raise typer.Exit(1) from None
+    shown.seconds = time.monotonic() - began
+    if as_json:
+        print_json(shown)
+        return
     console = stdout()
-    console.print(f"\nAll of this took {time.monotonic() - began:.1f} s; the processes are stopped again.")
+    console.print(f"\nAll of this took {shown.seconds:.1f} s; the processes are stopped again.")
     console.print("Next: `make up`, then `trivium ingest FOLDER` and `trivium ask QUESTION` on your own documents.")
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the demo did."""
+
+    ready_seconds: float = 0.0
+    """Until all stages were ready."""
+    documents: list[DocumentResult] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    """One per question."""
+    seconds: float = 0.0
+    """All of it, the start and the end of the processes included."""
 
 
 class DemoFailure(Exception):
@@ -98,8 +122,8 @@ class DemoLog:
             self.died.set_result(death)
 
 
-async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], log: DemoLog) -> None:
-    console = stdout()
+async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], log: DemoLog, console: Console) -> Shown:
+    shown = Shown(questions=list(questions))
     log.died = asyncio.get_running_loop().create_future()
     console.print(f"Starting {', '.join(SERVICES)}: five processes on this machine.")
     began = time.monotonic()
@@ -121,9 +145,11 @@ async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], lo
             raise StackError([f"not ready after {_READY_SECONDS:.0f} s: {describe_missing(missing)}"]) from None
         finally:
             watch.cancel()
-        console.print(f"Ready after {time.monotonic() - began:.1f} s.\n")
+        shown.ready_seconds = time.monotonic() - began
+        console.print(f"Ready after {shown.ready_seconds:.1f} s.\n")
         gateway = str(options.layout.addresses["gateway"]["grpc"])
-        await _first(asyncio.to_thread(_use, gateway, corpus, questions), log.died, None)
+        await _first(asyncio.to_thread(_use, gateway, corpus, shown, console), log.died, None)
+    return shown
 
 
 async def _first(work: Awaitable[object], died: asyncio.Future[Death], timeout_seconds: float | None) -> None:
@@ -144,21 +170,22 @@ async def _first(work: Awaitable[object], died: asyncio.Future[Death], timeout_s
     await task
 
 
-def _use(gateway: str, corpus: Path, questions: Sequence[str]) -> None:
+def _use(gateway: str, corpus: Path, shown: Shown, console: Console) -> None:
     """What a person does with a running stack: add documents, then ask."""
-    console = stdout()
     with Trivium(gateway) as trivium:
         run = IngestRun(Sources([corpus]))
         with run.shown():
             run.send(trivium, collection="")
-        run.summarise()
+        run.summarise(console)
         run.tell_failures()
         if run.failures or not run.done_count:
             raise DemoFailure(f"{len(run.failures)} of {run.done_count} documents could not be added")
-        for question in questions:
+        shown.documents = run.results
+        for question in shown.questions:
             console.print(Text.assemble("\n", ("Question  ", "bold"), question), soft_wrap=True)
             console.print("Answer    ", style="bold", end="")
             answer = print_answer(trivium.ask_stream(question), console)
             console.print(timings_line(answer.timings), style="dim", soft_wrap=True)
-            if questions is QUESTIONS and not answer.citations:
+            shown.answers.append(answer)
+            if question in QUESTIONS and not answer.citations:
                 raise DemoFailure(f"the answer to {question!r} cites nothing")

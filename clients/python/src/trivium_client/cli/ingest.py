@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -62,7 +63,7 @@ def ingest(
     if as_json:
         print_json({"documents": run.results})
     else:
-        run.summarise()
+        run.summarise(stdout())
     run.tell_failures()
     if run.failures:
         raise typer.Exit(1)
@@ -97,12 +98,12 @@ class IngestRun:
             self._take(name, result)
         self._take_refused(waiting)
 
-    def summarise(self) -> None:
+    def summarise(self, console: Console) -> None:
         """Prints what became of the documents, in a line."""
         seconds = time.monotonic() - self.began
         parts = ", ".join(f"{self.counts[status]} {status}" for status in _STATUSES if self.counts[status])
         rate = f", {self.done_count / seconds:.0f} documents/s" if seconds > 1 else ""
-        stdout().print(f"{parts or 'no documents'} in {seconds:.1f} s{rate}", soft_wrap=True)
+        console.print(f"{parts or 'no documents'} in {seconds:.1f} s{rate}", soft_wrap=True)
 
     def tell_failures(self) -> None:
         """Names everything that failed, and why, and what was passed over."""
