@@ -100,8 +100,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 except BaseException as error:
                     await call.fail(error)
                     raise
-                finally:
-                    call.end()
+                call.end()
 
             make = (
                 grpc.stream_stream_rpc_method_handler
@@ -114,12 +113,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: Any, context: Any) -> Any:
             call = self._begin(method, context)
             try:
-                return await inner(request, context)
+                response = await inner(request, context)
             except BaseException as error:
                 await call.fail(error)
                 raise
-            finally:
-                call.end()
+            call.end()
+            return response
 
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
@@ -145,24 +144,31 @@ class _Call:
         span.__enter__()  # it is the task's: the call's end is its end
 
     async def fail(self, error: BaseException) -> None:
-        """Ends the RPC with the status that the error stands for.
+        """Ends the RPC with the status that the error stands for, counted before the caller has it.
 
         Returns only if the error has to go on as it is: the client is gone, or the handler aborted the call itself.
         """
+        status = self._status(error)
+        self.end()
+        if status is not None:
+            await self._context.abort_with_status(status)
+
+    def _status(self, error: BaseException) -> Any:
+        """What to answer for an error; None if it has to go on as it is."""
         if isinstance(error, grpc.aio.AbortError):
             self._code = grpc.StatusCode.UNKNOWN
-            return
+            return None
         if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 self._code = grpc.StatusCode.CANCELLED
-                return
+                return None
             # The handler awaited something that was cancelled. Let through, it would leave the client hanging.
             error = Unavailable(
                 "The work for this call was cancelled inside the service. Try again.", reason="CANCELLED"
             )
         if not isinstance(error, Exception):
-            return
+            return None
         if not isinstance(error, TriviumError):
             _logger.error("%s broke", self._method, exc_info=error)
             error = TriviumError(INTERNAL_MESSAGE)
@@ -174,7 +180,7 @@ class _Call:
         if pause is not None:
             pushback = ("grpc-retry-pushback-ms", str(pause))
             status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
-        await self._context.abort_with_status(status)
+        return status
 
     def end(self) -> None:
         """Counts the RPC, logs it, and ends its span."""
