@@ -211,9 +211,11 @@ async def test_anthropic_client_that_leaves_closes_the_connection_at_once(
     async with anthropic() as running:
         call = running.stub.Generate(ask(), timeout=20)
         await call.read()
+        begin = asyncio.get_running_loop().time()
         call.cancel()
         async with asyncio.timeout(5):
             await api.left.wait()
+        assert asyncio.get_running_loop().time() - begin < 0.1
 
 
 WORD = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}

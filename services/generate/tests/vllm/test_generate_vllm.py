@@ -125,7 +125,7 @@ async def test_vllm_when_the_client_leaves_frees_the_slot_within_100_ms(service:
             call.cancel()
             taken.append(await until(lambda: is_running(service, 0), 5))
     print(f"slots freed after {[round(seconds * 1e3) for seconds in taken]} ms")
-    assert min(taken) < 1
+    assert min(taken) < 0.1
     assert service.metric("trivium_generate_running_requests", backend="vllm") == 0
     assert service.metric("trivium_generate_model_in_flight_requests") == 0
 
