@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,12 @@ async def query_seconds_under_bulk(stub: Any, queries: Sequence[str], bulk: Sequ
     stream.cancel()
     await asyncio.gather(draining, return_exceptions=True)
     return durations, rate
+
+
+def own_processor_seconds() -> float:
+    """Processor time of this process so far: the callers'."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def numbered(texts: Sequence[str], number: int) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from callers import CALLERS, embed, embed_stub, numbered
+from callers import CALLERS, embed, embed_stub, numbered, own_processor_seconds
 from results import percentile, spread
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
@@ -103,14 +102,14 @@ async def _rounds(service: Service, rounds: int, patience: float | None) -> list
 @contextlib.contextmanager
 def _watched(service: Service, load: _Load) -> Iterator[None]:
     """Notes who had the processor during a load."""
-    start, loop, others, own = time.perf_counter(), *service.processor_seconds(), _processor_seconds()
+    start, loop, others, own = time.perf_counter(), *service.processor_seconds(), own_processor_seconds()
     yield
     seconds = time.perf_counter() - start
     loop_then, others_then = service.processor_seconds()
     load.cores = {
         "the service's workers": (others_then - others) / seconds,
         "its event loop": (loop_then - loop) / seconds,
-        "the callers": (_processor_seconds() - own) / seconds,
+        "the callers": (own_processor_seconds() - own) / seconds,
     }
 
 
@@ -168,16 +167,11 @@ async def _empty_refusal_seconds() -> float:
     await server.start()
     request = pb.EmbedRequest(texts=mixed_texts(_REQUEST_TEXTS, seed=99))
     async with embed_stub(f"127.0.0.1:{port}") as stub:
-        before = _processor_seconds()
+        before = own_processor_seconds()
         for _ in range(calls):
             await asyncio.sleep(1 / _REFUSALS_PER_SECOND)
             with contextlib.suppress(grpc.aio.AioRpcError):
                 await stub.Embed(request)
-        spent = _processor_seconds() - before
+        spent = own_processor_seconds() - before
     await server.stop(None)
     return spent / calls
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

@@ -23,6 +23,15 @@ PEERS = Path(__file__).parent / "peers"
 START_SECONDS = 180.0
 
 
+def _stats(folder: Path, pattern: str) -> Iterator[tuple[int, list[str]]]:
+    """Ids of processes or threads, and what their `stat` says from the state on (proc_pid_stat(5), field 3)."""
+    for path in folder.glob(pattern):
+        try:
+            yield int(path.parent.name), path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+
+
 class Group:
     """A process and its children."""
 
@@ -57,11 +66,7 @@ class Group:
     def memory_bytes(self) -> int:
         """Resident memory of the process and its children, shared pages counted for each."""
         pages = 0
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = path.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it ended meanwhile
+        for _, fields in _stats(Path("/proc"), "[0-9]*/stat"):
             if int(fields[2]) == self.process.pid:
                 pages += int(fields[21])
         return pages * os.sysconf("SC_PAGE_SIZE")
@@ -69,13 +74,9 @@ class Group:
     def processor_seconds(self) -> tuple[float, float]:
         """Processor time of the first thread, which runs the event loop, and of all others together."""
         first, others = 0, 0
-        for path in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
-            try:
-                fields = path.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it ended meanwhile
+        for thread, fields in _stats(Path(f"/proc/{self.process.pid}/task"), "*/stat"):
             ticks = int(fields[11]) + int(fields[12])
-            if path.parent.name == str(self.process.pid):
+            if thread == self.process.pid:
                 first += ticks
             else:
                 others += ticks

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import resource
 import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from callers import embed, embed_all, embed_stub
+from callers import embed, embed_all, embed_stub, own_processor_seconds
 from results import say, spread
 from workload import mixed_texts, requests_of
 
@@ -127,10 +126,10 @@ def _run(name: str, service: Service, peers: Mapping[str, Peer], requests: list[
 
 async def _served(target: str, requests: list[list[str]]) -> Run:
     async with embed_stub(target) as stub:
-        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        before, start = own_processor_seconds(), time.perf_counter()
         vectors = await embed_all(stub, requests)
-        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    return Run(seconds, vectors, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        seconds, spent = time.perf_counter() - start, own_processor_seconds() - before
+    return Run(seconds, vectors, spent)
 
 
 def _cosines(one: Any, other: Any) -> NDArray[np.float32]:

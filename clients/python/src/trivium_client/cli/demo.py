@@ -89,7 +89,7 @@ class Shown:
     ready_seconds: float = 0.0
     """Until all stages were ready."""
     documents: list[DocumentResult] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
+    questions: Sequence[str] = ()
     answers: list[Answer] = field(default_factory=list)
     """One per question."""
     seconds: float = 0.0
@@ -123,7 +123,7 @@ class DemoLog:
 
 
 async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], log: DemoLog, console: Console) -> Shown:
-    shown = Shown(questions=list(questions))
+    shown = Shown(questions=questions)
     log.died = asyncio.get_running_loop().create_future()
     console.print(f"Starting {', '.join(SERVICES)}: five processes on this machine.")
     began = time.monotonic()
@@ -187,5 +187,5 @@ def _use(gateway: str, corpus: Path, shown: Shown, console: Console) -> None:
             answer = print_answer(trivium.ask_stream(question), console)
             console.print(timings_line(answer.timings), style="dim", soft_wrap=True)
             shown.answers.append(answer)
-            if question in QUESTIONS and not answer.citations:
+            if shown.questions is QUESTIONS and not answer.citations:
                 raise DemoFailure(f"the answer to {question!r} cites nothing")
