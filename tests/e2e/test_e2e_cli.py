@@ -221,7 +221,10 @@ def test_process_that_is_killed_is_told_of_and_comes_back(filled: Up) -> None:
 
     filled.wait_for("rerank died: killed by SIGKILL")
     filled.wait_for("the others stay up; rerank is started again in 1 s")
+    wait_until(lambda: filled.pid("rerank") != first, "rerank started again")
+    os.kill(filled.pid("rerank"), signal.SIGSTOP)  # or it may be back before anybody has looked
     filled.wait_for("ready, but degraded: rerank")
+    os.kill(filled.pid("rerank"), signal.SIGCONT)
     filled.wait_for("all stages are back")
     assert filled.pid("rerank") != first
     assert trivium_json(filled, "ask", "What is an otter's den called?")["degraded"] == []
