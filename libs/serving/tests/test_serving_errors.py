@@ -11,6 +11,7 @@ from trivium_serving.errors import (
     InvalidField,
     NotFound,
     Overloaded,
+    StorageFull,
     TooLarge,
     TriviumError,
     Unavailable,
@@ -29,6 +30,7 @@ ERRORS = [
     Unimplemented("no geo filters here", reason="GEO_FILTER"),
     Overloaded("busy", retry_after_seconds=0.25),
     Unavailable("loading", reason="LOADING"),
+    StorageFull("no room left"),
     DeadlineExceeded("too late"),
 ]
 

@@ -9,6 +9,7 @@
     ├── Unimplemented         the request is understood, but nothing here can do it
     ├── Overloaded            no capacity now; come back after `retry_after_seconds`
     ├── Unavailable           loading, draining, or something this service needs is down
+    ├── StorageFull           no room to store it; repeating it does not help before there is
     └── DeadlineExceeded      the caller's time is over
 
 On the wire an error is a `google.rpc.Status` with one `ErrorInfo` (AIP-193), plus `BadRequest` for a field and
@@ -129,6 +130,12 @@ class Unavailable(TriviumError):
     default_reason = "UNAVAILABLE"
 
 
+class StorageFull(TriviumError):
+    """There is no room to store it; repeating it does not help before there is."""
+
+    default_reason = "STORAGE_FULL"
+
+
 class DeadlineExceeded(TriviumError):
     """The caller's time is over."""
 
@@ -152,6 +159,8 @@ _STATUS_BY_ERROR: dict[type[TriviumError], Status] = {
     Unimplemented: Status(grpc.StatusCode.UNIMPLEMENTED, 501),
     Overloaded: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     Unavailable: Status(grpc.StatusCode.UNAVAILABLE, 503),
+    # 503 says whose fault it is; gRPC's UNAVAILABLE would make clients repeat the call at once.
+    StorageFull: Status(grpc.StatusCode.FAILED_PRECONDITION, 503),
     DeadlineExceeded: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 504),
     TriviumError: Status(grpc.StatusCode.INTERNAL, 500),
 }
@@ -214,7 +223,7 @@ def error_from_rpc(rpc_error: grpc.aio.AioRpcError) -> TriviumError:
         return InvalidField(field or "", message, reason=reason)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Overloaded(message, reason=reason, retry_after_seconds=retry_after_seconds or 1.0)
-    kind = _ERROR_BY_CODE.get(code, TriviumError)
+    kind = StorageFull if reason == StorageFull.default_reason else _ERROR_BY_CODE.get(code, TriviumError)
     return kind(message, reason=reason, metadata=info.metadata)
 
 
