@@ -34,6 +34,7 @@ SHAPES = {
     "priority": r"interactive|bulk",
     "operation": r"answer|retrieve",
     "stage": r"embed|search|rerank|generate",
+    "task": r"[a-z.]+",
 }
 
 

@@ -246,6 +246,13 @@ async def test_openai_without_key_and_address_does_not_start(serve_embed: Any) -
     assert failure.value.reason == "API_KEY_MISSING"
 
 
+async def test_openai_with_an_address_that_is_none_does_not_start(serve_embed: Any) -> None:
+    with pytest.raises(FailedPrecondition, match="TRIVIUM_EMBED_API_URL") as failure:
+        async with serve_embed(backend="openai", api_url="http://127.0.0.1:port"):
+            pass
+    assert failure.value.reason == "API_URL_INVALID"
+
+
 async def test_openai_unreachable_does_not_start(serve_embed: Any) -> None:
     async with api_server(work) as server:
         url = server.url

@@ -29,6 +29,7 @@ from trivium_generate.limits import Limits
 from trivium_generate.metrics import GenerateMetrics
 from trivium_generate.supervision import ModelState, SupervisedModel
 from trivium_serving.admission import Admission
+from trivium_serving.background import Background
 from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ class Fixture:
     def __init__(self, model: ScriptedModel | None, places: int = 9) -> None:
         self.registry = CollectorRegistry()
         self.metrics = GenerateMetrics(self.registry, ("extractive", "scripted"))
+        self.background = Background("generate", self.registry, first_pause_seconds=0.001)
         self.changes: list[bool] = []
+        self.states: list[ModelState] = []
         self.changed = asyncio.Condition()
         self.model: Any = None
         if model is not None:
             self.model = SupervisedModel(
                 model,
+                background=self.background,
                 observer=self.metrics,
                 on_change=self._on_change,
                 first_pause_seconds=0.001,
@@ -118,6 +122,7 @@ class Fixture:
     async def _on_change(self, ready: bool) -> None:
         async with self.changed:
             self.changes.append(ready)
+            self.states.append(self.model.state)
             self.changed.notify_all()
 
     async def until(self, state: ModelState) -> None:
@@ -315,6 +320,18 @@ async def test_model_whose_settings_cannot_be_right_is_not_tried_again() -> None
     assert "No such argument." in raised.value.message
     assert finish.degradation is not None
     assert model.loads == 1
+
+
+async def test_model_whose_supervision_breaks_is_failed_and_not_loading_and_comes_back() -> None:
+    fixture = Fixture(ScriptedModel([Piece("x", 1), ENDING], [KeyError("nobody expected this")]))
+    fixture.model._model.loading.set()
+    await fixture.model.start()
+    try:
+        await fixture.until(ModelState.READY)
+    finally:
+        await fixture.model.close()
+    assert fixture.states == [ModelState.LOADING, ModelState.FAILED, ModelState.READY]
+    assert fixture.value("trivium_generate_background_failures_total", task="model") == 1
 
 
 async def test_model_that_ran_before_is_tried_again_whatever_stops_it(ready: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from trivium_serving.api_calls import ApiBudget, ApiCalls
 from trivium_serving.errors import FailedPrecondition
@@ -54,9 +55,14 @@ def api_calls(settings: ApiSettings, *, service: str, provider: str, url: str, r
         registry: Where the metrics are registered.
 
     Raises:
-        FailedPrecondition: There is no key (API_KEY_MISSING).
+        FailedPrecondition: There is no key (API_KEY_MISSING), or the address is none (API_URL_INVALID).
     """
     prefix = f"TRIVIUM_{service.upper()}_API"
+    if settings.api_url and not _is_http_url(settings.api_url):
+        raise FailedPrecondition(
+            f"{prefix}_URL is {settings.api_url!r}, which is not an address such as https://api.example.com/v1.",
+            reason="API_URL_INVALID",
+        )
     if not settings.api_key and not settings.api_url:
         raise FailedPrecondition(
             f"{provider} needs a key. Set {prefix}_KEY, or {prefix}_URL to a server that needs none.",
@@ -75,3 +81,11 @@ def api_calls(settings: ApiSettings, *, service: str, provider: str, url: str, r
         ),
         registry=registry,
     )
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_serving.server import GrpcServer, serve_until_signal
@@ -59,19 +57,16 @@ class ModelApp:
         self._model = model
         self._settings = settings
         self.server = GrpcServer(service=service, listen=settings.listen, full_names=(full_name,), registry=registry)
-        self._health_task: asyncio.Task[None] | None = None
+        self.server.background.declare("health")
 
     async def warm_up(self) -> None:
         """Loads the model; from then on health checks say whether it can compute."""
         await self._model.load()
-        self._health_task = asyncio.create_task(self.server.health.follow(lambda: self._model.healthy))
+        self.server.background.start("health", lambda: self.server.health.follow(lambda: self._model.healthy))
 
     async def close(self) -> None:
         """Frees the model."""
-        if self._health_task is not None:
-            self._health_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._health_task
+        await self.server.background.close()
         await self._model.close()
 
     async def serve(self) -> int:

@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import make_wsgi_app, start_http_server
 
+from trivium_serving.background import Background
 from trivium_serving.channels import MAX_MESSAGE_BYTES
 from trivium_serving.errors import TriviumError
 from trivium_serving.interceptors import RequestInterceptor
@@ -115,6 +116,8 @@ class Health:
 class GrpcServer:
     """A grpc.aio server with health, reflection, error mapping and RED metrics.
 
+    `background` has the service's long-lived tasks. Whoever starts some closes it before what they use.
+
     Args:
         service: The service's short name, for example `embed`.
         listen: `HOST:PORT` to listen on; port 0 takes a free one.
@@ -142,6 +145,7 @@ class GrpcServer:
         self.service = service
         self.listen = listen
         self.registry = registry
+        self.background = Background(service, registry)
         metrics = RequestMetrics(service, registry)
         self._certificate_metrics = CertificateMetrics(service, registry)
         # Qdrant's Points and Collections both have a Get; with one service its RPCs' names are clear enough.
@@ -208,6 +212,8 @@ async def serve_until_signal(
 ) -> int:
     """Runs a service from start to end: listen, warm up, serve, and on SIGTERM or SIGINT drain and close.
 
+    A background task that fails for good ends it, too.
+
     Args:
         server: With its servicers added.
         metrics_port: Port for Prometheus, on the host that the server listens on; 0 for none.
@@ -242,7 +248,10 @@ async def serve_until_signal(
     else:
         await server.health.set_server(True)
         _logger.info("ready")
-        await stopped.wait()
+        broken = asyncio.ensure_future(server.background.wait_until_broken())
+        await asyncio.wait((broken, stopping), return_when=asyncio.FIRST_COMPLETED)
+        broken.cancel()
+        exit_status = int(server.background.broken)
         _logger.info("stopping: no new calls, %g s for the running ones", drain_seconds)
     stopping.cancel()
     await server.stop(drain_seconds)

@@ -70,6 +70,7 @@ class GatewayProcess:
             registry=self.registry,
             tenant=DEFAULT_TENANT,
         )
+        self.background = self._grpc.background
         gateway = self._compose()
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
         self._readiness = gateway.readiness
@@ -77,8 +78,7 @@ class GatewayProcess:
         app = http_application(
             gateway, self.registry, HttpMetrics(self.registry), origins, _mcp_endpoint(gateway, settings.mcp)
         )
-        self._http = HttpServer(app, settings.http_listen)
-        self._watching: asyncio.Task[None] | None = None
+        self._http = HttpServer(app, settings.http_listen, self.background)
         self.grpc_port = 0
         self.http_port = 0
 
@@ -152,15 +152,13 @@ class GatewayProcess:
             hint = error.message.replace("TRIVIUM_GATEWAY_LISTEN", "TRIVIUM_GATEWAY_GRPC_LISTEN")
             raise ListenError(hint) from error
         self.http_port = await self._http.start()
-        self._watching = asyncio.create_task(self._readiness.watch())
+        self._readiness.watch(self.background)
 
     async def stop(self, drain_seconds: float) -> None:
         """Tells health checks, refuses new calls, gives running ones some time to end, and closes everything."""
         await self._readiness.drain()
         await asyncio.gather(self._grpc.stop(drain_seconds), self._http.stop(drain_seconds))
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.background.close()
         await self._ingester.close()
         await self._qdrant.close()
         for channel in self._channels.values():
@@ -198,7 +196,10 @@ async def run(settings: GatewaySettings) -> int:
         await process.stop(0)
         return 1
     _logger.info("listening: gRPC on port %d, HTTP on port %d", process.grpc_port, process.http_port)
-    await stopped.wait()
+    ends = [asyncio.ensure_future(one) for one in (stopped.wait(), process.background.wait_until_broken())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
     _logger.info("stopping: no new calls, %g s for the running ones", settings.drain_seconds)
     await process.stop(settings.drain_seconds)
-    return 0
+    return int(process.background.broken)

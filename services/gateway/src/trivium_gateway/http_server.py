@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -12,9 +12,11 @@ from trivium_serving.server import ListenError
 from trivium_serving.tls import TlsFiles, https_context
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator
 
     from starlette.types import ASGIApp
+    from trivium_serving.background import Background
 
 _LARGEST_HEAD_BYTES = 64 * 1024
 _BACKLOG = 2048
@@ -26,10 +28,12 @@ class HttpServer:
     Args:
         app: The application.
         listen: `HOST:PORT` to listen on; port 0 takes a free one.
+        background: Runs it. Nothing takes its place, so the process ends if it fails.
     """
 
-    def __init__(self, app: ASGIApp, listen: str) -> None:
+    def __init__(self, app: ASGIApp, listen: str, background: Background) -> None:
         self._app = app
+        self._background = background
         self._listen = listen
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -60,7 +64,7 @@ class HttpServer:
         config.load()
         config.ssl = context
         self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve([listener]))
+        self._serving = self._background.start("http", partial(_serve, self._server, listener), restart=False)
         port: int = listener.getsockname()[1]
         return port
 
@@ -71,6 +75,12 @@ class HttpServer:
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
         self._server.should_exit = True
         await self._serving
+
+
+async def _serve(server: _Server, listener: socket.socket) -> None:
+    await server.serve([listener])
+    if not server.should_exit:
+        raise RuntimeError("the HTTP server ended by itself")
 
 
 class _Server(uvicorn.Server):

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_serving.errors import TriviumError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from trivium_serving.background import Background
 
     from trivium_gateway.metrics import StageMetrics
 
@@ -113,11 +116,10 @@ class Readiness:
         """
         return min(seconds, _SILENT_SECONDS) if stage in self._silent else seconds
 
-    async def watch(self) -> None:
-        """Looks at the stages until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for probe in self._probes:
-                group.create_task(self._watch(probe))
+    def watch(self, background: Background) -> None:
+        """Looks at the stages until the background ends."""
+        for probe in self._probes:
+            background.start(f"probe.{probe.stage}", partial(self._watch, probe))
 
     async def drain(self) -> None:
         """From now on the gateway is not ready, whatever its stages are."""
@@ -126,12 +128,13 @@ class Readiness:
 
     async def _watch(self, probe: StageProbe) -> None:
         while True:
-            await self._look(probe)
-            await self._update()
+            try:
+                await self._look(probe)
+            finally:
+                await self._update()
             await asyncio.sleep(self._interval_seconds)
 
     async def _look(self, probe: StageProbe) -> None:
-        before = self._statuses[probe.stage]
         try:
             status = await probe.look()
             if status.ready and probe.stage in self._cold:
@@ -139,15 +142,24 @@ class Readiness:
                 self._cold.discard(probe.stage)
         except TriviumError as error:
             status = StageStatus(probe.stage, False, "", error.message)
+        except Exception as error:
+            self._note(
+                StageStatus(probe.stage, False, "", f"Looking at it failed with {error!r}; the log has the cause.")
+            )
+            raise
+        self._note(status)
+
+    def _note(self, status: StageStatus) -> None:
+        before = self._statuses[status.stage]
         if status.ready:
-            self._silent.discard(probe.stage)
+            self._silent.discard(status.stage)
         else:
-            self._silent.add(probe.stage)
-        self._statuses[probe.stage] = status
-        self._metrics.set_ready(probe.stage, status.ready)
+            self._silent.add(status.stage)
+        self._statuses[status.stage] = status
+        self._metrics.set_ready(status.stage, status.ready)
         if (status.ready, status.detail) != (before.ready, before.detail):
             state = "ready" if status.ready else "not ready"
-            _logger.info("%s is %s%s", probe.stage, state, f": {status.detail}" if status.detail else "")
+            _logger.info("%s is %s%s", status.stage, state, f": {status.detail}" if status.detail else "")
 
     async def _update(self) -> None:
         ready = self._decide()

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.settings import GatewaySettings, url_problem
+from trivium_serving.background import Background
 from trivium_serving.server import ListenError
 
 from .conftest import DOCUMENTS, HANG, running_stack
@@ -261,11 +263,11 @@ async def test_http_server_that_cannot_listen_says_which_setting_to_change(liste
         if listen == "taken":
             listen = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ListenError, match="TRIVIUM_GATEWAY_HTTP_LISTEN"):
-            await HttpServer(FastAPI(), listen).start()
+            await HttpServer(FastAPI(), listen, Background("gateway", CollectorRegistry())).start()
 
 
 async def test_responses_do_not_wait_for_acknowledgements() -> None:
-    server = HttpServer(FastAPI(), "127.0.0.1:0")
+    server = HttpServer(FastAPI(), "127.0.0.1:0", Background("gateway", CollectorRegistry()))
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await client.get("/")

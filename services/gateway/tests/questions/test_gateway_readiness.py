@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from trivium_gateway.metrics import StageMetrics
 from trivium_gateway.readiness import Readiness, StageStatus
+from trivium_serving.background import Background
 from trivium_serving.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ class SwitchedProbe:
         self.stage = stage
         self.up = True
         self.warms = True
+        self.breaks = False
         self.looks = 0
         self.warm_ups = 0
 
     async def look(self) -> StageStatus:
         self.looks += 1
+        if self.breaks:
+            raise KeyError(self.stage)
         if not self.up:
             raise Unavailable(f"{self.stage} is off")
         return StageStatus(self.stage, True, f"{self.stage}-model", "")
@@ -45,6 +49,7 @@ class Watched:
     def __init__(self, warm_up_seconds: float = 60) -> None:
         self.probes = {stage: SwitchedProbe(stage) for stage in STAGES}
         self.registry = CollectorRegistry()
+        self.background = Background("gateway", self.registry, first_pause_seconds=0.001)
         self.changes: list[bool] = []
         self.readiness = Readiness(
             tuple(self.probes.values()),
@@ -62,12 +67,11 @@ class Watched:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.readiness.watch())
+        self.readiness.watch(self.background)
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await self.background.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -150,6 +154,21 @@ async def test_drain_ends_readiness_for_good() -> None:
         await until(lambda: watched.probes["search"].looks > looks + 2)
 
     assert watched.changes == [True, False]
+
+
+async def test_stage_whose_probe_breaks_is_not_ready_until_it_works_again() -> None:
+    watched = Watched()
+    async with watched.watching():
+        await until(lambda: watched.readiness.ready)
+        watched.probes["search"].breaks = True
+        await until(lambda: not watched.readiness.ready)
+        assert "KeyError('search')" in watched.stage("search").detail
+        assert watched.stage("embed").ready
+        task = {"task": "probe.search"}
+        assert watched.registry.get_sample_value("trivium_gateway_background_failures_total", task)
+
+        watched.probes["search"].breaks = False
+        await until(lambda: watched.readiness.ready)
 
 
 async def test_patience_with_a_stage_is_short_while_it_is_silent() -> None:

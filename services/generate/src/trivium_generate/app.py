@@ -52,6 +52,7 @@ class App:
             registry=self.registry,
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
+        self.server.background.declare("model")
         self._metrics = GenerateMetrics(self.registry, tuple({"extractive", settings.backend}))
         self._embed = (
             EmbedClient(settings.embed_target, settings.embed_timeout_seconds) if settings.embed_target else None
@@ -90,6 +91,7 @@ class App:
 
     async def close(self) -> None:
         """Releases the model and the connections."""
+        await self.server.background.close()
         if self.model is not None:
             await self.model.close()
         if self._embed is not None:
@@ -101,6 +103,7 @@ class App:
 
         return SupervisedModel(
             model,
+            background=self.server.background,
             observer=self._metrics,
             on_change=tell_health,
             first_pause_seconds=settings.restart_pause_seconds,

@@ -18,6 +18,8 @@ from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from trivium_serving.background import Background
+
     from trivium_generate.answer import AnswerRequest, ModelDescription
     from trivium_generate.backends.base import LanguageModel, Output
 
@@ -56,6 +58,7 @@ class SupervisedModel:
 
     Args:
         model: The model; this owns it from now on.
+        background: Runs the supervision.
         observer: Counts what happens.
         on_change: Called after each change of state, with whether the model is ready.
         first_pause_seconds: Pause before the first restart; it doubles with each failure in a row.
@@ -66,12 +69,14 @@ class SupervisedModel:
         self,
         model: LanguageModel,
         *,
+        background: Background,
         observer: ModelObserver,
         on_change: Callable[[bool], Awaitable[None]],
         first_pause_seconds: float,
         longest_pause_seconds: float,
     ) -> None:
         self._model = model
+        self._background = background
         self._observer = observer
         self._on_change = on_change
         self._first_pause_seconds = first_pause_seconds
@@ -104,7 +109,7 @@ class SupervisedModel:
         """Begins to load, and returns at once."""
         _logger.info("loading model %s", self.description.name)
         await self._change(ModelState.LOADING, "loading")
-        self._task = asyncio.create_task(self._keep_alive(), name="model supervision")
+        self._task = self._background.start("model", self._supervise)
 
     async def close(self) -> None:
         """Stops watching and releases the model."""
@@ -132,6 +137,15 @@ class SupervisedModel:
         async with aclosing(self._model.generate(request)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def _supervise(self) -> None:
+        """Keeps the model alive; an error that is not foreseen must not look like a model that still loads."""
+        try:
+            await self._keep_alive()
+        except Exception as error:
+            await self._change(ModelState.FAILED, f"its supervision failed with {error!r}; the log has the cause")
+            await self._model.close()
+            raise
 
     async def _keep_alive(self) -> None:
         pause_seconds, has_run = self._first_pause_seconds, False

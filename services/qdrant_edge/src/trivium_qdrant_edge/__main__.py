@@ -64,6 +64,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     registry.register(QdrantMetrics(database))
     DiskMetrics("qdrant_edge", settings.data_dir, registry)
     server = GrpcServer(service="qdrant_edge", listen=settings.listen, full_names=_FULL_NAMES, registry=registry)
+    server.background.declare("flush", "optimize")
     admission = Admission(
         service="qdrant_edge",
         registry=registry,
@@ -77,11 +78,10 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     http = HttpEndpoints(settings.http_listen, registry)
     http.start()
     _logger.info("HTTP on port %d", http.port)
-    background: set[asyncio.Task[None]] = set()
 
     async def warm_up() -> None:
         await database.open()
-        background.add(asyncio.create_task(flush_forever(database, metrics, settings.flush_interval_seconds)))
+        server.background.start("flush", lambda: flush_forever(database, metrics, settings.flush_interval_seconds))
         if settings.optimize_from_points > 0:
             optimizer = Optimizer(
                 database,
@@ -89,14 +89,12 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
                 from_points=settings.optimize_from_points,
                 quiet_seconds=settings.optimize_quiet_seconds,
             )
-            background.add(asyncio.create_task(optimizer.run_forever()))
+            server.background.start("optimize", optimizer.run_forever)
         http.ready = True
 
     async def close() -> None:
         http.ready = False
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await server.background.close()
         await database.close()
         http.stop()
 
