@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Earlier turns may take this share of the room for the prompt; older ones are left out.
 _HISTORY_SHARE = 0.25
 
-_PASSAGE_TAG = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
+_PASSAGE_TAG = re.compile(r"<(?=\s*+(?:/\s*+)?passage\b)", re.IGNORECASE)
 # Marks of turns that are plain text to some tokenizers, so that their lists of special tokens do not name them.
 _TURN_MARKS = re.compile(r"<\|[^|<>\n]{1,40}\|>|\[/?(?:INST|SYSTEM_PROMPT)\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>")
 _BREAK = "\u200b"  # a zero width space: reads the same, is another token

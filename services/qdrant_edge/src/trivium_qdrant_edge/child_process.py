@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.02
 _PORT_LINES = {
-    "grpc_port": re.compile(r"listening on .*:(\d+), warming up"),
+    "grpc_port": re.compile(r"listening on \S*:(\d+), warming up"),
     "http_port": re.compile(r"HTTP on port (\d+)"),
 }
 _READY_LINE = re.compile(r" ready$", re.MULTILINE)

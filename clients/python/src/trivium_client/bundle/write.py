@@ -23,7 +23,7 @@ from trivium_client.bundle.wheels import Wheel, needed_glibc, read_wheel
 
 _REPOSITORY_FILES = ("docker-compose.yml", ".env.example", "LICENSE", "CHANGELOG.md", "README.md")
 _REPOSITORY_FOLDERS = ("deploy", "docs", "examples")
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w++)(?::?-([^{}]*+))?\}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,17 +59,18 @@ _BY_ENDING = {
     ".xhtml": ContentType.HTML,
     ".pdf": ContentType.PDF,
 }
-_HTML_START = re.compile(rb"\s*(?:<!--.*?-->\s*|<\?xml.*?\?>\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+# Possessive: what is not a page would else be divided into comments in every way there is.
+_HTML_START = re.compile(rb"(?:\s++|<!--.*?-->|<\?xml.*?\?>)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _SNIFFED_BYTES = 1024
 
 _LARGE = 200_000
 """Characters or bytes from which on the event loop does not wait for the work."""
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$")
+_ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]++(.+)")
 _SETEXT_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 _SEARCHED_LINES = 1000
-_INLINE_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|`+|\*+(?=\S)|(?<=\S)\*+")
+_INLINE_MARKUP = re.compile(r"!?\[([^\[\]]*+)\]\([^()]*+\)|`+|\*+(?=\S)|(?<=\S)\*+")
 _MAX_HEADING_CHARACTERS = 1000
 _BLANKS = re.compile(r"\s+")
 
@@ -155,11 +156,17 @@ def _first_heading(markdown: str) -> str:
         elif mark:
             fence = mark[1]
         elif heading := _ATX_HEADING.match(line):
-            return _INLINE_MARKUP.sub(r"\1", heading[1])
+            return _INLINE_MARKUP.sub(r"\1", _without_closing_marks(heading[1]))
         elif previous.strip() and previous.strip("-= \t") and _SETEXT_UNDERLINE.match(line):
             return _INLINE_MARKUP.sub(r"\1", previous)
         previous = line
     return ""
+
+
+def _without_closing_marks(heading: str) -> str:
+    heading = heading.rstrip(" \t")
+    unmarked = heading.rstrip("#")
+    return unmarked.rstrip(" \t") if unmarked.endswith((" ", "\t")) else heading
 
 
 def _one_line(title: str) -> str:

@@ -20,12 +20,12 @@ _MONTHS = (
     "monday|tuesday|wednesday|thursday|friday|saturday|sunday|century"
 )
 _DATE = re.compile(
-    rf"\b1\d{{3}}\b|\b20\d\d\b|\b(?:{_MONTHS})\b|[\d一二三四五六七八九十]+(?:年|月|日|世纪)|\b\d{{1,2}}(?:st|nd|rd|th)\b",
+    rf"\b1\d{{3}}\b|\b20\d\d\b|\b(?:{_MONTHS})\b|[\d一二三四五六七八九十](?:年|月|日|世纪)|\b\d{{1,2}}(?:st|nd|rd|th)\b",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
     r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|"
-    r"third|quarter|one|once|twice|percent)\b|[一二两三四五六七八九十百千万亿]+[个人次名位岁种只条座部年月米公]",
+    r"third|quarter|one|once|twice|percent)\b|[一二两三四五六七八九十百千万亿][个人次名位岁种只条座部年月米公]",
     re.IGNORECASE,
 )
 _REASON = re.compile(

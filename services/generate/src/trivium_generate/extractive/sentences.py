@@ -29,7 +29,8 @@ _ABBREVIATIONS = _words(
     inc ltd co corp bros dept est univ assn jan feb mar apr jun jul aug sep sept oct nov dec
     """
 )
-_END_LATIN = re.compile(r"(?:[.!?]+|…)[\"'”’)\]»]*(?=\s)")
+# Bounded, so that a long run of marks in the midst of a word is not read again from each of them.
+_END_LATIN = re.compile(r"(?:[.!?]{1,16}|…)[\"'”’)\]»]{0,16}(?=\s)")
 _END_CHINESE = re.compile(r"(?:[。！？!?]+|……|…)[”’」』）)\]】》]*")
 _ENDS = re.compile(rf"{_END_CHINESE.pattern}|{_END_LATIN.pattern}")
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:\.[^\W\d_]+)*)\.$")

@@ -6,10 +6,10 @@ import { el } from "./dom.js";
 // Citations stand in the text between two characters that no text has: those of a private use area, removed before.
 const OPEN = "\ue000";
 const CLOSE = "\ue001";
-const INLINE = /(`+)(.+?)\1|\*\*(?=\S)(.+?)\*\*|\*(?=[^\s*])([^*\n]+?)\*|\ue000(\d+)\ue001/gs;
+const INLINE = /(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|\*\*(?=\S)(.+?)\*\*|\*(?=[^\s*])([^*\n]+?)\*|\ue000(\d+)\ue001/gs;
 const ITEM = /^(\s*)(?:[-*•]|(\d{1,4})[.)])\s+(.*)$/;
 const ROW = /^\s*\|(.+)\|\s*$/;
-const RULE = /^\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*$/;
+const RULE = /^\s*(?:\|\s*)?:?-{3,}:?\s*(?:\|\s*:?-{3,}:?\s*)*(?:\|\s*)?$/;
 
 /**
  * The text with its citations marked by their positions in the list, for `blocks`; and for each citation the words
