@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, read_catalog, write_catalog
+from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, open_catalog, write_catalog
 from trivium_qdrant_edge.data_folder import DataFolder, DataFolderError
 from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.schema import CollectionSchema, DenseSchema, HnswSchema, OptimizerSchema, SparseSchema
+from trivium_serving.errors import AlreadyExists, FailedPrecondition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,68 +32,144 @@ def folder(tmp_path: Path) -> Iterator[DataFolder]:
     """A folder of which the catalog knows one collection."""
     folder = DataFolder(tmp_path / "qdrant")
     entry = CatalogEntry(id="abc", generation=3, created_at=1.5, schema=EVERYTHING)
-    write_catalog(folder, Catalog(collections={"docs/ü": entry}, aliases={"a": "docs/ü"}))
+    catalog = Catalog(collections={"docs/ü": entry}, aliases={"a": "docs/ü"}, discarded=frozenset(("old",)))
+    write_catalog(folder, catalog)
     folder.shard_path("abc", 3).mkdir(parents=True)
     yield folder
     folder.release()
 
 
+DAMAGES = ["truncated", "binary", "empty", "missing", "other_format", "other_content", "no_object"]
+
+
+def damage_file(path: Path, damage: str) -> None:
+    content = json.loads(path.read_text())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_text(json.dumps(content)[:-20])
+    elif damage == "binary":
+        path.write_bytes(bytes(range(256)))
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other_format":
+        path.write_text(json.dumps({**content, "format": 99}))
+    elif damage == "other_content":
+        content["collections"]["docs/ü"]["generation"] = 4
+        path.write_text(json.dumps(content))
+    else:
+        path.write_text("[]")
+
+
 def test_catalog_when_read_is_what_was_written(folder: DataFolder) -> None:
-    catalog = read_catalog(folder)
+    catalog = open_catalog(folder)
 
     assert catalog.collections == {"docs/ü": CatalogEntry(id="abc", generation=3, created_at=1.5, schema=EVERYTHING)}
     assert catalog.aliases == {"a": "docs/ü"}
+    assert catalog.discarded == {"old"}
 
 
 def test_catalog_of_a_new_folder_is_empty(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "new")
 
-    assert read_catalog(folder) == Catalog()
+    assert open_catalog(folder) == Catalog()
     folder.release()
 
 
-@pytest.mark.parametrize(
-    "damage", ["truncated", "binary", "empty", "missing", "other_format", "no_schema", "no_object"]
-)
-def test_catalog_that_is_damaged_is_an_error_and_stays_as_it_is(folder: DataFolder, damage: str) -> None:
-    content = json.loads(folder.catalog_path.read_text())
-    if damage == "missing":
-        folder.catalog_path.unlink()
-    elif damage == "truncated":
-        folder.catalog_path.write_text(json.dumps(content)[:-20])
-    elif damage == "binary":
-        folder.catalog_path.write_bytes(bytes(range(256)))
-    elif damage == "empty":
-        folder.catalog_path.write_bytes(b"")
-    elif damage == "other_format":
-        folder.catalog_path.write_text(json.dumps({**content, "format": 99}))
-    elif damage == "no_schema":
-        del content["collections"]["docs/ü"]["schema"]
-        folder.catalog_path.write_text(json.dumps(content))
-    else:
-        folder.catalog_path.write_text("[]")
-    before = folder.catalog_path.read_bytes() if folder.catalog_path.exists() else None
+def test_catalog_that_is_whole_is_not_written_by_a_start(folder: DataFolder) -> None:
+    before = [path.stat().st_mtime_ns for path in (folder.catalog_path, folder.catalog_copy_path)]
+
+    open_catalog(folder)
+
+    assert [path.stat().st_mtime_ns for path in (folder.catalog_path, folder.catalog_copy_path)] == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_catalog_that_is_damaged_is_made_anew_from_its_copy_and_set_aside(folder: DataFolder, damage: str) -> None:
+    whole, content = open_catalog(folder), folder.catalog_path.read_bytes()
+    damage_file(folder.catalog_path, damage)
+
+    assert open_catalog(folder) == whole
+
+    assert folder.catalog_path.read_bytes() == content
+    assert folder.set_aside_count() == (0 if damage == "missing" else 1)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_catalog_whose_copy_is_damaged_too_is_an_error_and_stays_as_it_is(folder: DataFolder, damage: str) -> None:
+    paths = (folder.catalog_path, folder.catalog_copy_path)
+    for path in paths:
+        damage_file(path, damage)
+    before = [path.read_bytes() if path.exists() else None for path in paths]
 
     with pytest.raises(DataFolderError, match=f"the catalog {folder.catalog_path} is damaged") as caught:
-        read_catalog(folder)
+        open_catalog(folder)
 
     assert caught.value.reason == "CATALOG_DAMAGED"
-    assert (folder.catalog_path.read_bytes() if folder.catalog_path.exists() else None) == before
+    assert [path.read_bytes() if path.exists() else None for path in paths] == before
 
 
-async def test_database_with_a_damaged_collection_names_it(tmp_path: Path, schema: CollectionSchema) -> None:
-    database = Database(tmp_path, max_collections=1)
+def test_catalog_of_an_earlier_version_is_read(folder: DataFolder) -> None:
+    whole, content = open_catalog(folder), json.loads(folder.catalog_path.read_text())
+    del content["sha256"], content["discarded"]
+    folder.catalog_path.write_text(json.dumps(content))
+    folder.catalog_copy_path.unlink()
+
+    assert open_catalog(folder) == replace(whole, discarded=frozenset())
+
+
+async def test_collection_whose_entry_cannot_be_read_is_refused_alone_and_its_files_stay(
+    tmp_path: Path, schema: CollectionSchema
+) -> None:
+    database = Database(tmp_path, max_collections=3)
     await database.open()
-    await database.create("docs", schema)
-    config = database.collection("docs").path / "edge_config.json"
+    for name in ("docs", "other"):
+        await database.create(name, schema)
     await database.close()
+    path = tmp_path / "catalog.json"
+    content = json.loads(path.read_text())
+    del content["sha256"], content["collections"]["docs"]["schema"]
+    path.write_text(json.dumps(content))
+
+    database = Database(tmp_path, max_collections=3)
+    await database.open()
+
+    assert database.names() == ["docs", "other"]
+    assert database.damaged() == ["docs"]
+    with pytest.raises(FailedPrecondition, match="the catalog's entry of it") as caught:
+        database.collection("docs")
+    assert caught.value.reason == "COLLECTION_DAMAGED"
+    assert database.collection("other").points_count() == 0
+    assert len(list((tmp_path / "collections").iterdir())) == 2
+    await database.create("third", schema)  # writes the catalog, the entry that nobody could read included
+    assert json.loads(path.read_text())["collections"]["docs"] == content["collections"]["docs"]
+    await database.close()
+
+
+async def test_database_with_a_damaged_collection_serves_the_others_and_names_it(
+    tmp_path: Path, schema: CollectionSchema
+) -> None:
+    database = Database(tmp_path, max_collections=2)
+    await database.open()
+    for name in ("docs", "other"):
+        await database.create(name, schema)
+    folder = database.collection("docs").path
+    await database.close()
+    config = folder / "edge_config.json"
     config.write_bytes(config.read_bytes()[:10])
 
-    database = Database(tmp_path, max_collections=1)
-    with pytest.raises(DataFolderError, match=r"cannot open collection `docs` in .*edge_config\.json") as caught:
-        await database.open()
+    database = Database(tmp_path, max_collections=2)
+    await database.open()
 
+    assert database.collection("other").points_count() == 0
+    with pytest.raises(FailedPrecondition, match=r"`docs` is damaged and not served: .*edge_config\.json") as caught:
+        database.collection("docs")
     assert caught.value.reason == "COLLECTION_DAMAGED"
+    with pytest.raises(AlreadyExists):
+        await database.create("docs", schema)
+    assert await database.delete("docs")  # a caller may
+    assert not folder.exists()
+    await database.create("docs", schema)
     await database.close()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import qdrant_edge
 from prometheus_client import CollectorRegistry
+from trivium_qdrant_edge.data_folder import copy_tree
 from trivium_qdrant_edge.metrics import EngineMetrics
 from trivium_qdrant_edge.optimizing import OptimizationFailed, Optimizer
 from trivium_serving.errors import InvalidField, NotFound, Unavailable
@@ -134,7 +135,7 @@ async def test_replacement_has_the_writes_made_since_the_copy(database: Database
     await collection.write(upsert(*range(10), value="old"))
     building = collection.path.with_name("building")
 
-    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await collection.copy(lambda: copy_tree(collection.path, building))
     await collection.write(upsert(3, 10, value="new"))
     await collection.write(delete(0))
     with pytest.raises(NotFound):  # half applied, on both
@@ -154,7 +155,7 @@ async def test_replacement_lets_running_reads_end_on_the_old_data(database: Data
     collection = database.collection("docs")
     await collection.write(upsert(1, value="x"))
     building = collection.path.with_name("building")
-    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await collection.copy(lambda: copy_tree(collection.path, building))
     reading, go_on = threading.Event(), threading.Event()
 
     def read_slowly(shard: qdrant_edge.EdgeShard) -> int:
@@ -174,7 +175,7 @@ async def test_replacement_lets_running_reads_end_on_the_old_data(database: Data
 async def test_replacement_of_a_deleted_collection_is_not_made(database: Database) -> None:
     collection = database.collection("docs")
     building = collection.path.with_name("building")
-    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await collection.copy(lambda: copy_tree(collection.path, building))
     await database.delete("docs")
 
     assert not await database.adopt(collection, building)
@@ -186,7 +187,7 @@ async def test_replacement_that_is_too_far_behind_is_not_made(
     monkeypatch.setattr("trivium_qdrant_edge.collection._MOST_RECORDED", 3)
     collection = database.collection("docs")
     building = collection.path.with_name("building")
-    await collection.copy(lambda: shutil.copytree(collection.path, building))
+    await collection.copy(lambda: copy_tree(collection.path, building))
     for number in range(4):
         await collection.write(upsert(number))
 
@@ -203,10 +204,10 @@ async def test_optimizer_when_its_child_fails_leaves_the_collection_as_it_was(
     optimizer = Optimizer(database, EngineMetrics(registry), from_points=10, quiet_seconds=0)
 
     def copy_badly(source: Path, target: Path) -> None:
-        shutil.copytree(source, target)
+        copy_tree(source, target)
         (target / "edge_config.json").write_text("{")
 
-    monkeypatch.setattr("trivium_qdrant_edge.optimizing.copy_files", copy_badly)
+    monkeypatch.setattr("trivium_qdrant_edge.optimizing.copy_tree", copy_badly)
     assert await optimizer.is_due(collection)
     with pytest.raises(OptimizationFailed, match="ended with status 1"):
         await optimizer.optimize(collection)

@@ -139,7 +139,7 @@ async def test_collections_after_a_kill_amid_their_making_and_deletion_are_whole
         assert (await client.count(name)).count == 1
 
 
-async def test_service_when_terminated_ends_with_status_0_and_starts_without_what_interrupted_changes_left(
+async def test_service_when_terminated_ends_with_status_0_and_sets_aside_what_interrupted_changes_left(
     start: Start, connect: Connect, tmp_path: Path
 ) -> None:
     process = start()
@@ -155,11 +155,14 @@ async def test_service_when_terminated_ends_with_status_0_and_starts_without_wha
     half_built.mkdir()
     (half_built / "file").write_text("x")
 
-    client = connect(start())
+    client = connect(process := start())
 
     assert list(collections.iterdir()) == [collection]
     assert [folder.name for folder in collection.iterdir()] == ["0"]
     assert len(await stored(client, "docs")) == 100
+    (kept,) = (tmp_path / "data/qdrant/set-aside").iterdir()
+    assert kept.name.endswith("-collections-0123456789abcdef")
+    assert f"it is set aside as {kept}" in process.log()
 
 
 async def test_service_whose_folder_is_damaged_or_in_use_says_so_in_one_line_and_does_not_start(

@@ -114,6 +114,12 @@ async def test_alias_goes_with_its_collection_and_cannot_delete_it(
     assert alias not in [listed.alias_name for listed in (await client.get_aliases()).aliases]
 
 
+async def test_aliases_of_a_collection_that_does_not_exist_are_none(
+    client: AsyncQdrantClient, new_name: Callable[[], str]
+) -> None:
+    assert await aliases_of(client, new_name()) == []
+
+
 async def test_alias_to_a_collection_that_does_not_exist_is_refused(
     client: AsyncQdrantClient, new_name: Callable[[], str]
 ) -> None:

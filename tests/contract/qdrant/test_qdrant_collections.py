@@ -127,7 +127,6 @@ async def test_collection_that_does_not_exist_is_not_found_by_any_call(
         client.count(name),
         client.delete(name, [1]),
         client.create_payload_index(name, "key", models.PayloadSchemaType.KEYWORD),
-        client.get_collection_aliases(name),
     ):
         text = await refusal(call, grpc.StatusCode.NOT_FOUND)
         assert f"Collection `{name}` doesn't exist!" in text

@@ -22,7 +22,7 @@ from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.flushing import flush_forever
 from trivium_qdrant_edge.health_servicer import HealthServicer
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
-from trivium_qdrant_edge.metrics import EngineMetrics, QdrantMetrics
+from trivium_qdrant_edge.metrics import DataFolderMetrics, EngineMetrics, QdrantMetrics
 from trivium_qdrant_edge.optimizing import Optimizer
 from trivium_qdrant_edge.points_servicer import PointsServicer
 from trivium_qdrant_edge.settings import QdrantEdgeSettings, limits_of
@@ -62,6 +62,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
     registry.register(QdrantMetrics(database))
+    DataFolderMetrics(database, registry)
     DiskMetrics("qdrant_edge", settings.data_dir, registry)
     server = GrpcServer(service="qdrant_edge", listen=settings.listen, full_names=_FULL_NAMES, registry=registry)
     server.background.declare("flush", "optimize")
@@ -80,8 +81,8 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     _logger.info("HTTP on port %d", http.port)
 
     async def warm_up() -> None:
-        await database.open()
         server.background.start("flush", lambda: flush_forever(database, metrics, settings.flush_interval_seconds))
+        await database.open()
         if settings.optimize_from_points > 0:
             optimizer = Optimizer(
                 database,

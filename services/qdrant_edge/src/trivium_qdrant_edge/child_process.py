@@ -35,13 +35,19 @@ class QdrantEdgeProcess:
         data_dir: Its TRIVIUM_DATA_DIR.
         environment: Further variables for it.
         start_seconds: How long it may take to get ready.
+        wait_until_ready: Whether to wait until everything is open; else only until it listens.
 
     Raises:
         ChildFailed: It did not get ready.
     """
 
     def __init__(
-        self, data_dir: Path, environment: Mapping[str, str] | None = None, *, start_seconds: float = 60.0
+        self,
+        data_dir: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        start_seconds: float = 60.0,
+        wait_until_ready: bool = True,
     ) -> None:
         self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115  # lives as long as the child
         self._process = subprocess.Popen(
@@ -52,7 +58,7 @@ class QdrantEdgeProcess:
             env={**os.environ, "TRIVIUM_LOG_FORMAT": "text", "TRIVIUM_DATA_DIR": str(data_dir), **(environment or {})},
         )
         try:
-            self._wait_until_ready(time.monotonic() + start_seconds)
+            self._wait_for(_READY_LINE if wait_until_ready else _PORT_LINES["grpc_port"], start_seconds)
         except BaseException:
             self.kill()
             raise
@@ -94,8 +100,17 @@ class QdrantEdgeProcess:
             self.kill()
         self._log.close()
 
-    def _wait_until_ready(self, deadline: float) -> None:
-        while not _READY_LINE.search(self.log()):
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Waits until everything is open.
+
+        Raises:
+            ChildFailed: It is not in time.
+        """
+        self._wait_for(_READY_LINE, seconds)
+
+    def _wait_for(self, line: re.Pattern[str], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not line.search(self.log()):
             if self._process.poll() is not None:
                 raise ChildFailed(f"it ended with status {self._process.returncode}:\n{self.log()}")
             if time.monotonic() > deadline:

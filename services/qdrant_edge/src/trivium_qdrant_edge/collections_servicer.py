@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from qdrant_client import grpc as qdrant
-from trivium_serving.errors import InvalidField, NotFound
+from trivium_serving.errors import InvalidField
 
 from trivium_qdrant_edge.names import AliasAction, DropAlias, RenameAlias, SetAlias
 from trivium_qdrant_edge.wire.fields import allow_only
@@ -54,21 +54,15 @@ class CollectionsServicer(qdrant.CollectionsServicer):
 
     async def List(self, request: qdrant.ListCollectionsRequest, context: object) -> qdrant.ListCollectionsResponse:
         started = time.perf_counter()
-        described = [qdrant.CollectionDescription(name=collection.name) for collection in self._database.collections()]
+        described = [qdrant.CollectionDescription(name=name) for name in self._database.names()]
         return qdrant.ListCollectionsResponse(collections=described, time=time.perf_counter() - started)
 
     async def CollectionExists(
         self, request: qdrant.CollectionExistsRequest, context: object
     ) -> qdrant.CollectionExistsResponse:
         started = time.perf_counter()
-        try:
-            self._database.collection(request.collection_name)
-            exists = True
-        except NotFound:
-            exists = False
-        return qdrant.CollectionExistsResponse(
-            result=qdrant.CollectionExists(exists=exists), time=time.perf_counter() - started
-        )
+        exists = qdrant.CollectionExists(exists=self._database.exists(request.collection_name))
+        return qdrant.CollectionExistsResponse(result=exists, time=time.perf_counter() - started)
 
     async def UpdateAliases(self, request: qdrant.ChangeAliases, context: object) -> qdrant.CollectionOperationResponse:
         started = time.perf_counter()
@@ -81,7 +75,7 @@ class CollectionsServicer(qdrant.CollectionsServicer):
     async def ListCollectionAliases(
         self, request: qdrant.ListCollectionAliasesRequest, context: object
     ) -> qdrant.ListAliasesResponse:
-        return self._aliases(self._database.collection(request.collection_name).name)
+        return self._aliases(self._database.own_name(request.collection_name))
 
     def _aliases(self, collection: str | None) -> qdrant.ListAliasesResponse:
         started = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import qdrant_edge
-from trivium_serving.errors import FailedPrecondition, TriviumError
+from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
 
-from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, read_catalog, write_catalog
+from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, open_catalog, write_catalog
 from trivium_qdrant_edge.collection import Collection
-from trivium_qdrant_edge.data_folder import DataFolder, DataFolderError, remove_tree, sync_folder
+from trivium_qdrant_edge.data_folder import DataFolder, building_path, remove_tree, sync_files, sync_folder
 from trivium_qdrant_edge.engine_errors import engine_errors
 from trivium_qdrant_edge.names import changed_aliases, check_new_collection, no_such_collection
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from trivium_qdrant_edge.names import AliasAction
     from trivium_qdrant_edge.schema import CollectionSchema
 
+_logger = logging.getLogger(__name__)
+
 _Result = TypeVar("_Result")
 
 _READER_COUNT = 4
@@ -33,43 +36,58 @@ _READER_COUNT = 4
 class Database:
     """The collections of a data folder. Belongs to one event loop.
 
+    What there is, is known from the start. A collection of the catalog is being opened, open, or damaged; calls that
+    need its data are refused with its name until it is open.
+
     Args:
         root: The folder.
         max_collections: Most collections.
 
     Raises:
-        DataFolderError: Another process holds the folder.
+        DataFolderError: Another process holds the folder, or its catalog is damaged.
     """
 
     def __init__(self, root: Path, *, max_collections: int) -> None:
         self._folder = DataFolder(root)
         self._max_collections = max_collections
         self._readers = ThreadPoolExecutor(_READER_COUNT, thread_name_prefix="read")
-        self._catalog = Catalog()
+        try:
+            self._catalog = open_catalog(self._folder)
+        except BaseException:
+            self._folder.release()
+            raise
         self._open: dict[str, Collection] = {}
+        unreadable = f"the catalog's entry of it in {self._folder.catalog_path} cannot be read"
+        self._damaged = dict.fromkeys(self._catalog.unreadable, unreadable)
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Opens every collection, after the remains of interrupted changes were deleted.
+        """Opens every collection that is whole, and clears away what interrupted changes left behind.
 
-        Raises:
-            DataFolderError: The catalog or a collection is damaged.
+        What is not whole is left as it is, and refused from then on.
         """
-        self._catalog = read_catalog(self._folder)
-        write_catalog(self._folder, self._catalog)  # from the first start on, a missing catalog is a damage
-        self._folder.remove_all_but((entry.id, entry.generation) for entry in self._catalog.collections.values())
-        for name, entry in self._catalog.collections.items():
-            shard = await asyncio.get_running_loop().run_in_executor(self._readers, self._load, name, entry)
+        known = dict(self._catalog.collections)
+        await self._on_reader(self._clear_strays)
+        for name, entry in known.items():
+            try:
+                shard = await self._on_reader(self._load, entry)
+            except TriviumError as error:
+                self._damaged[name] = error.message
+                _logger.error("collection `%s` is damaged and not served: %s", name, error.message)
+                continue
             self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
 
     async def close(self) -> None:
-        """Flushes and closes every collection, and lets go of the folder."""
+        """Flushes and closes every collection, and lets go of the folder once nothing works on it any more."""
         async with self._changing:
             for collection in self._open.values():
-                await collection.close()
+                try:
+                    await collection.close()
+                except (TriviumError, OSError) as error:  # its log has what is not flushed
+                    _logger.error("cannot flush collection `%s` at the end: %s", collection.name, error)
             self._open.clear()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
         self._folder.release()
 
     def collection(self, name: str) -> Collection:
@@ -77,14 +95,49 @@ class Database:
 
         Raises:
             NotFound: There is none.
+            Unavailable: It is being opened.
+            FailedPrecondition: It is damaged.
         """
-        found = self._open.get(self._catalog.resolve(name))
-        if found is None:
+        own_name = self._catalog.resolve(name)
+        found = self._open.get(own_name)
+        if found is not None:
+            return found
+        if own_name not in self._catalog.names:
             raise no_such_collection(name)
-        return found
+        if own_name in self._damaged:
+            raise FailedPrecondition(
+                f"Collection `{own_name}` is damaged and not served: {self._damaged[own_name]}. Its files are as they "
+                "were found. Restore them from a backup, or delete the collection and ingest again.",
+                reason="COLLECTION_DAMAGED",
+            )
+        raise Unavailable(
+            f"Collection `{own_name}` is being opened: {len(self._open)} of {len(self._catalog.names)} collections "
+            "are open. Try again shortly.",
+            reason="OPENING",
+        )
+
+    def own_name(self, name: str) -> str:
+        """The name of the collection that a name or alias stands for; there need not be such a collection."""
+        return self._catalog.resolve(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a collection that a name or alias stands for, open or not."""
+        return self.own_name(name) in self._catalog.names
+
+    def names(self) -> Sequence[str]:
+        """The names of all collections, open or not, in their order."""
+        return sorted(self._catalog.names)
+
+    def damaged(self) -> Sequence[str]:
+        """The names of the collections that cannot be opened."""
+        return sorted(self._damaged)
+
+    def set_aside_count(self) -> int:
+        """How many things were set aside because no collection names them, and are still there."""
+        return self._folder.set_aside_count()
 
     def collections(self) -> Sequence[Collection]:
-        """All collections, by name."""
+        """All collections that are open, by name."""
         return [collection for _, collection in sorted(self._open.items())]
 
     def aliases(self) -> Mapping[str, str]:
@@ -109,6 +162,9 @@ class Database:
 
         Returns:
             Whether there was such a collection.
+
+        Raises:
+            Unavailable: It is being opened.
         """
         return await self._change(lambda: self._delete(name))
 
@@ -122,7 +178,7 @@ class Database:
         """
 
         async def change() -> None:
-            aliases = changed_aliases(self._catalog.aliases, actions, self._open)
+            aliases = changed_aliases(self._catalog.aliases, actions, self._catalog.names)
             await self._commit(replace(self._catalog, aliases=aliases))
 
         await self._change(change)
@@ -161,7 +217,9 @@ class Database:
             old = collection.path
             entry = replace(collection.entry, generation=collection.entry.generation + 1)
             path = self._folder.shard_path(entry.id, entry.generation)
-            catalog = self._catalog.with_entry(collection.name, entry)
+            catalog = self._kept(
+                self._catalog.with_entry(collection.name, entry).discarding(f"{old.parent.name}/{old.name}")
+            )
 
             def open_shard() -> qdrant_edge.EdgeShard:
                 remove_tree(path)  # from an attempt that failed after this point
@@ -169,12 +227,16 @@ class Database:
                 return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
 
             def commit() -> CatalogEntry:
-                sync_folder(path.parent)
+                sync_files(path.parent)
                 write_catalog(self._folder, catalog)
                 return entry
 
-            if not await collection.replace(open_shard, commit):
-                return False
+            try:
+                if not await collection.replace(open_shard, commit):
+                    return False
+            except BaseException:
+                await asyncio.to_thread(remove_tree, path)  # the catalog does not name it
+                raise
             self._catalog = catalog
             await asyncio.to_thread(remove_tree, old)
             return True
@@ -182,10 +244,10 @@ class Database:
         return await self._change(change)
 
     async def _create(self, name: str, schema: CollectionSchema) -> None:
-        check_new_collection(name, self._open, self._catalog.aliases)
-        if len(self._open) >= self._max_collections:
+        check_new_collection(name, self._catalog.names, self._catalog.aliases)
+        if len(self._catalog.names) >= self._max_collections:
             raise FailedPrecondition(
-                f"There are {len(self._open)} collections, which is the most that "
+                f"There are {len(self._catalog.names)} collections, which is the most that "
                 "TRIVIUM_QDRANT_EDGE_MAX_COLLECTIONS allows. Delete one first.",
                 reason="TOO_MANY_COLLECTIONS",
             )
@@ -205,13 +267,19 @@ class Database:
         self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
 
     async def _delete(self, name: str) -> bool:
-        collection = self._open.get(name)
-        if collection is None:
+        if name not in self._catalog.names:
             return False
-        await self._commit(self._catalog.without(name))
-        del self._open[name]
-        collection.abandon()
-        await asyncio.to_thread(remove_tree, self._folder.collection_path(collection.entry.id))
+        if name not in self._damaged:
+            self.collection(name)
+        entry = self._catalog.collections.get(name)
+        catalog = self._catalog.without(name)
+        await self._commit(catalog if entry is None else catalog.discarding(entry.id))
+        self._damaged.pop(name, None)
+        collection = self._open.pop(name, None)
+        if collection is not None:
+            collection.abandon()
+        if entry is not None:
+            await asyncio.to_thread(remove_tree, self._folder.collection_path(entry.id))
         return True
 
     async def _change(self, work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
@@ -227,17 +295,28 @@ class Database:
         return await asyncio.shield(task)
 
     async def _commit(self, catalog: Catalog) -> None:
+        catalog = self._kept(catalog)
         await asyncio.to_thread(write_catalog, self._folder, catalog)
         self._catalog = catalog
 
-    def _load(self, name: str, entry: CatalogEntry) -> qdrant_edge.EdgeShard:
+    def _kept(self, catalog: Catalog) -> Catalog:
+        """The catalog without what was discarded and is gone by now."""
+        return replace(catalog, discarded=frozenset(filter(self._folder.has, catalog.discarded)))
+
+    async def _on_reader(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+    def _clear_strays(self) -> None:
+        """Clears away what no collection names; where an entry cannot be read, nothing, as it may name anything."""
+        if not self._catalog.unreadable and not self._folder.is_read_only:
+            kept = {entry.id for entry in self._catalog.collections.values()}
+            self._folder.clear(self._folder.collections_path, kept, self._catalog.discarded)
+
+    def _load(self, entry: CatalogEntry) -> qdrant_edge.EdgeShard:
         path = self._folder.shard_path(entry.id, entry.generation)
-        try:
-            with engine_errors():
-                return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
-        except TriviumError as error:
-            raise DataFolderError(
-                f"cannot open collection `{name}` in {path}: {error.message}. Nothing was changed. Restore the folder "
-                f"from a backup, or move {self._folder.root} away to start empty and ingest again.",
-                reason="COLLECTION_DAMAGED",
-            ) from error
+        with engine_errors():
+            shard = qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
+        if not self._folder.is_read_only:  # only now, when what the catalog names is whole
+            half_built = f"{entry.id}/{building_path(path).name}"
+            self._folder.clear(path.parent, {path.name}, self._catalog.discarded | {half_built})
+        return shard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from trivium_serving.errors import TriviumError
@@ -50,6 +50,29 @@ class QdrantMetrics(Collector):
             with suppress(TriviumError):  # deleted while we look
                 points.add_metric((collection.name,), collection.points_count())
         yield points
+
+
+class DataFolderMetrics:
+    """What a start found that it could not open, or that nothing names; read at each scrape.
+
+    Args:
+        database: The collections.
+        registry: Where they are registered.
+    """
+
+    def __init__(self, database: Database, registry: CollectorRegistry) -> None:
+        damaged = Gauge(
+            "trivium_qdrant_edge_damaged_collections",
+            "Collections that cannot be opened, and are refused.",
+            registry=registry,
+        )
+        damaged.set_function(lambda: len(database.damaged()))
+        set_aside = Gauge(
+            "trivium_qdrant_edge_set_aside_count",
+            "Files and folders that no collection names, set aside by a start and still there.",
+            registry=registry,
+        )
+        set_aside.set_function(database.set_aside_count)
 
 
 class EngineMetrics:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import TriviumError
 
-from trivium_qdrant_edge.data_folder import remove_tree
+from trivium_qdrant_edge.data_folder import building_path, copy_tree, remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,20 +92,15 @@ class Optimizer:
     async def _replace_by_optimized_copy(self, collection: Collection) -> bool:
         """Returns whether the copy took the collection's place; not so if too much was written meanwhile."""
         source = collection.path
-        building = source.with_name(f"{source.name}.optimized")
+        building = building_path(source)
         await asyncio.to_thread(_check_space, source)
         try:
-            await collection.copy(lambda: copy_files(source, building))
+            await collection.copy(lambda: copy_tree(source, building))
             await _run_child(building)
             return await self._database.adopt(collection, building)
         finally:
             collection.forget_copy()
             await asyncio.to_thread(remove_tree, building)
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copies a shard's files, between writes."""
-    shutil.copytree(source, target)
 
 
 def _check_space(source: Path) -> None:
