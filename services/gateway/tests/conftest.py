@@ -23,9 +23,9 @@ from prometheus_client import CollectorRegistry
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
-from trivium_gateway.document_locks import DocumentLocks
 from trivium_gateway.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.store import Store
@@ -149,16 +149,16 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
 
 @pytest.fixture(scope="session")
 def open_storage(addresses: Addresses) -> OpenStorage:
-    """Open the storing half of a gateway; opened twice, it is two gateways."""
+    """Open the storing half of a gateway, before what stands before Qdrant if need be; opened twice, it is two."""
 
     @asynccontextmanager
-    async def opened(**changes: object) -> AsyncIterator[Storage]:
+    async def opened(*, grpc_port: int | None = None, **changes: object) -> AsyncIterator[Storage]:
         limits = replace(GatewayLimits(), **changes)  # type: ignore[arg-type]
-        connection = QdrantConnection(addresses.qdrant_url, addresses.qdrant_grpc_port)
+        connection = QdrantConnection(addresses.qdrant_url, grpc_port or addresses.qdrant_grpc_port)
         async with open_channel(addresses.embed_target) as channel:
             embed = CountedEmbed(channel, addresses.embed_target)
             collections = Collections(connection, embed, limits)
-            chunks, locks, registry = ChunkStore(connection), DocumentLocks(), CollectorRegistry()
+            chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
             ingester = Ingester(collections, chunks, embed, locks, limits, registry)
             documents = Documents(chunks, locks, limits)
             yield Storage(connection, embed, collections, chunks, documents, ingester, Store(connection), registry)

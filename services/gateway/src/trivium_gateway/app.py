@@ -19,7 +19,6 @@ from trivium_gateway.answering import Answerer, WritingTimeouts
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients import embed, generate, rerank
 from trivium_gateway.collections import Collections
-from trivium_gateway.document_locks import DocumentLocks
 from trivium_gateway.documents import Documents
 from trivium_gateway.embedding import TextEmbedder
 from trivium_gateway.gateway import Gateway, Parts
@@ -28,6 +27,7 @@ from trivium_gateway.http.origins import OriginPolicy
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
 from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
@@ -90,7 +90,7 @@ class GatewayProcess:
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         collections = Collections(self._qdrant, embed_client, limits, distribution=distribution)
         store = Store(self._qdrant)
-        chunks, locks = ChunkStore(self._qdrant), DocumentLocks()
+        chunks, locks = ChunkStore(self._qdrant), KeyedLocks()
         question_metrics = QuestionMetrics(self.registry)
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
         self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)

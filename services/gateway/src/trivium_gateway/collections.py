@@ -5,25 +5,24 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trivium_serving.errors import AlreadyExists, InvalidField, NotFound
+from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, Unavailable
 
 from trivium_gateway.clients.embed import EmbedClient
-from trivium_gateway.collection_names import check_name, name_behind, physical_name
+from trivium_gateway.collection_lookup import CollectionLookup, OwnCollection, Place
+from trivium_gateway.collection_names import check_name, physical_name
 from trivium_gateway.filters import Filter, parse_filter
+from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metadata import JsonValue, MetadataKind
-from trivium_gateway.qdrant_collections import (
-    AS_QDRANT_CHOOSES,
-    Distribution,
-    PhysicalCollection,
-    QdrantCollections,
-)
+from trivium_gateway.qdrant_collections import AS_QDRANT_CHOOSES, Distribution, QdrantCollections
 from trivium_gateway.qdrant_connection import QdrantConnection
 
 __all__ = ["DEFAULT_COLLECTION", "CollectionDescription", "Collections", "ResolvedCollection"]
 
 DEFAULT_COLLECTION = "default"
-"""The collection of requests that name none. It is created on first use."""
+"""The collection of requests that name none. It is created by the first write."""
+
+_COUNTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,7 @@ class _Known:
 
     collection: ResolvedCollection
     metadata_kinds: Mapping[str, MetadataKind]
+    is_complete: bool
     expires_at: float
 
 
@@ -102,12 +102,13 @@ class Collections:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._qdrant = QdrantCollections(connection, distribution)
+        self._lookup = CollectionLookup(self._qdrant)
         self._embed = embed
         self._limits = limits or GatewayLimits()
         self._remember_seconds = remember_seconds
         self._clock = clock
         self._known: dict[str, _Known] = {}
-        self._changes = asyncio.Lock()
+        self._changes = KeyedLocks()
 
     async def create(self, name: str, *, tenant: str = "default") -> CollectionDescription:
         """Create a collection for the vectors of the model that the embed service runs.
@@ -115,28 +116,31 @@ class Collections:
         Raises:
             InvalidField: The name is not 1 to 64 letters, digits, `-` and `_`, or does not begin with a letter or
                 digit, or looks like that of a physical collection.
-            AlreadyExists: There is one of this name (COLLECTION_EXISTS).
-            Unavailable: The embed service or Qdrant cannot be reached.
+            AlreadyExists: There is one of this name (COLLECTION_EXISTS), or an alias or collection of another
+                application (COLLECTION_NAME_TAKEN).
+            Unavailable: The embed service or Qdrant cannot be reached, or Qdrant cannot tell yet.
         """
         check_name(name)
-        async with self._changes:
-            if await self._look_up(name) is not None:
+        async with self._changes.hold([(name,)]):
+            place = await self._lookup.look(name)
+            if place.own is not None and place.own.has_alias:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
-            known = await self._create(name)
+            known = await self._complete(name, place)
         return await self._describe(known, tenant)
 
     async def get(self, name: str, *, tenant: str = "default") -> CollectionDescription:
         """Describe a collection.
 
         Args:
-            name: Its name; empty for `default`, which is created on first use.
+            name: Its name; empty for `default`.
             tenant: Whose chunks to count.
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
+            Unavailable: Qdrant cannot be reached, or cannot open the collection now.
         """
-        collection = await self.resolve(name)
-        known = await self._look_up(collection.name)
+        name = name or DEFAULT_COLLECTION
+        known = await self._look_up(name)
         if known is None:
             raise _not_found(name)
         return await self._describe(known, tenant)
@@ -146,33 +150,41 @@ class Collections:
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
+            Unavailable: Not everything was deleted; repeat it.
         """
         check_name(name)
-        async with self._changes:
+        async with self._changes.hold([(name,)]):
             self._known.pop(name, None)
-            physical = (await self._qdrant.aliases()).get(name)
-            if physical is None:
+            current = (await self._lookup.look(name)).own
+            if current is None:
                 raise _not_found(name)
-            # What an earlier model left behind goes, too.
-            names = [other for other in await self._qdrant.names() if name_behind(other) == name]
-            for other in sorted({physical, *names}):
-                await self._qdrant.delete(other)
+            # What an earlier model left behind goes, too; and what the alias points to last, so that if this breaks off
+            # the collection is still there to be deleted.
+            others = [one for one in await self._lookup.own(name) if one != current.physical]
+            for physical in (*others, current.physical):
+                if not await self._qdrant.delete(physical):
+                    await self._check_is_gone(name, physical)
 
     async def resolve(self, name: str) -> ResolvedCollection:
         """Find a collection for a request that writes. Cheap: answers are remembered for a few seconds.
 
         Args:
-            name: Its name; empty for `default`, which is created on first use.
+            name: Its name; empty for `default`, which is created by the first write.
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
-            Unavailable: Qdrant cannot be reached; or, to create `default`, the embed service.
+            AlreadyExists: `default` is the name of something of another application's (COLLECTION_NAME_TAKEN).
+            Unavailable: Qdrant cannot be reached, or cannot open the collection now; or, to create `default`, the
+                embed service cannot be reached.
         """
-        found = await self.find(name)
-        if found is not None:
-            return found
-        async with self._changes:
-            known = await self._look_up(DEFAULT_COLLECTION) or await self._create(DEFAULT_COLLECTION)
+        name = name or DEFAULT_COLLECTION
+        known = await self._recall(name)
+        if known is None or not known.is_complete:
+            async with self._changes.hold([(name,)]):
+                place = await self._lookup.look(name)
+                if place.own is None and name != DEFAULT_COLLECTION:
+                    raise _not_found(name)
+                known = await self._complete(name, place)
         return known.collection
 
     async def find(self, name: str) -> ResolvedCollection | None:
@@ -186,7 +198,7 @@ class Collections:
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
-            Unavailable: Qdrant cannot be reached.
+            Unavailable: Qdrant cannot be reached, or cannot open the collection now.
         """
         name = name or DEFAULT_COLLECTION
         known = await self._recall(name)
@@ -236,13 +248,14 @@ class Collections:
         Returns:
             All keys that the collection has now, and their kinds.
         """
-        async with self._changes:
+        async with self._changes.hold([(collection.name,)]):
             kinds = dict(await self.metadata_kinds(collection, fresh=True))
             for key, kind in wanted.items():
                 if key not in kinds and len(kinds) < self._limits.max_collection_metadata_keys:
                     await self._qdrant.index_metadata_key(collection.physical, key, kind)
                     kinds[key] = kind
-            self._remember(collection, kinds)
+            # Found out anew next time, and not believed if another gateway has changed it meanwhile.
+            self.forget(collection)
         return kinds
 
     async def _recall(self, name: str) -> _Known | None:
@@ -252,32 +265,63 @@ class Collections:
         return await self._look_up(name)
 
     async def _look_up(self, name: str) -> _Known | None:
-        physical = (await self._qdrant.aliases()).get(name)
-        if physical is None:
+        own = (await self._lookup.look(name)).own
+        if own is None:
             self._known.pop(name, None)
             return None
-        try:
-            described = await self._qdrant.describe(physical)
-        except NotFound:  # deleted a moment ago
-            self._known.pop(name, None)
-            return None
-        return self._remember(_resolved(name, physical, described), described.metadata_kinds)
+        return self._remember(name, own)
 
-    def _remember(self, collection: ResolvedCollection, kinds: Mapping[str, MetadataKind]) -> _Known:
-        known = _Known(collection, kinds, self._clock() + self._remember_seconds)
-        self._known[collection.name] = known
+    def _remember(self, name: str, own: OwnCollection) -> _Known:
+        described = own.described
+        known = _Known(
+            ResolvedCollection(name, own.physical, described.model, described.model_fingerprint, described.dimension),
+            described.metadata_kinds,
+            own.has_alias and described.is_indexed,
+            self._clock() + self._remember_seconds,
+        )
+        self._known[name] = known
         return known
 
-    async def _create(self, name: str) -> _Known:
+    async def _complete(self, name: str, place: Place) -> _Known:
+        """Create a collection, or what its creation has left out. Every step may be repeated, by any gateway."""
+        try:
+            physical = await self._prepare(name, place)
+            if place.own is None or not place.own.has_alias:
+                # Last: whoever finds the alias finds the collection complete.
+                await self._qdrant.point_alias(name, physical)
+            known = await self._look_up(name)
+        except NotFound:
+            known = None
+        if known is None:
+            raise Unavailable(
+                f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
+            )
+        return known
+
+    async def _prepare(self, name: str, place: Place) -> str:
+        if place.own is not None:
+            await self._qdrant.index_system_fields(place.own.physical)
+            return place.own.physical
         model = await self._embed.model()
         physical = physical_name(name, model.fingerprint)
+        taken = place.foreign & {name, physical}
+        if taken:
+            raise _taken(name, *taken)
         await self._qdrant.create(physical, model=model.name, fingerprint=model.fingerprint, dimension=model.dimension)
-        # Last: whoever finds the alias finds the collection complete.
-        await self._qdrant.point_alias(name, physical)
-        known = await self._look_up(name)
-        if known is None:
-            raise _not_found(name)
-        return known
+        return physical
+
+    async def _check_is_gone(self, name: str, physical: str) -> None:
+        """See whether a collection that Qdrant did not find to delete is deleted, as by another gateway.
+
+        Raises:
+            Unavailable: It is not.
+        """
+        aliases, names = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
+        if physical in names or physical in aliases.values():
+            raise Unavailable(
+                f"Qdrant cannot delete the collection {name!r} now, and has not. Try again.",
+                reason="COLLECTION_UNAVAILABLE",
+            )
 
     async def _describe(self, known: _Known, tenant: str) -> CollectionDescription:
         collection = known.collection
@@ -291,23 +335,34 @@ class Collections:
         )
 
     async def list(self, *, tenant: str = "default") -> list[CollectionDescription]:
-        """Describe all collections, in the order of their names."""
-        descriptions = []
-        for name, physical in sorted((await self._qdrant.aliases()).items()):
-            try:
-                described = await self._qdrant.describe(physical)
-                known = self._remember(_resolved(name, physical, described), described.metadata_kinds)
-                descriptions.append(await self._describe(known, tenant))
-            except NotFound:  # deleted since
-                continue
-        return descriptions
+        """Describe all collections, in the order of their names.
 
+        Raises:
+            Unavailable: Qdrant cannot be reached, or cannot open one of them now.
+        """
+        at_once = asyncio.Semaphore(_COUNTS_AT_ONCE)
 
-def _resolved(name: str, physical: str, described: PhysicalCollection) -> ResolvedCollection:
-    return ResolvedCollection(name, physical, described.model, described.model_fingerprint, described.dimension)
+        async def describe(name: str, own: OwnCollection) -> CollectionDescription | None:
+            async with at_once:
+                try:
+                    return await self._describe(self._remember(name, own), tenant)
+                except NotFound:  # deleted since
+                    return None
+
+        found = await self._lookup.all()
+        described = await asyncio.gather(*(describe(name, own) for name, own in found.items()))
+        return [one for one in described if one is not None]
 
 
 def _not_found(name: str) -> NotFound:
     return NotFound(
         f"There is no collection {name!r}. Create it, or list those that there are.", reason="COLLECTION_NOT_FOUND"
+    )
+
+
+def _taken(name: str, *taken: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"Qdrant has {' and '.join(repr(one) for one in sorted(taken))}, which is another application's, and Trivium "
+        f"leaves it alone. Give the collection another name than {name!r}, or remove that from Qdrant.",
+        reason="COLLECTION_NAME_TAKEN",
     )

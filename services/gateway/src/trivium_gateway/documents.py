@@ -11,7 +11,7 @@ from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumErro
 
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.collections import ResolvedCollection
-from trivium_gateway.document_locks import DocumentLocks
+from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.metadata import JsonValue, Metadata
 from trivium_gateway.qdrant_points import StoredChunk
@@ -105,7 +105,7 @@ class Documents:
         limits: What is allowed.
     """
 
-    def __init__(self, chunks: ChunkStore, locks: DocumentLocks, limits: GatewayLimits | None = None) -> None:
+    def __init__(self, chunks: ChunkStore, locks: KeyedLocks, limits: GatewayLimits | None = None) -> None:
         self._chunks = chunks
         self._locks = locks
         self._limits = limits or GatewayLimits()

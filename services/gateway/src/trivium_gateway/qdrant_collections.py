@@ -22,6 +22,13 @@ _FIELD_TYPES = {
     MetadataKind.NUMBER: qdrant.FieldType.FieldTypeFloat,
     MetadataKind.BOOLEAN: qdrant.FieldType.FieldTypeBool,
 }
+_SYSTEM_FIELDS = {
+    "tenant": qdrant.FieldType.FieldTypeKeyword,
+    "document_id": qdrant.FieldType.FieldTypeKeyword,
+    "chunk_index": qdrant.FieldType.FieldTypeInteger,
+    "content_hash": qdrant.FieldType.FieldTypeKeyword,
+}
+_TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
 _KINDS = {
     qdrant.PayloadSchemaType.Keyword: MetadataKind.TEXT,
     qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
@@ -54,12 +61,21 @@ class PhysicalCollection:
         model_fingerprint: That model's fingerprint.
         dimension: Numbers per vector.
         metadata_kinds: The metadata keys that are indexed, and their kinds.
+        indexed_fields: The other fields that are indexed.
+        point_count: How many points it has, roughly.
     """
 
     model: str
     model_fingerprint: str
     dimension: int
     metadata_kinds: Mapping[str, MetadataKind]
+    indexed_fields: frozenset[str]
+    point_count: int
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether it has all indexes that data must find."""
+        return self.indexed_fields >= _SYSTEM_FIELDS.keys()
 
 
 class QdrantCollections:
@@ -90,12 +106,12 @@ class QdrantCollections:
         # It may exist, made by another gateway or by a creation that broke off: the other steps follow all the same.
         with contextlib.suppress(AlreadyExists):
             await self._connection.call(self._connection.collections.Create, request, timeout_seconds=_TIMEOUT_SECONDS)
-        keyword, integer = qdrant.FieldType.FieldTypeKeyword, qdrant.FieldType.FieldTypeInteger
-        tenant = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
-        await self._index(physical, "tenant", keyword, tenant)
-        await self._index(physical, "document_id", keyword)
-        await self._index(physical, "chunk_index", integer)
-        await self._index(physical, "content_hash", keyword)
+        await self.index_system_fields(physical)
+
+    async def index_system_fields(self, physical: str) -> None:
+        """Make the indexes that a collection lacks because its creation broke off, or an earlier version made it."""
+        for field, field_type in _SYSTEM_FIELDS.items():
+            await self._index(physical, field, field_type, _TENANT if field == "tenant" else None)
 
     async def index_metadata_key(self, physical: str, key: str, kind: MetadataKind) -> None:
         """Index a metadata key."""
@@ -115,15 +131,20 @@ class QdrantCollections:
         config = reply.result.config
         facts = {key: value_to_json(value) for key, value in config.metadata.items()}
         kinds: dict[str, MetadataKind] = {}
+        fields = set()
         for path, index in sorted(reply.result.payload_schema.items()):
             key, kind = metadata_key(path), _KINDS.get(index.data_type)
-            if key is not None and kind is not None:
+            if key is None:
+                fields.add(path)
+            elif kind is not None:
                 kinds[key] = kind
         return PhysicalCollection(
             model=str(facts.get("model", "")),
             model_fingerprint=str(facts.get("model_fingerprint", "")),
             dimension=config.params.vectors_config.params_map.map[DENSE].size,
             metadata_kinds=kinds,
+            indexed_fields=frozenset(fields),
+            point_count=reply.result.points_count,
         )
 
     async def count(self, physical: str, tenant: str) -> int:
@@ -132,13 +153,18 @@ class QdrantCollections:
         reply = await self._connection.call(self._connection.points.Count, request, timeout_seconds=_TIMEOUT_SECONDS)
         return int(reply.result.count)
 
-    async def delete(self, physical: str) -> None:
-        """Delete a collection. Qdrant deletes its aliases with it."""
-        await self._connection.call(
+    async def delete(self, physical: str) -> bool:
+        """Delete a collection. Qdrant deletes its aliases with it.
+
+        Returns:
+            Whether Qdrant found it.
+        """
+        reply = await self._connection.call(
             self._connection.collections.Delete,
             qdrant.DeleteCollection(collection_name=physical),
             timeout_seconds=_TIMEOUT_SECONDS,
         )
+        return bool(reply.result)
 
     async def names(self) -> list[str]:
         """List the names of all physical collections."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 from qdrant_client import AsyncQdrantClient
+from qdrant_client import grpc as qdrant
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from trivium_serving import tracing
 from trivium_serving.channels import outgoing_metadata
@@ -104,11 +105,12 @@ class QdrantConnection:
             timeout_seconds: Its deadline.
 
         Raises:
-            NotFound: Qdrant does not have what the request names.
+            NotFound: Qdrant does not have what the request names, and knows no alias for it.
             AlreadyExists: It has what the request would create.
             Overloaded: It has no capacity now.
             DeadlineExceeded: It did not answer in time.
-            Unavailable: It cannot be reached, or failed otherwise.
+            Unavailable: It cannot be reached, or failed otherwise; or it has an alias for a collection that it does not
+                find, which then is not open yet or damaged, and never deleted (COLLECTION_UNAVAILABLE).
         """
         with tracing.span(type(request).__name__, kind="client") as span:
             span.set(self._described(request))
@@ -120,7 +122,17 @@ class QdrantConnection:
                     f"Qdrant has no capacity: {error.message}", retry_after_seconds=error.retry_after_s
                 ) from error
             except grpc.aio.AioRpcError as error:
+                named = getattr(request, "collection_name", "")
+                if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
+                    raise _closed(named) from error
                 raise self._domain_error(error) from error
+
+    async def _has_alias_for(self, collection: str, timeout_seconds: float) -> bool:
+        """Whether an alias points to a collection: deleting the collection would have deleted it, too."""
+        reply: Any = await self.call(
+            self.collections.ListAliases, qdrant.ListAliasesRequest(), timeout_seconds=timeout_seconds
+        )
+        return any(one.collection_name == collection for one in reply.aliases)
 
     async def close(self) -> None:
         """Close the channels."""
@@ -157,6 +169,14 @@ class QdrantConnection:
                 reason="UPSTREAM_UNAVAILABLE",
             )
         return Unavailable(f"Qdrant failed with {code.name}: {details}", reason="UPSTREAM_FAILED")
+
+
+def _closed(collection: str) -> Unavailable:
+    return Unavailable(
+        f"Qdrant knows the collection {collection!r} and cannot open it now. It may just be starting: try again. If it "
+        "stays so, look into Qdrant's log.",
+        reason="COLLECTION_UNAVAILABLE",
+    )
 
 
 def _tls_options(url: str, authorities_file: str) -> dict[str, Any]:

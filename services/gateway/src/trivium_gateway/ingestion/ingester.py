@@ -10,7 +10,6 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, T
 from trivium_gateway.chunk_store import ChunkStore, DocumentVersions
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
-from trivium_gateway.document_locks import DocumentLocks
 from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
@@ -21,6 +20,7 @@ from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.preparation import DocumentPreparer, PreparedDocument
 from trivium_gateway.ingestion.windows import windows_of
 from trivium_gateway.ingestion.writing import DocumentWriter
+from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits, check_document_count
 from trivium_gateway.metadata import MetadataKind, kind_of
 
@@ -84,7 +84,7 @@ class Ingester:
         collections: Collections,
         chunks: ChunkStore,
         embed: EmbedClient,
-        locks: DocumentLocks,
+        locks: KeyedLocks,
         limits: GatewayLimits,
         registry: CollectorRegistry,
         chunking: ChunkingSettings | None = None,

@@ -1,13 +1,13 @@
-"""One writer at a time for each document, within this process."""
+"""One at a time for each document or collection, within this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-__all__ = ["DocumentLocks"]
+__all__ = ["KeyedLocks"]
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -16,18 +16,18 @@ class _Entry:
     users: int = 0
 
 
-class DocumentLocks:
-    """Locks by physical collection, tenant and document id; those that nobody uses take no memory."""
+class KeyedLocks:
+    """Locks by the names of what they guard; those that nobody uses take no memory."""
 
     def __init__(self) -> None:
         self._entries: dict[_Key, _Entry] = {}
 
     @asynccontextmanager
     async def hold(self, keys: Iterable[_Key]) -> AsyncIterator[None]:
-        """Hold the locks of some documents. Who asks first holds first.
+        """Hold some locks. Who asks first holds first.
 
         Args:
-            keys: Physical collection, tenant and document id of each.
+            keys: What each guards: physical collection, tenant and document id, or the name of a collection.
         """
         async with AsyncExitStack() as held:
             # All holders take them in the same order, so that no two can wait for each other.
