@@ -227,7 +227,7 @@ OVERVIEW = Dashboard(
             (0.144, "red"),
         ),
         stat("Questions", "reqps", "Questions and queries a second.", "sum(rate(trivium_gateway_questions_total[5m]))"),
-        stat("Documents' chunks", "short", "Points in Qdrant.", "sum(collection_points)"),
+        stat("Documents' chunks", "short", "Points in Qdrant, copies not counted.", "sum(trivium:qdrant_points:sum)"),
         Panel(
             "Processes",
             "short",
@@ -541,14 +541,25 @@ VLLM = Dashboard(
 QDRANT = Dashboard(
     "qdrant",
     "Qdrant",
-    "Collections, points and version hold for the embedded engine, too. Panels that are named so are its own.",
+    "What is not of a cluster holds for the embedded engine, too. Panels that are named so are its own.",
     (
-        stat("Collections", "short", "Of all nodes.", "sum(collections_total)"),
-        stat("Points", "short", "Of all collections.", "sum(collection_points)"),
+        stat("Collections", "short", "Each once, however many nodes have it.", "trivium:qdrant_collections:max"),
+        stat("Points", "short", "Each once; see points by collection.", "sum(trivium:qdrant_points:sum)"),
         stat("Version", "short", "Of each node.", "app_info", legend="{{name}} {{version}}"),
-        lines("Points by collection", "short", "Approximate.", ("sum by (id) (collection_points)", "{{id}}")),
-        rate("gRPC calls", "grpc_responses_total", "A second.", "endpoint"),
-        rate("gRPC calls that fail", "grpc_responses_fail_total", "A second.", "endpoint"),
+        lines(
+            "Points by collection",
+            "short",
+            "Of all nodes, over the most copies that a shard has: approximate while a node is away, too low for a "
+            "collection with fewer copies than another.",
+            ("trivium:qdrant_points:sum", "{{id}}"),
+        ),
+        rate("gRPC calls", "grpc_responses_total", "Of points, a second.", "endpoint"),
+        lines(
+            "gRPC calls that fail",
+            "reqps",
+            "A second, by number of the gRPC code; without 1, 5 and 6, which the gateway brings about in normal work.",
+            ("trivium:qdrant_failures:rate5m or vector(0)", "{{endpoint}} {{status}}"),
+        ),
         quantiles("Duration of gRPC calls", "grpc_responses_duration_seconds", "By endpoint.", "endpoint"),
         lines(
             "Optimisations",
@@ -564,9 +575,16 @@ QDRANT = Dashboard(
             thresholds=((1, "orange"),),
         ),
         lines(
+            "Active copies of a shard",
+            "short",
+            "Of the shards with the most and the fewest; 1 without copies.",
+            ("max(collection_active_replicas_max)", "most"),
+            ("min(collection_active_replicas_min)", "fewest"),
+        ),
+        lines(
             "Memory",
             "bytes",
-            "Resident, and allocated.",
+            "Resident, and allocated by a server.",
             ("memory_resident_bytes", "resident {{instance}}"),
             ("memory_allocated_bytes", "allocated {{instance}}"),
         ),

@@ -128,6 +128,25 @@ async def test_process_describes_itself_over_grpc_and_http(start: Start, connect
     assert metrics["trivium_qdrant_edge_optimizations_total", (("outcome", "done"),)] == 0
 
 
+async def test_process_counts_calls_of_points_as_a_qdrant_server_does(start: Start, connect: Connect) -> None:
+    process = start()
+    client = connect(process)
+    await client.create_collection("docs", vectors_config=models.VectorParams(size=2, distance=models.Distance.COSINE))
+    await client.upsert("docs", [models.PointStruct(id=1, vector=[1.0, 0.0])])
+    with pytest.raises(grpc.aio.AioRpcError):
+        await client.count("missing")
+
+    metrics = await asyncio.to_thread(samples, process)
+    assert {labels: value for (name, labels), value in metrics.items() if name == "grpc_responses_total"} == {
+        (("endpoint", "/qdrant.Points/Upsert"), ("status", "0")): 1,
+        (("endpoint", "/qdrant.Points/Count"), ("status", "5")): 1,
+    }
+    timed = (("endpoint", "/qdrant.Points/Upsert"), ("status", "0"))
+    assert metrics["grpc_responses_duration_seconds_count", timed] == 1
+    assert metrics["memory_resident_bytes", ()] > 1 << 20
+    assert metrics["collection_running_optimizations", (("id", "docs"),)] == 0
+
+
 async def test_index_is_built_in_the_background_and_everything_stays_right(
     start: Start, connect: Connect, tmp_path: Path
 ) -> None:

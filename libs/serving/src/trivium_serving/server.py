@@ -129,6 +129,7 @@ class GrpcServer:
         connection_seconds: After about this long a connection is closed once its calls have ended. The client opens
             another, and looks its name up again: so it finds servers that came later.
         tenant: Whose data its calls are about, where nothing else says so.
+        metrics: What counts its calls; None for a `RequestMetrics` of the service.
     """
 
     def __init__(
@@ -141,12 +142,13 @@ class GrpcServer:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         connection_seconds: float = _CONNECTION_SECONDS,
         tenant: str = "",
+        metrics: RequestMetrics | None = None,
     ) -> None:
         self.service = service
         self.listen = listen
         self.registry = registry
         self.background = Background(service, registry)
-        metrics = RequestMetrics(service, registry)
+        metrics = metrics or RequestMetrics(service, registry)
         self._certificate_metrics = CertificateMetrics(service, registry)
         # Qdrant's Points and Collections both have a Get; with one service its RPCs' names are clear enough.
         prefixes = {name: f"{name.rpartition('.')[2]}/" if len(full_names) > 1 else "" for name in full_names}

@@ -22,7 +22,7 @@ from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.flushing import flush_forever
 from trivium_qdrant_edge.health_servicer import HealthServicer
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
-from trivium_qdrant_edge.metrics import DataFolderMetrics, EngineMetrics, QdrantMetrics
+from trivium_qdrant_edge.metrics import DataFolderMetrics, EngineMetrics, QdrantMetrics, QdrantRequestMetrics
 from trivium_qdrant_edge.optimizing import Optimizer
 from trivium_qdrant_edge.points_servicer import PointsServicer
 from trivium_qdrant_edge.settings import QdrantEdgeSettings, limits_of
@@ -61,10 +61,16 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     database = Database(settings.data_dir / "qdrant", max_collections=settings.max_collections)
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
-    registry.register(QdrantMetrics(database))
+    registry.register(QdrantMetrics(database, metrics))
     DataFolderMetrics(database, registry)
     DiskMetrics("qdrant_edge", settings.data_dir, registry)
-    server = GrpcServer(service="qdrant_edge", listen=settings.listen, full_names=_FULL_NAMES, registry=registry)
+    server = GrpcServer(
+        service="qdrant_edge",
+        listen=settings.listen,
+        full_names=_FULL_NAMES,
+        registry=registry,
+        metrics=QdrantRequestMetrics(registry),
+    )
     server.background.declare("flush", "optimize")
     admission = Admission(
         service="qdrant_edge",

@@ -1,15 +1,19 @@
-"""Metrics: those that a Qdrant server has too, under its names, and the engine's own."""
+"""Metrics: those that a Qdrant server has too, under its names and with its labels, and the engine's own."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+import resource
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from trivium_serving.errors import TriviumError
-from trivium_serving.metrics import DURATION_BUCKETS
+from trivium_serving.metrics import DURATION_BUCKETS, RequestMetrics
 
 from trivium_qdrant_edge.health_servicer import API_VERSION
 
@@ -29,10 +33,12 @@ class QdrantMetrics(Collector):
 
     Args:
         database: The collections.
+        engine: What knows which of them are being optimized.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, engine: EngineMetrics) -> None:
         self._database = database
+        self._engine = engine
 
     def describe(self) -> Iterator[Metric]:
         """Names no metric, so that the registry does not read the collections at registration."""
@@ -46,10 +52,53 @@ class QdrantMetrics(Collector):
         collections = self._database.collections()
         yield GaugeMetricFamily("collections_total", "number of collections", value=len(collections))
         points = GaugeMetricFamily("collection_points", "number of points per collection", labels=("id",))
+        optimizations = GaugeMetricFamily(
+            "collection_running_optimizations", "optimizations that run, per collection", labels=("id",)
+        )
         for collection in collections:
             with suppress(TriviumError):  # deleted while we look
                 points.add_metric((collection.name,), collection.points_count())
+                optimizations.add_metric((collection.name,), float(collection.name in self._engine.optimizing_names))
         yield points
+        yield optimizations
+        yield from _process_metrics()
+
+
+def _process_metrics() -> Iterator[Metric]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield CounterMetricFamily("process_minor_page_faults", "page faults without disk access", value=usage.ru_minflt)
+    yield CounterMetricFamily("process_major_page_faults", "page faults with disk access", value=usage.ru_majflt)
+    with suppress(OSError):  # Linux only
+        resident_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        resident = resident_pages * os.sysconf("SC_PAGE_SIZE")
+        yield GaugeMetricFamily("memory_resident_bytes", "memory in use", value=resident)
+        yield GaugeMetricFamily("process_threads", "threads", value=len(os.listdir("/proc/self/task")))
+
+
+class QdrantRequestMetrics(RequestMetrics):
+    """Counts the calls of `qdrant.Points` as a Qdrant server does, beside what each service of Trivium counts.
+
+    `status` is the number of the gRPC status code; a series appears with its first call.
+
+    Args:
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__("qdrant_edge", registry)
+        labels = ("endpoint", "status")
+        self._responses = Counter("grpc_responses_total", "total number of responses", labels, registry=registry)
+        self._response_seconds = Histogram(
+            "grpc_responses_duration_seconds", "response duration", labels, buckets=DURATION_BUCKETS, registry=registry
+        )
+
+    def observe(self, method: str, code: str, seconds: float) -> None:
+        """Counts one RPC that ended, under both names."""
+        super().observe(method, code, seconds)
+        if method.startswith("Points/"):
+            labels = (f"/qdrant.{method}", str(grpc.StatusCode[code].value[0]))
+            self._responses.labels(*labels).inc()
+            self._response_seconds.labels(*labels).observe(seconds)
 
 
 class DataFolderMetrics:
@@ -103,3 +152,13 @@ class EngineMetrics:
         )
         for outcome in OPTIMIZATION_OUTCOMES:
             self.optimizations.labels(outcome)
+        self.optimizing_names: set[str] = set()
+
+    @contextmanager
+    def optimizing(self, name: str) -> Iterator[None]:
+        """While the collection of this name is being optimized."""
+        self.optimizing_names.add(name)
+        try:
+            yield
+        finally:
+            self.optimizing_names.discard(name)

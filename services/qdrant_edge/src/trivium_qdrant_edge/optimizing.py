@@ -81,7 +81,8 @@ class Optimizer:
         started = time.monotonic()
         outcome = "failed"
         try:
-            outcome = "done" if await self._replace_by_optimized_copy(collection) else "abandoned"
+            with self._metrics.optimizing(collection.name):
+                outcome = "done" if await self._replace_by_optimized_copy(collection) else "abandoned"
         finally:
             self._metrics.optimizations.labels(outcome).inc()
             self._left_over[collection.entry.id] = await collection.unindexed_count()
