@@ -66,8 +66,10 @@ class QdrantMetrics(Collector):
 
 def _process_metrics() -> Iterator[Metric]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield CounterMetricFamily("process_minor_page_faults", "page faults without disk access", value=usage.ru_minflt)
-    yield CounterMetricFamily("process_major_page_faults", "page faults with disk access", value=usage.ru_majflt)
+    yield CounterMetricFamily(
+        "process_minor_page_faults_total", "page faults without disk access", value=usage.ru_minflt
+    )
+    yield CounterMetricFamily("process_major_page_faults_total", "page faults with disk access", value=usage.ru_majflt)
     with suppress(OSError):  # Linux only
         resident_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         resident = resident_pages * os.sysconf("SC_PAGE_SIZE")
