@@ -2,16 +2,20 @@
 
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import openvino.frontend  # type: ignore[import-untyped]
 import pytest
-from trivium_encoders import ConversionFailed, EncoderClosed, TextEncoder
+from trivium_encoders import ConversionFailed, EncoderClosed, TextEncoder, convert
 from trivium_encoders.cache_entries import read_entry
+from trivium_encoders.children import REFUSED_STATUS
 from trivium_encoders.conversion import conversion_key, converted
 from trivium_encoders.description import ModelDescription, describe
 from trivium_encoders.resolution import resolve
@@ -140,3 +144,27 @@ def test_converted_child_that_fails_says_why(tiny_models: Any, tmp_path: Path) -
     (folder / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(ConversionFailed, match=r"ended with status 1: .*model\.safetensors is damaged"):
         converted(describe(resolve(str(folder))), "hidden", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (ValueError("this architecture does not support sdpa attention"), True),
+        (openvino.frontend.OpConversionFailure("no conversion rule for aten::odd"), True),
+        (RuntimeError("unable to mmap 90868376 bytes from file: Cannot allocate memory (12)"), False),
+        (MemoryError("Cannot allocate memory (os error 12)"), False),
+        (RuntimeError("basic_ios::clear: iostream error"), False),
+        (OSError(28, "No space left on device"), False),
+    ],
+)
+def test_convert_failure_only_a_verdict_on_the_model_is_kept(
+    model: ModelDescription, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, is_kept: bool
+) -> None:
+    monkeypatch.setattr(convert, "_load", Mock(side_effect=error))
+    arguments = ["--model", str(model.transformer_folder), "--output-kind", "hidden", "--into", str(tmp_path)]
+    if is_kept:
+        assert convert.main(arguments) == REFUSED_STATUS
+    else:
+        with pytest.raises(SystemExit, match=re.escape(str(error))):
+            convert.main(arguments)
+    assert (tmp_path / "refusal.json").exists() == is_kept

@@ -13,7 +13,7 @@ from trivium_encoders.description import POOLING_MODES, Family, ModelDescription
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.pooling import TextHead
-from trivium_encoders.resolution import ModelFolder
+from trivium_encoders.resolution import ModelFolder, resolve
 
 BERT = {"architectures": ["BertModel"], "hidden_size": 32, "max_position_embeddings": 512}
 
@@ -176,6 +176,32 @@ def test_fingerprint_follows_what_decides_vectors_and_nothing_else(tiny_models: 
     assert prints.pop("same") == print_of(original)
     changed = [*prints.values(), print_of(original, max_tokens=32), print_of(original)]
     assert len(set(changed)) == len(changed)
+
+
+def test_fingerprint_models_that_differ_in_their_own_head_alone_differ(tiny_models: Any, tmp_path: Path) -> None:
+    def print_of(folder: Path) -> str:
+        model = describe(ModelFolder(str(folder), folder))
+        assert model.head_obstacle
+        return fingerprint(model, max_tokens=48, dimension=32, cache=DigestCache(tmp_path / "digests"))
+
+    for original, file in (
+        (tiny_models.with_layer_norm(), "2_LayerNorm/model.safetensors"),
+        (tiny_models.multi_vector(), "1_Dense/model.safetensors"),
+        (tiny_models.multi_vector(), "2_MultiVectorMask/config.json"),
+    ):
+        copy = tmp_path / original.name / file.replace("/", "-")
+        shutil.copytree(original, copy)
+        assert print_of(copy) == print_of(original)
+        content = bytearray((copy / file).read_bytes())
+        content[-2] ^= 1
+        (copy / file).write_bytes(content)
+        assert print_of(copy) != print_of(original)
+
+
+def test_fingerprint_of_the_default_model_stays_what_collections_carry(tmp_path: Path) -> None:
+    model = describe(resolve("all-MiniLM-L6-v2"))
+    found = fingerprint(model, max_tokens=256, dimension=384, cache=DigestCache(tmp_path / "digests"))
+    assert found == "1257289f160a12cdd322cdfc438e50289b6cbab299f6011c3fe9c576c98b4fc5"
 
 
 def test_digest_cache_large_file_that_changes_is_read_again(tmp_path: Path) -> None:

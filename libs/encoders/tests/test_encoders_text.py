@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from trivium_encoders import (
     ConversionFailed,
     EncoderClosed,
@@ -18,6 +19,7 @@ from trivium_encoders import (
     Role,
     TextEncoder,
 )
+from trivium_encoders.tokenization import TextTokenizer
 
 TEXTS = [
     "A reranker reads query and passage together and returns a score between zero and one.",
@@ -227,3 +229,39 @@ async def test_load_damaged_weights_are_an_encoder_error(load: Any, tiny_models:
     (folder / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(ModelUnsupported, match="cannot be loaded by torch"):
         await load(TextEncoder, folder, runtime="torch")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The cat sees a small bird. " * 40_000,
+        " " * 50_000 + "The cat sees a small bird. " * 400,
+        "\x01" * 50_000 + "dog " * 4_000,
+        "x" * 50_000 + " dog" * 4_000,
+        "检索增强生成先找到相关的段落，再写出带有引用的答案。" * 4_000,
+        "wordwordword" * 8 + " cat" * 600,
+    ],
+    ids=["long", "white space", "control characters", "no word", "Chinese", "long words"],
+)
+def test_encode_text_that_is_cut_is_read_no_further_than_it_counts(text: str) -> None:
+    path = packaged_folder() / "tokenizer.json"
+    ours = TextTokenizer.from_file(path, max_tokens=256)
+    whole = Tokenizer.from_file(str(path))
+    whole.no_padding()
+    whole.enable_truncation(256)
+    [found] = ours.encode([text], prompt="query: ", truncate=True)
+    assert found.ids.tolist() == whole.encode("query: " + text).ids
+    assert found.special.tolist() == [True, *[False] * 254, True]
+    if len(text) > 1_000_000:
+        assert found.characters < 10_000
+
+
+def test_encode_pairs_of_long_texts_read_no_further_than_they_count() -> None:
+    path = packaged_folder() / "tokenizer.json"
+    whole = Tokenizer.from_file(str(path))
+    whole.no_padding()
+    whole.enable_truncation(256, strategy="longest_first")
+    query, text = "Which bird does the cat see? " * 400, "The cat sees a small bird. " * 40_000
+    [found] = TextTokenizer.from_file(path, max_tokens=256).encode_pairs(query, [text])
+    assert found.ids.tolist() == whole.encode(query, text).ids
+    assert found.characters < 10_000

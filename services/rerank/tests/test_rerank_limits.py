@@ -57,4 +57,4 @@ def test_is_blank_with_a_visible_character_is_false(text: str) -> None:
 
 
 def test_estimate_tokens_counts_the_query_with_each_passage_up_to_what_the_model_reads() -> None:
-    assert estimate_tokens("q" * 9, ["a" * 6, "a" * 3000], max_tokens=256) == (5 + 3) + 256
+    assert estimate_tokens("q" * 9, ["a" * 6, "a" * 3000], max_tokens=256) == (5 + 3) + 256 + (1006 - 256) * 3 // 256

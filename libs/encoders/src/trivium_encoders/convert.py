@@ -3,8 +3,9 @@
     python -m trivium_encoders.convert --model FOLDER --output-kind hidden|logits --into FOLDER
 
 Writes `model.xml`, `model.bin` and `report.json`. Exit status 3 means that this transformer cannot be converted, or
-that the converted one computes something else; `refusal.json` then says why. The check runs real sentences in several
-shapes through both and compares token by token.
+that the converted one computes something else; `refusal.json` then says why, and nobody tries again. Status 1 is every
+other failure, such as want of memory. The check runs real sentences in several shapes through both, and compares token
+by token.
 """
 
 import argparse
@@ -67,12 +68,13 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
 
     Raises:
         Refused: The transformer cannot be converted, or computes something else afterwards.
+        SystemExit: It failed for want of memory, or for another reason that may pass.
     """
     _check_weights(model_folder)
     import openvino  # type: ignore[import-untyped]
     import torch
 
-    refusals = []
+    refusals, failure = [], None
     for attention in ("sdpa", "eager"):
         try:
             module, tokenizer = _load(model_folder, output_kind, attention)
@@ -80,8 +82,11 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
             graph = _Graph(module, tuple(example), output_kind)
             with torch.no_grad():
                 model = openvino.convert_model(graph.module, example_input=example)
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except Refused:
+            raise
+        except Exception as error:  # transformers, torch and OpenVINO raise what they like
             refusals.append(f"with {attention} attention: {type(error).__name__}: {str(error)[:300]}")
+            failure = failure or (None if _is_verdict(error) else error)
             continue
         cosines = {precision: _least_cosine(model, graph, tokenizer, precision) for precision in ("f32", "bf16")}
         if cosines["f32"] < _LEAST_COSINE:
@@ -91,7 +96,27 @@ def convert(model_folder: Path, output_kind: str, into: Path) -> dict[str, Any]:
             continue
         openvino.save_model(model, into / "model.xml", compress_to_fp16=False)
         return {"inputs": list(example), "attention": attention, "least_cosine": cosines}
+    if failure is not None:
+        raise SystemExit("; ".join(refusals)) from failure
     raise Refused("; ".join(refusals))
+
+
+def _is_verdict(error: BaseException) -> bool:
+    """Whether an error says something of the model, and not of this machine at this moment.
+
+    Want of memory or disk comes as MemoryError, OSError or a bare RuntimeError, often inside another error: the one
+    that came first decides.
+    """
+    from openvino import frontend
+
+    links = [error]
+    while cause := links[-1].__cause__ or links[-1].__context__:
+        links.append(cause)
+    if any(isinstance(link, MemoryError | OSError) or "memory" in str(link).lower() for link in links):
+        return False
+    of_model = (NotImplementedError, ValueError, TypeError, KeyError, AttributeError, IndexError)
+    of_graph = (frontend.OpConversionFailure, frontend.NotImplementedFailure, frontend.OpValidationFailure)
+    return isinstance(links[-1], (*of_model, *of_graph))
 
 
 def _check_weights(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What decides a model's vectors, in 64 digits."""
 
+import json
 from pathlib import Path
 
 from trivium_encoders.description import ModelDescription
@@ -36,7 +37,6 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
     layers = [path for folder in model.module_folders[1:] for path in weight_files(folder)]
     tokenizer = [model.transformer_folder / name for name in _TOKENIZER_FILES]
     tokenizer = [path for path in tokenizer if path.is_file()][:1]
-    others = model.folder / "modules.json"
     return text_digest(
         {
             "weights": weights_digest(model, cache),
@@ -50,6 +50,22 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
             "normalized": model.normalized,
             "dimension": dimension,
             "max_tokens": max_tokens,
-            "modules": cache.digests([others]) if model.head_obstacle and others.is_file() else [],
+            "modules": _own_head(model, cache),
         }
     )
+
+
+def _own_head(model: ModelDescription, cache: DigestCache) -> object:
+    """What follows the transformer of a model that runs with its own modules: all of their files, by their places.
+
+    Empty for every other model: the rest of the fingerprint knows its head.
+    """
+    modules = model.folder / "modules.json"
+    if not model.head_obstacle or not modules.is_file():
+        return []
+    folders = [model.folder / module["path"] for module in json.loads(modules.read_text(encoding="utf-8"))]
+    files = [modules, model.folder / "config_sentence_transformers.json"]
+    files += [path for folder in folders if folder != model.transformer_folder for path in folder.rglob("*")]
+    found = sorted({path for path in files if path.is_file()})
+    names = [path.relative_to(model.folder).as_posix() for path in found]
+    return dict(zip(names, cache.digests(found), strict=True))

@@ -189,7 +189,8 @@ async def text_items(
             raise InputTooLong(index, len(ids.ids), engine.info.max_tokens)
     left_out = 0 if engine.description.pools_prompt else engine.tokenizer.pooled_from(prompt)
     items = [
-        Item(ids, Source(text, role, truncate=truncate), left_out) for ids, text in zip(tokens, texts, strict=True)
+        Item(ids, Source(text[: max(0, ids.characters - len(prompt))], role, truncate=truncate), left_out)
+        for ids, text in zip(tokens, texts, strict=True)
     ]
     return items, seconds
 

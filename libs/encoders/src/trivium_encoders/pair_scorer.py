@@ -84,7 +84,10 @@ class PairScorer:
         tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize, priority)
         if not tokens:
             return Scored(np.empty(0, np.float32), [], tokenize_seconds, 0.0, 0.0)
-        items = [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(tokens, texts, strict=True)]
+        items = [
+            Item(ids, Source(text[: ids.characters], Role.DOCUMENT, query=query))
+            for ids, text in zip(tokens, texts, strict=True)
+        ]
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
         token_counts = [item.length for item in items]
         scores = np.concatenate(done.results)

@@ -13,34 +13,24 @@ on texts that the calibration has not seen.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from trivium_encoders.children import die_with_parent, refuse
 from trivium_encoders.conversion import ConvertedModel
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.errors import EncoderError
-from trivium_encoders.options import Role
-from trivium_encoders.pooling import Head, ScoreHead, TextHead, TokenHead
+from trivium_encoders.judgement import JudgedModel
 from trivium_encoders.privacy import silence_telemetry
-from trivium_encoders.quality import SCORE_LIMITS, VECTOR_LIMITS, Limit, score_numbers, vector_numbers, violations
-from trivium_encoders.quality_texts import QualityTexts, read_quality_texts, texts_digest
+from trivium_encoders.quality import violations
+from trivium_encoders.quality_texts import read_quality_texts, texts_digest
 from trivium_encoders.resolution import ModelFolder
-from trivium_encoders.runtimes.base import Item, Source, padded_inputs
+from trivium_encoders.runtimes.base import padded_inputs
 from trivium_encoders.runtimes.openvino import OpenVinoRuntime
-from trivium_encoders.tokenization import TextTokenizer, read_tokenizer
 
 _SMOOTHING = 0.8  # of NNCF's SmoothQuant; .95, its default, and .5 gave lower least cosines (.946, .962, against .969)
-_PASSAGES_PER_QUERY = 4  # pairs of a calibration
-_MOST_QUERIES = 16
-_MOST_PASSAGES = 40
-"""Pairs that a cross-encoder is judged by: 640, about a minute of a large one on one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +87,16 @@ def quantize(job: Job, into: Path) -> dict[str, Any]:
         A report: versions, texts, the measured numbers, their limits, and which of them are crossed.
     """
     calibration, judgement = read_quality_texts(job.texts)
-    inputs = _Inputs(job)
-    samples = inputs.calibration(calibration)
+    judged = JudgedModel(job.model, job.output, job.max_tokens)
+    samples = judged.calibration(calibration)
     feeds = [[padded_inputs([item], job.model.pad_token_id)[name] for name in job.graph.inputs] for item in samples]
     candidate = ConvertedModel(into / "model.xml", job.graph.inputs, job.graph.bf16_cosine)
     attempts: list[dict[str, Any]] = []
     for recipe in ("all", "without contractions"):
         _write_quantized(job, feeds, candidate.graph, keeps_contractions=recipe != "all")
-        numbers, limits = _compare(job, inputs, candidate, judgement)
+        numbers, limits = judged.compare(
+            _runtime(job, judged, job.graph, "fp32"), _runtime(job, judged, candidate, "int8"), judgement
+        )
         attempts.append({"recipe": recipe, "numbers": numbers, "violations": violations(numbers, limits)})
         if not attempts[-1]["violations"]:
             break
@@ -126,6 +118,17 @@ def quantize(job: Job, into: Path) -> dict[str, Any]:
         },
         "violations": attempts[-1]["violations"],
     }
+
+
+def _runtime(job: Job, judged: JudgedModel, graph: ConvertedModel, precision: str) -> OpenVinoRuntime:
+    return OpenVinoRuntime(
+        graph,
+        judged.head,
+        precision=precision,
+        pad_token_id=job.model.pad_token_id,
+        session_count=1,
+        unquantized=job.unquantized if precision == "int8" else "fp32",
+    )
 
 
 def _write_quantized(job: Job, feeds: list[Any], to: Path, *, keeps_contractions: bool) -> None:
@@ -164,79 +167,6 @@ def _contractions(graph: Any) -> list[str]:
             if outputs < inputs:
                 names.append(operation.get_friendly_name())
     return names
-
-
-class _Inputs:
-    """Texts as the model reads them."""
-
-    def __init__(self, job: Job) -> None:
-        self._tokenizer: TextTokenizer = read_tokenizer(job.model, job.max_tokens)
-        self._prompts = {Role.QUERY: job.model.prompts.query, Role.DOCUMENT: job.model.prompts.document}
-        self._pools_prompt = job.model.pools_prompt
-        self._is_pair = job.output is Family.PAIR
-
-    def texts(self, texts: QualityTexts) -> list[Item]:
-        """Every text, queries first."""
-        return self._of_role(texts.queries, Role.QUERY) + self._of_role(texts.passages, Role.DOCUMENT)
-
-    def pairs(self, query: str, passages: Sequence[str]) -> list[Item]:
-        """A query with each of some passages."""
-        made = self._tokenizer.encode_pairs(query, passages)
-        return [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(made, passages, strict=True)]
-
-    def calibration(self, texts: QualityTexts) -> list[Item]:
-        """What the calibration sees: the texts, or each query with the passages that stand near it in the file."""
-        if not self._is_pair:
-            return self.texts(texts)
-        step = len(texts.passages) / len(texts.queries)
-        doubled = texts.passages * 2
-        return [
-            item
-            for at, query in enumerate(texts.queries)
-            for item in self.pairs(query, doubled[int(at * step) : int(at * step) + _PASSAGES_PER_QUERY])
-        ]
-
-    def _of_role(self, texts: Sequence[str], role: Role) -> list[Item]:
-        prompt = self._prompts[role]
-        left_out = 0 if self._pools_prompt else self._tokenizer.pooled_from(prompt)
-        made = self._tokenizer.encode(texts, prompt=prompt, truncate=True)
-        return [Item(ids, Source(text, role), left_out) for ids, text in zip(made, texts, strict=True)]
-
-
-def _compare(
-    job: Job, inputs: _Inputs, candidate: ConvertedModel, texts: QualityTexts
-) -> tuple[dict[str, float], dict[str, Limit]]:
-    """The numbers that tell the candidate from the original, and their limits."""
-    heads: dict[Family, type[TextHead | TokenHead | ScoreHead]] = {
-        Family.TEXT: TextHead,
-        Family.TOKEN: TokenHead,
-        Family.PAIR: ScoreHead,
-    }
-    head: Head = heads[job.output](job.model)
-    pad = job.model.pad_token_id
-    runtimes = (
-        OpenVinoRuntime(job.graph, head, precision="fp32", pad_token_id=pad, session_count=1),
-        OpenVinoRuntime(
-            candidate, head, precision="int8", pad_token_id=pad, session_count=1, unquantized=job.unquantized
-        ),
-    )
-    if job.output is Family.PAIR:
-        passages = texts.passages[:_MOST_PASSAGES]
-        rows = [inputs.pairs(query, passages) for query in texts.queries[:_MOST_QUERIES]]
-        scores = [np.array([np.concatenate(_computed(runtime, row)) for row in rows]) for runtime in runtimes]
-        return score_numbers(scores[0], scores[1]), SCORE_LIMITS
-    items = inputs.texts(texts)
-    results = [_computed(runtime, items) for runtime in runtimes]
-    if job.output is Family.TOKEN:
-        words = [~item.tokens.special for item in items]
-        results = [[matrix[word] for matrix, word in zip(matrices, words, strict=True)] for matrices in results]
-    return vector_numbers(results[0], results[1], len(texts.queries)), VECTOR_LIMITS
-
-
-def _computed(runtime: OpenVinoRuntime, items: Sequence[Item]) -> list[NDArray[np.float32]]:
-    """Results of items one by one: no padding to blur what differs."""
-    session = runtime.open_session()
-    return [session.run([item])[0] for item in items]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ from trivium_encoders.errors import ModelDamaged, ModelUnsupported
 # The model's sessions already use every core; a tokenizer that starts a thread per core would fight them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+# How much of a text that may be cut is read at first: more than enough of most scripts.
+_CHARACTERS_PER_TOKEN = 8
+_GROWTH = 4
+# A word of at most 100 characters is cut into pieces by the tokenizers of BERT, and a longer one is none of theirs: the
+# beginning of such a word is as many tokens that the whole text does not have.
+_SPARE_TOKENS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class TokenIds:
@@ -26,6 +33,9 @@ class TokenIds:
     """`[tokens]`, which of the two texts of a pair each token is of; None for a single text."""
     special: NDArray[np.bool_]
     """`[tokens]`, whether each is a special token."""
+    characters: int = 0
+    """How many characters of the text, or of a pair's second one, were read for them: all that decide. A prompt's are
+    among them."""
 
 
 class TextTokenizer:
@@ -78,30 +88,59 @@ class TextTokenizer:
             prompt: Put before each; may be empty.
             truncate: Cut what is longer than `max_tokens`; otherwise it is returned whole, for the caller to refuse.
         """
-        prompted = [prompt + text for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(prompted)
-        if truncate:
-            for index, encoding in enumerate(encodings):
-                if len(encoding) > self.max_tokens:
-                    encodings[index] = self._cut(prompted[index])
-        return [_single(encoding) for encoding in encodings]
+        if not truncate:
+            whole = [prompt + text for text in texts]
+            encodings = self._tokenizer.encode_batch_fast(whole)
+            return [_single(encoding, len(text)) for encoding, text in zip(encodings, whole, strict=True)]
+        heads = self._heads([(prompt, text) for text in texts], self.max_tokens, add_special_tokens=True)
+        return [self._cut(_single(encoding, characters)) for encoding, characters in heads]
 
     def encode_pairs(self, query: str, texts: Sequence[str]) -> list[TokenIds]:
         """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side."""
         room = self.max_tokens - self._pair_special
-        first = self._tokenizer.encode(query, add_special_tokens=False)
-        seconds = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [_pair(self._joined(first, second, room)) for second in seconds]
+        [(first, _)] = self._heads([("", query)], room, add_special_tokens=False)
+        seconds = self._heads([("", text) for text in texts], room, add_special_tokens=False)
+        return [_pair(self._joined(first, second, room), characters) for second, characters in seconds]
 
     def starts(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [np.array([start for start, _ in encoding.offsets], dtype=np.uint32) for encoding in encodings]
 
-    def _cut(self, text: str) -> Encoding:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        encoding.truncate(self.max_tokens - self._single_special)
-        return self._tokenizer.post_process(encoding)
+    def _heads(
+        self, texts: Sequence[tuple[str, str]], tokens: int, *, add_special_tokens: bool
+    ) -> list[tuple[Encoding, int]]:
+        """Tokenises of each text, a prompt and what follows it, enough of its beginning for some first tokens.
+
+        A token may stand for any number of characters (white space, a word of no vocabulary), so the beginning grows
+        until it has the tokens, and some more: where it ends, its last word may not be what it is in the whole text.
+
+        Returns:
+            The tokens, and of how many characters they are; a text with fewer tokens is read whole.
+        """
+        enough = tokens + _SPARE_TOKENS
+        found: list[tuple[Encoding, int]] = []
+        reach = enough * _CHARACTERS_PER_TOKEN
+        heads = [prompt + text[: max(0, reach - len(prompt))] for prompt, text in texts]
+        encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=add_special_tokens)
+        for (prompt, text), head, encoding in zip(texts, heads, encodings, strict=True):
+            whole = len(prompt) + len(text)
+            while len(encoding) < enough and len(head) < whole:
+                head = prompt + text[: max(0, len(head) * _GROWTH - len(prompt))]
+                encoding = self._tokenizer.encode(head, add_special_tokens=add_special_tokens)
+            found.append((encoding, len(head)))
+        return found
+
+    def _cut(self, tokens: TokenIds) -> TokenIds:
+        """The first `max_tokens` of a text's tokens; special tokens stay around them."""
+        excess = len(tokens.ids) - self.max_tokens
+        if excess <= 0:
+            return tokens
+        end = len(tokens.ids)
+        while end > 0 and tokens.special[end - 1]:
+            end -= 1
+        kept = np.r_[: end - excess, end : len(tokens.ids)]
+        return TokenIds(tokens.ids[kept], None, tokens.special[kept], tokens.characters)
 
     def _joined(self, first: Encoding, second: Encoding, room: int) -> Encoding:
         first_length, second_length = pair_lengths(len(first), len(second), room)
@@ -151,11 +190,11 @@ def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
 
 
-def _single(encoding: Encoding) -> TokenIds:
+def _single(encoding: Encoding, characters: int) -> TokenIds:
     ids = np.array(encoding.ids, dtype=np.int32)
-    return TokenIds(ids, None, np.array(encoding.special_tokens_mask, dtype=np.bool_))
+    return TokenIds(ids, None, np.array(encoding.special_tokens_mask, dtype=np.bool_), characters)
 
 
-def _pair(encoding: Encoding) -> TokenIds:
+def _pair(encoding: Encoding, characters: int) -> TokenIds:
     ids, types = np.array(encoding.ids, dtype=np.int32), np.array(encoding.type_ids, dtype=np.int32)
-    return TokenIds(ids, types, np.array(encoding.special_tokens_mask, dtype=np.bool_))
+    return TokenIds(ids, types, np.array(encoding.special_tokens_mask, dtype=np.bool_), characters)

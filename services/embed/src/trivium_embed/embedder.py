@@ -14,7 +14,7 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumErro
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.dimensions import Dimensions
 from trivium_embed.encodings import Encoding
-from trivium_embed.limits import Limits, estimate_tokens, refuse_blank
+from trivium_embed.limits import Limits, estimate_tokenizing, estimate_tokens, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.sharing import SharedEmbedding
 from trivium_embed.vector_cache import VectorCache
@@ -185,8 +185,7 @@ class Embedder:
         backend = self.backend
         try:
             self.limits.check(texts)
-            # Tokenising costs next to nothing beside the forward pass, so it takes a request's place but no tokens.
-            with self._admission.admit(0):
+            with self._admission.admit(estimate_tokenizing(texts)):
                 return await backend.tokenize(texts)
         except TriviumError as error:
             self._metrics.count_rejected(error)

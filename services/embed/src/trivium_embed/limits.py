@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from trivium_serving.errors import InvalidField, TooLarge
 
 _BYTES_PER_TOKEN = 3
+# To take up and to read through so many bytes that are cut off costs about as much as to compute one token.
+_UNREAD_BYTES_PER_TOKEN = 256
 _TOKENS_PER_TEXT = 2
 
 # Anything but whitespace, control characters (NUL among them: tokenizers drop it) and zero-width marks.
@@ -70,14 +72,26 @@ def refuse_blank(texts: Sequence[str]) -> None:
 
 
 def estimate_tokens(texts: Sequence[str], max_tokens: int) -> int:
-    """About how many tokens some texts have, without tokenising them: rather too many than too few.
+    """About how much work some texts are, in tokens, without tokenising them: rather too much than too little.
 
     Args:
         texts: The texts. English has four to five bytes a token, Chinese three.
         max_tokens: Most tokens that the model reads of a text; 0 if there is no such limit.
     """
-    estimates = (_utf8_bytes(text) // _BYTES_PER_TOKEN + _TOKENS_PER_TEXT for text in texts)
-    return sum(min(estimate, max_tokens) if max_tokens else estimate for estimate in estimates)
+    return sum(_cost(_utf8_bytes(text), max_tokens) for text in texts)
+
+
+def estimate_tokenizing(texts: Sequence[str]) -> int:
+    """About how much work it is to tokenise some texts and no more, in tokens computed."""
+    return sum(map(_utf8_bytes, texts)) // _UNREAD_BYTES_PER_TOKEN
+
+
+def _cost(size: int, max_tokens: int) -> int:
+    """What a text of so many bytes costs: the tokens that are computed, and the rest that is only taken up."""
+    tokens = size // _BYTES_PER_TOKEN + _TOKENS_PER_TEXT
+    if not max_tokens or tokens <= max_tokens:
+        return tokens
+    return max_tokens + (tokens - max_tokens) * _BYTES_PER_TOKEN // _UNREAD_BYTES_PER_TOKEN
 
 
 def _utf8_bytes(text: str) -> int:

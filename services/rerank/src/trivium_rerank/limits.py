@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from trivium_serving.errors import InvalidField, TooLarge
 
 _BYTES_PER_TOKEN = 3
+# To take up and to read through so many bytes that are cut off costs about as much as to compute one token.
+_UNREAD_BYTES_PER_TOKEN = 256
 _TOKENS_PER_PAIR = 3
 
 # Anything but whitespace, control characters (NUL among them: tokenizers drop it) and zero-width marks.
@@ -74,7 +76,7 @@ def is_blank(text: str) -> bool:
 
 
 def estimate_tokens(query: str, texts: Sequence[str], max_tokens: int) -> int:
-    """About how many tokens a model reads for a call, without tokenising: rather too many than too few.
+    """About how much work a call is, in tokens, without tokenising: rather too much than too little.
 
     Args:
         query: What is asked; counted once per passage.
@@ -82,8 +84,15 @@ def estimate_tokens(query: str, texts: Sequence[str], max_tokens: int) -> int:
         max_tokens: Most tokens that the model reads at a time; 0 if there is no such limit.
     """
     query_bytes = _utf8_bytes(query)
-    estimates = ((query_bytes + _utf8_bytes(text)) // _BYTES_PER_TOKEN + _TOKENS_PER_PAIR for text in texts)
-    return sum(min(estimate, max_tokens) if max_tokens else estimate for estimate in estimates)
+    return sum(_cost(query_bytes + _utf8_bytes(text), max_tokens) for text in texts)
+
+
+def _cost(size: int, max_tokens: int) -> int:
+    """What a pair of so many bytes costs: the tokens that are computed, and the rest that is only taken up."""
+    tokens = size // _BYTES_PER_TOKEN + _TOKENS_PER_PAIR
+    if not max_tokens or tokens <= max_tokens:
+        return tokens
+    return max_tokens + (tokens - max_tokens) * _BYTES_PER_TOKEN // _UNREAD_BYTES_PER_TOKEN
 
 
 def _utf8_bytes(text: str) -> int:

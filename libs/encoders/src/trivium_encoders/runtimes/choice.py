@@ -12,6 +12,7 @@ from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import ConversionFailed, EncoderError, ModelUnsupported, QuantizationFailed
 from trivium_encoders.fingerprint import fingerprint
+from trivium_encoders.half_precision import bf16_objection
 from trivium_encoders.options import EncoderOptions
 from trivium_encoders.pooling import Head
 from trivium_encoders.quality_texts import OWN_TEXTS
@@ -103,7 +104,7 @@ class RuntimeChoice:
             _log.warning("int8 runs on the CPU; the GPU of this machine is not used")
         head = self.make_head(self.model)
         graph = self._converted()
-        unquantized = self._best_precision(graph)
+        unquantized = "bf16" if self._bears_bf16(graph) else "fp32"  # judged with the rest
         job = QuantizationJob(
             model=self.model,
             output=self.output,
@@ -132,12 +133,28 @@ class RuntimeChoice:
         return converted(self.model, kind, self.options.cache_dir, self.abandoned)
 
     def _best_precision(self, graph: ConvertedModel) -> str:
-        if not multiplies_bf16():
+        """bf16 where the processor multiplies it and the model stays what it is, else fp32."""
+        if not self._bears_bf16(graph):
             return "fp32"
+        if self.model.family is not Family.PAIR:
+            return "bf16"
+        # A score is one number at the end of all layers: single ones say little, so pairs and their order are judged.
+        try:
+            objection = bf16_objection(self.model, graph, self.max_tokens, self.options.cache_dir, self.abandoned)
+        except ConversionFailed as error:
+            objection = f"it could not be judged: {error}"
+        if objection:
+            _log.warning("bf16 changes model %s too much (%s); it runs in fp32", self.model.name, objection)
+        return "fp32" if objection else "bf16"
+
+    def _bears_bf16(self, graph: ConvertedModel) -> bool:
+        """Whether the processor multiplies bf16, and the transformer's outputs stay near."""
+        if not multiplies_bf16():
+            return False
         if graph.bf16_cosine < _LEAST_BF16_COSINE:
             _log.warning("bf16 changes model %s too much (cosine %.4f); using fp32", self.model.name, graph.bf16_cosine)
-            return "fp32"
-        return "bf16"
+            return False
+        return True
 
     def _torch(self, device: str) -> Runtime:
         try:
