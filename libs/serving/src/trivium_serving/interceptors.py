@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_status import rpc_status
 
 from trivium_serving.errors import (
@@ -26,6 +28,7 @@ from trivium_serving.tracing import Span, request_span
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from trivium_serving.message_gate import MessageGate
     from trivium_serving.metrics import RequestMetrics
 
 _logger = logging.getLogger(__name__)
@@ -49,14 +52,24 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         metrics: Where its RPCs are counted.
         label_prefix: Put before an RPC's name in the metrics, where several services share them.
         tenant: Whose data its calls are about, where nothing else says so.
+        gate: What decodes the messages of strangers; None for those of our own services.
     """
 
-    def __init__(self, full_name: str, metrics: RequestMetrics, label_prefix: str = "", tenant: str = "") -> None:
+    def __init__(
+        self,
+        full_name: str,
+        metrics: RequestMetrics,
+        label_prefix: str = "",
+        tenant: str = "",
+        gate: MessageGate | None = None,
+    ) -> None:
         self._prefix = f"/{full_name}/"
         self._domain = full_name.rpartition(".")[0]
         self._metrics = metrics
         self._label_prefix = label_prefix
         self._tenant = tenant
+        self._gate = gate
+        self._methods = descriptor_pool.Default().FindServiceByName(full_name).methods_by_name
 
     async def intercept_service(
         self,
@@ -86,7 +99,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler of the same kind around the given one; the four kinds differ only in what is iterated."""
         codecs = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": handler.request_deserializer if self._gate is None else None,
             "response_serializer": handler.response_serializer,
         }
         if handler.response_streaming:
@@ -95,8 +108,12 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
                 call = self._begin(method, context)
                 try:
-                    async for response in inner(request, context):
-                        yield response
+                    async with (
+                        self._received(request, handler, method) as received,
+                        aclosing(inner(received, context)) as responses,
+                    ):
+                        async for response in responses:
+                            yield response
                 except BaseException as error:
                     await call.fail(error)
                     raise
@@ -113,7 +130,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: Any, context: Any) -> Any:
             call = self._begin(method, context)
             try:
-                response = await inner(request, context)
+                async with self._received(request, handler, method) as received:
+                    response = await inner(received, context)
             except BaseException as error:
                 await call.fail(error)
                 raise
@@ -124,6 +142,20 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
         return make(unary, **codecs)
+
+    @asynccontextmanager
+    async def _received(self, request: Any, handler: Any, method: str) -> AsyncIterator[Any]:
+        """What a handler gets: the request, or the requests, once the gate has let them in."""
+        if self._gate is None:
+            yield request
+            return
+        message_type, decode = self._methods[method].input_type, handler.request_deserializer
+        with self._gate.request() as held:
+            if handler.request_streaming:
+                async with aclosing(self._gate.each(request, held, message_type, decode)) as messages:
+                    yield messages
+            else:
+                yield await self._gate.one(request, held, message_type, decode)
 
 
 class _Call:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from trivium_serving.message_gate import MessageGate
+
 _logger = logging.getLogger(__name__)
 
 
@@ -130,6 +132,7 @@ class GrpcServer:
             another, and looks its name up again: so it finds servers that came later.
         tenant: Whose data its calls are about, where nothing else says so.
         metrics: What counts its calls; None for a `RequestMetrics` of the service.
+        gate: What decodes the messages of strangers; None for those of our own services.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class GrpcServer:
         connection_seconds: float = _CONNECTION_SECONDS,
         tenant: str = "",
         metrics: RequestMetrics | None = None,
+        gate: MessageGate | None = None,
     ) -> None:
         self.service = service
         self.listen = listen
@@ -156,7 +160,7 @@ class GrpcServer:
             for method in descriptor_pool.Default().FindServiceByName(name).methods:
                 metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
-            interceptors=[RequestInterceptor(name, metrics, prefixes[name], tenant) for name in full_names],
+            interceptors=[RequestInterceptor(name, metrics, prefixes[name], tenant, gate) for name in full_names],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),

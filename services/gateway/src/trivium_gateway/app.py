@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from trivium.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
+from trivium_serving.body_budget import BodyBudget
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import TriviumError
+from trivium_serving.message_gate import MessageGate
 from trivium_serving.server import GrpcServer, ListenError
 from trivium_serving.tls import TlsError
 
@@ -20,6 +22,7 @@ from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients import embed, generate, rerank
 from trivium_gateway.collections import Collections
 from trivium_gateway.documents import Documents
+from trivium_gateway.door_metrics import DoorMetrics
 from trivium_gateway.embedding import TextEmbedder
 from trivium_gateway.gateway import Gateway, Parts
 from trivium_gateway.http.application import http_application
@@ -60,6 +63,9 @@ class GatewayProcess:
             "rerank": open_channel(settings.rerank_target),
             "generate": open_channel(settings.generate_target),
         }
+        door = DoorMetrics(self.registry)
+        bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
+        door.follow_bodies(bodies)
         self._qdrant = QdrantConnection(
             settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key, settings.qdrant_tls_ca
         )
@@ -69,6 +75,7 @@ class GatewayProcess:
             full_names=(servicer.FULL_NAME,),
             registry=self.registry,
             tenant=DEFAULT_TENANT,
+            gate=MessageGate(bodies),
         )
         self.background = self._grpc.background
         gateway = self._compose()
@@ -76,7 +83,7 @@ class GatewayProcess:
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.http_listen)
         app = http_application(
-            gateway, self.registry, HttpMetrics(self.registry), origins, _mcp_endpoint(gateway, settings.mcp)
+            gateway, self.registry, HttpMetrics(self.registry), bodies, origins, _mcp_endpoint(gateway, settings.mcp)
         )
         self._http = HttpServer(app, settings.http_listen, self.background)
         self.grpc_port = 0

@@ -66,6 +66,12 @@ class GatewaySettings:
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
     max_questions: int = setting(256, "Most questions and queries at once; more are refused.", minimum=1)
+    max_body_bytes_in_flight: int = setting(
+        128 * 1024 * 1024,
+        "Most bytes that the bodies of running requests hold together, over HTTP and gRPC, those up to 64 KiB left "
+        "out; what does not fit is refused with 429.",
+        minimum=1,
+    )
     probe_interval_seconds: float = setting(
         0.5, "How often to see whether the services are there.", minimum=0.05, maximum=60
     )

@@ -22,6 +22,7 @@ from trivium_gateway.http.rerank.routes import rerank_routes
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+    from trivium_serving.body_budget import BodyBudget
 
     from trivium_gateway.gateway import Gateway
     from trivium_gateway.http.mcp.routes import McpEndpoint
@@ -32,6 +33,7 @@ def http_application(
     gateway: Gateway,
     registry: CollectorRegistry,
     metrics: HttpMetrics,
+    bodies: BodyBudget,
     origins: OriginPolicy | None = None,
     mcp: McpEndpoint | None = None,
 ) -> FastAPI:
@@ -41,6 +43,7 @@ def http_application(
         gateway: Does the work.
         registry: Whose metrics `/metrics` shows.
         metrics: Where requests are counted.
+        bodies: Bounds the bytes of all requests' bodies.
         origins: Whose pages may call it; only its own if None.
         mcp: What answers at /mcp; nothing if None. It works while the application's lifespan is entered.
     """
@@ -80,5 +83,5 @@ def http_application(
             expose_headers=["X-Request-Id", DEGRADED_HEADER, "Retry-After"],
         )
     app.add_middleware(OriginMiddleware, policy=origins)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics, bodies=bodies)
     return app

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from trivium_serving.errors import InvalidField, TooLarge
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from trivium_serving.errors import InvalidField, TooLarge, TriviumError
+
+from trivium_gateway.http.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from pydantic_core import ErrorDetails
     from starlette.requests import Request
+    from trivium_serving.body_budget import HeldBody
+
+# Where the server keeps what the request holds of the budget for bodies.
+HELD_BODY = "trivium.held_body"
+_UNKNOWN_FIELD, _TOO_MANY = "unknown_field", "too_many"
+# Smaller ones are read faster than they are handed to a thread.
+_SMALL_BYTES = 16 * 1024
+_READERS = ThreadPoolExecutor(2, thread_name_prefix="bodies")
 
 _Body = TypeVar("_Body", bound="JsonBody")
 
@@ -21,6 +34,35 @@ class JsonBody(BaseModel):
     """A JSON object as a request's body. Unknown fields are refused, and no value is bent into another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_fields(cls, content: Any) -> Any:
+        """Stops at the first unknown field: pydantic would make an error for each of a million."""
+        if cls.model_config.get("extra") == "forbid" and isinstance(content, dict):
+            names = {field.alias or name for name, field in cls.model_fields.items()}
+            unknown = next((name for name in content if name not in names), None)
+            if unknown is not None:
+                raise PydanticCustomError(_UNKNOWN_FIELD, "unknown field", {"name": unknown})
+        return content
+
+
+def at_most(count: int, reason: str = "TOO_LARGE") -> tuple[Any, Any]:
+    """What a list in a body is annotated with: `Annotated[list[str], *at_most(10)]`.
+
+    The list is refused before its items are looked at if it is too long, and at the first item that is wrong.
+
+    Args:
+        count: Most items.
+        reason: Of the error for a longer list.
+    """
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > count:
+            raise PydanticCustomError(_TOO_MANY, "too many", {"count": len(value), "most": count, "reason": reason})
+        return value
+
+    return Field(fail_fast=True, json_schema_extra={"maxItems": count}), BeforeValidator(check)
 
 
 def media_type(request: Request) -> str:
@@ -34,15 +76,20 @@ async def limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[byt
 
     Raises:
         TooLarge: It is larger (BODY_TOO_LARGE); what is beyond the limit is not read.
+        Overloaded: There is no room for it beside those of other requests (BODIES_IN_FLIGHT).
     """
+    held: HeldBody = request.scope[HELD_BODY]
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
-        _refuse_size(max_bytes)
+    if declared.isdigit():
+        if int(declared) > max_bytes:
+            _refuse_size(max_bytes)
+        held.grow(int(declared))
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > max_bytes:
             _refuse_size(max_bytes)
+        held.grow(size)
         yield chunk
 
 
@@ -57,40 +104,21 @@ async def read_json(request: Request, body_class: type[_Body], max_bytes: int) -
     Raises:
         InvalidField: It is not JSON, or something in it breaks a rule.
         TooLarge: It is too large.
+        Overloaded: There is no room for it beside those of other requests (BODIES_IN_FLIGHT).
     """
     kind = media_type(request)
     if kind and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise InvalidField(
             "Content-Type", f"The body is declared as {kind}; send application/json.", reason="WRONG_CONTENT_TYPE"
         )
-    raw = bytearray()
-    async for chunk in limited_stream(request, max_bytes):
-        raw += chunk
-    return validate(body_class, parse_json(raw, "body"))
+    pieces = [chunk async for chunk in limited_stream(request, max_bytes)]
 
+    def read() -> _Body:
+        return validate(body_class, parse_json(pieces, "body"))
 
-def parse_json(raw: bytes | bytearray | str, field: str) -> Any:
-    """Parses JSON as its standard has it: without NaN and Infinity.
-
-    Args:
-        raw: The text; bytes are UTF-8.
-        field: What it is, for the error.
-
-    Raises:
-        InvalidField: It is not JSON (INVALID_JSON).
-    """
-    try:
-        text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
-        return json.loads(text, parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8: byte {error.start} begins no character"
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-    except RecursionError:
-        problem = "is nested too deeply"
-    except ValueError as error:
-        problem = f"is not JSON: {error}"
-    raise InvalidField(field, f"The {field} {problem}.", reason="INVALID_JSON")
+    if sum(map(len, pieces)) <= _SMALL_BYTES:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(_READERS, read)
 
 
 def validate(body_class: type[_Body], content: Any) -> _Body:
@@ -98,16 +126,21 @@ def validate(body_class: type[_Body], content: Any) -> _Body:
 
     Raises:
         InvalidField: Something breaks a rule; the error names the field.
+        TooLarge: A list is too long.
     """
     try:
         return body_class.model_validate(content)
     except ValidationError as error:
-        raise _invalid_field(error.errors(include_url=False)[0]) from None
+        raise _error_for(error.errors(include_url=False)[0]) from None
 
 
-def _invalid_field(problem: ErrorDetails) -> InvalidField:
-    field = _path(problem["loc"])
-    if problem["type"] == "extra_forbidden":
+def _error_for(problem: ErrorDetails) -> TriviumError:
+    field, facts = _path(problem["loc"]), problem.get("ctx", {})
+    if problem["type"] == _TOO_MANY:
+        message = f"{field} has {facts['count']} items; at most {facts['most']} are allowed."
+        return TooLarge(message, reason=facts["reason"], field=field)
+    if problem["type"] == _UNKNOWN_FIELD:
+        field = _path((*problem["loc"], facts["name"]))
         return InvalidField(field, f"There is no field {field}. See /docs for those there are.", reason="UNKNOWN_FIELD")
     if problem["type"] == "missing":
         return InvalidField(field, f"The field {field} is missing.", reason="MISSING_FIELD")
@@ -134,10 +167,6 @@ def _shown(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     shown = json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= 40 else shown[:40] + "..."
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _refuse_size(max_bytes: int) -> NoReturn:

@@ -11,7 +11,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_gateway.documents import DocumentResult, NewDocument
 from trivium_gateway.gateway import Gateway
-from trivium_gateway.http.bodies import JsonBody, media_type, read_json
+from trivium_gateway.http.bodies import JsonBody, at_most, media_type, read_json
 from trivium_gateway.http.connection import while_connected
 from trivium_gateway.http.parameters import refuse_unknown_parameters
 from trivium_gateway.http.reference import documented
@@ -23,7 +23,9 @@ from trivium_gateway.http.responses import (
     ListDocumentsResponse,
 )
 from trivium_gateway.http.uploads import read_upload
-from trivium_gateway.limits import check_document_count
+from trivium_gateway.limits import GatewayLimits
+
+_LIMITS = GatewayLimits()
 
 _DEFAULT_PAGE_SIZE = 100
 
@@ -43,7 +45,9 @@ class DocumentBody(JsonBody):
 class DocumentsBody(JsonBody):
     """Documents to add or replace."""
 
-    documents: list[DocumentBody] = Field(description="The documents.")
+    documents: Annotated[list[DocumentBody], *at_most(_LIMITS.max_documents_per_request, "TOO_MANY_DOCUMENTS")] = Field(
+        description="The documents."
+    )
     collection: str | None = Field(None, description="Collection to write to; default `default`.")
 
 
@@ -72,7 +76,6 @@ def document_routes(gateway: Gateway) -> APIRouter:
             finally:
                 await upload.close()
         body = await read_json(request, DocumentsBody, limits.max_body_bytes)
-        check_document_count(len(body.documents), limits.max_documents_per_request)
         work = gateway.ingest(
             body.collection or "",
             [_new_document(one) for one in body.documents],

@@ -13,11 +13,13 @@ from trivium_serving.logs import log_request
 from trivium_serving.request_context import begin_request, set_tenant
 from trivium_serving.tracing import Span, request_span
 
+from trivium_gateway.http.bodies import HELD_BODY
 from trivium_gateway.http.errors import error_response
 from trivium_gateway.metrics import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from trivium_serving.body_budget import BodyBudget
 
     from trivium_gateway.metrics import HttpMetrics
 
@@ -36,11 +38,13 @@ class RequestMiddleware:
     Args:
         app: What serves the request.
         metrics: Where it is counted.
+        bodies: Bounds the bytes of all requests' bodies.
     """
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, bodies: BodyBudget) -> None:
         self._app = app
         self._metrics = metrics
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -67,7 +71,7 @@ class RequestMiddleware:
                     answered["traceresponse"] = span.traceparent
             await send(message)
 
-        with span:
+        with span, self._bodies.body() as scope[HELD_BODY]:
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:

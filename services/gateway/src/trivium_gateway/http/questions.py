@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -13,7 +13,7 @@ from trivium_serving.errors import TriviumError
 from trivium_gateway.answering import Delta, Event, Question, Sources, Summary
 from trivium_gateway.conversation import AnswerMode, Message, Role
 from trivium_gateway.gateway import Gateway
-from trivium_gateway.http.bodies import JsonBody, read_json
+from trivium_gateway.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.http.errors import error_body, log_internal_error
 from trivium_gateway.http.parameters import refuse_unknown_parameters
@@ -27,7 +27,10 @@ from trivium_gateway.http.rendering import (
     summary_json,
 )
 from trivium_gateway.http.responses import AnswerResponse, RetrieveResponse
+from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.retrieval import Search
+
+_LIMITS = GatewayLimits()
 
 _TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
 _CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 50.")
@@ -61,7 +64,9 @@ class AnswerBody(JsonBody):
     """A question."""
 
     question: str = Field(description="The question.")
-    history: list[MessageBody] | None = Field(None, description="Earlier turns, oldest first.")
+    history: Annotated[list[MessageBody], *at_most(_LIMITS.max_history_messages, "HISTORY_TOO_LONG")] | None = Field(
+        None, description="Earlier turns, oldest first."
+    )
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION

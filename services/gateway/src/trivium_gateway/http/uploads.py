@@ -9,7 +9,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.documents import NewDocument
-from trivium_gateway.http.bodies import limited_stream, parse_json
+from trivium_gateway.http.bodies import limited_stream
+from trivium_gateway.http.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -4,6 +4,7 @@ Requests stand alone: there are no sessions, so that any gateway behind a load b
 was restarted goes on. That is why there is nothing to GET, and nothing to DELETE.
 """
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.bodies import limited_stream
+from trivium_gateway.http.json_text import parse_json
 from trivium_gateway.http.mcp.server import mcp_server
 
 
@@ -43,6 +45,8 @@ class McpEndpoint:
         @router.post("/mcp", include_in_schema=False)
         async def mcp(request: Request) -> Response:
             body = b"".join([chunk async for chunk in limited_stream(request, self._max_bytes)])
+            # The SDK would read anything that it is sent, on the event loop.
+            await asyncio.to_thread(parse_json, body, "body")
             return _Handled(self._manager, body)
 
         return router

@@ -1,10 +1,10 @@
 """What the tools take and give. Names are those of the HTTP interface; outputs have what a model has use for."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trivium_gateway.http.bodies import JsonBody
+from trivium_gateway.http.bodies import JsonBody, at_most
 from trivium_gateway.http.responses import DegradationShape, DocumentResultShape
 
 DEFAULT_CHARACTERS = 20_000
@@ -66,7 +66,9 @@ class IngestedDocument(JsonBody):
 class IngestInput(JsonBody):
     """Documents to add or replace."""
 
-    documents: list[IngestedDocument] = Field(min_length=1, max_length=100, description="1 to 100 documents.")
+    documents: Annotated[list[IngestedDocument], *at_most(100, "TOO_MANY_DOCUMENTS")] = Field(
+        min_length=1, description="1 to 100 documents."
+    )
     collection: str | None = _COLLECTION
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.conversation import AnswerMode
-from trivium_gateway.http.bodies import JsonBody
+from trivium_gateway.http.bodies import JsonBody, at_most
 from trivium_gateway.http.openai.model_ids import collection_of_model
 from trivium_gateway.retrieval import Search
 
@@ -61,6 +61,21 @@ class QuestionOptions(OpenAIBody):
         if named and self.collection and named != self.collection:
             raise InvalidField("collection", f"The model asks in {named}, and collection names {self.collection}.")
         return named or self.collection or ""
+
+
+def one_or_several(count: int, reason: str = "TOO_LARGE") -> tuple[Any, ...]:
+    """What a list of texts is annotated with that takes a text by itself, too; else as `at_most`.
+
+    Args:
+        count: Most texts.
+        reason: Of the error for more.
+    """
+    texts = {"type": "array", "items": {"type": "string"}, "maxItems": count}
+    return (
+        *at_most(count, reason),
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        WithJsonSchema({"anyOf": [{"type": "string"}, texts]}),
+    )
 
 
 def refuse(field: str, value: object, advice: str) -> None:

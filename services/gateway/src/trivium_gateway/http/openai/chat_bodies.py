@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from trivium_serving.errors import InvalidField
 from trivium_serving.language_models import Role, Sampling, Tool, ToolCall, ToolChoice, Tools, Turn
 
 from trivium_gateway.answering import Question
-from trivium_gateway.http.openai.bodies import OpenAIBody, QuestionOptions, refuse
+from trivium_gateway.http.bodies import at_most
+from trivium_gateway.http.openai.bodies import OpenAIBody, QuestionOptions, one_or_several, refuse
 from trivium_gateway.http.openai.turns import Exchange, exchange_of, text_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ ROLES = {
     "assistant": Role.ASSISTANT,
     "tool": Role.TOOL,
 }
+# Longer chats than any model reads: what they are cut to is decided later.
+MAX_MESSAGES = 4_096
+MAX_TOOLS = 128
+_MAX_STOPS = 16
 _CHOICES = {choice.value: choice for choice in ToolChoice}
 _ANY_OBJECT = '{"type":"object"}'
 
@@ -50,7 +55,9 @@ class ChatMessageBody(OpenAIBody):
         None,
         description='A string, or a list of parts `{"type": "text", "text": "..."}`. Images and sounds are refused.',
     )
-    tool_calls: list[ToolCallBody] | None = Field(None, description="The assistant's calls of tools.")
+    tool_calls: Annotated[list[ToolCallBody], *at_most(MAX_TOOLS)] | None = Field(
+        None, description="The assistant's calls of tools."
+    )
     tool_call_id: str | None = Field(None, description="Of a tool: the call whose result this is.")
 
 
@@ -93,19 +100,25 @@ class ResponseFormatBody(OpenAIBody):
 class ChatBody(QuestionOptions):
     """A chat, whose last message of the user is answered from the documents."""
 
-    messages: list[ChatMessageBody] = Field(description="The chat, oldest message first.")
+    messages: Annotated[list[ChatMessageBody], *at_most(MAX_MESSAGES, "HISTORY_TOO_LONG")] = Field(
+        description="The chat, oldest message first."
+    )
     stream: bool | None = Field(None, description="Answer as server-sent events; default false.")
     stream_options: StreamOptionsBody | None = None
     max_completion_tokens: int | None = Field(None, description="Most tokens of the answer.")
     max_tokens: int | None = Field(None, description="The same by its old name.")
     temperature: float | None = Field(None, description="0 to 2; default the model's.")
     top_p: float | None = Field(None, description="Above 0, up to 1; default the model's.")
-    stop: str | list[str] | None = Field(None, description="Up to 16 texts that end the answer.")
+    stop: Annotated[list[str], *one_or_several(_MAX_STOPS)] | None = Field(
+        None, description="Up to 16 texts that end the answer."
+    )
     seed: int | None = None
     logprobs: bool | None = Field(None, description="Whether to send log probabilities; only a language model has any.")
     top_logprobs: int | None = Field(None, description="0 to 20, with logprobs.")
     response_format: ResponseFormatBody | None = Field(None, description="JSON, which only a language model can write.")
-    tools: list[ToolBody] | None = Field(None, description="Functions that the model may call, and the caller runs.")
+    tools: Annotated[list[ToolBody], *at_most(MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model may call, and the caller runs."
+    )
     tool_choice: Any = Field(
         None, description='`auto`, `none`, `required`, or `{"type": "function", "function": {"name": "..."}}`.'
     )
@@ -114,7 +127,7 @@ class ChatBody(QuestionOptions):
     frequency_penalty: float | None = Field(None, description="Must be 0.")
     presence_penalty: float | None = Field(None, description="Must be 0.")
     logit_bias: dict[str, Any] | None = Field(None, description="Must be empty.")
-    modalities: list[str] | None = Field(None, description='Must be ["text"].')
+    modalities: Annotated[list[str], *at_most(8)] | None = Field(None, description='Must be ["text"].')
     audio: Any = Field(None, description="Refused.")
     functions: Any = Field(None, description="Refused: use tools.")
     function_call: Any = Field(None, description="Refused: use tool_choice.")
@@ -163,7 +176,7 @@ class ChatBody(QuestionOptions):
             temperature=self.temperature,
             top_p=self.top_p,
             seed=self.seed,
-            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            stop=tuple(self.stop or ()),
             json_schema=schema_text(self.response_format),
             top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from trivium_serving.errors import InvalidField
+from trivium_serving.errors import InvalidField, TooLarge
 from trivium_serving.language_models import Role, Sampling, Tool, ToolCall, ToolChoice, Tools, Turn
 
 from trivium_gateway.answering import Question
+from trivium_gateway.http.bodies import at_most
 from trivium_gateway.http.openai.bodies import OpenAIBody, QuestionOptions, refuse
-from trivium_gateway.http.openai.chat_bodies import ROLES, JsonSchemaBody, ResponseFormatBody, schema_text, tool_choice
+from trivium_gateway.http.openai.chat_bodies import (
+    MAX_MESSAGES,
+    MAX_TOOLS,
+    ROLES,
+    JsonSchemaBody,
+    ResponseFormatBody,
+    schema_text,
+    tool_choice,
+)
 from trivium_gateway.http.openai.turns import Exchange, exchange_of, text_of
 
 if TYPE_CHECKING:
@@ -52,9 +61,13 @@ class ResponsesBody(QuestionOptions):
     temperature: float | None = Field(None, description="0 to 2; default the model's.")
     top_p: float | None = Field(None, description="Above 0, up to 1; default the model's.")
     top_logprobs: int | None = Field(None, description=f"0 to 20, with `{_LOGPROBS}` in include.")
-    include: list[str] | None = Field(None, description=f"`{_LOGPROBS}` sends log probabilities; others do nothing.")
+    include: Annotated[list[str], *at_most(32)] | None = Field(
+        None, description=f"`{_LOGPROBS}` sends log probabilities; others do nothing."
+    )
     text: TextBody | None = Field(None, description="JSON, which only a language model can write.")
-    tools: list[FunctionToolBody] | None = Field(None, description="Functions that the model may call.")
+    tools: Annotated[list[FunctionToolBody], *at_most(MAX_TOOLS)] | None = Field(
+        None, description="Functions that the model may call."
+    )
     tool_choice: Any = Field(None, description='`auto`, `none`, `required`, or `{"type": "function", "name": "..."}`.')
     parallel_tool_calls: bool | None = None
     metadata: dict[str, Any] | None = Field(None, description="Returned as it is.")
@@ -70,6 +83,12 @@ class ResponsesBody(QuestionOptions):
             return exchange_of([*turns, Turn(Role.USER, self.input)], limits, "input")
         if not isinstance(self.input, list):
             raise InvalidField("input", "input must be a text or a list of items.")
+        if len(self.input) > MAX_MESSAGES:
+            raise TooLarge(
+                f"input has {len(self.input)} items; at most {MAX_MESSAGES} are allowed.",
+                reason="HISTORY_TOO_LONG",
+                field="input",
+            )
         for place, item in enumerate(self.input):
             _add_item(turns, item, f"input[{place}]")
         return exchange_of(turns, limits, "input")

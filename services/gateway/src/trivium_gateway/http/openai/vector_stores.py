@@ -1,20 +1,20 @@
 """/v1/vector_stores: collections, to be searched."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.collections import CollectionDescription
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.http.bodies import read_json
 from trivium_gateway.http.connection import while_connected
-from trivium_gateway.http.openai.bodies import OpenAIBody
+from trivium_gateway.http.openai.bodies import OpenAIBody, one_or_several
 from trivium_gateway.http.openai.errors import OpenAIErrorResponse
 from trivium_gateway.http.openai.models import CREATED
 from trivium_gateway.http.openai.shapes import ListVectorStoresResponse, VectorSearchResponse, VectorStoreShape
@@ -37,7 +37,9 @@ class RankingOptionsBody(OpenAIBody):
 class VectorSearchBody(OpenAIBody):
     """What to look for in a collection."""
 
-    query: str | list[str] = Field(description="A query, or up to 10 whose results are put together.")
+    query: Annotated[list[str], *one_or_several(_MOST_QUERIES)] = Field(
+        description="A query, or up to 10 whose results are put together."
+    )
     max_num_results: int | None = Field(None, description="1 to 100; default 10.")
     filters: dict[str, Any] | None = Field(
         None,
@@ -54,17 +56,16 @@ class VectorSearchBody(OpenAIBody):
             InvalidField: There is no query, or the filter or an option breaks a rule.
             TooLarge: There are too many queries.
         """
-        queries = [self.query] if isinstance(self.query, str) else self.query
-        if not queries:
+        if not self.query:
             raise InvalidField("query", "query is empty; send at least one.", reason="EMPTY_QUERY")
-        if len(queries) > _MOST_QUERIES:
-            raise TooLarge(f"There are {len(queries)} queries; at most {_MOST_QUERIES} are allowed.", field="query")
         conditions = None if self.filters is None else filter_of(self.filters)
         most = 10 if self.max_num_results is None else self.max_num_results
         if not 1 <= most <= 100:
             raise InvalidField("max_num_results", f"max_num_results is {most}; it must lie between 1 and 100.")
         rerank = self.ranking_options is None or self.ranking_options.ranker != "none"
-        return [Search(query, top_n=most, collection=collection, filter=conditions, rerank=rerank) for query in queries]
+        return [
+            Search(query, top_n=most, collection=collection, filter=conditions, rerank=rerank) for query in self.query
+        ]
 
     def least_score(self) -> float:
         """The score below which nothing is shown."""

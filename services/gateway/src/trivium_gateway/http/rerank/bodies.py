@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.http.bodies import JsonBody
+from trivium_gateway.http.bodies import JsonBody, at_most
 from trivium_gateway.http.openai.model_ids import MODEL
+from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.reranking import RerankTask
+
+_LIMITS = GatewayLimits()
 
 
 def _text_of(value: Any) -> Any:
@@ -39,7 +42,9 @@ _Model = Annotated[
 ]
 _Query = Annotated[str, Field(description="What the documents are judged by.")]
 _Documents = Annotated[
-    list[_Document], Field(description="What to order: 1 to 1000 texts, or objects with a text. Blank ones score 0.")
+    list[_Document],
+    *at_most(_LIMITS.max_rerank_texts, "TOO_MANY_TEXTS"),
+    Field(description="What to order: 1 to 1000 texts, or objects with a text. Blank ones score 0."),
 ]
 _TopN = Annotated[int | None, Field(description="Most results, at least 1; default all.")]
 _ReturnDocuments = Annotated[bool | None, Field(description="Whether results have the documents; default false.")]
@@ -73,7 +78,9 @@ class JinaBody(JsonBody):
     documents: _Documents
     top_n: _TopN = None
     return_documents: _ReturnDocuments = None
-    rank_fields: list[str] | None = Field(None, description='Cohere v1. Only ["text"], which is the default.')
+    rank_fields: Annotated[list[str], *at_most(8)] | None = Field(
+        None, description='Cohere v1. Only ["text"], which is the default.'
+    )
     max_chunks_per_doc: int | None = Field(
         None, description="Cohere v1. Taken, without effect: of a long document, the beginning is read."
     )
@@ -93,7 +100,9 @@ class TeiBody(JsonBody):
     """What to rerank, as text-embeddings-inference has it."""
 
     query: _Query
-    texts: list[str] = Field(description="What to order: 1 to 1000 texts. Blank ones score 0.")
+    texts: Annotated[list[str], *at_most(_LIMITS.max_rerank_texts, "TOO_MANY_TEXTS")] = Field(
+        description="What to order: 1 to 1000 texts. Blank ones score 0."
+    )
     return_text: bool | None = Field(None, description="Whether results have the texts; default false.")
     raw_scores: bool | None = Field(None, description="Must not be true: scores lie between 0 and 1.")
     truncate: bool | None = Field(None, description="Must not be false: of a long text, the beginning is read.")
