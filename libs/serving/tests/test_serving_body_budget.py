@@ -68,7 +68,7 @@ def _values(count: int) -> pb.IngestDocumentsRequest:
 )
 def test_gate_message_of_too_many_empty_messages_is_refused_undecoded(message: Message) -> None:
     with pytest.raises(TooLarge) as error:
-        check_fields(message.SerializeToString(), message.DESCRIPTOR)
+        check_fields(message.SerializeToString(), pb.IngestDocumentsRequest.DESCRIPTOR)
 
     assert error.value.reason == "CALL_TOO_LARGE"
 

@@ -33,7 +33,7 @@ def main() -> None:
     from trivium_gateway.http.origins import OriginPolicy
 
     try:
-        OriginPolicy.of(settings.allowed_origins, settings.http_listen)
+        OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
     except ValueError as error:
         print(f"trivium-gateway: {error}", file=sys.stderr)
         sys.exit(2)

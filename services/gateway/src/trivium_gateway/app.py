@@ -81,7 +81,7 @@ class GatewayProcess:
         gateway = self._compose()
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
         self._readiness = gateway.readiness
-        origins = OriginPolicy.of(settings.allowed_origins, settings.http_listen)
+        origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
         app = http_application(
             gateway, self.registry, HttpMetrics(self.registry), bodies, origins, _mcp_endpoint(gateway, settings.mcp)
         )

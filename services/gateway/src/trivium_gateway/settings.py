@@ -19,6 +19,11 @@ class GatewaySettings:
         "Web pages that may call this gateway from a browser, beside its own: origins such as https://app.example.com, "
         "separated by commas; * for all.",
     )
+    allowed_hosts: str = setting(
+        "",
+        "Names under which this gateway is reached, beside localhost, addresses and those of allowed origins: "
+        "rag.example.com or *.example.com, separated by commas; * for any, which lets pages of any site in.",
+    )
     mcp: str = setting(
         "on",
         "The Model Context Protocol at /mcp: with all tools, without those that add documents, or not at all.",

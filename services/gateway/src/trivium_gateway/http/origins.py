@@ -8,6 +8,7 @@ whose page it is and in `Host` which name they used; other clients send no `Orig
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,13 +18,16 @@ from starlette.datastructures import Headers
 from trivium_gateway.http.errors import OriginNotAllowed, error_response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 ANY_ORIGIN = "*"
+ANY_HOST = "*"
 _SETTING = "TRIVIUM_GATEWAY_ALLOWED_ORIGINS"
+_HOSTS_SETTING = "TRIVIUM_GATEWAY_ALLOWED_HOSTS"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# No registrar sells names under these, so none of them can be made to lead here from outside.
-_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".svc")
+_HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +36,34 @@ class OriginPolicy:
 
     Attributes:
         allowed: Origins such as `https://app.example.com` beside the gateway's own; `*` for all.
-        checks_host: Whether names in `Host` must be known: those of allowed origins, or ones that cannot be made to
-            lead here from outside, such as `localhost`, an address, or a name without a dot.
+        hosts: Names that `Host` may have beside addresses, `localhost` and those of allowed origins: any other can be
+            made to lead here by whoever answers for it, names without a dot and under `.local` by any neighbour in the
+            network. `*.example.com` for all names under one, `*` for all.
     """
 
     allowed: frozenset[str] = frozenset()
-    checks_host: bool = True
+    hosts: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, allowed_origins: str, listen: str) -> OriginPolicy:
+    def of(cls, allowed_origins: str, allowed_hosts: str) -> OriginPolicy:
         """The policy of a gateway.
 
         Args:
             allowed_origins: As the setting has them, separated by commas.
-            listen: `HOST:PORT` where it serves HTTP. On any other address than this machine's own, the names under
-                which it is reached are unknown; they are checked once the setting names some.
+            allowed_hosts: As the setting has them, separated by commas.
 
         Raises:
-            ValueError: One is no origin; the message says which.
+            ValueError: One is no origin, or no name; the message says which.
         """
         allowed = frozenset(one.strip().rstrip("/").lower() for one in allowed_origins.split(",") if one.strip())
         for origin in allowed - {ANY_ORIGIN}:
             if _authority(origin) is None or urlsplit(origin).path:
                 raise ValueError(f"{_SETTING}: {origin!r} is not an origin such as https://app.example.com, nor *")
-        local = _is_local(listen.rpartition(":")[0].strip("[]"))
-        return cls(allowed, (local or bool(allowed)) and ANY_ORIGIN not in allowed)
+        hosts = frozenset(one.strip().rstrip(".").lower() for one in allowed_hosts.split(",") if one.strip())
+        for host in hosts - {ANY_HOST}:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{_HOSTS_SETTING}: {host!r} is not a name such as rag.example.com, nor *.example.com")
+        return cls(allowed, hosts)
 
     def problem(self, host: str, origin: str | None) -> str | None:
         """Why a request is refused; None if it is not.
@@ -65,10 +72,10 @@ class OriginPolicy:
             host: Its `Host`.
             origin: Its `Origin`, if it has one.
         """
-        if self.checks_host and not self._knows(host):
+        if not self._knows(host):
             return (
-                f"This gateway does not serve the name {_shown(host)}. Use localhost or an address, or set {_SETTING} "
-                "to the origin under which it is reached, for example https://rag.example.com."
+                f"This gateway does not serve the name {_shown(host)}. Use localhost or an address, or add the name to "
+                f"{_HOSTS_SETTING}."
             )
         if origin is None or ANY_ORIGIN in self.allowed or origin.lower() in self.allowed:
             return None
@@ -81,11 +88,15 @@ class OriginPolicy:
         )
 
     def _knows(self, host: str) -> bool:
+        if ANY_HOST in self.hosts or ANY_ORIGIN in self.allowed:
+            return True
         authority = _authority(f"http://{host}")
         if authority is None:
             return not host  # HTTP/1.0, which no browser speaks
         name = authority[0].rstrip(".")
-        if "." not in name or name.endswith(_PRIVATE_SUFFIXES) or _is_address(name):
+        if name == "localhost" or name.endswith(".localhost") or _is_address(name) or name in self.hosts:
+            return True
+        if any(f"*.{parent}" in self.hosts for parent in _parents(name)):
             return True
         return any(known is not None and known[0] == name for known in map(_authority, self.allowed))
 
@@ -132,8 +143,11 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_local(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+def _parents(name: str) -> Iterator[str]:
+    """`b.c` and `c` of `a.b.c`."""
+    while "." in name:
+        name = name.partition(".")[2]
+        yield name
 
 
 def _shown(value: str) -> str:
