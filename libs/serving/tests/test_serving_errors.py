@@ -52,13 +52,14 @@ def test_error_over_the_wire_comes_back_as_it_was(error: TriviumError) -> None:
         assert received.retry_after_seconds == error.retry_after_seconds
 
 
-def test_error_of_a_peer_without_details_is_classified_by_its_code() -> None:
+def test_error_of_a_peer_without_details_has_its_class_by_the_code_and_our_words() -> None:
     bare = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details="gone")
 
     received = error_from_rpc(bare)
 
     assert type(received) is Unavailable
-    assert received.message == "gone"
+    assert "gone" not in received.message
+    assert received.cause == "gone"
 
 
 def test_status_of_a_subclass_is_its_parents() -> None:

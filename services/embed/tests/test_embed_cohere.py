@@ -1,5 +1,6 @@
 """The cohere backend against a server that speaks its wire format."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from model_services.api_server import ApiServer, Reply, api_server
 from model_services.running import failure_of
+from model_services.upstream_words import STATUSES, WORDS, is_logged, logged_lines, told
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium_serving.errors import FailedPrecondition, Overloaded
 
@@ -98,8 +100,8 @@ async def test_cohere_vectors_failure_that_passes_is_tried_again(serve_embed: An
         (Reply(401, b'{"message": "co-secret"}'), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_EMBED_API_KEY"),
         (Reply(498, b'{"message": "co-secret"}'), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_EMBED_API_KEY"),
         (Reply(402, b'{"message": "pay"}'), "FAILED_PRECONDITION", "API_QUOTA_EXHAUSTED", "billing"),
-        (Reply(404, b'{"message": "no model"}'), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "no model"),
-        (Reply(400, b'{"message": "too long"}'), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "too long"),
+        (Reply(404, b'{"message": "co-secret"}'), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "TRIVIUM_EMBED_MODEL"),
+        (Reply(400, b'{"message": "co-secret"}'), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "too long"),
     ],
 )
 async def test_cohere_vectors_refusal_is_not_tried_again_and_says_what_to_do(
@@ -139,3 +141,19 @@ async def test_cohere_vectors_without_key_and_address_does_not_start(serve_embed
         async with serve_embed(backend="cohere"):
             pass
     assert failure.value.reason == "API_KEY_MISSING"
+
+
+async def test_cohere_vectors_failures_words_reach_the_log_and_no_caller(serve_embed: Any) -> None:
+    async with service_of(serve_embed, api_attempts=1) as (service, api):
+        for status in STATUSES:
+            api.replies = [Reply(status, json.dumps({"message": WORDS}).encode())]
+            with logged_lines() as lines:
+                call = service.stub.Embed(
+                    pb.EmbedRequest(texts=["failing"]), metadata=(("x-request-id", f"r{status}"),)
+                )
+                with pytest.raises(grpc.aio.AioRpcError) as failure:
+                    await call
+
+            assert told(f"{failure.value.details()} {failure.value.trailing_metadata()}") == [], status
+            assert api.url not in str(failure.value.details())
+            assert is_logged(lines, f"r{status}"), (status, lines)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from model_services.api_server import ApiServer, Reply, api_server
 from model_services.running import failure_of
+from model_services.upstream_words import STATUSES, WORDS, is_logged, logged_lines, told
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium_serving.errors import FailedPrecondition, Overloaded, TriviumError
 
@@ -163,8 +164,8 @@ async def test_openai_retry_after_beyond_the_deadline_is_refused_at_once_with_it
     [
         (Reply(401, error_body("key sk-secret")), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_EMBED_API_KEY"),
         (Reply(403, error_body("not yours")), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_EMBED_API_KEY"),
-        (Reply(404, error_body("no such model")), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "no such model"),
-        (Reply(400, error_body("8192 tokens")), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "8192 tokens"),
+        (Reply(404, error_body("sk-secret")), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "TRIVIUM_EMBED_MODEL"),
+        (Reply(400, error_body("sk-secret")), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "too long"),
         (
             Reply(429, error_body("no money", "insufficient_quota")),
             "FAILED_PRECONDITION",
@@ -246,13 +247,6 @@ async def test_openai_without_key_and_address_does_not_start(serve_embed: Any) -
     assert failure.value.reason == "API_KEY_MISSING"
 
 
-async def test_openai_with_an_address_that_is_none_does_not_start(serve_embed: Any) -> None:
-    with pytest.raises(FailedPrecondition, match="TRIVIUM_EMBED_API_URL") as failure:
-        async with serve_embed(backend="openai", api_url="http://127.0.0.1:port"):
-            pass
-    assert failure.value.reason == "API_URL_INVALID"
-
-
 async def test_openai_unreachable_does_not_start(serve_embed: Any) -> None:
     async with api_server(work) as server:
         url = server.url
@@ -260,3 +254,31 @@ async def test_openai_unreachable_does_not_start(serve_embed: Any) -> None:
         async with serve_embed(backend="openai", api_url=url, api_attempts=1):
             pass
     assert failure.value.reason == "UPSTREAM_UNAVAILABLE"
+
+
+async def test_openai_failures_words_reach_the_log_and_no_caller(serve_embed: Any) -> None:
+    async with service_of(serve_embed, api_attempts=1) as (service, server):
+        for status in STATUSES:
+            server.replies = [Reply(status, error_body(WORDS))]
+            with logged_lines() as lines:
+                call = service.stub.Embed(
+                    pb.EmbedRequest(texts=["failing"]), metadata=(("x-request-id", f"r{status}"),)
+                )
+                with pytest.raises(grpc.aio.AioRpcError) as failure:
+                    await call
+
+            assert told(f"{failure.value.details()} {failure.value.trailing_metadata()}") == [], status
+            assert server.url not in str(failure.value.details())
+            assert is_logged(lines, f"r{status}"), (status, lines)
+
+
+async def test_openai_failures_words_inside_a_stream_reach_the_log_and_no_caller(serve_embed: Any) -> None:
+    async with service_of(serve_embed, api_attempts=1) as (service, server):
+        server.replies = [Reply(400, error_body(WORDS))]
+        with logged_lines() as lines:
+            requests = iter([pb.EmbedStreamRequest(sequence=1, request=pb.EmbedRequest(texts=["failing"]))])
+            answers = [one async for one in service.stub.EmbedStream(requests, metadata=(("x-request-id", "r1"),))]
+
+        assert answers[0].HasField("error")
+        assert told(str(answers)) == []
+        assert is_logged(lines, "r1"), lines

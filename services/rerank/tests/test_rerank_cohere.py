@@ -1,5 +1,6 @@
 """The cohere backend against a server that speaks its wire format."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import grpc
 import pytest
 from model_services.api_server import ApiServer, Reply, api_server
 from model_services.running import failure_of
+from model_services.upstream_words import STATUSES, WORDS, is_logged, logged_lines, told
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium_serving.errors import FailedPrecondition, Overloaded
 
@@ -108,3 +110,16 @@ async def test_cohere_scores_without_key_and_address_does_not_start(serve_rerank
         async with serve_rerank(backend="cohere"):
             pass
     assert failure.value.reason == "API_KEY_MISSING"
+
+
+async def test_cohere_failures_words_reach_the_log_and_no_caller(serve_rerank: Any) -> None:
+    async with service_of(serve_rerank, api_attempts=1) as (service, api):
+        for status in STATUSES:
+            api.replies = [Reply(status, json.dumps({"message": WORDS}).encode())]
+            request = pb.RerankRequest(query="q", texts=["failing"])
+            with logged_lines() as lines, pytest.raises(grpc.aio.AioRpcError) as failure:
+                await service.stub.Rerank(request, metadata=(("x-request-id", f"r{status}"),))
+
+            assert told(f"{failure.value.details()} {failure.value.trailing_metadata()}") == [], status
+            assert api.url not in str(failure.value.details())
+            assert is_logged(lines, f"r{status}"), (status, lines)

@@ -53,6 +53,12 @@ class ChannelSettings:
         """
         address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or DEFAULT_ADDRESS
         host, _, port = address.rpartition(":")
+        if "@" in address:  # unrepeated: addresses stand in messages and logs
+            raise InvalidRequest(
+                "the gateway's address holds a user name or a password; give HOST:PORT alone",
+                reason="INVALID_ADDRESS",
+                field="address",
+            )
         if not host or not port.isdigit() or "://" in address:
             raise InvalidRequest(
                 f"the gateway's address is {address!r}; give HOST:PORT of its gRPC port, for example {DEFAULT_ADDRESS}",

@@ -97,17 +97,27 @@ class ApiCalls:
 
     Args:
         service: The service's short name, for the metrics.
-        api: The API's name and address, for messages.
-        key_variable: The environment variable that has its key.
+        api: The API's name, which begins sentences.
+        address: Its address, for the log.
+        settings_prefix: What the environment variables begin with that are about it, for example `TRIVIUM_EMBED_`.
         budget: How much it may be asked.
         registry: Where the metrics are registered.
     """
 
     def __init__(
-        self, *, service: str, api: str, key_variable: str, budget: ApiBudget, registry: CollectorRegistry
+        self,
+        *,
+        service: str,
+        api: str,
+        address: str,
+        settings_prefix: str,
+        budget: ApiBudget,
+        registry: CollectorRegistry,
     ) -> None:
         self._api = api
-        self._key_variable = key_variable
+        self._address = address
+        self._settings_prefix = settings_prefix
+        self._described = {"trivium.api": api, "server.address": address}
         self._budget = budget
         self._slots = asyncio.Semaphore(budget.concurrency)
         self._bulk_slots = asyncio.Semaphore(max(1, budget.concurrency // 2))
@@ -198,7 +208,7 @@ class ApiCalls:
         try:
             async with asyncio.timeout_at(deadline), contextlib.AsyncExitStack() as place:
                 await place.enter_async_context(self._slot(bulk))
-                with self._seconds.time(), tracing.span("api attempt", {"trivium.api": self._api}, kind="client"):
+                with self._seconds.time(), tracing.span("api attempt", self._described, kind="client"):
                     try:
                         async with asyncio.timeout(self._budget.timeout_seconds):
                             answer = await send()
@@ -211,7 +221,7 @@ class ApiCalls:
             result = "ok"
             return answer
         except TimeoutError as error:
-            raise DeadlineExceeded(f"The deadline passed before {self._api} had answered.") from error
+            raise DeadlineExceeded(f"{self._api} did not answer before the deadline.") from error
         except ApiFailure as failure:
             if not failure.is_passing:
                 result = "refused"
@@ -230,32 +240,48 @@ class ApiCalls:
             yield
 
     def error_of(self, failure: ApiFailure, wait: float) -> TriviumError:
-        """What a failure that is final means to the caller.
+        """What a failure that is final means to the caller, in our words. The API's own are the error's cause.
 
         Args:
             failure: The failure.
             wait: Seconds after which it is worth asking again.
         """
-        said = f"{self._api} said {failure.status or 'nothing'}: {failure.message}"
+        said = f"{self._api} at {self._address} said {failure.status or 'nothing'}: {failure.message}"
+        return self._classified(failure, wait).because(said)
+
+    def _classified(self, failure: ApiFailure, wait: float) -> TriviumError:
+        api, settings, status = self._api, self._settings_prefix, failure.status
         if failure.quota_exhausted:
             return FailedPrecondition(
-                f"{said} Look into the account's quota and billing.", reason="API_QUOTA_EXHAUSTED"
+                f"{api} says that what was paid for is used up. Look into the account's quota and billing.",
+                reason="API_QUOTA_EXHAUSTED",
             )
-        if failure.status in (401, 403):  # without its words: they may have part of the key
+        if status in (401, 403):
             return FailedPrecondition(
-                f"{self._api} refused the API key (status {failure.status}). Set {self._key_variable} to one that may "
-                "use the model, and start again.",
+                f"{api} refused the API key (status {status}). Set {settings}API_KEY to one that may use the model, "
+                "and start again.",
                 reason="API_KEY_REFUSED",
             )
-        if failure.status == 404:
+        if status == 404:
             return FailedPrecondition(
-                f"{said} Correct the model's name or the API's address.", reason="API_MODEL_UNKNOWN"
+                f"{api} does not have this model, or not at this address (status 404). Correct {settings}MODEL or "
+                f"{settings}API_URL.",
+                reason="API_MODEL_UNKNOWN",
             )
-        if failure.status == 429:
-            return Overloaded(f"{said} Try again later.", retry_after_seconds=wait)
+        if status == 429:
+            return Overloaded(f"{api} wants fewer requests (status 429). Try again later.", retry_after_seconds=wait)
         if failure.is_passing:
-            return Unavailable(f"{said} Try again later.", reason="UPSTREAM_UNAVAILABLE")
-        return InvalidField(failure.field, said, reason="API_REQUEST_REFUSED")
+            what = f"failed with status {status}" if status else "cannot be reached, or sends what cannot be read"
+            return Unavailable(
+                f"{api} {what}. Try again later; the log has what it said under this request's id.",
+                reason="UPSTREAM_UNAVAILABLE",
+            )
+        return InvalidField(
+            failure.field,
+            f"{api} refuses what it was asked (status {status}): most often a text that is too long for the model, or "
+            "an option that it does not have. The log has what it said under this request's id.",
+            reason="API_REQUEST_REFUSED",
+        )
 
 
 class _Rate:

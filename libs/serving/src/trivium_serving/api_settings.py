@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from trivium_serving.api_calls import ApiBudget, ApiCalls
 from trivium_serving.errors import FailedPrecondition
@@ -55,23 +54,19 @@ def api_calls(settings: ApiSettings, *, service: str, provider: str, url: str, r
         registry: Where the metrics are registered.
 
     Raises:
-        FailedPrecondition: There is no key (API_KEY_MISSING), or the address is none (API_URL_INVALID).
+        FailedPrecondition: There is no key (API_KEY_MISSING).
     """
-    prefix = f"TRIVIUM_{service.upper()}_API"
-    if settings.api_url and not _is_http_url(settings.api_url):
-        raise FailedPrecondition(
-            f"{prefix}_URL is {settings.api_url!r}, which is not an address such as https://api.example.com/v1.",
-            reason="API_URL_INVALID",
-        )
+    prefix = f"TRIVIUM_{service.upper()}_"
     if not settings.api_key and not settings.api_url:
         raise FailedPrecondition(
-            f"{provider} needs a key. Set {prefix}_KEY, or {prefix}_URL to a server that needs none.",
+            f"{provider} needs a key. Set {prefix}API_KEY, or {prefix}API_URL to a server that needs none.",
             reason="API_KEY_MISSING",
         )
     return ApiCalls(
         service=service,
-        api=f"{provider} ({settings.api_url or url})",
-        key_variable=f"{prefix}_KEY",
+        api=f"The model API ({provider})",
+        address=settings.api_url or url,
+        settings_prefix=prefix,
         budget=ApiBudget(
             attempts=settings.api_attempts,
             timeout_seconds=settings.api_timeout_seconds,
@@ -81,11 +76,3 @@ def api_calls(settings: ApiSettings, *, service: str, provider: str, url: str, r
         ),
         registry=registry,
     )
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False

@@ -19,7 +19,7 @@ On the wire an error is a `google.rpc.Status` with one `ErrorInfo` (AIP-193), pl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import grpc
 from google.protobuf import duration_pb2
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 INTERNAL_MESSAGE = "Something broke inside the service. The log has the cause under this request's id."
 
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
+_OWN_DOMAINS = "trivium."
 
 
 class TriviumError(Exception):
@@ -40,6 +41,10 @@ class TriviumError(Exception):
         message: What is wrong, and what to do about it.
         reason: Stable identifier in UPPER_SNAKE_CASE, listed in docs/errors.md.
         metadata: Further facts for programs, as strings.
+
+    Attributes:
+        field: Path of the request's field that is at fault, if it is one.
+        cause: What the log is to say beside the message; empty for nothing. See `because`.
     """
 
     default_reason = "INTERNAL"
@@ -50,6 +55,12 @@ class TriviumError(Exception):
         self.reason = reason or self.default_reason
         self.metadata = dict(metadata or {})
         self.field: str | None = None
+        self.cause = ""
+
+    def because(self, cause: str) -> Self:
+        """Notes what the error comes from, for the log: an upstream's own words, its address. No caller is told."""
+        self.cause = cause
+        return self
 
 
 class InvalidField(TriviumError):
@@ -209,13 +220,37 @@ def retry_pushback_ms(error: Overloaded) -> int:
     return max(1, round(error.retry_after_seconds * 1000))
 
 
+def is_own_error(rpc_error: grpc.aio.AioRpcError) -> bool:
+    """Whether one of Trivium's services raised it, so that its text is ours; not the transport, nor anybody else."""
+    return _is_own(_read_details(rpc_error)[0])
+
+
 def error_from_rpc(rpc_error: grpc.aio.AioRpcError) -> TriviumError:
     """The domain error that a failed call stands for.
 
-    Errors of Trivium's own services come back as they were raised; any other peer's are classified by their code.
+    Errors of Trivium's own services come back as they were raised. Any other peer's, and those of the transport, are
+    classified by their code, and their words are the error's cause: nobody knows what they tell.
     """
     info, field, retry_after_seconds = _read_details(rpc_error)
-    code, message = rpc_error.code(), rpc_error.details() or rpc_error.code().name
+    code, said = rpc_error.code(), rpc_error.details() or ""
+    if _is_own(info):
+        return _error_of(code, said, info, field, retry_after_seconds)
+    message = f"A service that was asked failed with {code.name}."
+    return _error_of(code, message, error_details_pb2.ErrorInfo(), None, None).because(said)
+
+
+def _is_own(info: error_details_pb2.ErrorInfo) -> bool:
+    domain: str = info.domain
+    return domain.startswith(_OWN_DOMAINS)
+
+
+def _error_of(
+    code: grpc.StatusCode,
+    message: str,
+    info: error_details_pb2.ErrorInfo,
+    field: str | None,
+    retry_after_seconds: float | None,
+) -> TriviumError:
     reason = info.reason or None
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         if info.metadata.get("too_large") == "true":

@@ -21,7 +21,7 @@ from trivium_serving.errors import (
     status_of,
     to_rpc_status,
 )
-from trivium_serving.logs import log_request
+from trivium_serving.logs import log_failure, log_request
 from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, set_tenant
 from trivium_serving.tracing import Span, request_span
 
@@ -201,8 +201,8 @@ class _Call:
             )
         if not isinstance(error, Exception):
             return None
+        log_failure(_logger, self._method, error)
         if not isinstance(error, TriviumError):
-            _logger.error("%s broke", self._method, exc_info=error)
             error = TriviumError(INTERNAL_MESSAGE)
         self._code, self._reason = status_of(error).grpc_code, error.reason
         status: Any = rpc_status.to_status(to_rpc_status(error, self._domain))

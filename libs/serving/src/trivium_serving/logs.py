@@ -1,6 +1,6 @@
 """Logs on standard error, one line per event and per request, as text or JSON, each with the ids of request and trace.
 
-Texts of documents, questions and answers, and secrets, are never logged.
+Texts of documents, questions and answers are never logged, and secrets are cut out of every line.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trivium_serving import tracing
+from trivium_serving.errors import TriviumError, status_of
+from trivium_serving.redaction import redacted
 from trivium_serving.request_context import request_id, tenant
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -56,6 +58,22 @@ def log_request(logger: logging.Logger, method: str, code: str, seconds: float, 
         logger.log(level, "%s %s %.1f ms", method, code, seconds * 1000, extra={_FIELDS: fields})
 
 
+def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Logs what the one who is told of an error does not learn: its cause, or that something broke in here.
+
+    What is nobody's fault but the caller's has no cause, and leaves no line.
+
+    Args:
+        logger: Of the module that tells the caller.
+        what: What failed, for example a method and its path.
+        error: What went wrong.
+    """
+    if not isinstance(error, TriviumError) or status_of(error).http_status == 500:
+        logger.error("%s broke", what, exc_info=error)
+    elif error.cause:
+        logger.warning("%s failed with %s: %s", what, error.reason, error.cause)
+
+
 def _ids() -> dict[str, str]:
     ids = {"request_id": request_id(), "trace_id": tracing.current().trace_id, "tenant": tenant()}
     return {name: value for name, value in ids.items() if value}
@@ -73,7 +91,7 @@ class _TextFormatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         ids = "".join(f" {name}={value}" for name, value in _ids().items() if name != "tenant")
         line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{ids}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return redacted(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class _JsonFormatter(logging.Formatter):
@@ -87,10 +105,10 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
         entry |= _ids()
         entry |= getattr(record, _FIELDS, {})
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = redacted(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)

@@ -21,6 +21,9 @@ import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from trivium_serving.addresses import AddressKind, address_problem
+from trivium_serving.redaction import keep_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -36,6 +39,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     secret: bool = False,
+    address: AddressKind | None = None,
 ) -> Any:
     """A field of a settings dataclass.
 
@@ -47,9 +51,11 @@ def setting(
         minimum: The smallest number it can be.
         maximum: The largest number it can be.
         secret: Its value is never shown, and no flag sets it: flags are visible to every user of the machine.
+        address: Which kind of address it is. Each setting that is one says so: none may hold a user or a password.
     """
     metadata = {
-        "help": help, "env": env, "choices": tuple(choices), "minimum": minimum, "maximum": maximum, "secret": secret
+        "help": help, "env": env, "choices": tuple(choices), "minimum": minimum, "maximum": maximum, "secret": secret,
+        "address": address,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -97,6 +103,8 @@ def load_settings(
         source, raw = (field.flag, flag) if flag is not None else (field.env, variable)
         if raw is None:
             continue
+        if field.is_secret:
+            keep_secret(raw)
         try:
             values[field.name] = field.parse(raw)
         except ValueError as error:
@@ -120,6 +128,7 @@ class _Field:
         self.name = field.name
         self.flag = "--" + field.name.replace("_", "-")
         self.env: str = field.metadata["env"] or prefix + field.name.upper()
+        self.is_secret: bool = field.metadata["secret"]
         self._default = field.default
         self._metadata = field.metadata
         options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
@@ -149,6 +158,9 @@ class _Field:
         """
         if self._optional and raw == "":
             return None
+        kind = self._metadata["address"]
+        if kind is not None and raw and (problem := address_problem(kind, raw)):
+            raise ValueError(problem)
         value = self._convert(raw)
         choices, minimum, maximum = (self._metadata[key] for key in ("choices", "minimum", "maximum"))
         if choices and value not in choices:

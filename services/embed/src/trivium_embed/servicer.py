@@ -23,6 +23,7 @@ from trivium_serving.errors import (
     retry_pushback_ms,
     status_of,
 )
+from trivium_serving.logs import log_failure
 
 from trivium_embed.embedder import Embedder, EmbeddingRequest
 from trivium_embed.encodings import Encoding, to_binary, to_int8
@@ -72,11 +73,9 @@ class EmbedServicer(EmbedServiceServicer):
             try:
                 response = await self._embed(item.request, Priority.BULK, deadline)
                 return pb.EmbedStreamResponse(sequence=item.sequence, response=response)
-            except TriviumError as error:
-                return pb.EmbedStreamResponse(sequence=item.sequence, error=_stream_error(error))
-            except Exception:  # the edge of one request: whatever broke it, the others go on
-                _logger.exception("request %d of an EmbedStream broke", item.sequence)
-                broken = TriviumError(INTERNAL_MESSAGE)
+            except Exception as error:  # the edge of one request: whatever broke it, the others go on
+                log_failure(_logger, f"request {item.sequence} of an EmbedStream", error)
+                broken = error if isinstance(error, TriviumError) else TriviumError(INTERNAL_MESSAGE)
                 return pb.EmbedStreamResponse(sequence=item.sequence, error=_stream_error(broken))
 
         async for response in answer_in_order(request_iterator, answer, at_most=self._stream_in_flight):

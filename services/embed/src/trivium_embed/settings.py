@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivium_encoders.options import Precision, Runtime
+from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -13,7 +14,9 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 class EmbedSettings:
     """Flag, environment variable (`TRIVIUM_EMBED_...`) and documentation of each setting."""
 
-    listen: str = setting("127.0.0.1:50051", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
+    listen: str = setting(
+        "127.0.0.1:50051", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.", address=AddressKind.LISTEN
+    )
     metrics_port: int = setting(9101, "Port for Prometheus; 0 for none.", minimum=0, maximum=65535)
     backend: str = setting("local", "What computes the vectors.", choices=("local", "openai", "cohere"))
     model: str = setting(
@@ -35,7 +38,7 @@ class EmbedSettings:
         minimum=0,
         maximum=16384,
     )
-    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
+    api_url: str = setting("", "Address of the model API; empty for the provider's own.", address=AddressKind.API)
     api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
     api_batch_texts: int = setting(0, "Most texts in a request to the API; 0 for what the provider takes.", minimum=0)
     api_batch_tokens: int = setting(100_000, "Most tokens (estimated) in a request to the API.", minimum=1)

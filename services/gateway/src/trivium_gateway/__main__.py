@@ -9,7 +9,7 @@ from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
 from trivium_serving.tracing import configure_tracing
 
-from trivium_gateway.settings import GatewaySettings, url_problem
+from trivium_gateway.settings import GatewaySettings
 
 
 def main() -> None:
@@ -20,9 +20,6 @@ def main() -> None:
         program="trivium-gateway",
         description="Answers questions from documents: retrieval, orchestration and ingestion over gRPC and HTTP.",
     )
-    if problem := url_problem(settings.qdrant_url):
-        print(f"trivium-gateway: TRIVIUM_GATEWAY_QDRANT_URL: {problem}", file=sys.stderr)
-        sys.exit(2)
     try:
         configure_logging("gateway")
         configure_tracing("gateway")

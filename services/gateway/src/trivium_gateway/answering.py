@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trivium_gateway.retrieval import Retriever, Search
     from trivium_gateway.timing import Timings
 
+_ITS_LOG = "the generate service says so, and its log has the cause under this request's id"
+
 # What a fallback needs of the remaining time once writing the answer was given up.
 _GENERATE_SHARE = 0.95
 
@@ -209,7 +211,7 @@ class Answerer:
                     if isinstance(piece, GeneratedEnd):
                         draft.end(piece)
                         if piece.degradation is not None:
-                            progress.note(piece.degradation)
+                            progress.note(piece.degradation, _ITS_LOG)
                     elif piece.text or piece.logprobs or piece.tool_calls:
                         yield draft.add_generated(piece)
         except TriviumError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from trivium.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
+from trivium_serving.addresses import is_loopback
 from trivium_serving.body_budget import BodyBudget
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import TriviumError
@@ -36,7 +37,7 @@ from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics
 from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
 from trivium_gateway.qdrant_collections import Distribution
 from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.readiness import Readiness
+from trivium_gateway.readiness import SEARCH, Readiness
 from trivium_gateway.reranking import Reranker
 from trivium_gateway.retrieval import Retriever, StageTimeouts
 from trivium_gateway.store import Store
@@ -91,6 +92,8 @@ class GatewayProcess:
 
     def _compose(self) -> Gateway:
         settings, limits = self._settings, GatewayLimits()
+        # Who asks from another machine is not told what this one's network looks like; a developer needs to know.
+        is_private = is_loopback(settings.grpc_listen) and is_loopback(settings.http_listen)
         embed_client = embed.EmbedClient(self._channels["embed"])
         rerank_client = rerank.RerankClient(self._channels["rerank"])
         generate_client = generate.GenerateClient(self._channels["generate"])
@@ -106,12 +109,15 @@ class GatewayProcess:
                 embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
                 SearchProbe(self._qdrant, collections, store),
                 rerank_probe(self._channels["rerank"], rerank.FULL_NAME, rerank_client),
-                generate_probe(self._channels["generate"], generate.FULL_NAME, generate_client),
+                generate_probe(
+                    self._channels["generate"], generate.FULL_NAME, generate_client, quotes_engine=is_private
+                ),
             ),
             metrics=StageMetrics(self.registry),
             interval_seconds=settings.probe_interval_seconds,
             warm_up_seconds=settings.warm_up_seconds,
             on_change=self._grpc.health.set_server,
+            addresses=self._addresses() if is_private else None,
         )
         retriever = Retriever(
             collections=collections,
@@ -146,6 +152,15 @@ class GatewayProcess:
             max_questions=settings.max_questions,
             request_timeout_seconds=settings.request_timeout_seconds,
         )
+
+    def _addresses(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "embed": settings.embed_target,
+            SEARCH: self._qdrant.address,
+            "rerank": settings.rerank_target,
+            "generate": settings.generate_target,
+        }
 
     async def start(self) -> None:
         """Starts to listen and to look at the services, whichever of them are there.

@@ -148,16 +148,27 @@ def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient
     return ServiceProbe("rerank", channel, full_name, describe=describe, work=work)
 
 
-def generate_probe(channel: grpc.aio.Channel, full_name: str, client: GenerateClient) -> ServiceProbe:
-    """Looks at the generate service. Its language model may load for long while it answers by other means."""
+def generate_probe(
+    channel: grpc.aio.Channel, full_name: str, client: GenerateClient, *, quotes_engine: bool
+) -> ServiceProbe:
+    """Looks at the generate service. Its language model may load for long while it answers by other means.
+
+    Args:
+        channel: To the service.
+        full_name: The service's full name.
+        client: Calls it.
+        quotes_engine: Whether to tell why the language model failed in its engine's own words.
+    """
     passage = Passage("", "", "", "", _TEXT, 1.0, Scores(), Span(0, len(_TEXT)), {})
 
     async def describe() -> tuple[str, str]:
         model = await client.model(timeout_seconds=_LOOK_SECONDS)
         if model.state is ModelState.LOADING:
-            return model.name, f"The model is loading; answers are extractive. {model.detail}".rstrip()
+            how = model.detail if quotes_engine else ""
+            return model.name, f"The model is loading; answers are extractive. {how}".rstrip()
         if model.state is ModelState.FAILED:
-            return model.name, f"The model failed; answers are extractive. {model.detail}".rstrip()
+            why = model.detail if quotes_engine else "The log of the generate service has the cause."
+            return model.name, f"The model failed; answers are extractive. {why}".rstrip()
         return model.name, ""
 
     async def work() -> None:

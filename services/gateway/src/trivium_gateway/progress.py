@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from trivium_serving import tracing
+from trivium_serving.degradation_log import DegradationLog
 
 from trivium_gateway.degradation import Degradation, degradable_reason
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from trivium_gateway.degradation import Stage
     from trivium_gateway.metrics import QuestionMetrics
     from trivium_gateway.timing import StageClock, Timings
+
+_log = DegradationLog(logging.getLogger(__name__))
 
 
 class Progress:
@@ -78,10 +82,16 @@ class Progress:
         reason = degradable_reason(error)
         if reason is None:
             raise error
-        self.note(Degradation(stage, reason, fallback))
+        self.note(Degradation(stage, reason, fallback), error)
 
-    def note(self, degradation: Degradation) -> None:
-        """Notes a degradation."""
+    def note(self, degradation: Degradation, cause: TriviumError | str) -> None:
+        """Notes a degradation.
+
+        Args:
+            degradation: What was replaced.
+            cause: What it comes from, for the log.
+        """
+        _log.note(degradation.stage, degradation.reason, degradation.fallback, cause)
         self._degraded.append(degradation)
         self._metrics.count_degraded(degradation)
         self._span.set({"trivium.degraded": [str(one) for one in self._degraded]})

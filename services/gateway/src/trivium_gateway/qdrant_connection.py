@@ -25,6 +25,8 @@ from trivium_serving.tls import TlsFiles, hint
 
 __all__ = ["QdrantConnection"]
 
+_NO_CAPACITY = "Qdrant has no capacity. Try again later."
+
 _Request = TypeVar("_Request", contravariant=True)
 _Response = TypeVar("_Response", covariant=True)
 
@@ -61,7 +63,7 @@ class QdrantConnection:
     """
 
     def __init__(self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "") -> None:
-        self._address = f"{url} (gRPC port {grpc_port})"
+        self.address = f"{url} (gRPC port {grpc_port})"
         with warnings.catch_warnings():
             # On a network of one's own a key without TLS is the operator's choice.
             warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
@@ -118,9 +120,8 @@ class QdrantConnection:
             try:
                 return await method(request, timeout=timeout_seconds, metadata=metadata)
             except ResourceExhaustedResponse as error:
-                raise Overloaded(
-                    f"Qdrant has no capacity: {error.message}", retry_after_seconds=error.retry_after_s
-                ) from error
+                busy = Overloaded(_NO_CAPACITY, retry_after_seconds=error.retry_after_s)
+                raise busy.because(f"Qdrant at {self.address}: {error.message}") from error
             except grpc.aio.AioRpcError as error:
                 named = getattr(request, "collection_name", "")
                 if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
@@ -144,31 +145,39 @@ class QdrantConnection:
             "db.system.name": "qdrant",
             "db.operation.name": type(request).__name__,
             "db.collection.name": getattr(request, "collection_name", ""),
-            "server.address": self._address,
+            "server.address": self.address,
         }
 
     def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
+        """What a failed call means. Qdrant's words may tell of its inside, so they are the error's cause."""
         code, details = error.code(), error.details() or ""
+        return self._classified(code, details).because(f"Qdrant at {self.address}: {code.name}: {details}")
+
+    def _classified(self, code: grpc.StatusCode, details: str) -> TriviumError:
         if code is grpc.StatusCode.NOT_FOUND:
-            return NotFound(f"Qdrant does not have it: {details}", reason="COLLECTION_NOT_FOUND")
+            return NotFound("Qdrant does not have what was asked for.", reason="COLLECTION_NOT_FOUND")
         if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
-            return AlreadyExists(details)
+            return AlreadyExists("Qdrant already has what would be created.")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded("Qdrant did not answer in time.")
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Overloaded(f"Qdrant has no capacity: {details}")
+            return Overloaded(_NO_CAPACITY)
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
             return Unavailable(
-                "Qdrant refuses the gateway's API key. Check TRIVIUM_GATEWAY_QDRANT_API_KEY.",
+                "Qdrant refuses the gateway's API key, or what the key allows is not enough. Check "
+                "TRIVIUM_GATEWAY_QDRANT_API_KEY.",
                 reason="UPSTREAM_UNAVAILABLE",
             )
         if code is grpc.StatusCode.UNAVAILABLE:
             return Unavailable(
-                f"Qdrant cannot be reached at {self._address}. "
-                + (hint(details) or "Start it, or check the gateway's address for it."),
+                "Qdrant cannot be reached. "
+                + (hint(details) or "Start it, or correct TRIVIUM_GATEWAY_QDRANT_URL and _QDRANT_GRPC_PORT."),
                 reason="UPSTREAM_UNAVAILABLE",
             )
-        return Unavailable(f"Qdrant failed with {code.name}: {details}", reason="UPSTREAM_FAILED")
+        return Unavailable(
+            f"Qdrant failed with {code.name}. What it said is in the gateway's log under this request's id.",
+            reason="UPSTREAM_FAILED",
+        )
 
 
 def _closed(collection: str) -> Unavailable:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from trivium_serving.errors import TriviumError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from trivium_serving.background import Background
 
@@ -72,6 +72,7 @@ class Readiness:
         interval_seconds: Pause between two looks at a stage.
         warm_up_seconds: How long to wait, once the search works, for stages that do not come.
         on_change: Called when `ready` changes.
+        addresses: Where each stage's service is, to be told beside what is wrong with it; nothing to tell nobody.
     """
 
     def __init__(
@@ -82,12 +83,14 @@ class Readiness:
         interval_seconds: float,
         warm_up_seconds: float,
         on_change: Callable[[bool], Awaitable[None]],
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self._probes = probes
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._warm_up_seconds = warm_up_seconds
         self._on_change = on_change
+        self._addresses = addresses or {}
         self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
         self._silent: set[str] = set()
         self._cold = {one.stage for one in probes}
@@ -135,21 +138,21 @@ class Readiness:
             await asyncio.sleep(self._interval_seconds)
 
     async def _look(self, probe: StageProbe) -> None:
+        cause = ""
         try:
             status = await probe.look()
             if status.ready and probe.stage in self._cold:
                 await probe.warm_up()
                 self._cold.discard(probe.stage)
         except TriviumError as error:
-            status = StageStatus(probe.stage, False, "", error.message)
-        except Exception as error:
-            self._note(
-                StageStatus(probe.stage, False, "", f"Looking at it failed with {error!r}; the log has the cause.")
-            )
+            where = f" (at {self._addresses[probe.stage]})" if probe.stage in self._addresses else ""
+            status, cause = StageStatus(probe.stage, False, "", error.message + where), error.cause
+        except Exception:
+            self._note(StageStatus(probe.stage, False, "", "Looking at it failed; the log has the cause."), "")
             raise
-        self._note(status)
+        self._note(status, cause)
 
-    def _note(self, status: StageStatus) -> None:
+    def _note(self, status: StageStatus, cause: str) -> None:
         before = self._statuses[status.stage]
         if status.ready:
             self._silent.discard(status.stage)
@@ -159,7 +162,7 @@ class Readiness:
         self._metrics.set_ready(status.stage, status.ready)
         if (status.ready, status.detail) != (before.ready, before.detail):
             state = "ready" if status.ready else "not ready"
-            _logger.info("%s is %s%s", status.stage, state, f": {status.detail}" if status.detail else "")
+            _logger.info("%s is %s", status.stage, ": ".join(filter(None, (state, status.detail, cause))))
 
     async def _update(self) -> None:
         ready = self._decide()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trivium_gateway.metadata import JsonValue
     from trivium_gateway.metrics import QuestionMetrics
     from trivium_gateway.progress import Progress
-    from trivium_gateway.store import Candidate, SearchResult, Store
+    from trivium_gateway.store import Candidate, DegradedLeg, Store
 
 # What part of the remaining time a stage may use up before its fallback is tried.
 _EMBED_SHARE = 0.4
@@ -159,8 +159,8 @@ class Retriever:
                     "trivium.failed_legs": [one.leg for one in found.degraded_legs],
                 }
             )
-        for degradation in _leg_degradations(found):
-            progress.note(degradation)
+        for leg in found.degraded_legs:
+            progress.note(_leg_degradation(leg), leg.cause)
         self._metrics.observe_candidates(len(found.candidates), [one.dense for one in found.candidates])
         judged = await self._judge(search, found.candidates, progress)
         return self._best(found.candidates, judged, search.top_n)
@@ -254,9 +254,10 @@ def _blame_query(error: TriviumError, search: Search) -> None:
         error.field = search.query_field
 
 
-def _leg_degradations(found: SearchResult) -> list[Degradation]:
-    replaced = {"dense": (Stage.SEARCH_DENSE, "sparse"), "sparse": (Stage.SEARCH_SPARSE, "dense")}
-    return [Degradation(replaced[one.leg][0], Reason(one.reason), replaced[one.leg][1]) for one in found.degraded_legs]
+def _leg_degradation(leg: DegradedLeg) -> Degradation:
+    if leg.leg == "dense":
+        return Degradation(Stage.SEARCH_DENSE, Reason(leg.reason), "sparse")
+    return Degradation(Stage.SEARCH_SPARSE, Reason(leg.reason), "dense")
 
 
 def _passage(candidate: Candidate, score: float) -> Passage:

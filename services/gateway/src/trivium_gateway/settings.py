@@ -1,23 +1,28 @@
 """Settings of the gateway."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
-__all__ = ["GatewaySettings", "url_problem"]
+__all__ = ["GatewaySettings"]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Each field is a flag (`--grpc-listen`) and an environment variable (`TRIVIUM_GATEWAY_GRPC_LISTEN`)."""
 
-    grpc_listen: str = setting("127.0.0.1:50050", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
-    http_listen: str = setting("127.0.0.1:8080", "Address to serve HTTP on, HOST:PORT; port 0 takes a free one.")
+    grpc_listen: str = setting(
+        "127.0.0.1:50050", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.", address=AddressKind.LISTEN
+    )
+    http_listen: str = setting(
+        "127.0.0.1:8080", "Address to serve HTTP on, HOST:PORT; port 0 takes a free one.", address=AddressKind.LISTEN
+    )
     allowed_origins: str = setting(
         "",
         "Web pages that may call this gateway from a browser, beside its own: origins such as https://app.example.com, "
         "separated by commas; * for all.",
+        address=AddressKind.ORIGINS,
     )
     allowed_hosts: str = setting(
         "",
@@ -29,10 +34,12 @@ class GatewaySettings:
         "The Model Context Protocol at /mcp: with all tools, without those that add documents, or not at all.",
         choices=("on", "read-only", "off"),
     )
-    embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.")
-    rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.")
-    generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.")
-    qdrant_url: str = setting("http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.")
+    embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.", address=AddressKind.TARGET)
+    rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.", address=AddressKind.TARGET)
+    generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.", address=AddressKind.TARGET)
+    qdrant_url: str = setting(
+        "http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.", address=AddressKind.SERVER
+    )
     qdrant_grpc_port: int = setting(6334, "Qdrant's gRPC port, on the host of its address.", minimum=1, maximum=65535)
     qdrant_api_key: str = setting("", "Qdrant's API key, if it asks for one.", secret=True)
     qdrant_tls_ca: str = setting(
@@ -86,14 +93,3 @@ class GatewaySettings:
         minimum=0,
     )
     drain_seconds: float = setting(10.0, "How long running calls may take to end when the gateway stops.", minimum=0)
-
-
-def url_problem(url: str) -> str | None:
-    """Say what is wrong with an address, or None if it is `http://HOST:PORT`, or `https`."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0):
-            return None
-    except ValueError:
-        pass
-    return f"{url!r} is not an address such as http://127.0.0.1:6333"

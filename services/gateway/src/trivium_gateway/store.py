@@ -71,10 +71,12 @@ class DegradedLeg:
     Attributes:
         leg: Which.
         reason: As in `degraded`: `unavailable`, `timeout` or `overloaded`.
+        cause: What it comes from, for the log.
     """
 
     leg: Leg
     reason: LegReason
+    cause: TriviumError | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +198,13 @@ class Store:
             elif isinstance(outcome, NotFound):
                 raise _gone(collection) from outcome
             elif isinstance(outcome, TriviumError):
-                failed.append(DegradedLeg(leg, _leg_reason(outcome)))
+                failed.append(DegradedLeg(leg, _leg_reason(outcome), outcome))
             else:
                 raise outcome
         if found is None:
             raise next(outcome for outcome in outcomes if isinstance(outcome, TriviumError))
         if not failed and len(legs) == 2:  # each works, only both together were too slow
-            failed.append(DegradedLeg("sparse", "timeout"))
+            failed.append(DegradedLeg("sparse", "timeout", "both legs in one call took too long, each alone did not"))
         return SearchResult(found, failed)
 
     async def _search_leg(

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium_gateway.http_server import HttpServer
-from trivium_gateway.settings import GatewaySettings, url_problem
+from trivium_gateway.settings import GatewaySettings
 from trivium_serving.background import Background
 from trivium_serving.server import ListenError
 
@@ -245,16 +245,6 @@ async def test_process_with_a_bad_qdrant_address_ends_with_one_line() -> None:
     assert command.process.returncode == 2
     assert "TRIVIUM_GATEWAY_QDRANT_URL" in log
     assert len(log.strip().splitlines()) == 1
-
-
-@pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:6333", "ftp://x", "http://", "http://:::x", "http://x:99999"])
-async def test_address_that_is_none_is_a_problem(url: str) -> None:
-    assert url in (url_problem(url) or "")
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:6333", "https://qdrant.example", "http://[::1]:6333"])
-async def test_address_that_is_one_is_no_problem(url: str) -> None:
-    assert url_problem(url) is None
 
 
 @pytest.mark.parametrize("listen", ["taken", "192.0.2.1:0", "8080", ":8080", "127.0.0.1:many", "127.0.0.1:99999"])

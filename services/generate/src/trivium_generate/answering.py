@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trivium_serving.degradation_log import DegradationLog
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from trivium_generate.limits import Limits
     from trivium_generate.metrics import GenerateMetrics
     from trivium_generate.supervision import SupervisedModel
+
+_logger = logging.getLogger(__name__)
 
 EXTRACTIVE = ModelDescription(name="extractive", backend="extractive", fingerprint="extractive-2", runtime="python")
 
@@ -65,6 +69,7 @@ class Answerer:
         self._metrics = metrics
         self._extractive_places = extractive_places
         self._model_places = model_places
+        self._degradations = DegradationLog(_logger)
 
     async def answer(self, request: AnswerRequest) -> AsyncGenerator[Delta | Finish, None]:
         """Answers as a stream: deltas, then one finish.
@@ -94,6 +99,7 @@ class Answerer:
             except (Unavailable, Overloaded, PromptTooLong, FailedPrecondition, DeadlineExceeded) as error:
                 if begun or request.mode is Mode.MODEL or not _is_extractable(request):
                     raise
+                self._degradations.note("generate", reason_of(error), "extractive", error)
                 degradation = Degradation("generate", reason_of(error), "extractive")
         async with aclosing(self._extractively(request, degradation, begin)) as events:
             async for event in events:

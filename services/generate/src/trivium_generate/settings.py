@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  # settings are read by their types at run time
 
+from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
 
@@ -12,7 +13,7 @@ from trivium_serving.settings import setting
 class GenerateSettings:
     """The settings of the service; `--help` shows each with its variable and default."""
 
-    listen: str = setting("127.0.0.1:50053", "Address to serve gRPC on, HOST:PORT.")
+    listen: str = setting("127.0.0.1:50053", "Address to serve gRPC on, HOST:PORT.", address=AddressKind.LISTEN)
     """Where gRPC is served."""
     metrics_port: int = setting(9103, "Port for Prometheus on the same host; 0 for none.", minimum=0, maximum=65535)
     """Where Prometheus reads."""
@@ -38,7 +39,9 @@ class GenerateSettings:
     )
     """What passages are fitted into."""
     api_url: str = setting(
-        "", "Address of the model API; empty for the provider's own. For other servers usually ends with /v1."
+        "",
+        "Address of the model API; empty for the provider's own. For other servers usually ends with /v1.",
+        address=AddressKind.API,
     )
     """Where the API is."""
     api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
@@ -100,6 +103,7 @@ class GenerateSettings:
         "127.0.0.1:50051",
         "Address of the embedding service, which compares sentences with the question for extractive answers; empty "
         "to compare words only.",
+        address=AddressKind.TARGET,
     )
     """Where sentence vectors come from."""
     embed_timeout_seconds: float = setting(

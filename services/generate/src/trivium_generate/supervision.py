@@ -14,6 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+from trivium_serving.logs import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -99,10 +100,12 @@ class SupervisedModel:
 
     @property
     def detail(self) -> str:
-        """What the state means in words: how far loading is and how long it has taken, or why it failed."""
+        """What the state means in words, for operators: how far loading is and how long it has taken, or why it failed.
+
+        An engine of our own is quoted here, so whoever only asks a question is not told.
+        """
         if self.state is ModelState.LOADING:
-            parts = (self._detail, self._model.progress, f"{time.monotonic() - self._since:.0f} s so far")
-            return ", ".join(filter(None, parts))
+            return f"{self._detail}, {self._so_far()}"
         return self._detail
 
     async def start(self) -> None:
@@ -126,14 +129,17 @@ class SupervisedModel:
         """
         name = self.description.name
         if self.state is ModelState.LOADING:
-            raise Unavailable(f"The model {name} is still loading ({self.detail}). Try again soon.", reason="LOADING")
+            raise Unavailable(
+                f"The model {name} is still loading ({self._so_far()}). Try again soon.", reason="LOADING"
+            )
         if self._is_beyond_restart:
             raise Unavailable(
-                f"The model {name} cannot be started ({self.detail}). An operator has to correct its settings.",
+                f"The model {name} cannot be started. An operator has to correct its settings: the log of the generate "
+                "service says which.",
                 reason="MODEL_MISCONFIGURED",
             )
         if self.state is not ModelState.READY:
-            raise Unavailable(f"The model {name} is down and will be restarted ({self.detail}). Try again soon.")
+            raise Unavailable(f"The model {name} is down and will be restarted. Try again soon.").because(self._detail)
         async with aclosing(self._model.generate(request)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -155,11 +161,11 @@ class SupervisedModel:
                 await self._load()
             except FailedPrecondition as error:
                 if not has_run:  # else its settings are right, whatever it says
-                    await self._give_up(error.message)
+                    await self._give_up(error)
                     return
-                problem = error.message
+                problem = self._log_problem(error)
             except TriviumError as error:
-                problem = error.message
+                problem = self._log_problem(error)
             else:
                 has_run = True
                 self._observer.model_loaded(time.monotonic() - begin)
@@ -175,11 +181,20 @@ class SupervisedModel:
             self._observer.model_restarted()
             await self._change(ModelState.LOADING, f"restarting after: {problem}")
 
-    async def _give_up(self, problem: str) -> None:
+    async def _give_up(self, error: TriviumError) -> None:
+        problem = self._log_problem(error)
         _logger.error("model %s cannot be started, and is not tried again: %s", self.description.name, problem)
         self._is_beyond_restart = True
         await self._change(ModelState.FAILED, problem)
         await self._model.close()
+
+    def _log_problem(self, error: TriviumError) -> str:
+        """What an error says to others; what it comes from goes to the log only."""
+        log_failure(_logger, f"loading model {self.description.name}", error)
+        return error.message
+
+    def _so_far(self) -> str:
+        return ", ".join(filter(None, (self._model.progress, f"{time.monotonic() - self._since:.0f} s so far")))
 
     async def _load(self) -> None:
         """Loads the model, telling now and then how far it is."""

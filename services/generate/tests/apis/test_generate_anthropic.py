@@ -164,9 +164,9 @@ async def test_anthropic_failure_in_the_middle_is_an_error_and_never_a_whole_ans
     [
         (401, error("authentication_error", "no"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "GENERATE_API_KEY"),
         (402, error("billing_error", "pay"), "FAILED_PRECONDITION", "API_QUOTA_EXHAUSTED", "billing"),
-        (404, error("not_found_error", "model: x"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "model: x"),
-        (400, error("invalid_request_error", "prompt is too long: 9"), "INVALID_ARGUMENT", "PROMPT_TOO_LONG", "9"),
-        (400, error("invalid_request_error", "bad"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "bad"),
+        (404, error("not_found_error", "model: x"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "GENERATE_MODEL"),
+        (400, error("invalid_request_error", "prompt is too long"), "INVALID_ARGUMENT", "PROMPT_TOO_LONG", "Shorten"),
+        (400, error("invalid_request_error", "bad"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "option"),
     ],
 )  # fmt: skip
 async def test_anthropic_refusal_is_not_tried_again_and_says_what_to_do(

@@ -179,11 +179,11 @@ async def test_openai_context_is_the_servers_word_and_passages_are_fitted_into_i
     [
         (401, error("key sk-secret"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_GENERATE_API_KEY"),
         (403, error("not yours"), "FAILED_PRECONDITION", "API_KEY_REFUSED", "TRIVIUM_GENERATE_API_KEY"),
-        (404, error("no model gpt-test"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "no model gpt-test"),
+        (404, error("no model gpt-test"), "FAILED_PRECONDITION", "API_MODEL_UNKNOWN", "GENERATE_MODEL"),
         (429, error("no money", "insufficient_quota"), "FAILED_PRECONDITION", "API_QUOTA_EXHAUSTED", "billing"),
         (400, error("bad", "content_filter"), "FAILED_PRECONDITION", "ANSWER_BLOCKED", "filter"),
         (400, error("maximum context length is 9"), "INVALID_ARGUMENT", "PROMPT_TOO_LONG", "too long"),
-        (400, error("bad stop", None, "stop"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "bad stop"),
+        (400, error("bad stop", None, "stop"), "INVALID_ARGUMENT", "API_REQUEST_REFUSED", "option"),
     ],
 )
 async def test_openai_refusal_is_not_tried_again_and_says_what_to_do(
@@ -274,18 +274,25 @@ async def test_openai_failure_before_the_first_text_is_tried_again(
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "said", "logged"),
     [
-        (["cut"], "broke off"),
-        ([], "before the answer was complete"),
-        ([event(error("oops", "server_error"))], "oops"),
-        ([b"data: {\n\n"], "cannot be read"),
-        (["hold"], "nothing came for 0.5 s"),
-        ([chunk(finish="tool_calls")], "has none"),
+        (["cut"], "broke off", "broke off"),
+        ([], "before the answer was complete", ""),
+        ([event(error("oops", "server_error"))], "broke off", "oops"),
+        ([b"data: {\n\n"], "broke off", "cannot be read"),
+        (["hold"], "broke off", "nothing came for 0.5 s"),
+        ([chunk(finish="tool_calls")], "has none", ""),
     ],
 )
 async def test_openai_failure_in_the_middle_is_an_error_and_never_a_whole_answer(
-    openai: Any, api: Any, reply: Any, ask: Any, parts: Any, said: str
+    openai: Any,
+    api: Any,
+    reply: Any,
+    ask: Any,
+    parts: Any,
+    said: str,
+    logged: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     api.replies = [reply(parts=[chunk("In May "), *parts])]
     async with openai(api_timeout_seconds=0.5) as running:
@@ -294,6 +301,7 @@ async def test_openai_failure_in_the_middle_is_an_error_and_never_a_whole_answer
         code, failed = await failure_of(call.read())
     assert (code, first.delta.text) == (StatusCode.UNAVAILABLE, "In May")
     assert said in failed.message
+    assert logged in caplog.text
     assert len(api.requests) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
 
@@ -12,9 +13,13 @@ from trivium_serving.settings import setting
 class QdrantEdgeSettings:
     """Every setting is a flag and an environment variable; `--help` lists both."""
 
-    listen: str = setting("127.0.0.1:6334", "Address to serve Qdrant's gRPC API on, HOST:PORT.")
+    listen: str = setting(
+        "127.0.0.1:6334", "Address to serve Qdrant's gRPC API on, HOST:PORT.", address=AddressKind.LISTEN
+    )
     http_listen: str = setting(
-        "127.0.0.1:6333", "Address to serve /, /readyz, /healthz, /livez and /metrics on, HOST:PORT."
+        "127.0.0.1:6333",
+        "Address to serve /, /readyz, /healthz, /livez and /metrics on, HOST:PORT.",
+        address=AddressKind.LISTEN,
     )
     data_dir: Path = setting(
         Path(".data"), "Folder of all of Trivium's state; the database is in its folder qdrant.", env="TRIVIUM_DATA_DIR"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trivium_encoders.options import Precision, Runtime
+from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
 
@@ -11,7 +12,9 @@ from trivium_serving.settings import setting
 class RerankSettings:
     """Flag, environment variable (`TRIVIUM_RERANK_...`) and documentation of each setting."""
 
-    listen: str = setting("127.0.0.1:50052", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.")
+    listen: str = setting(
+        "127.0.0.1:50052", "Address to serve gRPC on, HOST:PORT; port 0 takes a free one.", address=AddressKind.LISTEN
+    )
     metrics_port: int = setting(9102, "Port for Prometheus; 0 for none.", minimum=0, maximum=65535)
     backend: str = setting(
         "late-interaction",
@@ -24,7 +27,7 @@ class RerankSettings:
         "sentence-transformers/all-MiniLM-L6-v2 for late-interaction, cross-encoder/ms-marco-MiniLM-L12-v2 for "
         "cross-encoder, rerank-v3.5 for cohere.",
     )
-    api_url: str = setting("", "Address of the model API; empty for the provider's own.")
+    api_url: str = setting("", "Address of the model API; empty for the provider's own.", address=AddressKind.API)
     api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
     api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)
     api_timeout_seconds: float = setting(30.0, "Longest time of one attempt.", minimum=0.1, maximum=600)

@@ -43,8 +43,10 @@ async def serve(url: str) -> None:
 
     Raises:
         GatewayUnreachable: Nothing there speaks the protocol.
-        InvalidRequest: The files for TLS cannot be used.
+        InvalidRequest: The address holds a password, or the files for TLS cannot be used.
     """
+    if "@" in url:  # unrepeated: addresses stand in messages
+        raise InvalidRequest("the endpoint's address holds a user name or a password", reason="INVALID_ADDRESS")
     timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_READ_SECONDS)
     async with httpx2.AsyncClient(timeout=timeout, verify=_tls_context() or True) as http:
         gateway = _Gateway(url, http)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError, Unavailable, error_from_rpc
+from grpc import StatusCode
+from trivium_serving.errors import (
+    DeadlineExceeded,
+    InvalidField,
+    Overloaded,
+    TooLarge,
+    TriviumError,
+    Unavailable,
+    error_from_rpc,
+    is_own_error,
+)
 from trivium_serving.tls import hint
 
 if TYPE_CHECKING:
@@ -17,28 +27,32 @@ if TYPE_CHECKING:
 def upstream_error(service: str, rpc_error: AioRpcError) -> TriviumError:
     """The domain error for a call to a service that failed.
 
-    Errors that the service raised itself come through as they are. Those of the transport name the service, because the
-    text that gRPC has for them says nothing to the one who asked a question.
+    Errors that the service raised itself come through as they are. Those of the transport, or of whatever else answers
+    at its address, name the service in our words: theirs, which may hold addresses, are the error's cause.
 
     Args:
         service: Its short name, for example `rerank`.
         rpc_error: What the call raised.
     """
+    code, said = rpc_error.code(), rpc_error.details() or ""
+    cause = f"the {service} service: {code.name}: {said}"
     error = error_from_rpc(rpc_error)
     if isinstance(error, DeadlineExceeded):
-        return DeadlineExceeded(f"The {service} service did not answer in time.")
-    if isinstance(error, Unavailable) and not _has_details(rpc_error):
+        return DeadlineExceeded(f"The {service} service did not answer in time.").because(cause)
+    if is_own_error(rpc_error) and type(error) is not TriviumError:
+        return error
+    if isinstance(error, Overloaded):
+        return Overloaded(f"The {service} service has no capacity. Try again later.").because(cause)
+    if code is StatusCode.UNAVAILABLE:
         return Unavailable(
             f"The {service} service cannot be reached. "
-            + (hint(rpc_error.details() or "") or "Start it, or check the address that the gateway has for it."),
+            + (hint(said) or f"Start it, or correct TRIVIUM_GATEWAY_{service.upper()}_TARGET."),
             reason="UPSTREAM_UNAVAILABLE",
-        )
-    if type(error) is TriviumError:
-        return Unavailable(
-            f"The {service} service failed with {rpc_error.code().name}; its log has the cause.",
-            reason="UPSTREAM_UNAVAILABLE",
-        )
-    return error
+        ).because(cause)
+    return Unavailable(
+        f"The {service} service failed with {code.name}; its log has the cause under this request's id.",
+        reason="UPSTREAM_UNAVAILABLE",
+    ).because(cause)
 
 
 def blame(service: str, error: TriviumError, callers_fields: Collection[str]) -> TriviumError:
@@ -60,11 +74,6 @@ def blame(service: str, error: TriviumError, callers_fields: Collection[str]) ->
     return Unavailable(
         f"The {service} service refuses {field or 'the request'}: {error.message}", reason="UPSTREAM_REFUSED"
     )
-
-
-def _has_details(rpc_error: AioRpcError) -> bool:
-    """Whether one of Trivium's services raised the error, and not the transport."""
-    return any(key == "grpc-status-details-bin" for key, _ in rpc_error.trailing_metadata() or ())
 
 
 def broken_answer(service: str, problem: str) -> Unavailable:

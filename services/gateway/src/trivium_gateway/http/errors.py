@@ -20,6 +20,7 @@ from trivium_serving.errors import (
     Unimplemented,
     status_of,
 )
+from trivium_serving.logs import log_failure
 
 from trivium_gateway.http.rendering import JsonResponse
 
@@ -74,23 +75,12 @@ def error_response(error: TriviumError) -> Response:
     return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
 
 
-def log_internal_error(what: str, error: Exception) -> None:
-    """Logs the cause of an error that the client is told nothing about; leaves other errors alone.
-
-    Args:
-        what: What failed, for example the method and path.
-        error: The error.
-    """
-    if not isinstance(error, TriviumError) or status_of(error).http_status == 500:
-        _logger.error("%s failed", what, exc_info=error)
-
-
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of the application show this way."""
 
     async def show_domain_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, TriviumError)
-        log_internal_error(f"{request.method} {request.url.path}", error)
+        log_failure(_logger, f"{request.method} {request.url.path}", error)
         return error_response(error)
 
     async def show_invalid_parameter(_request: Request, error: Exception) -> Response:

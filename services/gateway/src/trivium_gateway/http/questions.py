@@ -1,5 +1,6 @@
 """POST /v1/answer and POST /v1/retrieve."""
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -9,13 +10,14 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from trivium_serving.errors import TriviumError
+from trivium_serving.logs import log_failure
 
 from trivium_gateway.answering import Delta, Event, Question, Sources, Summary
 from trivium_gateway.conversation import AnswerMode, Message, Role
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.http.connection import EventStreamResponse, event_bytes, while_connected
-from trivium_gateway.http.errors import error_body, log_internal_error
+from trivium_gateway.http.errors import error_body
 from trivium_gateway.http.parameters import refuse_unknown_parameters
 from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import (
@@ -29,6 +31,8 @@ from trivium_gateway.http.rendering import (
 from trivium_gateway.http.responses import AnswerResponse, RetrieveResponse
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.retrieval import Search
+
+_logger = logging.getLogger(__name__)
 
 _LIMITS = GatewayLimits()
 
@@ -162,8 +166,8 @@ async def _event_stream(sources: Sources, events: AsyncGenerator[Event, None]) -
                 elif isinstance(event, Summary):
                     yield event_bytes("summary", summary_json(event))
         except TriviumError as error:
-            log_internal_error("/v1/answer", error)
+            log_failure(_logger, "/v1/answer", error)
             yield event_bytes("error", error_body(error))
         except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-            log_internal_error("/v1/answer", error)
+            log_failure(_logger, "/v1/answer", error)
             yield event_bytes("error", error_body(TriviumError("")))

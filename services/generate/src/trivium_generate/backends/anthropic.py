@@ -13,7 +13,7 @@ from trivium_serving.api_calls import ApiFailure, retry_after_seconds
 from trivium_serving.errors import InvalidField
 
 from trivium_generate.answer import FinishReason, Role, ToolChoice
-from trivium_generate.backends.base import PromptTooLong
+from trivium_generate.backends.base import PromptTooLong, prompt_too_long
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
 from trivium_generate.backends.tool_calls import CallPiece
@@ -249,7 +249,7 @@ def _failure(error: APIError) -> ApiFailure | PromptTooLong:
         return ApiFailure(said)
     status = error.status_code if error.status_code >= 400 else _STATUS_OF.get(str(error.type), 500)
     if status in (400, 413) and says_too_long(said):
-        return PromptTooLong(f"The model's API finds the prompt too long: {said}", field="passages")
+        return prompt_too_long(said)
     return ApiFailure(
         said,
         status=status,

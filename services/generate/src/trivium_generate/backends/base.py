@@ -19,6 +19,19 @@ class PromptTooLong(TooLarge):
     default_reason = "PROMPT_TOO_LONG"
 
 
+def prompt_too_long(said: str) -> PromptTooLong:
+    """The error for a prompt that an API finds too long, by its own count.
+
+    Args:
+        said: What it says, for the log.
+    """
+    return PromptTooLong(
+        "The model's API finds the prompt too long. Shorten question and history, or ask for fewer passages; "
+        "TRIVIUM_GENERATE_CONTEXT_TOKENS says how long it may be.",
+        field="passages",
+    ).because(said)
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """What a model is going to answer from.

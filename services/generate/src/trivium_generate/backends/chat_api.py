@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from trivium_serving.api_calls import ApiCalls
+    from trivium_serving.errors import TriviumError
 
     from trivium_generate.answer import AnswerRequest, Tool, Turn
     from trivium_generate.backends.base import Output
@@ -245,14 +246,14 @@ class ChatApiModel:
         except AnswerBlocked:
             raise
         except FailedPrecondition as error:
-            self._break(error.message)  # the next request would fare no better
+            self._break(error)  # the next request would fare no better
             raise
         except DeadlineExceeded:
             raise
         except Unavailable as error:
             self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
-                self._break(f"{self._failures} failures in a row; the last: {error.message}")
+                self._break(error)
             raise
         self._failures = 0
         return opened
@@ -275,11 +276,11 @@ class ChatApiModel:
         if stopped:
             return None
         raise Unavailable(
-            f"The model's API broke off in the middle of the answer ({said}). Try again.", reason="UPSTREAM_UNAVAILABLE"
-        ) from problem
+            "The model's API broke off in the middle of the answer. Try again.", reason="UPSTREAM_UNAVAILABLE"
+        ).because(said) from problem
 
-    def _break(self, problem: str) -> None:
-        self._problem = problem
+    def _break(self, error: TriviumError) -> None:
+        self._problem = error.message
         self._broken.set()
 
     def _describe(self, max_input_tokens: int) -> ModelDescription:

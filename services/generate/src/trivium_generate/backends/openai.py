@@ -10,7 +10,7 @@ from openai import APIConnectionError, APIError, APIStatusError, AsyncAzureOpenA
 from trivium_serving.api_calls import ApiFailure, retry_after_seconds
 
 from trivium_generate.answer import FinishReason, TokenLogprob
-from trivium_generate.backends.base import PromptTooLong
+from trivium_generate.backends.base import PromptTooLong, prompt_too_long
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
 from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
 from trivium_generate.backends.tool_calls import CallPiece
@@ -248,11 +248,12 @@ def _failure(error: APIError) -> ApiFailure | AnswerBlocked | PromptTooLong:
     if isinstance(error, APIConnectionError):
         return ApiFailure(f"it cannot be reached, or broke off ({error.__cause__ or error})")
     if error.code in _BLOCKS:
-        return AnswerBlocked(f"The provider's content filter refused the request: {said}")
+        blocked = AnswerBlocked("The provider's content filter refused the request. Ask otherwise.")
+        return blocked.because(said)
     is_status = isinstance(error, APIStatusError)
     status = error.status_code if isinstance(error, APIStatusError) else _status_in_stream(error)
     if status in (400, 413, 422) and (error.code == "context_length_exceeded" or says_too_long(_words(error))):
-        return PromptTooLong(f"The model's API finds the prompt too long: {said}", field="passages")
+        return prompt_too_long(said)
     return ApiFailure(
         said,
         status=status,

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from trivium_serving.degradation_log import DegradationLog
 from trivium_serving.errors import TriviumError
 
 from trivium_generate.answer import Degradation
@@ -70,7 +71,7 @@ class ExtractiveAnswerer:
     def __init__(self, vectors: SentenceVectors | None, candidates: int) -> None:
         self._vectors = vectors
         self._candidates = candidates
-        self._vectors_are_gone = False
+        self._degradations = DegradationLog(_logger)
 
     async def answer(self, request: AnswerRequest) -> ExtractiveAnswer:
         """Answers from the passages of a request, which has at least one."""
@@ -84,9 +85,8 @@ class ExtractiveAnswerer:
             try:
                 similarities = await self._vectors.similarities(request.question, texts)
                 scores = add_vectors(request.question, scored, rows, similarities)
-                self._log_vectors(None)
             except TriviumError as error:
-                self._log_vectors(error)
+                self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical")
         parts = compose(choose(scored, scores))
         end = time.perf_counter()
@@ -96,14 +96,6 @@ class ExtractiveAnswerer:
         """Answers by words alone: the embedding service may well be starting at the same time."""
         scored = await asyncio.to_thread(_score, request)
         compose(choose(scored, scored.scores))
-
-    def _log_vectors(self, error: TriviumError | None) -> None:
-        """Logs when vectors go and when they are back, not at each answer."""
-        if error is not None and not self._vectors_are_gone:
-            _logger.warning("no sentence vectors, going by words alone: %s", error.message)
-        if error is None and self._vectors_are_gone:
-            _logger.info("sentence vectors are back")
-        self._vectors_are_gone = error is not None
 
 
 def _score(request: AnswerRequest) -> Scored:

@@ -10,8 +10,8 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from trivium_serving.errors import INTERNAL_MESSAGE, NotFound, TriviumError
+from trivium_serving.logs import log_failure
 
-from trivium_gateway.http.errors import log_internal_error
 from trivium_gateway.http.mcp import texts
 from trivium_gateway.http.mcp.tools import TOOLS
 from trivium_gateway.http.reference import self_contained
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from trivium_gateway.http.mcp.tools import Tool
 
     Context = ServerRequestContext[Any, Any]
+
+_logger = logging.getLogger(__name__)
 
 _SCHEME = "trivium://"
 _RESOURCES_PER_PAGE = 100
@@ -55,10 +57,10 @@ def mcp_server(gateway: Gateway, *, read_only: bool) -> Server[Any]:
         try:
             output = await tool.call(gateway, params.arguments or {}, context.session.report_progress)
         except TriviumError as error:
-            log_internal_error(f"MCP tool {tool.name}", error)
+            log_failure(_logger, f"MCP tool {tool.name}", error)
             return _failed(INTERNAL_MESSAGE if type(error) is TriviumError else texts.error_text(error))
         except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-            log_internal_error(f"MCP tool {tool.name}", error)
+            log_failure(_logger, f"MCP tool {tool.name}", error)
             return _failed(INTERNAL_MESSAGE)
         return types.CallToolResult(
             content=[types.TextContent(text=output.text)],
@@ -152,6 +154,7 @@ def _failed(text: str) -> types.CallToolResult:
 
 def _protocol_error(error: TriviumError) -> MCPError:
     """The error for a resource, which has no other way to say what is wrong."""
+    log_failure(_logger, "MCP resource", error)
     code = types.INVALID_PARAMS if isinstance(error, NotFound) else types.INTERNAL_ERROR
     return MCPError(code, texts.error_text(error))
 

@@ -1,5 +1,6 @@
 """Errors as OpenAI's clients read them, with all that Trivium's own have beside."""
 
+import logging
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
@@ -9,9 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from trivium_serving.errors import DeadlineExceeded, Overloaded, TriviumError, Unavailable, Unimplemented
+from trivium_serving.logs import log_failure
 
-from trivium_gateway.http.errors import error_body, error_response, log_internal_error
+from trivium_gateway.http.errors import error_body, error_response
 from trivium_gateway.http.rendering import JsonResponse
+
+_logger = logging.getLogger(__name__)
 
 # Fields of a question by the names that they have in a chat, and in a response where those are others.
 _CHAT_PARAMS = {
@@ -67,7 +71,7 @@ class OpenAIRoute(APIRoute):
             try:
                 return await handle(request)
             except TriviumError as error:
-                log_internal_error(f"{request.method} {request.url.path}", error)
+                log_failure(_logger, f"{request.method} {request.url.path}", error)
                 response = error_response(error)
                 headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
                 body = openai_error_body(error, in_response=self.path == RESPONSES_PATH)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import TriviumError
+from trivium_serving.logs import log_failure
 
 from trivium_gateway.answering import Delta, Event, Sources, Summary
-from trivium_gateway.http.errors import log_internal_error
 from trivium_gateway.http.rendering import json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from trivium_gateway.http.openai.completions import Completion
+
+_logger = logging.getLogger(__name__)
 
 DONE = b"data: [DONE]\n\n"
 
@@ -61,10 +64,10 @@ async def with_errors(
             async for piece in pieces:
                 yield piece
     except TriviumError as error:
-        log_internal_error(route, error)
+        log_failure(_logger, route, error)
         yield show_error(error)
     except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-        log_internal_error(route, error)
+        log_failure(_logger, route, error)
         yield show_error(TriviumError(""))
 
 

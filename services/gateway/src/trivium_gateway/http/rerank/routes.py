@@ -1,14 +1,16 @@
 """POST /v2/rerank, /v1/rerank and /rerank."""
 
+import logging
+
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 from trivium_serving.errors import TriviumError
+from trivium_serving.logs import log_failure
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.bodies import read_json
 from trivium_gateway.http.connection import while_connected
-from trivium_gateway.http.errors import log_internal_error
 from trivium_gateway.http.parameters import refuse_unknown_parameters
 from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import JsonResponse
@@ -23,6 +25,8 @@ from trivium_gateway.http.rerank.responses import (
     tei_error_response,
     tei_json,
 )
+
+_logger = logging.getLogger(__name__)
 
 
 def rerank_routes(gateway: Gateway) -> APIRouter:
@@ -64,7 +68,7 @@ def rerank_routes(gateway: Gateway) -> APIRouter:
             task = body.task()
             ranked = await while_connected(request, gateway.rerank(task))
         except TriviumError as error:
-            log_internal_error("POST /rerank", error)
+            log_failure(_logger, "POST /rerank", error)
             return tei_error_response(error)
         return JsonResponse(tei_json(ranked, task.texts if body.return_text else None))
 
