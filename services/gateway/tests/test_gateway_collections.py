@@ -50,10 +50,12 @@ async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storag
         collections = QdrantCollections(storage.connection, distribution)
         await collections.create("spread", model="words", fingerprint="f", dimension=4)
 
-    with pytest.raises(Unavailable, match="shard_number"):
+    with pytest.raises(Unavailable) as refused:
         await create(Distribution(shard_number=6))
-    with pytest.raises(Unavailable, match="replication_factor"):
+    assert "shard_number" in refused.value.cause
+    with pytest.raises(Unavailable) as refused:
         await create(Distribution(replication_factor=2))
+    assert "replication_factor" in refused.value.cause
     await create(Distribution(1, 1))
     assert (await QdrantCollections(storage.connection).describe("spread")).dimension == 4
 
