@@ -597,6 +597,13 @@ QDRANT = Dashboard(
         ),
         rate("Embedded: RPCs", "trivium_qdrant_edge_requests_total", "A second.", "method"),
         quantiles("Embedded: duration of RPCs", "trivium_qdrant_edge_request_duration_seconds", "By method.", "method"),
+        lines(
+            "Free disk",
+            "percentunit",
+            "Of the disk with Qdrant's data. On a full one a server takes neither writes nor deletions, nor starts.",
+            ("trivium:qdrant_disk_free:ratio", "{{persistentvolumeclaim}}{{instance}}"),
+            most=1,
+        ),
         *(
             Panel(f"Embedded: {one.title.lower()}", one.unit, one.description, one.queries, thresholds=one.thresholds)
             for one in admission("qdrant_edge")
@@ -607,13 +614,6 @@ QDRANT = Dashboard(
             "Embedded: time to build an index",
             "trivium_qdrant_edge_optimization_duration_seconds",
             "In the background.",
-        ),
-        lines(
-            "Embedded: free disk",
-            "percentunit",
-            "Of the disk with the data folder.",
-            ("trivium_qdrant_edge_disk_free_bytes / trivium_qdrant_edge_disk_size_bytes", "{{instance}}"),
-            most=1,
         ),
     ),
 )

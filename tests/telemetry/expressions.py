@@ -15,7 +15,7 @@ from telemetry.served_by_qdrant import QDRANT, base_name
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 _NAMES = re.compile(
-    r"(?:trivium|vllm|DCGM|kubelet|collections?|grpc|rest|memory|cluster|app|process)[:_][A-Za-z0-9_:]+|\bup\b"
+    r"(?:trivium|vllm|DCGM|kubelet|node|collections?|grpc|rest|memory|cluster|app|process)[:_][A-Za-z0-9_:]+|\bup\b"
 )
 
 
