@@ -31,7 +31,10 @@ _CUSTOM = {
         podMetricsEndpoints.interval podMetricsEndpoints.scheme podMetricsEndpoints.tlsConfig
         podMetricsEndpoints.tlsConfig.serverName podMetricsEndpoints.tlsConfig.ca
         podMetricsEndpoints.tlsConfig.ca.secret podMetricsEndpoints.tlsConfig.ca.secret.name
-        podMetricsEndpoints.tlsConfig.ca.secret.key podTargetLabels""",
+        podMetricsEndpoints.tlsConfig.ca.secret.key podMetricsEndpoints.honorLabels podTargetLabels""",
+    ("monitoring.coreos.com/v1", "PrometheusRule"): """
+        +groups +groups.name groups.interval +groups.rules +groups.rules.expr groups.rules.record groups.rules.alert
+        groups.rules.for groups.rules.labels groups.rules.annotations""",
     ("keda.sh/v1alpha1", "ScaledObject"): """
         +scaleTargetRef +scaleTargetRef.name scaleTargetRef.apiVersion scaleTargetRef.kind minReplicaCount
         maxReplicaCount pollingInterval cooldownPeriod fallback fallback.failureThreshold fallback.replicas
@@ -74,8 +77,8 @@ def test_custom_resources_have_the_fields_that_their_operators_know(build: str) 
         used = {
             path
             for path in _leaves(one["spec"])
-            if not path.startswith(("selector.matchLabels.", "leaderWorkerTemplate.leaderTemplate."))
-            and not path.startswith("leaderWorkerTemplate.workerTemplate.")
+            if not path.startswith(("selector.matchLabels.", "groups.rules.labels.", "groups.rules.annotations."))
+            and not path.startswith(("leaderWorkerTemplate.leaderTemplate.", "leaderWorkerTemplate.workerTemplate."))
         }
         assert used <= known, one["metadata"]["name"]
         assert {word[1:] for word in words if word.startswith("+")} <= used, one["metadata"]["name"]

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Writes the rules as the Prometheus operator reads them; run it after a change of `rules`.
+
+A test compares the file with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+FILE = FOLDER.parent / "k8s/components/alerts/prometheus-rules.yaml"
+_HEAD = """\
+# Written by deploy/prometheus/kubernetes_rules.py from deploy/prometheus/rules: change those.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: trivium
+spec:
+  groups:
+"""
+
+
+def render() -> str:
+    """The groups of all files, as they stand there, one after the other in a PrometheusRule."""
+    lines = [_HEAD.rstrip("\n")]
+    for path in sorted((FOLDER / "rules").glob("*.yml")):
+        _, _, groups = path.read_text(encoding="utf-8").partition("\ngroups:\n")
+        lines += [f"  {line}" if line else "" for line in groups.rstrip("\n").split("\n")]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(render(), encoding="utf-8")

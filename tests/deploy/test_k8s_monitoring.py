@@ -1,0 +1,67 @@
+"""A cluster is watched by the very rules and dashboards of the compose stack."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from deploy.kubernetes_builds import ROOT, named, of_kind
+from telemetry.prometheus import RULES, tool
+from telemetry.served_by_qdrant import QDRANT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WATCHED = ["gpu", "large"]
+WRITTEN = ROOT / "deploy/k8s/components/alerts/prometheus-rules.yaml"
+DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
+# What the operator adds to each series of a pod by itself.
+OF_THE_OPERATOR = {"namespace", "pod", "container", "endpoint"}
+
+
+def test_rules_of_the_cluster_are_what_the_script_writes(tmp_path: Path) -> None:
+    script = tmp_path / "deploy/prometheus/kubernetes_rules.py"
+    target = tmp_path / WRITTEN.relative_to(ROOT)
+    for path in (script.parent / "rules", target.parent):
+        path.mkdir(parents=True)
+    script.write_bytes((ROOT / script.relative_to(tmp_path)).read_bytes())
+    for path in RULES:
+        (script.parent / "rules" / path.name).write_bytes(path.read_bytes())
+    subprocess.run([sys.executable, script], check=True)
+
+    assert target.read_text() == WRITTEN.read_text()
+
+
+@pytest.mark.parametrize("build", WATCHED)
+def test_cluster_has_every_rule_of_the_compose_stack(build: str, tmp_path: Path) -> None:
+    (built,) = of_kind(build, "PrometheusRule")
+    groups: list[dict[str, Any]] = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+
+    assert built["spec"] == {"groups": groups}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(built["spec"]))
+    checked = subprocess.run(
+        [tool("promtool"), "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("build", WATCHED)
+def test_cluster_has_every_dashboard_where_grafana_finds_it(build: str) -> None:
+    found = [one for one in of_kind(build, "ConfigMap") if "grafana_dashboard" in one["metadata"].get("labels", {})]
+
+    assert {one["metadata"]["labels"]["grafana_dashboard"] for one in found} == {"1"}
+    served = {name: json.loads(text) for one in found for name, text in one["data"].items()}
+    assert served == {path.name: json.loads(path.read_text()) for path in DASHBOARDS}
+
+
+@pytest.mark.parametrize("build", WATCHED)
+def test_labels_of_qdrants_metrics_are_kept_where_the_operator_has_the_same(build: str) -> None:
+    labels = {label for metric in QDRANT.values() for label in metric.labels}
+    (endpoint,) = named(build, "PodMonitor", "trivium-qdrant")["spec"]["podMetricsEndpoints"]
+
+    assert labels & OF_THE_OPERATOR
+    assert endpoint["honorLabels"]
