@@ -19,6 +19,7 @@ from trivium_encoders import (
     ModelUnsupported,
     Priority,
     Role,
+    crew,
 )
 from trivium_encoders.batcher import Batcher, Computed
 from trivium_encoders.crew import CrewPlan
@@ -186,6 +187,31 @@ async def test_run_batch_that_hangs_costs_its_worker() -> None:
             await some.run(HANGING)
         await some.until(lambda: some.batcher.healthy)
         assert await some.run("after") == [5]
+
+
+async def test_run_batch_of_a_process_that_stood_still_keeps_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "_LATE_SECONDS", 0.05)
+    async with lab(stall_seconds=0.1) as some:
+        running = asyncio.ensure_future(some.run(HANGING))
+        await some.until(lambda: [HANGING] in some.batches)
+        threading.Event().wait(0.5)  # nothing of this process's event loop runs, as under SIGSTOP
+        await asyncio.sleep(0)  # the timer's turn
+        some.release.set()
+        assert await running == [len(HANGING)]
+    assert some.metric("worker_deaths_total") == 0
+
+
+async def test_close_waits_for_a_worker_that_was_given_up() -> None:
+    async with lab(stall_seconds=0.05) as some:
+        with pytest.raises(EncoderUnavailable):
+            await some.run(HANGING)
+        [given_up] = some.batcher._crew._given_up
+        closing = asyncio.ensure_future(some.batcher.close())
+        await some.until(lambda: some.batcher._crew._closed)
+        assert not closing.done()
+        some.release.set()
+        await closing
+        assert given_up.join(0)
 
 
 async def test_run_cancelled_call_is_never_computed() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from trivium_encoders import TextEncoder
 
 PROGRAM = """
@@ -54,3 +55,34 @@ def test_import_openvino_through_this_library_sends_nothing() -> None:
     code = "import sys, trivium_encoders, openvino; print(sys.modules['openvino_telemetry'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "None"
+
+
+ENDS_WHILE_IT_COMPUTES = """
+import asyncio, atexit, sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from trivium_encoders import EncoderOptions, TextEncoder, end_process
+
+async def main():
+    options = EncoderOptions(cache_dir=Path(sys.argv[1]), workers=1, budget_tokens=1 << 16)
+    encoder = await TextEncoder.load(options, registry=CollectorRegistry(), service="test")
+    work = asyncio.ensure_future(encoder.encode(["word " * 200] * int(sys.argv[2])))
+    while not encoder._engine.batcher._crew._running:
+        await asyncio.sleep(0)
+    work.cancel()
+
+atexit.register(print, "what was to be done at the end")
+asyncio.run(main())
+end_process(3)
+"""
+
+
+@pytest.mark.parametrize("text_count", [1, 3, 200])
+def test_end_process_while_a_worker_computes_ends_with_its_status(cache_dir: Path, text_count: int) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDS_WHILE_IT_COMPUTES, str(cache_dir), str(text_count)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (3, "what was to be done at the end"), ended.stderr

@@ -66,7 +66,7 @@ async def test_answer_in_order_closed_early_cancels_work() -> None:
     answers = answer_in_order(numbers(10), answer, at_most=4)
     assert await anext(answers) == 0
     await until_idle()
-    await answers.aclose()  # type: ignore[attr-defined]  # it is an asynchronous generator
+    await answers.aclose()
     await until_idle()
 
     assert sorted(cancelled) == [1, 2, 3]

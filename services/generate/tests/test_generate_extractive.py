@@ -34,7 +34,7 @@ class Vectors:
         self.error = error
         self.asked: list[str] = []
 
-    async def similarities(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
+    async def similarities(self, question: str, sentences: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
         self.asked = list(sentences)
         if self.error is not None:
             raise self.error

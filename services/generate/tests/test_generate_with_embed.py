@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from trivium.embed.v1 import embed_service_pb2_grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium_generate.clients import EmbedClient
 from trivium_serving.channels import open_channel
@@ -53,7 +54,7 @@ async def embed_port(free_port: int) -> AsyncIterator[int]:
 async def test_generate_with_the_embed_service_goes_by_meaning(service: Any, embed_port: Any) -> None:
     target = f"127.0.0.1:{embed_port}"
     client = EmbedClient(target, timeout_seconds=30)
-    similarities = await client.similarities(QUESTION, ["The feline naps.", "Oil is sold.", "word " * 1000])
+    similarities = await client.similarities(QUESTION, ["The feline naps.", "Oil is sold.", "word " * 1000], None)
     await client.close()
     assert similarities.shape == (3,)
     assert similarities.argmax() == 0
@@ -82,6 +83,28 @@ async def test_generate_when_the_embed_service_comes_back_uses_it_again(service:
 async def test_embed_client_without_a_service_fails_at_once(free_port: Any) -> None:
     client = EmbedClient(f"127.0.0.1:{free_port}", timeout_seconds=30)
     with pytest.raises(Unavailable) as raised:
-        await client.similarities("q", ["s"])
+        await client.similarities("q", ["s"], None)
     assert isinstance(raised.value.__cause__, grpc.aio.AioRpcError)
     await client.close()
+
+
+class SilentEmbed(embed_service_pb2_grpc.EmbedServiceServicer):
+    """Takes calls, and never answers."""
+
+    async def Embed(self, request: Any, context: Any) -> Any:
+        await asyncio.Event().wait()
+
+
+async def test_generate_extractive_waits_for_a_silent_embed_service_only_as_long_as_the_caller_has(
+    service: Any,
+) -> None:
+    silent = grpc.aio.server()
+    servicer: Any = SilentEmbed()  # type: ignore[abstract]
+    embed_service_pb2_grpc.add_EmbedServiceServicer_to_server(servicer, silent)
+    port = silent.add_insecure_port("127.0.0.1:0")
+    await silent.start()
+    async with service(embed_target=f"127.0.0.1:{port}", embed_timeout_seconds=60.0) as running:
+        request = pb.GenerateRequest(question=QUESTION, passages=[PASSAGE], mode=pb.GENERATE_MODE_EXTRACTIVE)
+        answer = [response async for response in running.stub.Generate(request, timeout=3)]
+    await silent.stop(None)
+    assert answer[-1].finish.degradation.fallback == "lexical"

@@ -195,6 +195,23 @@ async def test_rerank_over_the_admitted_requests_is_refused_at_once(serve_rerank
         await in_flight(service, 0)
 
 
+async def test_rerank_that_cannot_be_done_before_its_deadline_is_refused_at_once(serve_rerank: Any) -> None:
+    async with serve_rerank() as service:
+        pace = service.app.reranker._admission._pace
+        pace.tokens_per_second = 1000.0
+        texts = [f"first {number} " + "word " * 200 for number in range(500)]
+        first = service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=texts))
+        await in_flight(service, 1)
+
+        call = service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=["Nobody has read this yet."]), timeout=10)
+        error = await refused(call, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+        assert error.reason == "OVERLOADED"
+        assert "tokens are ahead" in error.message
+        first.cancel()
+        await in_flight(service, 0)
+
+
 async def test_rerank_over_the_admitted_tokens_is_refused_at_once(serve_rerank: Any) -> None:
     async with serve_rerank(max_in_flight_tokens=20_000) as service:
         texts = [f"first {number} " + "word " * 200 for number in range(500)]

@@ -22,6 +22,7 @@ from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pair_scorer import PairScorer, Scored
 from trivium_encoders.text_encoder import Encoded, TextEncoder
 from trivium_encoders.token_encoder import TokenEncoder, TokenMatrices, TokenMatrix
+from trivium_encoders.worker import end_process
 
 __all__ = [
     "ConversionFailed",
@@ -46,4 +47,5 @@ __all__ = [
     "TokenEncoder",
     "TokenMatrices",
     "TokenMatrix",
+    "end_process",
 ]

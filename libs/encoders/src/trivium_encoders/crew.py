@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 _RESTART_PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _CLOSE_SECONDS = 30.0
+_LATE_SECONDS = 5.0
+"""If a timer comes later than this, the whole process stood still, and a batch is not to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Crew:
         self._idle: list[Worker] = []
         self._express: Worker | None = None
         self._running: dict[Worker, _Running] = {}
+        self._given_up: list[Worker] = []
         self._restarts: set[asyncio.TimerHandle] = set()
         self._hired = 0
         self._deaths_in_a_row = 0
@@ -139,7 +142,7 @@ class Crew:
         self._closed = True
         for handle in self._restarts:
             handle.cancel()
-        workers = [*self._idle, *self._running, *self._starting]
+        workers = [*self._idle, *self._running, *self._starting, *self._given_up]
         for worker in workers:
             worker.stop()
         ended = await asyncio.gather(*(asyncio.to_thread(worker.join, _CLOSE_SECONDS) for worker in workers))
@@ -200,10 +203,18 @@ class Crew:
         self._bury(worker, f"{type(error).__name__}: {error}")
 
     def _stalled(self, worker: Worker) -> None:
-        if worker in self._running:
-            _log.error("a batch has run for %.0f s; its worker is given up", self._plan.stall_seconds)
-            worker.stop()
-            self._bury(worker, f"a batch ran for more than {self._plan.stall_seconds:.0f} s")
+        running = self._running.get(worker)
+        if running is None:
+            return
+        late_seconds = self._loop.time() - running.stall.when()
+        if late_seconds > _LATE_SECONDS:
+            _log.warning("this process stood still for %.0f s; a batch that runs gets its time again", late_seconds)
+            running.stall = self._loop.call_later(self._plan.stall_seconds, self._stalled, worker)
+            return
+        _log.error("a batch has run for %.0f s; its worker is given up", self._plan.stall_seconds)
+        worker.stop()
+        self._given_up = [known for known in self._given_up if not known.join(0)] + [worker]
+        self._bury(worker, f"a batch ran for more than {self._plan.stall_seconds:.0f} s")
 
     def _bury(self, worker: Worker, cause: str) -> None:
         """Fails what a dead worker had, and plans its replacement."""

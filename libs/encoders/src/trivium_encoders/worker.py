@@ -1,11 +1,16 @@
 """A thread that computes batches, one at a time."""
 
+import atexit
 import logging
+import os
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +20,8 @@ from trivium_encoders.runtimes.base import Item, Session
 _log = logging.getLogger(__name__)
 
 Result = NDArray[np.float32] | Exception
+
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 class SessionBroken(Exception):
@@ -67,6 +74,7 @@ class Worker:
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
+        _threads.add(self._thread)
 
     def submit(self, items: Sequence[Item]) -> None:
         """Gives the worker a batch; it must have none."""
@@ -92,6 +100,21 @@ class Worker:
                 self._on_done(self, BatchDone(results, started_at, time.monotonic()))
         except BaseException as error:  # the thread's edge: whatever ends it must be known
             self._on_death(self, error)
+
+
+def end_process(status: int) -> NoReturn:
+    """Ends the process with a status, also while a worker computes that was given up.
+
+    The interpreter ends a thread that comes back from native code in its last moments by unwinding it, and C++ answers
+    with an abort. So it is not waited for: what was registered for the end is done, and the process leaves.
+    """
+    if not any(thread.is_alive() for thread in _threads):
+        sys.exit(status)
+    _log.warning("the process ends while a worker computes")
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def compute(session: Session, items: Sequence[Item], probe: Item) -> list[Result]:

@@ -1,7 +1,7 @@
 """Answers a stream of requests in order, several at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 Request = TypeVar("Request")
@@ -10,7 +10,7 @@ Answer = TypeVar("Answer")
 
 async def answer_in_order(
     requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Answer]], *, at_most: int
-) -> AsyncIterator[Answer]:
+) -> AsyncGenerator[Answer, None]:
     """Answers requests concurrently, and yields the answers in the order of the requests.
 
     A request keeps its place until its answer was taken, and only `at_most` have one: a caller that is slow to read

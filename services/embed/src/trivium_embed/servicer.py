@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -78,8 +79,9 @@ class EmbedServicer(EmbedServiceServicer):
                 broken = error if isinstance(error, TriviumError) else TriviumError(INTERNAL_MESSAGE)
                 return pb.EmbedStreamResponse(sequence=item.sequence, error=_stream_error(broken))
 
-        async for response in answer_in_order(request_iterator, answer, at_most=self._stream_in_flight):
-            yield response
+        async with aclosing(answer_in_order(request_iterator, answer, at_most=self._stream_in_flight)) as responses:
+            async for response in responses:
+                yield response
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: _Context) -> pb.TokenizeResponse:
         """Says where tokens lie."""

@@ -30,15 +30,21 @@ class EmbedClient:
         self._stub = embed_service_pb2_grpc.EmbedServiceStub(self._channel)
         self._timeout_seconds = timeout_seconds
 
-    async def similarities(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
+    async def similarities(self, question: str, sentences: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
         """The cosine of each sentence's vector to the question's; texts over the model's length are cut.
+
+        Args:
+            question: The question.
+            sentences: The sentences.
+            seconds: Longest wait, if it is shorter than this client's own; None for that alone.
 
         Raises:
             TriviumError: The service is down, late or overloaded, or changed its model between two calls.
         """
+        timeout = self._timeout_seconds if seconds is None else min(seconds, self._timeout_seconds)
         query, documents = await asyncio.gather(
-            self._embed([question], embed_service_pb2.EMBED_ROLE_QUERY),
-            self._embed(sentences, embed_service_pb2.EMBED_ROLE_DOCUMENT),
+            self._embed([question], embed_service_pb2.EMBED_ROLE_QUERY, timeout),
+            self._embed(sentences, embed_service_pb2.EMBED_ROLE_DOCUMENT, timeout),
         )
         if query.model.fingerprint != documents.model.fingerprint:
             raise Unavailable("The embedding service changed its model between two calls. Try again.")
@@ -50,12 +56,12 @@ class EmbedClient:
         await self._channel.close()
 
     async def _embed(
-        self, texts: Sequence[str], role: embed_service_pb2.EmbedRole.ValueType
+        self, texts: Sequence[str], role: embed_service_pb2.EmbedRole.ValueType, timeout_seconds: float
     ) -> embed_service_pb2.EmbedResponse:
         request = embed_service_pb2.EmbedRequest(texts=texts, role=role, truncate=True)
         try:
             response: embed_service_pb2.EmbedResponse = await self._stub.Embed(
-                request, timeout=self._timeout_seconds, metadata=outgoing_metadata()
+                request, timeout=timeout_seconds, metadata=outgoing_metadata()
             )
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) from error

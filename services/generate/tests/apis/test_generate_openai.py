@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -526,3 +527,26 @@ async def test_openai_required_call_is_never_replaced_by_an_extractive_answer(
     assert code is StatusCode.UNAVAILABLE
     assert (refused[0], refused[1].field) == (StatusCode.INVALID_ARGUMENT, "tools.choice")
     assert answer.finish.degradation.fallback == "extractive"
+
+
+async def test_openai_model_that_breaks_while_a_prompt_is_built_is_answered_extractively(
+    openai: Any, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building, broken = threading.Event(), threading.Event()
+    async with openai() as running:
+        model = running.app.model._model
+        prepare = model._prepare
+
+        def prepare_slowly(request: Any) -> Any:
+            building.set()
+            assert broken.wait(30)
+            return prepare(request)
+
+        monkeypatch.setattr(model, "_prepare", prepare_slowly)
+        answering = asyncio.ensure_future(running.answer(ask(mode=pb.GENERATE_MODE_AUTO)))
+        assert await asyncio.to_thread(building.wait, 30)
+        await model.close()
+        broken.set()
+        answer = await answering
+    assert answer.finish.degradation.fallback == "extractive"
+    assert answer.finish.model.name == "extractive"

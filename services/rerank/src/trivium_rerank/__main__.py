@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from prometheus_client import CollectorRegistry
+from trivium_encoders import end_process
 from trivium_serving.logs import configure_logging
 from trivium_serving.settings import load_settings
 from trivium_serving.tracing import configure_tracing
@@ -33,4 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -1,5 +1,6 @@
 """What the service does, without a word of gRPC."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -105,19 +106,24 @@ class Reranker:
 
         Raises:
             InvalidField, TooLarge: The call breaks a limit.
-            Overloaded: There is no capacity now.
+            Overloaded: There is no capacity now, or none before the deadline.
             DeadlineExceeded, Unavailable: As for `RerankBackend.score`.
         """
         backend = self.backend
         try:
             self.limits.check(query, texts)
-            with self._admission.admit(estimate_tokens(query, backend.unread(query, texts), backend.info.max_tokens)):
+            tokens = estimate_tokens(query, backend.unread(query, texts), backend.info.max_tokens)
+            with self._admission.admit(tokens, seconds_left=_seconds_left(deadline) if tokens else None):
                 judgement = await _judge(backend, query, texts, top_n, deadline)
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
         self._metrics.count_judged(len(texts), judgement.scored.token_count)
         return judgement
+
+
+def _seconds_left(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
 
 async def _judge(

@@ -154,7 +154,7 @@ class ChatApiModel:
         )
         call = Call(prompt.turns, request.sampling, max_tokens, replace(request.tools, definitions=prompt.tools))
         usage, stop, written, calls = Usage(), None, 0, CallAssembly()
-        async with aclosing(self._events(self._provider, call, prompt_tokens, request.deadline)) as events:
+        async with aclosing(self._events(call, prompt_tokens, request.deadline)) as events:
             async for event in events:
                 if isinstance(event, Text):
                     tokens = len(event.logprobs) or token_count(event.text)
@@ -203,10 +203,11 @@ class ChatApiModel:
         prompt = self._builder.build(request, max(context - wanted, context // 2))
         return prompt, min(wanted, max(1, context - len(prompt.token_ids)))
 
-    async def _events(
-        self, provider: ChatProvider, call: Call, prompt_tokens: int, deadline: float | None
-    ) -> AsyncGenerator[Event, None]:
+    async def _events(self, call: Call, prompt_tokens: int, deadline: float | None) -> AsyncGenerator[Event, None]:
         """The events of the first attempt that comes to write something, to their end."""
+        provider = self._provider
+        if provider is None:  # it was closed while the prompt was built
+            raise Unavailable("The model's API is being checked. Try again soon.", reason="LOADING")
         self._streams += 1
         try:
             async with AsyncExitStack() as held:

@@ -278,8 +278,11 @@ class VllmModel:
             # Without a type it goes through a thread of vLLM's: a detour, unless the check of the schema takes long.
             prompt["type"] = "token"
         adapter = self._adapters.get(request.adapter)
+        engine = self._engine
+        if engine is None:  # it broke while the prompt was built
+            raise Unavailable("The model's engine is down. Try again soon.")
         try:
-            async with aclosing(self._engine.generate(prompt, params, name, lora_request=adapter)) as outputs:
+            async with aclosing(engine.generate(prompt, params, name, lora_request=adapter)) as outputs:
                 async for output in outputs:
                     yield output
         except EngineDeadError as error:

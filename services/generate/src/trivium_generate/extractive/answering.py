@@ -30,13 +30,20 @@ _logger = logging.getLogger(__name__)
 # Splitting and scoring words is linear in the text; this bounds it for the largest requests.
 _MAX_SENTENCES = 1000
 _MAX_QUOTE_CHARS = 400
+# Of the time that is left, the share that sentence vectors may take.
+_VECTORS_SHARE = 0.6
 
 
 class SentenceVectors(Protocol):
     """Where the similarities of sentences to a question come from."""
 
-    async def similarities(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
+    async def similarities(self, question: str, sentences: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
         """The cosine of each sentence's vector to the question's.
+
+        Args:
+            question: The question.
+            sentences: The sentences.
+            seconds: Longest wait, however patient this is by itself; None for no such bound.
 
         Raises:
             TriviumError: There are none now.
@@ -83,7 +90,7 @@ class ExtractiveAnswerer:
         if self._vectors is not None and len(rows) > 1:
             texts = [scored.sentences[row].text for row in rows]
             try:
-                similarities = await self._vectors.similarities(request.question, texts)
+                similarities = await self._vectors.similarities(request.question, texts, _patience(request))
                 scores = add_vectors(request.question, scored, rows, similarities)
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
@@ -96,6 +103,13 @@ class ExtractiveAnswerer:
         """Answers by words alone: the embedding service may well be starting at the same time."""
         scored = await asyncio.to_thread(_score, request)
         compose(choose(scored, scored.scores))
+
+
+def _patience(request: AnswerRequest) -> float | None:
+    """How many seconds vectors are worth waiting for, so that without them an answer by words is still in time."""
+    if request.deadline is None:
+        return None
+    return max(0.0, request.deadline - asyncio.get_running_loop().time()) * _VECTORS_SHARE
 
 
 def _score(request: AnswerRequest) -> Scored:
