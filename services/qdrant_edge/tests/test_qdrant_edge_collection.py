@@ -181,15 +181,38 @@ async def test_replacement_of_a_deleted_collection_is_not_made(database: Databas
     assert not await database.adopt(collection, building)
 
 
+async def test_copy_that_nobody_waits_for_any_more_remembers_no_write(database: Database) -> None:
+    collection = database.collection("docs")
+    building = collection.path.with_name("building")
+    copying, go_on = threading.Event(), threading.Event()
+
+    def copy_slowly() -> None:
+        copying.set()
+        assert go_on.wait(30)
+        copy_tree(collection.path, building)
+
+    left = asyncio.create_task(collection.copy(copy_slowly))
+    await asyncio.to_thread(copying.wait)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    collection.forget_copy()
+    go_on.set()
+    await collection.write(upsert(1))
+
+    assert not await database.adopt(collection, building)
+
+
+@pytest.mark.parametrize("bound", ["_MOST_COUNT", "_MOST_BYTES"])
 async def test_replacement_that_is_too_far_behind_is_not_made(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr("trivium_qdrant_edge.collection._MOST_RECORDED", 3)
+    monkeypatch.setattr(f"trivium_qdrant_edge.remembered_writes.{bound}", 3)
     collection = database.collection("docs")
     building = collection.path.with_name("building")
     await collection.copy(lambda: copy_tree(collection.path, building))
     for number in range(4):
-        await collection.write(upsert(number))
+        await collection.write(upsert(number), size_bytes=1)
 
     assert not await database.adopt(collection, building)
     assert len(await values(collection)) == 4

@@ -58,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 async def _serve(settings: QdrantEdgeSettings) -> int:
-    database = Database(settings.data_dir / "qdrant", max_collections=settings.max_collections)
+    database = Database(
+        settings.data_dir / "qdrant",
+        max_collections=settings.max_collections,
+        reserve_bytes=settings.reserve_mib << 20,
+    )
     registry = CollectorRegistry()
     metrics = EngineMetrics(registry)
     registry.register(QdrantMetrics(database, metrics))
@@ -89,7 +93,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     async def warm_up() -> None:
         server.background.start("flush", lambda: flush_forever(database, metrics, settings.flush_interval_seconds))
         await database.open()
-        if settings.optimize_from_points > 0:
+        if settings.optimize_from_points > 0 and not database.is_read_only:
             optimizer = Optimizer(
                 database,
                 metrics,

@@ -18,6 +18,8 @@ from trivium_serving.errors import TriviumError, Unavailable
 
 from trivium_qdrant_edge.data_folder import sync_files
 from trivium_qdrant_edge.engine_errors import engine_errors
+from trivium_qdrant_edge.remembered_writes import RememberedWrites
+from trivium_qdrant_edge.room import read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
 
     from trivium_qdrant_edge.catalog import CatalogEntry
     from trivium_qdrant_edge.data_folder import DataFolder
+    from trivium_qdrant_edge.room import Room
 
 _Result = TypeVar("_Result")
 
-# How many writes a copy may be behind, which all wait in memory.
-_MOST_RECORDED = 2_000
+# What an operation that stores nothing takes in memory, about.
+_SMALL_BYTES = 1_000
 
 
 class Collection:
@@ -43,6 +46,7 @@ class Collection:
         folder: Where its files are.
         shard: Its data.
         readers: Threads for reads.
+        room: The room on the disk.
     """
 
     def __init__(
@@ -52,17 +56,19 @@ class Collection:
         folder: DataFolder,
         shard: qdrant_edge.EdgeShard,
         readers: ThreadPoolExecutor,
+        room: Room,
     ) -> None:
         self.name = name
         self.entry = entry
         self._folder = folder
         self.changed_at = time.monotonic()
-        self._shard = shard
+        self._shard: qdrant_edge.EdgeShard | None = shard
         self._readers = readers
+        self._room = room
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"write-{entry.id[:8]}")
         self._unflushed = False
         self._abandoned = False
-        self._record: list[qdrant_edge.UpdateOperation] | None = None
+        self._remembered = RememberedWrites()
 
     @property
     def path(self) -> Path:
@@ -77,25 +83,37 @@ class Collection:
 
         def run() -> _Result:
             with engine_errors():
-                return work(self._shard)
+                return work(self._live_shard())
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    async def write(self, make_operation: Callable[[], qdrant_edge.UpdateOperation]) -> None:
+    async def write(
+        self, make_operation: Callable[[], qdrant_edge.UpdateOperation], size_bytes: int | None = None
+    ) -> None:
         """Applies an operation after all earlier writes; on return it survives the end of the process.
 
         Args:
             make_operation: Makes it, on the writing thread. It must refuse whatever the engine would refuse: the
                 engine logs an operation before it looks at it, and replays after a crash even the half that it could.
+            size_bytes: How large the message is that it stores; None if it makes room.
+
+        Raises:
+            StorageFull: There is no room for it.
+            FailedPrecondition: The data folder is read-only.
         """
 
         def run() -> None:
+            self._check_writable()
+            if size_bytes is None:
+                self._room.make_way()
+            else:
+                self._room.check(size_bytes, self.path)
             with engine_errors():
                 operation = make_operation()
                 self._unflushed = True
                 self.changed_at = time.monotonic()
-                self._remember(operation)
-                self._shard.update(operation)
+                self._remembered.add(operation, size_bytes or _SMALL_BYTES)
+                self._live_shard().update(operation)
 
         await self._on_writer(run)
 
@@ -103,17 +121,18 @@ class Collection:
         """Forces what was written to the disk, and lets the engine shorten its log.
 
         Returns:
-            Whether there was anything to force.
+            Whether there was anything to force. What could not be forced is tried again by the next call.
         """
 
         def run() -> bool:
             if not self._unflushed:
                 return False
-            self._unflushed = False
+            self._room.make_way()
             # The engine stops the whole process while it flushes, so most of the work is done before, without it.
             sync_files(self.path)
             with engine_errors():
-                self._shard.flush()
+                self._live_shard().flush()
+            self._unflushed = False
             return True
 
         return await self._on_writer(run)
@@ -126,10 +145,12 @@ class Collection:
         """
 
         def run() -> None:
+            self._check_writable()
+            self._room.make_way()
             with engine_errors():
-                self._shard.flush()
+                self._live_shard().flush()
             copy_files()
-            self._record = []
+            self._remembered.begin()
 
         await self._on_writer(run)
 
@@ -149,11 +170,12 @@ class Collection:
     def points_count(self) -> int:
         """How many points there are. Blocks, shortly."""
         with engine_errors():
-            return self._shard.info().points_count
+            return self._live_shard().info().points_count
 
     def forget_copy(self) -> None:
         """Remembers no more writes: the copy will not be used, or is."""
-        self._record = None
+        with suppress(RuntimeError):  # closed meanwhile
+            self._writer.submit(self._remembered.end)  # after a copy that nobody waits for any more
 
     async def replace(
         self, open_shard: Callable[[], qdrant_edge.EdgeShard], commit: Callable[[], CatalogEntry]
@@ -171,17 +193,20 @@ class Collection:
         """
 
         def run() -> bool:
-            if self._record is None:
+            operations = self._remembered.all()
+            if operations is None:
                 return False
+            self._room.check(self._remembered.size_bytes, self.path)
             with engine_errors():
                 shard = open_shard()
-            for operation in self._record:
+            for operation in operations:
                 # What failed on the old shard fails here in the same way, and leaves the same behind.
                 with suppress(TriviumError), engine_errors():
                     shard.update(operation)
             with engine_errors():
                 shard.flush()
-            self.entry = commit()
+            old, self.entry = self.path, commit()
+            self._room.forget(old)
             self._shard = shard
             return True
 
@@ -192,8 +217,10 @@ class Collection:
 
         def run() -> None:
             with engine_errors():
-                self._shard.flush()
-                self._shard.close()
+                if self._unflushed:
+                    self._room.make_way()
+                    self._live_shard().flush()
+                self._live_shard().close()
 
         await self._on_writer(run)
         self._writer.shutdown(wait=False)
@@ -201,15 +228,19 @@ class Collection:
     def abandon(self) -> None:
         """Refuses later writes, and those that wait; the data goes with the last reader."""
         self._abandoned = True
+        self._shard = None  # the room of deleted files is free only once nothing maps them
+        self._room.forget(self.path)
         self._writer.shutdown(wait=False)
 
-    def _remember(self, operation: qdrant_edge.UpdateOperation) -> None:
-        if self._record is None:
-            return
-        if len(self._record) < _MOST_RECORDED:
-            self._record.append(operation)
-        else:
-            self._record = None
+    def _live_shard(self) -> qdrant_edge.EdgeShard:
+        shard = self._shard
+        if shard is None:
+            raise self._closing()
+        return shard
+
+    def _check_writable(self) -> None:
+        if self._folder.is_read_only:
+            raise read_only(self._folder.root)
 
     async def _on_writer(self, run: Callable[[], _Result]) -> _Result:
         def run_if_kept() -> _Result:

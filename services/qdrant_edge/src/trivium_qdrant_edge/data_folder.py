@@ -180,12 +180,9 @@ def _copy_with_holes(source: str, target: str) -> None:
     with open(source, "rb") as reading, open(target, "wb") as copied:
         size = os.fstat(reading.fileno()).st_size
         for start, end in data_ranges(reading.fileno(), size):
-            offset = start
-            while offset < end:
-                count = os.copy_file_range(reading.fileno(), copied.fileno(), end - offset, offset, offset)
-                if count == 0:
-                    break
-                offset += count
+            copied.seek(start)
+            while start < end and (count := os.sendfile(copied.fileno(), reading.fileno(), start, end - start)):
+                start += count
         copied.truncate(size)
 
 

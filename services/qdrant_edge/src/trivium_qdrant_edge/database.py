@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import qdrant_edge
-from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, StorageFull, TriviumError, Unavailable
 
 from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, open_catalog, write_catalog
 from trivium_qdrant_edge.collection import Collection
-from trivium_qdrant_edge.data_folder import DataFolder, building_path, remove_tree, sync_files, sync_folder
+from trivium_qdrant_edge.data_folder import (
+    DataFolder,
+    building_path,
+    copy_tree,
+    remove_tree,
+    sync_files,
+    sync_folder,
+    writing,
+)
 from trivium_qdrant_edge.engine_errors import engine_errors
 from trivium_qdrant_edge.names import changed_aliases, check_new_collection, no_such_collection
+from trivium_qdrant_edge.room import Room, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from pathlib import Path
 
     from trivium_qdrant_edge.names import AliasAction
     from trivium_qdrant_edge.schema import CollectionSchema
@@ -31,6 +42,9 @@ _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 _READER_COUNT = 4
+
+# An empty collection takes 57 kB on the disk, its first points a little more.
+_EMPTY_COLLECTION_BYTES = 100_000
 
 
 class Database:
@@ -42,23 +56,26 @@ class Database:
     Args:
         root: The folder.
         max_collections: Most collections.
+        reserve_bytes: How much of the disk stays free for what must go on when it is full.
 
     Raises:
         DataFolderError: Another process holds the folder, or its catalog is damaged.
     """
 
-    def __init__(self, root: Path, *, max_collections: int) -> None:
+    def __init__(self, root: Path, *, max_collections: int, reserve_bytes: int = 0) -> None:
         self._folder = DataFolder(root)
         self._max_collections = max_collections
+        self.room = Room(root, reserve_bytes)
         self._readers = ThreadPoolExecutor(_READER_COUNT, thread_name_prefix="read")
         try:
             self._catalog = open_catalog(self._folder)
         except BaseException:
             self._folder.release()
             raise
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._open: dict[str, Collection] = {}
-        unreadable = f"the catalog's entry of it in {self._folder.catalog_path} cannot be read"
-        self._damaged = dict.fromkeys(self._catalog.unreadable, unreadable)
+        unreadable = TriviumError(f"the catalog's entry of it in {self._folder.catalog_path} cannot be read")
+        self._refused = {name: _refusal(name, unreadable) for name in self._catalog.unreadable}
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
 
@@ -69,14 +86,18 @@ class Database:
         """
         known = dict(self._catalog.collections)
         await self._on_reader(self._clear_strays)
+        if self.is_read_only:
+            _logger.error("%s is read-only: its collections are served from a copy, and not changed", self._folder.root)
+        else:
+            await self._on_reader(self.room.keep)
         for name, entry in known.items():
             try:
                 shard = await self._on_reader(self._load, entry)
             except TriviumError as error:
-                self._damaged[name] = error.message
-                _logger.error("collection `%s` is damaged and not served: %s", name, error.message)
+                _logger.error("collection `%s` cannot be opened and is not served: %s", name, error.message)
+                self._refused[name] = _refusal(name, error)
                 continue
-            self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
+            self._open[name] = Collection(name, entry, self._folder, shard, self._readers, self.room)
 
     async def close(self) -> None:
         """Flushes and closes every collection, and lets go of the folder once nothing works on it any more."""
@@ -88,6 +109,8 @@ class Database:
                     _logger.error("cannot flush collection `%s` at the end: %s", collection.name, error)
             self._open.clear()
         await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
+        if self._copies is not None:
+            self._copies.cleanup()
         self._folder.release()
 
     def collection(self, name: str) -> Collection:
@@ -97,6 +120,7 @@ class Database:
             NotFound: There is none.
             Unavailable: It is being opened.
             FailedPrecondition: It is damaged.
+            StorageFull: There was no room to open it.
         """
         own_name = self._catalog.resolve(name)
         found = self._open.get(own_name)
@@ -104,17 +128,18 @@ class Database:
             return found
         if own_name not in self._catalog.names:
             raise no_such_collection(name)
-        if own_name in self._damaged:
-            raise FailedPrecondition(
-                f"Collection `{own_name}` is damaged and not served: {self._damaged[own_name]}. Its files are as they "
-                "were found. Restore them from a backup, or delete the collection and ingest again.",
-                reason="COLLECTION_DAMAGED",
-            )
+        if own_name in self._refused:
+            raise self._refused[own_name]()
         raise Unavailable(
             f"Collection `{own_name}` is being opened: {len(self._open)} of {len(self._catalog.names)} collections "
             "are open. Try again shortly.",
             reason="OPENING",
         )
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be changed."""
+        return self._folder.is_read_only
 
     def own_name(self, name: str) -> str:
         """The name of the collection that a name or alias stands for; there need not be such a collection."""
@@ -130,7 +155,7 @@ class Database:
 
     def damaged(self) -> Sequence[str]:
         """The names of the collections that cannot be opened."""
-        return sorted(self._damaged)
+        return sorted(self._refused)
 
     def set_aside_count(self) -> int:
         """How many things were set aside because no collection names them, and are still there."""
@@ -251,6 +276,7 @@ class Database:
                 "TRIVIUM_QDRANT_EDGE_MAX_COLLECTIONS allows. Delete one first.",
                 reason="TOO_MANY_COLLECTIONS",
             )
+        self.room.check(_EMPTY_COLLECTION_BYTES, self._folder.root)
         entry = CatalogEntry(id=uuid.uuid4().hex, generation=0, created_at=time.time(), schema=schema)
 
         def make() -> qdrant_edge.EdgeShard:
@@ -264,17 +290,17 @@ class Database:
 
         shard = await asyncio.to_thread(make)
         await self._commit(self._catalog.with_entry(name, entry))
-        self._open[name] = Collection(name, entry, self._folder, shard, self._readers)
+        self._open[name] = Collection(name, entry, self._folder, shard, self._readers, self.room)
 
     async def _delete(self, name: str) -> bool:
         if name not in self._catalog.names:
             return False
-        if name not in self._damaged:
+        if name not in self._refused:
             self.collection(name)
         entry = self._catalog.collections.get(name)
         catalog = self._catalog.without(name)
         await self._commit(catalog if entry is None else catalog.discarding(entry.id))
-        self._damaged.pop(name, None)
+        self._refused.pop(name, None)
         collection = self._open.pop(name, None)
         if collection is not None:
             collection.abandon()
@@ -287,6 +313,8 @@ class Database:
 
         async def run() -> _Result:
             async with self._changing:
+                if self.is_read_only:
+                    raise read_only(self._folder.root)
                 return await work()
 
         task = asyncio.ensure_future(run())
@@ -296,6 +324,8 @@ class Database:
 
     async def _commit(self, catalog: Catalog) -> None:
         catalog = self._kept(catalog)
+        with suppress(StorageFull):  # if it does not fit, writing says so
+            self.room.make_way()
         await asyncio.to_thread(write_catalog, self._folder, catalog)
         self._catalog = catalog
 
@@ -314,9 +344,38 @@ class Database:
 
     def _load(self, entry: CatalogEntry) -> qdrant_edge.EdgeShard:
         path = self._folder.shard_path(entry.id, entry.generation)
+        if self.is_read_only:
+            path = self._copied(path)
+        else:
+            with suppress(StorageFull):  # what was closed whole opens without
+                self.room.make_way()
+            self.room.check_opening(path)
         with engine_errors():
             shard = qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
-        if not self._folder.is_read_only:  # only now, when what the catalog names is whole
+        if not self.is_read_only:  # only now, when what the catalog names is whole
             half_built = f"{entry.id}/{building_path(path).name}"
             self._folder.clear(path.parent, {path.name}, self._catalog.discarded | {half_built})
         return shard
+
+    def _copied(self, path: Path) -> Path:
+        """Copies a shard to where it can be written to, without which the engine does not open it."""
+        if self._copies is None:
+            self._copies = tempfile.TemporaryDirectory(prefix="trivium-qdrant-edge-")
+        copy = Path(self._copies.name, path.parent.name)
+        with writing(copy):
+            copy_tree(path, copy)
+        return copy
+
+
+def _refusal(name: str, cause: TriviumError) -> Callable[[], TriviumError]:
+    """Makes the error of a call for a collection that could not be opened; each call needs one of its own."""
+    if isinstance(cause, StorageFull):
+        return lambda: StorageFull(
+            f"{cause.message}: collection `{name}` could not be opened. Make room on the disk and start the service "
+            "again."
+        )
+    return lambda: FailedPrecondition(
+        f"Collection `{name}` is damaged and not served: {cause.message}. Its files are as they were found. Restore "
+        "them from a backup, or delete the collection and ingest again.",
+        reason="COLLECTION_DAMAGED",
+    )

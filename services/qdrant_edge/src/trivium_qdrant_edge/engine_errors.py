@@ -11,7 +11,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import InvalidField, NotFound, TriviumError
+from trivium_serving.errors import InvalidField, NotFound, StorageFull, TriviumError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ _INVALID = re.compile(
     r"|No appropriate index|Wrong input|not supported|Bad input|Invalid",
     re.IGNORECASE,
 )
+_FULL = "No space left on device"
 _MISSING_POINT = re.compile(r"No point with id")
 
 
@@ -39,6 +40,7 @@ def engine_errors() -> Iterator[None]:
     Raises:
         InvalidField: The request asks for something that does not fit the collection.
         NotFound: It names a point that does not exist.
+        StorageFull: The disk is full.
         EngineFailure: Anything else that the engine reports.
     """
     try:
@@ -62,6 +64,9 @@ def engine_errors() -> Iterator[None]:
 
 def _classify(error: Exception) -> TriviumError:
     text = str(error)
+    if _FULL in text:
+        _logger.error("the engine failed: %s", text)
+        return StorageFull(f"{_FULL}: {text}")
     if _MISSING_POINT.search(text):
         return NotFound(f"Not found: {text} found", reason="POINT_NOT_FOUND")
     if _INVALID.search(text):

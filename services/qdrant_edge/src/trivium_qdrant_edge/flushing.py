@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 
 
 async def flush_forever(database: Database, metrics: EngineMetrics, interval_seconds: float) -> None:
-    """Flushes each changed collection at an interval, until cancelled.
+    """Flushes each changed collection at an interval, and takes the reserve of room again, until cancelled.
 
     Args:
         database: The collections.
@@ -26,6 +26,8 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
     """
     while True:
         await asyncio.sleep(interval_seconds)
+        if not database.is_read_only:
+            await asyncio.to_thread(database.room.keep)
         for collection in database.collections():
             started = time.perf_counter()
             try:

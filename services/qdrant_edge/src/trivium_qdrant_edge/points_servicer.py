@@ -38,6 +38,9 @@ _Result = TypeVar("_Result")
 
 _DEFAULT_LIMIT = 10
 
+# What an index of a field takes on the disk for each point that is there already, about.
+_INDEX_BYTES = 64
+
 _BATCH = WITHOUT_EFFECT | {"collection_name", "query_points"}
 _GET = WITHOUT_EFFECT | {"collection_name", "ids", "with_payload", "with_vectors"}
 _SCROLL = WITHOUT_EFFECT | {
@@ -67,7 +70,7 @@ class PointsServicer(qdrant.PointsServicer):
         return await self._write(request, lambda schema: upsert_to_engine(request, schema, self._limits))
 
     async def Delete(self, request: qdrant.DeletePoints, context: object) -> qdrant.PointsOperationResponse:
-        return await self._write(request, lambda _: delete_to_engine(request, self._limits))
+        return await self._write(request, lambda _: delete_to_engine(request, self._limits), makes_room=True)
 
     async def SetPayload(self, request: qdrant.SetPayloadPoints, context: object) -> qdrant.PointsOperationResponse:
         return await self._write(request, lambda _: set_payload_to_engine(request, self._limits, overwrite=False))
@@ -80,15 +83,15 @@ class PointsServicer(qdrant.PointsServicer):
     async def DeletePayload(
         self, request: qdrant.DeletePayloadPoints, context: object
     ) -> qdrant.PointsOperationResponse:
-        return await self._write(request, lambda _: delete_payload_to_engine(request, self._limits))
+        return await self._write(request, lambda _: delete_payload_to_engine(request, self._limits), makes_room=True)
 
     async def ClearPayload(self, request: qdrant.ClearPayloadPoints, context: object) -> qdrant.PointsOperationResponse:
-        return await self._write(request, lambda _: clear_payload_to_engine(request, self._limits))
+        return await self._write(request, lambda _: clear_payload_to_engine(request, self._limits), makes_room=True)
 
     async def CreateFieldIndex(
         self, request: qdrant.CreateFieldIndexCollection, context: object
     ) -> qdrant.PointsOperationResponse:
-        return await self._write(request, lambda _: create_index_to_engine(request))
+        return await self._write(request, lambda _: create_index_to_engine(request), bytes_per_point=_INDEX_BYTES)
 
     async def DeleteFieldIndex(
         self, request: qdrant.DeleteFieldIndexCollection, context: object
@@ -97,7 +100,7 @@ class PointsServicer(qdrant.PointsServicer):
             allow_only(request, _DELETE_INDEX)
             return qdrant_edge.UpdateOperation.delete_field_index(request.field_name)
 
-        return await self._write(request, delete_index)
+        return await self._write(request, delete_index, makes_room=True)
 
     async def Query(self, request: qdrant.QueryPoints, context: object) -> qdrant.QueryResponse:
         def query(shard: qdrant_edge.EdgeShard) -> list[qdrant.ScoredPoint]:
@@ -189,12 +192,21 @@ class PointsServicer(qdrant.PointsServicer):
             return await collection.read(work)
 
     async def _write(
-        self, request: Any, convert: Callable[[CollectionSchema], qdrant_edge.UpdateOperation]
+        self,
+        request: Any,
+        convert: Callable[[CollectionSchema], qdrant_edge.UpdateOperation],
+        *,
+        makes_room: bool = False,
+        bytes_per_point: int = 0,
     ) -> qdrant.PointsOperationResponse:
         started = time.perf_counter()
         collection = self._database.collection(request.collection_name)
-        with self._admission.admit(request.ByteSize()):
-            await collection.write(lambda: convert(collection.entry.schema))
+        size_bytes = request.ByteSize()
+        with self._admission.admit(size_bytes):
+            size_bytes += bytes_per_point * collection.points_count() if bytes_per_point else 0
+            await collection.write(
+                lambda: convert(collection.entry.schema), size_bytes=None if makes_room else size_bytes
+            )
         # `wait` or not, the write is done.
         result = qdrant.UpdateResult(status=qdrant.UpdateStatus.Completed)
         return qdrant.PointsOperationResponse(result=result, time=time.perf_counter() - started)

@@ -38,6 +38,12 @@ class QdrantEdgeSettings:
         256, "Most calls in work or waiting; more are refused with RESOURCE_EXHAUSTED.", minimum=1
     )
     max_in_flight_mib: int = setting(256, "Most MiB of messages in work or waiting, likewise.", minimum=1)
+    reserve_mib: int = setting(
+        64,
+        "How many MiB of the disk stay free for deletions, flushes and the next start: below it new data is refused "
+        "with STORAGE_FULL. At most an eighth of the disk; half of it is the file qdrant/reserve.",
+        minimum=1, maximum=1 << 20,
+    )  # fmt: skip
     flush_interval_seconds: float = setting(
         5.0,
         "How often changes are forced to the disk. They survive the end of the process at once, but the loss of "

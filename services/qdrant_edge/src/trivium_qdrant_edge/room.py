@@ -1,0 +1,166 @@
+"""Room on the disk, looked at before the engine writes.
+
+The engine writes through maps of files that are mostly holes. Where the disk has no block left for a page, the kernel
+ends the process (SIGBUS), and an error can no longer be given. So what would store more is refused while there still is
+room for what must go on: deletions, flushes, and the next start.
+
+The reserve is half a file without holes, which others that fill the disk cannot take and which is given up when they
+have, and half free blocks, so that one write and the flush after it always fit.
+
+On a file system in memory (tmpfs) even reading a hole takes a block, and the engine reads all vectors when it opens a
+collection: there the holes count as taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import FailedPrecondition, StorageFull
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+
+# What a write takes on the disk, at most, for each byte of its message: the log and the storage, either with room to
+# spare. Measured with 384 floats, 30 terms and 1 kB of text a point: 1.8.
+_BYTES_PER_BYTE = 4
+
+# Of a small disk the reserve takes at most this part.
+_LARGEST_PART = 8
+
+# The engine makes files for vectors in chunks of this size, holes at first.
+_CHUNK_BYTES = 32 << 20
+_READ_AT_OPENING = ("vectors/chunk_*.mmap", "deleted/flags_*.dat")
+
+# Free blocks below this part of the reserve are too few for a deletion or a flush.
+_GIVE_UP_PART = 16
+
+
+class Room:
+    """The room that a folder's disk has. Used from any thread.
+
+    Args:
+        folder: The folder.
+        reserve_bytes: What must stay free.
+    """
+
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        self._folder = folder
+        self._file = folder / "reserve"
+        disk = os.statvfs(folder)
+        self._reserve_bytes = min(reserve_bytes, disk.f_blocks * disk.f_frsize // _LARGEST_PART)
+        self._holes_count = _reading_takes_room(folder)
+        self._holes: dict[Path, int] = {}
+
+    def check(self, size_bytes: int, shard: Path) -> None:
+        """Checks that a message of a size can be stored.
+
+        Args:
+            size_bytes: The size.
+            shard: Where the collection's files are.
+
+        Raises:
+            StorageFull: There is no room for it.
+            FailedPrecondition: The disk is read-only by now.
+        """
+        needed = self._reserve_bytes // 2 + _BYTES_PER_BYTE * size_bytes
+        free = self._free()
+        if self._holes_count:
+            self._look_at(shard)
+            free -= sum(self._holes.values())
+            if self._holes[shard] < _BYTES_PER_BYTE * size_bytes:
+                needed += _CHUNK_BYTES
+        if free < needed:
+            raise StorageFull(
+                f"No space left on device: {needed >> 20} MiB must be free to store this and keep a reserve, and "
+                f"{max(free, 0) >> 20} MiB are. Reading and deleting go on. Make room on the disk of {self._folder}: "
+                "delete collections, or enlarge it."
+            )
+
+    def check_opening(self, shard: Path) -> None:
+        """Checks that a shard can be opened; only where reading takes room can it be that not.
+
+        Raises:
+            StorageFull: There is no room.
+        """
+        if self._holes_count:
+            self._look_at(shard)
+            if self._holes[shard] > self._free():
+                raise StorageFull(
+                    f"No space left on device: to open it, {self._holes[shard] >> 20} MiB must be free in memory "
+                    f"beneath {self._folder}"
+                )
+
+    def forget(self, shard: Path) -> None:
+        """Counts a shard no more: it is gone."""
+        self._holes.pop(shard, None)
+
+    def make_way(self) -> None:
+        """Gives the reserve up if what must go on would not fit otherwise.
+
+        Raises:
+            StorageFull: There is no room even so.
+            FailedPrecondition: The disk is read-only by now.
+        """
+        least = self._reserve_bytes // _GIVE_UP_PART
+        if self._free() >= least:
+            return
+        if self._file.exists():
+            self._file.unlink()
+            _logger.error("the disk of %s is full: the reserve is given up for deletions and flushes", self._folder)
+        if self._free() < least // 2:
+            raise StorageFull(
+                f"No space left on device: not even the reserve is left on the disk of {self._folder}. Reading goes "
+                "on. Make room there: what fills it is not this service."
+            )
+
+    def keep(self) -> None:
+        """Takes the reserve, if it is not taken and the disk has the room."""
+        size = self._reserve_bytes // 2
+        try:
+            held = self._file.stat().st_blocks * 512
+        except FileNotFoundError:
+            held = 0
+        if held >= size or self._free() < self._reserve_bytes + size:
+            return
+        try:
+            with self._file.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            _logger.warning("cannot reserve %d MiB in %s: %s", size >> 20, self._file, error.strerror)
+            self._file.unlink(missing_ok=True)
+
+    def _look_at(self, shard: Path) -> None:
+        files = [file.stat() for pattern in _READ_AT_OPENING for file in shard.glob(f"segments/*/*/{pattern}")]
+        self._holes[shard] = sum(max(0, file.st_size - file.st_blocks * 512) for file in files)
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._folder)
+        if disk.f_flag & os.ST_RDONLY:
+            raise read_only(self._folder)
+        return disk.f_bavail * disk.f_frsize
+
+
+def read_only(folder: Path) -> FailedPrecondition:
+    """The error of a write into a folder that cannot be written to."""
+    return FailedPrecondition(
+        f"The data folder {folder} is read-only: collections can be read, and nothing can be changed. Make it writable "
+        "and start the service again.",
+        reason="READ_ONLY",
+    )
+
+
+def _reading_takes_room(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(mmap.PAGESIZE)
+            with mmap.mmap(file.fileno(), mmap.PAGESIZE) as pages:
+                pages.read(1)
+            return os.fstat(file.fileno()).st_blocks > 0
+    except OSError:  # full, or read-only
+        return False
