@@ -146,7 +146,7 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
         for number in range(first, min(first + _BATCH, len(pieces))):
             text = pieces[number]
             chunk = StoredChunk(
-                f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number:064}", {}
+                f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number // 10:064}", 10, {}
             )
             points.append(point_of(chunk, vectors[number].tolist(), text, "default"))
         await store.upsert(COLLECTION, points)

@@ -25,6 +25,7 @@ from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
 from trivium_gateway.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.qdrant_connection import QdrantConnection
@@ -74,6 +75,7 @@ class Storage:
     documents: Documents
     ingester: Ingester
     store: Store
+    sweeper: Sweeper
     registry: CollectorRegistry
 
     async def ingest(
@@ -161,7 +163,8 @@ def open_storage(addresses: Addresses) -> OpenStorage:
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
             ingester = Ingester(collections, chunks, embed, locks, limits, registry)
             documents = Documents(chunks, locks, limits)
-            yield Storage(connection, embed, collections, chunks, documents, ingester, Store(connection), registry)
+            store, sweeper = Store(connection), Sweeper(collections, chunks, "default")
+            yield Storage(connection, embed, collections, chunks, documents, ingester, store, sweeper, registry)
             await ingester.close()
         await connection.close()
 

@@ -157,7 +157,7 @@ async def test_deletion_that_broke_off_after_the_alias_can_be_repeated(storage: 
     await storage.collections.create("papers")
     await _drop_alias(storage, "papers")
     await storage.collections.delete("papers")
-    assert await _names(storage) == []
+    assert [name for name in await _names(storage) if name.startswith("papers")] == []
 
 
 async def test_collection_and_alias_of_another_application_are_neither_shown_nor_touched(storage: Storage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -296,10 +297,11 @@ async def test_payload_has_the_fields_that_others_rely_on(storage: Storage) -> N
         timeout_seconds=10,
     )
     payload = {key: value_to_json(value) for key, value in reply.result[0].payload.items()}
-    content_hash = payload.pop("content_hash")
-    assert len(content_hash) == 64
+    content_hash, begun, write = payload.pop("content_hash").split(".")
+    assert (len(content_hash), len(write)) == (64, 16)
+    assert abs(int(begun, 16) - time.time()) < 600
     expected = {
         "tenant": "default", "document_id": "a", "chunk_index": 0, "text": "x", "title": "T", "uri": "u", "start": 0,
-        "end": 1, "metadata": {"k": [1, 2]}, "schema_version": 1,
+        "end": 1, "metadata": {"k": [1, 2]}, "schema_version": 2, "chunk_count": 1,
     }  # fmt: skip
     assert json.dumps(payload, sort_keys=True) == json.dumps(expected, sort_keys=True)

@@ -56,8 +56,9 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
     assert found.degraded_legs == []
     best = found.candidates[0]
     assert best == Candidate(
-        id=best.id, document_id="cat", chunk_index=0, title="Cats", uri="", text="Cats sleep most of the day.",
-        start=0, end=27, metadata={"legs": 4, "lang": "en"}, dense=best.dense, sparse=best.sparse, fused=best.fused,
+        id=best.id, document_id="cat", version=best.version, chunk_index=0, title="Cats", uri="",
+        text="Cats sleep most of the day.", start=0, end=27, metadata={"legs": 4, "lang": "en"},
+        dense=best.dense, sparse=best.sparse, fused=best.fused,
     )  # fmt: skip
     assert 0.3 < (best.dense or 0) <= 1
     assert (best.sparse or 0) > 0

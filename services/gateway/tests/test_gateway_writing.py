@@ -25,75 +25,180 @@ async def _versions(storage: Storage, document_id: str = "a") -> list[list[Store
     return list((await storage.chunks.read_document(collection, document_id, "default")).values())
 
 
-async def _break_off_at(storage: Storage, step: str, when: Callable[[Any], bool], document: NewDocument) -> None:
-    """Ingest, and stop for good before the step of the chunk store, as a process does that is killed there."""
-    original: Callable[..., Awaitable[None]] = getattr(storage.chunks, step)
-    reached = asyncio.Event()
+class _Killed(BaseException):
+    """Ends a write for good, as SIGKILL does: nothing tidies up."""
 
-    async def stop(collection: Any, things: Any, *more: Any) -> None:
-        if when(things):
-            reached.set()
-            await asyncio.Event().wait()
-        await original(collection, things, *more)
 
-    setattr(storage.chunks, step, stop)
-    ingesting = asyncio.create_task(storage.ingest(document))
-    async with asyncio.timeout(60):
-        await reached.wait()
-    ingesting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await ingesting
-    delattr(storage.chunks, step)
+async def _kill_at(storage: Storage, step: str, when: Callable[[Any], bool], document: NewDocument) -> None:
+    """Ingest, and be killed before a step of the chunk store."""
+    dead = False
+
+    def killed_before(name: str) -> Callable[..., Awaitable[Any]]:
+        original = getattr(storage.chunks, name)
+
+        async def stop(*arguments: Any) -> Any:
+            nonlocal dead
+            dead = dead or (name == step and when(arguments[1]))
+            if dead:
+                raise _Killed
+            return await original(*arguments)
+
+        return stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("upsert", "delete_versions", "current", "versions"):
+            patch.setattr(storage.chunks, name, killed_before(name))
+        with pytest.raises(BaseException):  # noqa: B017, PT011 - alone or in a group
+            await storage.ingest(document)
+    assert dead
+
+
+async def _found(storage: Storage, text: str = "sentence of the document") -> set[tuple[str, int]]:
+    """Whatever a search finds: document ids and versions' chunk indexes."""
+    collection = await storage.collections.resolve("")
+    found = await storage.store.search(collection, vector=None, text=text, limit=1000, timeout_seconds=20)
+    return {(one.document_id, one.chunk_index) for one in found.candidates}
+
+
+async def _texts_found(storage: Storage) -> str:
+    collection = await storage.collections.resolve("")
+    found = await storage.store.search(
+        collection, vector=None, text="sentence of the document", limit=1000, timeout_seconds=20
+    )
+    return "".join(sorted(one.text for one in found.candidates))
+
+
+def _make_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is there be taken for old."""
+    monkeypatch.setattr("trivium_gateway.document_versions.ABANDONED_SECONDS", -1.0)
 
 
 def _has_head(points: Any) -> bool:
     return any(point.payload["chunk_index"].integer_value == 0 for point in points)
 
 
-async def test_write_that_broke_off_before_deleting_heals_at_the_next_ingestion(storage: Storage) -> None:
+async def _assert_shown(storage: Storage, text: str) -> None:
+    """All that reads shows this text of the document `a`, and nothing else."""
+    collection = await storage.collections.resolve("")
+    assert (await storage.documents.get(collection, "a")).text == text
+    ((document,), _) = await storage.documents.list(collection, page_size=10)
+    assert document.id == "a"
+    assert await _found(storage) == {("a", index) for index in range(document.chunk_count)}
+    assert (await storage.collections.get("default")).chunk_count == document.chunk_count
+    shown = await _texts_found(storage)
+    assert ("Old" in shown, "New" in shown) == ("Old" in text, "New" in text)
+
+
+async def _assert_nothing_shown(storage: Storage) -> None:
+    collection = await storage.collections.resolve("")
+    with pytest.raises(NotFound):
+        await storage.documents.get(collection, "a")
+    assert await storage.documents.list(collection, page_size=10) == ([], "")
+    assert await storage.documents.delete(collection, ["a"]) == []
+    assert await _found(storage) == set()
+    assert (await storage.collections.get("default")).chunk_count == 0
+
+
+async def test_update_killed_before_its_commit_shows_the_version_before_alone(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text=_OLD))
-    await _break_off_at(storage, "delete_versions", lambda _: True, NewDocument(id="a", text=_NEW))
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
     assert len(await _versions(storage)) == 2
+    await _assert_shown(storage, _OLD)
+
+
+async def test_update_killed_after_its_commit_shows_the_new_version_alone(storage: Storage) -> None:
+    await storage.ingest(NewDocument(id="a", text=_OLD))
+    await _kill_at(storage, "delete_versions", lambda _: True, NewDocument(id="a", text=_NEW))
+    assert len(await _versions(storage)) == 2
+    await _assert_shown(storage, _NEW)
     (result,) = await storage.ingest(NewDocument(id="a", text=_NEW))
     assert result.status.value == "unchanged"
-    (chunks,) = await _versions(storage)
-    assert chunks[0].text.startswith("New")
-    assert result.chunk_count == len(chunks)
 
 
-async def test_write_that_broke_off_before_the_first_chunk_leaves_the_earlier_version(storage: Storage) -> None:
-    await storage.ingest(NewDocument(id="a", text=_OLD))
-    await _break_off_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
-    collection = await storage.collections.resolve("")
-    assert (await storage.documents.get(collection, "a")).text == _OLD
-    listed, _ = await storage.documents.list(collection, page_size=10)
-    assert [document.id for document in listed] == ["a"]
-    (result,) = await storage.ingest(NewDocument(id="a", text="Third."))
-    assert result.status.value == "updated"
-    (chunks,) = await _versions(storage)
-    assert [chunk.text for chunk in chunks] == ["Third."]
-
-
-async def test_first_write_that_broke_off_is_no_document_and_is_completed_by_the_next(storage: Storage) -> None:
-    await _break_off_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
-    collection = await storage.collections.resolve("")
-    assert await storage.documents.list(collection, page_size=10) == ([], "")
-    assert await storage.documents.delete(collection, ["nobody"]) == []
+async def test_first_write_killed_before_its_commit_shows_nothing_until_it_is_sent_again(storage: Storage) -> None:
+    await storage.collections.resolve("")
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
+    assert len(await _versions(storage)) == 1
+    await _assert_nothing_shown(storage)
     (result,) = await storage.ingest(NewDocument(id="a", text=_NEW))
     assert result.status.value == "indexed"
-    (chunks,) = await _versions(storage)
-    assert (await storage.documents.get(collection, "a")).text == _NEW
-    assert result.chunk_count == len(chunks)
+    await _assert_shown(storage, _NEW)
 
 
-async def test_remains_of_a_first_write_are_deleted_with_the_document(storage: Storage) -> None:
-    await _break_off_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
+async def test_sweep_deletes_what_kills_left_once_nobody_can_be_writing_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.ingest(NewDocument(id="a", text=_OLD), NewDocument(id="b", text="One."))
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="c", text=_NEW))
+    assert await storage.sweeper.sweep() == 0
+    assert len(await _versions(storage)) == 2
+    _make_old(monkeypatch)
+    assert await storage.sweeper.sweep() == 2
+    assert len(await _versions(storage)) == 1
+    assert await _versions(storage, "c") == []
     collection = await storage.collections.resolve("")
-    assert await storage.documents.delete(collection, ["a"]) == []
-    assert await _versions(storage) == []
+    assert (await storage.documents.get(collection, "a")).text == _OLD
+    assert (await storage.documents.get(collection, "b")).text == "One."
+    assert await storage.sweeper.sweep() == 0
 
 
-async def test_document_whose_first_chunk_cannot_be_written_fails_and_leaves_nothing(
+async def test_next_write_and_deletion_take_old_remains_with_them(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.collections.resolve("")
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_OLD))
+    await _kill_at(storage, "upsert", _has_head, NewDocument(id="b", text=_OLD))
+    _make_old(monkeypatch)
+    assert await storage.documents.delete(await storage.collections.resolve(""), ["b"]) == []
+    assert await _versions(storage, "b") == []
+    await storage.ingest(NewDocument(id="a", text="Third."))
+    assert [[chunk.text for chunk in chunks] for chunks in await _versions(storage)] == [["Third."]]
+
+
+async def test_client_that_leaves_while_chunks_are_written_leaves_nothing(storage: Storage) -> None:
+    await storage.ingest(NewDocument(id="a", text=_OLD))
+    upsert, reached = storage.chunks.upsert, asyncio.Event()
+
+    async def slowly(collection: Any, points: Any) -> None:
+        await upsert(collection, points)
+        if not _has_head(points):
+            reached.set()
+
+    storage.chunks.upsert = slowly  # type: ignore[method-assign]
+    ingesting = asyncio.create_task(storage.ingest(NewDocument(id="a", text=_NEW * 5)))
+    async with asyncio.timeout(60):
+        await reached.wait()
+    ingesting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ingesting
+    storage.chunks.upsert = upsert  # type: ignore[method-assign]
+    assert len(await _versions(storage)) == 1
+    await _assert_shown(storage, _OLD)
+
+
+async def test_client_that_leaves_during_the_commit_finds_the_document_committed_whole(storage: Storage) -> None:
+    upsert, reached, release = storage.chunks.upsert, asyncio.Event(), asyncio.Event()
+    await storage.collections.resolve("")
+
+    async def hold_heads(collection: Any, points: Any) -> None:
+        if _has_head(points):
+            reached.set()
+            await release.wait()
+        await upsert(collection, points)
+
+    storage.chunks.upsert = hold_heads  # type: ignore[method-assign]
+    ingesting = asyncio.create_task(storage.ingest(NewDocument(id="a", text=_NEW)))
+    async with asyncio.timeout(60):
+        await reached.wait()
+    ingesting.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await ingesting
+    await _assert_shown(storage, _NEW)
+
+
+async def test_document_that_cannot_be_committed_fails_and_is_not_shown(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trivium_gateway.ingestion.patience._UNAVAILABLE_PATIENCE_SECONDS", 0.0)
@@ -108,10 +213,10 @@ async def test_document_whose_first_chunk_cannot_be_written_fails_and_leaves_not
     (result,) = await storage.ingest(NewDocument(id="a", text=_NEW))
     assert result.error is not None
     assert result.error.reason == "UPSTREAM_FAILED"
-    assert await _versions(storage) == []
+    await _assert_nothing_shown(storage)
 
 
-async def test_version_that_was_written_stays_if_the_one_before_cannot_be_deleted(
+async def test_version_that_was_committed_counts_though_the_one_before_cannot_be_deleted(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trivium_gateway.ingestion.patience._UNAVAILABLE_PATIENCE_SECONDS", 0.0)
@@ -123,14 +228,33 @@ async def test_version_that_was_written_stays_if_the_one_before_cannot_be_delete
     with monkeypatch.context() as patch:
         patch.setattr(storage.chunks, "delete_versions", refuse)
         (result,) = await storage.ingest(NewDocument(id="a", text=_NEW))
-    assert result.error is not None
+    assert result.error is None
     assert len(await _versions(storage)) == 2
+    await _assert_shown(storage, _NEW)
+
+
+async def test_document_that_stays_incomplete_after_the_last_attempt_has_failed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert = storage.chunks.upsert
+
+    async def lose_the_rest(collection: Any, points: Any) -> None:
+        if _has_head(points):
+            version = points[0].payload["content_hash"].string_value
+            await storage.chunks.delete_versions(collection, [version], "default")
+        await upsert(collection, points)
+
+    monkeypatch.setattr(storage.chunks, "upsert", lose_the_rest)
+    (result,) = await storage.ingest(NewDocument(id="a", text=_NEW))
+    assert result.error is not None
+    assert result.error.reason == "DOCUMENT_INCOMPLETE"
+    monkeypatch.undo()
     (again,) = await storage.ingest(NewDocument(id="a", text=_NEW))
-    assert again.error is None
-    assert len(await _versions(storage)) == 1
+    assert again.status.value == "updated"
+    await _assert_shown(storage, _NEW)
 
 
-async def test_two_gateways_at_once_leave_a_whole_version_and_the_next_write_one(
+async def test_two_gateways_that_write_one_document_at_once_show_one_whole_version(
     storage: Storage, open_storage: Any
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="Before."))
@@ -144,11 +268,8 @@ async def test_two_gateways_at_once_leave_a_whole_version_and_the_next_write_one
         shown = {(await side.documents.get(collection, "a")).text for side in (storage, other)}
         assert len(shown) == 1
         assert shown <= {_OLD, _NEW}
-        listed, _ = await other.documents.list(collection, page_size=10)
-        assert [document.id for document in listed] == ["a"]
-    await storage.ingest(NewDocument(id="a", text="After."))
-    (chunks,) = await _versions(storage)
-    assert [chunk.text for chunk in chunks] == ["After."]
+        for side in (storage, other):
+            await _assert_shown(side, shown.copy().pop())
 
 
 async def test_version_that_another_gateway_took_for_remains_is_written_again(storage: Storage) -> None:
@@ -178,4 +299,42 @@ async def test_deletion_and_update_at_once_leave_all_or_nothing(storage: Storage
     try:
         assert (await storage.documents.get(collection, "a")).text == _NEW
     except NotFound:
-        assert await _versions(storage) == []
+        await _assert_nothing_shown(storage)
+
+
+async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mixture_or_a_hole(
+    storage: Storage, open_storage: Any
+) -> None:
+    ids = ["a", "b", "c"]
+
+    def document(document_id: str, word: str) -> NewDocument:
+        return NewDocument(id=document_id, text=f"The harbour of {word}. " * 90)
+
+    await storage.ingest(*(document(one, "start") for one in ids))
+    collection = await storage.collections.resolve("")
+    writing = True
+
+    async def write(side: Storage, name: str) -> None:
+        for number in range(4):
+            results = await side.ingest(*(document(one, f"{name}{number}") for one in ids))
+            assert [result.error for result in results] == [None] * len(ids)
+
+    async def read(side: Storage) -> int:
+        reads = 0
+        while writing:
+            found = await side.store.search(collection, vector=None, text="harbour", limit=100, timeout_seconds=20)
+            versions: dict[str, set[str]] = {}
+            for one in found.candidates:
+                versions.setdefault(one.document_id, set()).add(one.text.split("harbour of ")[1].split(".")[0])
+            assert {document_id: len(words) for document_id, words in versions.items()} == dict.fromkeys(ids, 1)
+            reads += 1
+        return reads
+
+    async with open_storage() as other:
+        readers = [asyncio.create_task(read(side)) for side in (storage, other)]
+        await asyncio.gather(write(storage, "x"), write(other, "y"))
+        writing = False
+        assert min(await asyncio.gather(*readers)) > 0
+        counts = [one.chunk_count for one in (await other.documents.list(collection, page_size=10))[0]]
+        assert len(counts) == len(ids)
+        assert (await other.collections.get("default")).chunk_count == sum(counts)

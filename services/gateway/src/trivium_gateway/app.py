@@ -31,6 +31,7 @@ from trivium_gateway.http.origins import OriginPolicy
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
@@ -104,6 +105,7 @@ class GatewayProcess:
         question_metrics = QuestionMetrics(self.registry)
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
         self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)
+        self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
         readiness = Readiness(
             (
                 embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
@@ -175,6 +177,7 @@ class GatewayProcess:
             raise ListenError(hint) from error
         self.http_port = await self._http.start()
         self._readiness.watch(self.background)
+        self.background.start("sweep", self._sweeper.run)
 
     async def stop(self, drain_seconds: float) -> None:
         """Tells health checks, refuses new calls, gives running ones some time to end, and closes everything."""

@@ -1,13 +1,14 @@
 """Reads and writes the chunks of documents in Qdrant, many documents per call."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from qdrant_client import grpc as qdrant
 
 from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.document_heads import DocumentHeads
+from trivium_gateway.document_versions import DocumentVersions, is_abandoned
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.qdrant_points import (
     StoredChunk,
@@ -17,30 +18,15 @@ from trivium_gateway.qdrant_points import (
     scoped_filter,
 )
 
-__all__ = ["ChunkStore", "DocumentVersions"]
+__all__ = ["ChunkStore"]
 
 _READ_TIMEOUT_SECONDS = 30.0
 _WRITE_TIMEOUT_SECONDS = 120.0
 _SCROLL_PAGE = 256
 
-_HEAD_FIELDS = ("document_id", "chunk_index", "title", "uri", "content_hash", "metadata")
+_SWEEP_PAGE = 1000
 
-
-@dataclass(slots=True)
-class DocumentVersions:
-    """What is stored of one document. More than one version is left where a write broke off, or two gateways met.
-
-    Attributes:
-        heads: Chunk 0 of each version, by content hash. A version without one was never finished.
-        chunk_counts: Number of chunks of each version, by content hash, unfinished ones included.
-    """
-
-    heads: dict[str, StoredChunk] = field(default_factory=dict)
-    chunk_counts: dict[str, int] = field(default_factory=dict)
-
-    def current(self) -> str | None:
-        """Give the content hash of the version to show, one that all gateways agree on; None if there is none."""
-        return max(self.heads, default=None)
+_HEAD_FIELDS = ("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count", "metadata")
 
 
 class ChunkStore:
@@ -52,6 +38,7 @@ class ChunkStore:
 
     def __init__(self, connection: QdrantConnection) -> None:
         self._connection = connection
+        self._heads = DocumentHeads(connection)
 
     async def versions(
         self, collection: ResolvedCollection, document_ids: Sequence[str], tenant: str
@@ -71,27 +58,54 @@ class ChunkStore:
         found: dict[str, DocumentVersions] = {}
         for head in heads:
             versions = found.setdefault(head.document_id, DocumentVersions())
-            versions.heads[head.content_hash] = head
-            versions.chunk_counts[head.content_hash] = counts.pop(head.content_hash, 1)
+            versions.heads[head.version] = head
+            versions.chunk_counts[head.version] = counts.pop(head.version, 1)
         if counts:
             await self._add_unfinished(collection, counts, found, tenant)
         return found
 
-    async def upsert(self, collection: ResolvedCollection, points: Sequence[qdrant.PointStruct]) -> None:
-        """Write points; they are durable when this returns."""
-        await self._connection.call(
-            self._connection.points.Upsert,
-            qdrant.UpsertPoints(collection_name=collection.physical, wait=True, points=points),
-            timeout_seconds=_WRITE_TIMEOUT_SECONDS,
+    async def current(self, collection: ResolvedCollection, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
+        """Give the versions of some documents that count, as far as they were written by this version of Trivium."""
+        return await self._heads.current(
+            collection, [(document_id, "") for document_id in document_ids], tenant, _READ_TIMEOUT_SECONDS
         )
 
-    async def delete_versions(self, collection: ResolvedCollection, content_hashes: Sequence[str], tenant: str) -> None:
-        """Delete all chunks of some versions of documents."""
-        await self._delete(collection, scoped_filter(tenant, [keyword_condition("content_hash", content_hashes)]))
+    async def upsert(self, collection: ResolvedCollection, points: Sequence[qdrant.PointStruct]) -> None:
+        """Write points; they are durable when this returns."""
+        request = qdrant.UpsertPoints(
+            collection_name=collection.physical,
+            wait=True,
+            points=points,
+            # Two gateways may write the same chunk 0: all copies of a shard must see both in the same order.
+            ordering=qdrant.WriteOrdering(type=qdrant.WriteOrderingType.Medium),
+        )
+        await self._connection.call(self._connection.points.Upsert, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
 
-    async def delete_documents(self, collection: ResolvedCollection, document_ids: Sequence[str], tenant: str) -> None:
-        """Delete all chunks of some documents, whatever their version."""
-        await self._delete(collection, scoped_filter(tenant, [keyword_condition("document_id", document_ids)]))
+    async def delete_versions(self, collection: ResolvedCollection, versions: Sequence[str], tenant: str) -> None:
+        """Delete all chunks of some versions of documents."""
+        request = qdrant.DeletePoints(
+            collection_name=collection.physical,
+            wait=True,
+            points=qdrant.PointsSelector(filter=scoped_filter(tenant, [keyword_condition("content_hash", versions)])),
+        )
+        await self._connection.call(self._connection.points.Delete, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
+
+    async def abandoned(self, collection: ResolvedCollection, tenant: str) -> AsyncIterator[list[str]]:
+        """Look through all chunks for versions that no chunk 0 names, and that nobody can be writing any more."""
+        following: Any = None
+        while True:
+            chunks, following = await self._scroll_page(
+                collection,
+                scoped_filter(tenant),
+                ("document_id", "content_hash"),
+                _SWEEP_PAGE,
+                following.uuid if following is not None else "",
+            )
+            suspects = {(chunk.document_id, chunk.version) for chunk in chunks if is_abandoned(chunk.version)}
+            current = await self._heads.current(collection, suspects, tenant, _READ_TIMEOUT_SECONDS)
+            yield [version for document_id, version in suspects if current.get(document_id) != version]
+            if following is None:
+                return
 
     async def read_document(
         self, collection: ResolvedCollection, document_id: str, tenant: str
@@ -99,12 +113,12 @@ class ChunkStore:
         """Read all chunks of one document.
 
         Returns:
-            The chunks of each version, by content hash, in their order.
+            The chunks of each version, in their order.
         """
         filter_ = scoped_filter(tenant, [keyword_condition("document_id", [document_id])])
         by_version: dict[str, list[StoredChunk]] = {}
         for chunk in await self._scroll(collection, filter_, fields=None):
-            by_version.setdefault(chunk.content_hash, []).append(chunk)
+            by_version.setdefault(chunk.version, []).append(chunk)
         return {version: sorted(chunks, key=lambda chunk: chunk.index) for version, chunks in by_version.items()}
 
     async def page_of_heads(
@@ -125,12 +139,6 @@ class ChunkStore:
         chunks, following = await self._scroll_page(collection, filter_, _HEAD_FIELDS, limit, offset)
         return chunks, following.uuid if following is not None else ""
 
-    async def _delete(self, collection: ResolvedCollection, filter_: qdrant.Filter) -> None:
-        request = qdrant.DeletePoints(
-            collection_name=collection.physical, wait=True, points=qdrant.PointsSelector(filter=filter_)
-        )
-        await self._connection.call(self._connection.points.Delete, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
-
     async def _add_unfinished(
         self,
         collection: ResolvedCollection,
@@ -142,7 +150,7 @@ class ChunkStore:
         filter_ = scoped_filter(tenant, [keyword_condition("content_hash", sorted(counts))])
         for chunk in await self._scroll(collection, filter_, fields=("document_id", "content_hash")):
             versions = found.setdefault(chunk.document_id, DocumentVersions())
-            versions.chunk_counts[chunk.content_hash] = counts[chunk.content_hash]
+            versions.chunk_counts[chunk.version] = counts[chunk.version]
 
     async def _count_by(
         self, collection: ResolvedCollection, key: str, filter_: qdrant.Filter, expected: int

@@ -11,6 +11,7 @@ from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumErro
 
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.document_versions import current_version
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.metadata import JsonValue, Metadata
@@ -120,12 +121,12 @@ class Documents:
         check_document_id(document_id, self._limits)
         for _ in range(_READ_ATTEMPTS):
             versions = await self._chunks.read_document(collection, document_id, tenant)
-            whole = {version: chunks for version, chunks in versions.items() if _is_whole(chunks)}
-            if whole:
-                return _stored(whole[max(whole)])
-            if not versions:
+            current = current_version(version for version, chunks in versions.items() if chunks[0].index == 0)
+            if current is None:
                 raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
-        # Read page by page, so that a version may be replaced meanwhile; or its first write is still going on.
+            if _is_whole(versions[current]):
+                return _stored(versions[current])
+        # It is read page by page, so that its version may be replaced meanwhile.
         raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
 
     async def delete(
@@ -153,8 +154,9 @@ class Documents:
         unique = list(dict.fromkeys(document_ids))
         async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
             versions = await self._chunks.versions(collection, unique, tenant)
-            if versions:
-                await self._chunks.delete_documents(collection, list(versions), tenant)
+            dead = [version for stored in versions.values() for version in stored.dead()]
+            if dead:
+                await self._chunks.delete_versions(collection, dead, tenant)
         return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
 
     async def list(
@@ -178,18 +180,22 @@ class Documents:
         heads, following = await self._chunks.page_of_heads(
             collection, offset=_offset_of(page_token), limit=page_size, tenant=tenant
         )
-        versions = await self._chunks.versions(collection, [head.document_id for head in heads], tenant)
-        documents = [
-            _listed(head, versions[head.document_id].chunk_counts[head.content_hash])
-            for head in heads
-            # Of two versions only one is shown, and on no second page.
-            if head.document_id in versions and versions[head.document_id].current() == head.content_hash
-        ]
+        # What earlier versions of Trivium wrote does not say how many chunks it has, and may be there beside others.
+        earlier = list({head.document_id for head in heads if not head.chunk_count})
+        versions = await self._chunks.versions(collection, earlier, tenant)
+        documents = []
+        for head in heads:
+            stored = versions.get(head.document_id)
+            if stored is None:
+                if head.chunk_count:  # else it was deleted since
+                    documents.append(_listed(head, head.chunk_count))
+            elif stored.current() == head.version:
+                documents.append(_listed(head, stored.chunk_counts[head.version]))
         return documents, _token_of(following)
 
 
 def _is_whole(chunks: Sequence[StoredChunk]) -> bool:
-    return [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    return [chunk.index for chunk in chunks] == list(range(chunks[0].chunk_count or len(chunks)))
 
 
 def _stored(chunks: Sequence[StoredChunk]) -> StoredDocument:

@@ -1,5 +1,6 @@
 """Physical collections, their aliases and their indexes in Qdrant."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,21 @@ from trivium_serving.errors import AlreadyExists
 
 from trivium_gateway.metadata import MetadataKind
 from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.qdrant_points import BM25, DENSE, SCHEMA_VERSION, metadata_key, metadata_path, scoped_filter
+from trivium_gateway.qdrant_points import (
+    BM25,
+    DENSE,
+    SCHEMA_VERSION,
+    empty_condition,
+    integer_condition,
+    metadata_key,
+    metadata_path,
+    scoped_filter,
+)
 
 __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
 
 _TIMEOUT_SECONDS = 30.0
+_DIFFERENT_COUNTS = 10_000
 
 _FIELD_TYPES = {
     MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
@@ -27,6 +38,7 @@ _SYSTEM_FIELDS = {
     "document_id": qdrant.FieldType.FieldTypeKeyword,
     "chunk_index": qdrant.FieldType.FieldTypeInteger,
     "content_hash": qdrant.FieldType.FieldTypeKeyword,
+    "chunk_count": qdrant.FieldType.FieldTypeInteger,
 }
 _TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
 _KINDS = {
@@ -148,8 +160,26 @@ class QdrantCollections:
         )
 
     async def count(self, physical: str, tenant: str) -> int:
-        """Count the points of a tenant, exactly."""
-        request = qdrant.CountPoints(collection_name=physical, filter=scoped_filter(tenant), exact=True)
+        """Count the points of a tenant, exactly, whether or not their documents were committed."""
+        return await self._count(physical, scoped_filter(tenant))
+
+    async def count_committed(self, physical: str, tenant: str) -> int:
+        """Count the chunks of a tenant's documents by what each chunk 0 says. Needs all indexes.
+
+        Chunks that an earlier version of Trivium wrote, which do not say it, are counted one by one.
+        """
+        heads = scoped_filter(tenant, [integer_condition("chunk_index", 0)])
+        request = qdrant.FacetCounts(
+            collection_name=physical, key="chunk_count", filter=heads, limit=_DIFFERENT_COUNTS, exact=True
+        )
+        sizes, earlier = await asyncio.gather(
+            self._connection.call(self._connection.points.Facet, request, timeout_seconds=_TIMEOUT_SECONDS),
+            self._count(physical, scoped_filter(tenant, [empty_condition("chunk_count")])),
+        )
+        return earlier + sum(int(hit.value.integer_value) * int(hit.count) for hit in sizes.hits)
+
+    async def _count(self, physical: str, filter_: qdrant.Filter) -> int:
+        request = qdrant.CountPoints(collection_name=physical, filter=filter_, exact=True)
         reply = await self._connection.call(self._connection.points.Count, request, timeout_seconds=_TIMEOUT_SECONDS)
         return int(reply.result.count)
 

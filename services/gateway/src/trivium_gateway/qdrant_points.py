@@ -19,6 +19,9 @@ __all__ = [
     "StoredChunk",
     "bm25_document",
     "chunk_from_payload",
+    "earlier_head_id",
+    "empty_condition",
+    "head_id",
     "integer_condition",
     "keyword_condition",
     "metadata_key",
@@ -32,8 +35,8 @@ DENSE = "dense"
 """Name of the vector that the embedding model makes."""
 BM25 = "bm25"
 """Name of the sparse vector that Qdrant makes of the text."""
-SCHEMA_VERSION = 1
-"""Version of the payload's layout, kept in each payload."""
+SCHEMA_VERSION = 2
+"""Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
 
 _POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
 _METADATA_PREFIX = "metadata."
@@ -57,7 +60,8 @@ class StoredChunk:
         text: Its text.
         start: Where it begins in the document's stored text, in code points.
         end: Where it ends, exclusive.
-        content_hash: The version of the document that it belongs to.
+        version: The version of the document that it belongs to; see `document_versions`.
+        chunk_count: How many chunks this version has; 0 if an earlier version of Trivium wrote it, which did not say.
         metadata: Its document's metadata.
     """
 
@@ -68,14 +72,32 @@ class StoredChunk:
     text: str
     start: int
     end: int
-    content_hash: str
+    version: str
+    chunk_count: int
     metadata: Metadata
 
 
-def point_id(tenant: str, document_id: str, index: int, content_hash: str) -> str:
-    """Give the id of a chunk's point: equal for equal content, so that writing twice is writing once."""
+def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
+    """Give the id of a chunk's point.
+
+    Chunk 0 has the same id in all versions of its document: writing it replaces that of the version before, at once.
+    """
+    return _id_of(tenant, document_id, str(index), version) if index else head_id(tenant, document_id)
+
+
+def head_id(tenant: str, document_id: str) -> str:
+    """Give the id of a document's chunk 0."""
+    return _id_of(tenant, document_id)
+
+
+def earlier_head_id(tenant: str, document_id: str, version: str) -> str:
+    """Give the id of a version's chunk 0 as earlier versions of Trivium wrote it: one for each version."""
+    return _id_of(tenant, document_id, "0", version)
+
+
+def _id_of(*parts: str) -> str:
     # The separator is a control character, which neither an id nor a tenant may have.
-    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join((tenant, document_id, str(index), content_hash))))
+    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))
 
 
 def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, tenant: str) -> qdrant.PointStruct:
@@ -96,7 +118,8 @@ def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, ten
         "uri": chunk.uri,
         "start": chunk.start,
         "end": chunk.end,
-        "content_hash": chunk.content_hash,
+        "content_hash": chunk.version,
+        "chunk_count": chunk.chunk_count,
         "metadata": chunk.metadata,
         "schema_version": SCHEMA_VERSION,
     }
@@ -105,7 +128,7 @@ def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, ten
         BM25: qdrant.Vector(document=bm25_document(indexed_text)),
     }
     return qdrant.PointStruct(
-        id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.content_hash)),
+        id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
         payload={key: json_to_value(value) for key, value in payload.items()},
         vectors=qdrant.Vectors(vectors=qdrant.NamedVectors(vectors=vectors)),
     )
@@ -122,7 +145,8 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         text=fields.get("text", ""),
         start=fields.get("start", 0),
         end=fields.get("end", 0),
-        content_hash=fields.get("content_hash", ""),
+        version=fields.get("content_hash", ""),
+        chunk_count=fields.get("chunk_count", 0),
         metadata=cast("Metadata", fields.get("metadata", {})),
     )
 
@@ -133,7 +157,11 @@ def bm25_document(text: str) -> qdrant.Document:
 
 
 def scoped_filter(
-    tenant: str, conditions: Iterable[qdrant.Condition] = (), user_filter: Filter | None = None
+    tenant: str,
+    conditions: Iterable[qdrant.Condition] = (),
+    user_filter: Filter | None = None,
+    *,
+    without: Iterable[qdrant.Condition] = (),
 ) -> qdrant.Filter:
     """Make the filter of a call. It is the only place that makes one, and no filter is without its tenant.
 
@@ -141,9 +169,10 @@ def scoped_filter(
         tenant: Whose points.
         conditions: What the gateway itself asks for.
         user_filter: What the request asks for.
+        without: What no point may fulfil.
     """
     asked = [_condition_of(condition) for condition in user_filter.conditions] if user_filter else []
-    return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked])
+    return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked], must_not=without)
 
 
 def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
@@ -159,6 +188,11 @@ def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
 def integer_condition(field: str, value: int) -> qdrant.Condition:
     """Ask that a field has a whole number."""
     return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=qdrant.Match(integer=value)))
+
+
+def empty_condition(field: str) -> qdrant.Condition:
+    """Ask that a point has no such field."""
+    return qdrant.Condition(is_empty=qdrant.IsEmptyCondition(key=field))
 
 
 def metadata_path(key: str) -> str:

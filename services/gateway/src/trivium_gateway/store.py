@@ -2,18 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qdrant_client import grpc as qdrant
 from trivium_serving.errors import DeadlineExceeded, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.committed_candidates import CommittedCandidates
+from trivium_gateway.document_heads import DocumentHeads
 from trivium_gateway.filters import Filter
 from trivium_gateway.metadata import Metadata
 from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.qdrant_points import BM25, DENSE, bm25_document, chunk_from_payload, scoped_filter
+from trivium_gateway.qdrant_points import (
+    BM25,
+    DENSE,
+    bm25_document,
+    chunk_from_payload,
+    keyword_condition,
+    scoped_filter,
+)
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
 
@@ -23,7 +32,10 @@ LegReason = Literal["unavailable", "timeout", "overloaded"]
 _BOTH_LEGS_SHARE = 0.6
 """The part of the time after which both legs together are given up, so that each alone still has some."""
 
-_PAYLOAD_FIELDS = ("document_id", "chunk_index", "text", "title", "uri", "start", "end", "metadata")
+_PAYLOAD_FIELDS = ("document_id", "chunk_index", "content_hash", "text", "title", "uri", "start", "end", "metadata")
+
+_SEARCHES = 3
+"""How often a search is repeated without the versions that it found and that do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,7 @@ class Candidate:
     Attributes:
         id: Identifies the chunk; it changes when the document does.
         document_id: The document's id.
+        version: The version of the document.
         chunk_index: Position of the chunk in its document, from 0.
         title: The document's title; may be empty.
         uri: Where the document came from; may be empty.
@@ -47,6 +60,7 @@ class Candidate:
 
     id: str
     document_id: str
+    version: str
     chunk_index: int
     title: str
     uri: str
@@ -106,6 +120,7 @@ class Store:
 
     def __init__(self, connection: QdrantConnection) -> None:
         self._connection = connection
+        self._heads = DocumentHeads(connection)
 
     async def search(
         self,
@@ -121,6 +136,8 @@ class Store:
         """Find the chunks that are closest to a query.
 
         Both legs and their fusion (distribution-based score fusion) are one call. If it fails, each leg is tried alone.
+        Only chunks of versions that are committed are returned. If others are found, of a write that is going on, broke
+        off or has just replaced a version, the search is made again without them.
 
         Args:
             collection: Where to search.
@@ -137,7 +154,30 @@ class Store:
             Overloaded: Qdrant has no capacity for either leg.
             DeadlineExceeded: Neither leg answered in time.
         """
-        scope = scoped_filter(tenant, user_filter=filter)
+        until = time.monotonic() + timeout_seconds
+        committed = CommittedCandidates(self._heads, collection, tenant)
+        for _ in range(_SEARCHES):
+            found = await self._search(
+                collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale
+            )
+            kept = await committed.keep(found.candidates, _seconds_until(until))
+            if len(kept) == len(found.candidates):
+                break
+        return replace(found, candidates=kept)
+
+    async def _search(
+        self,
+        collection: ResolvedCollection,
+        vector: Sequence[float] | None,
+        text: str | None,
+        user_filter: Filter | None,
+        limit: int,
+        timeout_seconds: float,
+        tenant: str,
+        stale: Collection[str],
+    ) -> SearchResult:
+        without = [keyword_condition("content_hash", sorted(stale))] if stale else []
+        scope = scoped_filter(tenant, user_filter=user_filter, without=without)
         legs: dict[Leg, _LegQuery] = {}
         if vector is not None:
             legs["dense"] = _dense_leg(vector, scope)
@@ -152,7 +192,7 @@ class Store:
             except NotFound as error:
                 raise _gone(collection) from error
             except Unavailable as error:
-                if error.reason == "UPSTREAM_UNAVAILABLE":
+                if error.reason in ("UPSTREAM_UNAVAILABLE", "COLLECTION_UNAVAILABLE"):
                     raise
             except DeadlineExceeded:
                 pass
@@ -279,6 +319,7 @@ def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: 
     return Candidate(
         id=point.id.uuid,
         document_id=chunk.document_id,
+        version=chunk.version,
         chunk_index=chunk.index,
         title=chunk.title,
         uri=chunk.uri,
@@ -290,6 +331,10 @@ def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: 
         sparse=sparse,
         fused=fused,
     )
+
+
+def _seconds_until(moment: float) -> float:
+    return max(0.001, moment - time.monotonic())
 
 
 def _leg_reason(error: TriviumError) -> LegReason:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
 
-from trivium_gateway.chunk_store import ChunkStore, DocumentVersions
+from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
+from trivium_gateway.document_versions import DocumentVersions, content_hash_of
 from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
@@ -209,16 +210,19 @@ class Ingester:
         prepared = [job for job in jobs if job.prepared is not None]
         with self._metrics.stage("lookup"):
             versions = await patiently(lambda: self._chunks.versions(collection, [job.id for job in prepared], tenant))
-        stale: list[str] = []
+        dead: list[str] = []
         for job in prepared:
             stored = versions.get(job.id, DocumentVersions())
-            current = job.prepared.content_hash if job.prepared else ""
-            if current in stored.heads:
+            current = stored.current()
+            if current is None:
+                continue
+            content_hash = job.prepared.content_hash if job.prepared else ""
+            if content_hash_of(current) == content_hash and stored.is_whole(current):
                 job.status, job.chunk_count = DocumentStatus.UNCHANGED, stored.chunk_counts[current]
-                stale += [old for old in stored.chunk_counts if old != current]
-            elif stored.heads:
+                dead += [version for version in stored.dead() if version != current]
+            else:
                 job.status = DocumentStatus.UPDATED
-        await self._writer.delete_stale(collection, stale, tenant)
+        await self._writer.delete_dead(collection, dead, tenant)
         return versions
 
     async def _cut(self, collection: ResolvedCollection, jobs: Sequence[_Job]) -> None:

@@ -12,12 +12,13 @@ from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.limits import GatewayLimits, check_document_id, check_title, check_uri
 from trivium_gateway.metadata import Metadata, checked_metadata
-from trivium_gateway.qdrant_points import SCHEMA_VERSION
 
 __all__ = ["DocumentPreparer", "PreparedDocument", "document_id_of"]
 
 _LARGE_CHARACTERS = 200_000
 _ID_CHARACTERS = 32
+_HASHED_SCHEMA_VERSION = 1
+"""Part of each hash since the first release: with another one, all documents would be embedded anew for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class DocumentPreparer:
             "chunk_tokens": self._chunking.chunk_tokens,
             "overlap_tokens": self._chunking.overlap_tokens,
             "chunk_characters": self._chunking.chunk_characters,
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": _HASHED_SCHEMA_VERSION,
         }
         if len(parsed.text) > _LARGE_CHARACTERS:
             content_hash = await asyncio.to_thread(_hash_of, version)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qdrant_client import grpc as qdrant
-from trivium_serving.errors import InvalidField, TooLarge, TriviumError
+from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
-from trivium_gateway.chunk_store import ChunkStore, DocumentVersions
+from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import ResolvedCollection
+from trivium_gateway.document_versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
+from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.qdrant_points import StoredChunk, point_of
@@ -33,19 +35,24 @@ class _Writing:
 
     Attributes:
         cut: The document and its chunks.
-        head: The point of chunk 0, once embedded. Writing it makes the document exist.
-        is_there: Whether chunk 0 was written.
+        version: What this attempt writes; nobody else writes it.
+        head: The point of chunk 0, once embedded. Writing it commits the version.
+        may_be_committed: Whether the writing of chunk 0 was begun.
         error: Why it failed.
     """
 
     cut: CutDocument
+    version: str = ""
     head: qdrant.PointStruct | None = None
-    is_there: bool = False
+    may_be_committed: bool = False
     error: TriviumError | None = None
 
     @property
-    def content_hash(self) -> str:
-        return self.cut.document.content_hash
+    def id(self) -> str:
+        return self.cut.document.id
+
+    def begin(self) -> None:
+        self.version, self.head, self.may_be_committed = new_version(self.cut.document.content_hash), None, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,9 @@ class DocumentWriter:
         """Embed and write some documents, and delete what they replace.
 
         All chunks but the first of each document are written first, while others are still being embedded. Then the
-        first chunks are written, all together: only with its first chunk a document is there. At last what was stored
-        before is deleted, but nothing that came meanwhile: a gateway that writes the same document at the same time
-        leaves its version beside this one until the next write, and neither loses chunks.
+        first chunks are written, all together: with it a document's new version counts, and the one before no more. At
+        last what was replaced is deleted. What another gateway may be writing is left alone. If the caller leaves, or
+        a document fails, what was written of it is deleted; what a crash leaves, `Sweeper` finds.
 
         Args:
             collection: Where to.
@@ -111,25 +118,29 @@ class DocumentWriter:
         target = _Target(collection, tenant, versions)
         writings = [_Writing(cut) for cut in documents]
         pending = writings
-        for _ in range(_ATTEMPTS):
-            await self._write_once(target, pending)
-            pending = await self._incomplete(target, [writing for writing in pending if writing.error is None])
-            if not pending:
-                break
-        await self._discard_failed(target, [writing for writing in writings if writing.error is not None])
+        try:
+            for _ in range(_ATTEMPTS):
+                for writing in pending:
+                    writing.begin()
+                await self._write_chunks(target, pending)
+                await to_the_end(self._commit(target, [one for one in pending if one.error is None]))
+                pending = await self._incomplete(target, [one for one in pending if one.error is None])
+                if not pending:
+                    break
+            for writing in pending:
+                writing.error = _incomplete_error(writing)
+        finally:
+            await to_the_end(self._discard(target, [one for one in writings if not one.may_be_committed]))
         return [writing.error for writing in writings]
 
-    async def delete_stale(self, collection: ResolvedCollection, content_hashes: Sequence[str], tenant: str) -> None:
-        """Delete versions of documents that a write that broke off has left.
+    async def delete_dead(self, collection: ResolvedCollection, versions: Sequence[str], tenant: str) -> None:
+        """Delete versions that count no more, if that is possible now; nobody reads them, and `Sweeper` finds them."""
+        if versions:
+            with self._metrics.stage("write"), contextlib.suppress(TriviumError):
+                await patiently(lambda: self._chunks.delete_versions(collection, versions, tenant))
 
-        Raises:
-            TriviumError: Qdrant cannot do it now.
-        """
-        if content_hashes:
-            with self._metrics.stage("write"):
-                await patiently(lambda: self._chunks.delete_versions(collection, content_hashes, tenant))
-
-    async def _write_once(self, target: _Target, writings: Sequence[_Writing]) -> None:
+    async def _write_chunks(self, target: _Target, writings: Sequence[_Writing]) -> None:
+        """Embed all chunks, and write all but the first of each document."""
         pieces = [_Piece(writing, index, span) for writing in writings for index, span in enumerate(writing.cut.spans)]
         batches = iter([pieces[start : start + _BATCH_TEXTS] for start in range(0, len(pieces), _BATCH_TEXTS)])
 
@@ -141,23 +152,29 @@ class DocumentWriter:
         async with asyncio.TaskGroup() as workers:
             for _ in range(_BATCHES_PER_WRITE):
                 workers.create_task(work())
-        embedded = [writing for writing in writings if writing.error is None]
-        heads = [writing.head for writing in embedded if writing.head is not None]
-        stale = [
-            old
-            for writing in embedded
-            if (stored := target.versions.get(writing.cut.document.id))
-            for old in stored.chunk_counts
-            if old != writing.content_hash
-        ]
+
+    async def _commit(self, target: _Target, writings: Sequence[_Writing]) -> None:
+        """Write the first chunks, and delete what they replace."""
+        for writing in writings:
+            if age_seconds(writing.version) > ABANDONED_SECONDS / 2:
+                writing.error = _incomplete_error(writing)
+        writings = [writing for writing in writings if writing.error is None]
+        if not writings:
+            return
+        ids = [writing.id for writing in writings]
         try:
-            await self._upsert(target, heads)
-            for writing in embedded:
-                writing.is_there = True
-            await self.delete_stale(target.collection, stale, target.tenant)
+            with self._metrics.stage("lookup"):
+                replaced = await patiently(lambda: self._chunks.current(target.collection, ids, target.tenant))
+            for writing in writings:
+                writing.may_be_committed = True
+            await self._upsert(target, [writing.head for writing in writings if writing.head is not None])
         except TriviumError as error:
-            for writing in embedded:
+            for writing in writings:
                 writing.error = error
+            return
+        before = [version for one in ids if (stored := target.versions.get(one)) for version in stored.dead()]
+        dead = {*before, *replaced.values()} - {writing.version for writing in writings}
+        await self.delete_dead(target.collection, sorted(dead), target.tenant)
 
     async def _embed_and_write(self, target: _Target, batch: Sequence[_Piece]) -> None:
         batch = [piece for piece in batch if piece.writing.error is None]
@@ -208,35 +225,44 @@ class DocumentWriter:
     async def _upsert(self, target: _Target, points: Sequence[qdrant.PointStruct]) -> None:
         if points:
             with self._metrics.stage("write"):
-                await patiently(lambda: self._chunks.upsert(target.collection, points))
+                # A call that was given up may still be done, and after what was to be deleted with it.
+                await patiently(lambda: to_the_end(self._chunks.upsert(target.collection, points)))
 
     async def _incomplete(self, target: _Target, writings: Sequence[_Writing]) -> list[_Writing]:
-        """Find documents of which another gateway, which saw them half written, has deleted chunks."""
+        """Find committed documents that lack chunks: the collection was deleted, or somebody took them for remains."""
         several = [writing for writing in writings if len(writing.cut.spans) > 1]
         try:
             stored = await patiently(
-                lambda: self._chunks.versions(
-                    target.collection, [writing.cut.document.id for writing in several], target.tenant
-                )
+                lambda: self._chunks.versions(target.collection, [writing.id for writing in several], target.tenant)
             )
         except TriviumError as error:
             for writing in several:
                 writing.error = error
             return []
-        counts = [
-            stored.get(writing.cut.document.id, DocumentVersions()).chunk_counts.get(writing.content_hash, 0)
-            for writing in several
-        ]
-        # None left means that a later version has replaced this one.
-        return [writing for writing, count in zip(several, counts, strict=True) if 0 < count < len(writing.cut.spans)]
+        incomplete, replaced = [], []
+        for writing in several:
+            versions = stored.get(writing.id, DocumentVersions())
+            if writing.version not in versions.heads:  # a later write has replaced it
+                replaced.append(writing.version)
+            elif not versions.is_whole(writing.version):
+                incomplete.append(writing)
+        await self.delete_dead(target.collection, replaced, target.tenant)
+        return incomplete
 
-    async def _discard_failed(self, target: _Target, failed: Sequence[_Writing]) -> None:
-        """Delete what was written of documents that failed, if that is possible; else their next write does it."""
-        # What is there stays, even if what it replaces could not be deleted: that may be gone all the same.
-        hashes = [writing.content_hash for writing in failed if not writing.is_there]
-        if hashes:
+    async def _discard(self, target: _Target, writings: Sequence[_Writing]) -> None:
+        """Delete what was written of documents that are not committed, if that is possible."""
+        versions = [writing.version for writing in writings if writing.version]
+        if versions:
             with contextlib.suppress(TriviumError):
-                await self._chunks.delete_versions(target.collection, hashes, target.tenant)
+                await self._chunks.delete_versions(target.collection, versions, target.tenant)
+
+
+def _incomplete_error(writing: _Writing) -> Unavailable:
+    return Unavailable(
+        f"The document {writing.id!r} could not be written whole: others deleted parts of it, or it took too long. "
+        "Send it again.",
+        reason="DOCUMENT_INCOMPLETE",
+    )
 
 
 def _stored_chunk(piece: _Piece) -> StoredChunk:
@@ -249,7 +275,8 @@ def _stored_chunk(piece: _Piece) -> StoredChunk:
         text=document.text[piece.span.start : piece.span.end],
         start=piece.span.start,
         end=piece.span.end,
-        content_hash=document.content_hash,
+        version=piece.writing.version,
+        chunk_count=len(piece.writing.cut.spans),
         metadata=document.metadata,
     )
 
