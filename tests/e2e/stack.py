@@ -94,6 +94,10 @@ class Stack:
         for process in chosen:
             process.wait(timeout=30)
 
+    def signal(self, service: str, number: signal.Signals) -> None:
+        """Sends a signal to a service."""
+        self._processes[service].send_signal(number)
+
     def running(self) -> set[str]:
         """The services whose processes live."""
         return {service for service, process in self._processes.items() if process.poll() is None}

@@ -241,18 +241,19 @@ class Answerer:
             tool_turns=question.tool_turns,
             timeout_seconds=progress.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
-        begin_seconds = progress.stage_seconds("generate", self._timeouts.begin, _GENERATE_SHARE)
+        begin_seconds = progress.seconds(self._timeouts.begin, _GENERATE_SHARE)
         async with aclosing(generated) as pieces:
             try:
-                async with asyncio.timeout(begin_seconds):
-                    first = await anext(pieces)
+                async with asyncio.timeout(begin_seconds), progress.waiting("generate"):
+                    piece: GeneratedText | GeneratedEnd | None = await anext(pieces)
             except TimeoutError as error:
                 raise DeadlineExceeded(
                     f"The generate service did not begin to write within {begin_seconds:.3g} s."
                 ) from error
-            yield first
-            async for piece in pieces:
+            while piece is not None:
                 yield piece
+                async with progress.waiting("generate"):
+                    piece = await anext(pieces, None)
 
 
 def _is_callers_mistake(error: TriviumError) -> bool:

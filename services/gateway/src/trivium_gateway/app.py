@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from trivium_serving.body_budget import BodyBudget
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import TriviumError
 from trivium_serving.message_gate import MessageGate
+from trivium_serving.pulse import Pulse, health_of
 from trivium_serving.server import GrpcServer, ListenError
 from trivium_serving.tls import TlsError
 
@@ -106,6 +108,12 @@ class GatewayProcess:
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
         self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)
         self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
+        stage_metrics = StageMetrics(self.registry)
+        self._pulses = {
+            stage: Pulse(f"The {stage} service", health_of(channel), partial(stage_metrics.count_silence, stage))
+            for stage, channel in self._channels.items()
+        }
+        self._pulses[SEARCH] = Pulse("Qdrant", self._qdrant.ask, partial(stage_metrics.count_silence, SEARCH))
         readiness = Readiness(
             (
                 embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
@@ -115,7 +123,7 @@ class GatewayProcess:
                     self._channels["generate"], generate.FULL_NAME, generate_client, quotes_engine=is_private
                 ),
             ),
-            metrics=StageMetrics(self.registry),
+            metrics=stage_metrics,
             interval_seconds=settings.probe_interval_seconds,
             warm_up_seconds=settings.warm_up_seconds,
             on_change=self._grpc.health.set_server,
@@ -145,6 +153,7 @@ class GatewayProcess:
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,
             readiness=readiness,
+            pulses=self._pulses,
             limits=limits,
             question_metrics=question_metrics,
             document_metrics=DocumentMetrics(self.registry),
@@ -176,6 +185,8 @@ class GatewayProcess:
             hint = error.message.replace("TRIVIUM_GATEWAY_LISTEN", "TRIVIUM_GATEWAY_GRPC_LISTEN")
             raise ListenError(hint) from error
         self.http_port = await self._http.start()
+        for stage, pulse in self._pulses.items():
+            self.background.start(f"pulse.{stage}", pulse.watch)
         self._readiness.watch(self.background)
         self.background.start("sweep", self._sweeper.run)
 

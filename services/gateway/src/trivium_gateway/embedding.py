@@ -133,9 +133,10 @@ class TextEmbedder:
         with progress.time("embed") as stage:
             stage.set({"trivium.texts": len(task.texts)})
             try:
-                batches = await self._client.embed_texts(
-                    list(_batches(task.texts)), task.options, timeout_seconds=_seconds(progress)
-                )
+                async with progress.waiting("embed"):
+                    batches = await self._client.embed_texts(
+                        list(_batches(task.texts)), task.options, timeout_seconds=progress.seconds(math.inf, 1.0)
+                    )
             except TriviumError as error:
                 raise _in_callers_words(error, task) from error
         vectors = batches[0].vectors if len(batches) == 1 else np.concatenate([one.vectors for one in batches])
@@ -145,7 +146,8 @@ class TextEmbedder:
         """Refuses the name of another model: vectors of two models must never be mixed."""
         if task.model is None:
             return
-        model = (await self._client.model(timeout_seconds=_seconds(progress))).name
+        async with progress.waiting("embed"):
+            model = (await self._client.model(timeout_seconds=progress.seconds(math.inf, 1.0))).name
         if task.model != model:
             raise NotFound(
                 f"There is no model {task.model[:80]!r} to embed with; there is {model!r}, also called 'trivium'.",
@@ -177,7 +179,3 @@ def _in_callers_words(error: TriviumError, task: EmbedTask) -> TriviumError:
             error.message = error.message.replace(f"{ours}[", f"{theirs}[")
             error.args = (error.message,)
     return error
-
-
-def _seconds(progress: Progress) -> float:
-    return progress.stage_seconds("embed", math.inf, 1.0)

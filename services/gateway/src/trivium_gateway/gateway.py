@@ -16,7 +16,9 @@ from trivium_gateway.progress import Progress
 from trivium_gateway.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
+
+    from trivium_serving.pulse import Pulse
 
     from trivium_gateway.answering import Answerer, Event, Question
     from trivium_gateway.collections import CollectionDescription, Collections
@@ -60,6 +62,7 @@ class Parts:
     documents: Documents
     ingester: Ingester
     readiness: Readiness
+    pulses: Mapping[str, Pulse]
     limits: GatewayLimits
     question_metrics: QuestionMetrics
     document_metrics: DocumentMetrics
@@ -248,7 +251,7 @@ class Gateway:
         return Progress(
             Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest)),
             StageClock(metrics.observe_stage),
-            self.readiness.patience,
+            self._parts.pulses,
             metrics,
         )
 

@@ -294,7 +294,7 @@ class HttpMetrics:
 
 
 class StageMetrics:
-    """Which stages can be used now.
+    """Which stages can be used now, and how often what they run in fell silent.
 
     Args:
         registry: Where the metrics are registered.
@@ -306,7 +306,19 @@ class StageMetrics:
         )
         for stage in TIMED_STAGES:
             self._ready.labels(stage).set(0)
+        self._silences = Counter(
+            "trivium_gateway_stage_silences_total",
+            "Times that what a stage runs in stopped answering, so that calls no longer waited for it.",
+            ("stage",),
+            registry=registry,
+        )
+        for stage in TIMED_STAGES:
+            self._silences.labels(stage)
 
     def set_ready(self, stage: str, ready: bool) -> None:
         """Notes whether a stage can be used."""
         self._ready.labels(stage).set(int(ready))
+
+    def count_silence(self, stage: str) -> None:
+        """Counts that what a stage runs in stopped answering."""
+        self._silences.labels(stage).inc()

@@ -11,10 +11,11 @@ from trivium_serving.degradation_log import DegradationLog
 from trivium_gateway.degradation import Degradation, degradable_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from trivium_serving.errors import TriviumError
+    from trivium_serving.pulse import Pulse
 
     from trivium_gateway.deadline import Deadline
     from trivium_gateway.degradation import Stage
@@ -30,7 +31,7 @@ class Progress:
     Args:
         deadline: When the caller stops waiting.
         clock: Times the stages.
-        patience: Shortens the seconds that a stage gets if that stage is known to be silent.
+        pulses: By stage, embed, search, rerank or generate, whether what it runs in answers at all.
         metrics: Where degradations are counted.
     """
 
@@ -38,12 +39,12 @@ class Progress:
         self,
         deadline: Deadline,
         clock: StageClock,
-        patience: Callable[[str, float], float],
+        pulses: Mapping[str, Pulse],
         metrics: QuestionMetrics,
     ) -> None:
         self._deadline = deadline
         self._clock = clock
-        self._patience = patience
+        self._pulses = pulses
         self._metrics = metrics
         self._degraded: list[Degradation] = []
         self._span = tracing.current()
@@ -65,13 +66,9 @@ class Progress:
         """How long something may take; see Deadline.stage_seconds."""
         return self._deadline.stage_seconds(at_most, share)
 
-    def stage_seconds(self, stage: str, at_most: float, share: float) -> float:
-        """How long a stage may take: less if it is known to be silent.
-
-        Raises:
-            DeadlineExceeded: The request's time is over.
-        """
-        return self._patience(stage, self.seconds(at_most, share))
+    def waiting(self, stage: str) -> AbstractAsyncContextManager[None]:
+        """Waits for a stage within the block, which ends if the stage falls silent; see Pulse.waiting."""
+        return self._pulses[stage].waiting()
 
     def replace(self, stage: Stage, error: TriviumError, fallback: str) -> None:
         """Notes that a stage failed and what takes its place.

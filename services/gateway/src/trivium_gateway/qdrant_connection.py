@@ -96,6 +96,10 @@ class QdrantConnection:
         except grpc.aio.AioRpcError as error:
             raise self._domain_error(error) from error
 
+    async def ask(self, seconds: float) -> None:
+        """Have Qdrant say anything; see trivium_serving.pulse."""
+        await self.version(timeout_seconds=seconds)
+
     async def call(
         self, method: _Method[_Request, _Response], request: _Request, *, timeout_seconds: float
     ) -> _Response:

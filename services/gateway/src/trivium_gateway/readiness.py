@@ -22,8 +22,6 @@ _logger = logging.getLogger(__name__)
 
 SEARCH = "search"
 
-_SILENT_SECONDS = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class StageStatus:
@@ -92,7 +90,6 @@ class Readiness:
         self._on_change = on_change
         self._addresses = addresses or {}
         self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
-        self._silent: set[str] = set()
         self._cold = {one.stage for one in probes}
         self._searching_since: float | None = None
         self._draining = False
@@ -106,18 +103,6 @@ class Readiness:
     def stages(self) -> tuple[StageStatus, ...]:
         """How each stage is."""
         return tuple(self._statuses.values())
-
-    def patience(self, stage: str, seconds: float) -> float:
-        """How long to wait for a stage.
-
-        A process that is gone refuses calls at once. One that hangs does not: where the last look at a stage got no
-        answer, a request gives it a moment and no more.
-
-        Args:
-            stage: The stage.
-            seconds: How long one would wait for it if all is well.
-        """
-        return min(seconds, _SILENT_SECONDS) if stage in self._silent else seconds
 
     def watch(self, background: Background) -> None:
         """Looks at the stages until the background ends."""
@@ -154,10 +139,6 @@ class Readiness:
 
     def _note(self, status: StageStatus, cause: str) -> None:
         before = self._statuses[status.stage]
-        if status.ready:
-            self._silent.discard(status.stage)
-        else:
-            self._silent.add(status.stage)
         self._statuses[status.stage] = status
         self._metrics.set_ready(status.stage, status.ready)
         if (status.ready, status.detail) != (before.ready, before.detail):

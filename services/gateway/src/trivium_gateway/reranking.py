@@ -137,12 +137,13 @@ class Reranker:
         with progress.time("rerank") as stage:
             stage.set({"trivium.texts": len(task.texts)})
             try:
-                judged = await self._client.rerank(
-                    task.query,
-                    task.texts,
-                    timeout_seconds=_seconds(progress),
-                    callers_fields=("query", "texts"),
-                )
+                async with progress.waiting("rerank"):
+                    judged = await self._client.rerank(
+                        task.query,
+                        task.texts,
+                        timeout_seconds=progress.seconds(math.inf, 1.0),
+                        callers_fields=("query", "texts"),
+                    )
             except TriviumError as error:
                 if error.field is not None:
                     error.field = error.field.replace("texts", task.texts_field)
@@ -160,13 +161,10 @@ class Reranker:
         """Refuses the name of another model: its user would take this one's scores for that one's."""
         if task.model is None:
             return
-        model = await self._client.model(timeout_seconds=_seconds(progress))
+        async with progress.waiting("rerank"):
+            model = await self._client.model(timeout_seconds=progress.seconds(math.inf, 1.0))
         if task.model != model:
             raise NotFound(
                 f"There is no model {task.model!r} to rerank with; there is {model!r}, also called 'trivium'.",
                 reason="MODEL_NOT_FOUND",
             )
-
-
-def _seconds(progress: Progress) -> float:
-    return progress.stage_seconds("rerank", math.inf, 1.0)

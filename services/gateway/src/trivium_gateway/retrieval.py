@@ -141,14 +141,15 @@ class Retriever:
         vector = await self._embed_query(search, collection, progress)
         with progress.time("search") as stage:
             try:
-                found = await self._store.search(
-                    collection,
-                    vector=vector,
-                    text=search.query,
-                    filter=conditions,
-                    limit=max(search.candidates, search.top_n),
-                    timeout_seconds=progress.stage_seconds("search", self._timeouts.search, _SEARCH_SHARE),
-                )
+                async with progress.waiting("search"):
+                    found = await self._store.search(
+                        collection,
+                        vector=vector,
+                        text=search.query,
+                        filter=conditions,
+                        limit=max(search.candidates, search.top_n),
+                        timeout_seconds=progress.seconds(self._timeouts.search, _SEARCH_SHARE),
+                    )
             except NotFound as error:
                 raise _CollectionGone(collection, error) from error
             except DeadlineExceeded as error:
@@ -168,7 +169,8 @@ class Retriever:
     async def _look_up(self, search: Search, progress: Progress) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
         try:
-            async with asyncio.timeout(progress.stage_seconds("search", self._timeouts.search, _SEARCH_SHARE)):
+            limit = asyncio.timeout(progress.seconds(self._timeouts.search, _SEARCH_SHARE))
+            async with limit, progress.waiting("search"):
                 collection = await self._collections.find(search.collection)
                 if collection is None or not search.filter:
                     return collection, None
@@ -182,11 +184,12 @@ class Retriever:
         """The query's vector; None if there is none to be had, so that the search goes by words alone."""
         try:
             with progress.time("embed") as stage:
-                embedded = await self._embed.embed_query(
-                    search.query,
-                    expected_fingerprint=collection.model_fingerprint,
-                    timeout_seconds=progress.stage_seconds("embed", self._timeouts.embed, _EMBED_SHARE),
-                )
+                async with progress.waiting("embed"):
+                    embedded = await self._embed.embed_query(
+                        search.query,
+                        expected_fingerprint=collection.model_fingerprint,
+                        timeout_seconds=progress.seconds(self._timeouts.embed, _EMBED_SHARE),
+                    )
                 stage.set({"trivium.cached": embedded.cached, "gen_ai.usage.input_tokens": embedded.token_count})
         except TriviumError as error:
             _blame_query(error, search)
@@ -203,11 +206,12 @@ class Retriever:
         try:
             with progress.time("rerank") as stage:
                 stage.set({"trivium.texts": len(candidates)})
-                return await self._rerank.rerank(
-                    search.query,
-                    [indexed_text(one.title, one.text) for one in candidates],
-                    timeout_seconds=progress.stage_seconds("rerank", self._timeouts.rerank, _RERANK_SHARE),
-                )
+                async with progress.waiting("rerank"):
+                    return await self._rerank.rerank(
+                        search.query,
+                        [indexed_text(one.title, one.text) for one in candidates],
+                        timeout_seconds=progress.seconds(self._timeouts.rerank, _RERANK_SHARE),
+                    )
         except TriviumError as error:
             _blame_query(error, search)
             progress.replace(Stage.RERANK, error, "fused-order")

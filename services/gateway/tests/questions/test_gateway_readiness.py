@@ -169,18 +169,3 @@ async def test_stage_whose_probe_breaks_is_not_ready_until_it_works_again() -> N
 
         watched.probes["search"].breaks = False
         await until(lambda: watched.readiness.ready)
-
-
-async def test_patience_with_a_stage_is_short_while_it_is_silent() -> None:
-    watched = Watched()
-    assert watched.readiness.patience("rerank", 10) == 10
-    async with watched.watching():
-        watched.probes["rerank"].up = False
-        await until(lambda: watched.probes["rerank"].looks > 1)
-        assert watched.readiness.patience("rerank", 10) == 1
-        assert watched.readiness.patience("rerank", 0.3) == 0.3
-        assert watched.readiness.patience("embed", 10) == 10
-
-        watched.probes["rerank"].up = True
-        await until(lambda: watched.stage("rerank").ready)
-        assert watched.readiness.patience("rerank", 10) == 10

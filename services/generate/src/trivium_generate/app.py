@@ -52,7 +52,7 @@ class App:
             registry=self.registry,
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
-        self.server.background.declare("model")
+        self.server.background.declare("model", "pulse.embed")
         self._metrics = GenerateMetrics(self.registry, tuple({"extractive", settings.backend}))
         self._embed = (
             EmbedClient(settings.embed_target, settings.embed_timeout_seconds) if settings.embed_target else None
@@ -83,6 +83,8 @@ class App:
 
     async def warm_up(self) -> None:
         """Makes extractive answers ready, and lets the language model load on in the background."""
+        if self._embed is not None:
+            self.server.background.start("pulse.embed", self._embed.pulse.watch)
         if self.model is not None:
             await self.model.start()
         else:

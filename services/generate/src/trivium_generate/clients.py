@@ -10,6 +10,7 @@ import numpy as np
 from trivium.embed.v1 import embed_service_pb2, embed_service_pb2_grpc
 from trivium_serving.channels import open_channel, outgoing_metadata
 from trivium_serving.errors import Unavailable, error_from_rpc
+from trivium_serving.pulse import Pulse, health_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ class EmbedClient:
         self._channel = open_channel(target)
         self._stub = embed_service_pb2_grpc.EmbedServiceStub(self._channel)
         self._timeout_seconds = timeout_seconds
+        self.pulse = Pulse("The embed service", health_of(self._channel))
 
     async def similarities(self, question: str, sentences: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
         """The cosine of each sentence's vector to the question's; texts over the model's length are cut.
@@ -42,10 +44,11 @@ class EmbedClient:
             TriviumError: The service is down, late or overloaded, or changed its model between two calls.
         """
         timeout = self._timeout_seconds if seconds is None else min(seconds, self._timeout_seconds)
-        query, documents = await asyncio.gather(
-            self._embed([question], embed_service_pb2.EMBED_ROLE_QUERY, timeout),
-            self._embed(sentences, embed_service_pb2.EMBED_ROLE_DOCUMENT, timeout),
-        )
+        async with self.pulse.waiting():
+            query, documents = await asyncio.gather(
+                self._embed([question], embed_service_pb2.EMBED_ROLE_QUERY, timeout),
+                self._embed(sentences, embed_service_pb2.EMBED_ROLE_DOCUMENT, timeout),
+            )
         if query.model.fingerprint != documents.model.fingerprint:
             raise Unavailable("The embedding service changed its model between two calls. Try again.")
         similarities: NDArray[np.float32] = _unit_rows(documents) @ _unit_rows(query)[0]
