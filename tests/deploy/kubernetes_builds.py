@@ -23,7 +23,7 @@ FOLDER = ROOT / "deploy" / "k8s"
 COMPOSITIONS = {
     "base": (),
     "base-keda": ("autoscaling-keda", "scrape-annotations"),
-    "base-tls": ("monitoring", "network-policies", "tls"),
+    "base-tls": ("monitoring", "qdrant-api-key", "network-policies", "tls"),
     "groups-tls": ("gpu", "vllm-ray", "qdrant-distributed", "tls"),
 }
 """Builds of the base with components that no overlay has, or none has together."""

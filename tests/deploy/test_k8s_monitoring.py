@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from deploy.kubernetes_builds import ROOT, named, of_kind
+from deploy.kubernetes_builds import BUILDS, ROOT, named, of_kind, service_pods
 from telemetry.prometheus import RULES, tool
 from telemetry.served_by_qdrant import QDRANT
 
@@ -56,6 +56,30 @@ def test_cluster_has_every_dashboard_where_grafana_finds_it(build: str) -> None:
     assert {one["metadata"]["labels"]["grafana_dashboard"] for one in found} == {"1"}
     served = {name: json.loads(text) for one in found for name, text in one["data"].items()}
     assert served == {path.name: json.loads(path.read_text()) for path in DASHBOARDS}
+
+
+def test_qdrant_with_a_key_is_scraped_with_one_that_can_only_read() -> None:
+    (endpoint,) = named("base-tls", "PodMonitor", "trivium-qdrant")["spec"]["podMetricsEndpoints"]
+    credentials = endpoint["authorization"]["credentials"]
+    qdrant = {
+        item["name"]: item["valueFrom"] for item in service_pods("base-tls")["qdrant"].spec["containers"][0]["env"]
+    }
+
+    read_only = qdrant["QDRANT__SERVICE__READ_ONLY_API_KEY"]["secretKeyRef"]
+    assert (read_only["name"], read_only["key"]) == (credentials["name"], credentials["key"])
+    for one in (service_pods("base-tls")[name] for name in ("gateway", "qdrant")):
+        keys = [item["valueFrom"]["secretKeyRef"] for item in one.spec["containers"][0]["env"]]
+        assert not any(key["optional"] for key in keys), f"{one.owner} would start without a key that others ask for"
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_services_that_may_call_an_api_take_its_key_from_the_secret(build: str) -> None:
+    for name in ("embed", "rerank", "generate"):
+        one = service_pods(build)[name]
+        if not one.owner.startswith("LeaderWorkerSet"):  # a model of its own
+            env = {item["name"]: item.get("valueFrom") for item in one.spec["containers"][0].get("env", ())}
+            reference = {"name": "trivium", "key": f"{name}-api-key", "optional": True}
+            assert env[f"TRIVIUM_{name.upper()}_API_KEY"] == {"secretKeyRef": reference}
 
 
 @pytest.mark.parametrize("build", WATCHED)

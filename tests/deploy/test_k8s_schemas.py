@@ -31,7 +31,10 @@ _CUSTOM = {
         podMetricsEndpoints.interval podMetricsEndpoints.scheme podMetricsEndpoints.tlsConfig
         podMetricsEndpoints.tlsConfig.serverName podMetricsEndpoints.tlsConfig.ca
         podMetricsEndpoints.tlsConfig.ca.secret podMetricsEndpoints.tlsConfig.ca.secret.name
-        podMetricsEndpoints.tlsConfig.ca.secret.key podMetricsEndpoints.honorLabels podTargetLabels""",
+        podMetricsEndpoints.tlsConfig.ca.secret.key podMetricsEndpoints.honorLabels
+        podMetricsEndpoints.authorization podMetricsEndpoints.authorization.credentials
+        podMetricsEndpoints.authorization.credentials.name podMetricsEndpoints.authorization.credentials.key
+        podTargetLabels""",
     ("monitoring.coreos.com/v1", "PrometheusRule"): """
         +groups +groups.name groups.interval +groups.rules +groups.rules.expr groups.rules.record groups.rules.alert
         groups.rules.for groups.rules.labels groups.rules.annotations""",

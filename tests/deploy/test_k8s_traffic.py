@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from deploy.kubernetes_builds import BUILDS, FOLDER, ROOT, named, of_kind, pods, selects, service_pods
+from deploy.kubernetes_builds import BUILDS, COMPOSITIONS, FOLDER, ROOT, named, of_kind, pods, selects, service_pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,11 +145,8 @@ def test_scrape_annotations_name_the_port_of_the_metrics() -> None:
 
 def test_every_component_is_part_of_a_build() -> None:
     texts = [path.read_text() for path in FOLDER.glob("overlays/*/kustomization.yaml")]
-    used = {name for text in texts for name in re.findall(r"components/([\w-]+)", text)} | {
-        "autoscaling-keda",
-        "scrape-annotations",
-        "tls",
-    }
+    used = {name for text in texts for name in re.findall(r"components/([\w-]+)", text)}
+    used |= {name for names in COMPOSITIONS.values() for name in names}
     assert used == {path.parent.name for path in FOLDER.glob("components/*/kustomization.yaml")}
 
 

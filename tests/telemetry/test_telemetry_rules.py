@@ -57,9 +57,16 @@ def test_rules_pass_promtool(path: object) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_prometheus_configuration_is_valid() -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-tls.yml"])
+def test_prometheus_configuration_is_valid(name: str) -> None:
     ran = subprocess.run(
-        [tool("promtool"), "check", "config", str(FOLDER / "prometheus.yml")],
+        [
+            tool("promtool"),
+            "check",
+            "config",
+            "--syntax-only",
+            str(FOLDER / name),
+        ],  # its files are those of a container
         capture_output=True,
         text=True,
         check=False,
