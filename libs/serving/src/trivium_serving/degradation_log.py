@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import TriviumError, cause_of
 
 if TYPE_CHECKING:
     import logging
@@ -53,7 +53,7 @@ class DegradationLog:
             window.unsaid += 1
             return
         window.lines += 1
-        said = f"{cause.reason}: {cause.cause or cause.message}" if isinstance(cause, TriviumError) else cause
+        said = f"{cause.reason}: {cause_of(cause) or cause.message}" if isinstance(cause, TriviumError) else cause
         self._logger.warning("%s: %s, replaced by %s: %s", stage, reason, fallback, said)
 
 

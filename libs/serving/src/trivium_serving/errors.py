@@ -153,6 +153,16 @@ class DeadlineExceeded(TriviumError):
     default_reason = "DEADLINE_EXCEEDED"
 
 
+def cause_of(error: BaseException) -> str:
+    """What an error comes from, for the log: its cause, or else that of the error it was raised from."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, TriviumError) and link.cause:
+            return link.cause
+        link = link.__cause__
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How an error shows on each transport."""

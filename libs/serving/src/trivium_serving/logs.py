@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trivium_serving import tracing
-from trivium_serving.errors import TriviumError, status_of
+from trivium_serving.errors import TriviumError, cause_of, status_of
 from trivium_serving.redaction import redacted
 from trivium_serving.request_context import request_id, tenant
 
@@ -70,8 +70,8 @@ def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None
     """
     if not isinstance(error, TriviumError) or status_of(error).http_status == 500:
         logger.error("%s broke", what, exc_info=error)
-    elif error.cause:
-        logger.warning("%s failed with %s: %s", what, error.reason, error.cause)
+    elif cause := cause_of(error):
+        logger.warning("%s failed with %s: %s", what, error.reason, cause)
 
 
 def _ids() -> dict[str, str]:

@@ -285,18 +285,19 @@ class Collections:
 
     async def _complete(self, name: str, place: Place) -> _Known:
         """Create a collection, or what its creation has left out. Every step may be repeated, by any gateway."""
+        known, gone = None, None
         try:
             physical = await self._prepare(name, place)
             if place.own is None or not place.own.has_alias:
                 # Last: whoever finds the alias finds the collection complete.
                 await self._qdrant.point_alias(name, physical)
             known = await self._look_up(name)
-        except NotFound:
-            known = None
+        except NotFound as error:
+            gone = error
         if known is None:
             raise Unavailable(
                 f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
-            )
+            ) from gone
         return known
 
     async def _prepare(self, name: str, place: Place) -> str:

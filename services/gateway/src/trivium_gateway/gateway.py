@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, NotFound, Overloaded
+from trivium_serving.logs import log_failure
 
 from trivium_gateway.answering import Delta, Summary
 from trivium_gateway.conversation import check_conversation, check_message, check_options
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from trivium_gateway.reranking import RankedTexts, Reranker, RerankTask
     from trivium_gateway.retrieval import Retriever, Search
     from trivium_gateway.timing import Timings
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,7 @@ class Gateway:
         """
         resolved = await self._parts.collections.resolve(collection)
         results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
+        _log_causes(results)
         self._parts.document_metrics.count_received(resolved.name, results)
         self._parts.question_metrics.count_tokens("document", sum(result.token_count for result in results))
         return results
@@ -268,6 +274,13 @@ class Gateway:
         finally:
             self._questions -= 1
             self._parts.question_metrics.set_in_flight(self._questions)
+
+
+def _log_causes(results: Sequence[DocumentResult]) -> None:
+    """Logs why documents failed where their entries do not say it all: once for all that failed by the same error."""
+    failed = Counter(result.error for result in results if result.error is not None)
+    for error, count in failed.items():
+        log_failure(_logger, f"{count} of {len(results)} documents", error)
 
 
 def _no_document(document_id: str) -> NotFound:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import TriviumError, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -131,7 +131,7 @@ class Readiness:
                 self._cold.discard(probe.stage)
         except TriviumError as error:
             where = f" (at {self._addresses[probe.stage]})" if probe.stage in self._addresses else ""
-            status, cause = StageStatus(probe.stage, False, "", error.message + where), error.cause
+            status, cause = StageStatus(probe.stage, False, "", error.message + where), cause_of(error)
         except Exception:
             self._note(StageStatus(probe.stage, False, "", "Looking at it failed; the log has the cause."), "")
             raise

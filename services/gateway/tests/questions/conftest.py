@@ -24,6 +24,7 @@ import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from model_services.upstream_words import WORDS
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
 from trivium.embed.v1 import embed_service_pb2_grpc as embed_grpc
@@ -66,8 +67,8 @@ class Peer:
 
     full_name: str
     port: int = 0
-    faults: dict[str, TriviumError | str] = field(default_factory=dict)
-    """By method: the error to raise, or HANG."""
+    faults: dict[str, TriviumError | grpc.StatusCode | str] = field(default_factory=dict)
+    """By method: the error to raise, a code to fail with in WORDS, as no service of Trivium does, or HANG."""
     calls: list[Call] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a hanging call was cancelled."""
@@ -84,6 +85,8 @@ class Peer:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        if isinstance(fault, grpc.StatusCode):
+            await context.abort(fault, WORDS)
         if isinstance(fault, TriviumError):
             raise fault
 
