@@ -4,9 +4,15 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from trivium_client._documents import Document, DocumentResult
+from trivium_client._passages import Degradation
 
 _HTTP_NAMES: dict[tuple[type, str], str] = {(DocumentResult, "chunk_count"): "chunks"}
-_LEFT_OUT_WHEN_NONE: set[tuple[type, str]] = {(DocumentResult, "error"), (Document, "text")}
+_LEFT_OUT: dict[tuple[type, str], Any] = {
+    (DocumentResult, "error"): None,
+    (Document, "text"): None,
+    (Degradation, "detail"): "",
+}
+"""Fields that the HTTP interface leaves out where they have this value."""
 
 
 def to_json(value: Any) -> Any:
@@ -20,7 +26,7 @@ def to_json(value: Any) -> Any:
         return {
             _HTTP_NAMES.get((kind, item.name), item.name): to_json(getattr(value, item.name))
             for item in fields(value)
-            if not ((kind, item.name) in _LEFT_OUT_WHEN_NONE and getattr(value, item.name) is None)
+            if (kind, item.name) not in _LEFT_OUT or getattr(value, item.name) != _LEFT_OUT[kind, item.name]
         }
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]

@@ -76,11 +76,14 @@ class Degradation:
         stage: `embed`, `search.dense`, `search.sparse`, `rerank` or `generate`.
         reason: `unavailable`, `timeout`, `overloaded` or `loading`.
         fallback: What was done in its place.
+        detail: The reason of the error behind it, for example `MODEL_CHANGED`, where waiting does not help because
+            somebody has to act; else empty.
     """
 
     stage: str
     reason: str
     fallback: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ def _degraded(messages: Iterable[degradation_pb2.Degradation]) -> tuple[Degradat
             stage=_STAGES.get(message.stage, "unknown"),
             reason=_REASONS.get(message.reason, "unknown"),
             fallback=message.fallback,
+            detail=message.detail,
         )
         for message in messages
     )

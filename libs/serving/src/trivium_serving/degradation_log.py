@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import TriviumError, cause_of
+from trivium_serving.errors import FailedPrecondition, TriviumError, cause_of
 
 if TYPE_CHECKING:
     import logging
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 _WINDOW_SECONDS = 10.0
 _LINES_PER_WINDOW = 20
+# By their class they would pass.
+_LASTING = frozenset({"MODEL_MISCONFIGURED"})
+
+
+def lasting_reason(error: TriviumError) -> str:
+    """The reason of an error behind a degradation if waiting does not help, because somebody has to act; else empty."""
+    return error.reason if isinstance(error, FailedPrecondition) or error.reason in _LASTING else ""
 
 
 class DegradationLog:

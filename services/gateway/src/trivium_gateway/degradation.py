@@ -51,11 +51,14 @@ class Degradation:
         reason: What was wrong with it.
         fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive`,
             `passages` or `refusal`.
+        detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
+            `MODEL_CHANGED`; else empty.
     """
 
     stage: Stage
     reason: Reason
     fallback: str
+    detail: str = ""
 
     def __str__(self) -> str:
         return f"{self.stage}:{self.reason}:{self.fallback}"

@@ -295,7 +295,9 @@ def _timings(timings: Timings) -> pb.StageTimings:
 
 def _degradations(degraded: Iterable[Degradation]) -> list[degradation_pb2.Degradation]:
     return [
-        degradation_pb2.Degradation(stage=_STAGES[one.stage], reason=_REASONS[one.reason], fallback=one.fallback)
+        degradation_pb2.Degradation(
+            stage=_STAGES[one.stage], reason=_REASONS[one.reason], fallback=one.fallback, detail=one.detail
+        )
         for one in degraded
     ]
 

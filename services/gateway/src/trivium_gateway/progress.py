@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trivium_serving import tracing
-from trivium_serving.degradation_log import DegradationLog
+from trivium_serving.degradation_log import DegradationLog, lasting_reason
 
 from trivium_gateway.degradation import Degradation, degradable_reason
 
@@ -79,7 +79,7 @@ class Progress:
         reason = degradable_reason(error)
         if reason is None:
             raise error
-        self.note(Degradation(stage, reason, fallback), error)
+        self.note(Degradation(stage, reason, fallback, lasting_reason(error)), error)
 
     def note(self, degradation: Degradation, cause: TriviumError | str) -> None:
         """Notes a degradation.

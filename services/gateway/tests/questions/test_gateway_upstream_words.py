@@ -112,7 +112,7 @@ async def gateway(qdrant: Qdrant) -> AsyncIterator[Relayed]:
 
 def _http_calls(name: str) -> list[tuple[str, str, dict[str, Any] | None]]:
     question = {"question": "What do herons eat?", "collection": name}
-    chat = {"model": f"trivium:{name}", "messages": [{"role": "user", "content": "What do herons eat?"}]}
+    chat = {"model": f"trivium/{name}", "messages": [{"role": "user", "content": "What do herons eat?"}]}
     documents = {"collection": name, "documents": [{"id": "new", "text": "Coots dive."}]}
     texts = {"query": "fish", "documents": ["Herons eat fish."]}
     return [
@@ -136,8 +136,8 @@ def _http_calls(name: str) -> list[tuple[str, str, dict[str, Any] | None]]:
         ("POST", "/rerank", {"query": "fish", "texts": ["Herons eat fish."]}),
         ("POST", "/v1/chat/completions", chat),
         ("POST", "/v1/chat/completions", {**chat, "stream": True}),
-        ("POST", "/v1/responses", {"model": f"trivium:{name}", "input": "What do herons eat?"}),
-        ("POST", "/v1/responses", {"model": f"trivium:{name}", "input": "What do herons eat?", "stream": True}),
+        ("POST", "/v1/responses", {"model": f"trivium/{name}", "input": "What do herons eat?"}),
+        ("POST", "/v1/responses", {"model": f"trivium/{name}", "input": "What do herons eat?", "stream": True}),
         ("POST", f"/v1/vector_stores/{name}/search", {"query": "herons"}),
         ("GET", "/v1/vector_stores", None),
         ("GET", "/v1/models", None),

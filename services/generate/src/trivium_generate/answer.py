@@ -156,11 +156,13 @@ class Degradation:
         stage: `generate` for the language model, `embed` for the sentence vectors of an extractive answer.
         reason: `unavailable`, `timeout`, `overloaded` or `loading`.
         fallback: What was done instead: `extractive`, or `lexical`.
+        detail: The reason of the error behind it, if waiting does not help; else empty.
     """
 
     stage: str
     reason: str
     fallback: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

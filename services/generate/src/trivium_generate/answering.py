@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.degradation_log import DegradationLog
+from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
@@ -100,7 +100,7 @@ class Answerer:
                 if begun or request.mode is Mode.MODEL or not _is_extractable(request):
                     raise
                 self._degradations.note("generate", reason_of(error), "extractive", error)
-                degradation = Degradation("generate", reason_of(error), "extractive")
+                degradation = Degradation("generate", reason_of(error), "extractive", lasting_reason(error))
         async with aclosing(self._extractively(request, degradation, begin)) as events:
             async for event in events:
                 yield event

@@ -270,6 +270,7 @@ def _degradation_to_proto(degradation: Degradation) -> degradation_pb2.Degradati
         stage=_STAGES[degradation.stage],
         reason=_DEGRADATION_REASONS[degradation.reason],
         fallback=degradation.fallback,
+        detail=degradation.detail,
     )
 
 

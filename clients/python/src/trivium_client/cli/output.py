@@ -88,9 +88,8 @@ def fail(message: str) -> None:
 def print_degraded(degraded: tuple[Degradation, ...]) -> None:
     """Says plainly which stages were replaced."""
     for item in degraded:
-        warn(
-            f"degraded: {item.stage} was {_REASONS.get(item.reason, item.reason)}, so {item.fallback} was used instead"
-        )
+        why = _REASONS.get(item.reason, item.reason) + (f" ({item.detail})" if item.detail else "")
+        warn(f"degraded: {item.stage} was {why}, so {item.fallback} was used instead")
 
 
 _REASONS = {"timeout": "too slow"}

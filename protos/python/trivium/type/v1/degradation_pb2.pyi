@@ -94,19 +94,25 @@ class Degradation(google.protobuf.message.Message):
     STAGE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     FALLBACK_FIELD_NUMBER: builtins.int
+    DETAIL_FIELD_NUMBER: builtins.int
     stage: Global___Stage.ValueType
     """The stage."""
     reason: Global___DegradationReason.ValueType
     """What was wrong with it."""
     fallback: builtins.str
     """What was done in its place, for example `sparse`, `fused-order`, `extractive` or `passages`."""
+    detail: builtins.str
+    """Set where waiting does not help, because somebody has to act: the reason of the error behind it, for example
+    `MODEL_CHANGED` or `API_KEY_REFUSED`. Empty otherwise.
+    """
     def __init__(
         self,
         *,
         stage: Global___Stage.ValueType = ...,
         reason: Global___DegradationReason.ValueType = ...,
         fallback: builtins.str = ...,
+        detail: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["fallback", b"fallback", "reason", b"reason", "stage", b"stage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["detail", b"detail", "fallback", b"fallback", "reason", b"reason", "stage", b"stage"]) -> None: ...
 
 Global___Degradation: typing_extensions.TypeAlias = Degradation

@@ -253,7 +253,9 @@ def _end(finish: pb.Finish) -> GeneratedEnd:
     degradation = None
     if finish.HasField("degradation"):
         reason = _REASONS.get(finish.degradation.reason, Reason.UNAVAILABLE)
-        degradation = Degradation(Stage.GENERATE, reason, finish.degradation.fallback or "extractive")
+        degradation = Degradation(
+            Stage.GENERATE, reason, finish.degradation.fallback or "extractive", finish.degradation.detail
+        )
     usage = finish.usage
     return GeneratedEnd(
         model=finish.model.name,

@@ -171,11 +171,12 @@ def _span_json(span: Span) -> dict[str, int]:
 
 
 def _degradation_json(degradation: Degradation) -> dict[str, str]:
-    return {
+    shown = {
         "stage": degradation.stage.value,
         "reason": degradation.reason.value,
         "fallback": degradation.fallback,
     }
+    return {**shown, "detail": degradation.detail} if degradation.detail else shown
 
 
 def _timings_json(timings: Timings) -> dict[str, float | None]:

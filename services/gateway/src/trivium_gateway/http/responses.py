@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class _Shape(BaseModel):
@@ -59,6 +59,16 @@ class DegradationShape(_Shape):
     stage: Literal["embed", "search.dense", "search.sparse", "rerank", "generate"]
     reason: Literal["unavailable", "timeout", "overloaded", "loading"]
     fallback: str
+    detail: str | None = Field(
+        None,
+        description="There where waiting does not help, because somebody has to act: the reason of the error behind "
+        "it, for example MODEL_CHANGED.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_empty_detail(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        shown: dict[str, Any] = serialize(self)
+        return {name: value for name, value in shown.items() if name != "detail" or value}
 
 
 class TimingsShape(_Shape):

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from trivium_serving.degradation_log import DegradationLog
+from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import TriviumError
 
 from trivium_generate.answer import Degradation
@@ -94,7 +94,7 @@ class ExtractiveAnswerer:
                 scores = add_vectors(request.question, scored, rows, similarities)
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
-                degradation = Degradation("embed", reason_of(error), "lexical")
+                degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
         parts = compose(choose(scored, scores))
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)

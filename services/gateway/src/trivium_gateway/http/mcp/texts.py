@@ -91,4 +91,5 @@ def _text(parts: Iterable[str], degraded: Iterable[DegradationShape]) -> str:
 def _notes(degraded: Iterable[DegradationShape]) -> Iterator[str]:
     """What was replaced, said plainly: the reader may want to ask again later."""
     for one in degraded:
-        yield f"Note: {one.stage} is not available now ({one.reason}); {one.fallback} was used in its place."
+        why = f"{one.reason}: {one.detail}" if one.detail else one.reason
+        yield f"Note: {one.stage} is not available now ({why}); {one.fallback} was used in its place."

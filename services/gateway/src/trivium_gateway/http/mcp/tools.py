@@ -232,7 +232,12 @@ def _passage(index: int, passage: Passage) -> shapes.FoundPassage:
 def _degraded(degraded: Iterable[Degradation]) -> list[DegradationShape]:
     return [
         DegradationShape.model_validate(
-            {"stage": one.stage.value, "reason": one.reason.value, "fallback": one.fallback}
+            {
+                "stage": one.stage.value,
+                "reason": one.reason.value,
+                "fallback": one.fallback,
+                "detail": one.detail or None,
+            }
         )
         for one in degraded
     ]

@@ -27,10 +27,11 @@ export function refused(addDocuments) {
 }
 
 export function degraded(list) {
-  const lines = list.map(({ stage, reason, fallback }) => {
+  const lines = list.map(({ stage, reason, fallback, detail }) => {
     const key = `degraded.${stage}.${fallback}`;
     const why = known(`reason.${reason}`) ? `key:reason.${reason}` : reason;
-    return el("li", { t: known(key) ? [key, { reason: why }] : ["degraded.other", { stage, reason: why, fallback }] });
+    const said = known(key) ? [key, { reason: why }] : ["degraded.other", { stage, reason: why, fallback }];
+    return el("li", {}, el("span", { t: said }), detail ? ` (${detail})` : null);
   });
   return notice("warn", "alert", "degraded.title", el("ul", {}, ...lines), el("p.quiet", { t: "degraded.todo" }));
 }
