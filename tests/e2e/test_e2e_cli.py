@@ -230,6 +230,17 @@ def test_process_that_is_killed_is_told_of_and_comes_back(filled: Up) -> None:
     assert trivium_json(filled, "ask", "What is an otter's den called?")["degraded"] == []
 
 
+def test_process_that_hangs_is_killed_and_comes_back(filled: Up) -> None:
+    first = filled.pid("generate")
+
+    os.kill(first, signal.SIGSTOP)
+
+    filled.wait_for("generate died: it did not answer for")
+    wait_until(lambda: filled.pid("generate") != first, "generate started again")
+    wait_until(lambda: trivium_json(filled, "status")["ready"], "status")
+    wait_until(lambda: not trivium_json(filled, "ask", "What is an otter's den called?")["degraded"], "answer")
+
+
 def demo(data_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [*TRIVIUM, "demo", "--corpus", str(CORPUS), *arguments]
     environment = os.environ | {"TRIVIUM_DATA_DIR": str(data_dir)} | environment

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from trivium_client.stack.answering import answers
 from trivium_client.stack.child import Command
+from trivium_client.stack.ports import Address, free_ports
 from trivium_client.stack.supervisor import Death, RestartPolicy, Supervisor
 
 FOR_EVER = "print('up', flush=True); import time; time.sleep(1000)"
@@ -96,6 +99,42 @@ async def test_wait_before_a_restart_doubles_up_to_its_limit() -> None:
     await supervisor.stop()
 
     assert [death.restart_seconds for death in log.of("a death")[:4]] == [0.01, 0.02, 0.03, 0.03]
+
+
+SERVES = """
+import asyncio, os, sys, grpc
+async def main():
+    server = grpc.aio.server()
+    server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+    await server.start()
+    print("up", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def test_process_that_hangs_is_killed_and_started_again_while_one_that_answers_stays() -> None:
+    log = Log()
+    ports = dict(zip("ab", free_ports(2), strict=True))
+    policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, silent_seconds=0.5, look_seconds=0.05)
+    supervisor = supervise(
+        log,
+        *(python(name, SERVES, str(port)) for name, port in ports.items()),
+        restart=policy,
+        answers={name: partial(answers, Address("127.0.0.1", port)) for name, port in ports.items()},
+    )
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line") and log.of("b line")))
+    first = supervisor.pids
+
+    os.kill(first["b"], signal.SIGSTOP)
+    await log.until(lambda: len(log.of("b line")) == 2)
+
+    (death,) = log.of("b death")
+    assert "did not answer" in death.cause
+    assert death.restart_seconds == 0.01
+    assert supervisor.pids["a"] == first["a"]
+    await supervisor.stop()
 
 
 @pytest.mark.parametrize(("status", "restart"), [(2, QUICK_RESTART), (1, None)])

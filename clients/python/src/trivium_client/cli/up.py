@@ -56,7 +56,7 @@ def up(
         Path | None,
         typer.Option(metavar="PATH", help="The Python that runs generate, for one with vLLM: .venv-vllm/bin/python."),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart/--no-restart", help="Start again what dies.")] = True,
+    restart: Annotated[bool, typer.Option("--restart/--no-restart", help="Start again what dies or hangs.")] = True,
 ) -> None:
     """Run the whole stack on this machine, in the foreground, until Ctrl-C.
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from trivium_client.stack.answering import answers
 from trivium_client.stack.child import Command
 from trivium_client.stack.ports import Address
 from trivium_client.stack.preflight import package_problems, port_problems
@@ -116,7 +118,13 @@ async def running_stack(options: StackOptions, observer: Observer) -> AsyncItera
         options.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StackError([f"cannot make the data folder {options.data_dir}: {error.strerror}"]) from None
-    supervisor = Supervisor(options.commands(), observer, restart=options.restart, stop_order=STOP_ORDER)
+    supervisor = Supervisor(
+        options.commands(),
+        observer,
+        restart=options.restart,
+        stop_order=STOP_ORDER,
+        answers={name: partial(answers, ports["grpc"]) for name, ports in options.layout.addresses.items()},
+    )
     try:
         await supervisor.start()
         yield RunningStack(options, supervisor)

@@ -1,9 +1,9 @@
-"""Keeps a set of processes running: restarts what dies, and stops all of them in order."""
+"""Keeps a set of processes running: restarts what dies or hangs, and stops all of them in order."""
 
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,8 @@ from trivium_client.stack.child import Child, Command
 
 USAGE_STATUS = 2
 """A process that ends with this status cannot run with the settings it was given: starting it again changes nothing."""
+
+_FEWEST_MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +24,19 @@ class Death:
         status: Its exit status; negative for the number of the signal that killed it.
         last_lines: The end of its output.
         restart_seconds: When it is started again; None if it is not.
+        silent_seconds: How long it had not answered, if it was killed for that; else 0.
     """
 
     name: str
     status: int
     last_lines: tuple[str, ...]
     restart_seconds: float | None
+    silent_seconds: float = 0.0
 
     @property
     def cause(self) -> str:
+        if self.silent_seconds:
+            return f"it did not answer for {self.silent_seconds:.0f} s and was killed"
         if self.status >= 0:
             return f"exit status {self.status}"
         try:
@@ -54,17 +60,21 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When a process that died is started again: after a wait that doubles from one death to the next.
+    """When a process that died or hangs is started again: after a wait that doubles from one death to the next.
 
     Attributes:
         first_seconds: The first wait.
         longest_seconds: The longest.
         healthy_seconds: A process that ran for so long begins with the first wait again.
+        silent_seconds: A process that has not answered for so long hangs, and is killed.
+        look_seconds: Pause between two looks whether it answers.
     """
 
     first_seconds: float = 1.0
     longest_seconds: float = 30.0
     healthy_seconds: float = 60.0
+    silent_seconds: float = 15.0
+    look_seconds: float = 1.0
 
 
 class Supervisor:
@@ -77,6 +87,7 @@ class Supervisor:
         stop_order: Names in groups: each group is told to end when the one before it has ended.
         group_seconds: How long a group may take to end before it is killed.
         stop_seconds: How long all may take.
+        answers: By the name of a process, whether it says anything now; of the others it is not known.
         clock: Seconds, monotonic.
     """
 
@@ -89,6 +100,7 @@ class Supervisor:
         stop_order: Sequence[Sequence[str]] = (),
         group_seconds: float = 12.0,
         stop_seconds: float = 30.0,
+        answers: Mapping[str, Callable[[], Awaitable[bool]]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._commands = commands
@@ -97,6 +109,7 @@ class Supervisor:
         self._stop_order = stop_order
         self._group_seconds = group_seconds
         self._stop_seconds = stop_seconds
+        self._answers = answers or {}
         self._clock = clock
         self._children: dict[str, Child] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -112,8 +125,13 @@ class Supervisor:
         started = asyncio.Event()
         for command in self._commands:
             started.clear()
-            self._keepers.append(asyncio.create_task(self._keep(command, started)))
-            await started.wait()
+            keeper = asyncio.create_task(self._keep(command, started))
+            self._keepers.append(keeper)
+            starting = asyncio.create_task(started.wait())
+            await asyncio.wait((starting, keeper), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():  # it could not even be started
+                starting.cancel()
+                await keeper
 
     async def wait(self) -> None:
         """Waits until every process has ended for good: stopped, or died without being started again."""
@@ -157,7 +175,10 @@ class Supervisor:
             started.set()
             if self._stopping.is_set():  # stop() did not see it
                 child.signal(signal.SIGKILL)
+            looking = asyncio.create_task(self._kill_if_it_hangs(command.name, child))
             status = await child.wait()
+            silent_seconds = looking.result() if looking.done() else 0.0
+            looking.cancel()
             if self._stopping.is_set():
                 return
             policy = self._restart
@@ -167,10 +188,27 @@ class Supervisor:
             if policy is not None and status != USAGE_STATUS:
                 pause = min(policy.first_seconds * 2**deaths, policy.longest_seconds)
             deaths += 1
-            self._observer.on_death(Death(command.name, status, tuple(child.last_lines), pause))
+            self._observer.on_death(Death(command.name, status, tuple(child.last_lines), pause, silent_seconds))
             if pause is None:
                 return
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause)
             except TimeoutError:
                 continue
+
+    async def _kill_if_it_hangs(self, name: str, child: Child) -> float:
+        """Kills a process that has not answered for too long, and returns how long; 0 where nobody is to look."""
+        policy, look = self._restart, self._answers.get(name)
+        if policy is None or look is None:
+            return 0.0
+        heard = self._clock()
+        misses = 0
+        # More than one miss: this process itself may have stood still.
+        while misses < _FEWEST_MISSES or self._clock() - heard < policy.silent_seconds:
+            await asyncio.sleep(policy.look_seconds)
+            if await look():
+                heard, misses = self._clock(), 0
+            else:
+                misses += 1
+        child.signal(signal.SIGKILL)
+        return self._clock() - heard
