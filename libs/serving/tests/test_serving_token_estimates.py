@@ -1,7 +1,7 @@
 """Estimates of tokens for models whose tokenizer is not here."""
 
 import pytest
-from trivium_serving.token_estimates import cut, token_count, token_starts
+from trivium_serving.token_estimates import cut, least_token_count, token_count, token_starts
 
 
 def test_token_starts_are_those_of_runs_of_letters_digits_and_single_characters() -> None:
@@ -17,3 +17,17 @@ def test_token_count_is_at_least_one(text: str, count: int) -> None:
 def test_cut_keeps_what_fits() -> None:
     assert cut("a b c d", 2) == "a b "
     assert cut("a b", 2) == "a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        # Of common words, each of which is one token to every tokenizer with a large vocabulary.
+        ("the warranty lasts two years from the day of delivery and covers parts and labour", 15),
+        ("保修期自交货之日起两年涵盖零件和人工", 7),  # more than two and a half ideographs a token are made by none
+        ("Гарантия действует два года", 4),
+        (" \n" * 1000, 0),
+    ],
+)
+def test_least_token_count_is_no_more_than_a_tokenizer_makes_of_a_text(text: str, tokens: int) -> None:
+    assert 0.75 * tokens <= least_token_count(text) <= tokens

@@ -56,6 +56,7 @@ class ScriptedModel:
         self.description = ModelDescription("scripted", "scripted")
         self.adapters = ("legal",)
         self.progress = "counting to ten"
+        self.concern = ""
 
     async def load(self) -> None:
         await self.loading.wait()

@@ -188,6 +188,8 @@ class Answerer:
             removed_citation_count=removed_count,
         )
         self._metrics.finished(finish)
+        if ending.is_prompt_cut:
+            self._metrics.prompt_cut()
         return finish
 
     async def _extractively(

@@ -64,6 +64,11 @@ class GenerateMetrics:
         self._dropped_passages = Counter(
             "trivium_generate_dropped_passages_total", "Passages that did not fit into the context.", registry=registry
         )
+        self._cut_prompts = Counter(
+            "trivium_generate_cut_prompts_total",
+            "Prompts of which the model's API seems to have read a part only.",
+            registry=registry,
+        )
         self._restarts = Counter(
             "trivium_generate_model_restarts_total",
             "Restarts of a model that broke or did not load.",
@@ -109,6 +114,10 @@ class GenerateMetrics:
         self._tokens_out.inc(finish.completion_tokens)
         self._removed_citations.inc(finish.removed_citation_count)
         self._dropped_passages.inc(len(finish.dropped_passages))
+
+    def prompt_cut(self) -> None:
+        """Counts a prompt that was cut by whom it was sent to."""
+        self._cut_prompts.inc()
 
     def fell_back(self, degradation: Degradation) -> None:
         """Counts the use of the next best means."""

@@ -106,7 +106,7 @@ class SupervisedModel:
         """
         if self.state is ModelState.LOADING:
             return f"{self._detail}, {self._so_far()}"
-        return self._detail
+        return self._model.concern if self.state is ModelState.READY else self._detail
 
     async def start(self) -> None:
         """Begins to load, and returns at once."""

@@ -58,6 +58,7 @@ class ApiServer:
         headers: Theirs.
         replies: Taken in their order; the last one stays.
         models: What is answered to questions about models.
+        by_path: What is answered to GET at some paths in its place.
         left: Set when a client leaves while the server holds.
     """
 
@@ -68,6 +69,7 @@ class ApiServer:
     checks: list[str] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     models: Reply = field(default_factory=lambda: Reply(404, {"error": {"message": "no such path"}}))
+    by_path: dict[str, Reply] = field(default_factory=dict)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +80,7 @@ class ApiServer:
                 method, path, _ = first.split(" ")
                 if method == "GET":
                     self.checks.append(path)
-                    reply = self.models
+                    reply = self.by_path.get(path, self.models)
                 else:
                     self.requests.append(json.loads(await reader.readexactly(int(headers["content-length"]))))
                     self.paths.append(path)

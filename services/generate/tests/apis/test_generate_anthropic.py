@@ -190,6 +190,21 @@ async def test_anthropic_refused_temperature_is_left_out_and_remembered(
     assert ["temperature" in sent for sent in api.requests] == [True, False, False]
 
 
+async def test_anthropic_top_p_refused_beside_temperature_is_kept_for_callers_who_send_it_alone(
+    anthropic: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    refused = error(
+        "invalid_request_error", "`temperature` and `top_p` cannot both be specified for this model. Use only one."
+    )
+    api.replies = [reply(400, refused), reply(parts=ANSWER)]
+    async with anthropic() as running:
+        for sampling in (pb.Sampling(temperature=0.5, top_p=0.9), pb.Sampling(top_p=0.9), pb.Sampling(temperature=0.5)):
+            await running.answer(ask(sampling=sampling))
+        await running.answer(ask(sampling=pb.Sampling(temperature=0.5, top_p=0.9)))
+    sent = [{name for name in ("temperature", "top_p") if name in request} for request in api.requests]
+    assert sent == [{"temperature", "top_p"}, {"temperature"}, {"top_p"}, {"temperature"}, {"temperature"}]
+
+
 @pytest.mark.parametrize(
     ("field", "sampling"),
     [("seed", pb.Sampling(seed=1)), ("top_logprobs", pb.Sampling(top_logprobs=1))],

@@ -550,3 +550,59 @@ async def test_openai_model_that_breaks_while_a_prompt_is_built_is_answered_extr
         answer = await answering
     assert answer.finish.degradation.fallback == "extractive"
     assert answer.finish.model.name == "extractive"
+
+
+OLLAMA = {"object": "list", "data": [{"id": "gpt-test", "object": "model", "owned_by": "library"}]}
+LLAMA_CPP = {"object": "list", "data": [{"id": "gpt-test", "object": "model", "owned_by": "llamacpp"}]}
+LONG = pb.Passage(text="The bridge opened in May 1937, and boats pass below it every day. " * 60, score=0.9)
+
+
+@pytest.mark.parametrize(
+    ("models", "path", "said", "context"),
+    [
+        (LLAMA_CPP, "/props", {"default_generation_settings": {"n_ctx": 2048}}, 2048),
+        (OLLAMA, "/api/ps", {"models": [{"model": "gpt-test:latest", "context_length": 32768}]}, 32768),
+        (OLLAMA, "/api/ps", {"models": []}, 4096),
+        (OLLAMA, "/api/ps", "what is this", 8192),
+    ],
+)
+async def test_openai_context_of_a_server_of_ones_own_is_asked_for(
+    openai: Any, api: Any, reply: Any, models: Any, path: str, said: Any, context: int
+) -> None:
+    api.by_path = {"/v1/models": reply(200, models), path: reply(200, said)}
+    async with openai() as running:
+        model = await running.stub.GetModel(pb.GetModelRequest())
+    assert model.model.max_input_tokens == context
+    assert api.checks == ["/v1/models", path]
+
+
+async def test_openai_assumed_context_is_asked_for_again_once_the_server_has_answered(
+    openai: Any, api: Any, reply: Any, ask: Any
+) -> None:
+    api.by_path = {"/v1/models": reply(200, OLLAMA), "/api/ps": reply(200, {"models": []})}
+    api.replies = [reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        await running.answer(ask())
+        api.by_path["/api/ps"] = reply(200, {"models": [{"name": "gpt-test", "context_length": 2000}]})
+        await running.answer(ask())
+        model = await running.stub.GetModel(pb.GetModelRequest())
+        checks = len(api.checks)
+        await running.answer(ask())
+    assert model.model.max_input_tokens == 2000
+    assert len(api.checks) == checks
+
+
+async def test_openai_prompt_that_the_server_cuts_in_silence_is_told(
+    openai: Any, api: Any, reply: Any, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.replies = [reply(parts=[*ANSWER, DONE])]
+    async with openai() as running:
+        await running.answer(ask())
+        whole = await running.stub.GetModel(pb.GetModelRequest())
+        await running.answer(ask(passages=[LONG]))  # of which it counts 120 tokens
+        model = await running.stub.GetModel(pb.GetModelRequest())
+        cut = running.app.registry.get_sample_value("trivium_generate_cut_prompts_total")
+    assert (whole.detail, cut) == ("", 1)
+    assert "counted 120 tokens" in model.detail
+    assert "TRIVIUM_GENERATE_CONTEXT_TOKENS" in model.detail
+    assert "counted 120 tokens" in caplog.text

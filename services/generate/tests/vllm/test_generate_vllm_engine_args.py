@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import shutil
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_generate.backends.vllm_engine import build_engine_args, failure_to_start
+from trivium_generate.answer import AnswerRequest, Passage
+from trivium_generate.backends.vllm import VllmModel
+from trivium_generate.backends.vllm_engine import build_engine_args, failure_to_start, start_engine
 from trivium_generate.backends.vllm_status import EngineStatus
+from trivium_generate.prompting import BuiltPrompt
+from trivium_generate.prompts import load_prompts
 from trivium_serving.errors import FailedPrecondition, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_engine_arguments_for_many_gpus_reach_vllm(tiny_model: Any) -> None:
@@ -80,3 +90,29 @@ def test_engine_that_fails_of_what_may_pass_is_tried_again(status: EngineStatus)
     error = failure_to_start(RuntimeError("Engine core initialization failed."), status)
     assert isinstance(error, Unavailable)
     assert status.error in error.message
+
+
+def test_engine_model_that_writes_its_thoughts_in_channels_is_refused_before_it_is_loaded(
+    tiny_model: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "oss")
+    config = {"model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "num_hidden_layers": 2}
+    (tmp_path / "oss/config.json").write_text(json.dumps(config))
+    with pytest.raises(FailedPrecondition, match=r"gpt_oss model.*backend openai"):
+        start_engine({"model": str(tmp_path / "oss")})
+
+
+async def test_vllm_engine_that_is_gone_while_a_prompt_is_built_is_unavailable(tiny_model: Any) -> None:
+    model = VllmModel(
+        model=str(tiny_model), engine_args={}, adapters={}, prompts=load_prompts(None), default_max_tokens=8
+    )
+    model._context_tokens = 1024
+
+    def build(request: AnswerRequest, room: int) -> BuiltPrompt:
+        model._engine = None  # as `close` leaves it
+        return BuiltPrompt((), (), [1, 2], ())
+
+    model._builder = SimpleNamespace(build=build)  # type: ignore[assignment]
+    with pytest.raises(Unavailable, match="engine is down"):
+        async for _ in model.generate(AnswerRequest("q", (Passage("p"),))):
+            pass

@@ -15,7 +15,7 @@ from trivium_serving.errors import InvalidField
 from trivium_generate.answer import FinishReason, Role, ToolChoice
 from trivium_generate.backends.base import PromptTooLong, prompt_too_long
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
-from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+from trivium_generate.backends.refusals import Dispensed, named_parameter, says_too_long, says_unsupported
 from trivium_generate.backends.tool_calls import CallPiece
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class AnthropicChat:
 
     def __init__(self, options: ApiOptions) -> None:
         self._options = options
-        self._dispensed: set[str] = set()
+        self._dispensed = Dispensed(_DISPENSABLE)
         # Key and address are given whatever they are, or the client takes them from variables of its own.
         self._client = AsyncAnthropic(
             api_key=options.key or "none", base_url=options.url or URL, max_retries=0, timeout=None
@@ -123,7 +123,6 @@ class AnthropicChat:
         await self._client.close()
 
     async def _create(self, call: Call) -> AsyncStream[RawMessageStreamEvent]:
-        learnt: set[str] = set()
         while True:
             parameters = self._parameters(call)
             try:
@@ -132,23 +131,25 @@ class AnthropicChat:
                     stream: AsyncStream[RawMessageStreamEvent] = await self._messages.create(**parameters)
                 return stream
             except APIStatusError as error:
-                name = _unsupported(error, parameters)
-                if name is None or name in learnt:
+                name = None
+                if error.status_code == 400 and says_unsupported(error.message):
+                    name = self._dispensed.learn(error.message, parameters["extra_body"])
+                if name is None:
                     raise
-                learnt.add(name)
-                _logger.info("%s refuses %s: %s", self._options.model, name, _message(error))
-            self._dispensed.add(name)
+                _logger.info("%s is asked without %s: %s", self._options.model, name, _message(error))
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         sampling = call.sampling
         chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        left_out = self._dispensed.among(chosen)
         parameters: dict[str, Any] = {
             "model": self._options.model,
             "max_tokens": call.max_tokens,
             "messages": _messages(call.turns),
             "stream": True,
             "extra_body": {
-                **{name: value for name, value in chosen.items() if value is not None and name not in self._dispensed},
+                **{name: value for name, value in chosen.items() if name not in left_out},
                 **self._options.fields,
             },
         }
@@ -230,15 +231,6 @@ def _stop(reason: str) -> Stop:
     if reason not in _REASONS:
         raise ApiFailure(f"an answer that ended with {reason!r}")
     return Stop(_REASONS[reason])
-
-
-def _unsupported(error: APIStatusError, parameters: dict[str, Any]) -> str | None:
-    """The parameter that a model refuses and that can be left out."""
-    if error.status_code != 400 or not says_unsupported(error.message):
-        return None
-    # Of two that it refuses to take together, the last one goes.
-    sent = [name for name in reversed(_DISPENSABLE) if name in parameters["extra_body"]]
-    return next((name for name in sent if named_parameter([name], error.message)), None)
 
 
 def _failure(error: APIError) -> ApiFailure | PromptTooLong:

@@ -78,6 +78,7 @@ class Ending:
         queue_ms: Time the request waited before the model took it up.
         prompt_tokens: Tokens of the prompt as the model counted them in the end; None if the beginning's number stands.
         is_estimated: Whether the numbers of tokens are estimates.
+        is_prompt_cut: Whether the model has read so much less than it was sent that it must have been cut.
     """
 
     reason: FinishReason
@@ -85,6 +86,7 @@ class Ending:
     queue_ms: float
     prompt_tokens: int | None = None
     is_estimated: bool = False
+    is_prompt_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ class LanguageModel(Protocol):
     @property
     def progress(self) -> str:
         """How far loading is, in a few words; empty if there is nothing to say."""
+
+    @property
+    def concern(self) -> str:
+        """What an operator should look after though the model answers, in a few words; empty for nothing."""
 
     async def load(self) -> None:
         """Gets the model ready, first answer included.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trivium_catalog import context_tokens
 from trivium_serving.api_calls import ApiFailure
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
-from trivium_serving.token_estimates import token_count
+from trivium_serving.token_estimates import least_token_count, token_count
 
 from trivium_generate.answer import FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 10.0
+_CONTEXT_SECONDS = 1.0
+# Shorter prompts are cut by nobody, and their tokens too few to be counted on.
+_LEAST_CUT_TOKENS = 500
 # As many failures in a row, and the model is left alone until its check succeeds.
 _FAILURES_IN_A_ROW = 5
 # A context that nobody knows is taken for this long: most models have more, and local servers cut silently at less.
@@ -100,6 +103,8 @@ class ChatApiModel:
         self._failures = 0
         self._streams = 0
         self._backend = backend
+        self.concern = ""
+        self._is_context_assumed = self._is_context_doubted = False
         self.description = self._describe(0)
 
     async def load(self) -> None:
@@ -129,21 +134,15 @@ class ChatApiModel:
             if not self._options.url:
                 raise self._calls.error_of(missing, _CHECK_SECONDS)
             _logger.warning("%s does not list a model %s", self._options.url, self._options.model)
-        context = self._options.context_tokens or found.context_tokens or context_tokens(self._options.model)
-        if not context:
-            context = _UNKNOWN_CONTEXT_TOKENS
-            _logger.warning(
-                "the context of %s is not known; %d tokens are used. Set TRIVIUM_GENERATE_CONTEXT_TOKENS.",
-                self._options.model,
-                context,
-            )
-        self.description = self._describe(context)
+        self._take_context(found)
 
     async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer; closing the generator closes the connection."""
         if self._provider is None:
             raise Unavailable("The model's API is being checked. Try again soon.", reason="LOADING")
         begin = time.perf_counter()
+        if self._is_context_doubted:
+            await self._ask_for_context()
         prompt, max_tokens = await asyncio.to_thread(self._prepare, request)
         prompt_tokens = len(prompt.token_ids)
         yield Beginning(
@@ -177,12 +176,15 @@ class ChatApiModel:
         if calls and reason is not FinishReason.LENGTH:  # else the last of them is cut off
             yield Piece("", 0, tool_calls=calls.whole())
             reason = FinishReason.TOOL_CALLS  # not every server says so
+        self._is_context_doubted = self._is_context_assumed
+        is_cut = self._looks_cut(prompt.turns, usage.prompt_tokens)
         yield Ending(
             reason=reason,
             completion_tokens=written if usage.completion_tokens is None else usage.completion_tokens,
             queue_ms=0.0,
             prompt_tokens=usage.prompt_tokens,
             is_estimated=usage.prompt_tokens is None or usage.completion_tokens is None,
+            is_prompt_cut=is_cut,
         )
 
     async def wait_until_broken(self) -> str:
@@ -195,6 +197,46 @@ class ChatApiModel:
         if self._provider is not None and not self._streams:
             provider, self._provider = self._provider, None
             await provider.close()
+
+    def _take_context(self, found: Checked) -> None:
+        """Decides how long prompts may be: by the setting, else the API's word, else the catalog's."""
+        known = self._options.context_tokens or (0 if found.is_context_assumed else found.context_tokens)
+        context = known or found.context_tokens or context_tokens(self._options.model) or _UNKNOWN_CONTEXT_TOKENS
+        self._is_context_assumed = not known and bool(self._options.url)
+        if context == self.description.max_input_tokens:
+            return
+        if self._is_context_assumed:
+            _logger.warning(
+                "the context of %s is not known; %d tokens are used. Set TRIVIUM_GENERATE_CONTEXT_TOKENS.",
+                self._options.model,
+                context,
+            )
+        self.description = self._describe(context)
+
+    async def _ask_for_context(self) -> None:
+        """Asks the server again, which may know more once it has answered."""
+        self._is_context_doubted = False
+        if self._provider is None:
+            return
+        try:
+            async with asyncio.timeout(_CONTEXT_SECONDS):
+                self._take_context(await self._provider.check())
+        except (TimeoutError, ApiFailure) as error:
+            _logger.info("the context of %s cannot be asked for: %s", self._options.model, error)
+
+    def _looks_cut(self, turns: Sequence[Turn], read_tokens: int | None) -> bool:
+        """Whether the API has read fewer tokens than any tokenizer would make of a prompt: it was cut in silence."""
+        least = sum(least_token_count(turn.content) for turn in turns)
+        if read_tokens is None or least < _LEAST_CUT_TOKENS or read_tokens >= least:
+            return False
+        problem = (
+            f"its API counted {read_tokens} tokens of a prompt of at least {least}, so it cuts prompts; set its "
+            "context higher, or TRIVIUM_GENERATE_CONTEXT_TOKENS to what it serves"
+        )
+        if not self.concern:
+            _logger.warning("model %s: %s", self._options.model, problem)
+        self.concern = problem
+        return True
 
     def _prepare(self, request: AnswerRequest) -> tuple[BuiltPrompt, int]:
         context = self.description.max_input_tokens

@@ -92,10 +92,12 @@ class Checked:
     Attributes:
         is_known: Whether it has it; None if it does not say.
         context_tokens: Longest prompt and answer together; 0 if it does not say.
+        is_context_assumed: Whether that is what such servers take unless told otherwise, and not this one's word.
     """
 
     is_known: bool | None = None
     context_tokens: int = 0
+    is_context_assumed: bool = False
 
 
 class ChatProvider(Protocol):

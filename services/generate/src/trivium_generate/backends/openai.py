@@ -12,7 +12,8 @@ from trivium_serving.api_calls import ApiFailure, retry_after_seconds
 from trivium_generate.answer import FinishReason, TokenLogprob
 from trivium_generate.backends.base import PromptTooLong, prompt_too_long
 from trivium_generate.backends.chat_provider import AnswerBlocked, Checked, Stop, Text, Usage
-from trivium_generate.backends.refusals import named_parameter, says_too_long, says_unsupported
+from trivium_generate.backends.refusals import Dispensed, named_parameter, says_too_long, says_unsupported
+from trivium_generate.backends.server_windows import served_context
 from trivium_generate.backends.tool_calls import CallPiece
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class OpenAIChat:
     def __init__(self, options: ApiOptions) -> None:
         self._options = options
         self._is_azure = bool(options.version)
-        self._dispensed: set[str] = set()
+        self._dispensed = Dispensed(_DISPENSABLE)
         self._length_parameter = _LENGTH_PARAMETERS[bool(options.url) and not self._is_azure]
         # Key and address are given whatever they are, or the client takes them from variables of its own.
         common: dict[str, Any] = {"api_key": options.key or "none", "max_retries": 0, "timeout": None}
@@ -92,7 +93,18 @@ class OpenAIChat:
             return Checked()
         extra = (listed[self._options.model].model_extra or {}) if self._options.model in listed else {}
         contexts = [value for key in _CONTEXT_KEYS if isinstance(value := extra.get(key), int) and value > 0]
-        return Checked(self._options.model in listed, contexts[0] if contexts else 0)
+        if contexts or not self._options.url:
+            return Checked(self._options.model in listed, contexts[0] if contexts else 0)
+        owner = str(getattr(next(iter(listed.values())), "owned_by", ""))
+        tokens, is_assumed = await served_context(self._get, owner, self._options.model)
+        return Checked(self._options.model in listed, tokens, is_assumed)
+
+    async def _get(self, path: str) -> Any:
+        """Asks for a path beside the API."""
+        try:
+            return await self._client.get(self._options.url.rstrip("/").removesuffix("/v1") + path, cast_to=object)
+        except (APIError, ValueError) as error:
+            raise ApiFailure(str(error)) from error
 
     async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
         """One attempt at an answer, as `ChatProvider.stream` says."""
@@ -115,22 +127,24 @@ class OpenAIChat:
         await self._client.close()
 
     async def _create(self, call: Call) -> AsyncStream[ChatCompletionChunk]:
-        learnt: set[str] = set()
+        said_otherwise = False
         while True:
             parameters = self._parameters(call)
             try:
                 stream: AsyncStream[ChatCompletionChunk] = await self._completions.create(**parameters)
                 return stream
             except APIStatusError as error:
-                name = _unsupported(error, parameters)
-                if name is None or name in learnt:
+                if not _is_unsupported(error):
                     raise
-                learnt.add(name)
+                name = named_parameter([*_LENGTH_PARAMETERS, *_DISPENSABLE], _words(error), error.param)
+                if name == self._length_parameter and not said_otherwise:
+                    said_otherwise = True
+                    self._length_parameter = _LENGTH_PARAMETERS[1 - _LENGTH_PARAMETERS.index(name)]
+                else:
+                    name = self._dispensed.learn(_words(error), parameters, error.param)
+                if name is None:
+                    raise
                 _logger.info("%s refuses %s: %s", self._options.model, name, _message(error))
-            if name in _LENGTH_PARAMETERS:
-                self._length_parameter = _LENGTH_PARAMETERS[1 - _LENGTH_PARAMETERS.index(name)]
-            else:
-                self._dispensed.add(name)
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         sampling = call.sampling
@@ -154,7 +168,9 @@ class OpenAIChat:
             parameters |= _tools(call.tools)
         if self._options.fields:
             parameters["extra_body"] = self._options.fields
-        return {name: value for name, value in parameters.items() if value is not None and name not in self._dispensed}
+        parameters = {name: value for name, value in parameters.items() if value is not None}
+        left_out = self._dispensed.among(parameters)
+        return {name: value for name, value in parameters.items() if name not in left_out}
 
 
 def _turn_message(turn: Turn) -> dict[str, Any]:
@@ -234,13 +250,10 @@ def _count(tokens: Any) -> int | None:
     return tokens if isinstance(tokens, int) and tokens >= 0 else None
 
 
-def _unsupported(error: APIStatusError, parameters: dict[str, Any]) -> str | None:
-    """The parameter that a model refuses and that can be said otherwise or left out."""
+def _is_unsupported(error: APIStatusError) -> bool:
+    """Whether a model refuses a parameter, and neither the prompt's length nor a value."""
     text = _words(error)
-    if error.status_code not in (400, 422) or says_too_long(text) or not says_unsupported(text):
-        return None
-    adaptable = [name for name in (*_LENGTH_PARAMETERS, *_DISPENSABLE) if name in parameters]
-    return named_parameter(adaptable, text, error.param)
+    return error.status_code in (400, 422) and not says_too_long(text) and says_unsupported(text)
 
 
 def _failure(error: APIError) -> ApiFailure | AnswerBlocked | PromptTooLong:

@@ -70,6 +70,8 @@ class VllmModel:
         tool_parser: Name of vLLM's parser for the calls of tools that the model writes; empty for none.
     """
 
+    concern = ""
+
     def __init__(
         self,
         *,

@@ -30,6 +30,7 @@ _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _TERMINATE_SECONDS = 2.0
+_CHANNEL_FORMATS = {"gpt_oss"}
 
 # Names of exceptions, since those of an engine process arrive as names.
 _OF_SETTINGS = {
@@ -59,7 +60,24 @@ def start_engine(arguments: dict[str, Any]) -> Any:
             if not is_finalizing():  # else what it would call is gone
                 super().__del__()
 
-    return Engine.from_engine_args(build_engine_args(arguments))
+    engine_args = build_engine_args(arguments)
+    refuse_other_formats(engine_args.create_model_config())
+    return Engine.from_engine_args(engine_args)
+
+
+def refuse_other_formats(model_config: Any) -> None:
+    """Refuses, before anything large is loaded, a model whose thinking would be taken for its answer.
+
+    Raises:
+        FailedPrecondition: It writes in a format of channels (gpt-oss's harmony) and not between marks of thinking.
+    """
+    kind = str(getattr(model_config.hf_config, "model_type", ""))
+    if kind in _CHANNEL_FORMATS:
+        raise FailedPrecondition(
+            f"TRIVIUM_GENERATE_MODEL is a {kind} model, which writes its thoughts and its answer in channels that this "
+            "backend does not read. Serve it with `vllm serve`, and set backend openai and TRIVIUM_GENERATE_API_URL to "
+            "that server, or choose another model."
+        )
 
 
 def build_engine_args(arguments: dict[str, Any]) -> Any:
