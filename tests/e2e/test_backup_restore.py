@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from e2e.stack import Stack
 
+_PAGE = Path(__file__).parents[2] / "docs/operations.md"
 _QUESTION = "After how many months is the filter of the pump replaced?"
 
 
@@ -36,16 +43,35 @@ def test_backup_restored_after_total_loss_gives_the_same_documents_and_answer(ma
     before = _state(stack)
 
     stack.end(by=signal.SIGTERM)
-    data, backup = stack.folder / "data", stack.folder / "backup"
-    shutil.copytree(data / "qdrant", backup)
-    shutil.rmtree(data)
-    shutil.copytree(backup, data / "qdrant")
+    data, archive = stack.folder / "data", stack.folder / "backup.tar"
+    (stack.folder / ".data").symlink_to(data)
+    pack, unpack = re.findall(r"^\$ (tar -C \.data .+)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    length_bytes, disk_bytes = _sizes(data / "qdrant")
+    subprocess.run(shlex.split(pack), cwd=stack.folder, check=True)
+    shutil.rmtree(data / "qdrant")
+    subprocess.run(shlex.split(unpack), cwd=stack.folder, check=True)
+    assert length_bytes > 10 * disk_bytes, "nothing here has holes: this shows nothing"
+    assert archive.stat().st_size < 2 * disk_bytes
+    assert _sizes(data / "qdrant")[1] < 2 * disk_bytes
     stack.start()
     stack.wait_ready()
 
     assert _state(stack) == before
     assert "18 months" in before["answer"]
     assert [result["status"] for result in stack.ingest(*documents)] == ["unchanged"] * len(documents)
+
+
+@pytest.mark.parametrize("page", sorted(_PAGE.parent.glob("*.md")), ids=lambda page: page.stem)
+def test_page_packs_and_copies_data_with_their_holes(page: Path) -> None:
+    commands = re.findall(r"(?:\btar|--entrypoint tar) [^`\n]*-c\w*f [^`\n]*", page.read_text(encoding="utf-8"))
+
+    assert not [command for command in commands if "--sparse" not in command]
+
+
+def _sizes(folder: Path) -> tuple[int, int]:
+    """How long the files of a folder are together, and what they take of the disk."""
+    stats = [file.stat() for file in folder.rglob("*") if file.is_file()]
+    return sum(one.st_size for one in stats), sum(one.st_blocks * 512 for one in stats)
 
 
 def _state(stack: Stack) -> dict[str, Any]:
