@@ -24,7 +24,7 @@ COMPOSITIONS = {
     "base": (),
     "base-keda": ("autoscaling-keda", "scrape-annotations"),
     "base-tls": ("monitoring", "qdrant-api-key", "network-policies", "tls"),
-    "groups-tls": ("gpu", "vllm-ray", "qdrant-distributed", "tls"),
+    "groups-tls": ("gpu", "vllm-groups", "qdrant-distributed", "tls"),
 }
 """Builds of the base with components that no overlay has, or none has together."""
 

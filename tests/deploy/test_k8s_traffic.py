@@ -29,7 +29,7 @@ def _inside(build: str, direction: str) -> Iterator[tuple[str, str, int]]:
     ours = service_pods(build)
     side, ends = ("from", 1) if direction == "ingress" else ("to", -1)
     for policy in of_kind(build, "NetworkPolicy"):
-        if policy["metadata"]["name"] == "trivium-generate-ray":
+        if policy["metadata"]["name"] == "trivium-generate-group":
             continue
         for rule in policy["spec"].get(direction, ()):
             for peer in rule.get(side, ()):
