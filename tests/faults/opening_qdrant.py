@@ -39,6 +39,10 @@ class OpeningQdrant(grpc.GenericRpcHandler):
         self.calls: list[str] = []
         self.refused = asyncio.Event()
         """Set once somebody asked for a collection that is closed."""
+        self.delay_seconds: dict[str, float] = {}
+        """How long calls of a method wait before they are passed on."""
+        self.failures: dict[str, tuple[grpc.StatusCode, str]] = {}
+        """How calls of a method fail, in place of being passed on."""
         self.most_at_once = 0
         self._at_once = 0
         self.port = 0
@@ -57,6 +61,9 @@ class OpeningQdrant(grpc.GenericRpcHandler):
                 self._at_once -= 1
 
         async def answer(request: bytes, context: Any) -> bytes:
+            if method in self.failures:
+                await context.abort(*self.failures[method])
+            await asyncio.sleep(self.delay_seconds.get(method, 0))
             kind = _REQUESTS.get(method)
             if kind is not None and kind.FromString(request).collection_name in self.closed:
                 if method == "/qdrant.Collections/Delete":

@@ -5,7 +5,7 @@ import dataclasses
 import warnings
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import grpc
 from qdrant_client import AsyncQdrantClient
@@ -18,17 +18,21 @@ from trivium_serving.errors import (
     DeadlineExceeded,
     NotFound,
     Overloaded,
+    StorageFull,
     TriviumError,
     Unavailable,
+    error_from_rpc,
 )
 from trivium_serving.tls import TlsFiles, hint
+
+from trivium_gateway.qdrant_links import QdrantLinks
 
 __all__ = ["QdrantConnection"]
 
 _NO_CAPACITY = "Qdrant has no capacity. Try again later."
 
-_Request = TypeVar("_Request", contravariant=True)
-_Response = TypeVar("_Response", covariant=True)
+_NO_ROOM = "No space left on device"
+"""What a Qdrant server says, with the code INTERNAL, when its volume is full."""
 
 _CHANNEL_OPTIONS = {
     "grpc.keepalive_time_ms": 30_000,
@@ -38,15 +42,31 @@ _CHANNEL_OPTIONS = {
     "grpc.min_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.enable_http_proxy": 0,
+    # A second channel is a second connection.
+    "grpc.use_local_subchannel_pool": 1,
 }
 
 
-class _Method(Protocol[_Request, _Response]):
-    """A method of a generated asynchronous stub."""
+class _Stub:
+    """One of Qdrant's services; its methods are found on whichever connection a call is made over."""
 
-    def __call__(
-        self, request: _Request, /, *, timeout: float, metadata: tuple[tuple[str, str], ...]
-    ) -> Awaitable[_Response]: ...
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __getattr__(self, name: str) -> "_Method":
+        return _Method(self._attribute, name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Method:
+    """A method of one of Qdrant's services."""
+
+    stub: str
+    name: str
+
+    def of(self, client: AsyncQdrantClient) -> Any:
+        """The method of a client; the generated code has no types."""
+        return getattr(getattr(client, self.stub), self.name)
 
 
 class QdrantConnection:
@@ -64,33 +84,43 @@ class QdrantConnection:
 
     def __init__(self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "") -> None:
         self.address = f"{url} (gRPC port {grpc_port})"
-        with warnings.catch_warnings():
-            # On a network of one's own a key without TLS is the operator's choice.
-            warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-            self._client = AsyncQdrantClient(
-                url=url,
-                grpc_port=grpc_port,
-                prefer_grpc=True,
-                api_key=api_key or None,
-                check_compatibility=False,
-                grpc_options=_CHANNEL_OPTIONS | _tls_options(url, authorities_file),
-            )
+        options = _CHANNEL_OPTIONS | _tls_options(url, authorities_file)
+
+        def open_client() -> AsyncQdrantClient:
+            with warnings.catch_warnings():
+                # On a network of one's own a key without TLS is the operator's choice.
+                warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+                return AsyncQdrantClient(
+                    url=url,
+                    grpc_port=grpc_port,
+                    prefer_grpc=True,
+                    api_key=api_key or None,
+                    check_compatibility=False,
+                    pool_size=1,
+                    grpc_options=dict(options),
+                )
+
+        self._links = QdrantLinks(open_client)
 
     @property
-    def points(self) -> Any:
-        """The stub of Qdrant's Points service; the generated code has no types."""
-        return self._client.grpc_points
+    def points(self) -> _Stub:
+        """Qdrant's Points service, whose methods `call` takes."""
+        return _Stub("grpc_points")
 
     @property
-    def collections(self) -> Any:
-        """The stub of Qdrant's Collections service."""
-        return self._client.grpc_collections
+    def collections(self) -> _Stub:
+        """Qdrant's Collections service."""
+        return _Stub("grpc_collections")
 
     async def version(self, *, timeout_seconds: float) -> str:
         """Ask Qdrant for its version, which shows that it is there."""
+
+        async def ask(client: AsyncQdrantClient, seconds: float) -> str:
+            async with asyncio.timeout(seconds):
+                return str((await client.info()).version)
+
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return str((await self._client.info()).version)
+            return str(await self._links.call(ask, timeout_seconds))
         except TimeoutError:
             raise DeadlineExceeded("Qdrant did not answer in time.") from None
         except grpc.aio.AioRpcError as error:
@@ -100,13 +130,11 @@ class QdrantConnection:
         """Have Qdrant say anything; see trivium_serving.pulse."""
         await self.version(timeout_seconds=seconds)
 
-    async def call(
-        self, method: _Method[_Request, _Response], request: _Request, *, timeout_seconds: float
-    ) -> _Response:
-        """Make one call.
+    async def call(self, method: _Method, request: Any, *, timeout_seconds: float) -> Any:
+        """Make one call, again over another connection if this one is dead; see `QdrantLinks`.
 
         Args:
-            method: A method of one of the stubs.
+            method: A method of `points` or `collections`; harmless to repeat.
             request: Its request.
             timeout_seconds: Its deadline.
 
@@ -114,6 +142,7 @@ class QdrantConnection:
             NotFound: Qdrant does not have what the request names, and knows no alias for it.
             AlreadyExists: It has what the request would create.
             Overloaded: It has no capacity now.
+            StorageFull: Its volume has no room for what would be written.
             DeadlineExceeded: It did not answer in time.
             Unavailable: It cannot be reached, or failed otherwise; or it has an alias for a collection that it does not
                 find, which then is not open yet or damaged, and never deleted (COLLECTION_UNAVAILABLE).
@@ -121,8 +150,13 @@ class QdrantConnection:
         with tracing.span(type(request).__name__, kind="client") as span:
             span.set(self._described(request))
             metadata = (*outgoing_metadata(), *tracing.outgoing_headers().items())
+
+            def make(client: AsyncQdrantClient, seconds: float) -> Awaitable[Any]:
+                answer: Awaitable[Any] = method.of(client)(request, timeout=seconds, metadata=metadata)
+                return answer
+
             try:
-                return await method(request, timeout=timeout_seconds, metadata=metadata)
+                return await self._links.call(make, timeout_seconds)
             except ResourceExhaustedResponse as error:
                 busy = Overloaded(_NO_CAPACITY, retry_after_seconds=error.retry_after_s)
                 raise busy.because(f"Qdrant at {self.address}: {error.message}") from error
@@ -141,7 +175,7 @@ class QdrantConnection:
 
     async def close(self) -> None:
         """Close the channels."""
-        await self._client.close()
+        await self._links.close()
 
     def _described(self, request: object) -> dict[str, str]:
         """A call as OpenTelemetry's conventions for databases describe it."""
@@ -155,7 +189,9 @@ class QdrantConnection:
     def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
         """What a failed call means. Qdrant's words may tell of its inside, so they are the error's cause."""
         code, details = error.code(), error.details() or ""
-        return self._classified(code, details).because(f"Qdrant at {self.address}: {code.name}: {details}")
+        full = _NO_ROOM in details or isinstance(error_from_rpc(error), StorageFull)
+        meant = _storage_full() if full else self._classified(code, details)
+        return meant.because(f"Qdrant at {self.address}: {code.name}: {details}")
 
     def _classified(self, code: grpc.StatusCode, details: str) -> TriviumError:
         if code is grpc.StatusCode.NOT_FOUND:
@@ -182,6 +218,13 @@ class QdrantConnection:
             f"Qdrant failed with {code.name}. What it said is in the gateway's log under this request's id.",
             reason="UPSTREAM_FAILED",
         )
+
+
+def _storage_full() -> StorageFull:
+    return StorageFull(
+        "Qdrant's volume is full, so nothing can be written; questions are answered all the same. Give it more room, "
+        "then send it again. Deleting makes no room in a Qdrant server."
+    )
 
 
 def _closed(collection: str) -> Unavailable:

@@ -242,7 +242,7 @@ class Ingester:
     async def _check_metadata_kinds(self, collection: ResolvedCollection, jobs: Sequence[_Job]) -> None:
         """See to it that each metadata key is indexed before data that has it, and has one kind in all documents."""
         kinds_of = {job.id: _kinds_of(job.prepared) for job in jobs if job.prepared is not None}
-        known = await self._collections.metadata_kinds(collection)
+        known = await patiently(lambda: self._collections.metadata_kinds(collection))
         wanted: dict[str, MetadataKind] = {}
         for kinds in kinds_of.values():
             wanted |= {key: kind for key, kind in kinds.items() if known.get(key) != kind and key not in wanted}

@@ -12,7 +12,8 @@ __all__ = ["patiently"]
 _Result = TypeVar("_Result")
 
 _OVERLOADED_PATIENCE_SECONDS = 120.0
-_UNAVAILABLE_PATIENCE_SECONDS = 5.0
+# Longer than a cluster of Qdrant takes to give a shard another leader.
+_UNAVAILABLE_PATIENCE_SECONDS = 15.0
 _PAUSE_SECONDS = 0.25
 
 

@@ -1,0 +1,125 @@
+"""The connection to Qdrant when it takes bytes and sends none, and a Qdrant whose volume is full."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from faults.opening_qdrant import OpeningQdrant
+from faults.silent_proxy import SilentProxy
+from qdrant_client import grpc as qdrant
+from trivium_gateway.documents import NewDocument
+from trivium_serving.errors import StorageFull
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .conftest import Addresses, OpenStorage, Storage
+
+
+@pytest_asyncio.fixture
+async def proxy(addresses: Addresses) -> AsyncIterator[SilentProxy]:
+    async with SilentProxy(addresses.qdrant_grpc_port).serving() as serving:
+        yield serving
+
+
+async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_new_one(
+    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+) -> None:
+    await storage.ingest(NewDocument(id="a", text="The ferry leaves at nine."))
+    async with open_storage(grpc_port=proxy.port) as gateway:
+        collection = await gateway.collections.resolve("")
+
+        async def search() -> None:
+            found = await gateway.store.search(collection, vector=None, text="ferry", limit=1, timeout_seconds=60)
+            assert [one.document_id for one in found.candidates] == ["a"]
+
+        await search()
+        assert proxy.connections == 1
+        proxy.silence()
+        started = time.monotonic()
+        await asyncio.gather(*(search() for _ in range(20)))
+        # Far below the deadline, and below what gRPC needs to notice by itself.
+        assert time.monotonic() - started < 10
+        assert proxy.connections == 2
+        await search()
+        assert proxy.connections == 2
+
+
+async def test_new_connection_that_is_silent_too_is_followed_by_another(
+    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+) -> None:
+    async with open_storage(grpc_port=proxy.port) as gateway:
+        await gateway.collections.list()
+        proxy.silence(also_next=1)
+        assert await gateway.collections.list() == await storage.collections.list()
+        assert proxy.connections == 3
+
+
+async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
+    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+) -> None:
+    collection = await storage.collections.resolve("")
+    async with open_storage(grpc_port=proxy.port) as gateway:
+        upsert = gateway.chunks.upsert
+
+        async def silence_once(collection: Any, points: Any) -> None:
+            gateway.chunks.upsert = upsert  # type: ignore[method-assign]
+            proxy.silence()
+            await upsert(collection, points)
+
+        gateway.chunks.upsert = silence_once  # type: ignore[method-assign]
+        results = await gateway.ingest(
+            *(NewDocument(id=f"{number}", text="Ferry. " * 400) for number in range(5)), collection=collection
+        )
+        assert [result.error for result in results] == [None] * 5
+        assert proxy.connections == 2
+    assert len((await storage.documents.list(collection, page_size=10))[0]) == 5
+
+
+async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
+    storage: Storage, open_storage: OpenStorage, addresses: Addresses
+) -> None:
+    engine = OpeningQdrant(f"127.0.0.1:{addresses.qdrant_grpc_port}")
+    async with engine.serving() as slow, open_storage(grpc_port=slow.port) as gateway:
+        slow.delay_seconds["/qdrant.Points/Scroll"] = 1.0
+        await gateway.chunks.read_document(await storage.collections.resolve(""), "a", "default")
+        assert slow.calls.count("/qdrant.Points/Scroll") == 1
+        assert "/qdrant.Qdrant/HealthCheck" in slow.calls
+
+
+async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
+    storage: Storage, open_storage: OpenStorage, addresses: Addresses
+) -> None:
+    collection = await storage.collections.resolve("")
+    async with OpeningQdrant(f"127.0.0.1:{addresses.qdrant_grpc_port}").serving() as full:
+        full.failures["/qdrant.Points/Upsert"] = (
+            grpc.StatusCode.INTERNAL,
+            "Service internal error: No space left on device: WAL buffer size exceeds available disk space",
+        )
+        async with open_storage(grpc_port=full.port) as gateway:
+            (result,) = await gateway.ingest(NewDocument(id="a", text="One."), collection=collection)
+            assert isinstance(result.error, StorageFull)
+            assert result.error.reason == "STORAGE_FULL"
+            assert full.calls.count("/qdrant.Points/Upsert") == 1
+            found = await gateway.store.search(collection, vector=None, text="one", limit=1, timeout_seconds=60)
+            assert found.candidates == []
+
+
+async def test_call_that_is_cancelled_leaves_no_call_behind(
+    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+) -> None:
+    async with open_storage(grpc_port=proxy.port) as gateway:
+        await gateway.collections.list()
+        proxy.silence()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await gateway.connection.call(
+                    gateway.connection.collections.List, qdrant.ListCollectionsRequest(), timeout_seconds=60
+                )
+        assert await gateway.collections.list() == []
+    assert await storage.collections.list() == []
