@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from contextlib import aclosing, asynccontextmanager
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
+    DeadlineExceeded,
     Overloaded,
     TriviumError,
     Unavailable,
@@ -37,6 +39,9 @@ _logger = logging.getLogger(__name__)
 # attempts of its caller would be four times its own, except for what is this instance's own trouble.
 _ANOTHER_MAY_SERVE = ("CANCELLED", "DRAINING", "LOADING")
 _NEVER = -1
+# A client that does not read does not take a status either.
+_ABORT_SECONDS = 1.0
+_SLOW_READER = "SLOW_READER"
 
 # Asked every half second by whoever looks whether a service is there: lines in the log at `debug`, and no traces.
 _QUIET = frozenset({"GetModel", "GetStatus", "HealthCheck"})
@@ -53,6 +58,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         label_prefix: Put before an RPC's name in the metrics, where several services share them.
         tenant: Whose data its calls are about, where nothing else says so.
         gate: What decodes the messages of strangers; None for those of our own services.
+        stall_seconds: How long a client may read nothing of a stream; 0 for any time.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         label_prefix: str = "",
         tenant: str = "",
         gate: MessageGate | None = None,
+        stall_seconds: float = 0.0,
     ) -> None:
         self._prefix = f"/{full_name}/"
         self._domain = full_name.rpartition(".")[0]
@@ -69,6 +76,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         self._label_prefix = label_prefix
         self._tenant = tenant
         self._gate = gate
+        self._stall_seconds = stall_seconds
         self._methods = descriptor_pool.Default().FindServiceByName(full_name).methods_by_name
 
     async def intercept_service(
@@ -105,7 +113,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
             inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            async def stream(request: Any, context: Any) -> None:
                 call = self._begin(method, context)
                 try:
                     async with (
@@ -113,7 +121,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                         aclosing(inner(received, context)) as responses,
                     ):
                         async for response in responses:
-                            yield response
+                            await self._write(context, response)
                 except BaseException as error:
                     await call.fail(error)
                     raise
@@ -142,6 +150,28 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
         return make(unary, **codecs)
+
+    async def _write(self, context: Any, response: Any) -> None:
+        """Sends a response of a stream; gRPC takes it when the client has read most of those before.
+
+        Raises:
+            DeadlineExceeded: The client reads nothing (SLOW_READER).
+        """
+        if not self._stall_seconds:
+            await context.write(response)
+            return
+        # Not cancelled if it takes too long: gRPC would go on with it all the same.
+        writing = asyncio.ensure_future(context.write(response))
+        try:
+            await asyncio.wait((writing,), timeout=self._stall_seconds)
+        finally:
+            writing.add_done_callback(lambda written: written.cancelled() or written.exception())
+        if not writing.done():
+            raise DeadlineExceeded(
+                f"Nothing of the stream was read for {self._stall_seconds:g} seconds. Read it as it comes.",
+                reason=_SLOW_READER,
+            )
+        writing.result()
 
     @asynccontextmanager
     async def _received(self, request: Any, handler: Any, method: str) -> AsyncIterator[Any]:
@@ -182,7 +212,10 @@ class _Call:
         """
         status = self._status(error)
         self.end()
-        if status is not None:
+        if status is not None and self._reason == _SLOW_READER:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._context.abort_with_status(status), _ABORT_SECONDS)
+        elif status is not None:
             await self._context.abort_with_status(status)
 
     def _status(self, error: BaseException) -> Any:

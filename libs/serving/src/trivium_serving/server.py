@@ -38,6 +38,8 @@ class ListenError(TriviumError):
 
 _FOLLOW_SECONDS = 0.05
 _CONNECTION_SECONDS = 300.0
+# After it a connection that says nothing is closed; gRPC's own two minutes let a few hundred of them use up all files.
+_HANDSHAKE_MS = 10_000
 
 
 class _HealthServicer(health.aio.HealthServicer):
@@ -133,6 +135,8 @@ class GrpcServer:
         tenant: Whose data its calls are about, where nothing else says so.
         metrics: What counts its calls; None for a `RequestMetrics` of the service.
         gate: What decodes the messages of strangers; None for those of our own services.
+        max_connections: Most connections at once; 0 for any number.
+        stall_seconds: How long a client may read nothing of a stream; 0 for any time.
     """
 
     def __init__(
@@ -147,6 +151,8 @@ class GrpcServer:
         tenant: str = "",
         metrics: RequestMetrics | None = None,
         gate: MessageGate | None = None,
+        max_connections: int = 0,
+        stall_seconds: float = 0.0,
     ) -> None:
         self.service = service
         self.listen = listen
@@ -160,7 +166,9 @@ class GrpcServer:
             for method in descriptor_pool.Default().FindServiceByName(name).methods:
                 metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
-            interceptors=[RequestInterceptor(name, metrics, prefixes[name], tenant, gate) for name in full_names],
+            interceptors=[
+                RequestInterceptor(name, metrics, prefixes[name], tenant, gate, stall_seconds) for name in full_names
+            ],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
@@ -168,6 +176,8 @@ class GrpcServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.http2.max_ping_strikes", 0),
                 ("grpc.max_connection_age_ms", round(connection_seconds * 1000)),
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+                *((("grpc.max_allowed_incoming_connections", max_connections),) if max_connections else ()),
             ),
         )
         self.health = Health(full_names)

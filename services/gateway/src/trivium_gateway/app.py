@@ -24,11 +24,19 @@ from trivium_gateway.answering import Answerer, WritingTimeouts
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients import embed, generate, rerank
 from trivium_gateway.collections import Collections
+from trivium_gateway.connections import (
+    ConnectionLimits,
+    Connections,
+    grpc_connections_within,
+    http_connections_within,
+    raise_file_limit,
+)
 from trivium_gateway.documents import Documents
 from trivium_gateway.door_metrics import DoorMetrics
 from trivium_gateway.embedding import TextEmbedder
 from trivium_gateway.gateway import Gateway, Parts
 from trivium_gateway.http.application import http_application
+from trivium_gateway.http.middleware import ProbesOnly
 from trivium_gateway.http.origins import OriginPolicy
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
@@ -67,6 +75,10 @@ class GatewayProcess:
             "rerank": open_channel(settings.rerank_target),
             "generate": open_channel(settings.generate_target),
         }
+        files = raise_file_limit()
+        limits = ConnectionLimits(
+            settings.max_connections or http_connections_within(files), settings.keep_alive_seconds
+        )
         door = DoorMetrics(self.registry)
         bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
         door.follow_bodies(bodies)
@@ -80,6 +92,8 @@ class GatewayProcess:
             registry=self.registry,
             tenant=DEFAULT_TENANT,
             gate=MessageGate(bodies),
+            max_connections=grpc_connections_within(files),
+            stall_seconds=limits.stall_seconds,
         )
         self.background = self._grpc.background
         gateway = self._compose()
@@ -89,7 +103,8 @@ class GatewayProcess:
         app = http_application(
             gateway, self.registry, HttpMetrics(self.registry), bodies, origins, _mcp_endpoint(gateway, settings.mcp)
         )
-        self._http = HttpServer(app, settings.http_listen, self.background)
+        connections = Connections(limits, door, ProbesOnly(app))
+        self._http = HttpServer(app, settings.http_listen, self.background, connections)
         self.grpc_port = 0
         self.http_port = 0
 

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry
     from trivium_serving.body_budget import BodyBudget
 
 
+_CLOSING_REASONS = ("evicted", "refused", "keep_alive", "head", "slow_reader")
+
+
 class DoorMetrics:
-    """Bodies that are held.
+    """Connections, and bodies that are held.
 
     Args:
         registry: Where the metrics are registered.
@@ -29,6 +34,29 @@ class DoorMetrics:
             "Request bodies refused for want of room for them.",
             registry=registry,
         )
+
+        self._connections = Gauge("trivium_gateway_http_connections", "Open HTTP connections.", registry=registry)
+        self._closed = Counter(
+            "trivium_gateway_http_connections_closed_total",
+            "HTTP connections that the gateway closed.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in _CLOSING_REASONS:
+            self._closed.labels(reason)
+
+    def follow_connections(self, count: Callable[[], int]) -> None:
+        """Shows how many connections are open."""
+        self._connections.set_function(count)
+
+    def count_closed(self, reason: str) -> None:
+        """Counts a connection that the gateway closed.
+
+        Args:
+            reason: One of `evicted` (silent, for a new one), `refused` (all are at work), `keep_alive` (silent between
+                requests), `head` (a head that did not come, or an answered body), `slow_reader`.
+        """
+        self._closed.labels(reason).inc()
 
     def follow_bodies(self, budget: BodyBudget) -> None:
         """Shows what a budget holds."""

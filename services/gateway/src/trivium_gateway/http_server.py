@@ -11,13 +11,19 @@ import uvicorn
 from trivium_serving.server import ListenError
 from trivium_serving.tls import TlsFiles, https_context
 
+from trivium_gateway.connections import guarded
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Generator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from trivium_serving.background import Background
 
+    from trivium_gateway.connections import Connections
+
+# Of what a response has ready, so much is handed to the connection at a time; the rest waits until the client reads.
+_WRITE_BYTES = 64 * 1024
 _LARGEST_HEAD_BYTES = 64 * 1024
 _BACKLOG = 2048
 
@@ -29,10 +35,12 @@ class HttpServer:
         app: The application.
         listen: `HOST:PORT` to listen on; port 0 takes a free one.
         background: Runs it. Nothing takes its place, so the process ends if it fails.
+        connections: Guards its connections.
     """
 
-    def __init__(self, app: ASGIApp, listen: str, background: Background) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, listen: str, background: Background, connections: Connections) -> None:
+        self._app = _InPieces(app)
+        self._connections = connections
         self._background = background
         self._listen = listen
         self._server: _Server | None = None
@@ -57,6 +65,8 @@ class HttpServer:
             log_level="warning",
             access_log=False,
             server_header=False,
+            http=guarded(self._connections),  # type: ignore[arg-type]  # it is called, and makes a protocol
+            timeout_keep_alive=self._connections.limits.keep_alive_seconds,  # type: ignore[arg-type]  # fractions, too
             h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
             reset_contextvars=True,
             ws="none",
@@ -81,6 +91,29 @@ async def _serve(server: _Server, listener: socket.socket) -> None:
     await server.serve([listener])
     if not server.should_exit:
         raise RuntimeError("the HTTP server ended by itself")
+
+
+class _InPieces:
+    """Hands large bodies of responses on in pieces, so that a connection never holds more than one of them.
+
+    Args:
+        app: What responds.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+
+        async def send_in_pieces(message: Message) -> None:
+            body = message.get("body", b"")
+            for start in range(_WRITE_BYTES, len(body), _WRITE_BYTES):
+                await send({**message, "body": body[start - _WRITE_BYTES : start], "more_body": True})
+            rest = max(0, len(body) - 1) // _WRITE_BYTES * _WRITE_BYTES
+            await send({**message, "body": body[rest:]} if rest else message)
+
+        await self._app(scope, receive, send_in_pieces)
 
 
 class _Server(uvicorn.Server):

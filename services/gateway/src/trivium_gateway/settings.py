@@ -78,6 +78,19 @@ class GatewaySettings:
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
     max_questions: int = setting(256, "Most questions and queries at once; more are refused.", minimum=1)
+    max_connections: int = setting(
+        0,
+        "Most HTTP connections at once; 0 for three fifths of the files that the process may have open. One more takes "
+        "the place of that which has been silent longest.",
+        minimum=0,
+    )
+    keep_alive_seconds: float = setting(
+        75.0,
+        "How long an HTTP connection may be silent between two requests: longer than what stands before the gateway "
+        "keeps it.",
+        minimum=1,
+        maximum=3600,
+    )
     max_body_bytes_in_flight: int = setting(
         128 * 1024 * 1024,
         "Most bytes that the bodies of running requests hold together, over HTTP and gRPC, those up to 64 KiB left "

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # Beyond what the objects of values within the limit take: a list of empty lists is twenty times its text.
 MOST_BYTES_PER_BYTE = 40
 MAX_HELD = 400_000
-TEXT = "w " * 75_000
+TEXT = "w" * 150_000
 
 
 async def test_hostile_body_takes_little_memory_and_makes_few_errors() -> None:
@@ -161,3 +161,16 @@ async def test_message_with_a_million_empty_documents_is_refused(small_stack: St
         await send(iter([bytes((tag, 0)) * 190_000]))
 
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_body_that_does_not_come_is_refused_and_given_back(
+    small_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium_gateway.http.bodies._BODY_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", small_stack.process.http_port)
+    writer.write(b"POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n{")
+
+    answer = await asyncio.wait_for(reader.readuntil(b"BODY_TOO_SLOW"), 20)
+    assert answer.startswith(b"HTTP/1.1 408")
+    await small_stack.until(lambda: small_stack.metric("trivium_gateway_body_bytes_in_flight") == 0)
+    writer.close()

@@ -18,6 +18,8 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
+from trivium_gateway.connections import ConnectionLimits, Connections
+from trivium_gateway.door_metrics import DoorMetrics
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.background import Background
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from .conftest import Peer, Qdrant, Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def connections() -> Connections:
+    """Of a server that nobody calls."""
+    return Connections(ConnectionLimits(8), DoorMetrics(CollectorRegistry()), FastAPI())
 
 
 async def stages(stack: Stack) -> tuple[int, dict[str, Any]]:
@@ -253,11 +260,11 @@ async def test_http_server_that_cannot_listen_says_which_setting_to_change(liste
         if listen == "taken":
             listen = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(ListenError, match="TRIVIUM_GATEWAY_HTTP_LISTEN"):
-            await HttpServer(FastAPI(), listen, Background("gateway", CollectorRegistry())).start()
+            await HttpServer(FastAPI(), listen, Background("gateway", CollectorRegistry()), connections()).start()
 
 
 async def test_responses_do_not_wait_for_acknowledgements() -> None:
-    server = HttpServer(FastAPI(), "127.0.0.1:0", Background("gateway", CollectorRegistry()))
+    server = HttpServer(FastAPI(), "127.0.0.1:0", Background("gateway", CollectorRegistry()), connections())
     port = await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await client.get("/")

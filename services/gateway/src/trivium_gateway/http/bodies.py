@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 
+from trivium_gateway.http.errors import BodyTooSlow
 from trivium_gateway.http.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ HELD_BODY = "trivium.held_body"
 _UNKNOWN_FIELD, _TOO_MANY = "unknown_field", "too_many"
 # Smaller ones are read faster than they are handed to a thread.
 _SMALL_BYTES = 16 * 1024
+# A body may take so long, and longer by what of it has come: a phone's slowest uplink is faster.
+_BODY_SECONDS = 30.0
+_BODY_BYTES_PER_SECOND = 16 * 1024
 _READERS = ThreadPoolExecutor(2, thread_name_prefix="bodies")
 
 _Body = TypeVar("_Body", bound="JsonBody")
@@ -77,6 +82,7 @@ async def limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[byt
     Raises:
         TooLarge: It is larger (BODY_TOO_LARGE); what is beyond the limit is not read.
         Overloaded: There is no room for it beside those of other requests (BODIES_IN_FLIGHT).
+        BodyTooSlow: The client does not send it.
     """
     held: HeldBody = request.scope[HELD_BODY]
     declared = request.headers.get("content-length", "")
@@ -85,7 +91,18 @@ async def limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[byt
             _refuse_size(max_bytes)
         held.grow(int(declared))
     size = 0
-    async for chunk in request.stream():
+    pieces = aiter(request.stream())
+    begin = time.monotonic()
+    while True:
+        patience = _BODY_SECONDS + size / _BODY_BYTES_PER_SECOND - (time.monotonic() - begin)
+        try:
+            chunk = await asyncio.wait_for(anext(pieces, None), max(0.0, patience))
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"Of the body {size} bytes came in {time.monotonic() - begin:.0f} seconds. Send it faster, or less."
+            ) from None
+        if chunk is None:
+            return
         size += len(chunk)
         if size > max_bytes:
             _refuse_size(max_bytes)

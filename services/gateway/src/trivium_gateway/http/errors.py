@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
+    DeadlineExceeded,
     FailedPrecondition,
     InvalidField,
     NotFound,
@@ -38,6 +39,12 @@ class MethodNotAllowed(Unimplemented):
     default_reason = "METHOD_NOT_ALLOWED"
 
 
+class BodyTooSlow(DeadlineExceeded):
+    """The client sends its body more slowly than anybody has to."""
+
+    default_reason = "BODY_TOO_SLOW"
+
+
 class OriginNotAllowed(FailedPrecondition):
     """A page of another site, or a name that is not the gateway's."""
 
@@ -46,6 +53,7 @@ class OriginNotAllowed(FailedPrecondition):
 
 _HTTP_ONLY = {
     MethodNotAllowed: Status(grpc.StatusCode.UNIMPLEMENTED, 405),
+    BodyTooSlow: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
     OriginNotAllowed: Status(grpc.StatusCode.PERMISSION_DENIED, 403),
 }
 

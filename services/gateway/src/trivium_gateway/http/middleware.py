@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import Overloaded, TriviumError
 from trivium_serving.logs import log_request
 from trivium_serving.request_context import begin_request, set_tenant
 from trivium_serving.tracing import Span, request_span
@@ -87,6 +87,28 @@ class RequestMiddleware:
                 self._metrics.observe(method, route, status, seconds)
                 log_request(_logger, f"{method} {route}", str(status), seconds, quiet=quiet)
                 _describe(span, method, route, status)
+
+
+class ProbesOnly:
+    """Serves requests on connections that are over the limit: they may ask how the gateway is, and no more.
+
+    Args:
+        app: What serves those requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["path"] in _QUIET:
+            await self._app(scope, receive, send)
+            return
+        response = error_response(
+            Overloaded("All connections that the gateway serves at once are at work.", reason="TOO_MANY_CONNECTIONS")
+        )
+        response.headers["Connection"] = "close"
+        await response(scope, receive, send)
 
 
 def _describe(span: Span, method: str, route: str, status: int) -> None:
