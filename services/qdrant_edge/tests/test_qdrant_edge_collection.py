@@ -142,11 +142,11 @@ async def test_replacement_has_the_writes_made_since_the_copy(database: Database
         await collection.write(lambda: qdrant_edge.UpdateOperation.set_payload([4, 999], {"value": "half"}))
     expected = await values(collection)
 
-    assert await database.adopt(collection, building)
+    assert await database.adopt(collection, building, {})
 
     assert await values(collection) == expected
     assert collection.entry.generation == 1
-    assert [folder.name for folder in collection.path.parent.iterdir()] == ["1"]
+    assert {path.name for path in collection.path.parent.iterdir()} == {"1", "1.sealed.json"}
     await collection.write(upsert(50, value="after"))
     assert (await values(collection))[50] == "after"
 
@@ -166,7 +166,7 @@ async def test_replacement_lets_running_reads_end_on_the_old_data(database: Data
     slow = asyncio.create_task(collection.read(read_slowly))
     await asyncio.to_thread(reading.wait)
 
-    assert await database.adopt(collection, building)
+    assert await database.adopt(collection, building, {})
     go_on.set()
 
     assert await slow == 1
@@ -178,7 +178,7 @@ async def test_replacement_of_a_deleted_collection_is_not_made(database: Databas
     await collection.copy(lambda: copy_tree(collection.path, building))
     await database.delete("docs")
 
-    assert not await database.adopt(collection, building)
+    assert not await database.adopt(collection, building, {})
 
 
 async def test_copy_that_nobody_waits_for_any_more_remembers_no_write(database: Database) -> None:
@@ -200,7 +200,7 @@ async def test_copy_that_nobody_waits_for_any_more_remembers_no_write(database: 
     go_on.set()
     await collection.write(upsert(1))
 
-    assert not await database.adopt(collection, building)
+    assert not await database.adopt(collection, building, {})
 
 
 @pytest.mark.parametrize("bound", ["_MOST_COUNT", "_MOST_BYTES"])
@@ -214,7 +214,7 @@ async def test_replacement_that_is_too_far_behind_is_not_made(
     for number in range(4):
         await collection.write(upsert(number), size_bytes=1)
 
-    assert not await database.adopt(collection, building)
+    assert not await database.adopt(collection, building, {})
     assert len(await values(collection)) == 4
 
 

@@ -202,7 +202,7 @@ async def test_index_is_built_in_the_background_and_everything_stays_right(
 
 
 def generations(data: Path) -> list[str]:
-    return [folder.name for folder in data.glob("data/qdrant/collections/*/*")]
+    return [path.name for path in data.glob("data/qdrant/collections/*/*") if path.is_dir()]
 
 
 async def check_everything(client: AsyncQdrantClient, expected: dict[int, list[float]]) -> None:

@@ -86,7 +86,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     qdrant.add_PointsServicer_to_server(points, server.grpc)  # type: ignore[no-untyped-call]
     qdrant.add_CollectionsServicer_to_server(CollectionsServicer(database), server.grpc)  # type: ignore[no-untyped-call]
     qdrant.add_QdrantServicer_to_server(HealthServicer(), server.grpc)  # type: ignore[no-untyped-call]
-    http = HttpEndpoints(settings.http_listen, registry)
+    http = HttpEndpoints(settings.http_listen, registry, database.damaged)
     http.start()
     _logger.info("HTTP on port %d", http.port)
 

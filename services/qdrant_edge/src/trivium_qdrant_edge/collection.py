@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trivium_serving.errors import TriviumError, Unavailable
 
-from trivium_qdrant_edge.data_folder import sync_files
+from trivium_qdrant_edge.data_folder import size_on_disk, sync_files, writing
+from trivium_qdrant_edge.digests import digest_all, forget_clean, keep_clean
 from trivium_qdrant_edge.engine_errors import engine_errors
 from trivium_qdrant_edge.remembered_writes import RememberedWrites
 from trivium_qdrant_edge.room import read_only
@@ -35,6 +36,9 @@ _Result = TypeVar("_Result")
 
 # What an operation that stores nothing takes in memory, about.
 _SMALL_BYTES = 1_000
+
+# A larger collection ends without new digests of all its files, so that the end of the process does not wait for them.
+_MOST_DIGESTED_BYTES = 1 << 30
 
 
 class Collection:
@@ -66,7 +70,10 @@ class Collection:
         self._readers = readers
         self._room = room
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"write-{entry.id[:8]}")
-        self._unflushed = False
+        # What a start reads again from the log is not on the disk yet, for all we know.
+        self._unflushed = not folder.is_read_only
+        self._is_clean = False
+        self._change_count = 0
         self._abandoned = False
         self._remembered = RememberedWrites()
 
@@ -110,8 +117,7 @@ class Collection:
                 self._room.check(size_bytes, self.path)
             with engine_errors():
                 operation = make_operation()
-                self._unflushed = True
-                self.changed_at = time.monotonic()
+                self._note_change()
                 self._remembered.add(operation, size_bytes or _SMALL_BYTES)
                 self._live_shard().update(operation)
 
@@ -127,12 +133,30 @@ class Collection:
         def run() -> bool:
             if not self._unflushed:
                 return False
-            self._room.make_way()
             # The engine stops the whole process while it flushes, so most of the work is done before, without it.
             sync_files(self.path)
-            with engine_errors():
-                self._live_shard().flush()
-            self._unflushed = False
+            self._flush_now()
+            return True
+
+        return await self._on_writer(run)
+
+    async def keep_digests(self) -> bool:
+        """Keeps digests of all files, unless there are such, or something is written meanwhile.
+
+        Returns:
+            Whether it did.
+        """
+        count = await self._on_writer(lambda: None if self._unflushed or self._is_clean else self._change_count)
+        if count is None:
+            return False
+        path = self.path
+        digests = await asyncio.to_thread(digest_all, path)
+
+        def run() -> bool:
+            if self._change_count != count:
+                return False
+            keep_clean(path, digests)
+            self._is_clean = True
             return True
 
         return await self._on_writer(run)
@@ -146,9 +170,8 @@ class Collection:
 
         def run() -> None:
             self._check_writable()
-            self._room.make_way()
-            with engine_errors():
-                self._live_shard().flush()
+            if self._unflushed:
+                self._flush_now()
             copy_files()
             self._remembered.begin()
 
@@ -207,6 +230,8 @@ class Collection:
                 shard.flush()
             old, self.entry = self.path, commit()
             self._room.forget(old)
+            self._is_clean = False
+            self._change_count += 1
             self._shard = shard
             return True
 
@@ -216,11 +241,12 @@ class Collection:
         """Flushes and closes, after the writes that wait. Later writes are refused."""
 
         def run() -> None:
+            if self._unflushed:
+                self._flush_now()
             with engine_errors():
-                if self._unflushed:
-                    self._room.make_way()
-                    self._live_shard().flush()
                 self._live_shard().close()
+            if not self._is_clean and not self._folder.is_read_only and size_on_disk(self.path) <= _MOST_DIGESTED_BYTES:
+                keep_clean(self.path, digest_all(self.path))
 
         await self._on_writer(run)
         self._writer.shutdown(wait=False)
@@ -231,6 +257,20 @@ class Collection:
         self._shard = None  # the room of deleted files is free only once nothing maps them
         self._room.forget(self.path)
         self._writer.shutdown(wait=False)
+
+    def _note_change(self) -> None:
+        if self._is_clean:
+            with writing(self.path):
+                forget_clean(self.path)
+        self._is_clean, self._unflushed = False, True
+        self._change_count += 1
+        self.changed_at = time.monotonic()
+
+    def _flush_now(self) -> None:
+        self._room.make_way()
+        with engine_errors():
+            self._live_shard().flush()
+        self._unflushed = False
 
     def _live_shard(self) -> qdrant_edge.EdgeShard:
         shard = self._shard

@@ -200,6 +200,11 @@ def data_ranges(file: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def size_on_disk(path: Path) -> int:
+    """How many bytes the files beneath a folder take, without their holes."""
+    return sum(file.stat().st_blocks * 512 for file in path.rglob("*") if file.is_file())
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file's content so that at any time the old or the new is there in full, on the disk.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import qdrant_edge
@@ -20,19 +18,20 @@ from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, open_catalog, wri
 from trivium_qdrant_edge.collection import Collection
 from trivium_qdrant_edge.data_folder import (
     DataFolder,
-    building_path,
-    copy_tree,
     remove_tree,
     sync_files,
     sync_folder,
     writing,
 )
+from trivium_qdrant_edge.digests import clean_path, keep_sealed, sealed_path
 from trivium_qdrant_edge.engine_errors import engine_errors
 from trivium_qdrant_edge.names import changed_aliases, check_new_collection, no_such_collection
+from trivium_qdrant_edge.opening import Opener, refusal
 from trivium_qdrant_edge.room import Room, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
 
     from trivium_qdrant_edge.names import AliasAction
     from trivium_qdrant_edge.schema import CollectionSchema
@@ -72,10 +71,10 @@ class Database:
         except BaseException:
             self._folder.release()
             raise
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._opener = Opener(self._folder, self.room)
         self._open: dict[str, Collection] = {}
         unreadable = TriviumError(f"the catalog's entry of it in {self._folder.catalog_path} cannot be read")
-        self._refused = {name: _refusal(name, unreadable) for name in self._catalog.unreadable}
+        self._refused = {name: refusal(name, unreadable) for name in self._catalog.unreadable}
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
 
@@ -85,17 +84,17 @@ class Database:
         What is not whole is left as it is, and refused from then on.
         """
         known = dict(self._catalog.collections)
-        await self._on_reader(self._clear_strays)
+        await self._on_reader(self._opener.clear_strays, self._catalog)
         if self.is_read_only:
             _logger.error("%s is read-only: its collections are served from a copy, and not changed", self._folder.root)
         else:
             await self._on_reader(self.room.keep)
         for name, entry in known.items():
             try:
-                shard = await self._on_reader(self._load, entry)
+                shard = await self._on_reader(self._opener.open, entry, self._catalog)
             except TriviumError as error:
                 _logger.error("collection `%s` cannot be opened and is not served: %s", name, error.message)
-                self._refused[name] = _refusal(name, error)
+                self._refused[name] = refusal(name, error)
                 continue
             self._open[name] = Collection(name, entry, self._folder, shard, self._readers, self.room)
 
@@ -109,8 +108,7 @@ class Database:
                     _logger.error("cannot flush collection `%s` at the end: %s", collection.name, error)
             self._open.clear()
         await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
-        if self._copies is not None:
-            self._copies.cleanup()
+        self._opener.close()
         self._folder.release()
 
     def collection(self, name: str) -> Collection:
@@ -225,12 +223,13 @@ class Database:
 
         await self._change(change)
 
-    async def adopt(self, collection: Collection, building: Path) -> bool:
+    async def adopt(self, collection: Collection, building: Path, sealed: Mapping[str, str]) -> bool:
         """Replaces the collection's data by what was built from a copy of it, and the writes made since.
 
         Args:
             collection: The collection, of which `copy` was called.
             building: The folder of what was built.
+            sealed: The digests of its files that no write touches.
 
         Returns:
             Whether it was done; not so if the copy is too far behind or the collection was deleted.
@@ -242,9 +241,11 @@ class Database:
             old = collection.path
             entry = replace(collection.entry, generation=collection.entry.generation + 1)
             path = self._folder.shard_path(entry.id, entry.generation)
-            catalog = self._kept(
-                self._catalog.with_entry(collection.name, entry).discarding(f"{old.parent.name}/{old.name}")
-            )
+            replaced = (old, clean_path(old), sealed_path(old))
+            catalog = self._catalog.with_entry(collection.name, entry)
+            for one in replaced:
+                catalog = catalog.discarding(f"{entry.id}/{one.name}")
+            catalog = self._kept(catalog)
 
             def open_shard() -> qdrant_edge.EdgeShard:
                 remove_tree(path)  # from an attempt that failed after this point
@@ -252,7 +253,9 @@ class Database:
                 return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
 
             def commit() -> CatalogEntry:
-                sync_files(path.parent)
+                with writing(path):
+                    keep_sealed(path, sealed)
+                    sync_files(path.parent)
                 write_catalog(self._folder, catalog)
                 return entry
 
@@ -260,10 +263,12 @@ class Database:
                 if not await collection.replace(open_shard, commit):
                     return False
             except BaseException:
-                await asyncio.to_thread(remove_tree, path)  # the catalog does not name it
+                for one in (path, sealed_path(path)):  # the catalog does not name it
+                    await asyncio.to_thread(remove_tree, one)
                 raise
             self._catalog = catalog
-            await asyncio.to_thread(remove_tree, old)
+            for one in replaced:
+                await asyncio.to_thread(remove_tree, one)
             return True
 
         return await self._change(change)
@@ -335,47 +340,3 @@ class Database:
 
     async def _on_reader(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
-
-    def _clear_strays(self) -> None:
-        """Clears away what no collection names; where an entry cannot be read, nothing, as it may name anything."""
-        if not self._catalog.unreadable and not self._folder.is_read_only:
-            kept = {entry.id for entry in self._catalog.collections.values()}
-            self._folder.clear(self._folder.collections_path, kept, self._catalog.discarded)
-
-    def _load(self, entry: CatalogEntry) -> qdrant_edge.EdgeShard:
-        path = self._folder.shard_path(entry.id, entry.generation)
-        if self.is_read_only:
-            path = self._copied(path)
-        else:
-            with suppress(StorageFull):  # what was closed whole opens without
-                self.room.make_way()
-            self.room.check_opening(path)
-        with engine_errors():
-            shard = qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
-        if not self.is_read_only:  # only now, when what the catalog names is whole
-            half_built = f"{entry.id}/{building_path(path).name}"
-            self._folder.clear(path.parent, {path.name}, self._catalog.discarded | {half_built})
-        return shard
-
-    def _copied(self, path: Path) -> Path:
-        """Copies a shard to where it can be written to, without which the engine does not open it."""
-        if self._copies is None:
-            self._copies = tempfile.TemporaryDirectory(prefix="trivium-qdrant-edge-")
-        copy = Path(self._copies.name, path.parent.name)
-        with writing(copy):
-            copy_tree(path, copy)
-        return copy
-
-
-def _refusal(name: str, cause: TriviumError) -> Callable[[], TriviumError]:
-    """Makes the error of a call for a collection that could not be opened; each call needs one of its own."""
-    if isinstance(cause, StorageFull):
-        return lambda: StorageFull(
-            f"{cause.message}: collection `{name}` could not be opened. Make room on the disk and start the service "
-            "again."
-        )
-    return lambda: FailedPrecondition(
-        f"Collection `{name}` is damaged and not served: {cause.message}. Its files are as they were found. Restore "
-        "them from a backup, or delete the collection and ingest again.",
-        reason="COLLECTION_DAMAGED",
-    )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from trivium_qdrant_edge.database import Database
     from trivium_qdrant_edge.metrics import EngineMetrics
 
+# How long a collection must not have changed before its files are worth a digest.
+_QUIET_SECONDS = 10.0
+
 _logger = logging.getLogger(__name__)
 
 
@@ -33,5 +36,7 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
             try:
                 if await collection.flush():
                     metrics.flush_seconds.observe(time.perf_counter() - started)
+                elif time.monotonic() - collection.changed_at > _QUIET_SECONDS and not database.is_read_only:
+                    await collection.keep_digests()
             except (TriviumError, OSError) as error:
                 _logger.error("cannot flush collection %s: %s", collection.name, error)

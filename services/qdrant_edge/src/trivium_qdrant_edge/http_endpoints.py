@@ -18,6 +18,7 @@ from trivium_qdrant_edge.health_servicer import API_VERSION, TITLE
 if TYPE_CHECKING:
     import socket
     import ssl
+    from collections.abc import Callable, Sequence
 
     from prometheus_client import CollectorRegistry
 
@@ -49,17 +50,18 @@ class HttpEndpoints:
     Args:
         listen: `HOST:PORT`; port 0 takes a free one.
         registry: What `/metrics` shows.
+        damaged: Names the collections that are refused, which `/readyz` tells.
 
     Raises:
         ListenError: The address is taken or not this machine's.
         TlsError: The files for TLS cannot be used.
     """
 
-    def __init__(self, listen: str, registry: CollectorRegistry) -> None:
+    def __init__(self, listen: str, registry: CollectorRegistry, damaged: Callable[[], Sequence[str]] = tuple) -> None:
         self.ready = False
         host, _, port = listen.rpartition(":")
         try:
-            self._server = _Server((host.strip("[]"), int(port)), self._handler_class(registry))
+            self._server = _Server((host.strip("[]"), int(port)), self._handler_class(registry, damaged))
         except (OSError, ValueError, OverflowError) as error:
             raise ListenError(
                 f"cannot serve HTTP on {listen}: {error}. Set TRIVIUM_QDRANT_EDGE_HTTP_LISTEN to a free address."
@@ -77,7 +79,9 @@ class HttpEndpoints:
         self._server.shutdown()
         self._server.server_close()
 
-    def _handler_class(self, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+    def _handler_class(
+        self, registry: CollectorRegistry, damaged: Callable[[], Sequence[str]]
+    ) -> type[BaseHTTPRequestHandler]:
         endpoints = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -91,6 +95,8 @@ class HttpEndpoints:
                     self._json(HTTPStatus.OK, {"title": TITLE, "version": API_VERSION})
                 elif path in ("/healthz", "/livez"):
                     self._text(HTTPStatus.OK, f"{path[1:]} check passed")
+                elif path == "/readyz" and endpoints.ready and damaged():
+                    self._text(HTTPStatus.OK, f"ready, without what is damaged: {', '.join(damaged())}")
                 elif path == "/readyz" and endpoints.ready:
                     self._text(HTTPStatus.OK, "all shards are ready")
                 elif path == "/readyz":

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import TriviumError
 
-from trivium_qdrant_edge.data_folder import building_path, copy_tree, remove_tree
+from trivium_qdrant_edge.data_folder import building_path, copy_tree, remove_tree, size_on_disk
+from trivium_qdrant_edge.digests import digest_sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,14 +99,15 @@ class Optimizer:
         try:
             await collection.copy(lambda: copy_tree(source, building))
             await _run_child(building)
-            return await self._database.adopt(collection, building)
+            sealed = await asyncio.to_thread(digest_sealed, building)
+            return await self._database.adopt(collection, building, sealed)
         finally:
             collection.forget_copy()
             await asyncio.to_thread(remove_tree, building)
 
 
 def _check_space(source: Path) -> None:
-    used = sum(file.stat().st_blocks * 512 for file in source.rglob("*") if file.is_file())
+    used = size_on_disk(source)
     free = shutil.disk_usage(source).free
     if free < _FREE_SPACE_FACTOR * used:
         raise OptimizationFailed(
