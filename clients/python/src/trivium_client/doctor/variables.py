@@ -29,6 +29,7 @@ EVERYWHERE = frozenset(
         "TRIVIUM_IMAGE_PREFIX",
         "TRIVIUM_MODELS_DIR",
         "TRIVIUM_TLS_DIR",
+        "TRIVIUM_TORCH",
         "TRIVIUM_TORCH_INDEX_URL",
         "TRIVIUM_VENV",
         "TRIVIUM_VERSION",
