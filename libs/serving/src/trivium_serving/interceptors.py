@@ -24,7 +24,7 @@ from trivium_serving.errors import (
     to_rpc_status,
 )
 from trivium_serving.logs import log_failure, log_request
-from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, set_tenant
+from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, set_caller, set_tenant
 from trivium_serving.tracing import Span, request_span
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _begin(self, method: str, context: Any) -> _Call:
         metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
         current = begin_request(str(metadata.get(REQUEST_ID_KEY, "")))
+        set_caller(str(context.peer()).rpartition(":")[0])  # without the port, which each connection has its own of
         if self._tenant:
             set_tenant(self._tenant)
         full_method, quiet = self._prefix[1:] + method, method in _QUIET

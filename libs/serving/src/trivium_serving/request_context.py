@@ -1,4 +1,4 @@
-"""The request that is being served, wherever in the code one is: its id, and whose data it is about."""
+"""The request that is being served, wherever in the code one is: its id, who asks, and whose data it is about."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ REQUEST_ID_KEY = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _request_id: ContextVar[str] = ContextVar("trivium_request_id", default="")
 _tenant: ContextVar[str] = ContextVar("trivium_tenant", default="")
+_caller: ContextVar[str] = ContextVar("trivium_caller", default="")
 
 
 def request_id() -> str:
@@ -37,3 +38,13 @@ def tenant() -> str:
 def set_tenant(name: str) -> None:
     """Notes whose data the current request is about."""
     _tenant.set(name)
+
+
+def caller() -> str:
+    """Who asks, as far as that is known: the address that the request came from; empty outside a request."""
+    return _caller.get()
+
+
+def set_caller(name: str) -> None:
+    """Notes who asks."""
+    _caller.set(name)

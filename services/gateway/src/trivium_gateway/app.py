@@ -40,6 +40,7 @@ from trivium_gateway.http.middleware import ProbesOnly
 from trivium_gateway.http.origins import OriginPolicy
 from trivium_gateway.http_server import HttpServer
 from trivium_gateway.ingestion.chunking import ChunkingSettings
+from trivium_gateway.ingestion.extraction import ExtractionSettings
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.keyed_locks import KeyedLocks
@@ -121,7 +122,8 @@ class GatewayProcess:
         chunks, locks = ChunkStore(self._qdrant), KeyedLocks()
         question_metrics = QuestionMetrics(self.registry)
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
-        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking)
+        extraction = ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte)
+        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking, extraction)
         self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
         stage_metrics = StageMetrics(self.registry)
         self._pulses = {

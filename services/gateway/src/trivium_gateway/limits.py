@@ -84,9 +84,11 @@ class GatewayLimits:
     max_pdf_pages: int = 5_000
     """Most pages of a PDF."""
     max_parse_seconds: float = 60.0
-    """Longest time to extract the text of one HTML or PDF file."""
+    """Most processor time to extract the text of one HTML or PDF file, however large."""
     max_parse_memory_bytes: int = 1024 * 1024 * 1024
     """Most memory for that."""
+    max_parse_waiting_calls: int = 64
+    """Most calls whose files wait for it; those of one caller may be half of them."""
 
 
 def check_query(field: str, text: str, limits: GatewayLimits) -> None:

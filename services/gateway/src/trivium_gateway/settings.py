@@ -77,6 +77,19 @@ class GatewaySettings:
     )
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
+    parse_processes: int = setting(
+        0,
+        "Processes that take the text out of HTML and PDF files, so most files at once; 0 for one more than there are "
+        "cores. One caller gets all but one of them.",
+        minimum=0,
+        maximum=256,
+    )
+    parse_seconds_per_megabyte: float = setting(
+        10.0,
+        "Most processor time for each megabyte, begun, of an HTML or PDF file; never more than 60 s for a file.",
+        minimum=0.1,
+        maximum=60,
+    )
     max_questions: int = setting(256, "Most questions and queries at once; more are refused.", minimum=1)
     max_connections: int = setting(
         0,

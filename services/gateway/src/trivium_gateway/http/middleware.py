@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from trivium_serving.errors import Overloaded, TriviumError
 from trivium_serving.logs import log_request
-from trivium_serving.request_context import begin_request, set_tenant
+from trivium_serving.request_context import begin_request, set_caller, set_tenant
 from trivium_serving.tracing import Span, request_span
 
 from trivium_gateway.http.bodies import HELD_BODY
@@ -55,6 +55,7 @@ class RequestMiddleware:
         headers = Headers(scope=scope)
         current = begin_request(headers.get("x-request-id"))
         set_tenant(DEFAULT_TENANT)
+        set_caller(scope["client"][0] if scope.get("client") else "")
         quiet = scope["path"] in _QUIET
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         attributes = {"http.request.method": method, "url.scheme": scope["scheme"], "trivium.request_id": current}

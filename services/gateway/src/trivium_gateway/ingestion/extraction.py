@@ -1,24 +1,26 @@
-"""Extracts the text of HTML and PDF files in child processes, bounded in time and memory.
+"""Extracts the text of HTML and PDF files in child processes, bounded in time and memory, and fairly between callers.
 
-Neither parser gives the event loop a turn, and hostile files make either run for minutes: 200,000 nested `<div>`, one
-megabyte, keep the HTML parser busy for five.
+Neither parser gives the event loop a turn, and hostile files make either run for minutes.
 """
 
-import asyncio
-import json
 import math
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
+from trivium_serving.request_context import caller, request_id
 
-from trivium_gateway.ingestion.extraction_worker import REQUEST_HEADER, RESPONSE_HEADER
+from trivium_gateway.ingestion.cores import usable_core_count
+from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded
+from trivium_gateway.ingestion.metrics import ExtractionMetrics
+from trivium_gateway.ingestion.turns import Turns
 from trivium_gateway.limits import GatewayLimits
 
-__all__ = ["Extracted", "Extractor"]
+__all__ = ["Extracted", "ExtractionSettings", "Extractor"]
 
 _KINDS = {"html": b"h", "pdf": b"p"}
+_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,37 @@ class Extracted:
     text: str
 
 
-class Extractor:
-    """A few child processes, started when first needed and kept; one that overruns its time is killed.
+@dataclass(frozen=True, slots=True)
+class ExtractionSettings:
+    """How much work there may be.
 
-    Args:
-        limits: Seconds, memory, pages and characters per file.
-        process_count: Most processes, so most files at once.
+    Attributes:
+        process_count: Most processes, so most files at once; 0 for one more than there are cores.
+        seconds_per_megabyte: Most processor time for each megabyte of a file that has begun.
     """
 
-    def __init__(self, limits: GatewayLimits, *, process_count: int = 1) -> None:
+    process_count: int = 0
+    seconds_per_megabyte: float = 10.0
+
+
+class Extractor:
+    """Some child processes, started when first needed and kept; one that overruns its time is killed.
+
+    Args:
+        limits: Seconds, memory, pages and characters per file, and calls that wait.
+        registry: Where metrics are registered.
+        settings: How much work there may be.
+    """
+
+    def __init__(
+        self, limits: GatewayLimits, registry: CollectorRegistry, settings: ExtractionSettings | None = None
+    ) -> None:
         self._limits = limits
-        self._slots = asyncio.Semaphore(process_count)
-        self._idle: list[asyncio.subprocess.Process] = []
+        self._settings = settings or ExtractionSettings()
+        self._metrics = ExtractionMetrics(registry)
+        places = self._settings.process_count or usable_core_count() + 1
+        self._turns = Turns(places, limits.max_parse_waiting_calls, self._metrics.set_files)
+        self._idle: list[ExtractionProcess] = []
 
     async def extract(self, kind: Literal["html", "pdf"], data: bytes) -> Extracted:
         """Extract the text of a file.
@@ -54,23 +75,10 @@ class Extractor:
             InvalidField: The file cannot be read; the reasons are those of `pdf_text` and `decode`.
             TooLarge: It has too many pages or too much text (DOCUMENT_TOO_LARGE), or takes too much time or memory
                 (PARSE_LIMIT).
+            Overloaded: Too many calls wait for the same.
         """
-        async with self._slots:
-            process = self._idle.pop() if self._idle else await self._start()
-            try:
-                async with asyncio.timeout(self._limits.max_parse_seconds):
-                    answer = await _ask(process, _KINDS[kind], data)
-            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-                await _kill(process)
-                raise TooLarge(
-                    f"The file takes more than {self._limits.max_parse_seconds:.0f} s or "
-                    f"{self._limits.max_parse_memory_bytes >> 20} MiB to read. Split it, or send its text.",
-                    reason="PARSE_LIMIT",
-                ) from None
-            except BaseException:
-                await _kill(process)
-                raise
-            self._idle.append(process)
+        async with self._turns.turn(caller(), request_id()):
+            answer = await self._ask(_KINDS[kind], data)
         if "error" in answer:
             raise _error_of(answer)
         return Extracted(answer["title"], answer["text"])
@@ -78,41 +86,42 @@ class Extractor:
     async def close(self) -> None:
         """End the processes."""
         while self._idle:
-            await _kill(self._idle.pop())
+            await self._idle.pop().kill()
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        limits = self._limits
-        arguments = (
-            limits.max_parse_memory_bytes,
-            math.ceil(limits.max_parse_seconds) + 1,
-            limits.max_pdf_pages,
-            limits.max_document_bytes,
-        )
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "trivium_gateway.ingestion.extraction_worker",
-            *(str(argument) for argument in arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+    async def _ask(self, kind: bytes, data: bytes) -> dict[str, str]:
+        seconds = self._seconds_for(data)
+        while True:
+            process = await self._process()
+            was_fresh = process.is_fresh
+            try:
+                answer = await process.ask(kind, data, seconds)
+            except ProcessEnded as ended:
+                self._metrics.count_ended("limit" if ended.over_limit else "died")
+                if not ended.over_limit and not was_fresh:
+                    continue  # it may have died before it was asked; a fresh one will tell
+                raise TooLarge(
+                    f"The file takes more than {seconds:.0f} s of processor time or "
+                    f"{self._limits.max_parse_memory_bytes >> 20} MiB to read. Split it, or send its text.",
+                    reason="PARSE_LIMIT",
+                ) from None
+            except BaseException:
+                self._metrics.count_ended("cancelled")
+                raise
+            self._idle.append(process)
+            return answer
 
+    def _seconds_for(self, data: bytes) -> float:
+        allowed = self._settings.seconds_per_megabyte * max(1, math.ceil(len(data) / _MEGABYTE))
+        return min(allowed, self._limits.max_parse_seconds)
 
-async def _ask(process: asyncio.subprocess.Process, kind: bytes, data: bytes) -> dict[str, str]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(REQUEST_HEADER.pack(kind, len(data)) + data)
-    await process.stdin.drain()
-    (length,) = RESPONSE_HEADER.unpack(await process.stdout.readexactly(RESPONSE_HEADER.size))
-    answer: dict[str, str] = json.loads(await process.stdout.readexactly(length))
-    return answer
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
+    async def _process(self) -> ExtractionProcess:
+        while self._idle:
+            process = self._idle.pop()
+            if process.is_alive:
+                return process
+            self._metrics.count_ended("died")
+            await process.kill()
+        return await ExtractionProcess.start(self._limits)
 
 
 def _error_of(answer: dict[str, str]) -> TriviumError:

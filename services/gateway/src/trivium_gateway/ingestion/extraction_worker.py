@@ -1,10 +1,11 @@
 """Extracts the text of HTML and PDF files in a process of its own, which may be killed.
 
-Started by `extraction.py` as `python -m`. On stdin come requests: a kind (one byte, `h` or `p`), the length (eight
-bytes, big-endian) and the file. On stdout go answers: the length (eight bytes) and JSON. The process ends with its
-input.
+Started by `extraction_process.py` as `python -m`. On stdin come requests: a kind (one byte, `h` or `p`), the length
+(eight bytes, big-endian), the most seconds of processor time (a double) and the file. On stdout go answers: the length
+(eight bytes) and JSON. The process ends with its input.
 """
 
+import ctypes
 import json
 import logging
 import resource
@@ -20,26 +21,36 @@ from trivium_gateway.ingestion.pdf import pdf_text
 
 __all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
 
-REQUEST_HEADER = struct.Struct(">cQ")
+REQUEST_HEADER = struct.Struct(">cQd")
 RESPONSE_HEADER = struct.Struct(">Q")
+
+_NEW_USER_AND_NETWORK = 0x10000000 | 0x40000000  # CLONE_NEWUSER and CLONE_NEWNET, which Python 3.11 has no names for
 
 
 def main() -> None:
-    """Serve requests until the input ends. Arguments: memory in bytes, seconds a file, pages, characters."""
-    max_memory_bytes, max_seconds, max_pages, max_characters = (int(argument) for argument in sys.argv[1:5])
-    resource.setrlimit(resource.RLIMIT_AS, (max_memory_bytes, max_memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Serve requests until the input ends. Arguments: memory in bytes, pages, characters."""
+    max_memory_bytes, max_pages, max_characters = (int(argument) for argument in sys.argv[1:4])
+    _give_up_rights(max_memory_bytes)
     # A parser's warnings may quote the document.
     logging.disable()
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while header := stdin.read(REQUEST_HEADER.size):
-        kind, length = REQUEST_HEADER.unpack(header)
-        # Left to its default the alarm ends the process, should nobody be there any more to kill it.
-        signal.alarm(max_seconds)
-        answer = json.dumps(_extract(kind, stdin.read(length), max_pages, max_characters)).encode()
-        signal.alarm(0)
+        kind, length, cpu_seconds = REQUEST_HEADER.unpack(header)
+        data = stdin.read(length)
+        # Left to its default the signal ends the process.
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        answer = json.dumps(_extract(kind, data, max_pages, max_characters), ensure_ascii=False).encode()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         stdout.write(RESPONSE_HEADER.pack(len(answer)) + answer)
         stdout.flush()
+
+
+def _give_up_rights(max_memory_bytes: int) -> None:
+    """Take no more memory than that, write no files, and where the kernel allows it, see no network."""
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory_bytes, max_memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    ctypes.CDLL(None).unshare(_NEW_USER_AND_NETWORK)
 
 
 def _extract(kind: bytes, data: bytes, max_pages: int, max_characters: int) -> dict[str, str]:

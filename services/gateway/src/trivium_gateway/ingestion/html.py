@@ -4,6 +4,8 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from trivium_gateway.ingestion.html_depth import bounded_depth
+
 __all__ = ["html_text"]
 
 _DROPPED = frozenset(
@@ -36,7 +38,7 @@ def html_text(html: str) -> tuple[str, str]:
     Returns:
         The title, from `<title>` or else the first heading, and the text; each may be empty.
     """
-    page = LexborHTMLParser(html)
+    page = LexborHTMLParser(bounded_depth(html))
     root = page.body or page.root
     if root is None:
         return "", ""

@@ -14,7 +14,7 @@ from trivium_gateway.document_versions import DocumentVersions, content_hash_of
 from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
-from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.extraction import ExtractionSettings, Extractor
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.ingestion.patience import patiently
@@ -78,6 +78,7 @@ class Ingester:
         limits: What is allowed.
         registry: Where metrics are registered.
         chunking: How long chunks are.
+        extraction: How much work there may be with HTML and PDF files.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Ingester:
         limits: GatewayLimits,
         registry: CollectorRegistry,
         chunking: ChunkingSettings | None = None,
+        extraction: ExtractionSettings | None = None,
     ) -> None:
         chunking = chunking or ChunkingSettings()
         self._collections = collections
@@ -96,7 +98,7 @@ class Ingester:
         self._embed = embed
         self._locks = locks
         self._metrics = IngestMetrics(registry)
-        self._extractor = Extractor(limits)
+        self._extractor = Extractor(limits, registry, extraction)
         self._preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
         self._cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
         self._writer = DocumentWriter(chunks, embed, self._metrics)
@@ -124,6 +126,7 @@ class Ingester:
             TooLarge: There are more documents than `max_documents` (TOO_MANY_DOCUMENTS). Of a stream, those before
                 are written.
             FailedPrecondition: The collection belongs to another model than the embed service runs (MODEL_CHANGED).
+            Overloaded: Too many calls wait to have the text of HTML or PDF files taken out.
             Unavailable: The embed service could not be reached at the start of the call. Later on, it is the documents
                 that fail.
         """

@@ -8,7 +8,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from trivium_serving import tracing
 
-__all__ = ["IngestMetrics"]
+__all__ = ["ExtractionMetrics", "IngestMetrics"]
 
 _STAGES = ("parse", "lookup", "tokenize", "embed", "write")
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0)
@@ -57,3 +57,38 @@ class IngestMetrics:
         """Count documents as pending until the task that writes them has ended, however it does."""
         self._pending.inc(documents)
         task.add_done_callback(lambda _: self._pending.dec(documents))
+
+
+class ExtractionMetrics:
+    """HTML and PDF files whose text is taken out, and what became of the processes that do it.
+
+    Args:
+        registry: Where the metrics are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._files = Gauge(
+            "trivium_gateway_parse_files",
+            "HTML and PDF files whose text is taken out now, or that wait for it.",
+            ("state",),
+            registry=registry,
+        )
+        self._ended = Counter(
+            "trivium_gateway_parse_processes_ended_total",
+            "Processes for that which ended before their time: over a file's limit, with a call that was given up, or "
+            "by themselves.",
+            ("cause",),
+            registry=registry,
+        )
+        self.set_files(0, 0)
+        for cause in ("limit", "cancelled", "died"):
+            self._ended.labels(cause)
+
+    def set_files(self, running: int, waiting: int) -> None:
+        """Note how many files are in work, and how many wait."""
+        self._files.labels("running").set(running)
+        self._files.labels("waiting").set(waiting)
+
+    def count_ended(self, cause: str) -> None:
+        """Count a process that ended: `limit`, `cancelled` or `died`."""
+        self._ended.labels(cause).inc()

@@ -1,0 +1,117 @@
+"""One child process that extracts the text of files, and what its parent knows of it."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from trivium_gateway.ingestion.extraction_worker import REQUEST_HEADER, RESPONSE_HEADER
+from trivium_gateway.limits import GatewayLimits
+
+__all__ = ["ExtractionProcess", "ProcessEnded"]
+
+_logger = logging.getLogger(__name__)
+
+# Secrets are in the gateway's environment, and what reads files of strangers needs none.
+_PASSED_ON = frozenset(
+    ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
+)
+_LOGGED_BYTES = 4096
+_LARGE_ANSWER_BYTES = 200_000
+_WALL_SECONDS_PER_CPU_SECOND = 4.0
+"""A process that has not had its processor time after so much longer hangs, or the machine is hopelessly busy."""
+
+
+class ProcessEnded(Exception):
+    """The process ended, or was ended, without an answer.
+
+    Args:
+        over_limit: It used up its time; else it may have been ended from outside, or for want of memory.
+    """
+
+    def __init__(self, *, over_limit: bool) -> None:
+        super().__init__()
+        self.over_limit = over_limit
+
+
+class ExtractionProcess:
+    """A child process; `start` makes one."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._logging = asyncio.create_task(_log(process.stderr))
+        self.is_fresh = True
+
+    @classmethod
+    async def start(cls, limits: GatewayLimits) -> "ExtractionProcess":
+        """Start a process."""
+        arguments = (limits.max_parse_memory_bytes, limits.max_pdf_pages, limits.max_document_bytes)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "trivium_gateway.ingestion.extraction_worker",
+            *(str(argument) for argument in arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name in _PASSED_ON},
+        )
+        return cls(process)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked: one that ended while it was idle cannot."""
+        return self._process.returncode is None and not self._stdout.at_eof()
+
+    async def ask(self, kind: bytes, data: bytes, cpu_seconds: float) -> dict[str, str]:
+        """Have the text of a file extracted.
+
+        Raises:
+            ProcessEnded: There was no answer. The process is gone.
+        """
+        self.is_fresh = False
+        try:
+            async with asyncio.timeout(cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
+                self._stdin.writelines((REQUEST_HEADER.pack(kind, len(data), cpu_seconds), data))
+                await self._stdin.drain()
+                (length,) = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
+                answer = await self._stdout.readexactly(length)
+        except TimeoutError:
+            await self.kill()
+            raise ProcessEnded(over_limit=True) from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self.kill()
+            raise ProcessEnded(over_limit=self._process.returncode == -signal.SIGPROF) from None
+        except BaseException:
+            await self.kill()
+            raise
+        loaded: dict[str, str]
+        if length > _LARGE_ANSWER_BYTES:
+            loaded = await asyncio.to_thread(json.loads, answer)
+        else:
+            loaded = json.loads(answer)
+        return loaded
+
+    async def kill(self) -> None:
+        """End it, if it has not ended."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):  # it ended by itself just now
+                self._process.kill()
+        await self._process.wait()
+        await self._logging
+
+
+async def _log(stderr: asyncio.StreamReader) -> None:
+    """Keep what a process says on its way out, but no more than a screen of it."""
+    left = _LOGGED_BYTES
+    while said := await stderr.read(_LOGGED_BYTES):
+        if left > 0:
+            _logger.warning("a process that reads files says: %s", said[:left].decode(errors="replace").strip())
+        left -= len(said)
