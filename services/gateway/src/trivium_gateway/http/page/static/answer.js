@@ -20,7 +20,7 @@ export class Turn {
   /**
    * @param {string} question
    * @param {string} collection where it is asked
-   * @param {{again: Function, addDocuments: Function}} actions
+   * @param {{again: Function, addDocuments: Function, grown: Function}} actions
    */
   constructor(question, collection, actions) {
     this.question = question;
@@ -100,6 +100,7 @@ export class Turn {
     });
     while (this.body.children.length > wanted.length) this.body.lastChild.remove();
     this.#drawn = wanted;
+    this.actions.grown(this.body);
   }
 
   #citation(position) {

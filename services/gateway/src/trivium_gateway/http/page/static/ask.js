@@ -2,7 +2,8 @@
 
 import { answer, ApiError } from "./api.js";
 import { Turn } from "./answer.js";
-import { announce, calm, el, icon } from "./dom.js";
+import { announce, el, icon } from "./dom.js";
+import { follow, grown } from "./follow.js";
 import { show, t } from "./i18n.js";
 import { countPoints } from "./spans.js";
 import * as state from "./state.js";
@@ -42,6 +43,7 @@ async function ask(question) {
   const turn = new Turn(question, collection, {
     again: () => { if (!running) { remove(turn); ask(question); } },
     addDocuments: () => { location.hash = "#documents"; },
+    grown,
   });
   if (earlier.length / 2 < turns.filter((one) => one.answer).length) {
     turn.before.append(el("p.quiet", { t: "answer.forgotten" }));
@@ -49,7 +51,7 @@ async function ask(question) {
   turns.push(turn);
   conversation.append(turn.element);
   update();
-  turn.element.scrollIntoView({ block: "start", behavior: calm() ? "instant" : "smooth" });
+  follow(turn.element, turn.body);
   announce(t("answer.searching"));
   try {
     const body = { question, collection, mode: state.get("mode"), ...(earlier.length ? { history: earlier } : {}) };
