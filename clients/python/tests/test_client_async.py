@@ -200,16 +200,21 @@ async def test_ingest_repeats_what_the_gateway_cannot_take_and_raises_what_it_re
 
 async def test_ingest_of_two_versions_of_a_document_sends_the_later_one_later(gateway: Any) -> None:
     seen: list[str] = []
+    new_begun = threading.Event()
 
     def index(requests: list[pb.IngestDocumentsRequest]) -> pb.IngestDocumentsResponse:
         seen.append(f"begin {requests[0].documents[0].text}")
+        if seen[-1] == "begin old":
+            new_begun.wait(0.5)  # which must not come
+        else:
+            new_begun.set()
         response = echo(requests)
         seen.append(f"end {requests[0].documents[0].text}")
         return response
 
     gateway.will("IngestDocuments", index, index)
     async with AsyncTrivium(gateway.address) as trivium:
-        await trivium.ingest([{"id": "a", "text": "old"}, {"id": "a", "text": "new"}], batch_size=1, concurrency=2)
+        await trivium.ingest([{"uri": "u", "text": "old"}, {"uri": "u", "text": "new"}], batch_size=1, concurrency=2)
 
     assert seen == ["begin old", "end old", "begin new", "end new"]
 

@@ -1,5 +1,8 @@
 """Ingestion through the SDK: batches, order, repetition, documents that fail alone."""
 
+import hashlib
+import threading
+from collections import defaultdict
 from typing import Any
 
 import grpc
@@ -165,19 +168,36 @@ def test_ingest_with_too_few_results_raises(gateway: Any) -> None:
         trivium.ingest(documents(1))
 
 
-def test_ingest_of_two_versions_of_a_document_sends_the_later_one_later(gateway: Any) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"id": "a", "text": "old"}, {"id": "a", "text": "new"}),
+        ({"uri": "https://example.org/ü", "text": "old"}, {"uri": "https://example.org/ü", "text": "new"}),
+        ({"uri": "u", "text": "old"}, {"id": hashlib.sha256(b"u").hexdigest()[:32], "text": "new"}),
+        ({"text": "new", "title": "old"}, {"text": "new", "title": "new"}),
+    ],
+    ids=["id", "uri", "uri and its id", "content"],
+)
+def test_ingest_of_two_versions_of_a_document_sends_the_later_one_later(
+    gateway: Any, old: dict[str, Any], new: dict[str, Any]
+) -> None:
     seen: list[str] = []
+    begun: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     def index(requests: list[pb.IngestDocumentsRequest]) -> pb.IngestDocumentsResponse:
-        seen.append(f"begin {requests[0].documents[0].text}")
+        version = requests[0].documents[0].title or requests[0].documents[0].text
+        seen.append(f"begin {version}")
+        begun[version].set()
+        if version == "old":
+            begun["new"].wait(0.5)  # which must not come
         response = echo(requests)
-        seen.append(f"end {requests[0].documents[0].text}")
+        seen.append(f"end {version}")
         return response
 
     gateway.will("IngestDocuments", index, index)
 
     with Trivium(gateway.address) as trivium:
-        trivium.ingest([{"id": "a", "text": "old"}, {"id": "a", "text": "new"}], batch_size=1, concurrency=2)
+        trivium.ingest([old, new], batch_size=1, concurrency=2)
 
     assert seen == ["begin old", "end old", "begin new", "end new"]
 

@@ -1,5 +1,6 @@
 """Batches of documents: how many go together, and what became of each."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,20 +19,28 @@ BATCH_BYTES = 4 << 20
 MAX_DOCUMENT_BYTES = MAX_MESSAGE_BYTES - BATCH_BYTES - (1 << 20)
 """A larger document may fit in no message, as the last of its batch; the gateway's own limit is lower."""
 
+_DERIVED_ID_CHARACTERS = 32
+
 
 @dataclass(slots=True)
 class Batch:
-    """Some documents, in order: those to send, and the results of those that were refused before sending."""
+    """Some documents, in order: those to send, and the results of those that were refused before sending.
+
+    Attributes:
+        ids: What the gateway will call those to send.
+    """
 
     request: pb.IngestDocumentsRequest
     refused: dict[int, DocumentResult] = field(default_factory=dict)
     count: int = 0
     bytes: int = 0
+    ids: set[str] = field(default_factory=set)
 
     def add(self, document: NewDocument | Mapping[str, Any]) -> None:
         """Adds a document; one that cannot be sent at all fails alone, like one that the gateway refuses."""
         try:
-            message = _requests.document_input(as_document(document))
+            given = as_document(document)
+            message = _requests.document_input(given)
             size = message.ByteSize()
             if size > MAX_DOCUMENT_BYTES:
                 raise TooLarge(
@@ -39,20 +48,17 @@ class Batch:
                     reason="TOO_LARGE",
                 )
         except InvalidRequest as error:
-            given = document.id if isinstance(document, NewDocument) else str(document.get("id") or "")
-            self.refused[self.count] = DocumentResult(given, "failed", 0, DocumentError(error.reason, error.message))
+            name = document.id if isinstance(document, NewDocument) else str(document.get("id") or "")
+            self.refused[self.count] = DocumentResult(name, "failed", 0, DocumentError(error.reason, error.message))
         else:
             self.request.documents.append(message)
+            self.ids.add(_id_in_gateway(given))
             self.bytes += size
         self.count += 1
 
     def may_not_fly_with(self, other: "Batch") -> bool:
         """Whether both have a version of one document: the later one must win."""
-        return not self._ids.isdisjoint(other._ids)
-
-    @property
-    def _ids(self) -> set[str]:
-        return {document.id for document in self.request.documents if document.id}
+        return not self.ids.isdisjoint(other.ids)
 
     def results(self, response: pb.IngestDocumentsResponse) -> list[DocumentResult]:
         """The results of all documents, in order.
@@ -105,6 +111,17 @@ class Batches:
 
     def _new(self) -> Batch:
         return Batch(pb.IngestDocumentsRequest(collection=self._collection))
+
+
+def _id_in_gateway(document: NewDocument) -> str:
+    """The id that the gateway will know a document by: where none is given, it derives one."""
+    if document.id:
+        return document.id
+    content = document.text if document.text is not None else document.data or b""
+    derived_from = document.uri or content
+    if isinstance(derived_from, str):
+        derived_from = derived_from.encode(errors="replace")
+    return hashlib.sha256(derived_from).hexdigest()[:_DERIVED_ID_CHARACTERS]
 
 
 def as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:

@@ -3,14 +3,17 @@
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from trivium_client import Degradation, Timings, to_json
+from trivium_client.cli.controls import escaped_controls, without_controls
 
 HUNG_UP = 141
 """Exit status when nobody reads the output any more, as with every program that SIGPIPE ends."""
@@ -58,7 +61,9 @@ def stderr() -> Console:
 
 
 def echo(line: str) -> None:
-    """Prints a line of a result as it is."""
+    """Prints a line of a result: as it is, but on a terminal without control characters."""
+    if sys.stdout.isatty():
+        line = without_controls(line)
     try:
         typer.echo(line)
     except BrokenPipeError:
@@ -67,12 +72,12 @@ def echo(line: str) -> None:
 
 def print_json(value: Any, *, on_one_line: bool = False) -> None:
     """Prints a result as the HTTP interface shows it, and nothing else."""
-    echo(json.dumps(to_json(value), ensure_ascii=False, indent=None if on_one_line else 2))
+    echo(escaped_controls(json.dumps(to_json(value), ensure_ascii=False, indent=None if on_one_line else 2)))
 
 
 def print_row(*cells: object) -> None:
-    """Prints a row for other programs: cells between tabs, line breaks within a cell as spaces."""
-    echo("\t".join(" ".join(str(cell).split()) for cell in cells))
+    """Prints a row for other programs: cells between tabs, without line breaks and other controls in them."""
+    echo("\t".join(without_controls(" ".join(str(cell).split())) for cell in cells))
 
 
 def warn(message: str) -> None:
@@ -107,6 +112,12 @@ def is_interactive() -> bool:
 
 
 class _Console(Console):
+    """Prints no control characters but its own, whatever it is given to print."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else without_controls(text), style, control)
+
     def on_broken_pipe(self) -> NoReturn:
         _hang_up()
 

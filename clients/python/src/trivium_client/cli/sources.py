@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -78,7 +79,9 @@ class Sources:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(files):
                 path = Path(parent, name)
-                if name.startswith(".") or path.suffix.lower() not in FILE_ENDINGS:
+                if special := _special_kind(path):
+                    self.skipped[special] += 1
+                elif name.startswith(".") or path.suffix.lower() not in FILE_ENDINGS:
                     self.skipped[path.suffix.lower() or name] += 1
                 else:
                     yield path, path.relative_to(folder).as_posix()
@@ -91,6 +94,7 @@ def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewD
                 "DUPLICATE_ID", f"{first} has the same id, {document_id}: name a folder that holds both, or rename one"
             )
         try:
+            _check_not_special(path)
             size = path.stat().st_size
             if size > MAX_DOCUMENT_BYTES:
                 raise Unreadable("TOO_LARGE", f"it has {size:,} bytes; at most {MAX_DOCUMENT_BYTES:,} can be sent")
@@ -104,6 +108,9 @@ def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewD
 def _lines(path: Path) -> Iterator[Source]:
     is_input = str(path) == FROM_STANDARD_INPUT
     name = "standard input" if is_input else str(path)
+    if not is_input and _special_kind(path):
+        yield Source(str(path), _file_reader(path, "", path))
+        return
     try:
         with nullcontext(content()) if is_input else path.open("rb") as file:
             for number, line in _numbered(file):
@@ -129,6 +136,28 @@ def _from_line(line: bytes) -> NewDocument:
     return document
 
 
+def _special_kind(path: Path) -> str | None:
+    """What a path names that is no file, and might never end if it were read; None if it is a file, or not there."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # which reading it will say
+    return next((kind for is_kind, kind in _SPECIAL_KINDS if is_kind(mode)), None)
+
+
+_SPECIAL_KINDS = (
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+def _check_not_special(path: Path) -> None:
+    if special := _special_kind(path):
+        _refuse("NOT_A_FILE", f"it is a {special}; only files are read, and with - as PATH lines of JSON from a pipe")
+
+
 def _refuse(reason: str, message: str) -> NoReturn:
     raise Unreadable(reason, message)
 
@@ -141,6 +170,8 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _count_lines(path: Path) -> int:
+    if _special_kind(path):
+        return 1  # the refusal to read it
     try:
         with path.open("rb") as file:
             return sum(1 for _ in _numbered(file))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
+from trivium_client.cli.controls import without_controls
 from trivium_client.stack.readiness import Readiness
 from trivium_client.stack.services import SERVICES
 from trivium_client.stack.supervisor import USAGE_STATUS, Death
@@ -40,7 +41,7 @@ class StackOutput:
         if self._colours:
             label = f"\x1b[{_COLOURS[name]}m{label}\x1b[0m"
         try:
-            self._out.write(f"{label} | {line}\n")
+            self._out.write(f"{label} | {without_controls(line)}\n")
             self._out.flush()
         except BrokenPipeError:
             # A process whose output nobody takes would stand still; it is taken until the process has ended.
