@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from trivium_client import GatewayUnreachable, StageStatus, Status
-from trivium_client.doctor import certificates, gpu, machine, models, ports, servers, variables
+from trivium_client.doctor import certificates, gpu, machine, models, ports, qdrant, servers, variables
 from trivium_client.doctor.findings import Finding, Level
 from trivium_client.doctor.installation import Installation, settings_files
 from trivium_embed.settings import EmbedSettings
@@ -50,11 +50,12 @@ LOCAL = models.ChosenModel("embed", "local", "org/model")
         (certificates.judge_expiry(0, -1, 5 * 86_400, Path("c.pem")), Level.WARNING, "in 5 days"),
         (certificates.judge_expiry(2, 0, 1, Path("c.pem")), Level.PROBLEM, "ended"),
         (certificates.judge_expiry(0, 1, 2, Path("c.pem")), Level.PROBLEM, "clock"),
-        (servers.judge_qdrant(servers.QdrantAnswer("http://q", "1.19.1"), "1.20.0"), Level.OK, "fits"),
-        (servers.judge_qdrant(servers.QdrantAnswer("http://q", "1.15.0"), "1.20.0"), Level.WARNING, "1.20"),
-        (servers.judge_qdrant(servers.QdrantAnswer("http://q", "1.15.0"), ""), Level.OK, "not checked"),
-        (servers.judge_qdrant(servers.QdrantAnswer("http://q", "", "refused"), "1.20.0"), Level.PROBLEM, "refused"),
-        (servers.judge_qdrant(servers.QdrantAnswer("http://q", "1.20.0", "", False), ""), Level.PROBLEM, "GRPC_PORT"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "1.19.1"), "1.20.0"), Level.OK, "fits"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "1.19.0"), "1.21.0"), Level.WARNING, "1.21"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "1.19.0"), ""), Level.OK, "not checked"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "1.18.2"), ""), Level.PROBLEM, "1.19 or later"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "", "refused"), "1.20.0"), Level.PROBLEM, "refused"),
+        (qdrant.judge_qdrant(qdrant.QdrantAnswer("http://q", "1.20.0", "", False), ""), Level.PROBLEM, "GRPC_PORT"),
     ],
 )
 def test_facts_are_judged(finding: Finding, level: Level, said: str) -> None:

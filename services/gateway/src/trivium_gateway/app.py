@@ -46,6 +46,7 @@ from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
 from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
+from trivium_gateway.outcomes import Outcomes
 from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
 from trivium_gateway.qdrant_collections import Distribution
 from trivium_gateway.qdrant_connection import QdrantConnection
@@ -125,7 +126,7 @@ class GatewayProcess:
         extraction = ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte)
         self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking, extraction)
         self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
-        stage_metrics = StageMetrics(self.registry)
+        stage_metrics, outcomes = StageMetrics(self.registry), Outcomes()
         self._pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(stage_metrics.count_silence, stage))
             for stage, channel in self._channels.items()
@@ -144,6 +145,7 @@ class GatewayProcess:
             interval_seconds=settings.probe_interval_seconds,
             warm_up_seconds=settings.warm_up_seconds,
             on_change=self._grpc.health.set_server,
+            outcomes=outcomes,
             addresses=self._addresses() if is_private else None,
         )
         retriever = Retriever(
@@ -171,6 +173,7 @@ class GatewayProcess:
             ingester=self._ingester,
             readiness=readiness,
             pulses=self._pulses,
+            outcomes=outcomes,
             limits=limits,
             question_metrics=question_metrics,
             document_metrics=DocumentMetrics(self.registry),

@@ -207,6 +207,19 @@ class Collections:
             raise _not_found(name)
         return known.collection if known else None
 
+    async def some(self) -> ResolvedCollection | None:
+        """Find any collection, to try a search in; None if Qdrant says that there is none.
+
+        Raises:
+            Unavailable: Qdrant cannot be reached, or cannot say.
+        """
+        for name in (DEFAULT_COLLECTION, *self._known):
+            if known := await self._recall(name):
+                return known.collection
+        for name, own in (await self._lookup.all()).items():
+            return self._remember(name, own).collection
+        return None
+
     def forget(self, collection: ResolvedCollection) -> None:
         """Look a collection up anew next time, because Qdrant says that it is gone."""
         self._known.pop(collection.name, None)

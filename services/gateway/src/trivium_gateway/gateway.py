@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trivium_gateway.ingestion.ingester import Ingester
     from trivium_gateway.limits import GatewayLimits
     from trivium_gateway.metrics import DocumentMetrics, QuestionMetrics
+    from trivium_gateway.outcomes import Outcomes
     from trivium_gateway.passages import Passage
     from trivium_gateway.readiness import Readiness
     from trivium_gateway.reranking import RankedTexts, Reranker, RerankTask
@@ -68,6 +69,7 @@ class Parts:
     ingester: Ingester
     readiness: Readiness
     pulses: Mapping[str, Pulse]
+    outcomes: Outcomes
     limits: GatewayLimits
     question_metrics: QuestionMetrics
     document_metrics: DocumentMetrics
@@ -258,6 +260,7 @@ class Gateway:
             Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest)),
             StageClock(metrics.observe_stage),
             self._parts.pulses,
+            self._parts.outcomes,
             metrics,
         )
 

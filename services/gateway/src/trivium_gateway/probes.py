@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from trivium_serving.errors import Unavailable
+from trivium_serving.errors import NotFound, Overloaded, Unavailable
 
 from trivium_gateway.clients.generate import ModelState
 from trivium_gateway.clients.upstream import upstream_error
 from trivium_gateway.conversation import AnswerMode
 from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.qdrant_version import too_old
 from trivium_gateway.readiness import SEARCH, StageStatus
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 1.0
 _WARM_UP_SECONDS = 30.0
 _DESCRIPTION_SECONDS = 10.0
+_SEARCH_EVERY_SECONDS = 5.0
+# As long as a question's search may take by default: one that is only slow is used all the same.
+_SEARCH_SECONDS = 5.0
 
 _QUESTION = "What is warm?"
 _TEXT = "A room with a stove is warm."
@@ -109,17 +113,37 @@ class SearchProbe:
         self._qdrant = qdrant
         self._collections = collections
         self._store = store
+        self._searched_at = float("-inf")
 
     async def look(self) -> StageStatus:
-        """How Qdrant is."""
+        """How Qdrant is: a server that tells its version may still be unable to search, as one without its cluster."""
         version = await self._qdrant.version(timeout_seconds=_LOOK_SECONDS)
+        if self._qdrant.is_too_old:
+            raise too_old(version)
+        now = time.monotonic()
+        if now - self._searched_at >= _SEARCH_EVERY_SECONDS:
+            await self._search()
+            self._searched_at = now
         return StageStatus(SEARCH, True, f"qdrant {version}", "")
 
     async def warm_up(self) -> None:
-        """Searches once, if there is anything to search in."""
-        collection = await self._collections.find("")
+        """Searches once by words, if there is anything to search in."""
+        collection = await self._collections.some()
         if collection is not None:
             await self._store.search(collection, vector=None, text=_QUESTION, limit=1, timeout_seconds=_WARM_UP_SECONDS)
+
+    async def _search(self) -> None:
+        """Searches once by vector, which costs the same however much there is."""
+        collection = await self._collections.some()
+        if collection is None:
+            return
+        vector = [1.0] + [0.0] * (collection.dimension - 1)
+        try:
+            await self._store.search(collection, vector=vector, text=None, limit=1, timeout_seconds=_SEARCH_SECONDS)
+        except NotFound:  # deleted since, by somebody else: another one next time
+            self._collections.forget(collection)
+        except Overloaded:  # which is no reason to send it fewer gateways' questions
+            pass
 
 
 def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) -> ServiceProbe:

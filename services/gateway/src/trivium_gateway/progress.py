@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trivium_serving import tracing
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
+from trivium_serving.errors import TriviumError
 
-from trivium_gateway.degradation import Degradation, degradable_reason
+from trivium_gateway.degradation import Degradation, Stage, degradable_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
-    from trivium_serving.errors import TriviumError
     from trivium_serving.pulse import Pulse
 
     from trivium_gateway.deadline import Deadline
-    from trivium_gateway.degradation import Stage
     from trivium_gateway.metrics import QuestionMetrics
+    from trivium_gateway.outcomes import Outcomes
     from trivium_gateway.timing import StageClock, Timings
 
 _log = DegradationLog(logging.getLogger(__name__))
@@ -32,6 +33,7 @@ class Progress:
         deadline: When the caller stops waiting.
         clock: Times the stages.
         pulses: By stage, embed, search, rerank or generate, whether what it runs in answers at all.
+        outcomes: Where it is noted whether each stage worked.
         metrics: Where degradations are counted.
     """
 
@@ -40,11 +42,13 @@ class Progress:
         deadline: Deadline,
         clock: StageClock,
         pulses: Mapping[str, Pulse],
+        outcomes: Outcomes,
         metrics: QuestionMetrics,
     ) -> None:
         self._deadline = deadline
         self._clock = clock
         self._pulses = pulses
+        self._outcomes = outcomes
         self._metrics = metrics
         self._degraded: list[Degradation] = []
         self._span = tracing.current()
@@ -58,9 +62,21 @@ class Progress:
         """What was measured so far."""
         return self._clock.timings()
 
-    def time(self, stage: str) -> AbstractContextManager[tracing.Span]:
-        """Times the block as one stage: embed, search, rerank or generate. Gives the stage's span."""
-        return self._clock.stage(stage)
+    @contextmanager
+    def time(self, stage: str) -> Iterator[tracing.Span]:
+        """Times the block as one stage: embed, search, rerank or generate. Gives the stage's span.
+
+        Whether the stage worked is noted, too: an error within means that it did not, and so does a replacement.
+        """
+        replaced = len(self._degraded)
+        try:
+            with self._clock.stage(stage) as span:
+                yield span
+        except TriviumError as error:
+            self._outcomes.failed(stage, error)
+            raise
+        if len(self._degraded) == replaced:
+            self._outcomes.worked(stage)
 
     def seconds(self, at_most: float, share: float) -> float:
         """How long something may take; see Deadline.stage_seconds."""
@@ -79,6 +95,8 @@ class Progress:
         reason = degradable_reason(error)
         if reason is None:
             raise error
+        if stage is Stage.GENERATE:  # replaced while it is timed, so that its error does not get out of that
+            self._outcomes.failed(stage, error)
         self.note(Degradation(stage, reason, fallback, lasting_reason(error)), error)
 
     def note(self, degradation: Degradation, cause: TriviumError | str) -> None:

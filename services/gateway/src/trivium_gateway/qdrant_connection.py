@@ -26,6 +26,7 @@ from trivium_serving.errors import (
 from trivium_serving.tls import TlsFiles, hint
 
 from trivium_gateway.qdrant_links import QdrantLinks
+from trivium_gateway.qdrant_version import is_too_old, too_old
 
 __all__ = ["QdrantConnection"]
 
@@ -84,6 +85,7 @@ class QdrantConnection:
 
     def __init__(self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "") -> None:
         self.address = f"{url} (gRPC port {grpc_port})"
+        self.is_too_old = False
         options = _CHANNEL_OPTIONS | _tls_options(url, authorities_file)
 
         def open_client() -> AsyncQdrantClient:
@@ -113,18 +115,20 @@ class QdrantConnection:
         return _Stub("grpc_collections")
 
     async def version(self, *, timeout_seconds: float) -> str:
-        """Ask Qdrant for its version, which shows that it is there."""
+        """Ask Qdrant for its version, which shows that it is there. While it is too old, no call is made."""
 
         async def ask(client: AsyncQdrantClient, seconds: float) -> str:
             async with asyncio.timeout(seconds):
                 return str((await client.info()).version)
 
         try:
-            return str(await self._links.call(ask, timeout_seconds))
+            version = str(await self._links.call(ask, timeout_seconds))
         except TimeoutError:
             raise DeadlineExceeded("Qdrant did not answer in time.") from None
         except grpc.aio.AioRpcError as error:
             raise self._domain_error(error) from error
+        self.is_too_old = is_too_old(version)
+        return version
 
     async def ask(self, seconds: float) -> None:
         """Have Qdrant say anything; see trivium_serving.pulse."""
@@ -144,9 +148,12 @@ class QdrantConnection:
             Overloaded: It has no capacity now.
             StorageFull: Its volume has no room for what would be written.
             DeadlineExceeded: It did not answer in time.
-            Unavailable: It cannot be reached, or failed otherwise; or it has an alias for a collection that it does not
-                find, which then is not open yet or damaged, and never deleted (COLLECTION_UNAVAILABLE).
+            Unavailable: It cannot be reached, is too old (QDRANT_TOO_OLD), or failed otherwise; or it has an alias for
+                a collection that it does not find, which then is not open yet or damaged, and never deleted
+                (COLLECTION_UNAVAILABLE).
         """
+        if self.is_too_old:
+            raise too_old("")
         with tracing.span(type(request).__name__, kind="client") as span:
             span.set(self._described(request))
             metadata = (*outgoing_metadata(), *tracing.outgoing_headers().items())
@@ -215,7 +222,7 @@ class QdrantConnection:
                 reason="UPSTREAM_UNAVAILABLE",
             )
         return Unavailable(
-            f"Qdrant failed with {code.name}. What it said is in the gateway's log under this request's id.",
+            f"Qdrant failed with {code.name}. The gateway's log has what it said, under the request's id.",
             reason="UPSTREAM_FAILED",
         )
 

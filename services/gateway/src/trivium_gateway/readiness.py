@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from trivium_serving.errors import TriviumError, cause_of
+from trivium_serving.errors import TriviumError, Unavailable, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from trivium_serving.background import Background
 
     from trivium_gateway.metrics import StageMetrics
+    from trivium_gateway.outcomes import Outcomes
 
 _logger = logging.getLogger(__name__)
 
 SEARCH = "search"
+
+_TRIAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Readiness:
         interval_seconds: Pause between two looks at a stage.
         warm_up_seconds: How long to wait, once the search works, for stages that do not come.
         on_change: Called when `ready` changes.
+        outcomes: How the calls of each stage end. One whose last calls have all failed has to do its work before it is
+            believed to be ready.
         addresses: Where each stage's service is, to be told beside what is wrong with it; nothing to tell nobody.
     """
 
@@ -81,6 +86,7 @@ class Readiness:
         interval_seconds: float,
         warm_up_seconds: float,
         on_change: Callable[[bool], Awaitable[None]],
+        outcomes: Outcomes,
         addresses: Mapping[str, str] | None = None,
     ) -> None:
         self._probes = probes
@@ -88,6 +94,7 @@ class Readiness:
         self._interval_seconds = interval_seconds
         self._warm_up_seconds = warm_up_seconds
         self._on_change = on_change
+        self._outcomes = outcomes
         self._addresses = addresses or {}
         self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
         self._cold = {one.stage for one in probes}
@@ -129,6 +136,8 @@ class Readiness:
             if status.ready and probe.stage in self._cold:
                 await probe.warm_up()
                 self._cold.discard(probe.stage)
+            elif status.ready and (failures := self._outcomes.failures(probe.stage)):
+                await self._try(probe, failures)
         except TriviumError as error:
             where = f" (at {self._addresses[probe.stage]})" if probe.stage in self._addresses else ""
             status, cause = StageStatus(probe.stage, False, "", error.message + where), cause_of(error)
@@ -136,6 +145,18 @@ class Readiness:
             self._note(StageStatus(probe.stage, False, "", "Looking at it failed; the log has the cause."), "")
             raise
         self._note(status, cause)
+
+    async def _try(self, probe: StageProbe, failures: int) -> None:
+        """Has a stage that says that it is well do its work, because its last calls have all failed."""
+        seen = f"The last {failures} calls have failed, and so has a trial."
+        try:
+            async with asyncio.timeout(_TRIAL_SECONDS):
+                await probe.warm_up()
+        except TimeoutError as error:
+            raise Unavailable(f"{seen} It did not end within {_TRIAL_SECONDS:g} s.") from error
+        except TriviumError as error:
+            raise Unavailable(f"{seen} {error.message}", reason=error.reason) from error
+        self._outcomes.worked(probe.stage)
 
     def _note(self, status: StageStatus, cause: str) -> None:
         before = self._statuses[status.stage]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from trivium_gateway.metrics import StageMetrics
+from trivium_gateway.outcomes import Outcomes
 from trivium_gateway.readiness import Readiness, StageStatus
 from trivium_serving.background import Background
 from trivium_serving.errors import Unavailable
@@ -51,12 +52,14 @@ class Watched:
         self.registry = CollectorRegistry()
         self.background = Background("gateway", self.registry, first_pause_seconds=0.001)
         self.changes: list[bool] = []
+        self.outcomes = Outcomes()
         self.readiness = Readiness(
             tuple(self.probes.values()),
             metrics=StageMetrics(self.registry),
             interval_seconds=0.001,
             warm_up_seconds=warm_up_seconds,
             on_change=self._note,
+            outcomes=self.outcomes,
         )
 
     async def _note(self, ready: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +11,22 @@ import pytest
 import pytest_asyncio
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from model_services.upstream_words import WORDS, is_logged, logged_lines, told
+from model_services.upstream_words import is_logged, logged_lines, told
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway import progress
 from trivium_gateway.ingestion import patience
 from trivium_serving.degradation_log import DegradationLog
 
-from .conftest import DOCUMENTS, Qdrant, running_stack
+from .conftest import DOCUMENTS, running_stack
+from .relay import relayed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
 
-    from .conftest import Peer, Stack
+    from .conftest import Peer, Qdrant, Stack
+    from .relay import Relay
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,30 +40,6 @@ _CODES = {
 }
 CASES = [pytest.param(name, code, id=f"{name}-{code.name}") for name, codes in _CODES.items() for code in codes]
 _WRITES = ("/Upsert", "/Delete", "/SetPayload", "/Create", "/CreateFieldIndex")
-
-
-class Relay(grpc.GenericRpcHandler):
-    """Stands before Qdrant and passes its calls on, or fails them in WORDS."""
-
-    def __init__(self, target: str) -> None:
-        self._channel: Any = grpc.aio.insecure_channel(target)
-        self.fault: grpc.StatusCode | None = None
-        self.methods: tuple[str, ...] = ("",)
-        """The ends of those that fail."""
-
-    def service(self, handler_call_details: Any) -> Any:
-        method = handler_call_details.method
-
-        async def relay(request: bytes, context: Any) -> bytes:
-            if self.fault is not None and method.endswith(self.methods):
-                await context.abort(self.fault, WORDS)
-            answer: bytes = await self._channel.unary_unary(method)(request)
-            return answer
-
-        return grpc.unary_unary_rpc_method_handler(relay)
-
-    async def close(self) -> None:
-        await self._channel.close()
 
 
 @dataclass
@@ -87,27 +64,12 @@ class Relayed:
             peer.reset()
 
 
-@asynccontextmanager
-async def relayed(qdrant: Qdrant) -> AsyncIterator[Relayed]:
-    relay = Relay(f"127.0.0.1:{qdrant.port}")
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((relay,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with running_stack(Qdrant(qdrant.folder, port, qdrant.http_port)) as stack:
-            await stack.create_collection()
-            await stack.add(*DOCUMENTS)
-            yield Relayed(stack, relay)
-    finally:
-        await server.stop(0)
-        await relay.close()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(qdrant: Qdrant) -> AsyncIterator[Relayed]:
-    async with relayed(qdrant) as running:
-        yield running
+    async with relayed(qdrant) as (relay, before), running_stack(before) as stack:
+        await stack.create_collection()
+        await stack.add(*DOCUMENTS)
+        yield Relayed(stack, relay)
 
 
 def _http_calls(name: str) -> list[tuple[str, str, dict[str, Any] | None]]:

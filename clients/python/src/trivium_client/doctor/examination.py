@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from trivium_client.doctor import certificates, gpu, machine, models, ports, servers, variables
+from trivium_client.doctor import certificates, gpu, machine, models, ports, qdrant, servers, variables
 from trivium_client.doctor.findings import Finding, ok
 from trivium_client.doctor.installation import Installation, find_installation
 
@@ -37,7 +37,7 @@ def examine(gateway: str | None, environment: dict[str, str]) -> list[Finding]:
             lambda: models.models(environment, installed),
             lambda: variables.variables(environment),
             lambda: certificates.certificates(environment),
-            lambda: servers.qdrant(environment, installed),
+            lambda: qdrant.qdrant(environment, installed),
             lambda: servers.judge_gateway(asked.result(), named=bool(gateway)),
         ]
         results = [pool.submit(check) for check in alone]
