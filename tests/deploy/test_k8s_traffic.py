@@ -157,3 +157,10 @@ def test_qdrants_own_chart_runs_the_version_and_the_size_of_ours() -> None:
     assert ours.spec["containers"][0]["image"] == f"qdrant/qdrant:{values['image']['tag']}{suffix}"
     assert values["replicaCount"] == named("large", "StatefulSet", "trivium-qdrant")["spec"]["replicas"]
     assert values["fullnameOverride"] == "trivium-qdrant"
+    # The chart's pods have this name as a label, and what podLabels adds.
+    labels = {"app.kubernetes.io/name": values["nameOverride"], **values["podLabels"]}
+    (rule,) = values["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert rule["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == values["nameOverride"]
+    for kind in ("PodMonitor", "NetworkPolicy"):
+        spec = named("large", kind, "trivium-qdrant")["spec"]
+        assert selects(spec.get("podSelector") or spec["selector"], labels), f"{kind} does not find the chart's pods"

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from telemetry.declared_metrics import Declared, declared
 from telemetry.expressions import ROOT, rules
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from telemetry.conftest import WatchedStack
 
 DECLARED = declared()
+RULE_TESTS = sorted((ROOT / "deploy/prometheus/tests").glob("*.yml"))
 # What labels may hold that the page does not list: names from code or from a short list of ours, never ids or texts.
 SHAPES = {
     "method": r"[A-Za-z]+(/[A-Za-z]+)?",
@@ -89,6 +91,23 @@ def test_page_names_metrics_of_ours_that_a_service_or_a_rule_makes(page: Path) -
     known = {name for metrics in DECLARED.values() for name in metrics} | {rule.get("record") for rule in rules()}
 
     assert not {name for name in named if not {name, re.sub(r"_(bucket|sum|count)$", "", name)} & known}
+
+
+@pytest.mark.parametrize("path", RULE_TESTS, ids=lambda path: path.stem)
+def test_rule_test_feeds_series_that_our_services_serve(path: Path) -> None:
+    served = {name: metric for metrics in DECLARED.values() for name, metric in metrics.items()}
+    tests = yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+    fed = [one["series"] for test in tests for one in test["input_series"] if one["series"].startswith("trivium_")]
+
+    assert fed
+    for series in fed:
+        full = series.partition("{")[0]
+        name = full if full in served else re.sub(r"_(bucket|sum|count)$", "", full)
+        assert name in served, f"nothing serves {series}"
+        for label, value in re.findall(r'(\w+)="([^"]*)"', series):
+            if label not in ("job", "instance", "le"):  # of Prometheus, and of histograms
+                assert label in served[name].labels, series
+                assert value in (served[name].labels[label] or (value,)), series
 
 
 def test_gateway_counts_each_kind_of_question(watched: WatchedStack) -> None:
