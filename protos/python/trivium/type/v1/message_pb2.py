@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from trivium.type.v1 import tool_pb2 as trivium_dot_type_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrivium/type/v1/message.proto\x12\x0ftrivium.type.v1\x1a\x1atrivium/type/v1/tool.proto\"\x84\x01\n\x07Message\x12#\n\x04role\x18\x01 \x01(\x0e\x32\x15.trivium.type.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12-\n\ntool_calls\x18\x03 \x03(\x0b\x32\x19.trivium.type.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtrivium/type/v1/message.proto\x12\x0ftrivium.type.v1\x1a\x1atrivium/type/v1/tool.proto\"\x84\x01\n\x07Message\x12#\n\x04role\x18\x01 \x01(\x0e\x32\x15.trivium.type.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12-\n\ntool_calls\x18\x03 \x03(\x0b\x32\x19.trivium.type.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x42+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.type.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017trivium.type.v1P\001Z\026trivium/type/v1;typev1'
   _globals['_ROLE']._serialized_start=213
   _globals['_ROLE']._serialized_end=308
   _globals['_MESSAGE']._serialized_start=79

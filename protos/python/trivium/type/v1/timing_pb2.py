@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrivium/type/v1/timing.proto\x12\x0ftrivium.type.v1\"U\n\x06Timing\x12\x10\n\x08queue_ms\x18\x01 \x01(\x02\x12\x13\n\x0btokenize_ms\x18\x02 \x01(\x02\x12\x12\n\ncompute_ms\x18\x03 \x01(\x02\x12\x10\n\x08total_ms\x18\x04 \x01(\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctrivium/type/v1/timing.proto\x12\x0ftrivium.type.v1\"U\n\x06Timing\x12\x10\n\x08queue_ms\x18\x01 \x01(\x02\x12\x13\n\x0btokenize_ms\x18\x02 \x01(\x02\x12\x12\n\ncompute_ms\x18\x03 \x01(\x02\x12\x10\n\x08total_ms\x18\x04 \x01(\x02\x42+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.type.v1.timing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017trivium.type.v1P\001Z\026trivium/type/v1;typev1'
   _globals['_TIMING']._serialized_start=49
   _globals['_TIMING']._serialized_end=134
 # @@protoc_insertion_point(module_scope)

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrivium/type/v1/tool.proto\x12\x0ftrivium.type.v1\"\x9b\x01\n\x05Tools\x12*\n\x0b\x64\x65\x66initions\x18\x01 \x03(\x0b\x32\x15.trivium.type.v1.Tool\x12+\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x1b.trivium.type.v1.ToolChoice\x12\x15\n\rrequired_name\x18\x03 \x01(\t\x12\x15\n\x08parallel\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_parallel\"M\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrivium/type/v1/tool.proto\x12\x0ftrivium.type.v1\"\x9b\x01\n\x05Tools\x12*\n\x0b\x64\x65\x66initions\x18\x01 \x03(\x0b\x32\x15.trivium.type.v1.Tool\x12+\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x1b.trivium.type.v1.ToolChoice\x12\x15\n\rrequired_name\x18\x03 \x01(\t\x12\x15\n\x08parallel\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_parallel\"M\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\t\x12\x0e\n\x06strict\x18\x04 \x01(\x08\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03\x42+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.type.v1.tool_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017trivium.type.v1P\001Z\026trivium/type/v1;typev1'
   _globals['_TOOLCHOICE']._serialized_start=341
   _globals['_TOOLCHOICE']._serialized_end=452
   _globals['_TOOLS']._serialized_start=48

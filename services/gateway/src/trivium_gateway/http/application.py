@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
+from trivium_gateway.http.cohere_embed import cohere_embed_routes
 from trivium_gateway.http.collections import collection_routes
 from trivium_gateway.http.documents import document_routes
 from trivium_gateway.http.errors import install_error_handlers
@@ -62,6 +63,7 @@ def http_application(
         question_routes(gateway),
         openai_routes(gateway),
         rerank_routes(gateway),
+        cohere_embed_routes(gateway),
         document_routes(gateway),
         collection_routes(gateway),
         operation_routes(gateway, registry),
