@@ -24,7 +24,7 @@ from trivium_serving.errors import (
     to_rpc_status,
 )
 from trivium_serving.logs import log_failure, log_request
-from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, set_caller, set_tenant
+from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller, set_tenant
 from trivium_serving.tracing import Span, request_span
 
 if TYPE_CHECKING:
@@ -240,6 +240,8 @@ class _Call:
             error = TriviumError(INTERNAL_MESSAGE)
         self._code, self._reason = status_of(error).grpc_code, error.reason
         status: Any = rpc_status.to_status(to_rpc_status(error, self._domain))
+        told = (REQUEST_ID_KEY, request_id())  # under which the log has the cause
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
         pause = retry_pushback_ms(error) if isinstance(error, Overloaded) else None
         if isinstance(error, Unavailable) and error.reason not in _ANOTHER_MAY_SERVE:
             pause = _NEVER

@@ -57,7 +57,7 @@ def setting(
         "help": help, "env": env, "choices": tuple(choices), "minimum": minimum, "maximum": maximum, "secret": secret,
         "address": address,
     }  # fmt: skip
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 def load_settings(

@@ -162,6 +162,12 @@ def configure_tracing(service: str) -> None:
     protocol = next(filter(None, map(os.environ.get, _PROTOCOLS)), "grpc")
     if protocol != "grpc":
         raise ValueError(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; traces are sent over grpc only")
+    for variable in _ENDPOINTS:
+        if "@" in os.environ.get(variable, ""):  # unrepeated
+            raise ValueError(
+                f"{variable} holds a user name or a password. Give it without; OTEL_EXPORTER_OTLP_HEADERS takes what "
+                "the collector asks for"
+            )
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, Resource
@@ -178,7 +184,6 @@ def configure_tracing(service: str) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     use_provider(provider)
     _flush_at_exit(provider)
-    # The address may hold a password, so it is not told.
     _logger.info("traces are on")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from trivium_serving.errors import status_of
+from trivium_serving.request_context import request_id
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -66,9 +69,10 @@ def collections_text(listed: shapes.ListCollectionsOutput) -> str:
 
 
 def error_text(error: TriviumError) -> str:
-    """What is wrong, and what to do about it."""
+    """What is wrong, what to do about it, and, unless the caller can, under which id the log has the cause."""
     field = f"{error.field}: " if error.field and error.field not in error.message else ""
-    return f"{field}{error.message} ({error.reason})"
+    under = f", request {request_id()}" if status_of(error).http_status >= 500 else ""
+    return f"{field}{error.message} ({error.reason}{under})"
 
 
 def _heading(passage: shapes.FoundPassage) -> str:
