@@ -20,6 +20,7 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
+from trivium_gateway.admission import QuestionAdmission
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
@@ -28,6 +29,7 @@ from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.metrics import QuestionMetrics
 from trivium_gateway.qdrant_connection import QdrantConnection
 from trivium_gateway.store import Store
 from trivium_serving.channels import open_channel
@@ -161,7 +163,9 @@ def open_storage(addresses: Addresses) -> OpenStorage:
             embed = CountedEmbed(channel, addresses.embed_target)
             collections = Collections(connection, embed, limits)
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
-            ingester = Ingester(collections, chunks, embed, locks, limits, registry)
+            ingester = Ingester(
+                collections, chunks, embed, locks, limits, registry, QuestionAdmission(256, QuestionMetrics(registry))
+            )
             documents = Documents(chunks, locks, limits)
             store, sweeper = Store(connection), Sweeper(collections, chunks, "default")
             yield Storage(connection, embed, collections, chunks, documents, ingester, store, sweeper, registry)

@@ -10,6 +10,7 @@ REQUEST_ID_KEY = "x-request-id"
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _request_id: ContextVar[str] = ContextVar("trivium_request_id", default="")
+_caller_timeout: ContextVar[float | None] = ContextVar("trivium_caller_timeout", default=None)
 _tenant: ContextVar[str] = ContextVar("trivium_tenant", default="")
 _caller: ContextVar[str] = ContextVar("trivium_caller", default="")
 
@@ -48,3 +49,13 @@ def caller() -> str:
 def set_caller(name: str) -> None:
     """Notes who asks."""
     _caller.set(name)
+
+
+def caller_timeout() -> float | None:
+    """How many seconds the caller of the current request waits for the whole of it; None if it did not say."""
+    return _caller_timeout.get()
+
+
+def set_caller_timeout(seconds: float | None) -> None:
+    """Notes how long the caller of the current request waits."""
+    _caller_timeout.set(seconds)

@@ -20,6 +20,7 @@ from trivium_serving.server import GrpcServer, ListenError
 from trivium_serving.tls import TlsError
 
 from trivium_gateway import servicer
+from trivium_gateway.admission import CallLimit, QuestionAdmission
 from trivium_gateway.answering import Answerer, WritingTimeouts
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients import embed, generate, rerank
@@ -34,7 +35,7 @@ from trivium_gateway.connections import (
 from trivium_gateway.documents import Documents
 from trivium_gateway.door_metrics import DoorMetrics
 from trivium_gateway.embedding import TextEmbedder
-from trivium_gateway.gateway import Gateway, Parts
+from trivium_gateway.gateway import CallTimes, Gateway, Parts
 from trivium_gateway.http.application import http_application
 from trivium_gateway.http.middleware import ProbesOnly
 from trivium_gateway.http.origins import OriginPolicy
@@ -124,7 +125,10 @@ class GatewayProcess:
         question_metrics = QuestionMetrics(self.registry)
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
         extraction = ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte)
-        self._ingester = Ingester(collections, chunks, embed_client, locks, limits, self.registry, chunking, extraction)
+        admission = QuestionAdmission(settings.max_questions, question_metrics)
+        self._ingester = Ingester(
+            collections, chunks, embed_client, locks, limits, self.registry, admission, chunking, extraction
+        )
         self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
         stage_metrics, outcomes = StageMetrics(self.registry), Outcomes()
         self._pulses = {
@@ -174,15 +178,17 @@ class GatewayProcess:
             readiness=readiness,
             pulses=self._pulses,
             outcomes=outcomes,
+            admission=admission,
+            ingestions=CallLimit("ingestions", settings.max_ingestions),
+            document_calls=CallLimit("calls about documents and collections", settings.max_document_calls),
             limits=limits,
             question_metrics=question_metrics,
             document_metrics=DocumentMetrics(self.registry),
         )
-        return Gateway(
-            parts,
-            max_questions=settings.max_questions,
-            request_timeout_seconds=settings.request_timeout_seconds,
+        times = CallTimes(
+            settings.request_timeout_seconds, settings.ingest_timeout_seconds, settings.document_timeout_seconds
         )
+        return Gateway(parts, times)
 
     def _addresses(self) -> dict[str, str]:
         settings = self._settings

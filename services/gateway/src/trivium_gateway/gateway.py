@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections import Counter
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import InvalidField, NotFound, Overloaded
+from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound
 from trivium_serving.logs import log_failure
+from trivium_serving.request_context import caller_timeout
 
-from trivium_gateway.answering import Delta, Summary
+from trivium_gateway.answering import Delta, Sources, Summary
 from trivium_gateway.conversation import check_conversation, check_message, check_options
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.limits import check_document_id, check_page_size
@@ -19,10 +22,12 @@ from trivium_gateway.progress import Progress
 from trivium_gateway.timing import StageClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from trivium_serving.pulse import Pulse
 
+    from trivium_gateway.admission import CallLimit, Place, QuestionAdmission
     from trivium_gateway.answering import Answerer, Event, Question
     from trivium_gateway.collections import CollectionDescription, Collections
     from trivium_gateway.degradation import Degradation
@@ -39,6 +44,9 @@ if TYPE_CHECKING:
     from trivium_gateway.timing import Timings
 
 _logger = logging.getLogger(__name__)
+
+_BEGIN_SECONDS = 1.0
+"""An answer that has not begun so long after its passages were found is a language model's: it admits for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,21 @@ class Parts:
     readiness: Readiness
     pulses: Mapping[str, Pulse]
     outcomes: Outcomes
+    admission: QuestionAdmission
+    ingestions: CallLimit
+    document_calls: CallLimit
     limits: GatewayLimits
     question_metrics: QuestionMetrics
     document_metrics: DocumentMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """Longest time of one call, in seconds; a shorter deadline of the caller goes before."""
+
+    question_seconds: float
+    ingestion_seconds: float
+    document_seconds: float
 
 
 class Gateway:
@@ -80,15 +100,12 @@ class Gateway:
 
     Args:
         parts: What does the work.
-        max_questions: Most questions and queries at once.
-        request_timeout_seconds: Longest time for one of them.
+        times: How long it may take.
     """
 
-    def __init__(self, parts: Parts, *, max_questions: int, request_timeout_seconds: float) -> None:
+    def __init__(self, parts: Parts, times: CallTimes) -> None:
         self._parts = parts
-        self._max_questions = max_questions
-        self._request_timeout_seconds = request_timeout_seconds
-        self._questions = 0
+        self._times = times
         self.limits = parts.limits
         self.readiness = parts.readiness
 
@@ -104,9 +121,10 @@ class Gateway:
         """
         with self._parts.question_metrics.question("retrieve") as record:
             search.check(self.limits)
-            with self._admitted():
-                progress = self._progress(timeout_seconds)
+            progress = self._progress(timeout_seconds)
+            async with self._place(progress) as place:
                 passages = await self._parts.retriever.retrieve(search, progress)
+                _note_retrieval(place, progress)
                 record.end(progress.degraded)
                 return Found(passages, progress.timings(), progress.degraded)
 
@@ -128,15 +146,19 @@ class Gateway:
                 check_message("question", question.search.query, self.limits)
             check_conversation(question.history, question.tool_turns, self.limits)
             check_options(question.mode, question.sampling, question.tools)
-            with self._admitted():
-                progress = self._progress(timeout_seconds)
-                async with aclosing(self._parts.answerer.answer(question, progress)) as events:
-                    async for event in events:
-                        if isinstance(event, Delta):
-                            record.begin_text()
-                        elif isinstance(event, Summary):
-                            record.end(progress.degraded)
-                        yield event
+            progress = self._progress(timeout_seconds)
+            answering = aclosing(self._parts.answerer.answer(question, progress))
+            async with self._place(progress) as place, answering as events:
+                async for event in events:
+                    if isinstance(event, Sources):
+                        _note_retrieval(place, progress)
+                        asyncio.get_running_loop().call_later(_BEGIN_SECONDS, place.leave)
+                    elif isinstance(event, Delta):
+                        record.begin_text()
+                        place.leave()
+                    elif isinstance(event, Summary):
+                        record.end(progress.degraded)
+                    yield event
 
     async def rerank(self, task: RerankTask, *, timeout_seconds: float | None = None) -> RankedTexts:
         """Orders texts of the caller by how well they answer a query.
@@ -150,8 +172,8 @@ class Gateway:
         """
         with self._parts.question_metrics.question("rerank") as record:
             task.check(self.limits)
-            with self._admitted():
-                progress = self._progress(timeout_seconds)
+            progress = self._progress(timeout_seconds)
+            async with self._place(progress):
                 ranked = await self._parts.reranker.rerank(task, progress)
                 record.end(progress.degraded)
                 return ranked
@@ -168,8 +190,10 @@ class Gateway:
         """
         with self._parts.question_metrics.question("embed") as record:
             task.check(self.limits)
-            with self._admitted():
-                progress = self._progress(timeout_seconds)
+            progress = self._progress(timeout_seconds)
+            async with self._place(progress) as place:
+                if len(task.texts) > 1:  # bulk work, which the embed service does behind all questions
+                    place.leave()
                 embeddings = await self._parts.embedder.embed(task, progress)
                 record.end(progress.degraded)
                 self._parts.question_metrics.count_tokens(task.options.role.value, embeddings.token_count)
@@ -181,6 +205,7 @@ class Gateway:
         documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
         *,
         max_documents: int,
+        timeout_seconds: float | None = None,
     ) -> list[DocumentResult]:
         """Adds or replaces documents; see Ingester.ingest.
 
@@ -188,37 +213,46 @@ class Gateway:
             collection: Name of the collection; empty for `default`.
             documents: The documents.
             max_documents: Most documents in one call.
+            timeout_seconds: How long the caller waits; None for as long as is allowed. What was reported as written
+                before stays; all of it may be sent again.
         """
-        resolved = await self._parts.collections.resolve(collection)
-        results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
+        async with self._call(self._parts.ingestions, self._times.ingestion_seconds, timeout_seconds):
+            resolved = await self._parts.collections.resolve(collection)
+            results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
         _log_causes(results)
         self._parts.document_metrics.count_received(resolved.name, results)
         self._parts.question_metrics.count_tokens("document", sum(result.token_count for result in results))
         return results
 
-    async def get_document(self, collection: str, document_id: str) -> StoredDocument:
+    async def get_document(
+        self, collection: str, document_id: str, *, timeout_seconds: float | None = None
+    ) -> StoredDocument:
         """Returns one document with its stored text.
 
         Raises:
             NotFound: There is no such document, or no such collection.
         """
         check_document_id(document_id, self.limits)
-        resolved = await self._parts.collections.find(collection)
-        if resolved is None:
-            raise _no_document(document_id)
-        return await self._parts.documents.get(resolved, document_id)
+        async with self._document_call(timeout_seconds):
+            resolved = await self._parts.collections.find(collection)
+            if resolved is None:
+                raise _no_document(document_id)
+            return await self._parts.documents.get(resolved, document_id)
 
     async def list_documents(
-        self, collection: str, *, page_size: int, page_token: str
+        self, collection: str, *, page_size: int, page_token: str, timeout_seconds: float | None = None
     ) -> tuple[list[StoredDocument], str]:
         """Returns a page of documents, and the token of the next; see Documents.list."""
         check_page_size(page_size, self.limits)
-        resolved = await self._parts.collections.find(collection)
-        if resolved is None:
-            return [], ""
-        return await self._parts.documents.list(resolved, page_size=page_size, page_token=page_token)
+        async with self._document_call(timeout_seconds):
+            resolved = await self._parts.collections.find(collection)
+            if resolved is None:
+                return [], ""
+            return await self._parts.documents.list(resolved, page_size=page_size, page_token=page_token)
 
-    async def delete_documents(self, collection: str, document_ids: Sequence[str]) -> list[str]:
+    async def delete_documents(
+        self, collection: str, document_ids: Sequence[str], *, timeout_seconds: float | None = None
+    ) -> list[str]:
         """Deletes documents; those that do not exist are passed over.
 
         Returns:
@@ -231,52 +265,78 @@ class Gateway:
             raise InvalidField("ids", "No document id is given.")
         for document_id in document_ids:
             check_document_id(document_id, self.limits)
-        resolved = await self._parts.collections.find(collection)
-        if resolved is None:
-            return []
-        deleted = await self._parts.documents.delete(resolved, document_ids)
+        async with self._document_call(timeout_seconds):
+            resolved = await self._parts.collections.find(collection)
+            if resolved is None:
+                return []
+            deleted = await self._parts.documents.delete(resolved, document_ids)
         self._parts.document_metrics.count_deleted(len(deleted))
         return deleted
 
-    async def create_collection(self, name: str) -> CollectionDescription:
+    async def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> CollectionDescription:
         """Creates a collection; see Collections.create."""
-        return await self._parts.collections.create(name)
+        async with self._document_call(timeout_seconds):
+            return await self._parts.collections.create(name)
 
-    async def get_collection(self, name: str) -> CollectionDescription:
+    async def get_collection(self, name: str, *, timeout_seconds: float | None = None) -> CollectionDescription:
         """Describes a collection; see Collections.get."""
-        return await self._parts.collections.get(name)
+        async with self._document_call(timeout_seconds):
+            return await self._parts.collections.get(name)
 
-    async def list_collections(self) -> list[CollectionDescription]:
+    async def list_collections(self, *, timeout_seconds: float | None = None) -> list[CollectionDescription]:
         """Describes all collections, in the order of their names."""
-        return await self._parts.collections.list()
+        async with self._document_call(timeout_seconds):
+            return await self._parts.collections.list()
 
-    async def delete_collection(self, name: str) -> None:
+    async def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
         """Deletes a collection and everything in it; see Collections.delete."""
-        await self._parts.collections.delete(name)
+        async with self._document_call(timeout_seconds):
+            await self._parts.collections.delete(name)
 
     def _progress(self, timeout_seconds: float | None) -> Progress:
-        longest, metrics = self._request_timeout_seconds, self._parts.question_metrics
+        longest, metrics = self._times.question_seconds, self._parts.question_metrics
+        asked = timeout_seconds if timeout_seconds is not None else caller_timeout()
         return Progress(
-            Deadline.after(longest if timeout_seconds is None else min(timeout_seconds, longest)),
+            Deadline.after(longest if asked is None else min(asked, longest)),
             StageClock(metrics.observe_stage),
             self._parts.pulses,
             self._parts.outcomes,
             metrics,
         )
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        """Holds a place for one question: overload is refused at the door, and never queued without end."""
-        if self._questions >= self._max_questions:
-            self._parts.question_metrics.count_refused()
-            raise Overloaded(f"{self._questions} questions are being answered, which is the limit. Try again shortly.")
-        self._questions += 1
-        self._parts.question_metrics.set_in_flight(self._questions)
-        try:
+    def _place(self, progress: Progress) -> AbstractAsyncContextManager[Place]:
+        return self._parts.admission.place(progress.seconds(math.inf, 1.0))
+
+    @asynccontextmanager
+    async def _call(self, calls: CallLimit, longest_seconds: float, asked_seconds: float | None) -> AsyncIterator[None]:
+        """Runs the block as one call about documents or collections: with a place, and within its time.
+
+        Raises:
+            Overloaded: There is no place.
+            DeadlineExceeded: Its time is over.
+        """
+        asked = asked_seconds if asked_seconds is not None else caller_timeout()
+        seconds = longest_seconds if asked is None else min(asked, longest_seconds)
+        with calls.place():
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    yield
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise DeadlineExceeded(f"The call was not done within {seconds:g} s. Allow it more time.") from error
+
+    @asynccontextmanager
+    async def _document_call(self, asked_seconds: float | None) -> AsyncIterator[None]:
+        call = self._call(self._parts.document_calls, self._times.document_seconds, asked_seconds)
+        async with call, self._parts.pulses["search"].waiting():
             yield
-        finally:
-            self._questions -= 1
-            self._parts.question_metrics.set_in_flight(self._questions)
+
+
+def _note_retrieval(place: Place, progress: Progress) -> None:
+    """Notes how long a retrieval took, if it was like others: what is left out or finds nothing is quick."""
+    if progress.candidates and not progress.degraded:
+        place.note(progress.candidates.bit_length())
 
 
 def _log_causes(results: Sequence[DocumentResult]) -> None:

@@ -89,6 +89,11 @@ class QuestionMetrics:
         self._in_flight = Gauge(
             "trivium_gateway_questions_in_flight", "Questions and queries being worked on.", registry=registry
         )
+        self._limit = Gauge(
+            "trivium_gateway_question_limit",
+            "Questions and queries that may search and rerank at once, by measured latency.",
+            registry=registry,
+        )
         self._refused = Counter(
             "trivium_gateway_questions_refused_total", "Questions refused for want of capacity.", registry=registry
         )
@@ -201,6 +206,10 @@ class QuestionMetrics:
     def count_refused(self) -> None:
         """Counts a question that there was no capacity for."""
         self._refused.inc()
+
+    def set_limit(self, limit: int) -> None:
+        """Notes how many questions may search and rerank at once."""
+        self._limit.set(limit)
 
     def set_in_flight(self, count: int) -> None:
         """Notes how many questions are being worked on."""

@@ -52,6 +52,8 @@ class Progress:
         self._metrics = metrics
         self._degraded: list[Degradation] = []
         self._span = tracing.current()
+        self.candidates = 0
+        """How many candidates were reranked, or found if none were to be."""
 
     @property
     def degraded(self) -> tuple[Degradation, ...]:

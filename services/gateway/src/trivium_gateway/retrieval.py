@@ -162,6 +162,7 @@ class Retriever:
             )
         for leg in found.degraded_legs:
             progress.note(_leg_degradation(leg), leg.cause)
+        progress.candidates = len(found.candidates) if search.rerank else 0
         self._metrics.observe_candidates(len(found.candidates), [one.dense for one in found.candidates])
         judged = await self._judge(search, found.candidates, progress)
         return self._best(found.candidates, judged, search.top_n)

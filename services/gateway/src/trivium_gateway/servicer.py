@@ -86,19 +86,26 @@ class GatewayServicer(GatewayServiceServicer):
                     yield document_from(document)
 
         limit = self._gateway.limits.max_documents_per_stream
-        results = await self._gateway.ingest(first.collection, documents(), max_documents=limit)
+        results = await self._gateway.ingest(
+            first.collection, documents(), max_documents=limit, timeout_seconds=context.time_remaining()
+        )
         return pb.IngestDocumentsResponse(documents=map(result_message, results))
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: _Context) -> pb.GetDocumentResponse:
         """Returns one document with its stored text."""
-        document = await self._gateway.get_document(request.collection, request.id)
+        document = await self._gateway.get_document(
+            request.collection, request.id, timeout_seconds=context.time_remaining()
+        )
         return pb.GetDocumentResponse(document=document_message(document))
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: _Context) -> pb.ListDocumentsResponse:
         """Lists documents."""
         page_size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
         documents, next_token = await self._gateway.list_documents(
-            request.collection, page_size=page_size, page_token=request.page_token
+            request.collection,
+            page_size=page_size,
+            page_token=request.page_token,
+            timeout_seconds=context.time_remaining(),
         )
         return pb.ListDocumentsResponse(documents=map(document_message, documents), next_page_token=next_token)
 
@@ -106,33 +113,35 @@ class GatewayServicer(GatewayServiceServicer):
         self, request: pb.DeleteDocumentsRequest, context: _Context
     ) -> pb.DeleteDocumentsResponse:
         """Deletes documents."""
-        deleted = await self._gateway.delete_documents(request.collection, request.ids)
+        deleted = await self._gateway.delete_documents(
+            request.collection, request.ids, timeout_seconds=context.time_remaining()
+        )
         return pb.DeleteDocumentsResponse(deleted_ids=deleted)
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: _Context
     ) -> pb.CreateCollectionResponse:
         """Creates a collection."""
-        collection = await self._gateway.create_collection(request.name)
+        collection = await self._gateway.create_collection(request.name, timeout_seconds=context.time_remaining())
         return pb.CreateCollectionResponse(collection=collection_message(collection))
 
     async def GetCollection(self, request: pb.GetCollectionRequest, context: _Context) -> pb.GetCollectionResponse:
         """Describes one collection."""
-        collection = await self._gateway.get_collection(request.name)
+        collection = await self._gateway.get_collection(request.name, timeout_seconds=context.time_remaining())
         return pb.GetCollectionResponse(collection=collection_message(collection))
 
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: _Context
     ) -> pb.ListCollectionsResponse:
         """Lists all collections."""
-        collections = await self._gateway.list_collections()
+        collections = await self._gateway.list_collections(timeout_seconds=context.time_remaining())
         return pb.ListCollectionsResponse(collections=map(collection_message, collections))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: _Context
     ) -> pb.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
-        await self._gateway.delete_collection(request.name)
+        await self._gateway.delete_collection(request.name, timeout_seconds=context.time_remaining())
         return pb.DeleteCollectionResponse()
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:

@@ -59,6 +59,17 @@ class GatewaySettings:
     request_timeout_seconds: float = setting(
         120.0, "Longest time for one question; a shorter deadline of the caller goes before.", minimum=0.1, maximum=3600
     )
+    ingest_timeout_seconds: float = setting(
+        3600.0,
+        "Longest time for one call that adds documents; a shorter deadline of the caller goes before.",
+        minimum=1,
+    )
+    document_timeout_seconds: float = setting(
+        60.0,
+        "Longest time for one other call about documents or collections; a shorter deadline of the caller goes before.",
+        minimum=0.1,
+        maximum=3600,
+    )
     embed_timeout_seconds: float = setting(
         5.0, "Longest time to embed a question; then the search goes by words alone.", minimum=0.01, maximum=600
     )
@@ -77,6 +88,16 @@ class GatewaySettings:
     )
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
+    max_questions: int = setting(
+        256,
+        "Most questions and queries at once. How many of them search and rerank follows from their latency; more are "
+        "refused.",
+        minimum=1,
+    )
+    max_ingestions: int = setting(16, "Most calls at once that add documents; more are refused.", minimum=1)
+    max_document_calls: int = setting(
+        64, "Most other calls at once about documents and collections; more are refused.", minimum=1
+    )
     parse_processes: int = setting(
         0,
         "Processes that take the text out of HTML and PDF files, so most files at once; 0 for one more than there are "
@@ -90,7 +111,6 @@ class GatewaySettings:
         minimum=0.1,
         maximum=60,
     )
-    max_questions: int = setting(256, "Most questions and queries at once; more are refused.", minimum=1)
     max_connections: int = setting(
         0,
         "Most HTTP connections at once; 0 for three fifths of the files that the process may have open. One more takes "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from trivium_serving.errors import Overloaded, TriviumError
+from trivium_serving.errors import InvalidField, Overloaded, TriviumError
 from trivium_serving.logs import log_request
-from trivium_serving.request_context import begin_request, set_caller, set_tenant
+from trivium_serving.request_context import begin_request, set_caller, set_caller_timeout, set_tenant
 from trivium_serving.tracing import Span, request_span
 
 from trivium_gateway.http.bodies import HELD_BODY
@@ -27,6 +28,7 @@ _logger = logging.getLogger(__name__)
 
 _CLIENT_LEFT = 499
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_TIMEOUT_HEADER = "X-Request-Timeout"
 UNKNOWN_ROUTE = "unknown"
 # Asked again and again by machines; no traces, and lines in the log at `debug` only.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -74,7 +76,10 @@ class RequestMiddleware:
 
         with span, self._bodies.body() as scope[HELD_BODY]:
             try:
+                set_caller_timeout(_timeout_seconds(headers))
                 await self._app(scope, receive, send_with_id)
+            except InvalidField as error:
+                await error_response(error)(scope, receive, send_with_id)
             except ClientDisconnect:
                 status = _CLIENT_LEFT
             except Exception as error:  # the edge of the process: the client is told, the log gets the cause
@@ -110,6 +115,20 @@ class ProbesOnly:
         )
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
+
+
+def _timeout_seconds(headers: Headers) -> float | None:
+    """How long the caller waits, as it says in `X-Request-Timeout`."""
+    text = headers.get(_TIMEOUT_HEADER)
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidField(_TIMEOUT_HEADER, f"{_TIMEOUT_HEADER} is {text[:80]!r}; it must be seconds above 0.")
+    return seconds
 
 
 def _describe(span: Span, method: str, route: str, status: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
 
+from trivium_gateway.admission import QuestionAdmission
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import Collections, ResolvedCollection
@@ -77,6 +78,7 @@ class Ingester:
         locks: One writer at a time for each document.
         limits: What is allowed.
         registry: Where metrics are registered.
+        admission: Lets questions go before each piece of the work.
         chunking: How long chunks are.
         extraction: How much work there may be with HTML and PDF files.
     """
@@ -89,6 +91,7 @@ class Ingester:
         locks: KeyedLocks,
         limits: GatewayLimits,
         registry: CollectorRegistry,
+        admission: QuestionAdmission,
         chunking: ChunkingSettings | None = None,
         extraction: ExtractionSettings | None = None,
     ) -> None:
@@ -101,7 +104,8 @@ class Ingester:
         self._extractor = Extractor(limits, registry, extraction)
         self._preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
         self._cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
-        self._writer = DocumentWriter(chunks, embed, self._metrics)
+        self._writer = DocumentWriter(chunks, embed, self._metrics, admission)
+        self._admission = admission
 
     async def ingest(
         self,
@@ -198,6 +202,8 @@ class Ingester:
 
     async def _prepare(self, collection: ResolvedCollection, job: _Job, tenant: str) -> None:
         try:
+            async with self._admission.bulk():
+                pass  # parsing has processes of its own; here it only waits for its turn
             with self._metrics.stage("parse"):
                 job.prepared = await self._preparer.prepare(
                     job.document, tenant=tenant, model_fingerprint=collection.model_fingerprint
@@ -235,7 +241,8 @@ class Ingester:
         if not accepted:
             return
         with self._metrics.stage("tokenize"):
-            cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
+            async with self._admission.bulk():
+                cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
         for (job, _), cut in zip(accepted, cuts, strict=True):
             if isinstance(cut, CutDocument):
                 job.cut, job.chunk_count, job.token_count = cut, len(cut.spans), cut.token_count

@@ -5,9 +5,12 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
+from trivium_gateway.admission import QuestionAdmission
 from trivium_gateway.chunk_store import ChunkStore
 from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.collections import ResolvedCollection
@@ -23,6 +26,8 @@ from trivium_gateway.store import indexed_text
 __all__ = ["DocumentWriter"]
 
 _BATCH_TEXTS = 64
+_PIECE_TEXTS = 16
+"""To embed at a time while there are questions: they share the machine with it."""
 _BATCHES_IN_FLIGHT = 6
 _BATCHES_PER_WRITE = 4
 _EMBED_TIMEOUT_SECONDS = 120.0
@@ -84,12 +89,20 @@ class DocumentWriter:
         chunks: Where they are written to.
         embed: Embeds them.
         metrics: Where chunks and times are counted.
+        admission: Lets questions go before each batch.
     """
 
-    def __init__(self, chunks: ChunkStore, embed: EmbedClient, metrics: IngestMetrics) -> None:
+    def __init__(
+        self,
+        chunks: ChunkStore,
+        embed: EmbedClient,
+        metrics: IngestMetrics,
+        admission: QuestionAdmission,
+    ) -> None:
         self._chunks = chunks
         self._embed = embed
         self._metrics = metrics
+        self._admission = admission
         self._encoder = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
 
     async def write(
@@ -210,23 +223,32 @@ class DocumentWriter:
         texts = [piece.text() for piece in batch]
         async with self._encoder:
             with self._metrics.stage("embed"):
-                vectors = await patiently(
-                    lambda: self._embed.embed_documents(
-                        texts,
-                        expected_fingerprint=target.collection.model_fingerprint,
-                        timeout_seconds=_EMBED_TIMEOUT_SECONDS,
-                    )
-                )
+                parts: list[NDArray[np.float32]] = []
+                while (done := sum(map(len, parts))) < len(texts):
+                    async with self._admission.bulk():
+                        count = _PIECE_TEXTS if self._admission.busy else len(texts)
+                        parts.append(await self._embed_some(target, texts[done : done + count]))
+                vectors = np.concatenate(parts)
         return [
             point_of(_stored_chunk(piece), vector, text, target.tenant)
             for piece, vector, text in zip(batch, vectors.tolist(), texts, strict=True)
         ]
 
+    async def _embed_some(self, target: _Target, texts: Sequence[str]) -> NDArray[np.float32]:
+        return await patiently(
+            lambda: self._embed.embed_documents(
+                texts,
+                expected_fingerprint=target.collection.model_fingerprint,
+                timeout_seconds=_EMBED_TIMEOUT_SECONDS,
+            )
+        )
+
     async def _upsert(self, target: _Target, points: Sequence[qdrant.PointStruct]) -> None:
         if points:
-            with self._metrics.stage("write"):
+            async with self._admission.bulk():
                 # A call that was given up may still be done, and after what was to be deleted with it.
-                await patiently(lambda: to_the_end(self._chunks.upsert(target.collection, points)))
+                with self._metrics.stage("write"):
+                    await patiently(lambda: to_the_end(self._chunks.upsert(target.collection, points)))
 
     async def _incomplete(self, target: _Target, writings: Sequence[_Writing]) -> list[_Writing]:
         """Find committed documents that lack chunks: the collection was deleted, or somebody took them for remains."""
