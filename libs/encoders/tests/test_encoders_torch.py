@@ -1,14 +1,16 @@
 """The torch runtime: texts without padding compute the same, and a GPU is taken where there is one."""
 
+import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from trivium_encoders.description import Family, describe
+from trivium_encoders.description import POOLING_MODES, Family, describe
 from trivium_encoders.options import EncoderOptions, Role
-from trivium_encoders.pooling import TextHead
+from trivium_encoders.pooling import ScoreHead, TextHead
+from trivium_encoders.quality_texts import QualityTexts
 from trivium_encoders.resolution import resolve
 from trivium_encoders.runtimes.base import Item, Source
 from trivium_encoders.runtimes.choice import RuntimeChoice
@@ -19,7 +21,8 @@ from trivium_encoders.tokenization import read_tokenizer
 def _choice(model: Path, *, gpu: bool, **options: Any) -> RuntimeChoice:
     settings = EncoderOptions(str(model), **options)
     described = describe(resolve(str(model)))
-    return RuntimeChoice(described, settings, Family.TEXT, TextHead, 1, 48, threading.Event(), lambda: gpu)
+    head = ScoreHead if described.family is Family.PAIR else TextHead
+    return RuntimeChoice(described, settings, described.family, head, 1, 48, threading.Event(), lambda: gpu)
 
 
 def test_torch_runtime_packed_computes_what_padded_does(tiny_models: Any, tiny_texts: list[str]) -> None:
@@ -91,3 +94,47 @@ def test_choice_takes_the_gpu_where_there_is_one(
     monkeypatch.setattr(RuntimeChoice, "_int8", lambda self: "int8")
     made: Any = _choice(tiny_models.sentence(), gpu=gpu, **options).make()
     assert made == device
+
+
+@pytest.mark.parametrize("skipped", [0, 3])
+@pytest.mark.parametrize("modes", [*((mode,) for mode in POOLING_MODES), ("cls", "max", "mean")])
+def test_device_pooling_computes_what_the_head_does(tiny_models: Any, modes: tuple[str, ...], skipped: int) -> None:
+    import torch
+    from trivium_encoders.runtimes.device_pooling import DevicePooling
+
+    model = dataclasses.replace(describe(resolve(str(tiny_models.sentence()))), pooling=modes)
+    if len(modes) > 1:  # the linear layer takes one
+        model = dataclasses.replace(model, dense=())
+    head = TextHead(model)
+    choose = np.random.default_rng(4)
+    outputs = [choose.normal(size=(length, 32)).astype(np.float32) for length in (5, 1, 17, 2)]
+    found = DevicePooling(head, "cpu")(
+        torch.from_numpy(np.concatenate(outputs)), [len(rows) for rows in outputs], [skipped] * 4
+    )
+    np.testing.assert_allclose(found, head(outputs, [skipped] * 4), atol=1e-6)
+
+
+def test_choice_on_a_gpu_serves_a_cross_encoder_in_fewer_bits_only_if_it_passes(
+    tiny_models: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from trivium_encoders.runtimes import choice, torch
+
+    monkeypatch.setattr(torch, "best_precision", lambda device: "bf16")  # as on a GPU; torch has it on every CPU
+    texts = QualityTexts(("the cat sees", "dog"), tuple(f"the {word} sees a small bird" for word in ("cat", "dog")))
+    monkeypatch.setattr(choice, "read_quality_texts", lambda path: (texts, texts))
+    made = _choice(tiny_models.cross_encoder(), gpu=False, runtime="torch")
+    assert made.make().precision == "bf16"
+    monkeypatch.setattr(choice, "violations", lambda numbers, limits: ["ndcg_10 is 0.9000, less than 0.97"])
+    assert made.make().precision == "fp32"
+    assert "ndcg_10 is 0.9000" in caplog.text
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "fp16")])
+def test_best_precision_on_a_gpu_is_never_emulated(
+    monkeypatch: pytest.MonkeyPatch, native: bool, precision: str
+) -> None:
+    import torch
+    from trivium_encoders.runtimes.torch import best_precision
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
+    assert (best_precision("cuda"), best_precision("cpu")) == (precision, "fp32")

@@ -61,17 +61,26 @@ class JudgedModel:
         ]
 
     def compare(
-        self, original: Runtime, candidate: Runtime, texts: QualityTexts
+        self, original: Runtime, candidate: Runtime, texts: QualityTexts, *, at_a_time: int = 1
     ) -> tuple[dict[str, float], dict[str, Limit]]:
-        """The numbers that tell the candidate from the original, and their limits."""
+        """The numbers that tell the candidate from the original, and their limits.
+
+        Args:
+            original: The model in fp32.
+            candidate: The same model in fewer bits.
+            texts: What they are compared on.
+            at_a_time: Texts of a batch. One has no padding to blur what differs; a GPU needs more.
+        """
         runtimes = (original, candidate)
         if self._output is Family.PAIR:
             passages = texts.passages[:_MOST_PASSAGES]
             rows = [self._pairs(query, passages) for query in texts.queries[:_MOST_QUERIES]]
-            scores = [np.array([np.concatenate(_computed(runtime, row)) for row in rows]) for runtime in runtimes]
+            scores = [
+                np.array([np.concatenate(_computed(runtime, row, at_a_time)) for row in rows]) for runtime in runtimes
+            ]
             return score_numbers(scores[0], scores[1]), SCORE_LIMITS
         items = self._all(texts)
-        results = [_computed(runtime, items) for runtime in runtimes]
+        results = [_computed(runtime, items, at_a_time) for runtime in runtimes]
         if self._output is Family.TOKEN:
             words = [~item.tokens.special for item in items]
             results = [[matrix[word] for matrix, word in zip(matrices, words, strict=True)] for matrices in results]
@@ -93,7 +102,7 @@ class JudgedModel:
         return [Item(ids, Source(text, role), left_out) for ids, text in zip(made, texts, strict=True)]
 
 
-def _computed(runtime: Runtime, items: Sequence[Item]) -> list[NDArray[np.float32]]:
-    """Results of items one by one: no padding to blur what differs."""
+def _computed(runtime: Runtime, items: Sequence[Item], at_a_time: int) -> list[NDArray[np.float32]]:
     session = runtime.open_session()
-    return [session.run([item])[0] for item in items]
+    starts = range(0, len(items), at_a_time)
+    return [result for start in starts for result in session.run(items[start : start + at_a_time])]

@@ -138,6 +138,7 @@ async def load_engine(
     except asyncio.CancelledError:
         abandoned.set()  # ends a conversion at once; the thread would be waited for when the process ends
         raise
+    thread_count = max(2, worker_count)  # a GPU has one session, and needs as many tokenizers as ever
     worker_count = min(worker_count, loaded.runtime.session_limit)
     metrics = EncoderMetrics(service, registry)
     tokens = loaded.tokenizer.encode(["warm"], prompt="", truncate=True)[0]
@@ -165,7 +166,7 @@ async def load_engine(
         "model %s is ready on %s %s with %d workers after %.2f s",
         *(loaded.info.name, loaded.info.runtime, loaded.info.precision, worker_count, time.monotonic() - started),
     )
-    return Engine(loaded, batcher, metrics, thread_count=max(2, worker_count))
+    return Engine(loaded, batcher, metrics, thread_count=thread_count)
 
 
 async def text_items(

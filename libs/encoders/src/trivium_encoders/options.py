@@ -38,8 +38,9 @@ class EncoderOptions:
     runtime: Runtime = "auto"
     """What computes. `auto`: torch where it has a GPU, else OpenVINO where the model converts, else torch."""
     precision: Precision = "auto"
-    """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp32; never `int8`, which needs
-    OpenVINO and NNCF and is refused when it changes the model too much. Results are always fp32."""
+    """Numbers inside the model. `auto`: bf16 where the hardware multiplies them, else fp16 on a GPU and fp32 on a CPU,
+    and for a cross-encoder only if it then orders as in fp32; never `int8`, which needs OpenVINO and NNCF and is
+    refused when it changes the model too much. Results are always fp32."""
     int8_texts: Path | None = None
     """Texts of your own that int8 is calibrated and judged with: one `{"query": "..."}` or `{"passage": "..."}` per
     line; None for this package's."""
@@ -68,7 +69,7 @@ class EncoderInfo:
     runtime: str
     """What computes: `openvino` or `torch`."""
     precision: str
-    """Numbers inside the model: `bf16`, `fp32` or `int8`."""
+    """Numbers inside the model: `bf16`, `fp32` or `int8`; `fp16` on a GPU that does not multiply bf16."""
     dimension: int
     """Numbers per vector; 1 for a `PairScorer`."""
     normalized: bool

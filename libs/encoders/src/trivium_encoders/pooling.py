@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from trivium_encoders.description import ModelDescription
 from trivium_encoders.errors import ModelDamaged, ModelUnsupported
 
-_LEAST_NORM = 1e-12
+LEAST_NORM = 1e-12
+"""Rows that are shorter stay as they are."""
 
 Vectors = NDArray[np.float32]
 
@@ -39,7 +40,9 @@ class Head(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Linear:
+class Linear:
+    """A linear layer with its activation, `identity` or `tanh`."""
+
     weight: Vectors
     bias: Vectors | None
     activation: str
@@ -55,11 +58,11 @@ class TextHead:
     """Pooling, linear layers and normalisation: one vector per text."""
 
     def __init__(self, model: ModelDescription) -> None:
-        self._modes = [_POOLINGS[mode] for mode in model.pooling]
-        self._layers = [_read_linear(layer.folder, layer.activation) for layer in model.dense]
-        self._normalized = model.normalized
-        pooled = model.hidden_size * len(self._modes)
-        self._dimension = int(self._layers[-1].weight.shape[0]) if self._layers else pooled
+        self.modes = model.pooling
+        self.layers = [_read_linear(layer.folder, layer.activation) for layer in model.dense]
+        self.normalized = model.normalized
+        pooled = model.hidden_size * len(self.modes)
+        self._dimension = int(self.layers[-1].weight.shape[0]) if self.layers else pooled
 
     @property
     def dimension(self) -> int:
@@ -68,13 +71,14 @@ class TextHead:
 
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """One `[dimension]` vector per text."""
-        rows = np.empty((len(outputs), outputs[0].shape[-1] * len(self._modes)), dtype=np.float32)
+        rows = np.empty((len(outputs), outputs[0].shape[-1] * len(self.modes)), dtype=np.float32)
+        modes = [_POOLINGS[mode] for mode in self.modes]
         for row, tokens, skipped in zip(rows, outputs, prompt_tokens, strict=True):
-            parts = [mode(tokens, min(skipped, len(tokens) - 1)) for mode in self._modes]
+            parts = [mode(tokens, min(skipped, len(tokens) - 1)) for mode in modes]
             row[:] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        for layer in self._layers:
+        for layer in self.layers:
             rows = layer(rows)
-        return list(unit_rows(rows) if self._normalized else rows)
+        return list(unit_rows(rows) if self.normalized else rows)
 
 
 class TokenHead:
@@ -122,7 +126,7 @@ class ScoreHead:
 def unit_rows(rows: Vectors) -> Vectors:
     """The rows brought to unit length, in new memory; a row of zeros stays."""
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    result: Vectors = rows / np.maximum(norms, _LEAST_NORM)
+    result: Vectors = rows / np.maximum(norms, LEAST_NORM)
     return result
 
 
@@ -142,7 +146,7 @@ _POOLINGS: dict[str, Callable[[Vectors, int], Vectors]] = {
 }
 
 
-def _read_linear(folder: Path, activation: str) -> _Linear:
+def _read_linear(folder: Path, activation: str) -> Linear:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -151,4 +155,4 @@ def _read_linear(folder: Path, activation: str) -> _Linear:
         weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
     except (OSError, KeyError, SafetensorError) as error:
         raise ModelDamaged(f"the linear layer in {folder} cannot be read ({error}); fetch the model again") from error
-    return _Linear(weight.astype(np.float32), None if bias is None else bias.astype(np.float32), activation)
+    return Linear(weight.astype(np.float32), None if bias is None else bias.astype(np.float32), activation)

@@ -13,15 +13,18 @@ from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import ConversionFailed, EncoderError, ModelUnsupported, QuantizationFailed
 from trivium_encoders.fingerprint import fingerprint
 from trivium_encoders.half_precision import bf16_objection
+from trivium_encoders.judgement import JudgedModel
 from trivium_encoders.options import EncoderOptions
 from trivium_encoders.pooling import Head
-from trivium_encoders.quality_texts import OWN_TEXTS
+from trivium_encoders.quality import violations
+from trivium_encoders.quality_texts import OWN_TEXTS, read_quality_texts
 from trivium_encoders.quantization import QuantizationJob, quantized
 from trivium_encoders.runtimes.base import Runtime
 
 _log = logging.getLogger(__name__)
 
 _LEAST_BF16_COSINE = 0.999
+_JUDGED_AT_A_TIME = 40
 
 
 def usable_gpu() -> bool:
@@ -169,13 +172,10 @@ class RuntimeChoice:
             ) from error
 
     def _load_torch(self, device: str) -> Runtime:
-        from trivium_encoders.runtimes.torch import ModulesRuntime, TorchRuntime
+        from trivium_encoders.runtimes.torch import ModulesRuntime, best_precision
 
-        precision = self.options.precision
-        if precision == "auto":
-            import torch
-
-            precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        is_chosen = self.options.precision != "auto"
+        precision = self.options.precision if is_chosen else best_precision(device)
         if self.model.obstacle_to(self.output):
             return ModulesRuntime(
                 self.model,
@@ -184,6 +184,22 @@ class RuntimeChoice:
                 max_tokens=self.max_tokens,
                 thread_count=self.session_count,
             )
-        return TorchRuntime(
-            self.model, self.make_head(self.model), precision=precision, device=device, session_count=self.session_count
+        runtime = self._transformer(device, precision)
+        if is_chosen or precision == "fp32" or self.model.family is not Family.PAIR:
+            return runtime
+        exact = self._transformer(device, "fp32")
+        judged = JudgedModel(self.model, self.output, self.max_tokens)
+        texts = read_quality_texts(OWN_TEXTS)[1]
+        objections = violations(*judged.compare(exact, runtime, texts, at_a_time=_JUDGED_AT_A_TIME))
+        if not objections:
+            return runtime
+        _log.warning(
+            "%s changes model %s too much (%s); it runs in fp32", precision, self.model.name, "; ".join(objections)
         )
+        return exact
+
+    def _transformer(self, device: str, precision: str) -> Runtime:
+        from trivium_encoders.runtimes.torch import TorchRuntime
+
+        head = self.make_head(self.model)
+        return TorchRuntime(self.model, head, precision=precision, device=device, session_count=self.session_count)

@@ -1,6 +1,7 @@
 """torch: on GPUs, as the reference on CPUs, and for models that only their own modules can run.
 
-No GPU was at hand: what is particular to one was tested on a CPU as far as that goes.
+No GPU was at hand: what is particular to one was tested on a CPU as far as that goes. Pooling and what follows run on
+the device, whichever it is.
 """
 
 import logging
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
-from trivium_encoders.pooling import Head
+from trivium_encoders.pooling import Head, TextHead
 from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
 from trivium_encoders.weights import lacking_weights
 
@@ -26,7 +27,7 @@ class TorchRuntime:
     Args:
         model: The model.
         head: What follows the transformer.
-        precision: `bf16` or `fp32`.
+        precision: `bf16`, `fp16` or `fp32`.
         device: `cpu` or `cuda`.
         session_count: Sessions that will run at once on a CPU; a GPU has one, and so one stream.
         packed: Compute texts without padding where the architecture allows it; None for on a GPU. A classification
@@ -54,7 +55,7 @@ class TorchRuntime:
         self.budget_factor = gpu_budget_factor(device)
         self.session_limit = session_count if device == "cpu" else 1
         folder = str(model.transformer_folder)
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        dtype = _number_type(precision)
         options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
         try:
             module, info = kind.from_pretrained(folder, attn_implementation="sdpa", **options)
@@ -70,6 +71,11 @@ class TorchRuntime:
         names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
         self._inputs = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in names]
         self._head = head
+        self._pooling: Any = None
+        if isinstance(head, TextHead):
+            from trivium_encoders.runtimes.device_pooling import DevicePooling
+
+            self._pooling = DevicePooling(head, device)
         self._device = device
         self._pad_token_id = model.pad_token_id
         self._attribute = "logits" if model.family is Family.PAIR else "last_hidden_state"
@@ -93,16 +99,22 @@ class TorchRuntime:
 
         from trivium_encoders.runtimes.packing import on_device, packed_output
 
+        lengths, prompt_tokens = [item.length for item in items], [item.prompt_tokens for item in items]
         with torch.inference_mode():
             if self.packed:
-                found = packed_output(self._module, [item.tokens.ids for item in items], self._device)
-                output = torch.cat(found).float().cpu().numpy()
-                outputs = np.split(output, np.cumsum([item.length for item in items])[:-1])
+                tokens = torch.cat(packed_output(self._module, [item.tokens.ids for item in items], self._device))
             else:
                 arrays = padded_inputs(items, self._pad_token_id)
                 feed = {name: on_device(arrays[name], self._device) for name in self._inputs}
-                outputs = unpadded(getattr(self._module(**feed), self._attribute).float().cpu().numpy(), items)
-        return self._head(outputs, [item.prompt_tokens for item in items])
+                padded = getattr(self._module(**feed), self._attribute)
+                if self._pooling is None:
+                    return self._head(unpadded(padded.float().cpu().numpy(), items), prompt_tokens)
+                tokens = torch.cat([row[:length] for row, length in zip(padded, lengths, strict=True)])
+            if self._pooling is not None:
+                pooled: list[NDArray[np.float32]] = self._pooling(tokens, lengths, prompt_tokens)
+                return pooled
+            outputs = np.split(tokens.float().cpu().numpy(), np.cumsum(lengths)[:-1])
+        return self._head(outputs, prompt_tokens)
 
 
 class ModulesRuntime:
@@ -113,7 +125,7 @@ class ModulesRuntime:
 
     Args:
         model: The model.
-        precision: `bf16` or `fp32`.
+        precision: `bf16`, `fp16` or `fp32`.
         device: `cpu` or `cuda`.
         max_tokens: Longest input in tokens.
         thread_count: Threads of torch on a CPU.
@@ -136,7 +148,7 @@ class ModulesRuntime:
         self._torch = torch
         self.precision = precision
         self.budget_factor = gpu_budget_factor(device)
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        dtype = _number_type(precision)
         self.model: Any = kinds[model.family](
             str(model.folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype}
         )
@@ -192,6 +204,21 @@ class ModulesRuntime:
             pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=self._torch.nn.Sigmoid()
         )
         return [score.reshape(1) for score in scores]
+
+
+def best_precision(device: str) -> str:
+    """The smallest numbers that a device multiplies natively: an emulated bf16 is slower than fp32."""
+    import torch
+
+    if device != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _number_type(precision: str) -> Any:
+    import torch
+
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
 
 
 def gpu_budget_factor(device: str) -> int:
