@@ -13,9 +13,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from contract.qdrant_under_test import command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
@@ -54,6 +55,7 @@ class Stack:
         self._python = python
         folder.mkdir(parents=True, exist_ok=True)
         qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port = _free_ports(7)
+        self._qdrant_port, self._qdrant_http_port = qdrant, qdrant_http
         local = "127.0.0.1:{}".format
         self.environ = os.environ | {
             "TRIVIUM_DATA_DIR": str(folder / "data"),
@@ -82,9 +84,14 @@ class Stack:
         """Starts some services, or all."""
         for service in services or SERVICES:
             with open(self.folder / f"{service}.log", "ab") as log:
-                command = [self._python, "-m", f"trivium_{service}"]
+                arguments: Sequence[str] = [self._python, "-m", f"trivium_{service}"]
                 environ = self.environ | ({"TRIVIUM_DATA_DIR": str(MODELS)} if service in ("embed", "rerank") else {})
-                self._processes[service] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+                if service == "qdrant_edge":  # or the server that the tests are to run on
+                    arguments, environ = command(
+                        grpc_port=self._qdrant_port, http_port=self._qdrant_http_port, data=self.folder / "data",
+                        environ=environ, python=self._python,
+                    )  # fmt: skip
+                self._processes[service] = subprocess.Popen(arguments, env=environ, stdout=log, stderr=log)
 
     def end(self, *services: str, by: signal.Signals = signal.SIGKILL) -> None:
         """Ends some services, or all, and waits until they are gone."""

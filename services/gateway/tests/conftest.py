@@ -1,4 +1,4 @@
-"""Qdrant's engine and the embed service as real processes, and the storing half of a gateway in front of them."""
+"""Qdrant and the embed service as real processes, and the storing half of a gateway in front of them."""
 
 import asyncio
 import contextlib
@@ -7,16 +7,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
@@ -92,11 +94,9 @@ OpenStorage = Callable[..., AbstractAsyncContextManager[Storage]]
 
 
 @contextlib.contextmanager
-def _process(*arguments: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], env=os.environ | environment, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
     try:
         yield process
     finally:
@@ -110,6 +110,18 @@ def _free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+async def _wait_for_qdrant(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    async with httpx.AsyncClient(base_url=url) as client:
+        while True:
+            assert process.poll() is None, f"{url} ended; see {log}"
+            assert time.monotonic() < deadline, f"{url} does not become ready; see {log}"
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get("/readyz")).is_success:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def _wait_for_health(target: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -128,25 +140,18 @@ async def _wait_for_health(target: str, process: subprocess.Popen[bytes], log: P
 
 @pytest.fixture(scope="session")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    """Start `trivium_qdrant_edge` and `trivium_embed` once for all tests."""
+    """Start Qdrant and `trivium_embed` once for all tests."""
     folder = tmp_path_factory.mktemp("storage")
     qdrant, qdrant_http, embed = _free_ports(3)
-    qdrant_arguments = (
-        "trivium_qdrant_edge",
-        "--listen",
-        f"127.0.0.1:{qdrant}",
-        "--http-listen",
-        f"127.0.0.1:{qdrant_http}",
-    )
-    embed_arguments = ("trivium_embed", "--listen", f"127.0.0.1:{embed}", "--metrics-port", "0")
-    qdrant_log, embed_log = folder / "qdrant_edge.log", folder / "embed.log"
+    qdrant_command = command(grpc_port=qdrant, http_port=qdrant_http, data=folder, environ=os.environ)
+    embed_command = (sys.executable, "-m", "trivium_embed", "--listen", f"127.0.0.1:{embed}", "--metrics-port", "0")
+    embed_environ = os.environ | {"TRIVIUM_DATA_DIR": str(_MODEL_DATA_DIR)}
+    qdrant_log, embed_log = folder / "qdrant.log", folder / "embed.log"
     with (
-        _process(*qdrant_arguments, environment={"TRIVIUM_DATA_DIR": str(folder)}, log=qdrant_log) as qdrant_process,
-        _process(
-            *embed_arguments, environment={"TRIVIUM_DATA_DIR": str(_MODEL_DATA_DIR)}, log=embed_log
-        ) as embed_process,
+        _process(*qdrant_command, qdrant_log) as qdrant_process,
+        _process(embed_command, embed_environ, embed_log) as embed_process,
     ):
-        asyncio.run(_wait_for_health(f"127.0.0.1:{qdrant}", qdrant_process, qdrant_log))
+        asyncio.run(_wait_for_qdrant(f"http://127.0.0.1:{qdrant_http}", qdrant_process, qdrant_log))
         asyncio.run(_wait_for_health(f"127.0.0.1:{embed}", embed_process, embed_log))
         yield Addresses(f"127.0.0.1:{embed}", f"http://127.0.0.1:{qdrant_http}", qdrant)
 

@@ -11,7 +11,7 @@ from trivium_gateway.clients.embed import EmbedModel
 from trivium_gateway.documents import DocumentStatus, NewDocument
 from trivium_gateway.metadata import MetadataKind
 from trivium_gateway.qdrant_collections import Distribution, QdrantCollections
-from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound, Unavailable
+from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound
 
 if TYPE_CHECKING:
     from .conftest import OpenStorage, Storage
@@ -45,19 +45,17 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
 
 
 async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storage: Storage) -> None:
-    # The embedded engine has one of each: that it refuses others, and takes one, shows that both numbers arrive.
-    async def create(distribution: Distribution) -> None:
-        collections = QdrantCollections(storage.connection, distribution)
-        await collections.create("spread", model="words", fingerprint="f", dimension=4)
+    collections = QdrantCollections(storage.connection, Distribution(shard_number=6, replication_factor=2))
 
-    with pytest.raises(Unavailable) as refused:
-        await create(Distribution(shard_number=6))
-    assert "shard_number" in refused.value.cause
-    with pytest.raises(Unavailable) as refused:
-        await create(Distribution(replication_factor=2))
-    assert "replication_factor" in refused.value.cause
-    await create(Distribution(1, 1))
-    assert (await QdrantCollections(storage.connection).describe("spread")).dimension == 4
+    await collections.create("spread", model="words", fingerprint="f", dimension=4)
+
+    info = await storage.connection.call(
+        storage.connection.collections.Get,
+        qdrant.GetCollectionInfoRequest(collection_name="spread"),
+        timeout_seconds=5,
+    )
+    assert (info.result.config.params.shard_number, info.result.config.params.replication_factor) == (6, 2)
+    assert (await collections.describe("spread")).dimension == 4
 
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:

@@ -141,8 +141,6 @@ def params(**fields: Any) -> qdrant.VectorsConfig:
 
 
 CREATE_REQUESTS: dict[str, tuple[dict[str, Any], str]] = {
-    "shards": ({"shard_number": 2}, "`shard_number`"),
-    "replicas": ({"replication_factor": 3}, "`replication_factor`"),
     "sharding": ({"sharding_method": qdrant.ShardingMethod.Custom}, "sharding method"),
     "quantization": ({"quantization_config": qdrant.QuantizationConfig()}, "`quantization_config`"),
     "strict_mode": ({"strict_mode_config": qdrant.StrictModeConfig(enabled=True)}, "`strict_mode_config`"),

@@ -1,66 +1,78 @@
 """Conformance: what Trivium expects of a Qdrant server, run against every server it may meet.
 
-The tests know only Qdrant's API: `AsyncQdrantClient` and its gRPC stubs. They run against `qdrant_edge`, which this
-module starts, and also against the server named by QDRANT_URL, if that is set:
-
-    pytest tests/contract/qdrant                                                  the embedded engine
-    QDRANT_URL=http://127.0.0.1:6333 pytest tests/contract/qdrant                 both
-    QDRANT_URL=http://127.0.0.1:6333 pytest tests/contract/qdrant -k on_server    the server alone
-
-QDRANT_GRPC_PORT (default 6334) and QDRANT_API_KEY say how to reach it. Every test works in collections of its own,
-whose names begin with `conformance_`, and deletes them.
+The tests know only Qdrant's API: `AsyncQdrantClient` and its gRPC stubs. They run against `qdrant_edge`, and against
+the server that TRIVIUM_TEST_QDRANT gives (`contract/qdrant_under_test.py`), if it does; `-k on_server` for that alone.
+Every test works in collections of its own, whose names begin with `conformance_`, and deletes them.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from contract.qdrant_under_test import QdrantServer, command, given, running_server
 from qdrant_client import AsyncQdrantClient, models
 from trivium_qdrant_edge.child_process import QdrantEdgeProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
 DIMENSION = 4
 BM25_OPTIONS = {"tokenizer": "multilingual"}
+ON_EDGE, ON_SERVER = "on_qdrant_edge", "on_server"
+_START_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class QdrantServer:
-    """How to reach a server."""
-
-    host: str
-    http_port: int
-    grpc_port: int
-    https: bool = False
-    api_key: str | None = None
-
-    @property
-    def url(self) -> str:
-        """Base of its HTTP endpoints."""
-        return f"{'https' if self.https else 'http'}://{self.host}:{self.http_port}"
-
-
-@pytest.fixture(scope="session", params=["on_qdrant_edge", *(["on_server"] if os.environ.get("QDRANT_URL") else [])])
+@pytest.fixture(scope="session", params=[ON_EDGE, *([ON_SERVER] if given() else [])])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
     """The server under test."""
-    if request.param == "on_server":
-        url = urlsplit(os.environ["QDRANT_URL"])
-        yield QdrantServer(
-            host=url.hostname or "127.0.0.1",
-            http_port=url.port or 6333,
-            grpc_port=int(os.environ.get("QDRANT_GRPC_PORT", "6334")),
-            https=url.scheme == "https",
-            api_key=os.environ.get("QDRANT_API_KEY"),
-        )
-        return
-    with QdrantEdgeProcess(tmp_path_factory.mktemp("qdrant_edge")) as child:
-        yield QdrantServer(host="127.0.0.1", http_port=child.http_port, grpc_port=child.grpc_port)
+    if request.param == ON_EDGE:
+        with QdrantEdgeProcess(tmp_path_factory.mktemp("qdrant_edge")) as child:
+            yield QdrantServer(host="127.0.0.1", http_port=child.http_port, grpc_port=child.grpc_port)
+    elif (running := running_server()) is not None:
+        yield running
+    else:
+        yield from _started(tmp_path_factory.mktemp("server"))
+
+
+def _started(folder: Path) -> Iterator[QdrantServer]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        server = QdrantServer("127.0.0.1", one.getsockname()[1], other.getsockname()[1])
+    arguments, environ = command(
+        grpc_port=server.grpc_port, http_port=server.http_port, data=folder, environ=os.environ
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(arguments, env=environ, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + _START_SECONDS
+        while not _is_ready(server.url):
+            running = process.poll() is None and time.monotonic() < end
+            assert running, (folder / "log").read_text(errors="replace")
+            time.sleep(0.05)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def is_edge(request: pytest.FixtureRequest, server: QdrantServer) -> bool:
+    """Whether the server under test is the embedded engine, where it differs on purpose."""
+    return bool(request.node.callspec.params["server"] == ON_EDGE)
 
 
 @pytest.fixture
@@ -114,3 +126,11 @@ def new_collection(client: AsyncQdrantClient, new_name: Callable[[], str]) -> Ca
 async def collection(new_collection: Callable[[], Awaitable[str]]) -> str:
     """One such collection, empty."""
     return await new_collection()
+
+
+@pytest.fixture
+async def on_one_shard(client: AsyncQdrantClient, collection: str) -> None:
+    """Skips what a collection of several shards answers otherwise."""
+    shards = (await client.get_collection(collection)).config.params.shard_number
+    if shards not in (None, 1):
+        pytest.skip(f"holds on one shard only, and collections here have {shards}")

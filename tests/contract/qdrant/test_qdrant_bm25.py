@@ -106,18 +106,33 @@ async def test_bm25_in_a_prefetch_is_computed_too(client: AsyncQdrantClient, col
     assert [point.id for point in response.points] == [1]
 
 
-@pytest.mark.parametrize("options", [{"k": -1.0}, {"b": 2.0}, {"language": "klingon"}, {"tokenizer": "letters"}])
-async def test_bm25_with_an_impossible_option_is_refused(
-    client: AsyncQdrantClient, collection: str, options: dict[str, Any]
-) -> None:
+def query_with(collection: str, options: dict[str, Any]) -> qdrant.QueryPoints:
     values = {
         name: qdrant.Value(string_value=value) if isinstance(value, str) else qdrant.Value(double_value=value)
         for name, value in options.items()
     }
     document = qdrant.Document(text="alpha", model=MODEL, options=values)
     query = qdrant.Query(nearest=qdrant.VectorInput(document=document))
+    return qdrant.QueryPoints(collection_name=collection, query=query, using="bm25")
 
-    await refusal(
-        client.grpc_points.Query(qdrant.QueryPoints(collection_name=collection, query=query, using="bm25")),
-        grpc.StatusCode.INVALID_ARGUMENT,
-    )
+
+@pytest.mark.parametrize("options", [{"k": -1.0}, {"b": 2.0}, {"tokenizer": "letters"}])
+async def test_bm25_with_an_impossible_option_is_refused(
+    client: AsyncQdrantClient, collection: str, is_edge: bool, options: dict[str, Any]
+) -> None:
+    # A server calls it its own failure; the engine says whose mistake it is, as both do of any other field.
+    code = grpc.StatusCode.INVALID_ARGUMENT if is_edge else grpc.StatusCode.INTERNAL
+
+    await refusal(client.grpc_points.Query(query_with(collection, options)), code)
+
+
+async def test_bm25_of_an_unknown_language_is_refused_by_the_engine_and_taken_by_a_server(
+    client: AsyncQdrantClient, collection: str, is_edge: bool
+) -> None:
+    # A server then searches without stemming and stopwords, in silence: for a language that is misspelt, worse.
+    call = client.grpc_points.Query(query_with(collection, {"language": "klingon"}))
+
+    if is_edge:
+        await refusal(call, grpc.StatusCode.INVALID_ARGUMENT)
+    else:
+        await call

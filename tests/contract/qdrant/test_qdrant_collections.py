@@ -114,6 +114,24 @@ async def test_collection_with_an_impossible_name_or_size_is_refused(
     await refusal(client.grpc_collections.Create(request), grpc.StatusCode.INVALID_ARGUMENT)
 
 
+async def test_collection_is_made_with_the_shards_and_copies_that_are_asked_for(
+    client: AsyncQdrantClient, new_name: Callable[[], str]
+) -> None:
+    name = new_name()
+
+    await client.create_collection(
+        name,
+        vectors_config={"dense": models.VectorParams(size=4, distance=models.Distance.COSINE)},
+        shard_number=2,
+        replication_factor=2,
+    )
+
+    params = (await client.get_collection(name)).config.params
+    assert (params.shard_number, params.replication_factor) == (2, 2)
+    await client.upsert(name, [models.PointStruct(id=number, vector={"dense": [1.0] * 4}) for number in range(9)])
+    assert (await client.count(name)).count == 9
+
+
 async def test_collection_that_does_not_exist_is_not_found_by_any_call(
     client: AsyncQdrantClient, new_name: Callable[[], str]
 ) -> None:

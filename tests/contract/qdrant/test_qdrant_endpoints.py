@@ -11,7 +11,7 @@ from qdrant_client.common.version_check import is_compatible
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from contract.qdrant.conftest import QdrantServer
+    from contract.qdrant_under_test import QdrantServer
     from qdrant_client import AsyncQdrantClient
 
 

@@ -163,6 +163,7 @@ async def test_fusion_with_an_empty_leg_is_that_of_the_other(client: AsyncQdrant
     assert list(scores) == [point_id for point_id, _ in await leg(client, corpus, DENSE_LEG)]
 
 
+@pytest.mark.usefixtures("on_one_shard")  # a prefetch's limit holds for each shard
 async def test_prefetch_rescored_by_another_vector_keeps_its_candidates_only(
     client: AsyncQdrantClient, corpus: str
 ) -> None:
@@ -174,6 +175,7 @@ async def test_prefetch_rescored_by_another_vector_keeps_its_candidates_only(
     assert [point.id for point in response.points] == [number for number in dense_order if number in candidates]
 
 
+@pytest.mark.usefixtures("on_one_shard")  # a prefetch's limit holds for each shard
 async def test_prefetch_in_a_prefetch_fuses_and_then_rescores(client: AsyncQdrantClient, corpus: str) -> None:
     inner = models.Prefetch(
         prefetch=[DENSE_LEG, SPARSE_LEG], query=models.FusionQuery(fusion=models.Fusion.DBSF), limit=3

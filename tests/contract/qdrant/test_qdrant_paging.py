@@ -114,6 +114,7 @@ async def test_count_with_and_without_a_filter_is_exact(client: AsyncQdrantClien
     assert (await client.count(documents, where("document_id", "none"))).count == 0
 
 
+@pytest.mark.usefixtures("on_one_shard")  # each shard counts the values that are most frequent in it
 async def test_facet_counts_points_by_value_with_most_first(client: AsyncQdrantClient, documents: str) -> None:
     await client.delete(documents, [0, 1, 5])
 

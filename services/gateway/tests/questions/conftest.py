@@ -13,7 +13,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from contract.qdrant_under_test import command
 from model_services.upstream_words import WORDS
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
@@ -255,7 +255,7 @@ def finish(**fields: Any) -> Any:
 
 @dataclass
 class Qdrant:
-    """The real engine, in a process of its own that can be killed and started again."""
+    """A real Qdrant, in a process of its own that can be killed and started again."""
 
     folder: Path
     port: int
@@ -264,14 +264,11 @@ class Qdrant:
 
     def start(self) -> None:
         """Starts it and waits until it listens."""
-        listen = [f"--listen=127.0.0.1:{self.port}", f"--http-listen=127.0.0.1:{self.http_port}"]
+        arguments, environ = command(
+            grpc_port=self.port, http_port=self.http_port, data=self.folder, environ=os.environ
+        )
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "trivium_qdrant_edge", *listen],
-                env={**os.environ, "TRIVIUM_DATA_DIR": str(self.folder)},
-                stdout=log,
-                stderr=log,
-            )
+            self.process = subprocess.Popen(arguments, env=environ, stdout=log, stderr=log)
         end = time.monotonic() + 120
         while True:
             try:

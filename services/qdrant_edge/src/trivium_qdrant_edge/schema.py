@@ -28,6 +28,9 @@ _DISTANCES = {
 }
 
 
+DISTRIBUTION = ("shard_number", "replication_factor", "write_consistency_factor")
+
+
 @dataclass(frozen=True, slots=True)
 class HnswSchema:
     """Parameters of the HNSW graph; None stands for Qdrant's default."""
@@ -85,7 +88,11 @@ class SparseSchema:
 
 @dataclass(frozen=True, slots=True)
 class CollectionSchema:
-    """What a collection stores. The dense vector named "" is the unnamed one."""
+    """What a collection stores. The dense vector named "" is the unnamed one.
+
+    The numbers of shards and copies are those that were asked for, and are told as a Qdrant server of one node tells
+    them; there is one of each.
+    """
 
     dense: Mapping[str, DenseSchema]
     sparse: Mapping[str, SparseSchema]
@@ -93,6 +100,9 @@ class CollectionSchema:
     optimizers: OptimizerSchema = dataclasses.field(default_factory=OptimizerSchema)
     on_disk_payload: bool = True
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    shard_number: int = 1
+    replication_factor: int = 1
+    write_consistency_factor: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """As the catalog stores it."""
@@ -116,6 +126,7 @@ class CollectionSchema:
             optimizers=OptimizerSchema(**stored["optimizers"]),
             on_disk_payload=stored["on_disk_payload"],
             metadata=stored["metadata"],
+            **{name: stored.get(name, 1) for name in DISTRIBUTION},
         )
 
     def engine_config(self) -> qdrant_edge.EdgeConfig:

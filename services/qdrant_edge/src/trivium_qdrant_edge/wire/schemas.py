@@ -13,6 +13,7 @@ from trivium_qdrant_edge.schema import (
     DEFAULT_FULL_SCAN_THRESHOLD_KB,
     DEFAULT_HNSW_EF_CONSTRUCT,
     DEFAULT_HNSW_M,
+    DISTRIBUTION,
     CollectionSchema,
     DenseSchema,
     HnswSchema,
@@ -49,9 +50,10 @@ def schema_from_wire(request: qdrant.CreateCollection) -> CollectionSchema:
         Unimplemented: It uses what is not supported.
     """
     allow_only(request, _CREATE)
-    for one in ("shard_number", "replication_factor", "write_consistency_factor"):
-        if request.HasField(one) and getattr(request, one) != 1:
-            raise unsupported(f"`{one}` other than 1")
+    distribution = {field.name: value for field, value in request.ListFields() if field.name in DISTRIBUTION}
+    for name, number in distribution.items():
+        if number < 1:
+            raise InvalidField(name, f"Wrong input: {name} must be at least 1, and is {number}")
     if request.sharding_method != qdrant.ShardingMethod.Auto:
         raise unsupported("a sharding method other than auto")
     dense = _dense_from_wire(request.vectors_config)
@@ -65,6 +67,7 @@ def schema_from_wire(request: qdrant.CreateCollection) -> CollectionSchema:
         optimizers=_parameters(OptimizerSchema, request.optimizers_config),
         on_disk_payload=request.on_disk_payload if request.HasField("on_disk_payload") else True,
         metadata=payload_to_python(request.metadata),
+        **distribution,
     )
 
 
@@ -79,9 +82,9 @@ def description_to_wire(entry: CatalogEntry, info: qdrant_edge.ShardInfo) -> qdr
         segments_count=info.segments_count,
         config=qdrant.CollectionConfig(
             params=qdrant.CollectionParams(
-                shard_number=1,
-                replication_factor=1,
-                write_consistency_factor=1,
+                shard_number=schema.shard_number,
+                replication_factor=schema.replication_factor,
+                write_consistency_factor=schema.write_consistency_factor,
                 on_disk_payload=schema.on_disk_payload,
                 vectors_config=_dense_to_wire(schema),
                 sparse_vectors_config=_sparse_to_wire(schema),
