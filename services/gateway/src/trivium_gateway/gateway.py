@@ -105,7 +105,7 @@ class Gateway:
 
     def __init__(self, parts: Parts, times: CallTimes) -> None:
         self._parts = parts
-        self._times = times
+        self.times = times
         self.limits = parts.limits
         self.readiness = parts.readiness
 
@@ -216,7 +216,7 @@ class Gateway:
             timeout_seconds: How long the caller waits; None for as long as is allowed. What was reported as written
                 before stays; all of it may be sent again.
         """
-        async with self._call(self._parts.ingestions, self._times.ingestion_seconds, timeout_seconds):
+        async with self._call(self._parts.ingestions, self.times.ingestion_seconds, timeout_seconds):
             resolved = await self._parts.collections.resolve(collection)
             results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
         _log_causes(results)
@@ -294,7 +294,7 @@ class Gateway:
             await self._parts.collections.delete(name)
 
     def _progress(self, timeout_seconds: float | None) -> Progress:
-        longest, metrics = self._times.question_seconds, self._parts.question_metrics
+        longest, metrics = self.times.question_seconds, self._parts.question_metrics
         asked = timeout_seconds if timeout_seconds is not None else caller_timeout()
         return Progress(
             Deadline.after(longest if asked is None else min(asked, longest)),
@@ -328,7 +328,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _document_call(self, asked_seconds: float | None) -> AsyncIterator[None]:
-        call = self._call(self._parts.document_calls, self._times.document_seconds, asked_seconds)
+        call = self._call(self._parts.document_calls, self.times.document_seconds, asked_seconds)
         async with call, self._parts.pulses["search"].waiting():
             yield
 

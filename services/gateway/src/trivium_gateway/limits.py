@@ -16,7 +16,10 @@ __all__ = [
     "check_top_n",
     "check_unicode",
     "check_uri",
+    "is_blank",
 ]
+
+_UNSEEN = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,13 @@ def check_query(field: str, text: str, limits: GatewayLimits) -> None:
             field=field,
         )
     check_unicode(field, text)
-    if not text.strip():
+    if is_blank(text):
         raise InvalidField(field, f"The {field} is blank.", reason="EMPTY_QUERY")
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing but spaces and characters that nobody sees."""
+    return all(unicodedata.category(character) in _UNSEEN for character in text)
 
 
 def check_top_n(top_n: int, limits: GatewayLimits) -> None:

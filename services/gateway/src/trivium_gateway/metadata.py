@@ -1,7 +1,6 @@
 """A document's metadata: flat facts to filter by, and the one kind that each of its keys has in a collection."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TypeAlias
@@ -100,7 +99,7 @@ def checked_scalar(field: str, value: JsonValue) -> MetadataScalar:
         return value
     if not isinstance(value, int | float):
         raise InvalidField(field, f"{field} must be a string, a number, a boolean, or a list of one of those.")
-    if not math.isfinite(value) or (abs(value) > _LARGEST_EXACT_NUMBER and value == int(value)):
+    if not abs(value) <= _LARGEST_EXACT_NUMBER:  # NaN is not, either; and beyond it every float is whole
         raise InvalidField(
             field, f"{field} is a number that JSON cannot carry exactly: whole numbers go up to 2^53. Use a string."
         )

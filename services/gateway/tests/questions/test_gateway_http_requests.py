@@ -387,3 +387,58 @@ async def test_models_are_listed_in_openais_shape_with_any_token(stack: Stack) -
     assert listed["data"][0]["id"] == "trivium"
     assert set(listed["data"][0]) == {"id", "object", "created", "owned_by"}
     assert (await stack.http.get("/v1/models/trivium")).json() == listed["data"][0]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/collections", "/docs"])
+async def test_head_is_a_get_without_its_body(stack: Stack, path: str) -> None:
+    head, got = await stack.http.head(path), await stack.http.get(path)
+
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert stack.metric("trivium_gateway_http_requests_total", method="HEAD", route=path, status="200") >= 1
+
+
+async def test_head_of_what_is_not_there_or_has_no_get_is_refused_like_the_get(stack: Stack) -> None:
+    missing, refused = await stack.http.head("/nowhere"), await stack.http.head("/v1/answer")
+
+    assert (missing.status_code, missing.content) == (404, b"")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+
+
+async def test_slash_at_the_end_of_a_path_changes_nothing_but_an_id(stack: Stack) -> None:
+    for path in ("/healthz/", "/v1/models/", "/v1/documents/", "/v1/collections/"):
+        assert (await stack.http.get(path)).status_code == 200, path
+    pinged = await stack.http.post(
+        "/mcp/",
+        json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
+        headers={"Accept": "application/json, text/event-stream"},
+    )
+    assert pinged.status_code == 200
+    check_error(
+        await stack.http.get("/v1/documents/a/", params={"collection": stack.collection}), 404, "DOCUMENT_NOT_FOUND"
+    )
+
+
+async def test_method_that_a_path_lacks_is_told_all_that_it_has(stack: Stack) -> None:
+    for path, allowed in (("/v1/documents/a/b", "DELETE, GET, HEAD"), ("/v1/documents", "GET, HEAD, POST")):
+        response = await stack.http.patch(path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("text", ["\x00", "\x00 \x07\n", "\u200b\ufeff"])
+async def test_question_that_nobody_sees_is_blank(stack: Stack, text: str) -> None:
+    check_error(await stack.ask(text), 400, "EMPTY_QUERY", "question")
+    check_error(await stack.retrieve(text), 400, "EMPTY_QUERY", "query")
+
+
+async def test_number_beyond_any_float_is_a_400_in_a_filter_and_its_documents_own_in_metadata(stack: Stack) -> None:
+    huge = 10**400
+    for wanted in (huge, [huge], {"gte": huge}, {"lt": -huge}):
+        check_error(
+            await stack.retrieve(filter={"metadata.year": wanted}), 400, "INVALID_FIELD", "filter.metadata.year"
+        )
+    raw = f'{{"query": "q", "filter": {{"metadata.year": {{"gte": 1e400}}}}, "collection": "{stack.collection}"}}'
+    check_error(await stack.http.post("/v1/retrieve", content=raw, headers=JSON), 400, "INVALID_JSON", "body")
+
+    good, bad = await stack.add({"id": "fine", "text": "fine"}, {"id": "huge", "text": "a", "metadata": {"n": huge}})
+    assert (good["status"], bad["status"], bad["error"]["reason"]) == ("indexed", "failed", "INVALID_FIELD")

@@ -220,6 +220,16 @@ async def test_json_is_asked_of_the_model_and_refused_where_nothing_is_found(sta
     assert caught.value.code == "no_model"
 
 
+async def test_question_that_begins_like_a_task_is_answered_from_the_documents(stack: Stack) -> None:
+    asked = {"model": model(stack), "messages": [{"role": "user", "content": "### Task:\nWhat do herons eat?"}]}
+    for path, body in (
+        ("/v1/chat/completions", asked),
+        ("/v1/responses", {"model": model(stack), "input": asked["messages"]}),
+    ):
+        answer = (await stack.http.post(path, json=body)).json()
+        assert [one["document_id"] for one in answer["trivium"]["passages"]], path
+
+
 async def test_title_that_open_webui_asks_for_goes_to_the_model_alone(stack: Stack) -> None:
     stack.generate.script = [delta('{"title": "Herons"}'), finish()]
     chat = "x" * 9000  # more than a query may be
@@ -229,7 +239,7 @@ async def test_title_that_open_webui_asks_for_goes_to_the_model_alone(stack: Sta
     response = await stack.http.post(
         "/v1/chat/completions",
         json={
-            "model": model(stack),
+            "model": "trivium-model",
             "messages": [{"role": "user", "content": prompt}],
             "stream": False,
             "max_completion_tokens": 1000,

@@ -17,12 +17,14 @@ from trivium_gateway.http.openai.routes import openai_routes
 from trivium_gateway.http.operations import operation_routes
 from trivium_gateway.http.origins import OriginMiddleware, OriginPolicy
 from trivium_gateway.http.page import page_routes
+from trivium_gateway.http.paths import PathMiddleware
 from trivium_gateway.http.questions import question_routes
 from trivium_gateway.http.rendering import DEGRADED_HEADER
 from trivium_gateway.http.rerank.routes import rerank_routes
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+    from starlette.routing import BaseRoute
     from trivium_serving.body_budget import BodyBudget
 
     from trivium_gateway.gateway import Gateway
@@ -59,6 +61,7 @@ def http_application(
         redirect_slashes=False,
         lifespan=None if mcp is None else lambda _: mcp.running(),
     )
+    routes: list[BaseRoute] = []
     for router in (
         question_routes(gateway),
         openai_routes(gateway),
@@ -70,12 +73,14 @@ def http_application(
         page_routes(gateway.limits),
         *(() if mcp is None else (mcp.routes(),)),
     ):
+        routes += router.routes
         for route in router.routes:
             if isinstance(route, APIRoute):
                 for method in route.methods or ():
                     metrics.declare(method, route.path.replace(":path}", "}"))
         app.include_router(router)
-    install_error_handlers(app)
+    install_error_handlers(app, routes)
+    app.add_middleware(PathMiddleware)
     if origins.allowed:
         app.add_middleware(
             CORSMiddleware,

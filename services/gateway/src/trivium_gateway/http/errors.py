@@ -23,12 +23,16 @@ from trivium_serving.errors import (
 )
 from trivium_serving.logs import log_failure
 
+from trivium_gateway.http.paths import allowed_methods, asked_method
 from trivium_gateway.http.rendering import JsonResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
 _logger = logging.getLogger(__name__)
 
@@ -83,8 +87,13 @@ def error_response(error: TriviumError) -> Response:
     return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Makes every error of the application show this way."""
+def install_error_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Makes every error of the application show this way.
+
+    Args:
+        app: The application.
+        routes: All of its routes, to say which methods a path has.
+    """
 
     async def show_domain_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, TriviumError)
@@ -101,8 +110,10 @@ def install_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         path = request.url.path
         if error.status_code == 405:
-            response = error_response(MethodNotAllowed(f"{path} does not allow {request.method}. See /docs."))
-            response.headers.update(error.headers or {})
+            allowed = ", ".join(allowed_methods(routes, request.scope))
+            refused = asked_method(request.scope)
+            response = error_response(MethodNotAllowed(f"{path} does not allow {refused}, only {allowed}. See /docs."))
+            response.headers["Allow"] = allowed
             return response
         return error_response(NotFound(f"There is nothing at {path}. See /docs.", reason="ROUTE_NOT_FOUND"))
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.reference import describe, documented, reference_page
@@ -32,7 +32,7 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
     async def readyz() -> Response:
         return JsonResponse(readiness_json(gateway.readiness), status_code=200 if gateway.readiness.ready else 503)
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
@@ -60,12 +61,24 @@ def documented(
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description of an application, without the 422 that FastAPI adds and Trivium never sends."""
     description = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    for methods in description["paths"].values():
+    for path, methods in description["paths"].items():
         for operation in methods.values():
             operation["responses"].pop("422", None)
+            _add_path_parameters(path, operation)
     for name in ("HTTPValidationError", "ValidationError"):
         description["components"]["schemas"].pop(name, None)
     return description
+
+
+def _add_path_parameters(path: str, operation: dict[str, Any]) -> None:
+    """Adds those that a route reads for itself."""
+    parameters = operation.setdefault("parameters", [])
+    known = {one["name"] for one in parameters if one["in"] == "path"}
+    for name in re.findall(r"\{(\w+)\}", path):
+        if name not in known:
+            parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
+    if not parameters:
+        del operation["parameters"]
 
 
 def self_contained(schema: dict[str, Any]) -> dict[str, Any]:

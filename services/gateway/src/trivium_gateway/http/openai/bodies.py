@@ -9,7 +9,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_gateway.conversation import AnswerMode
 from trivium_gateway.http.bodies import JsonBody, at_most
-from trivium_gateway.http.openai.model_ids import collection_of_model
+from trivium_gateway.http.openai.model_ids import MODEL_ALONE, collection_of_model
 from trivium_gateway.retrieval import Search
 
 
@@ -22,7 +22,10 @@ class OpenAIBody(JsonBody):
 class QuestionOptions(OpenAIBody):
     """Trivium's own options of a question."""
 
-    model: str = Field(description="`trivium`, or `trivium/<collection>` to ask in another collection than `default`.")
+    model: str = Field(
+        description="`trivium`, `trivium/<collection>` to ask in another collection than `default`, or `trivium-model` "
+        "for the language model alone."
+    )
     collection: str | None = Field(None, description="Trivium: the collection, if the model does not name it.")
     filter: dict[str, Any] | None = Field(None, description="Trivium: conditions on passages, as in /v1/answer.")
     top_n: int | None = Field(None, description="Trivium: most passages to answer from, 1 to 100; default 5.")
@@ -45,6 +48,10 @@ class QuestionOptions(OpenAIBody):
             self.filter,
             query_field="question",
         )
+
+    def searches_documents(self) -> bool:
+        """Whether to answer from documents: always, unless the caller says in so many words that it wants none."""
+        return self.model != MODEL_ALONE if self.retrieve is None else self.retrieve
 
     def answer_mode(self) -> AnswerMode:
         """By which means to answer."""

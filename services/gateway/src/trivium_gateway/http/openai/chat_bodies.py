@@ -146,13 +146,12 @@ class ChatBody(QuestionOptions):
         """
         self._check_support()
         tools = self._tools()
-        retrieve = not exchange.is_task if self.retrieve is None else self.retrieve
         return Question(
             self.search(exchange.question),
             exchange.history,
             self.answer_mode(),
             self._sampling(),
-            retrieve,
+            self.searches_documents(),
             tools,
             exchange.tool_turns,
         )

@@ -4,16 +4,20 @@ from trivium_serving.errors import NotFound
 
 MODEL = "trivium"
 """Answers from the default collection, and stands for the embedding model and the reranker as well."""
+MODEL_ALONE = "trivium-model"
+"""Puts a conversation to the language model alone, without any document."""
 COLLECTION_PREFIX = f"{MODEL}/"
 """Begins the ids that answer from another collection."""
 
 
 def collection_of_model(model: str) -> str:
-    """The collection that the id of an answering model names; empty for that of `trivium` itself.
+    """The collection that the id of an answering model names; empty for `trivium` itself, and where none is searched.
 
     Raises:
         NotFound: There is no such model.
     """
+    if model == MODEL_ALONE:
+        return ""
     if model != MODEL and not (model.startswith(COLLECTION_PREFIX) and len(model) > len(COLLECTION_PREFIX)):
         raise no_model(model)
     return model[len(COLLECTION_PREFIX) :]

@@ -9,7 +9,7 @@ from trivium_serving.errors import TriviumError
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.http.openai.errors import OpenAIErrorResponse
-from trivium_gateway.http.openai.model_ids import COLLECTION_PREFIX, MODEL, no_model
+from trivium_gateway.http.openai.model_ids import COLLECTION_PREFIX, MODEL, MODEL_ALONE, no_model
 from trivium_gateway.http.openai.shapes import ListModelsResponse, ModelShape
 from trivium_gateway.http.reference import documented
 from trivium_gateway.http.rendering import JsonResponse
@@ -57,7 +57,7 @@ async def _ids(gateway: Gateway) -> list[str]:
         collections = []
     stages = {one.stage: one.model for one in gateway.readiness.stages()}
     named = [stages[stage] for stage in _NAMED_STAGES if stages.get(stage)]
-    return list(dict.fromkeys([MODEL, *(COLLECTION_PREFIX + name for name in collections), *named]))
+    return list(dict.fromkeys([MODEL, MODEL_ALONE, *(COLLECTION_PREFIX + name for name in collections), *named]))
 
 
 def _model(model: str) -> dict[str, Any]:

@@ -104,13 +104,12 @@ class ResponsesBody(QuestionOptions):
             refuse(field, getattr(self, field), "Nothing is stored: send the whole conversation as input.")
         refuse("prompt", self.prompt, "Nothing is stored: send instructions and input.")
         refuse("background", self.background, "Send stream: true to see the answer while it is written.")
-        retrieve = not exchange.is_task if self.retrieve is None else self.retrieve
         return Question(
             self.search(exchange.question),
             exchange.history,
             self.answer_mode(),
             self._sampling(),
-            retrieve,
+            self.searches_documents(),
             self._tools(),
             exchange.tool_turns,
         )

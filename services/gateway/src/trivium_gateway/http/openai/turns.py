@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from trivium_gateway.limits import GatewayLimits
 
-# How Open WebUI begins what it has models do for itself: titles, tags, follow-up questions, search queries.
-_TASK_MARK = "### Task:"
-
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
@@ -34,11 +31,6 @@ class Exchange:
     history: tuple[Turn, ...]
     tool_turns: tuple[Turn, ...]
     dropped_count: int
-
-    @property
-    def is_task(self) -> bool:
-        """Whether this is no question, but a chore that a chat program has the model do, such as to find a title."""
-        return self.question.lstrip().startswith(_TASK_MARK)
 
 
 def exchange_of(turns: Sequence[Turn], limits: GatewayLimits, field: str) -> Exchange:

@@ -1,6 +1,7 @@
 """/v1/vector_stores: collections, to be searched."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -11,6 +12,7 @@ from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.collections import CollectionDescription
+from trivium_gateway.deadline import Deadline
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.http.bodies import read_json
 from trivium_gateway.http.connection import while_connected
@@ -25,6 +27,8 @@ from trivium_gateway.passages import Passage
 from trivium_gateway.retrieval import Search
 
 _MOST_QUERIES = 10
+# 60 for ranks from 1, as in the paper.
+_RANK_CONSTANT = 61
 
 
 class RankingOptionsBody(OpenAIBody):
@@ -122,17 +126,28 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
 
 
 async def _find(gateway: Gateway, searches: list[Search]) -> list[Found]:
-    return [await gateway.retrieve(search) for search in searches]
+    """What each search finds, all of them in the time of one."""
+    deadline = Deadline.after(gateway.times.question_seconds)
+    return [await gateway.retrieve(search, timeout_seconds=deadline.remaining_seconds()) for search in searches]
 
 
 def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:
-    """The best of what several queries found; a passage that several found has its best score."""
-    best: dict[str, Passage] = {}
-    for passage in (passage for one in found for passage in one.passages):
-        if passage.id not in best or best[passage.id].score < passage.score:
-            best[passage.id] = passage
-    ordered = sorted(best.values(), key=lambda passage: -passage.score)
-    return [passage for passage in ordered if passage.score >= least_score][:most]
+    """The best of what several queries found, by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009).
+
+    Scores of different queries do not compare: what one query barely finds may score above another's best. With
+    several queries the score shown is that of the ranks, as a share of being first for each.
+    """
+    kept = [[passage for passage in one.passages if passage.score >= least_score] for one in found]
+    if len(kept) == 1:
+        return kept[0][:most]
+    passages: dict[str, Passage] = {}
+    shares: dict[str, float] = {}
+    for ranking in kept:
+        for rank, passage in enumerate(ranking):
+            passages.setdefault(passage.id, passage)
+            shares[passage.id] = shares.get(passage.id, 0.0) + _RANK_CONSTANT / (_RANK_CONSTANT + rank) / len(kept)
+    ordered = sorted(passages.values(), key=lambda passage: -shares[passage.id])
+    return [replace(passage, score=shares[passage.id]) for passage in ordered[:most]]
 
 
 def _result(passage: Passage) -> dict[str, Any]:

@@ -44,11 +44,11 @@ def page_routes(limits: GatewayLimits) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     assets = load_assets(limits.max_document_bytes)
 
-    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.get("/")
     async def page(request: Request) -> Response:
         return _served(request, assets.by_name[INDEX], _ASK_AGAIN)
 
-    @router.api_route("/page/{version}/{name}", methods=["GET", "HEAD"])
+    @router.get("/page/{version}/{name}")
     async def asset(request: Request, version: str, name: str) -> Response:
         found = assets.by_name.get(name)
         if found is None or name == INDEX:

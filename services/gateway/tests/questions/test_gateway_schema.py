@@ -1,0 +1,81 @@
+"""Requests made up from the OpenAPI description, over real HTTP: none breaks anything, all are answered as it says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+if TYPE_CHECKING:
+    from schemathesis import BaseSchema
+
+    from .conftest import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CASES_PER_OPERATION_AND_MODE = 8
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+def _try(operation: Any, mode: GenerationMode) -> int:
+    """Sends made-up requests of one operation.
+
+    Returns:
+        How many.
+    """
+    count = 0
+
+    @seed(7)
+    @settings(
+        max_examples=CASES_PER_OPERATION_AND_MODE,
+        derandomize=False,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def send(case: Any) -> None:
+        nonlocal count
+        count += 1
+        case.call_and_validate(checks=CHECKS, timeout=60)
+
+    send()
+    return count
+
+
+def _operations(schema: BaseSchema) -> list[Any]:
+    operations: list[Any] = list(schema.get_all_operations())
+    return [found.ok() for found in operations]  # each is one that can be read
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+async def test_made_up_requests_are_answered_as_the_description_says(stack: Stack, mode: GenerationMode) -> None:
+    def run() -> dict[str, int]:
+        schema = schemathesis.openapi.from_url(str(stack.http.base_url.join("/openapi.json")))
+        counts = {}
+        for operation in _operations(schema):
+            if mode is GenerationMode.POSITIVE or operation.body or operation.query:
+                counts[operation.label] = _try(operation, mode)
+        return counts
+
+    counts = await asyncio.to_thread(run)
+    assert len(counts) > 10
+    assert sum(counts.values()) > 100

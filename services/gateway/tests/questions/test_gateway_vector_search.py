@@ -1,0 +1,34 @@
+"""How the passages of several queries to a vector store are put together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from trivium_gateway.gateway import Found
+from trivium_gateway.http.openai.vector_stores import _merged
+from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.timing import Timings
+
+_PASSAGE = Passage("", "d", "", "", "text", 0.0, Scores(), Span(0, 4), {})
+
+
+def _found(**scores: float) -> Found:
+    passages = tuple(replace(_PASSAGE, id=name, score=score) for name, score in scores.items())
+    return Found(passages, Timings(None, None, None, None, 1.0), ())
+
+
+def test_passages_of_one_query_keep_their_scores() -> None:
+    merged = _merged([_found(a=0.9, b=0.4, c=0.1)], 2, 0.2)
+
+    assert [(one.id, one.score) for one in merged] == [("a", 0.9), ("b", 0.4)]
+
+
+def test_best_of_each_query_comes_before_the_rest_of_one_that_scores_high() -> None:
+    confident, modest = _found(a=0.99, b=0.98, c=0.97), _found(x=0.3, b=0.2)
+
+    merged = _merged([confident, modest], 10, 0.0)
+
+    assert [one.id for one in merged] == ["b", "a", "x", "c"]
+    assert merged[0].score == pytest.approx(61 / 62)
+    assert [one.score for one in merged] == sorted((one.score for one in merged), reverse=True)
