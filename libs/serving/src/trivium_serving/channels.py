@@ -58,24 +58,30 @@ CHANNEL_OPTIONS = (
 )
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
+def open_channel(target: str, *, health: str = "") -> grpc.aio.Channel:
     """A channel to a service; it connects when first used, and again whenever it has to.
 
     Args:
         target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn.
+        health: A name in the service's health: only addresses that serve it are used, and the channel is ready while
+            one does. Empty for all of them.
 
     Raises:
         TlsError: The environment asks for TLS with files that cannot be used.
     """
+    options = CHANNEL_OPTIONS
+    if health:
+        config = _SERVICE_CONFIG | {"healthCheckConfig": {"serviceName": health}}
+        options = (("grpc.service_config", json.dumps(config)), *CHANNEL_OPTIONS[1:])
     files = TlsFiles.from_environment()
     if files.authorities is not None:
         return RenewedChannel(
             CurrentTls(files),
             lambda content: grpc.aio.secure_channel(
-                target, content.channel_credentials(), options=CHANNEL_OPTIONS, interceptors=traced_calls(target)
+                target, content.channel_credentials(), options=options, interceptors=traced_calls(target)
             ),
         )
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=traced_calls(target))
+    return grpc.aio.insecure_channel(target, options=options, interceptors=traced_calls(target))
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

@@ -85,6 +85,7 @@ class GatewayProcess:
         door = DoorMetrics(self.registry)
         bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
         door.follow_bodies(bodies)
+        self._model_channel = open_channel(settings.generate_target, health=generate.MODEL_HEALTH_NAME)
         self._qdrant = QdrantConnection(
             settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key, settings.qdrant_tls_ca
         )
@@ -117,7 +118,7 @@ class GatewayProcess:
         is_private = is_loopback(settings.grpc_listen) and is_loopback(settings.http_listen)
         embed_client = embed.EmbedClient(self._channels["embed"])
         rerank_client = rerank.RerankClient(self._channels["rerank"])
-        generate_client = generate.GenerateClient(self._channels["generate"])
+        generate_client = generate.GenerateClient(self._channels["generate"], self._model_channel)
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         collections = Collections(self._qdrant, embed_client, limits, distribution=distribution)
         store = Store(self._qdrant)
@@ -223,7 +224,7 @@ class GatewayProcess:
         await self.background.close()
         await self._ingester.close()
         await self._qdrant.close()
-        for channel in self._channels.values():
+        for channel in (*self._channels.values(), self._model_channel):
             await channel.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -131,11 +132,15 @@ class GenerateClient:
     """The generate service, as the gateway uses it.
 
     Args:
-        channel: To the service.
+        channel: To the service, all of its replicas.
+        model_channel: To those of them that have their language model now: ready while there are any. They get the
+            questions then; else all of them do, which answer by other means.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, model_channel: grpc.aio.Channel) -> None:
         self._stub = GenerateServiceStub(channel)
+        self._model_channel = model_channel
+        self._model_stub = GenerateServiceStub(model_channel)
 
     async def generate(
         self,
@@ -177,23 +182,41 @@ class GenerateClient:
         else:
             turns = (*history, Message(Role.USER, question), *tool_turns)
             request.messages.extend(map(turn_message, turns))
-        call = self._stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         finished = False
         try:
-            async for response in call:
-                if response.HasField("finish"):
-                    finished = True
-                    yield _end(response.finish)
-                else:
-                    yield _text(response.delta)
+            async with aclosing(self._responses(request, timeout_seconds)) as responses:
+                async for response in responses:
+                    if response.HasField("finish"):
+                        finished = True
+                        yield _end(response.finish)
+                    else:
+                        yield _text(response.delta)
         except grpc.aio.AioRpcError as error:
             if not finished:
                 failure = _in_callers_words(upstream_error("generate", error), len(history))
                 raise blame("generate", failure, _CALLERS_FIELDS) from error
-        finally:
-            call.cancel()  # does nothing to a call that has ended
         if not finished:
             raise broken_answer("generate", "stops before its end")
+
+    async def _responses(
+        self, request: pb.GenerateRequest, timeout_seconds: float
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        """What one replica answers: one with its model, if there is any."""
+        has_model = self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+        for stub in (self._model_stub, self._stub) if has_model else (self._stub,):
+            call = stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+            begun = False
+            try:
+                async for response in call:
+                    begun = True
+                    yield response
+                return
+            except grpc.aio.AioRpcError as error:
+                # The last one with a model may just have lost it: then any other answers as well as it can.
+                if begun or stub is self._stub or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+            finally:
+                call.cancel()  # does nothing to a call that has ended
 
     async def model(self, *, timeout_seconds: float) -> GenerateModel:
         """Describes the model.

@@ -18,6 +18,7 @@ from trivium_serving.errors import (
     Overloaded,
     Status,
     TriviumError,
+    Unavailable,
     Unimplemented,
     status_of,
 )
@@ -84,6 +85,8 @@ def error_response(error: TriviumError) -> Response:
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    elif isinstance(error, Unavailable):
+        headers["Retry-After"] = "1"
     return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
 
 
