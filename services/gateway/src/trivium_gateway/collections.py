@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, Unavailable
+from trivium_serving.errors import AlreadyExists, InvalidField, NotFound
 
 from trivium_gateway.clients.embed import EmbedClient
-from trivium_gateway.collection_lookup import CollectionLookup, OwnCollection, Place
-from trivium_gateway.collection_names import check_name, physical_name
+from trivium_gateway.collection_lookup import CollectionLookup, OwnCollection
+from trivium_gateway.collection_making import CollectionMaker
+from trivium_gateway.collection_names import check_name
 from trivium_gateway.filters import Filter, parse_filter
 from trivium_gateway.keyed_locks import KeyedLocks
 from trivium_gateway.limits import GatewayLimits
@@ -104,7 +105,7 @@ class Collections:
     ) -> None:
         self._qdrant = QdrantCollections(connection, distribution)
         self._lookup = CollectionLookup(self._qdrant)
-        self._embed = embed
+        self._maker = CollectionMaker(self._qdrant, self._lookup, embed)
         self._limits = limits or GatewayLimits()
         self._remember_seconds = remember_seconds
         self._clock = clock
@@ -126,7 +127,7 @@ class Collections:
             place = await self._lookup.look(name)
             if place.own is not None and place.own.has_alias:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
-            known = await self._complete(name, place)
+            known = self._remember(name, await self._maker.complete(name, place))
         return await self._describe(known, tenant)
 
     async def get(self, name: str, *, tenant: str = "default") -> CollectionDescription:
@@ -159,12 +160,7 @@ class Collections:
             current = (await self._lookup.look(name)).own
             if current is None:
                 raise _not_found(name)
-            # What an earlier model left behind goes, too; and what the alias points to last, so that if this breaks off
-            # the collection is still there to be deleted.
-            others = [one for one in await self._lookup.own(name) if one != current.physical]
-            for physical in (*others, current.physical):
-                if not await self._qdrant.delete(physical):
-                    await self._check_is_gone(name, physical)
+            await self._maker.delete(name, current)
 
     async def resolve(self, name: str) -> ResolvedCollection:
         """Find a collection for a request that writes. Cheap: answers are remembered for a few seconds.
@@ -185,7 +181,7 @@ class Collections:
                 place = await self._lookup.look(name)
                 if place.own is None and name != DEFAULT_COLLECTION:
                     raise _not_found(name)
-                known = await self._complete(name, place)
+                known = self._remember(name, await self._maker.complete(name, place))
         return known.collection
 
     async def find(self, name: str) -> ResolvedCollection | None:
@@ -296,48 +292,6 @@ class Collections:
         self._known[name] = known
         return known
 
-    async def _complete(self, name: str, place: Place) -> _Known:
-        """Create a collection, or what its creation has left out. Every step may be repeated, by any gateway."""
-        known, gone = None, None
-        try:
-            physical = await self._prepare(name, place)
-            if place.own is None or not place.own.has_alias:
-                # Last: whoever finds the alias finds the collection complete.
-                await self._qdrant.point_alias(name, physical)
-            known = await self._look_up(name)
-        except NotFound as error:
-            gone = error
-        if known is None:
-            raise Unavailable(
-                f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
-            ) from gone
-        return known
-
-    async def _prepare(self, name: str, place: Place) -> str:
-        if place.own is not None:
-            await self._qdrant.index_system_fields(place.own.physical)
-            return place.own.physical
-        model = await self._embed.model()
-        physical = physical_name(name, model.fingerprint)
-        taken = place.foreign & {name, physical}
-        if taken:
-            raise _taken(name, *taken)
-        await self._qdrant.create(physical, model=model.name, fingerprint=model.fingerprint, dimension=model.dimension)
-        return physical
-
-    async def _check_is_gone(self, name: str, physical: str) -> None:
-        """See whether a collection that Qdrant did not find to delete is deleted, as by another gateway.
-
-        Raises:
-            Unavailable: It is not.
-        """
-        aliases, names = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
-        if physical in names or physical in aliases.values():
-            raise Unavailable(
-                f"Qdrant cannot delete the collection {name!r} now, and has not. Try again.",
-                reason="COLLECTION_UNAVAILABLE",
-            )
-
     async def _describe(self, known: _Known, tenant: str) -> CollectionDescription:
         collection = known.collection
         # Before the first write of this version, there are no chunks of documents that are not committed yet.
@@ -386,12 +340,4 @@ class Collections:
 def _not_found(name: str) -> NotFound:
     return NotFound(
         f"There is no collection {name!r}. Create it, or list those that there are.", reason="COLLECTION_NOT_FOUND"
-    )
-
-
-def _taken(name: str, *taken: str) -> AlreadyExists:
-    return AlreadyExists(
-        f"Qdrant has {' and '.join(repr(one) for one in sorted(taken))}, which is another application's, and Trivium "
-        f"leaves it alone. Give the collection another name than {name!r}, or remove that from Qdrant.",
-        reason="COLLECTION_NAME_TAKEN",
     )

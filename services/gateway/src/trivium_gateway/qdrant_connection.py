@@ -40,7 +40,8 @@ _CHANNEL_OPTIONS = {
     "grpc.keepalive_timeout_ms": 5_000,
     # A Qdrant that was restarted is used again within a second.
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 100,
+    # The time to connect, despite its name.
+    "grpc.min_reconnect_backoff_ms": 2_000,
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.enable_http_proxy": 0,
     # A second channel is a second connection.

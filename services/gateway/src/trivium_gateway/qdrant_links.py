@@ -1,9 +1,10 @@
 """The connection to Qdrant that is in use, and its replacement by another one where nothing comes back any more."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -18,7 +19,8 @@ _Call = Callable[[AsyncQdrantClient, float], Awaitable[Any]]
 _SILENT_SECONDS = 0.3
 """How long a call may take, while nothing else is heard, before the connection itself is looked at."""
 _PING_SECONDS = 5.0
-_CONNECTIONS_TRIED = 3
+_PATIENCE_SECONDS = (_SILENT_SECONDS, _SILENT_SECONDS, _PING_SECONDS)
+"""How long to wait, with each further connection, before the next one is tried."""
 
 
 class _Link:
@@ -40,14 +42,14 @@ class _Link:
         return answer
 
     async def ping(self) -> bool:
-        """Whether anything comes back, be it an error."""
+        """Whether Qdrant says anything over it, be it an error."""
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 await self.client.info()
         except TimeoutError:
             return False
-        except grpc.aio.AioRpcError:
-            pass
+        except grpc.aio.AioRpcError as error:
+            return error.code() is not grpc.StatusCode.UNAVAILABLE
         return True
 
 
@@ -132,12 +134,12 @@ class QdrantLinks:
         taken: _Link | None = None
         try:
             # A balancer may lead a new connection to the same node.
-            for _ in range(_CONNECTIONS_TRIED):
+            for patience_seconds in _PATIENCE_SECONDS:
                 # In a thread: making a client reads certificates.
                 fresh = _Link(await asyncio.to_thread(self._open_client))
                 pings[asyncio.create_task(fresh.ping())] = fresh
-                await asyncio.wait({old, *pings}, timeout=_SILENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if old.done():
+                await _first_good((old, *pings), patience_seconds)
+                if old.done() and old.result():
                     return
                 taken = next((pings[ping] for ping in pings if ping.done() and ping.result()), None)
                 if taken is not None:
@@ -157,6 +159,17 @@ class QdrantLinks:
         task = asyncio.create_task(link.client.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+async def _first_good(pings: Iterable[asyncio.Task[bool]], timeout_seconds: float) -> None:
+    """Wait until one of some pings has come back, or all have failed."""
+    pending = set(pings)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_seconds):
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if any(one.result() for one in done):
+                    return
 
 
 async def _first_answer(attempts: set[asyncio.Future[Any]]) -> Any:

@@ -15,14 +15,8 @@ from trivium_gateway.document_heads import DocumentHeads
 from trivium_gateway.filters import Filter
 from trivium_gateway.metadata import Metadata
 from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.qdrant_points import (
-    BM25,
-    DENSE,
-    bm25_document,
-    chunk_from_payload,
-    keyword_condition,
-    scoped_filter,
-)
+from trivium_gateway.qdrant_points import chunk_from_payload, keyword_condition, scoped_filter
+from trivium_gateway.search_legs import LegQuery, dense_leg, payload_selector, sparse_leg
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
 
@@ -31,8 +25,6 @@ LegReason = Literal["unavailable", "timeout", "overloaded"]
 
 _BOTH_LEGS_SHARE = 0.6
 """The part of the time after which both legs together are given up, so that each alone still has some."""
-
-_PAYLOAD_FIELDS = ("document_id", "chunk_index", "content_hash", "text", "title", "uri", "start", "end", "metadata")
 
 _SEARCHES = 3
 """How often a search is repeated without the versions that it found and that do not count."""
@@ -178,11 +170,11 @@ class Store:
     ) -> SearchResult:
         without = [keyword_condition("content_hash", sorted(stale))] if stale else []
         scope = scoped_filter(tenant, user_filter=user_filter, without=without)
-        legs: dict[Leg, _LegQuery] = {}
+        legs: dict[Leg, LegQuery] = {}
         if vector is not None:
-            legs["dense"] = _dense_leg(vector, scope)
+            legs["dense"] = dense_leg(vector, scope)
         if text is not None:
-            legs["sparse"] = _sparse_leg(text, scope, corpus=scoped_filter(tenant))
+            legs["sparse"] = sparse_leg(text, scope, corpus=scoped_filter(tenant))
         if not legs:
             raise ValueError("a search needs a vector or a text")
         started = time.monotonic()
@@ -200,7 +192,7 @@ class Store:
         return await self._search_each(collection, legs, limit, remaining_seconds)
 
     async def _search_both(
-        self, collection: ResolvedCollection, legs: dict[Leg, "_LegQuery"], limit: int, timeout_seconds: float
+        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
     ) -> SearchResult:
         """Run both legs and their fusion in one call."""
         fused = qdrant.QueryPoints(
@@ -208,7 +200,7 @@ class Store:
             prefetch=[leg.prefetch(limit) for leg in legs.values()],
             query=qdrant.Query(fusion=qdrant.Fusion.DBSF),
             limit=limit,
-            with_payload=_payload_selector(),
+            with_payload=payload_selector(),
         )
         single = [leg.query(collection.physical, limit, with_payload=False) for leg in legs.values()]
         request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=[*single, fused])
@@ -223,7 +215,7 @@ class Store:
         return SearchResult(candidates, [])
 
     async def _search_each(
-        self, collection: ResolvedCollection, legs: dict[Leg, "_LegQuery"], limit: int, timeout_seconds: float
+        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
     ) -> SearchResult:
         """Run each leg by itself, and answer from the first one that works."""
         outcomes = await asyncio.gather(
@@ -248,7 +240,7 @@ class Store:
         return SearchResult(found, failed)
 
     async def _search_leg(
-        self, collection: ResolvedCollection, leg: Leg, query: "_LegQuery", limit: int, timeout_seconds: float
+        self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
     ) -> list[Candidate]:
         reply = await self._connection.call(
             self._connection.points.Query,
@@ -264,50 +256,6 @@ class Store:
             )
             for point in reply.result
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _LegQuery:
-    """One leg, ready to be asked by itself or as a part of a fusion."""
-
-    using: str
-    nearest: qdrant.VectorInput
-    scope: qdrant.Filter
-    params: qdrant.SearchParams | None
-
-    def query(self, physical: str, limit: int, *, with_payload: bool) -> qdrant.QueryPoints:
-        return qdrant.QueryPoints(
-            collection_name=physical,
-            query=qdrant.Query(nearest=self.nearest),
-            using=self.using,
-            filter=self.scope,
-            params=self.params,
-            limit=limit,
-            with_payload=_payload_selector() if with_payload else qdrant.WithPayloadSelector(enable=False),
-        )
-
-    def prefetch(self, limit: int) -> qdrant.PrefetchQuery:
-        return qdrant.PrefetchQuery(
-            query=qdrant.Query(nearest=self.nearest),
-            using=self.using,
-            filter=self.scope,
-            params=self.params,
-            limit=limit,
-        )
-
-
-def _dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> _LegQuery:
-    return _LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope, None)
-
-
-def _sparse_leg(text: str, scope: qdrant.Filter, *, corpus: qdrant.Filter) -> _LegQuery:
-    # How rare a word is, is counted over the tenant's own chunks: others must neither show in the scores nor bend them.
-    params = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
-    return _LegQuery(BM25, qdrant.VectorInput(document=bm25_document(text)), scope, params)
-
-
-def _payload_selector() -> qdrant.WithPayloadSelector:
-    return qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=_PAYLOAD_FIELDS))
 
 
 def _scores(points: Sequence[Any]) -> dict[str, float]:
