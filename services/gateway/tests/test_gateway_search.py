@@ -197,11 +197,11 @@ async def test_search_without_any_leg_is_unavailable(storage: Storage) -> None:
         await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
 
 
-async def test_search_without_qdrant_says_where_it_was_looked_for(storage: Storage) -> None:
+async def test_search_without_qdrant_says_in_its_cause_where_it_was_looked_for(storage: Storage) -> None:
     collection = await storage.collections.resolve("")
     connection = QdrantConnection("http://127.0.0.1:1", 1)
     with pytest.raises(Unavailable) as caught:
         await Store(connection).search(collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5)
     await connection.close()
     assert caught.value.reason == "UPSTREAM_UNAVAILABLE"
-    assert "http://127.0.0.1:1" in caught.value.message
+    assert "http://127.0.0.1:1" in caught.value.cause

@@ -21,7 +21,6 @@ from trivium_serving.errors import (
     StorageFull,
     TriviumError,
     Unavailable,
-    error_from_rpc,
 )
 from trivium_serving.tls import TlsFiles, hint
 
@@ -33,7 +32,7 @@ __all__ = ["QdrantConnection"]
 _NO_CAPACITY = "Qdrant has no capacity. Try again later."
 
 _NO_ROOM = "No space left on device"
-"""What a Qdrant server says, with the code INTERNAL, when its volume is full."""
+"""What a Qdrant server says, with the code INTERNAL, and the embedded engine, too, when the volume is full."""
 
 _CHANNEL_OPTIONS = {
     "grpc.keepalive_time_ms": 30_000,
@@ -197,8 +196,7 @@ class QdrantConnection:
     def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
         """What a failed call means. Qdrant's words may tell of its inside, so they are the error's cause."""
         code, details = error.code(), error.details() or ""
-        full = _NO_ROOM in details or isinstance(error_from_rpc(error), StorageFull)
-        meant = _storage_full() if full else self._classified(code, details)
+        meant = _storage_full() if _NO_ROOM in details else self._classified(code, details)
         return meant.because(f"Qdrant at {self.address}: {code.name}: {details}")
 
     def _classified(self, code: grpc.StatusCode, details: str) -> TriviumError:
