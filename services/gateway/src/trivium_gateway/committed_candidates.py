@@ -34,8 +34,13 @@ class CommittedCandidates:
         self.stale: set[str] = set()
         """Versions that were found and do not count."""
 
-    async def keep(self, candidates: Sequence[Candidate], timeout_seconds: float) -> list[Candidate]:
-        """Give the candidates of versions that count, in their order, and remember the other versions as stale."""
+    async def keep(self, candidates: Sequence[Candidate], timeout_seconds: float) -> tuple[list[Candidate], bool]:
+        """Sort out what does not count.
+
+        Returns:
+            The candidates of versions that count, in their order; and whether to search again without `stale`: a
+            version that counts may be found then, or most of what was found did not count.
+        """
         found: dict[str, set[str]] = {}
         for one in candidates:
             found.setdefault(one.document_id, set()).add(one.version)
@@ -45,7 +50,9 @@ class CommittedCandidates:
         shown = {document_id: self._shown(document_id, versions) for document_id, versions in found.items()}
         self.stale |= {version for versions in found.values() for version in versions} - set(shown.values())
         self.stale -= set(current.values())
-        return [one for one in candidates if one.version == shown[one.document_id]]
+        kept = [one for one in candidates if one.version == shown[one.document_id]]
+        missing = any(not version and document_id in current for document_id, version in shown.items())
+        return kept, missing or 2 * len(kept) < len(candidates)
 
     def _shown(self, document_id: str, found: set[str]) -> str:
         counted = self._counted.get(document_id, ())
@@ -54,13 +61,11 @@ class CommittedCandidates:
     async def _current(
         self, candidates: Sequence[Candidate], found: Mapping[str, set[str]], timeout_seconds: float
     ) -> dict[str, str]:
-        # Chunk 0 beside others of its version says all there is to know; only the rest is looked up.
+        # A chunk 0 that was found says what counted when it was; only for the rest it is looked up.
         current = {
             one.document_id: one.version
             for one in candidates
-            if one.chunk_index == 0
-            and found[one.document_id] == {one.version}
-            and one.id == head_id(self._tenant, one.document_id)
+            if one.chunk_index == 0 and one.id == head_id(self._tenant, one.document_id)
         }
         unsure = [
             (document_id, version)

@@ -128,8 +128,8 @@ class Store:
         """Find the chunks that are closest to a query.
 
         Both legs and their fusion (distribution-based score fusion) are one call. If it fails, each leg is tried alone.
-        Only chunks of versions that are committed are returned. If others are found, of a write that is going on, broke
-        off or has just replaced a version, the search is made again without them.
+        Only chunks of versions that are committed are returned: those of a write that is going on or broke off, and of
+        a version that was just replaced, are left out. If that leaves a gap, the search is made again without them.
 
         Args:
             collection: Where to search.
@@ -148,14 +148,17 @@ class Store:
         """
         until = time.monotonic() + timeout_seconds
         committed = CommittedCandidates(self._heads, collection, tenant)
+        best = SearchResult([], [])
         for _ in range(_SEARCHES):
             found = await self._search(
                 collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale
             )
-            kept = await committed.keep(found.candidates, _seconds_until(until))
-            if len(kept) == len(found.candidates):
+            kept, again = await committed.keep(found.candidates, _seconds_until(until))
+            if len(kept) >= len(best.candidates):
+                best = replace(found, candidates=kept)
+            if not again:
                 break
-        return replace(found, candidates=kept)
+        return best
 
     async def _search(
         self,
