@@ -47,6 +47,7 @@ def test_missing_prompts_follow_the_last_part_of_the_name(name: str, expected: P
     [
         ("Qwen/Qwen3-Embedding-0.6B", 32),
         ("/models/Qwen3-Embedding-0.6B/", 32),
+        ("Qwen/Qwen3-Embedding-0.6B@v1", 32),
         ("text-embedding-3-large", 256),
         ("sentence-transformers/all-MiniLM-L6-v2", 0),
         ("text-embedding-ada-002", 0),

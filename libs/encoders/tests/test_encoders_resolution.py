@@ -118,3 +118,29 @@ def test_resolve_model_in_the_hubs_cache_is_used(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, "some/model"]
     done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == str(snapshot)
+
+
+def test_resolve_name_with_a_revision_takes_that_one_and_keeps_it_in_the_name(tmp_path: Path) -> None:
+    model = tmp_path / "hub/models--sentence-transformers--all-MiniLM-L6-v2"
+    (model / "refs").mkdir(parents=True)
+    for commit, reference in (("0123", "main"), ("4567", "v1")):
+        snapshot = model / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text("{}")
+        (snapshot / "model.safetensors").write_bytes(commit.encode())
+        (model / "refs" / reference).write_text(commit)
+    code = f"{RESOLVE}\nfound = resolve(sys.argv[1])\nprint(found.name, found.path.name)"
+    settings = {"PATH": "/usr/bin:/bin", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    # The packaged model is one revision of this, and not served for another.
+    command = [sys.executable, "-c", code, "all-MiniLM-L6-v2@v1"]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["sentence-transformers/all-MiniLM-L6-v2@v1", "4567"]
+
+    command = [sys.executable, "-c", code, "sentence-transformers/all-MiniLM-L6-v2@v2"]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120, check=False)
+    assert "model sentence-transformers/all-MiniLM-L6-v2@v2 is in no installed package" in done.stderr
+
+
+def test_resolve_name_with_an_empty_revision_is_refused() -> None:
+    with pytest.raises(ModelNotFound, match="names no revision"):
+        resolve("some/model@")

@@ -117,7 +117,8 @@ def context_tokens(name: str) -> int:
 
 
 def _last_part(name: str) -> str:
-    return name.rstrip("/").rpartition("/")[2]
+    """What a model is called, without whose it is and at which revision."""
+    return name.rstrip("/").rpartition("/")[2].partition("@")[0]
 
 
 def _entry(table: dict[str, Any]) -> CatalogEntry:

@@ -21,8 +21,9 @@ class EmbedSettings:
     backend: str = setting("local", "What computes the vectors.", choices=("local", "openai", "cohere"))
     model: str = setting(
         DEFAULT_MODEL,
-        "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model. With "
-        "an API, the name there; unless it is set, text-embedding-3-small for openai and embed-v4.0 for cohere.",
+        "Any sentence-transformers model: a folder, or the name of an installed package's, cached or hub model, of the "
+        "hub's also NAME@REVISION. With an API, the name there; unless it is set, text-embedding-3-small for openai "
+        "and embed-v4.0 for cohere.",
     )
     dimension: int = setting(
         0,

@@ -27,7 +27,8 @@ class GenerateSettings:
     """Which language model backend is used; the extractive one is always there besides."""
     model: str = setting(
         "",
-        "The language model: for vllm a folder, or a name on the Hugging Face hub; with an API the name there, on "
+        "The language model: for vllm a folder, or a name on the Hugging Face hub, also NAME@REVISION; with an API the "
+        "name there, on "
         "Azure that of the deployment. Each backend but extractive needs it.",
     )
     """The language model."""

@@ -119,3 +119,18 @@ async def test_vllm_engine_that_is_gone_while_a_prompt_is_built_is_unavailable(t
     with pytest.raises(Unavailable, match="engine is down"):
         async for _ in model.generate(AnswerRequest("q", (Passage("p"),))):
             pass
+
+
+def test_engine_model_with_a_revision_is_that_revision_of_weights_and_tokenizer(tmp_path: Path) -> None:
+    folder = tmp_path / "kept@home"
+    folder.mkdir()
+    made = [
+        VllmModel(model=name, engine_args={}, adapters={}, prompts=load_prompts(None), default_max_tokens=8)
+        for name in ("some/model@v1", "some/model", str(folder))
+    ]
+    assert [model._engine_args for model in made] == [
+        {"model": "some/model", "revision": "v1", "tokenizer_revision": "v1"},
+        {"model": "some/model"},
+        {"model": str(folder)},
+    ]
+    assert made[0].description.name == "some/model@v1"

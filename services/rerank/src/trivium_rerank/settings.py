@@ -23,7 +23,8 @@ class RerankSettings:
     )
     model: str = setting(
         "",
-        "A folder, or the name of an installed package's, cached or hub model; empty for the backend's own: "
+        "A folder, or the name of an installed package's, cached or hub model, of the hub's also NAME@REVISION; empty "
+        "for the backend's own: "
         "sentence-transformers/all-MiniLM-L6-v2 for late-interaction, cross-encoder/ms-marco-MiniLM-L12-v2 for "
         "cross-encoder, rerank-v3.5 for cohere.",
     )

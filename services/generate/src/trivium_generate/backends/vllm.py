@@ -62,7 +62,7 @@ class VllmModel:
     """A language model in vLLM.
 
     Args:
-        model: A folder, or a name on the Hugging Face hub.
+        model: A folder, or a name on the Hugging Face hub, which may end in `@REVISION`.
         engine_args: Further engine arguments by name; vLLM checks their values.
         adapters: Folders, or names on the hub, of LoRA adapters, by the names that requests ask for them by.
         prompts: The prompts by language.
@@ -83,7 +83,7 @@ class VllmModel:
         tool_parser: str = "",
     ) -> None:
         lora = {"enable_lora": True} if adapters else {}
-        self._engine_args = {"model": model, **lora, **engine_args}
+        self._engine_args = {**_of_hub(model), **lora, **engine_args}
         self._adapter_paths = adapters
         self._adapters: dict[str, Any] = {}  # vLLM's requests for them, by name
         self._status_folder = TemporaryDirectory(prefix="trivium-generate-")
@@ -298,6 +298,14 @@ class VllmModel:
         except VLLMClientError as error:
             schema = "tools.definitions" if request.tools.are_required else "sampling.json_schema"
             raise refusal(error, schema if _is_json(request) else "sampling") from error
+
+
+def _of_hub(model: str) -> dict[str, Any]:
+    """The engine arguments that say which model it is, and at which revision of the hub."""
+    name, _, revision = model.partition("@")
+    if not revision or Path(model).exists():
+        return {"model": model}
+    return {"model": name, "revision": revision, "tokenizer_revision": revision}
 
 
 def _freeze_heap() -> None:
