@@ -33,7 +33,7 @@ async def extracting(
     limits: GatewayLimits = LIMITS,
     registry: CollectorRegistry | None = None,
     *,
-    seconds: float = 5.0,
+    seconds: float = 25.0,
     processes: int = 2,
 ) -> AsyncIterator[Extractor]:
     """An extractor with a few processes and little patience."""
@@ -74,7 +74,7 @@ def sample(registry: CollectorRegistry, name: str, **labels: str) -> float:
 
 async def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read() -> None:
     registry = CollectorRegistry()
-    async with extracting(registry=registry, seconds=1.0) as extractor:
+    async with extracting(registry=registry, seconds=5.0) as extractor:
         reading = asked_by("a", extractor, HOSTILE)
         turns = 0
         while not reading.done():
@@ -89,7 +89,7 @@ async def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_is_read()
 
 
 async def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
-    async with extracting(replace(LIMITS, max_parse_memory_bytes=200 * 1024 * 1024), seconds=60) as extractor:
+    async with extracting(replace(LIMITS, max_parse_memory_bytes=200 * 1024 * 1024), seconds=300) as extractor:
         with pytest.raises(TooLarge) as caught:
             await extractor.extract("html", b"<p>word</p>" * 4_000_000)
         assert caught.value.reason == "PARSE_LIMIT"
@@ -97,7 +97,7 @@ async def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
 
 
 async def test_a_cancelled_extraction_leaves_the_next_one_its_own_answer() -> None:
-    async with extracting(processes=1, seconds=60) as extractor:
+    async with extracting(processes=1, seconds=300) as extractor:
         first = asked_by("a", extractor, b"<p>first</p>" * 20_000)
         while not extractor._idle and not first.done():
             await asyncio.sleep(0.01)
@@ -122,7 +122,7 @@ async def test_hostile_files_of_one_caller_do_not_keep_another_waiting() -> None
 
 
 async def test_callers_with_one_place_between_them_take_turns() -> None:
-    async with extracting(processes=1, seconds=60) as extractor:
+    async with extracting(processes=1, seconds=300) as extractor:
         order: list[str] = []
 
         async def ask(caller: str) -> None:

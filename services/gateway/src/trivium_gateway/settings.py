@@ -107,7 +107,8 @@ class GatewaySettings:
     )
     parse_seconds_per_megabyte: float = setting(
         10.0,
-        "Most processor time for each megabyte, begun, of an HTML or PDF file; never more than 60 s for a file.",
+        "Most processor time for each megabyte, begun, of a PDF file, and a fifth of it for HTML; never more than 60 s "
+        "for a file.",
         minimum=0.1,
         maximum=60,
     )

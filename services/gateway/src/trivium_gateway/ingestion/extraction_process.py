@@ -21,6 +21,7 @@ _PASSED_ON = frozenset(
 )
 _LOGGED_BYTES = 4096
 _LARGE_ANSWER_BYTES = 200_000
+_START_SECONDS = 30.0
 _WALL_SECONDS_PER_CPU_SECOND = 4.0
 """A process that has not had its processor time after so much longer hangs, or the machine is hopelessly busy."""
 
@@ -78,7 +79,7 @@ class ExtractionProcess:
         """
         self.is_fresh = False
         try:
-            async with asyncio.timeout(cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
+            async with asyncio.timeout(_START_SECONDS + cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
                 self._stdin.writelines((REQUEST_HEADER.pack(kind, len(data), cpu_seconds), data))
                 await self._stdin.drain()
                 (length,) = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
