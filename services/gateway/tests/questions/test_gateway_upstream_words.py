@@ -12,9 +12,13 @@ import pytest_asyncio
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from model_services.upstream_words import is_logged, logged_lines, told
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway import progress
 from trivium_gateway.ingestion import patience
+from trivium_serving import tracing
 from trivium_serving.degradation_log import DegradationLog
 
 from .conftest import DOCUMENTS, running_stack
@@ -191,3 +195,28 @@ def _shows_a_failure(response: httpx.Response) -> bool:
         or "UPSTREAM_" in response.text
         or "X-Trivium-Degraded" in response.headers
     )
+
+
+async def test_upstreams_words_are_on_no_trace(qdrant: Qdrant, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracing.use_provider(provider)  # before the channels are opened, which trace their calls or do not
+    try:
+        async with relayed(qdrant) as (relay, before), running_stack(before) as stack:
+            await stack.create_collection()
+            await stack.add(*DOCUMENTS)
+            failing = Relayed(stack, relay)
+            spans.clear()
+            for upstream in ("embed", "rerank", "generate"):
+                failing.fail(upstream, grpc.StatusCode.INTERNAL)
+            degraded = await stack.ask("What do the herons eat?")
+            failing.fail("qdrant", grpc.StatusCode.INTERNAL)
+            failed = await stack.retrieve()
+    finally:
+        tracing.use_provider(None)
+
+    finished = spans.get_finished_spans()
+    assert (degraded.status_code, failed.status_code) == (200, 503)
+    assert {"INTERNAL", "UPSTREAM_FAILED"} <= {str((one.attributes or {}).get("error.type")) for one in finished}
+    assert told(" ".join(one.to_json() for one in finished)) == []
