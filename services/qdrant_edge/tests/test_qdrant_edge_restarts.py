@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RESTARTS = int(os.environ.get("TRIVIUM_TEST_RESTARTS", "2"))
 COLLECTIONS = [1, 50, *([200] if RESTARTS >= 10 else [])]
 WRITERS = 4
+
+pytestmark = pytest.mark.timeout(300 + 60 * RESTARTS)
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 

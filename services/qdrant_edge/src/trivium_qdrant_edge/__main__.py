@@ -19,7 +19,7 @@ from trivium_serving.tracing import configure_tracing
 
 from trivium_qdrant_edge.collections_servicer import CollectionsServicer
 from trivium_qdrant_edge.database import Database
-from trivium_qdrant_edge.flushing import flush_forever
+from trivium_qdrant_edge.flushing import flush_forever, keep_digests_forever
 from trivium_qdrant_edge.health_servicer import HealthServicer
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
 from trivium_qdrant_edge.metrics import DataFolderMetrics, EngineMetrics, QdrantMetrics, QdrantRequestMetrics
@@ -75,7 +75,7 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
         registry=registry,
         metrics=QdrantRequestMetrics(registry),
     )
-    server.background.declare("flush", "optimize")
+    server.background.declare("flush", "optimize", "digests")
     admission = Admission(
         service="qdrant_edge",
         registry=registry,
@@ -93,6 +93,8 @@ async def _serve(settings: QdrantEdgeSettings) -> int:
     async def warm_up() -> None:
         server.background.start("flush", lambda: flush_forever(database, metrics, settings.flush_interval_seconds))
         await database.open()
+        if not database.is_read_only:
+            server.background.start("digests", lambda: keep_digests_forever(database))
         if settings.optimize_from_points > 0 and not database.is_read_only:
             optimizer = Optimizer(
                 database,

@@ -147,7 +147,7 @@ class Collection:
             Whether it did.
         """
         count = await self._on_writer(lambda: None if self._unflushed or self._is_clean else self._change_count)
-        if count is None:
+        if count is None or not self._room.is_left:
             return False
         path = self.path
         digests = await asyncio.to_thread(digest_all, path)
@@ -246,7 +246,8 @@ class Collection:
             with engine_errors():
                 self._live_shard().close()
             if not self._is_clean and not self._folder.is_read_only and size_on_disk(self.path) <= _MOST_DIGESTED_BYTES:
-                keep_clean(self.path, digest_all(self.path))
+                with suppress(OSError):  # the next start checks less
+                    keep_clean(self.path, digest_all(self.path))
 
         await self._on_writer(run)
         self._writer.shutdown(wait=False)

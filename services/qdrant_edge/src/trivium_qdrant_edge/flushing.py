@@ -1,4 +1,4 @@
-"""Forces changes to the disk, again and again."""
+"""Forces changes to the disk, and keeps digests of what is there, again and again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,22 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
             try:
                 if await collection.flush():
                     metrics.flush_seconds.observe(time.perf_counter() - started)
-                elif time.monotonic() - collection.changed_at > _QUIET_SECONDS and not database.is_read_only:
-                    await collection.keep_digests()
             except (TriviumError, OSError) as error:
                 _logger.error("cannot flush collection %s: %s", collection.name, error)
+
+
+async def keep_digests_forever(database: Database) -> None:
+    """Keeps digests of each collection that has been quiet for a while, until cancelled.
+
+    Args:
+        database: The collections.
+    """
+    while True:
+        await asyncio.sleep(_QUIET_SECONDS / 2)
+        for collection in database.collections():
+            if time.monotonic() - collection.changed_at < _QUIET_SECONDS:
+                continue
+            try:
+                await collection.keep_digests()
+            except (TriviumError, OSError) as error:
+                _logger.error("cannot keep digests of collection %s: %s", collection.name, error)

@@ -82,6 +82,11 @@ class Room:
                 "delete collections, or enlarge it."
             )
 
+    @property
+    def is_left(self) -> bool:
+        """Whether what need not be written may be."""
+        return self._free() >= self._reserve_bytes // 2
+
     def check_opening(self, shard: Path) -> None:
         """Checks that a shard can be opened; only where reading takes room can it be that not.
 
