@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Where the server keeps what the request holds of the budget for bodies.
 HELD_BODY = "trivium.held_body"
+_MOST_UNKNOWN_FIELDS = 16
 _UNKNOWN_FIELD, _TOO_MANY = "unknown_field", "too_many"
 # Smaller ones are read faster than they are handed to a thread.
 _SMALL_BYTES = 16 * 1024
@@ -43,12 +44,12 @@ class JsonBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_known_fields(cls, content: Any) -> Any:
-        """Stops at the first unknown field: pydantic would make an error for each of a million."""
+        """Stops at too many unknown fields: pydantic would make an error for each of a million."""
         if cls.model_config.get("extra") == "forbid" and isinstance(content, dict):
             names = {field.alias or name for name, field in cls.model_fields.items()}
-            unknown = next((name for name in content if name not in names), None)
-            if unknown is not None:
-                raise PydanticCustomError(_UNKNOWN_FIELD, "unknown field", {"name": unknown})
+            unknown = [name for name in content if name not in names]
+            if len(unknown) > _MOST_UNKNOWN_FIELDS:
+                raise PydanticCustomError(_UNKNOWN_FIELD, "unknown field", {"name": unknown[0]})
         return content
 
 
@@ -156,8 +157,8 @@ def _error_for(problem: ErrorDetails) -> TriviumError:
     if problem["type"] == _TOO_MANY:
         message = f"{field} has {facts['count']} items; at most {facts['most']} are allowed."
         return TooLarge(message, reason=facts["reason"], field=field)
-    if problem["type"] == _UNKNOWN_FIELD:
-        field = _path((*problem["loc"], facts["name"]))
+    if problem["type"] in (_UNKNOWN_FIELD, "extra_forbidden"):
+        field = _path((*problem["loc"], facts["name"])) if problem["type"] == _UNKNOWN_FIELD else field
         return InvalidField(field, f"There is no field {field}. See /docs for those there are.", reason="UNKNOWN_FIELD")
     if problem["type"] == "missing":
         return InvalidField(field, f"The field {field} is missing.", reason="MISSING_FIELD")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Beneath these a slash at the end belongs to an id.
-_IDS = ("/v1/documents/", "/v1/models/")
+# Beneath it a slash at the end belongs to an id.
+_IDS = "/v1/documents/"
 _ASKED_METHOD = "trivium.asked_method"
 
 
@@ -33,7 +33,7 @@ class PathMiddleware:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if len(path) > 1 and path.endswith("/") and (path in _IDS or not path.startswith(_IDS)):
+        if len(path) > 1 and path.endswith("/") and not path.startswith(_IDS):
             scope["path"] = path.rstrip("/") or "/"
             scope["raw_path"] = scope["raw_path"].rstrip(b"/") or b"/"
         if scope["method"] != "HEAD":
