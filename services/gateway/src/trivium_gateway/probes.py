@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -199,7 +200,8 @@ def generate_probe(
         answer = client.generate(
             _QUESTION, [passage], history=(), mode=AnswerMode.EXTRACTIVE, timeout_seconds=_WARM_UP_SECONDS
         )
-        async for _ in answer:
-            pass
+        async with aclosing(answer):
+            async for _ in answer:
+                pass
 
     return ServiceProbe("generate", channel, full_name, describe=describe, work=work, description_seconds=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence, Sized
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -149,20 +150,21 @@ class Ingester:
         too_many = False
         running: set[asyncio.Task[None]] = set()
         try:
-            async for documents_ahead in windows_of(documents):
-                too_many = len(jobs) + len(documents_ahead) > max_documents
-                window = [_Job(*document) for document in documents_ahead[: max_documents - len(jobs)]]
-                jobs += window
-                # Windows take their locks in order, so that of two versions in one call the second one wins.
-                locked = asyncio.Event()
-                task = asyncio.create_task(self._ingest_window(collection, window, tenant, locked))
-                self._metrics.track(task, len(window))
-                running.add(task)
-                await _until(locked, running)
-                while len(running) >= _WINDOWS_AHEAD:
-                    await _settle(running, asyncio.FIRST_COMPLETED)
-                if too_many:
-                    break
+            async with aclosing(windows_of(documents)) as windows:
+                async for documents_ahead in windows:
+                    too_many = len(jobs) + len(documents_ahead) > max_documents
+                    window = [_Job(*document) for document in documents_ahead[: max_documents - len(jobs)]]
+                    jobs += window
+                    # Windows take their locks in order, so that of two versions in one call the second one wins.
+                    locked = asyncio.Event()
+                    task = asyncio.create_task(self._ingest_window(collection, window, tenant, locked))
+                    self._metrics.track(task, len(window))
+                    running.add(task)
+                    await _until(locked, running)
+                    while len(running) >= _WINDOWS_AHEAD:
+                        await _settle(running, asyncio.FIRST_COMPLETED)
+                    if too_many:
+                        break
             await _settle(running, asyncio.ALL_COMPLETED)
             if too_many:
                 check_document_count(max_documents + 1, max_documents)

@@ -1,6 +1,7 @@
 """Divides a stream of documents into windows that are worked on together."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
 
 from trivium_gateway.documents import NewDocument
 from trivium_gateway.ingestion.preparation import document_id_of
@@ -13,7 +14,7 @@ _WINDOW_BYTES = 512 * 1024
 
 async def windows_of(
     documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
-) -> AsyncIterator[list[tuple[str, NewDocument]]]:
+) -> AsyncGenerator[list[tuple[str, NewDocument]], None]:
     """Divide documents into windows of bounded size, in none of which an id comes twice.
 
     Yields:
@@ -22,19 +23,20 @@ async def windows_of(
     window: list[tuple[str, NewDocument]] = []
     ids: set[str] = set()
     size = 0
-    async for document in _each(documents):
-        document_id = document_id_of(document)
-        if document_id in ids or len(window) >= _WINDOW_DOCUMENTS or size >= _WINDOW_BYTES:
-            yield window
-            window, ids, size = [], set(), 0
-        window.append((document_id, document))
-        ids.add(document_id)
-        size += len(document.text or "") + len(document.data or b"")
+    async with aclosing(_each(documents)) as each:
+        async for document in each:
+            document_id = document_id_of(document)
+            if document_id in ids or len(window) >= _WINDOW_DOCUMENTS or size >= _WINDOW_BYTES:
+                yield window
+                window, ids, size = [], set(), 0
+            window.append((document_id, document))
+            ids.add(document_id)
+            size += len(document.text or "") + len(document.data or b"")
     if window:
         yield window
 
 
-async def _each(documents: AsyncIterable[NewDocument] | Iterable[NewDocument]) -> AsyncIterator[NewDocument]:
+async def _each(documents: AsyncIterable[NewDocument] | Iterable[NewDocument]) -> AsyncGenerator[NewDocument, None]:
     if isinstance(documents, AsyncIterable):
         async for document in documents:
             yield document
