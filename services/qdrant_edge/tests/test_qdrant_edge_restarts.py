@@ -112,7 +112,7 @@ async def test_service_restarted_at_random_moments_loses_nothing_and_says_nothin
         if restart % 2:
             process.kill()
         else:
-            assert await asyncio.to_thread(process.stop) == 0
+            assert await asyncio.to_thread(process.stop, 120) == 0
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

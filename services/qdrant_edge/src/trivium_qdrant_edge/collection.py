@@ -237,15 +237,20 @@ class Collection:
 
         return await self._on_writer(run)
 
-    async def close(self) -> None:
-        """Flushes and closes, after the writes that wait. Later writes are refused."""
+    async def close(self, *, keep_digests: bool) -> None:
+        """Flushes and closes, after the writes that wait. Later writes are refused.
+
+        Args:
+            keep_digests: Whether there is time for digests of all files.
+        """
 
         def run() -> None:
             if self._unflushed:
                 self._flush_now()
             with engine_errors():
                 self._live_shard().close()
-            if not self._is_clean and not self._folder.is_read_only and size_on_disk(self.path) <= _MOST_DIGESTED_BYTES:
+            wanted = keep_digests and not self._is_clean and not self._folder.is_read_only
+            if wanted and size_on_disk(self.path) <= _MOST_DIGESTED_BYTES:
                 with suppress(OSError):  # the next start checks less
                     keep_clean(self.path, digest_all(self.path))
 
