@@ -237,8 +237,20 @@ def test_collections_are_listed_created_and_deleted(gateway: Any, run: Run) -> N
     gateway.will("CreateCollection", pb.CreateCollectionResponse(collection=collection))
     gateway.will("DeleteCollection", pb.DeleteCollectionResponse())
 
-    assert run("collections") == (0, "docs\t7\tm\n", "")
+    assert run("collections") == (0, "docs\t7\tm\tready\n", "")
     assert json.loads(run("collections", "create", "docs", "--json")[1])["dimension"] == 384
+    assert run("collections", "delete", "docs", "--yes") == (0, "deleted docs\n", "")
+
+
+def test_collection_that_is_damaged_is_listed_without_a_count_and_can_be_deleted(gateway: Any, run: Run) -> None:
+    damaged = pb.Collection(name="docs", state=pb.COLLECTION_STATE_DAMAGED)
+    listed = pb.ListCollectionsResponse(collections=[damaged])
+    gateway.will("ListCollections", listed, listed)
+    gateway.will("DeleteCollection", pb.DeleteCollectionResponse())
+
+    assert run("collections") == (0, "docs\t?\t\tdamaged\n", "")
+    (shown,) = json.loads(run("collections", "--json")[1])["collections"]
+    assert (shown["state"], shown["chunk_count"]) == ("damaged", None)
     assert run("collections", "delete", "docs", "--yes") == (0, "deleted docs\n", "")
 
 

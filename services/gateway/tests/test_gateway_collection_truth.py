@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from faults.opening_qdrant import OpeningQdrant
 from qdrant_client import grpc as qdrant
+from trivium_gateway.collection_descriptions import CollectionDescription, CollectionState
 from trivium_gateway.documents import NewDocument
 from trivium_gateway.qdrant_collections import QdrantCollections
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
@@ -70,8 +71,6 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
         calls += [
             gateway.collections.find(""),
             gateway.collections.resolve(""),
-            gateway.collections.get("default"),
-            gateway.collections.list(),
             gateway.collections.create("default"),
             gateway.collections.delete("default"),
         ]
@@ -79,6 +78,9 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
             with pytest.raises(Unavailable) as caught:
                 await call
             assert caught.value.reason == "COLLECTION_UNAVAILABLE"
+        described = CollectionDescription("default", CollectionState.OPENING)
+        assert await gateway.collections.get("default") == described
+        assert await gateway.collections.list() == [described]
         assert not {"/qdrant.Collections/Create", "/qdrant.Collections/Delete"} & set(opening.calls)
         opening.closed.clear()
         assert (await gateway.documents.get(await gateway.collections.resolve(""), "a")).text.startswith("The ferry")

@@ -1,6 +1,10 @@
 """Collections of documents."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+CollectionState: TypeAlias = Literal["ready", "opening", "damaged", "unavailable"]
+"""Whether a collection can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,8 @@ class Collection:
         model_fingerprint: That model's fingerprint.
         dimension: Numbers per vector.
         metadata_keys: Metadata keys that can be filtered by.
+        state: `ready`; `opening`, `damaged` or `unavailable` if it cannot be used now, and then all but the name is
+            unknown: 0 or empty.
     """
 
     name: str
@@ -22,3 +28,4 @@ class Collection:
     model_fingerprint: str
     dimension: int
     metadata_keys: tuple[str, ...]
+    state: CollectionState = "ready"

@@ -3,6 +3,7 @@
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from trivium_client._collections import Collection
 from trivium_client._documents import Document, DocumentResult
 from trivium_client._passages import Degradation
 
@@ -23,11 +24,14 @@ def to_json(value: Any) -> Any:
     """
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        return {
+        # HTTP says null where nobody can tell.
+        unknown = {"chunk_count": None} if isinstance(value, Collection) and value.state != "ready" else {}
+        shown = {
             _HTTP_NAMES.get((kind, item.name), item.name): to_json(getattr(value, item.name))
             for item in fields(value)
             if (kind, item.name) not in _LEFT_OUT or getattr(value, item.name) != _LEFT_OUT[kind, item.name]
         }
+        return shown | unknown
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     if isinstance(value, dict):

@@ -8,7 +8,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2
 
 from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, Usage
-from trivium_client._collections import Collection
+from trivium_client._collections import Collection, CollectionState
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
@@ -32,6 +32,13 @@ _STATUSES: dict[int, DocumentStatus] = {
     pb.DOCUMENT_STATUS_UPDATED: "updated",
     pb.DOCUMENT_STATUS_UNCHANGED: "unchanged",
     pb.DOCUMENT_STATUS_FAILED: "failed",
+}
+_COLLECTION_STATES: dict[int, CollectionState] = {
+    pb.COLLECTION_STATE_UNSPECIFIED: "ready",  # an earlier gateway shows no others
+    pb.COLLECTION_STATE_READY: "ready",
+    pb.COLLECTION_STATE_OPENING: "opening",
+    pb.COLLECTION_STATE_DAMAGED: "damaged",
+    pb.COLLECTION_STATE_UNAVAILABLE: "unavailable",
 }
 
 
@@ -87,6 +94,7 @@ def collection(message: pb.Collection) -> Collection:
         model_fingerprint=message.model_fingerprint,
         dimension=message.dimension,
         metadata_keys=tuple(message.metadata_keys),
+        state=_COLLECTION_STATES.get(message.state, "unavailable"),
     )
 
 

@@ -235,6 +235,12 @@ def is_own_error(rpc_error: grpc.aio.AioRpcError) -> bool:
     return _is_own(_read_details(rpc_error)[0])
 
 
+def reason_given_by(rpc_error: grpc.aio.AioRpcError) -> str:
+    """The reason that a failed call came back with, whoever gave it; empty for none."""
+    reason: str = _read_details(rpc_error)[0].reason
+    return reason
+
+
 def error_from_rpc(rpc_error: grpc.aio.AioRpcError) -> TriviumError:
     """The domain error that a failed call stands for.
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trivium_serving.errors import NotFound, Unavailable
+from trivium_serving.errors import NotFound, TriviumError, Unavailable
 
+from trivium_gateway.collection_descriptions import CollectionState, state_told_by
 from trivium_gateway.collection_names import name_behind, physical_name
 from trivium_gateway.qdrant_collections import PhysicalCollection, QdrantCollections
 
@@ -50,6 +51,9 @@ class CollectionLookup:
     A collection is Trivium's if its name is made of the name that people use and of the fingerprint in its metadata,
     and if no alias but that name points to it. All others are never shown, written to or deleted.
 
+    Of one that Qdrant cannot read the fingerprint is not known. There the alias decides: Trivium alone makes an alias
+    `<name>` for a collection `<name>__<12 characters>`. Without the alias, such a collection is left alone.
+
     Args:
         qdrant: Where they are.
     """
@@ -65,8 +69,9 @@ class CollectionLookup:
             aliases: All aliases, if they were asked for a moment ago.
 
         Raises:
+            FailedPrecondition: The collection is damaged (COLLECTION_DAMAGED).
             Unavailable: Qdrant knows the collection and cannot open it now (COLLECTION_UNAVAILABLE), or cannot be
-                reached. Neither means that there is none.
+                reached. None of these means that there is none.
         """
         for _ in range(_ATTEMPTS):
             target = (await self._qdrant.aliases() if aliases is None else aliases).get(name)
@@ -86,32 +91,78 @@ class CollectionLookup:
             reason="COLLECTION_UNAVAILABLE",
         )
 
-    async def own(self, name: str) -> list[str]:
+    async def see(self, name: str, aliases: Mapping[str, str] | None = None) -> OwnCollection | TriviumError | None:
+        """See the collection of a name, whether or not Qdrant can read it.
+
+        Args:
+            name: The name.
+            aliases: All aliases, if they were asked for a moment ago.
+
+        Returns:
+            The collection, or why it cannot be read; None if there is none, or one that cannot be read and may not be
+            Trivium's.
+
+        Raises:
+            Unavailable: Qdrant cannot be reached.
+        """
+        try:
+            return (await self.look(name, aliases)).own
+        except TriviumError as error:
+            if state_told_by(error) is None:
+                raise
+            target = (await self._qdrant.aliases() if aliases is None else aliases).get(name, "")
+            return error if name_behind(target) == name else None
+
+    async def owned(self, name: str) -> list[str]:
         """List the physical collections of Trivium's that belong to a name; earlier models leave some behind.
 
-        Raises:
-            Unavailable: One of them cannot be opened now.
-        """
-        named = [physical for physical in sorted(await self._qdrant.names()) if name_behind(physical) == name]
-        return [physical for physical in named if _is_own(physical, await self._qdrant.describe(physical))]
+        Returns:
+            Their names, the one that the alias points to last. Those that are damaged are among them.
 
-    async def all(self) -> dict[str, OwnCollection]:
+        Raises:
+            Unavailable: One of them is not open yet.
+            TriviumError: Qdrant cannot be reached; or something cannot be read that may not be Trivium's.
+        """
+        aliases, names = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
+        target = aliases.get(name)
+        if target is not None and name_behind(target) != name:
+            return []
+        named = {physical for physical in names if name_behind(physical) == name} | ({target} if target else set())
+        owned = []
+        for physical in sorted(named, key=lambda one: (one == target, one)):
+            try:
+                if _is_own(physical, await self._qdrant.describe(physical)):
+                    owned.append(physical)
+                elif physical == target:
+                    return []
+            except NotFound:  # deleted since
+                continue
+            except TriviumError as error:
+                if target is None or state_told_by(error) in (None, CollectionState.OPENING):
+                    raise
+                owned.append(physical)
+        return owned
+
+    async def all(self) -> dict[str, OwnCollection | TriviumError]:
         """Find all collections, by the names that people use, in the order of these.
 
+        Returns:
+            Each collection, or why it cannot be read. What cannot be read and may not be Trivium's is left out.
+
         Raises:
-            Unavailable: One of them cannot be opened now.
+            Unavailable: Qdrant cannot be reached.
         """
         aliases, physical = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
         aliased = {name for name, target in aliases.items() if name_behind(target) == name}
         names = sorted((aliased | {name_behind(one) for one in physical}) - {""})
         at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def look(name: str) -> Place:
+        async def see(name: str) -> OwnCollection | TriviumError | None:
             async with at_once:
-                return await self.look(name, aliases)
+                return await self.see(name, aliases)
 
-        places = await asyncio.gather(*(look(name) for name in names))
-        return {name: place.own for name, place in zip(names, places, strict=True) if place.own}
+        seen = await asyncio.gather(*(see(name) for name in names))
+        return {name: one for name, one in zip(names, seen, strict=True) if one is not None}
 
     async def _look_without_alias(self, name: str) -> Place:
         owned: list[OwnCollection] = []

@@ -43,30 +43,31 @@ class CollectionMaker:
                 # Last: whoever finds the alias finds the collection complete.
                 await self._qdrant.point_alias(name, physical)
             own = (await self._lookup.look(name)).own
-        except NotFound:
-            own = None
+        except NotFound as error:
+            raise _deleted_meanwhile(name) from error
         if own is None:
-            raise Unavailable(
-                f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
-            )
+            raise _deleted_meanwhile(name)
         return own
 
-    async def delete(self, name: str, current: OwnCollection) -> None:
+    async def delete(self, name: str) -> bool:
         """Delete all that belongs to a collection.
 
         Args:
             name: Its name.
-            current: What its name stands for now.
+
+        Returns:
+            Whether there was anything.
 
         Raises:
             Unavailable: Not everything was deleted; repeat it.
         """
         # What an earlier model left behind goes, too; and what the alias points to last, so that if this breaks off
         # the collection is still there to be deleted.
-        others = [one for one in await self._lookup.own(name) if one != current.physical]
-        for physical in (*others, current.physical):
+        owned = await self._lookup.owned(name)
+        for physical in owned:
             if not await self._qdrant.delete(physical):
                 await self._check_is_gone(name, physical)
+        return bool(owned)
 
     async def _prepare(self, name: str, place: Place) -> str:
         if place.own is not None:
@@ -92,6 +93,12 @@ class CollectionMaker:
                 f"Qdrant cannot delete the collection {name!r} now, and has not. Try again.",
                 reason="COLLECTION_UNAVAILABLE",
             )
+
+
+def _deleted_meanwhile(name: str) -> Unavailable:
+    return Unavailable(
+        f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
+    )
 
 
 def _taken(name: str, *taken: str) -> AlreadyExists:

@@ -1,14 +1,15 @@
 """Collections: a name that people use, in front of a physical collection that belongs to one embedding model."""
 
 import asyncio
-import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trivium_serving.errors import AlreadyExists, InvalidField, NotFound
+from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError, cause_of
 
 from trivium_gateway.clients.embed import EmbedClient
+from trivium_gateway.collection_descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.collection_lookup import CollectionLookup, OwnCollection
 from trivium_gateway.collection_making import CollectionMaker
 from trivium_gateway.collection_names import check_name
@@ -19,7 +20,9 @@ from trivium_gateway.metadata import JsonValue, MetadataKind
 from trivium_gateway.qdrant_collections import AS_QDRANT_CHOOSES, Distribution, QdrantCollections
 from trivium_gateway.qdrant_connection import QdrantConnection
 
-__all__ = ["DEFAULT_COLLECTION", "CollectionDescription", "Collections", "ResolvedCollection"]
+__all__ = ["DEFAULT_COLLECTION", "Collections", "ResolvedCollection"]
+
+_logger = logging.getLogger(__name__)
 
 DEFAULT_COLLECTION = "default"
 """The collection of requests that name none. It is created by the first write."""
@@ -44,27 +47,6 @@ class ResolvedCollection:
     model: str
     model_fingerprint: str
     dimension: int
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionDescription:
-    """A collection as people see it.
-
-    Attributes:
-        name: Its name.
-        chunk_count: Number of pieces of documents in it.
-        model: Name of the embedding model whose vectors it holds.
-        model_fingerprint: That model's fingerprint.
-        dimension: Numbers per vector.
-        metadata_keys: Keys that can be filtered by, and what their values are; in the order of their names.
-    """
-
-    name: str
-    chunk_count: int
-    model: str
-    model_fingerprint: str
-    dimension: int
-    metadata_keys: Mapping[str, MetadataKind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +121,18 @@ class Collections:
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
-            Unavailable: Qdrant cannot be reached, or cannot open the collection now.
+            TriviumError: Qdrant cannot be reached; or there is one that it cannot read and that may not be Trivium's.
         """
         name = name or DEFAULT_COLLECTION
-        known = await self._look_up(name)
-        if known is None:
+        # What cannot be read and may not be Trivium's is not shown, but not denied either.
+        seen = await self._lookup.see(name) or (await self._lookup.look(name)).own
+        if seen is None:
+            self._known.pop(name, None)
             raise _not_found(name)
-        return await self._describe(known, tenant)
+        return await self._describe_any(name, seen, tenant)
 
     async def delete(self, name: str) -> None:
-        """Delete a collection and everything in it.
+        """Delete a collection and everything in it, whether or not it is damaged.
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
@@ -157,10 +141,8 @@ class Collections:
         check_name(name)
         async with self._changes.hold([(name,)]):
             self._known.pop(name, None)
-            current = (await self._lookup.look(name)).own
-            if current is None:
+            if not await self._maker.delete(name):
                 raise _not_found(name)
-            await self._maker.delete(name, current)
 
     async def resolve(self, name: str) -> ResolvedCollection:
         """Find a collection for a request that writes. Cheap: answers are remembered for a few seconds.
@@ -171,6 +153,7 @@ class Collections:
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
             AlreadyExists: `default` is the name of something of another application's (COLLECTION_NAME_TAKEN).
+            FailedPrecondition: It is damaged (COLLECTION_DAMAGED).
             Unavailable: Qdrant cannot be reached, or cannot open the collection now; or, to create `default`, the
                 embed service cannot be reached.
         """
@@ -195,6 +178,7 @@ class Collections:
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
+            FailedPrecondition: It is damaged (COLLECTION_DAMAGED).
             Unavailable: Qdrant cannot be reached, or cannot open the collection now.
         """
         name = name or DEFAULT_COLLECTION
@@ -204,16 +188,22 @@ class Collections:
         return known.collection if known else None
 
     async def some(self) -> ResolvedCollection | None:
-        """Find any collection, to try a search in; None if Qdrant says that there is none.
+        """Find any collection, to try a search in; None if Qdrant says that there is none. Always asks Qdrant.
 
         Raises:
-            Unavailable: Qdrant cannot be reached, or cannot say.
+            FailedPrecondition: All that there are are damaged (COLLECTION_DAMAGED).
+            Unavailable: Qdrant cannot be reached, or cannot open any.
         """
         for name in (DEFAULT_COLLECTION, *self._known):
-            if known := await self._recall(name):
-                return known.collection
-        for name, own in (await self._lookup.all()).items():
-            return self._remember(name, own).collection
+            if isinstance(seen := await self._lookup.see(name), OwnCollection):
+                return self._remember(name, seen).collection
+        all_seen = await self._lookup.all()
+        for name, seen in all_seen.items():
+            if isinstance(seen, OwnCollection):
+                return self._remember(name, seen).collection
+        failures = [seen for seen in all_seen.values() if isinstance(seen, TriviumError)]
+        if failures:
+            raise min(failures, key=lambda failure: state_told_by(failure) is CollectionState.DAMAGED)
         return None
 
     def forget(self, collection: ResolvedCollection) -> None:
@@ -298,6 +288,7 @@ class Collections:
         count = self._qdrant.count_committed if known.is_complete else self._qdrant.count
         return CollectionDescription(
             name=collection.name,
+            state=CollectionState.READY,
             chunk_count=await count(collection.physical, tenant),
             model=collection.model,
             model_fingerprint=collection.model_fingerprint,
@@ -305,35 +296,51 @@ class Collections:
             metadata_keys=known.metadata_kinds,
         )
 
+    async def _describe_any(self, name: str, seen: OwnCollection | TriviumError, tenant: str) -> CollectionDescription:
+        """Describe a collection, by nothing but its state if it cannot be read."""
+        if isinstance(seen, OwnCollection):
+            try:
+                return await self._describe(self._remember(name, seen), tenant)
+            except TriviumError as error:
+                seen = error
+        self._known.pop(name, None)
+        state = state_told_by(seen)
+        if state is None:
+            raise seen
+        _logger.warning("the collection %s is %s: %s", name, state.value, cause_of(seen) or seen.message)
+        return CollectionDescription(name, state)
+
     async def list(self, *, tenant: str = "default") -> list[CollectionDescription]:
         """Describe all collections, in the order of their names.
 
         Raises:
-            Unavailable: Qdrant cannot be reached, or cannot open one of them now.
+            Unavailable: Qdrant cannot be reached.
         """
         at_once = asyncio.Semaphore(_COUNTS_AT_ONCE)
 
-        async def describe(name: str, own: OwnCollection) -> CollectionDescription | None:
+        async def describe(name: str, seen: OwnCollection | TriviumError) -> CollectionDescription | None:
             async with at_once:
                 try:
-                    return await self._describe(self._remember(name, own), tenant)
+                    return await self._describe_any(name, seen, tenant)
                 except NotFound:  # deleted since
                     return None
 
         found = await self._lookup.all()
-        described = await asyncio.gather(*(describe(name, own) for name, own in found.items()))
+        described = await asyncio.gather(*(describe(name, seen) for name, seen in found.items()))
         return [one for one in described if one is not None]
 
     async def with_remains(self, *, tenant: str) -> Sequence[ResolvedCollection]:
         """Find the collections that have more chunks than their documents, as after writes that broke off."""
         found = []
-        for name, own in (await self._lookup.all()).items():
-            known = self._remember(name, own)
-            with contextlib.suppress(NotFound):  # deleted since
-                if known.is_complete:
-                    there = await self._qdrant.count(own.physical, tenant)
-                    if there != await self._qdrant.count_committed(own.physical, tenant):
+        for name, seen in (await self._lookup.all()).items():
+            if isinstance(seen, OwnCollection) and (known := self._remember(name, seen)).is_complete:
+                try:
+                    there = await self._qdrant.count(seen.physical, tenant)
+                    if there != await self._qdrant.count_committed(seen.physical, tenant):
                         found.append(known.collection)
+                except TriviumError as error:
+                    if not isinstance(error, NotFound) and state_told_by(error) is None:
+                        raise
         return found
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from trivium_gateway.admission import CallLimit, Place, QuestionAdmission
     from trivium_gateway.answering import Answerer, Event, Question
-    from trivium_gateway.collections import CollectionDescription, Collections
+    from trivium_gateway.collection_descriptions import CollectionDescription
+    from trivium_gateway.collections import Collections
     from trivium_gateway.degradation import Degradation
     from trivium_gateway.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.embedding import Embeddings, EmbedTask, TextEmbedder

@@ -11,6 +11,7 @@ from trivium_serving.language_models import FinishReason, Sampling
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.answering import Delta, Question, Sources
+from trivium_gateway.collection_descriptions import CollectionState
 from trivium_gateway.conversation import AnswerMode
 from trivium_gateway.degradation import Reason, Stage
 from trivium_gateway.documents import DocumentStatus, NewDocument
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value
 
     from trivium_gateway.answering import Event, Summary
-    from trivium_gateway.collections import CollectionDescription
+    from trivium_gateway.collection_descriptions import CollectionDescription
     from trivium_gateway.degradation import Degradation
     from trivium_gateway.documents import DocumentResult, StoredDocument
     from trivium_gateway.gateway import Found
@@ -61,6 +62,12 @@ _STATUSES = {
     DocumentStatus.UPDATED: pb.DOCUMENT_STATUS_UPDATED,
     DocumentStatus.UNCHANGED: pb.DOCUMENT_STATUS_UNCHANGED,
     DocumentStatus.FAILED: pb.DOCUMENT_STATUS_FAILED,
+}
+_COLLECTION_STATES = {
+    CollectionState.READY: pb.COLLECTION_STATE_READY,
+    CollectionState.OPENING: pb.COLLECTION_STATE_OPENING,
+    CollectionState.DAMAGED: pb.COLLECTION_STATE_DAMAGED,
+    CollectionState.UNAVAILABLE: pb.COLLECTION_STATE_UNAVAILABLE,
 }
 # From here on a double no longer holds every whole number.
 _LARGEST_EXACT_NUMBER = 2**53
@@ -183,11 +190,12 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
     """A collection."""
     return pb.Collection(
         name=collection.name,
-        chunk_count=collection.chunk_count,
+        chunk_count=collection.chunk_count or 0,
         model=collection.model,
         model_fingerprint=collection.model_fingerprint,
         dimension=collection.dimension,
         metadata_keys=collection.metadata_keys,
+        state=_COLLECTION_STATES[collection.state],
     )
 
 

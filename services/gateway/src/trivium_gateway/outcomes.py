@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # One bad document may fail some calls; a stage that does nothing any more fails all.
 _FAILURES_IN_A_ROW = 5
 # What the state of a collection or the caller's own haste brings about, and no stage is to blame for.
-_OF_OTHERS = frozenset({"MODEL_CHANGED", "LOADING"})
+_OF_OTHERS = frozenset({"MODEL_CHANGED", "COLLECTION_DAMAGED", "COLLECTION_UNAVAILABLE", "LOADING"})
 
 
 class Outcomes:

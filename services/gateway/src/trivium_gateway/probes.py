@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from trivium_serving.errors import NotFound, Overloaded, Unavailable
+from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, Unavailable
 
 from trivium_gateway.clients.generate import ModelState
 from trivium_gateway.clients.upstream import upstream_error
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trivium_gateway.clients.embed import EmbedClient
     from trivium_gateway.clients.generate import GenerateClient
     from trivium_gateway.clients.rerank import RerankClient
-    from trivium_gateway.collections import Collections
+    from trivium_gateway.collections import Collections, ResolvedCollection
     from trivium_gateway.qdrant_connection import QdrantConnection
     from trivium_gateway.store import Store
 
@@ -115,6 +115,7 @@ class SearchProbe:
         self._collections = collections
         self._store = store
         self._searched_at = float("-inf")
+        self._detail = ""
 
     async def look(self) -> StageStatus:
         """How Qdrant is: a server that tells its version may still be unable to search, as one without its cluster."""
@@ -125,17 +126,17 @@ class SearchProbe:
         if now - self._searched_at >= _SEARCH_EVERY_SECONDS:
             await self._search()
             self._searched_at = now
-        return StageStatus(SEARCH, True, f"qdrant {version}", "")
+        return StageStatus(SEARCH, True, f"qdrant {version}", self._detail)
 
     async def warm_up(self) -> None:
         """Searches once by words, if there is anything to search in."""
-        collection = await self._collections.some()
+        collection = await self._some()
         if collection is not None:
             await self._store.search(collection, vector=None, text=_QUESTION, limit=1, timeout_seconds=_WARM_UP_SECONDS)
 
     async def _search(self) -> None:
         """Searches once by vector, which costs the same however much there is."""
-        collection = await self._collections.some()
+        collection = await self._some()
         if collection is None:
             return
         vector = [1.0] + [0.0] * (collection.dimension - 1)
@@ -145,6 +146,16 @@ class SearchProbe:
             self._collections.forget(collection)
         except Overloaded:  # which is no reason to send it fewer gateways' questions
             pass
+
+    async def _some(self) -> ResolvedCollection | None:
+        """A collection to search in; None if there is none that is whole."""
+        self._detail = ""
+        try:
+            return await self._collections.some()
+        except FailedPrecondition as error:
+            # All are damaged. Qdrant works, and who deletes them and ingests again needs this gateway for it.
+            self._detail = error.message
+            return None
 
 
 def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) -> ServiceProbe:

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import warnings
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from trivium_serving.channels import outgoing_metadata
 from trivium_serving.errors import (
     AlreadyExists,
     DeadlineExceeded,
+    FailedPrecondition,
     NotFound,
     Overloaded,
     StorageFull,
     TriviumError,
     Unavailable,
+    reason_given_by,
 )
 from trivium_serving.tls import TlsFiles, hint
 
+from trivium_gateway.collection_names import name_behind
 from trivium_gateway.qdrant_links import QdrantLinks
 from trivium_gateway.qdrant_version import is_too_old, too_old
 
@@ -147,10 +150,11 @@ class QdrantConnection:
             AlreadyExists: It has what the request would create.
             Overloaded: It has no capacity now.
             StorageFull: Its volume has no room for what would be written.
+            FailedPrecondition: The collection is damaged (COLLECTION_DAMAGED).
             DeadlineExceeded: It did not answer in time.
-            Unavailable: It cannot be reached, is too old (QDRANT_TOO_OLD), or failed otherwise; or it has an alias for
-                a collection that it does not find, which then is not open yet or damaged, and never deleted
-                (COLLECTION_UNAVAILABLE).
+            Unavailable: It cannot be reached, is too old (QDRANT_TOO_OLD), or failed otherwise (UPSTREAM_FAILED); or
+                it is still opening the collection, or has an alias for one that it does not find, which then is not
+                open yet and never deleted (COLLECTION_UNAVAILABLE).
         """
         if self.is_too_old:
             raise too_old("")
@@ -171,7 +175,7 @@ class QdrantConnection:
                 named = getattr(request, "collection_name", "")
                 if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
                     raise _closed(named) from error
-                raise self._domain_error(error) from error
+                raise self._domain_error(error, named) from error
 
     async def _has_alias_for(self, collection: str, timeout_seconds: float) -> bool:
         """Whether an alias points to a collection: deleting the collection would have deleted it, too."""
@@ -193,10 +197,16 @@ class QdrantConnection:
             "server.address": self.address,
         }
 
-    def _domain_error(self, error: grpc.aio.AioRpcError) -> TriviumError:
+    def _domain_error(self, error: grpc.aio.AioRpcError, collection: str = "") -> TriviumError:
         """What a failed call means. Qdrant's words may tell of its inside, so they are the error's cause."""
         code, details = error.code(), error.details() or ""
-        meant = _storage_full() if _NO_ROOM in details else self._classified(code, details)
+        meant: TriviumError
+        if _NO_ROOM in details:
+            meant = _storage_full()
+        elif collection and (of_collection := _OF_A_COLLECTION.get(reason_given_by(error))) is not None:
+            meant = of_collection(collection)
+        else:
+            meant = self._classified(code, details)
         return meant.because(f"Qdrant at {self.address}: {code.name}: {details}")
 
     def _classified(self, code: grpc.StatusCode, details: str) -> TriviumError:
@@ -233,12 +243,25 @@ def _storage_full() -> StorageFull:
     )
 
 
-def _closed(collection: str) -> Unavailable:
+def _closed(physical: str) -> TriviumError:
     return Unavailable(
-        f"Qdrant knows the collection {collection!r} and cannot open it now. It may just be starting: try again. If it "
-        "stays so, look into Qdrant's log.",
+        f"Qdrant knows the collection {name_behind(physical) or physical!r} and cannot open it now. It may just be "
+        "starting: try again. If it stays so, look into Qdrant's log.",
         reason="COLLECTION_UNAVAILABLE",
     )
+
+
+def _damaged(physical: str) -> TriviumError:
+    return FailedPrecondition(
+        f"The collection {name_behind(physical) or physical!r} is damaged: Qdrant cannot read its files, which are as "
+        "they were found. Restore them from a backup, or delete the collection and ingest its documents again. All "
+        "other collections work.",
+        reason="COLLECTION_DAMAGED",
+    )
+
+
+_OF_A_COLLECTION: dict[str, Callable[[str], TriviumError]] = {"COLLECTION_DAMAGED": _damaged, "OPENING": _closed}
+"""By the reason that the embedded engine gives; a Qdrant server gives none."""
 
 
 def _tls_options(url: str, authorities_file: str) -> dict[str, Any]:

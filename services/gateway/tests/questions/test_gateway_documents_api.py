@@ -190,7 +190,7 @@ async def test_collection_is_created_described_listed_and_deleted(stack: Stack) 
     created = await stack.http.post("/v1/collections", json={"name": name})
     assert created.status_code == 201
     assert created.json() == {
-        "name": name, "chunk_count": 0, "model": "words", "model_fingerprint": "0123456789abcdef" * 4,
+        "name": name, "state": "ready", "chunk_count": 0, "model": "words", "model_fingerprint": "0123456789abcdef" * 4,
         "dimension": 32, "metadata_keys": [],
     }  # fmt: skip
     again = await stack.http.post("/v1/collections", json={"name": name})

@@ -47,7 +47,9 @@ def collections(context: typer.Context, gateway: GatewayOption = None, as_json: 
 
 @collections_app.command("list")
 def list_collections(gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
-    """List all collections: name, pieces, embedding model.
+    """List all collections: name, pieces, embedding model, state.
+
+    The state is ready, or opening, damaged or unavailable, and then nothing else is known of the collection.
 
     **Examples**
 
@@ -61,11 +63,11 @@ def list_collections(gateway: GatewayOption = None, as_json: JsonOption = False)
     console = stdout()
     if not console.is_terminal:
         for collection in found:
-            print_row(collection.name, collection.chunk_count, collection.model)
+            print_row(collection.name, _pieces(collection), collection.model, collection.state)
         return
-    table = Table("Name", "Pieces", "Model", box=None, header_style="bold")
+    table = Table("Name", "Pieces", "Model", "State", box=None, header_style="bold")
     for collection in found:
-        table.add_row(collection.name, str(collection.chunk_count), collection.model)
+        table.add_row(collection.name, _pieces(collection), collection.model, collection.state)
     console.print(table)
 
 
@@ -111,7 +113,10 @@ def delete_collection(
             if not is_interactive():
                 raise typer.BadParameter("nobody can be asked here: confirm with --yes", param_hint="--yes")
             collection = trivium.get_collection(name)
-            question = f"Delete {name} and the {collection.chunk_count} pieces of documents in it?"
+            if collection.state == "ready":
+                question = f"Delete {name} and the {collection.chunk_count} pieces of documents in it?"
+            else:
+                question = f"Delete {name}, which is {collection.state}, and every document in it?"
             typer.confirm(question, abort=True, err=True)
         trivium.delete_collection(name)
     if as_json:
@@ -120,12 +125,17 @@ def delete_collection(
         echo(f"deleted {name}")
 
 
+def _pieces(collection: Collection) -> str:
+    return str(collection.chunk_count) if collection.state == "ready" else "?"
+
+
 def _show(collection: Collection, *, as_json: bool) -> None:
     if as_json:
         print_json(collection)
         return
     print_row("name", collection.name)
-    print_row("pieces", collection.chunk_count)
+    print_row("state", collection.state)
+    print_row("pieces", _pieces(collection))
     print_row("model", collection.model)
     print_row("fingerprint", collection.model_fingerprint)
     print_row("dimension", collection.dimension)

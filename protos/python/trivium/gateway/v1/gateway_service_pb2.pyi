@@ -57,6 +57,38 @@ DOCUMENT_STATUS_FAILED: DocumentStatus.ValueType  # 4
 """It was refused or broke; see its error. An earlier version is still there."""
 Global___DocumentStatus: typing_extensions.TypeAlias = DocumentStatus
 
+class _CollectionState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CollectionStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CollectionState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    COLLECTION_STATE_UNSPECIFIED: _CollectionState.ValueType  # 0
+    """Not said, as by an earlier version, which lists no others than those that can be used."""
+    COLLECTION_STATE_READY: _CollectionState.ValueType  # 1
+    """It can be used."""
+    COLLECTION_STATE_OPENING: _CollectionState.ValueType  # 2
+    """Qdrant has not opened it yet."""
+    COLLECTION_STATE_DAMAGED: _CollectionState.ValueType  # 3
+    """Its files are not what was written. Restore them from a backup, or delete it and ingest again."""
+    COLLECTION_STATE_UNAVAILABLE: _CollectionState.ValueType  # 4
+    """Qdrant fails with it, and its log says why."""
+
+class CollectionState(_CollectionState, metaclass=_CollectionStateEnumTypeWrapper):
+    """Whether a collection can be used."""
+
+COLLECTION_STATE_UNSPECIFIED: CollectionState.ValueType  # 0
+"""Not said, as by an earlier version, which lists no others than those that can be used."""
+COLLECTION_STATE_READY: CollectionState.ValueType  # 1
+"""It can be used."""
+COLLECTION_STATE_OPENING: CollectionState.ValueType  # 2
+"""Qdrant has not opened it yet."""
+COLLECTION_STATE_DAMAGED: CollectionState.ValueType  # 3
+"""Its files are not what was written. Restore them from a backup, or delete it and ingest again."""
+COLLECTION_STATE_UNAVAILABLE: CollectionState.ValueType  # 4
+"""Qdrant fails with it, and its log says why."""
+Global___CollectionState: typing_extensions.TypeAlias = CollectionState
+
 class _AnswerMode:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -1096,6 +1128,7 @@ class Collection(google.protobuf.message.Message):
     MODEL_FINGERPRINT_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
     METADATA_KEYS_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1106,6 +1139,8 @@ class Collection(google.protobuf.message.Message):
     """That model's fingerprint."""
     dimension: builtins.int
     """Numbers per vector."""
+    state: Global___CollectionState.ValueType
+    """Whether it can be used. Unless it is ready, only its name is known."""
     @property
     def metadata_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Metadata keys that can be filtered by."""
@@ -1119,8 +1154,9 @@ class Collection(google.protobuf.message.Message):
         model_fingerprint: builtins.str = ...,
         dimension: builtins.int = ...,
         metadata_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        state: Global___CollectionState.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "state", b"state"]) -> None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trivium_gateway.answering import Delta, Sources, Summary
-    from trivium_gateway.collections import CollectionDescription
+    from trivium_gateway.collection_descriptions import CollectionDescription
     from trivium_gateway.degradation import Degradation
     from trivium_gateway.documents import DocumentResult, StoredDocument
     from trivium_gateway.gateway import Found
@@ -134,6 +134,7 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
     """A collection."""
     return {
         "name": collection.name,
+        "state": collection.state.value,
         "chunk_count": collection.chunk_count,
         "model": collection.model,
         "model_fingerprint": collection.model_fingerprint,

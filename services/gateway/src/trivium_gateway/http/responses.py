@@ -166,10 +166,11 @@ class DeleteDocumentResponse(_Shape):
 
 
 class CollectionResponse(_Shape):
-    """A collection."""
+    """A collection. Unless it is ready, only its name is known."""
 
     name: str
-    chunk_count: int
+    state: Literal["ready", "opening", "damaged", "unavailable"]
+    chunk_count: int | None
     model: str
     model_fingerprint: str
     dimension: int

@@ -1,6 +1,6 @@
 """What the tools take and give. Names are those of the HTTP interface; outputs have what a model has use for."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -142,7 +142,8 @@ class ListedCollection(_Output):
     """A collection."""
 
     name: str
-    chunk_count: int = Field(description="Pieces that its documents are cut into.")
+    state: Literal["ready", "opening", "damaged", "unavailable"] = Field(description="`ready` if it can be used.")
+    chunk_count: int | None = Field(description="Pieces that its documents are cut into; null if nobody can tell.")
     metadata_keys: list[str] = Field(description="What a filter can use, as `metadata.KEY`.")
 
 

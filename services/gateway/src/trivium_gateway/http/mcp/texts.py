@@ -61,7 +61,7 @@ def ingest_text(done: shapes.IngestOutput) -> str:
 def collections_text(listed: shapes.ListCollectionsOutput) -> str:
     """One collection a line."""
     lines = [
-        f"- {one.name}: {one.chunk_count} pieces"
+        f"- {one.name}: {one.state if one.chunk_count is None else f'{one.chunk_count} pieces'}"
         + (f"; metadata {', '.join(one.metadata_keys)}" if one.metadata_keys else "")
         for one in listed.collections
     ]

@@ -140,7 +140,12 @@ async def _reported(documents: list[shapes.IngestedDocument], report: Report) ->
 
 async def _list_collections(gateway: Gateway, _body: shapes.ListCollectionsInput, _report: Report) -> Output:
     collections = [
-        shapes.ListedCollection(name=one.name, chunk_count=one.chunk_count, metadata_keys=sorted(one.metadata_keys))
+        shapes.ListedCollection(
+            name=one.name,
+            state=one.state.value,
+            chunk_count=one.chunk_count,
+            metadata_keys=sorted(one.metadata_keys),
+        )
         for one in await gateway.list_collections()
     ]
     output = shapes.ListCollectionsOutput(collections=collections)

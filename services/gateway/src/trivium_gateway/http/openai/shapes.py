@@ -159,7 +159,9 @@ class VectorStoreShape(_Shape):
     object: Literal["vector_store"]
     created_at: int
     name: str
-    status: Literal["completed"]
+    status: Literal["completed", "in_progress", "expired"] = Field(
+        description="`completed` if it can be searched, `expired` if it is damaged."
+    )
     usage_bytes: int
     file_counts: FileCountsShape
     metadata: dict[str, str]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.collections import CollectionDescription
+from trivium_gateway.collection_descriptions import CollectionDescription, CollectionState
 from trivium_gateway.deadline import Deadline
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.http.bodies import read_json
@@ -29,6 +29,14 @@ from trivium_gateway.retrieval import Search
 _MOST_QUERIES = 10
 # 60 for ranks from 1, as in the paper.
 _RANK_CONSTANT = 61
+
+_STATUSES = {
+    CollectionState.READY: "completed",
+    CollectionState.OPENING: "in_progress",
+    CollectionState.UNAVAILABLE: "in_progress",
+    # OpenAI's word for one that can no longer be used.
+    CollectionState.DAMAGED: "expired",
+}
 
 
 class RankingOptionsBody(OpenAIBody):
@@ -166,13 +174,14 @@ def _result(passage: Passage) -> dict[str, Any]:
 
 def _store(collection: CollectionDescription) -> dict[str, Any]:
     pieces = {"in_progress": 0, "failed": 0, "cancelled": 0}
+    count = collection.chunk_count or 0
     return {
         "id": collection.name,
         "object": "vector_store",
         "created_at": CREATED,
         "name": collection.name,
-        "status": "completed",
+        "status": _STATUSES[collection.state],
         "usage_bytes": 0,
-        "file_counts": {**pieces, "completed": collection.chunk_count, "total": collection.chunk_count},
-        "metadata": {"model": collection.model},
+        "file_counts": {**pieces, "completed": count, "total": count},
+        "metadata": {"model": collection.model, "state": collection.state.value},
     }

@@ -22,24 +22,29 @@ export async function refreshCollections() {
     problem.replaceChildren(failure(error));
     if (error.kind !== "missing") return; // what was shown may still be true
   }
-  if (!found.some(({ name }) => name === "default")) found.unshift({ name: "default", chunk_count: null });
+  if (!found.some(({ name }) => name === "default")) found.unshift({ name: "default", state: "unused" });
   if (!found.some(({ name }) => name === state.get("collection"))) state.set("collection", "default");
   found.sort((one, other) => one.name.localeCompare(other.name));
   select.replaceChildren(...found.map(({ name }) => el("option", { value: name }, name)));
   select.value = state.get("collection");
   list.replaceChildren(...found.map(row));
   const chosen = found.find(({ name }) => name === state.get("collection"));
-  document.getElementById("welcome-empty").hidden = Boolean(chosen?.chunk_count);
+  document.getElementById("welcome-empty").hidden = Boolean(chosen?.chunk_count) || isBroken(chosen);
   document.getElementById("welcome-hint").hidden = !chosen?.chunk_count;
 }
 
-function row({ name, chunk_count: count }) {
+/** Whether there may be documents in a collection that cannot be shown now. */
+function isBroken(collection) {
+  return Boolean(collection) && !["ready", "unused"].includes(collection.state);
+}
+
+function row({ name, state: how, chunk_count: count }) {
   const chosen = name === state.get("collection");
   return el(chosen ? "li.chosen" : "li", {},
     el("button.pick", { type: "button", "aria-pressed": String(chosen), onclick: () => state.set("collection", name) },
       el("bdi", {}, name),
-      el("span.quiet", count === null ? { t: "collections.unused" } : { t: ["collections.pieces", { count }] })),
-    count === null ? null : el("button.icon-button", {
+      el("span.quiet", { t: how === "ready" ? ["collections.pieces", { count }] : `collections.${how}` })),
+    how === "unused" ? null : el("button.icon-button", {
       type: "button", label: ["collections.delete", { name }], onclick: () => remove(name) }, icon("trash")));
 }
 
