@@ -25,6 +25,8 @@ class SilentProxy:
         self._refusing = 0
         self.port = 0
         self.connections = 0
+        self.delay_seconds = 0.0
+        """How long a new connection says nothing."""
 
     def silence(self, *, also_next: int = 0) -> None:
         """Pass nothing on over the connections that there are, nor over as many new ones."""
@@ -40,6 +42,7 @@ class SilentProxy:
             self._refusing -= 1
         else:
             passing.set()
+        await asyncio.sleep(self.delay_seconds)
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         try:
             await asyncio.gather(_pass(reader, server_writer, passing), _pass(server_reader, writer, passing))

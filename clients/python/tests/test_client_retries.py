@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from faults.silent_proxy import SilentProxy
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_client import (
     AsyncTrivium,
@@ -54,6 +55,16 @@ async def test_call_of_a_busy_gateway_is_sent_again_when_it_says(gateway: Any, b
     assert time.monotonic() - begin >= 0.3
     assert len(gateway.requests) == 3
     assert len(set(gateway.request_ids)) == 1
+
+
+async def test_connection_that_is_slow_to_come_about_is_waited_for(gateway: Any) -> None:
+    gateway.will("Retrieve", FOUND)
+    async with SilentProxy(int(gateway.address.rpartition(":")[2])).serving() as proxy:
+        proxy.delay_seconds = 0.5  # as long as handshakes take on a busy machine
+
+        assert await retrieve(f"127.0.0.1:{proxy.port}", AsyncTrivium, retries=0) == "1"
+
+    assert proxy.connections == 1
 
 
 @pytest.mark.parametrize("kind", [Trivium, AsyncTrivium])

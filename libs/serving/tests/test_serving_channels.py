@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from faults.silent_proxy import SilentProxy
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
@@ -38,11 +40,11 @@ class PeersServicer(RerankServiceServicer):
 
 
 @asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[tuple[GrpcServer, PeersServicer, int]]:
+async def serving(port: int = 0, **options: Any) -> AsyncIterator[tuple[GrpcServer, PeersServicer, int]]:
     """A server, what it noted, and its port."""
     server = GrpcServer(
         service="rerank",
-        listen="127.0.0.1:0",
+        listen=f"127.0.0.1:{port}",
         full_names=("trivium.rerank.v1.RerankService",),
         registry=CollectorRegistry(),
         **options,
@@ -75,6 +77,30 @@ async def test_channel_repeats_only_what_another_server_could_do(reason: str, at
 
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert len(seen.peers) == attempts
+
+
+async def test_channel_waits_for_a_connection_that_is_slow_to_come_about() -> None:
+    async with serving() as (_, seen, port), SilentProxy(port).serving() as proxy:
+        proxy.delay_seconds = 0.5  # as long as handshakes take on a busy machine
+        async with open_channel(f"127.0.0.1:{proxy.port}") as channel:
+            await Stub(channel).Rerank(pb.RerankRequest(), timeout=10)
+
+    assert (len(seen.peers), proxy.connections) == (1, 1)
+
+
+async def test_channel_finds_a_server_that_comes_back_long_before_grpc_itself_would() -> None:
+    async with serving() as (server, _, port), open_channel(f"127.0.0.1:{port}") as channel:
+        await Stub(channel).Rerank(pb.RerankRequest(), timeout=10)
+        await server.stop(0)
+        away_until = time.monotonic() + 4  # pauses between attempts have grown as long as they get
+        while time.monotonic() < away_until:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await Stub(channel).Rerank(pb.RerankRequest(), timeout=1)
+        async with serving(port=port):
+            returned = time.monotonic()
+            await Stub(channel).Rerank(pb.RerankRequest(), timeout=20, wait_for_ready=True)
+
+    assert time.monotonic() - returned < 5
 
 
 async def test_channel_loses_no_call_when_one_of_two_servers_shuts_down() -> None:

@@ -75,7 +75,8 @@ class ChannelSettings:
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             # A gateway that comes back is found within a second, not after gRPC's two minutes.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # The time to connect, despite its name.
+            ("grpc.min_reconnect_backoff_ms", 2_000),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         if host in ("localhost", "127.0.0.1", "[::1]"):
