@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from trivium_encoders import PairScorer, QuantizationFailed, Role, TextEncoder
+from trivium_encoders.cores import multiplies_int8
 from trivium_encoders.quality import SCORE_LIMITS, VECTOR_LIMITS, ranking_numbers, vector_numbers, violations
 from trivium_encoders.quality_texts import OWN_TEXTS, read_quality_texts
 
@@ -34,6 +35,7 @@ def _weights(cache: Path) -> list[Path]:
     return list(cache.glob("openvino-int8/*/model.bin"))
 
 
+@pytest.mark.skipif(not multiplies_int8(), reason="int8 products overflow on a processor without VNNI or AMX")
 async def test_load_int8_serves_near_vectors_says_so_and_makes_a_damaged_entry_again(
     load: Any, tiny_models: Any, tiny_texts: list[str], tiny_quality_texts: Path, tmp_path: Path, cache_dir: Path
 ) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from trivium_serving.errors import TriviumError, Unavailable
+from trivium_serving.errors import StorageFull, TriviumError, Unavailable
 
 from trivium_qdrant_edge.data_folder import size_on_disk, sync_files, writing
 from trivium_qdrant_edge.digests import digest_all, forget_clean, keep_clean
@@ -114,10 +114,11 @@ class Collection:
             if size_bytes is None:
                 self._room.make_way()
             else:
-                self._room.check(size_bytes, self.path)
+                self._check_room(size_bytes)
             with engine_errors():
                 operation = make_operation()
                 self._note_change()
+                self._room.note_write(size_bytes or _SMALL_BYTES, self.path)
                 self._remembered.add(operation, size_bytes or _SMALL_BYTES)
                 self._live_shard().update(operation)
 
@@ -272,10 +273,20 @@ class Collection:
         self._change_count += 1
         self.changed_at = time.monotonic()
 
+    def _check_room(self, size_bytes: int) -> None:
+        try:
+            self._room.check(size_bytes, self.path)
+        except StorageFull:
+            if not self._unflushed:
+                raise
+            self._flush_now()
+            self._room.check(size_bytes, self.path)
+
     def _flush_now(self) -> None:
         self._room.make_way()
         with engine_errors():
             self._live_shard().flush()
+        self._room.note_flush(self.path)
         self._unflushed = False
 
     def _live_shard(self) -> qdrant_edge.EdgeShard:

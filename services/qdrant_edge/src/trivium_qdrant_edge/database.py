@@ -99,7 +99,11 @@ class Database:
                 _logger.error("collection `%s` cannot be opened and is not served: %s", name, error.message)
                 self._refused[name] = refusal(name, error)
                 continue
-            self._open[name] = Collection(name, entry, self._folder, shard, self._readers, self.room)
+            collection = Collection(name, entry, self._folder, shard, self._readers, self.room)
+            self._open[name] = collection
+            if not self.is_read_only and not self.room.is_left:  # reading the log again must not take room each time
+                with suppress(StorageFull):
+                    await collection.flush()
 
     async def close(self) -> None:
         """Flushes and closes every collection, and lets go of the folder once nothing works on it any more."""

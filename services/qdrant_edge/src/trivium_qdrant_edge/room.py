@@ -7,6 +7,8 @@ room for what must go on: deletions, flushes, and the next start.
 The reserve is half a file without holes, which others that fill the disk cannot take and which is given up when they
 have, and half free blocks, so that one write and the flush after it always fit.
 
+What was not flushed yet, a start after a kill reads from the log and stores again, in other places: it needs room twice.
+
 On a file system in memory (tmpfs) even reading a hole takes a block, and the engine reads all vectors when it opens a
 collection: there the holes count as taken.
 """
@@ -35,7 +37,14 @@ _LARGEST_PART = 8
 
 # The engine makes files for vectors in chunks of this size, holes at first.
 _CHUNK_BYTES = 32 << 20
-_READ_AT_OPENING = ("vectors/chunk_*.mmap", "deleted/flags_*.dat")
+
+# Files, beneath a segment, of which the engine reads even the holes when it opens a collection.
+_READ_AT_OPENING = (
+    "vector_storage-*/vectors/chunk_*.mmap",
+    "vector_storage-*/deleted/flags_*.dat",
+    "payload_index/*/*.dat",
+    "payload_index/*/*/*.dat",
+)
 
 # Free blocks below this part of the reserve are too few for a deletion or a flush.
 _GIVE_UP_PART = 16
@@ -56,6 +65,7 @@ class Room:
         self._reserve_bytes = min(reserve_bytes, disk.f_blocks * disk.f_frsize // _LARGEST_PART)
         self._holes_count = _reading_takes_room(folder)
         self._holes: dict[Path, int] = {}
+        self._unflushed_bytes: dict[Path, int] = {}
 
     def check(self, size_bytes: int, shard: Path) -> None:
         """Checks that a message of a size can be stored.
@@ -68,7 +78,8 @@ class Room:
             StorageFull: There is no room for it.
             FailedPrecondition: The disk is read-only by now.
         """
-        needed = self._reserve_bytes // 2 + _BYTES_PER_BYTE * size_bytes
+        again = sum(self._unflushed_bytes.values())
+        needed = self._reserve_bytes // 2 + _BYTES_PER_BYTE * (size_bytes + again)
         free = self._free()
         if self._holes_count:
             self._look_at(shard)
@@ -81,6 +92,14 @@ class Room:
                 f"{max(free, 0) >> 20} MiB are. Reading and deleting go on. Make room on the disk of {self._folder}: "
                 "delete collections, or enlarge it."
             )
+
+    def note_write(self, size_bytes: int, shard: Path) -> None:
+        """Notes that a message of a size was stored and not flushed."""
+        self._unflushed_bytes[shard] = self._unflushed_bytes.get(shard, 0) + size_bytes
+
+    def note_flush(self, shard: Path) -> None:
+        """Notes that everything that was stored in a shard is flushed."""
+        self._unflushed_bytes.pop(shard, None)
 
     @property
     def is_left(self) -> bool:
@@ -104,6 +123,7 @@ class Room:
     def forget(self, shard: Path) -> None:
         """Counts a shard no more: it is gone."""
         self._holes.pop(shard, None)
+        self._unflushed_bytes.pop(shard, None)
 
     def make_way(self) -> None:
         """Gives the reserve up if what must go on would not fit otherwise.
@@ -141,7 +161,7 @@ class Room:
             self._file.unlink(missing_ok=True)
 
     def _look_at(self, shard: Path) -> None:
-        files = [file.stat() for pattern in _READ_AT_OPENING for file in shard.glob(f"segments/*/*/{pattern}")]
+        files = [file.stat() for pattern in _READ_AT_OPENING for file in shard.glob(f"segments/*/{pattern}")]
         self._holes[shard] = sum(max(0, file.st_size - file.st_blocks * 512) for file in files)
 
     def _free(self) -> int:
