@@ -16,6 +16,7 @@ from trivium_serving.errors import (
     TriviumError,
     Unavailable,
     Unimplemented,
+    cause_of,
     error_from_rpc,
     status_of,
     to_rpc_status,
@@ -67,3 +68,12 @@ def test_status_of_a_subclass_is_its_parents() -> None:
         pass
 
     assert status_of(Draining("bye")) == status_of(Unavailable("bye"))
+
+
+def test_cause_of_an_error_that_is_among_its_own_causes_is_found_or_empty() -> None:
+    shared, outer = Unavailable("gone"), Unavailable("gone, too")
+    shared.__cause__, outer.__cause__ = outer, shared
+
+    assert cause_of(outer) == ""
+    shared.because("the peer's words")
+    assert cause_of(outer) == "the peer's words"

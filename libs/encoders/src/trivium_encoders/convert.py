@@ -110,7 +110,7 @@ def _is_verdict(error: BaseException) -> bool:
     from openvino import frontend
 
     links = [error]
-    while cause := links[-1].__cause__ or links[-1].__context__:
+    while (cause := links[-1].__cause__ or links[-1].__context__) and cause not in links:
         links.append(cause)
     if any(isinstance(link, MemoryError | OSError) or "memory" in str(link).lower() for link in links):
         return False

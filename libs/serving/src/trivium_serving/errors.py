@@ -156,9 +156,11 @@ class DeadlineExceeded(TriviumError):
 def cause_of(error: BaseException) -> str:
     """What an error comes from, for the log: its cause, or else that of the error it was raised from."""
     link: BaseException | None = error
-    while link is not None:
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:  # an error may be among its own causes
         if isinstance(link, TriviumError) and link.cause:
             return link.cause
+        seen.add(id(link))
         link = link.__cause__
     return ""
 
