@@ -7,7 +7,8 @@ room for what must go on: deletions, flushes, and the next start.
 The reserve is half a file without holes, which others that fill the disk cannot take and which is given up when they
 have, and half free blocks, so that one write and the flush after it always fit.
 
-What was not flushed yet, a start after a kill reads from the log and stores again, in other places: it needs room twice.
+What was not flushed yet, a start after a kill reads from the log and stores again, in other places: it needs room
+twice.
 
 On a file system in memory (tmpfs) even reading a hole takes a block, and the engine reads all vectors when it opens a
 collection: there the holes count as taken.
