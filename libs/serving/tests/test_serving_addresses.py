@@ -95,6 +95,8 @@ def test_address_that_is_one_is_no_problem(kind: AddressKind, address: str) -> N
         (AddressKind.SERVER, "http://x:6333/qdrant"),
         (AddressKind.API, "api.example.com/v1"),
         (AddressKind.API, "http://127.0.0.1:port"),
+        (AddressKind.API, "http://[1"),
+        (AddressKind.API, "localhost:8000/v1"),
     ],
 )
 def test_address_that_is_none_is_a_problem_that_names_it(kind: AddressKind, address: str) -> None:
