@@ -54,7 +54,9 @@ class CohereEmbedBody(JsonBody):
     inputs: Annotated[list[Input], *at_most(_LIMITS.max_embed_texts, "TOO_MANY_TEXTS")] | None = Field(
         None, description="1 to 2048 inputs, of texts."
     )
-    embedding_types: list[str] | None = Field(None, description="`float`, which is the default, and `base64`.")
+    embedding_types: Annotated[list[str], *at_most(8)] | None = Field(
+        None, description="`float`, which is the default, and `base64`."
+    )
     output_dimension: int | None = Field(None, description="Numbers per vector, if the model was trained for fewer.")
     truncate: Literal["NONE", "END", "START"] | None = Field(
         None,
