@@ -68,6 +68,10 @@ class Collector(pb_grpc.TraceServiceServicer):
         """The spans of a trace by service and name."""
         return {(service, one.name): one for service, one in self.received if one.trace_id.hex() == trace_id}
 
+    def names(self, trace_id: str) -> dict[bytes, tuple[str, str]]:
+        """Service and name of each span of a trace; a call that was made twice has two spans."""
+        return {one.span_id: (service, one.name) for service, one in self.received if one.trace_id.hex() == trace_id}
+
 
 def attributes(span: Span) -> dict[str, Any]:
     """A span's attributes as Python has them."""
@@ -123,7 +127,7 @@ def test_question_is_one_trace_through_all_services(stack: Stack, collector: Col
 
     wait_until(lambda: PARENTS.keys() <= collector.trace(TRACE_ID).keys(), "trace", 10)
     spans = collector.trace(TRACE_ID)
-    by_id = {span.span_id: key for key, span in spans.items()}
+    by_id = collector.names(TRACE_ID)
     assert {key: by_id[spans[key].parent_span_id] for key in PARENTS} == PARENTS
     root = spans["gateway", "POST /v1/answer"]
     assert root.parent_span_id.hex() == CALLER

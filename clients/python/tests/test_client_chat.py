@@ -236,7 +236,8 @@ def test_ctrl_c_stops_an_answer_in_the_middle_and_ctrl_d_ends_the_conversation(g
     def outcome(name: str, request: Any, context: Any) -> Any:
         answer = original(name, request, context)
         if name == "Answer" and request.question == "Slow?" and answer.HasField("summary"):
-            context.add_callback(cancelled.set)
+            if not context.add_callback(cancelled.set):  # it has been cancelled already
+                cancelled.set()
             cancelled.wait(60)
         return answer
 
