@@ -1,0 +1,111 @@
+"""A process that stops without ending, under steady questions: nobody waits for it long.
+
+The short form of this is tests/e2e/test_e2e_hangs.py.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.stack import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chaos.conftest import Scale
+    from e2e.stack import Stack
+
+_PER_SECOND = 3
+_BEFORE_SECONDS = 3.0
+_HANG_SECONDS = 20.0
+_PROMISED_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    asked_at: float
+    seconds: float
+    status: int
+    degraded: frozenset[str]
+
+
+class _Questions:
+    """Asks at a steady rate, whether or not the answers come."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._threads: list[threading.Thread] = []
+        self.answers: list[_Answer] = []
+
+    def ask_for(self, seconds: float) -> None:
+        """Asks for that long; the answers may come later."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            thread = threading.Thread(target=self._ask, args=(len(self._threads),))
+            thread.start()
+            self._threads.append(thread)
+            time.sleep(1 / _PER_SECOND)
+
+    def wait(self) -> None:
+        """Waits until all answers are there."""
+        for thread in self._threads:
+            thread.join(120)
+
+    def _ask(self, number: int) -> None:
+        started = time.monotonic()
+        body = {"question": f"How heavy is the ferry with the number {number} of {started}?"}  # new to every cache
+        response = self._stack.http.post("/v1/answer", json=body)
+        degraded = {one["stage"] for one in response.json().get("degraded", [])}
+        taken = time.monotonic() - started
+        self.answers.append(_Answer(started, taken, response.status_code, frozenset(degraded)))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("service", "stage"),
+    [("embed", "embed"), ("rerank", "rerank"), ("generate", "generate"), ("qdrant_edge", "search")],
+)
+def test_hang_of_one_process_costs_no_answer_its_timeout(
+    make_stack: Callable[[], Stack], scale: Scale, seen: Callable[[str], None], service: str, stage: str
+) -> None:
+    if not scale.long:
+        pytest.skip("a part of make chaos")
+    stack = make_stack()
+    stack.start()
+    stack.wait_ready()
+    stack.ingest(*({"id": f"d{n}", "text": f"The ferry with the number {n} weighs {n} tons."} for n in range(50)))
+    stack.answer("How heavy is the ferry?")
+    questions = _Questions(stack)
+
+    questions.ask_for(_BEFORE_SECONDS)
+    stopped_at = time.monotonic()
+    stack.signal(service, signal.SIGSTOP)
+    try:
+        questions.ask_for(_HANG_SECONDS)
+    finally:
+        stack.signal(service, signal.SIGCONT)
+    resumed_at = time.monotonic()
+    stack.wait_stage(stage, ready=True)
+    questions.ask_for(2.0)
+    questions.wait()
+
+    before = [one.seconds for one in questions.answers if one.asked_at < stopped_at - 1]
+    during = [one for one in questions.answers if stopped_at - 1 <= one.asked_at < resumed_at]
+    usual, longest = statistics.median(before), max(one.seconds for one in during)
+    seen(
+        f"{service} stopped: {len(during)} answers, median {statistics.median(one.seconds for one in during):.2f} s, "
+        f"longest {longest:.2f} s; before {usual:.2f} s, longest {max(before):.2f} s"
+    )
+    if service == "qdrant_edge":
+        assert {one.status for one in during} <= {200, 503}
+    else:
+        assert {one.status for one in during} == {200}
+        assert any(stage in one.degraded for one in during)
+    assert longest <= max(before) + _PROMISED_SECONDS
+    wait_until(lambda: not stack.answer("How heavy is the ferry?")["degraded"], "whole answer")
