@@ -22,6 +22,7 @@ _PASSED_ON = frozenset(
 _LOGGED_BYTES = 4096
 _LARGE_ANSWER_BYTES = 200_000
 _START_SECONDS = 30.0
+_ENDING_SECONDS = 1.0
 _WALL_SECONDS_PER_CPU_SECOND = 4.0
 """A process that has not had its processor time after so much longer hangs, or the machine is hopelessly busy."""
 
@@ -88,6 +89,8 @@ class ExtractionProcess:
             await self.kill()
             raise ProcessEnded(over_limit=True) from None
         except (asyncio.IncompleteReadError, ConnectionError):
+            with suppress(TimeoutError):  # its status says why it ends; to kill it meanwhile would lose that
+                await asyncio.wait_for(self._process.wait(), _ENDING_SECONDS)
             await self.kill()
             raise ProcessEnded(over_limit=self._process.returncode == -signal.SIGPROF) from None
         except BaseException:
