@@ -18,7 +18,7 @@ from trivium_serving.errors import TriviumError, error_from_rpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from trivium_serving.model_app import ModelApp
+    from trivium_model_service.app import ModelApp
 
 # Shared by every run, so that the model is converted once per clone.
 DATA_DIR = Path(__file__).resolve().parents[2] / ".data"

@@ -3,17 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from trivium_conversation.sampling import MAX_SCHEMA_CHARS, MAX_STOP_CHARS, MAX_STOPS
+from trivium_conversation.tools import MAX_TOOLS, MAX_TOOLS_CHARS
+from trivium_conversation.turns import MAX_CALL_ID_CHARS
 from trivium_generate.answer import AnswerRequest, Passage, Role, Sampling, Tool, ToolCall, ToolChoice, Tools, Turn
 from trivium_generate.limits import MAX_TITLE_CHARS, Limits
 from trivium_serving.errors import InvalidField, TooLarge
-from trivium_serving.language_models import (
-    MAX_CALL_ID_CHARS,
-    MAX_SCHEMA_CHARS,
-    MAX_STOP_CHARS,
-    MAX_STOPS,
-    MAX_TOOLS,
-    MAX_TOOLS_CHARS,
-)
 
 LIMITS = Limits(
     question_chars=10, passages=2, passage_chars=20, passages_chars=30, turns=2, turn_chars=10, answer_tokens=100

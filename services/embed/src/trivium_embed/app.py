@@ -6,10 +6,10 @@ from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2
 from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_server
 from trivium_encoders import EncoderOptions
+from trivium_model_apis.settings import api_calls
+from trivium_model_service.app import ModelApp
 from trivium_serving.admission import Admission
-from trivium_serving.api_settings import api_calls
 from trivium_serving.metrics import DiskMetrics
-from trivium_serving.model_app import ModelApp
 
 from trivium_embed.backends.api import ApiBackend, ApiOptions
 from trivium_embed.backends.base import EmbeddingBackend

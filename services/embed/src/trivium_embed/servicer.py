@@ -1,6 +1,5 @@
 """Converts between `trivium.embed.v1` and the domain, and does nothing else."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+from trivium_model_service.deadlines import deadline_of
 from trivium_serving import tracing
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
@@ -62,13 +62,13 @@ class EmbedServicer(EmbedServiceServicer):
 
     async def Embed(self, request: pb.EmbedRequest, context: _Context) -> pb.EmbedResponse:
         """Embeds some texts."""
-        return await self._embed(request, Priority.INTERACTIVE, _deadline(context))
+        return await self._embed(request, Priority.INTERACTIVE, deadline_of(context))
 
     async def EmbedStream(
         self, request_iterator: AsyncIterator[pb.EmbedStreamRequest], context: _Context
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
         """Embeds a stream of requests; one that fails is answered with its error."""
-        deadline = _deadline(context)
+        deadline = deadline_of(context)
 
         async def answer(item: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
             try:
@@ -165,12 +165,6 @@ def _put_vectors(response: pb.EmbedResponse, vectors: NDArray[np.float32], encod
         response.vectors_binary = to_binary(vectors).tobytes()
     else:
         response.vectors_f32 = vectors.astype("<f4", copy=False).tobytes()
-
-
-def _deadline(context: _Context) -> float | None:
-    """The caller's deadline on the event loop's clock."""
-    left: float | None = context.time_remaining()
-    return None if left is None else asyncio.get_running_loop().time() + left
 
 
 def _role(role: pb.EmbedRole.ValueType) -> Role:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Encoded, Priority, Role
-from trivium_serving.flights import FlightFailed, Flights
+from trivium_model_service.flights import FlightFailed, Flights
 
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.vector_cache import VectorCache

@@ -7,8 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason
+from trivium_conversation.tools import NO_TOOLS
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError
-from trivium_serving.language_models import DEFAULT_SAMPLING, NO_TOOLS, FinishReason
 
 from trivium_gateway.clients.generate import GeneratedEnd
 from trivium_gateway.conversation import AnswerMode
@@ -19,7 +20,9 @@ from trivium_gateway.passages import Citation, Span
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_serving.language_models import Sampling, TokenLogprob, ToolCall, Tools
+    from trivium_conversation.sampling import Sampling, TokenLogprob
+    from trivium_conversation.tools import Tools
+    from trivium_conversation.turns import ToolCall
 
     from trivium_gateway.clients.generate import GenerateClient, GeneratedText
     from trivium_gateway.conversation import Message

@@ -6,16 +6,19 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from trivium_conversation.sampling import check_sampling
+from trivium_conversation.tools import check_tools
+from trivium_conversation.turns import Role, check_tool_calls
+from trivium_conversation.turns import Turn as Message
 from trivium_serving.errors import InvalidField, TooLarge
-from trivium_serving.language_models import Role, check_sampling, check_tool_calls, check_tools
-from trivium_serving.language_models import Turn as Message
 
 from trivium_gateway.limits import check_query, check_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trivium_serving.language_models import Sampling, Tools
+    from trivium_conversation.sampling import Sampling
+    from trivium_conversation.tools import Tools
 
     from trivium_gateway.limits import GatewayLimits
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
+from trivium_conversation.sampling import FinishReason, Sampling
 from trivium_serving.errors import InvalidField
-from trivium_serving.language_models import FinishReason, Sampling
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.answering import Delta, Question, Sources

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trivium.type.v1 import message_pb2, tool_pb2
+from trivium_conversation.tools import Tool, ToolChoice, Tools
+from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField
-from trivium_serving.language_models import Role, Tool, ToolCall, ToolChoice, Tools, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

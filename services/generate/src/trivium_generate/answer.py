@@ -5,19 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from trivium_serving.language_models import (
-    DEFAULT_SAMPLING,
-    NO_TOOLS,
-    FinishReason,
-    Role,
-    Sampling,
-    TokenLogprob,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    Tools,
-    Turn,
-)
+from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason, Sampling, TokenLogprob
+from trivium_conversation.tools import NO_TOOLS, Tool, ToolChoice, Tools
+from trivium_conversation.turns import Role, ToolCall, Turn
 
 __all__ = [
     "NO_TOOLS",

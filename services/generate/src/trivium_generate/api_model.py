@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.api_settings import api_calls
+from trivium_model_apis.settings import api_calls
 from trivium_serving.errors import FailedPrecondition
 
 from trivium_generate.backends.chat_api import ChatApiModel

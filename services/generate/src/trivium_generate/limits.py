@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_conversation.checks import check_chars
+from trivium_conversation.sampling import check_sampling
+from trivium_conversation.tools import check_tools
+from trivium_conversation.turns import check_tool_calls
 from trivium_serving.errors import InvalidField, TooLarge
-from trivium_serving.language_models import check_chars, check_sampling, check_tool_calls, check_tools
 
 if TYPE_CHECKING:
     from trivium_generate.answer import AnswerRequest, Passage, Turn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from trivium.type.v1 import (
     tool_pb2,
     usage_pb2,
 )
+from trivium_model_service.deadlines import deadline_of
 from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
@@ -105,7 +105,7 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
         self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answers as a stream: deltas, then one finish."""
-        asked = _request_from_proto(request, _deadline(context))
+        asked = _request_from_proto(request, deadline_of(context))
         answer = self._answerer.answer(asked)
         async with aclosing(traced(answer, asked, self._writer(asked)) if tracing.is_on() else answer) as events:
             async for event in events:
@@ -136,12 +136,6 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
             detail=self._model.detail,
             adapters=self._model.adapters,
         )
-
-
-def _deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
-    """The caller's deadline on the event loop's clock."""
-    left: float | None = context.time_remaining()
-    return None if left is None else asyncio.get_running_loop().time() + left
 
 
 def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> AnswerRequest:

@@ -1,6 +1,5 @@
 """Converts between `trivium.rerank.v1` and the domain, and does nothing else."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -10,6 +9,7 @@ from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import Scored
+from trivium_model_service.deadlines import deadline_of
 from trivium_serving import tracing
 
 from trivium_rerank.backends.base import ScoreKind
@@ -38,7 +38,7 @@ class RerankServicer(RerankServiceServicer):
         start = time.perf_counter()
         with tracing.span("rerank") as span:
             judgement = await self._reranker.rerank(
-                request.query, list(request.texts), top_n=request.top_n, deadline=_deadline(context)
+                request.query, list(request.texts), top_n=request.top_n, deadline=deadline_of(context)
             )
             scored = judgement.scored
             if tracing.is_on():
@@ -87,9 +87,3 @@ class RerankServicer(RerankServiceServicer):
             precision=backend.info.precision,
             max_input_tokens=backend.info.max_tokens,
         )
-
-
-def _deadline(context: _Context) -> float | None:
-    """The caller's deadline on the event loop's clock."""
-    left: float | None = context.time_remaining()
-    return None if left is None else asyncio.get_running_loop().time() + left

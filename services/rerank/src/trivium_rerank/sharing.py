@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from trivium_encoders import Scored, TokenMatrices
-from trivium_serving.flights import FlightFailed, Flights
+from trivium_model_service.flights import FlightFailed, Flights
 
 from trivium_rerank.result_cache import ResultCache
 

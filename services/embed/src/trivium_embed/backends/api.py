@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Encoded, EncoderInfo, Priority, Role
-from trivium_serving.api_calls import ApiCalls, ApiFailure
+from trivium_model_apis.calls import ApiCalls, ApiFailure
 
 from trivium_embed.backends import estimates
 

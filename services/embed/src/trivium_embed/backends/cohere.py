@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Role
-from trivium_serving.cohere_api import URL, CohereApi, cohere_failures
+from trivium_model_apis.cohere import URL, CohereApi, cohere_failures
 
 from trivium_embed.backends.api import ApiOptions
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_serving import token_estimates
-from trivium_serving.token_estimates import cut, token_count
+from trivium_model_apis import token_estimates
+from trivium_model_apis.token_estimates import cut, token_count
 
 __all__ = ["batches", "cut", "token_count", "token_starts"]
 

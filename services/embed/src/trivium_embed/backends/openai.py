@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from trivium_encoders import Role
-from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+from trivium_model_apis.calls import ApiFailure, retry_after_seconds
 
 from trivium_embed.backends.api import ApiOptions
 

@@ -12,8 +12,9 @@ import grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
 from trivium.type.v1 import degradation_pb2
+from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason, TokenLogprob
+from trivium_conversation.tools import NO_TOOLS
 from trivium_serving.channels import outgoing_metadata
-from trivium_serving.language_models import DEFAULT_SAMPLING, NO_TOOLS, FinishReason, TokenLogprob
 
 from trivium_gateway.clients.upstream import blame, broken_answer, upstream_error
 from trivium_gateway.conversation import AnswerMode, Message, Role
@@ -24,8 +25,10 @@ from trivium_gateway.passages import Span
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from trivium_conversation.sampling import Sampling
+    from trivium_conversation.tools import Tools
+    from trivium_conversation.turns import ToolCall
     from trivium_serving.errors import TriviumError
-    from trivium_serving.language_models import Sampling, ToolCall, Tools
 
     from trivium_gateway.passages import Passage
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 from anthropic import APIConnectionError, APIError, APIStatusError, AsyncAnthropic
-from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+from trivium_model_apis.calls import ApiFailure, retry_after_seconds
 from trivium_serving.errors import InvalidField
 
 from trivium_generate.answer import FinishReason, Role, ToolChoice

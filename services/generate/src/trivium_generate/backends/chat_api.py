@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium_catalog import context_tokens
-from trivium_serving.api_calls import ApiFailure
+from trivium_model_apis.calls import ApiFailure
+from trivium_model_apis.token_estimates import least_token_count, token_count
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
-from trivium_serving.token_estimates import least_token_count, token_count
 
 from trivium_generate.answer import FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
@@ -24,7 +24,7 @@ from trivium_generate.prompting import PromptBuilder
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from trivium_serving.api_calls import ApiCalls
+    from trivium_model_apis.calls import ApiCalls
     from trivium_serving.errors import TriviumError
 
     from trivium_generate.answer import AnswerRequest, Tool, Turn

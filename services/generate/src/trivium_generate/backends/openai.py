@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from openai import APIConnectionError, APIError, APIStatusError, AsyncAzureOpenAI, AsyncOpenAI
-from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+from trivium_model_apis.calls import ApiFailure, retry_after_seconds
 
 from trivium_generate.answer import FinishReason, TokenLogprob
 from trivium_generate.backends.base import PromptTooLong, prompt_too_long

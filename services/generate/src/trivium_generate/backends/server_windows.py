@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.api_calls import ApiFailure
+from trivium_model_apis.calls import ApiFailure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import EncoderInfo, Scored
-from trivium_serving.api_calls import ApiCalls, ApiFailure
-from trivium_serving.cohere_api import URL, CohereApi, cohere_failures
+from trivium_model_apis.calls import ApiCalls, ApiFailure
+from trivium_model_apis.cohere import URL, CohereApi, cohere_failures
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.limits import estimate_tokens

@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
+from trivium_conversation.sampling import Sampling
+from trivium_conversation.tools import Tool, ToolChoice, Tools
+from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField
-from trivium_serving.language_models import Role, Sampling, Tool, ToolCall, ToolChoice, Tools, Turn
 
 from trivium_gateway.answering import Question
 from trivium_gateway.http.bodies import at_most

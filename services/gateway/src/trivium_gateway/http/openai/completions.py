@@ -12,7 +12,8 @@ from trivium_gateway.http.openai.evidence import evidence_json, sources_evidence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from trivium_serving.language_models import TokenLogprob, ToolCall
+    from trivium_conversation.sampling import TokenLogprob
+    from trivium_conversation.turns import ToolCall
 
     from trivium_gateway.answering import Delta, Question, Sources, Summary
     from trivium_gateway.http.openai.evidence import Links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.language_models import FinishReason
+from trivium_conversation.sampling import FinishReason
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.http.openai.completions import logprob_json
@@ -14,7 +14,7 @@ from trivium_gateway.http.openai.evidence import evidence_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from trivium_serving.language_models import ToolCall
+    from trivium_conversation.turns import ToolCall
 
     from trivium_gateway.answering import Delta, Question, Sources, Summary
     from trivium_gateway.http.openai.evidence import Links

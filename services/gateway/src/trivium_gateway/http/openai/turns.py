@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trivium_conversation.turns import Role, Turn
 from trivium_serving.errors import InvalidField
-from trivium_serving.language_models import Role, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

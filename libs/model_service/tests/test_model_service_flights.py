@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from trivium_model_service.flights import FlightFailed, Flights
 from trivium_serving.errors import DeadlineExceeded, TooLarge, Unavailable
-from trivium_serving.flights import FlightFailed, Flights
 
 
 class Work:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from trivium_serving.api_calls import ApiBudget, ApiCalls
 from trivium_serving.errors import FailedPrecondition
+
+from trivium_model_apis.calls import ApiBudget, ApiCalls
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -10,7 +10,7 @@ from cohere import AsyncClientV2
 from cohere.core.api_error import ApiError
 from cohere.core.parse_error import ParsingError
 
-from trivium_serving.api_calls import ApiFailure, retry_after_seconds
+from trivium_model_apis.calls import ApiFailure, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Estimates of tokens for models whose tokenizer is not here."""
 
 import pytest
-from trivium_serving.token_estimates import cut, least_token_count, token_count, token_starts
+from trivium_model_apis.token_estimates import cut, least_token_count, token_count, token_starts
 
 
 def test_token_starts_are_those_of_runs_of_letters_digits_and_single_characters() -> None:

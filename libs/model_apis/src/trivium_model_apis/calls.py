@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import Counter, Histogram
-
 from trivium_serving import tracing
 from trivium_serving.errors import (
     DeadlineExceeded,
