@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from trivium_encoders import (
     DeadlineExpired,
@@ -24,7 +23,7 @@ from trivium_encoders import (
 from trivium_encoders.batcher import Batcher, Computed
 from trivium_encoders.crew import CrewPlan
 from trivium_encoders.metrics import EncoderMetrics
-from trivium_encoders.runtimes.base import Item, Source
+from trivium_encoders.runtimes.base import Item, ItemResult, Source
 from trivium_encoders.tokenization import TokenIds
 
 POISON, FATAL, HANGING, SESSION_KILLING = "poison", "fatal", "hanging", "session-killing"
@@ -42,7 +41,7 @@ class BreakableSession:
         self._express = express
         self._broken = False
 
-    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    def run(self, items: Sequence[Item]) -> list[ItemResult]:
         texts = [item.source.text for item in items]
         self._lab.batches.append(texts)
         if not self._express:
@@ -56,7 +55,7 @@ class BreakableSession:
             raise RuntimeError("the session is broken")
         if POISON in texts:
             raise ValueError("cannot read this text")
-        return [np.array([len(text)], np.float32) for text in texts]
+        return [ItemResult(np.array([len(text)], np.float32)) for text in texts]
 
 
 class Lab:
@@ -84,7 +83,7 @@ class Lab:
     async def run(self, *texts: str, **options: Any) -> list[float]:
         settings = {"priority": Priority.INTERACTIVE, "deadline": None} | options
         done: Computed = await self.batcher.run([item(text) for text in texts], **settings)
-        return [float(result[0]) for result in done.results]
+        return [float(result.values[0]) for result in done.results]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Lets the event loop turn until something is so."""

@@ -5,7 +5,10 @@ against a query (cross-encoder), and `TokenEncoder` gives one vector per token (
 sentence-transformers names them; a process that finds its model converted in the cache never imports torch.
 """
 
+from trivium_encoders.code_matching import best_matches
+from trivium_encoders.coding import Coding
 from trivium_encoders.errors import (
+    CodesUnreadable,
     ConversionFailed,
     DeadlineExpired,
     EncoderClosed,
@@ -21,10 +24,16 @@ from trivium_encoders.errors import (
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pair_scorer import PairScorer, Scored
 from trivium_encoders.text_encoder import Encoded, TextEncoder
+from trivium_encoders.token_codes import CodeForm, TokenCodes
+from trivium_encoders.token_codes import decode as decode_codes
+from trivium_encoders.token_codes import model_key as codes_model_key
 from trivium_encoders.token_encoder import TokenEncoder, TokenMatrices, TokenMatrix
 from trivium_encoders.worker import end_process
 
 __all__ = [
+    "CodeForm",
+    "CodesUnreadable",
+    "Coding",
     "ConversionFailed",
     "DeadlineExpired",
     "Encoded",
@@ -44,8 +53,12 @@ __all__ = [
     "Role",
     "Scored",
     "TextEncoder",
+    "TokenCodes",
     "TokenEncoder",
     "TokenMatrices",
     "TokenMatrix",
+    "best_matches",
+    "codes_model_key",
+    "decode_codes",
     "end_process",
 ]

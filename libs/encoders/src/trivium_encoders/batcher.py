@@ -5,15 +5,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from trivium_encoders.crew import Crew, CrewPlan
 from trivium_encoders.errors import DeadlineExpired, EncoderClosed, EncoderError, EncoderFailed, EncoderUnavailable
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import Priority
 from trivium_encoders.queueing import Entry, Job, WaitingQueue
-from trivium_encoders.runtimes.base import Item, padded_length
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_length
 from trivium_encoders.worker import BatchDone
 
 _log = logging.getLogger(__name__)
@@ -23,7 +20,7 @@ _log = logging.getLogger(__name__)
 class Computed:
     """The results of one call."""
 
-    results: list[NDArray[np.float32]]
+    results: list[ItemResult]
     """One per item, in order."""
     queue_seconds: float
     """Until the first item was being computed."""

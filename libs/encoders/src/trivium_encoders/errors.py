@@ -9,6 +9,7 @@ EncoderError
 ├── InputTooLong          a text is longer than the model reads
 ├── DeadlineExpired       the caller's deadline passed before the work began
 ├── EncoderFailed         one text could not be computed; the others of other calls were
+├── CodesUnreadable       bytes are no token codes that this version reads
 ├── EncoderUnavailable    the worker died under the call, or none is left; try again
 └── EncoderClosed         the encoder was closed
 """
@@ -70,6 +71,10 @@ class EncoderFailed(EncoderError):
     def __init__(self, index: int, cause: str) -> None:
         super().__init__(f"text {index} could not be computed: {cause}")
         self.index = index
+
+
+class CodesUnreadable(EncoderError):
+    """Bytes are no token codes, or are damaged, or have a layout that this version does not know."""
 
 
 class EncoderUnavailable(EncoderError):

@@ -35,14 +35,12 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
     name are not in it.
     """
     layers = [path for folder in model.module_folders[1:] for path in weight_files(folder)]
-    tokenizer = [model.transformer_folder / name for name in _TOKENIZER_FILES]
-    tokenizer = [path for path in tokenizer if path.is_file()][:1]
     return text_digest(
         {
             "weights": weights_digest(model, cache),
             "layers": cache.digests(layers),
             "activations": [layer.activation for layer in model.dense],
-            "tokenizer": cache.digests(tokenizer),
+            "tokenizer": _tokenizer(model, cache),
             "lower_case": model.lower_case,
             "pooling": list(model.pooling),
             "pools_prompt": model.pools_prompt,
@@ -53,6 +51,25 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
             "modules": _own_head(model, cache),
         }
     )
+
+
+def token_fingerprint(model: ModelDescription, *, max_tokens: int, cache: DigestCache) -> str:
+    """The SHA-256 over all that decides the token vectors of an embedding model: what comes before any pooling."""
+    return text_digest(
+        {
+            "weights": weights_digest(model, cache),
+            "tokenizer": _tokenizer(model, cache),
+            "lower_case": model.lower_case,
+            "prompts": {"query": model.prompts.query, "document": model.prompts.document},
+            "max_tokens": max_tokens,
+        }
+    )
+
+
+def _tokenizer(model: ModelDescription, cache: DigestCache) -> list[str]:
+    """The digest of the first of the files that a tokenizer may be in."""
+    files = [model.transformer_folder / name for name in _TOKENIZER_FILES]
+    return cache.digests([path for path in files if path.is_file()][:1])
 
 
 def _own_head(model: ModelDescription, cache: DigestCache) -> object:

@@ -105,4 +105,4 @@ class JudgedModel:
 def _computed(runtime: Runtime, items: Sequence[Item], at_a_time: int) -> list[NDArray[np.float32]]:
     session = runtime.open_session()
     starts = range(0, len(items), at_a_time)
-    return [result for start in starts for result in session.run(items[start : start + at_a_time])]
+    return [result.values for start in starts for result in session.run(items[start : start + at_a_time])]

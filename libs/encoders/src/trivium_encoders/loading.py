@@ -18,7 +18,7 @@ from trivium_encoders.crew import CrewPlan
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelUnsupported
-from trivium_encoders.fingerprint import fingerprint
+from trivium_encoders.fingerprint import fingerprint, token_fingerprint
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import Head
@@ -213,14 +213,22 @@ def _load(
     tokenizer = read_tokenizer(model, max_tokens)
     cache = DigestCache(options.cache_dir / "digests")
     exact = fingerprint(model, max_tokens=max_tokens, dimension=runtime.dimension, cache=cache)
+    exact_tokens = exact if model.family is Family.TOKEN else ""
+    if model.family is Family.TEXT and not model.obstacle_to(output):
+        exact_tokens = token_fingerprint(model, max_tokens=max_tokens, cache=cache)
+
+    def served(identity: str) -> str:
+        return int8_fingerprint(identity, options.int8_texts or OWN_TEXTS) if runtime.precision == "int8" else identity
+
     info = EncoderInfo(
         name=model.name,
-        fingerprint=int8_fingerprint(exact, options.int8_texts or OWN_TEXTS) if runtime.precision == "int8" else exact,
+        fingerprint=served(exact),
         runtime=runtime.name,
         precision=runtime.precision,
         dimension=runtime.dimension,
         normalized=model.normalized,
         max_tokens=max_tokens,
+        token_fingerprint=served(exact_tokens) if exact_tokens else "",
     )
     return Loaded(model, info, tokenizer, runtime)
 

@@ -76,3 +76,6 @@ class EncoderInfo:
     """Whether vectors have unit length."""
     max_tokens: int
     """Longest input in tokens, prompt and special tokens included."""
+    token_fingerprint: str = ""
+    """As `fingerprint`, over all that decides the vectors of single tokens, however they are pooled; empty if there are
+    none to be had."""

@@ -90,7 +90,7 @@ class PairScorer:
         ]
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
         token_counts = [item.length for item in items]
-        scores = np.concatenate(done.results)
+        scores = np.concatenate([result.values for result in done.results])
         return Scored(scores, token_counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 
     async def close(self) -> None:

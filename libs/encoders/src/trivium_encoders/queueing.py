@@ -17,12 +17,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from trivium_encoders.errors import DeadlineExpired
 from trivium_encoders.options import Priority
-from trivium_encoders.runtimes.base import Item, padded_length
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_length
 
 BULK_PATIENCE_SECONDS = 2.0
 """How long bulk work lets newer interactive work go first."""
@@ -46,7 +43,7 @@ class Job:
     """When it came, on that clock."""
     future: asyncio.Future[None]
     """Done when the job is; cancelled by a caller that has left."""
-    results: list[NDArray[np.float32] | None] = field(default_factory=list)
+    results: list[ItemResult | None] = field(default_factory=list)
     """One per item."""
     unfinished: int = 0
     """Items without a result."""

@@ -1,5 +1,6 @@
 """Texts to vectors."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from trivium_encoders.coding import Coding
 from trivium_encoders.description import Family
 from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import TextHead
+from trivium_encoders.punctuation import punctuation_ids
+from trivium_encoders.token_codes import CodeForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Encoded:
     """Time until the first of the texts was being computed."""
     compute_seconds: float
     """Time from then until the last was done."""
+    token_codes: list[bytes] | None = None
+    """One per text (`token_codes`), where they were asked for."""
 
 
 class TextEncoder:
@@ -37,6 +43,7 @@ class TextEncoder:
         prompts = engine.description.prompts
         self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
         self._overhead_tokens = engine.tokenizer.overhead(prompts.document)
+        self._punctuation = punctuation_ids(engine.tokenizer)
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TextEncoder":
@@ -77,6 +84,7 @@ class TextEncoder:
         truncate: bool = False,
         priority: Priority = Priority.INTERACTIVE,
         deadline: float | None = None,
+        codes: CodeForm | None = None,
     ) -> Encoded:
         """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
 
@@ -86,6 +94,8 @@ class TextEncoder:
             truncate: Cut a text that is too long instead of refusing the call.
             priority: Which waiting work goes first.
             deadline: In seconds on the event loop's clock (`loop.time()`); work that still waits then is dropped.
+            codes: In which form to give the vectors of the texts' tokens as well, from the same forward pass; None for
+                none. A model without a `token_fingerprint` has none to give.
 
         Raises:
             InputTooLong: A text is too long and `truncate` is false; names the first such text.
@@ -97,11 +107,21 @@ class TextEncoder:
         items, tokenize_seconds = await text_items(
             self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate, priority=priority
         )
+        coded = codes is not None and bool(self.info.token_fingerprint)
+        if codes is not None and coded:
+            coding = Coding(codes, self.info.token_fingerprint, self._punctuation)
+            items = [dataclasses.replace(item, coding=coding) for item in items]
         if not items:
             return Encoded(np.empty((0, self.info.dimension), np.float32), [], tokenize_seconds, 0.0, 0.0)
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
-        counts = [item.length for item in items]
-        return Encoded(np.stack(done.results), counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
+        return Encoded(
+            vectors=np.stack([result.values for result in done.results]),
+            token_counts=[item.length for item in items],
+            tokenize_seconds=tokenize_seconds,
+            queue_seconds=done.queue_seconds,
+            compute_seconds=done.compute_seconds,
+            token_codes=[result.codes for result in done.results] if coded else None,
+        )
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start: ascending offsets in code points per text, without prompt and special tokens."""

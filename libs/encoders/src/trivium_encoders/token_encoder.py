@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from trivium_encoders.coding import Coding
 from trivium_encoders.description import Family
 from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import TokenHead
+from trivium_encoders.punctuation import punctuation_ids, telling
 from trivium_encoders.runtimes.base import Item
+from trivium_encoders.token_codes import CodeForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class TokenEncoder:
         prompts = engine.description.prompts
         self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
         self._has_own_mask = engine.description.family is Family.TOKEN
+        self._punctuation = punctuation_ids(engine.tokenizer)
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TokenEncoder":
@@ -71,6 +75,15 @@ class TokenEncoder:
         """Whether all workers are alive."""
         return self._engine.batcher.healthy
 
+    def coding(self, form: CodeForm) -> Coding:
+        """Packs the tokens of documents."""
+        return Coding(form, self.info.token_fingerprint, self._punctuation)
+
+    def telling(self, matrix: TokenMatrix) -> TokenMatrix:
+        """The tokens that take part: those that a code would keep."""
+        kept = telling(matrix.token_ids, self._punctuation)
+        return TokenMatrix(matrix.token_ids[kept], matrix.vectors[kept])
+
     async def encode(
         self,
         texts: Sequence[str],
@@ -87,7 +100,7 @@ class TokenEncoder:
         if not items:
             return TokenMatrices([], [], tokenize_seconds, 0.0, 0.0)
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
-        matrices = [self._matrix(item, result) for item, result in zip(items, done.results, strict=True)]
+        matrices = [self._matrix(item, result.values) for item, result in zip(items, done.results, strict=True)]
         counts = [item.length for item in items]
         return TokenMatrices(matrices, counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trivium_encoders.runtimes.base import Item, Session
+from trivium_encoders.runtimes.base import Item, ItemResult, Session
 
 _log = logging.getLogger(__name__)
 
-Result = NDArray[np.float32] | Exception
+Result = ItemResult | Exception
 
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 

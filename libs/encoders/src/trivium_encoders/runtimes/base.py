@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium_encoders.coding import Coding
 from trivium_encoders.options import Role
 from trivium_encoders.tokenization import TokenIds
 
@@ -38,6 +39,8 @@ class Item:
     """What it was made of."""
     prompt_tokens: int = 0
     """How many of the first tokens the pooling leaves out."""
+    coding: Coding | None = None
+    """How to pack the transformer's output beside the result; None to leave it."""
 
     @property
     def length(self) -> int:
@@ -45,17 +48,27 @@ class Item:
         return len(self.tokens.ids)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemResult:
+    """What was computed of one item, in memory of its own."""
+
+    values: NDArray[np.float32]
+    """What the head made of the transformer's output."""
+    codes: bytes = b""
+    """The transformer's output as token codes, for an item with a coding."""
+
+
 class Session(Protocol):
     """Computes one batch at a time; used by one thread only."""
 
-    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    def run(self, items: Sequence[Item]) -> list[ItemResult]:
         """Computes a batch.
 
         Args:
             items: At least one.
 
         Returns:
-            One result per item, in order, in memory of its own.
+            One result per item, in order.
 
         Raises:
             RuntimeError, ValueError: The batch could not be computed.
@@ -128,3 +141,13 @@ def unpadded(output: NDArray[np.float32], items: Sequence[Item]) -> list[NDArray
     if output.ndim == 3:
         return [output[row, : item.length] for row, item in enumerate(items)]
     return list(output)
+
+
+def with_codes(
+    values: Sequence[NDArray[np.float32]], outputs: Sequence[NDArray[np.float32]], items: Sequence[Item]
+) -> list[ItemResult]:
+    """What a head made of the outputs of some items, and the outputs themselves as codes where they are wanted."""
+    return [
+        ItemResult(value, item.coding.code_output(item.tokens, output) if item.coding else b"")
+        for value, output, item in zip(values, outputs, items, strict=True)
+    ]

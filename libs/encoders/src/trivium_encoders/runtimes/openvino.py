@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import trivium_encoders.privacy  # noqa: F401 - before OpenVINO, which reports its own import
 from trivium_encoders.conversion import ConvertedModel
 from trivium_encoders.pooling import Head
 from trivium_encoders.resident import release_file_pages
-from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, unpadded, with_codes
 
 # OpenVINO's bindings make their table of number types at the first inference, and two threads that do so at once wait
 # for each other for ever with the interpreter's lock held (seen in one start of three).
@@ -111,9 +110,10 @@ class OpenVinoSession:
         self._inputs = inputs
         self._pad_token_id = pad_token_id
 
-    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    def run(self, items: Sequence[Item]) -> list[ItemResult]:
         """Computes a batch."""
         arrays = padded_inputs(items, self._pad_token_id)
         feed = {index: arrays[name] for index, name in enumerate(self._inputs)}
         output = self._request.infer(feed, share_inputs=True, share_outputs=True)[0]
-        return self._head(unpadded(output, items), [item.prompt_tokens for item in items])
+        outputs = unpadded(output, items)
+        return with_codes(self._head(outputs, [item.prompt_tokens for item in items]), outputs, items)

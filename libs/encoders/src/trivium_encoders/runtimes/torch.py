@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head, TextHead
-from trivium_encoders.runtimes.base import Item, padded_inputs, unpadded
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, unpadded, with_codes
 from trivium_encoders.weights import lacking_weights
 
 _log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ class TorchRuntime:
         """The runtime itself: inference does not change the module."""
         return self
 
-    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    def run(self, items: Sequence[Item]) -> list[ItemResult]:
         """Computes a batch."""
         import torch
 
@@ -108,13 +107,14 @@ class TorchRuntime:
                 feed = {name: on_device(arrays[name], self._device) for name in self._inputs}
                 padded = getattr(self._module(**feed), self._attribute)
                 if self._pooling is None:
-                    return self._head(unpadded(padded.float().cpu().numpy(), items), prompt_tokens)
+                    outputs = unpadded(padded.float().cpu().numpy(), items)
+                    return with_codes(self._head(outputs, prompt_tokens), outputs, items)
                 tokens = torch.cat([row[:length] for row, length in zip(padded, lengths, strict=True)])
-            if self._pooling is not None:
-                pooled: list[NDArray[np.float32]] = self._pooling(tokens, lengths, prompt_tokens)
-                return pooled
+            pooled = None if self._pooling is None else self._pooling(tokens, lengths, prompt_tokens)
+            if pooled is not None and not any(item.coding for item in items):
+                return [ItemResult(row) for row in pooled]  # the tokens' own vectors stay on the device
             outputs = np.split(tokens.float().cpu().numpy(), np.cumsum(lengths)[:-1])
-        return self._head(outputs, prompt_tokens)
+        return with_codes(self._head(outputs, prompt_tokens) if pooled is None else pooled, outputs, items)
 
 
 class ModulesRuntime:
@@ -167,9 +167,9 @@ class ModulesRuntime:
         """The runtime itself: inference does not change the modules."""
         return self
 
-    def run(self, items: Sequence[Item]) -> list[NDArray[np.float32]]:
+    def run(self, items: Sequence[Item]) -> list[ItemResult]:
         """Computes a batch."""
-        return [np.asarray(row, dtype=np.float32) for row in self._run(items)]
+        return [ItemResult(np.asarray(row, dtype=np.float32)) for row in self._run(items)]
 
     def _texts(self, items: Sequence[Item]) -> list[Any]:
         return self._by_role(items)
