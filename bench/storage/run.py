@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.collections import ResolvedCollection
-from trivium_gateway.qdrant_collections import QdrantCollections
-from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.qdrant_points import StoredChunk, point_of
-from trivium_gateway.store import Store
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.search import Store
+from trivium_gateway.qdrant.collections import QdrantCollections
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.points import StoredChunk, point_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -56,7 +56,7 @@ def python_sources() -> list[Path]:
 
 def page_sources() -> list[Path]:
     """The page's scripts."""
-    return sorted((ROOT / "services/gateway/src/trivium_gateway/http/page/static").glob("*.js"))
+    return sorted((ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static").glob("*.js"))
 
 
 def python_expressions(path: Path) -> Iterator[Expression]:

@@ -6,8 +6,8 @@ import pytest
 import trivium_client
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_client._batches import Batch
-from trivium_gateway.documents import NewDocument
 from trivium_gateway.ingestion.preparation import document_id_of
+from trivium_gateway.library.documents import NewDocument
 
 
 @pytest.mark.parametrize(

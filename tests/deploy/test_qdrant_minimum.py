@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from trivium_client.doctor import qdrant as doctor
-from trivium_gateway.qdrant_version import LEAST_VERSION
+from trivium_gateway.qdrant.version import LEAST_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = ".".join(map(str, LEAST_VERSION))

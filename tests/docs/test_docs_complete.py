@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.domain.limits import GatewayLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

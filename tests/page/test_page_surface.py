@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from page.browser import Pages
     from page.language_model import LanguageModel
 
-STATIC = Path(__file__).resolve().parents[2] / "services/gateway/src/trivium_gateway/http/page/static"
+STATIC = Path(__file__).resolve().parents[2] / "services/gateway/src/trivium_gateway/surfaces/http/page/static"
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 

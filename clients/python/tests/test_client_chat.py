@@ -25,7 +25,7 @@ from trivium_client.cli.app import main
 from trivium_client.cli.conversation import Conversation
 from trivium_client.cli.evidence import best_sentence, claims
 from trivium_client.cli.writing import Writing
-from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.domain.limits import GatewayLimits
 
 Chat = Callable[..., tuple[int, str, str]]
 

@@ -22,18 +22,18 @@ from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
-from trivium_gateway.admission import QuestionAdmission
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.clients.embed import EmbedClient
-from trivium_gateway.collections import Collections, ResolvedCollection
-from trivium_gateway.documents import DocumentResult, Documents, NewDocument
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
-from trivium_gateway.keyed_locks import KeyedLocks
-from trivium_gateway.limits import GatewayLimits
-from trivium_gateway.metrics import QuestionMetrics
-from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.store import Store
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections, ResolvedCollection
+from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.search import Store
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_serving.channels import open_channel
 
 _START_SECONDS = 120.0

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_gateway.admission import CallLimit, QuestionAdmission
-from trivium_gateway.metrics import QuestionMetrics
-from trivium_gateway.question_limit import QuestionLimit
+from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.metrics import QuestionMetrics
+from trivium_gateway.request.question_limit import QuestionLimit
 from trivium_serving.errors import Overloaded
 
 

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from faults.opening_qdrant import OpeningQdrant
 from qdrant_client import grpc as qdrant
-from trivium_gateway.collection_descriptions import CollectionDescription, CollectionState
-from trivium_gateway.documents import NewDocument
-from trivium_gateway.qdrant_collections import QdrantCollections
+from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
+from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from qdrant_client import grpc as qdrant
-from trivium_gateway.clients.embed import EmbedModel
-from trivium_gateway.documents import DocumentStatus, NewDocument
-from trivium_gateway.metadata import MetadataKind
-from trivium_gateway.qdrant_collections import Distribution, QdrantCollections
+from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.library.documents import DocumentStatus, NewDocument
+from trivium_gateway.models.embed import EmbedModel
+from trivium_gateway.qdrant.collections import Distribution, QdrantCollections
 from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound
 
 if TYPE_CHECKING:

@@ -18,15 +18,15 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from trivium_gateway.connections import (
+from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
     Connections,
     grpc_connections_within,
     http_connections_within,
 )
-from trivium_gateway.door_metrics import DoorMetrics
-from trivium_gateway.http.middleware import ProbesOnly
-from trivium_gateway.http_server import HttpServer
+from trivium_gateway.surfaces.http.middleware import ProbesOnly
+from trivium_gateway.surfaces.http.server import HttpServer
+from trivium_gateway.surfaces.metrics import DoorMetrics
 from trivium_serving.background import Background
 
 if TYPE_CHECKING:

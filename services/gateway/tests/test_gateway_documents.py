@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from trivium_gateway.documents import NewDocument, StoredDocument
+from trivium_gateway.library.documents import NewDocument, StoredDocument
 from trivium_serving.errors import InvalidField, NotFound, TooLarge
 
 if TYPE_CHECKING:

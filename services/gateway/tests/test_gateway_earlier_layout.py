@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value
-from trivium_gateway.document_versions import content_hash_of
-from trivium_gateway.documents import NewDocument
-from trivium_gateway.qdrant_points import earlier_head_id
+from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.versions import content_hash_of
+from trivium_gateway.qdrant.points import earlier_head_id
 
 if TYPE_CHECKING:
     from .conftest import Storage

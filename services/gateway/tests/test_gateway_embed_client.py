@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
-from trivium_gateway.clients.embed import FULL_NAME, EmbedClient
+from trivium_gateway.models.embed import FULL_NAME, EmbedClient
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
 from trivium_serving.server import GrpcServer

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.cores import usable_core_count
 from trivium_gateway.ingestion.extraction import ExtractionSettings, Extractor
 from trivium_gateway.ingestion.html import html_text
-from trivium_gateway.limits import GatewayLimits
 from trivium_serving.errors import Overloaded, TooLarge
 from trivium_serving.request_context import begin_request, set_caller
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_gateway.filters import Condition, Filter, parse_filter
-from trivium_gateway.limits import (
+from trivium_gateway.domain.filters import Condition, Filter, parse_filter
+from trivium_gateway.domain.limits import (
     GatewayLimits,
     check_document_id,
     check_page_size,
@@ -17,8 +17,8 @@ from trivium_gateway.limits import (
     check_top_n,
     check_uri,
 )
-from trivium_gateway.metadata import MetadataKind, checked_metadata, kind_of
-from trivium_gateway.qdrant_points import metadata_key, metadata_path, scoped_filter
+from trivium_gateway.domain.metadata import MetadataKind, checked_metadata, kind_of
+from trivium_gateway.qdrant.points import metadata_key, metadata_path, scoped_filter
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
+from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_serving.errors import NotFound, TooLarge, Unavailable
 
 if TYPE_CHECKING:

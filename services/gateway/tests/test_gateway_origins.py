@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from fastapi import FastAPI
-from trivium_gateway.http.origins import OriginMiddleware, OriginPolicy
+from trivium_gateway.surfaces.http.origins import OriginMiddleware, OriginPolicy
 
 LOCAL = "127.0.0.1:8080"
 APP = "https://app.example.com"

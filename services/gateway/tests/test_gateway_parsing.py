@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
-from trivium_gateway.documents import NewDocument
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.html import html_text
 from trivium_gateway.ingestion.parsing import ContentType, DocumentParser, content_type_of
-from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import TriviumError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from faults.opening_qdrant import OpeningQdrant
 from faults.silent_proxy import SilentProxy
 from qdrant_client import grpc as qdrant
-from trivium_gateway.documents import NewDocument
+from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import StorageFull
 
 if TYPE_CHECKING:

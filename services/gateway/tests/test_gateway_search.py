@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant
-from trivium_gateway.documents import NewDocument
-from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.store import Candidate, SearchResult, Store
+from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.search import Candidate, SearchResult, Store
+from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_gateway.documents import NewDocument
+from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trivium_gateway.qdrant_points import StoredChunk
+    from trivium_gateway.qdrant.points import StoredChunk
 
     from .conftest import Storage
 
@@ -70,7 +70,7 @@ async def _texts_found(storage: Storage) -> str:
 
 def _make_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is there be taken for old."""
-    monkeypatch.setattr("trivium_gateway.document_versions.ABANDONED_SECONDS", -1.0)
+    monkeypatch.setattr("trivium_gateway.library.versions.ABANDONED_SECONDS", -1.0)
 
 
 def _has_head(points: Any) -> bool:

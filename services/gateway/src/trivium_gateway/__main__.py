@@ -27,7 +27,7 @@ def main() -> None:
         sys.exit(f"trivium-gateway: {error}")
     # Not above: what they import takes a second, which --help need not wait for.
     from trivium_gateway.app import run
-    from trivium_gateway.http.origins import OriginPolicy
+    from trivium_gateway.surfaces.http.origins import OriginPolicy
 
     try:
         OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)

@@ -19,46 +19,48 @@ from trivium_serving.pulse import Pulse, health_of
 from trivium_serving.server import GrpcServer, ListenError
 from trivium_serving.tls import TlsError
 
-from trivium_gateway import servicer
-from trivium_gateway.admission import CallLimit, QuestionAdmission
-from trivium_gateway.answering import Answerer, WritingTimeouts
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.clients import embed, generate, rerank
-from trivium_gateway.collections import Collections
-from trivium_gateway.connections import (
+from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
+from trivium_gateway.answering.embedding import TextEmbedder
+from trivium_gateway.answering.reranking import Reranker
+from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
+from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.gateway import CallTimes, Gateway, Parts
+from trivium_gateway.health.metrics import StageMetrics
+from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
+from trivium_gateway.health.readiness import SEARCH, Readiness
+from trivium_gateway.ingestion.chunking import ChunkingSettings
+from trivium_gateway.ingestion.extraction import ExtractionSettings
+from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.sweeping import Sweeper
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections
+from trivium_gateway.library.documents import Documents
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.metrics import DocumentMetrics
+from trivium_gateway.library.search import Store
+from trivium_gateway.models import embed, generate, rerank
+from trivium_gateway.qdrant.collections import Distribution
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.metrics import DEFAULT_TENANT, QuestionMetrics
+from trivium_gateway.request.outcomes import Outcomes
+from trivium_gateway.surfaces.grpc import servicer
+from trivium_gateway.surfaces.http.application import http_application
+from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
     Connections,
     grpc_connections_within,
     http_connections_within,
     raise_file_limit,
 )
-from trivium_gateway.documents import Documents
-from trivium_gateway.door_metrics import DoorMetrics
-from trivium_gateway.embedding import TextEmbedder
-from trivium_gateway.gateway import CallTimes, Gateway, Parts
-from trivium_gateway.http.application import http_application
-from trivium_gateway.http.middleware import ProbesOnly
-from trivium_gateway.http.origins import OriginPolicy
-from trivium_gateway.http_server import HttpServer
-from trivium_gateway.ingestion.chunking import ChunkingSettings
-from trivium_gateway.ingestion.extraction import ExtractionSettings
-from trivium_gateway.ingestion.ingester import Ingester
-from trivium_gateway.ingestion.sweeping import Sweeper
-from trivium_gateway.keyed_locks import KeyedLocks
-from trivium_gateway.limits import GatewayLimits
-from trivium_gateway.metrics import DEFAULT_TENANT, DocumentMetrics, HttpMetrics, QuestionMetrics, StageMetrics
-from trivium_gateway.outcomes import Outcomes
-from trivium_gateway.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
-from trivium_gateway.qdrant_collections import Distribution
-from trivium_gateway.qdrant_connection import QdrantConnection
-from trivium_gateway.readiness import SEARCH, Readiness
-from trivium_gateway.reranking import Reranker
-from trivium_gateway.retrieval import Retriever, StageTimeouts
-from trivium_gateway.store import Store
+from trivium_gateway.surfaces.http.middleware import ProbesOnly
+from trivium_gateway.surfaces.http.origins import OriginPolicy
+from trivium_gateway.surfaces.http.server import HttpServer
+from trivium_gateway.surfaces.metrics import DoorMetrics, HttpMetrics
 
 if TYPE_CHECKING:
-    from trivium_gateway.http.mcp.routes import McpEndpoint
     from trivium_gateway.settings import GatewaySettings
+    from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -232,7 +234,7 @@ def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:
     """What answers at /mcp; the protocol's library is loaded only if anything does."""
     if setting == "off":
         return None
-    from trivium_gateway.http.mcp.routes import McpEndpoint
+    from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 
     return McpEndpoint(gateway, read_only=setting == "read-only")
 

@@ -14,12 +14,12 @@ from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound
 from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
-from trivium_gateway.answering import Delta, Sources, Summary
-from trivium_gateway.conversation import check_conversation, check_message, check_options
-from trivium_gateway.deadline import Deadline
-from trivium_gateway.limits import check_document_id, check_page_size
-from trivium_gateway.progress import Progress
-from trivium_gateway.timing import StageClock
+from trivium_gateway.answering.answerer import Delta, Sources, Summary
+from trivium_gateway.domain.conversation import check_conversation, check_message, check_options
+from trivium_gateway.domain.limits import check_document_id, check_page_size
+from trivium_gateway.request.deadline import Deadline
+from trivium_gateway.request.progress import Progress
+from trivium_gateway.request.timing import StageClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
     from trivium_serving.pulse import Pulse
 
-    from trivium_gateway.admission import CallLimit, Place, QuestionAdmission
-    from trivium_gateway.answering import Answerer, Event, Question
-    from trivium_gateway.collection_descriptions import CollectionDescription
-    from trivium_gateway.collections import Collections
-    from trivium_gateway.degradation import Degradation
-    from trivium_gateway.documents import DocumentResult, Documents, NewDocument, StoredDocument
-    from trivium_gateway.embedding import Embeddings, EmbedTask, TextEmbedder
+    from trivium_gateway.answering.answerer import Answerer, Event, Question
+    from trivium_gateway.answering.embedding import Embeddings, EmbedTask, TextEmbedder
+    from trivium_gateway.answering.reranking import RankedTexts, Reranker, RerankTask
+    from trivium_gateway.answering.retrieval import Retriever, Search
+    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.passages import Passage
+    from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.ingester import Ingester
-    from trivium_gateway.limits import GatewayLimits
-    from trivium_gateway.metrics import DocumentMetrics, QuestionMetrics
-    from trivium_gateway.outcomes import Outcomes
-    from trivium_gateway.passages import Passage
-    from trivium_gateway.readiness import Readiness
-    from trivium_gateway.reranking import RankedTexts, Reranker, RerankTask
-    from trivium_gateway.retrieval import Retriever, Search
-    from trivium_gateway.timing import Timings
+    from trivium_gateway.library.collections import Collections
+    from trivium_gateway.library.descriptions import CollectionDescription
+    from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
+    from trivium_gateway.library.metrics import DocumentMetrics
+    from trivium_gateway.request.admission import CallLimit, Place, QuestionAdmission
+    from trivium_gateway.request.metrics import QuestionMetrics
+    from trivium_gateway.request.outcomes import Outcomes
+    from trivium_gateway.request.timing import Timings
 
 _logger = logging.getLogger(__name__)
 

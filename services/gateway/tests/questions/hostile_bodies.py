@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_gateway.http.bodies import JsonBody, validate
-from trivium_gateway.http.documents import DocumentsBody
-from trivium_gateway.http.json_text import parse_json
-from trivium_gateway.http.mcp.shapes import IngestInput
-from trivium_gateway.http.openai.chat_bodies import ChatBody
-from trivium_gateway.http.openai.embeddings import EmbeddingsBody
-from trivium_gateway.http.openai.response_bodies import ResponsesBody
-from trivium_gateway.http.openai.vector_stores import VectorSearchBody
-from trivium_gateway.http.questions import AnswerBody, RetrieveBody
-from trivium_gateway.http.rerank.bodies import CohereBody, JinaBody, TeiBody
+from trivium_gateway.surfaces.http.bodies import JsonBody, validate
+from trivium_gateway.surfaces.http.documents import DocumentsBody
+from trivium_gateway.surfaces.http.json_text import parse_json
+from trivium_gateway.surfaces.http.mcp.shapes import IngestInput
+from trivium_gateway.surfaces.http.openai.chat_bodies import ChatBody
+from trivium_gateway.surfaces.http.openai.embeddings import EmbeddingsBody
+from trivium_gateway.surfaces.http.openai.response_bodies import ResponsesBody
+from trivium_gateway.surfaces.http.openai.vector_stores import VectorSearchBody
+from trivium_gateway.surfaces.http.questions import AnswerBody, RetrieveBody
+from trivium_gateway.surfaces.http.rerank.bodies import CohereBody, JinaBody, TeiBody
 from trivium_serving.errors import TriviumError
 from trivium_serving.message_gate import check_fields
 

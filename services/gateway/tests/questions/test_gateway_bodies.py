@@ -14,8 +14,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_gateway.http.bodies import JsonBody
 from trivium_gateway.settings import GatewaySettings
+from trivium_gateway.surfaces.http.bodies import JsonBody
 from trivium_serving.errors import Overloaded, error_from_rpc
 
 from .conftest import running_stack
@@ -166,7 +166,7 @@ async def test_message_with_a_million_empty_documents_is_refused(small_stack: St
 async def test_body_that_does_not_come_is_refused_and_given_back(
     small_stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trivium_gateway.http.bodies._BODY_SECONDS", 0.2)
+    monkeypatch.setattr("trivium_gateway.surfaces.http.bodies._BODY_SECONDS", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", small_stack.process.http_port)
     writer.write(b"POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n{")
 

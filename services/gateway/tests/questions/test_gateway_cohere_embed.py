@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from cohere.core.api_error import ApiError
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
-from trivium_gateway.http.cohere_embed import CohereEmbedResponse
+from trivium_gateway.surfaces.http.cohere_embed import CohereEmbedResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,9 +13,9 @@ from contract.qdrant_under_test import given
 from prometheus_client import CollectorRegistry
 from qdrant_client import grpc as qdrant_pb
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_gateway import probes
-from trivium_gateway.qdrant_collections import QdrantCollections
-from trivium_gateway.qdrant_connection import QdrantConnection
+from trivium_gateway.health import probes
+from trivium_gateway.qdrant.collections import QdrantCollections
+from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_qdrant_edge.collections_servicer import CollectionsServicer
 from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.schema import CollectionSchema, DenseSchema

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from trivium_gateway.deadline import Deadline
-from trivium_gateway.degradation import Degradation, Reason, Stage, degradable_reason, header_value
+from trivium_gateway.domain.degradation import Degradation, Reason, Stage, degradable_reason, header_value
+from trivium_gateway.request.deadline import Deadline
 from trivium_serving.errors import (
     AlreadyExists,
     DeadlineExceeded,

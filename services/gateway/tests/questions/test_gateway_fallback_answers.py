@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trivium_gateway.fallback_answers import passages_as_answer, refusal
-from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.answering.fallback import passages_as_answer, refusal
+from trivium_gateway.domain.passages import Passage, Scores, Span
 
 
 def _passage(text: str) -> Passage:

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_gateway.http import responses
-from trivium_gateway.http.openai import shapes
+from trivium_gateway.surfaces.http import responses
+from trivium_gateway.surfaces.http.openai import shapes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -286,7 +286,7 @@ async def test_request_id_that_is_not_fit_for_logs_is_replaced(stack: Stack) -> 
 async def test_internal_error_says_nothing_about_its_cause(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from trivium_gateway.collections import Collections
+    from trivium_gateway.library.collections import Collections
 
     async def broken(*_: Any) -> None:
         raise RuntimeError("the secret cause")

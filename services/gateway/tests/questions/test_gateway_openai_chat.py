@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium.type.v1 import message_pb2, tool_pb2
-from trivium_gateway.http.openai.shapes import ChatCompletionResponse
+from trivium_gateway.surfaces.http.openai.shapes import ChatCompletionResponse
 from trivium_serving.errors import FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from .conftest import HANG, delta, finish

@@ -9,7 +9,7 @@ import openai
 import pytest
 import pytest_asyncio
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
-from trivium_gateway.http.openai.shapes import EmbeddingsResponse
+from trivium_gateway.surfaces.http.openai.shapes import EmbeddingsResponse
 from trivium_serving.errors import InvalidField, Overloaded
 
 if TYPE_CHECKING:

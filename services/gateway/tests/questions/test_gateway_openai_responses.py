@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium.type.v1 import message_pb2, tool_pb2
-from trivium_gateway.http.openai.shapes import ResponseShape, VectorSearchResponse
+from trivium_gateway.surfaces.http.openai.shapes import ResponseShape, VectorSearchResponse
 from trivium_serving.errors import Unavailable
 
 from .conftest import delta, finish

@@ -18,10 +18,10 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
-from trivium_gateway.connections import ConnectionLimits, Connections
-from trivium_gateway.door_metrics import DoorMetrics
-from trivium_gateway.http_server import HttpServer
 from trivium_gateway.settings import GatewaySettings
+from trivium_gateway.surfaces.http.connections import ConnectionLimits, Connections
+from trivium_gateway.surfaces.http.server import HttpServer
+from trivium_gateway.surfaces.metrics import DoorMetrics
 from trivium_serving.background import Background
 from trivium_serving.server import ListenError
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
-from trivium_gateway.metrics import StageMetrics
-from trivium_gateway.outcomes import Outcomes
-from trivium_gateway.readiness import Readiness, StageStatus
+from trivium_gateway.health.metrics import StageMetrics
+from trivium_gateway.health.readiness import Readiness, StageStatus
+from trivium_gateway.request.outcomes import Outcomes
 from trivium_serving.background import Background
 from trivium_serving.errors import Unavailable
 

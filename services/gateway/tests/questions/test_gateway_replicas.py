@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from trivium_gateway.clients.generate import MODEL_HEALTH_NAME, GenerateClient, GeneratedEnd
-from trivium_gateway.conversation import AnswerMode
-from trivium_gateway.passages import Passage, Scores, Span
+from trivium_gateway.domain.conversation import AnswerMode
+from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.models.generate import MODEL_HEALTH_NAME, GenerateClient, GeneratedEnd
 from trivium_serving.channels import open_channel
 
 from .conftest import GeneratePeer, finish

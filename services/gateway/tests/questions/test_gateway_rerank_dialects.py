@@ -10,7 +10,7 @@ import cohere
 import pytest
 import pytest_asyncio
 from cohere.core.api_error import ApiError
-from trivium_gateway.http.rerank import responses
+from trivium_gateway.surfaces.http.rerank import responses
 from trivium_serving.errors import Overloaded, TooLarge, Unavailable
 
 from .conftest import HANG

@@ -8,8 +8,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant_pb
-from trivium_gateway import probes
-from trivium_gateway.qdrant_version import LEAST_VERSION, is_too_old
+from trivium_gateway.health import probes
+from trivium_gateway.qdrant.version import LEAST_VERSION, is_too_old
 from trivium_serving.errors import Unavailable
 
 from .conftest import DOCUMENTS, running_stack

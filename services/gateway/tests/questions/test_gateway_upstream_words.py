@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_gateway import progress
 from trivium_gateway.ingestion import patience
+from trivium_gateway.request import progress
 from trivium_serving import tracing
 from trivium_serving.degradation_log import DegradationLog
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from trivium_gateway.domain.passages import Passage, Scores, Span
 from trivium_gateway.gateway import Found
-from trivium_gateway.http.openai.vector_stores import _merged
-from trivium_gateway.passages import Passage, Scores, Span
-from trivium_gateway.timing import Timings
+from trivium_gateway.request.timing import Timings
+from trivium_gateway.surfaces.http.openai.vector_stores import _merged
 
 _PASSAGE = Passage("", "d", "", "", "text", 0.0, Scores(), Span(0, 4), {})
 

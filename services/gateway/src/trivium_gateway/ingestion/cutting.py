@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium_serving.errors import TooLarge
 
-from trivium_gateway.clients.embed import EmbedClient
 from trivium_gateway.ingestion.chunking import ChunkingSettings, ChunkSpan, chunk_spans
 from trivium_gateway.ingestion.preparation import PreparedDocument
+from trivium_gateway.models.embed import EmbedClient
 
 __all__ = ["CutDocument", "DocumentCutter"]
 

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 from trivium_serving.request_context import caller, request_id
 
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.cores import usable_core_count
 from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded
 from trivium_gateway.ingestion.metrics import ExtractionMetrics
 from trivium_gateway.ingestion.turns import Turns
-from trivium_gateway.limits import GatewayLimits
 
 __all__ = ["Extracted", "ExtractionSettings", "Extractor"]
 

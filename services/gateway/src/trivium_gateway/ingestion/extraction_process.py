@@ -8,8 +8,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.extraction_worker import REQUEST_HEADER, RESPONSE_HEADER
-from trivium_gateway.limits import GatewayLimits
 
 __all__ = ["ExtractionProcess", "ProcessEnded"]
 

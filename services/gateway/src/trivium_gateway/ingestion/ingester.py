@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
 
-from trivium_gateway.admission import QuestionAdmission
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.clients.embed import EmbedClient
-from trivium_gateway.collections import Collections, ResolvedCollection
-from trivium_gateway.document_versions import DocumentVersions, content_hash_of
-from trivium_gateway.documents import DocumentResult, DocumentStatus, NewDocument
+from trivium_gateway.domain.limits import GatewayLimits, check_document_count
+from trivium_gateway.domain.metadata import MetadataKind, kind_of
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
 from trivium_gateway.ingestion.extraction import ExtractionSettings, Extractor
@@ -23,9 +19,13 @@ from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.preparation import DocumentPreparer, PreparedDocument
 from trivium_gateway.ingestion.windows import windows_of
 from trivium_gateway.ingestion.writing import DocumentWriter
-from trivium_gateway.keyed_locks import KeyedLocks
-from trivium_gateway.limits import GatewayLimits, check_document_count
-from trivium_gateway.metadata import MetadataKind, kind_of
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections, ResolvedCollection
+from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.versions import DocumentVersions, content_hash_of
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["Ingester"]
 

@@ -8,10 +8,10 @@ from pathlib import PurePath
 
 from trivium_serving.errors import InvalidField, TooLarge
 
-from trivium_gateway.documents import NewDocument
+from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.decoding import decode, stored_form
 from trivium_gateway.ingestion.extraction import Extractor
-from trivium_gateway.limits import GatewayLimits
+from trivium_gateway.library.documents import NewDocument
 
 __all__ = ["ContentType", "DocumentParser", "ParsedDocument", "content_type_of"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.documents import NewDocument
+from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_title, check_uri
+from trivium_gateway.domain.metadata import Metadata, checked_metadata
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
-from trivium_gateway.limits import GatewayLimits, check_document_id, check_title, check_uri
-from trivium_gateway.metadata import Metadata, checked_metadata
+from trivium_gateway.library.documents import NewDocument
 
 __all__ = ["DocumentPreparer", "PreparedDocument", "document_id_of"]
 

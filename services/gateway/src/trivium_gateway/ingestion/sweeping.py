@@ -5,8 +5,8 @@ import logging
 
 from trivium_serving.errors import TriviumError
 
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.collections import Collections, ResolvedCollection
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections, ResolvedCollection
 
 __all__ = ["Sweeper"]
 

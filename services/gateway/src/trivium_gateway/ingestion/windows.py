@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
-from trivium_gateway.documents import NewDocument
 from trivium_gateway.ingestion.preparation import document_id_of
+from trivium_gateway.library.documents import NewDocument
 
 __all__ = ["windows_of"]
 

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
-from trivium_gateway.admission import QuestionAdmission
-from trivium_gateway.chunk_store import ChunkStore
-from trivium_gateway.clients.embed import EmbedClient
-from trivium_gateway.collections import ResolvedCollection
-from trivium_gateway.document_versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
 from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
-from trivium_gateway.qdrant_points import StoredChunk, point_of
-from trivium_gateway.store import indexed_text
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.search import indexed_text
+from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["DocumentWriter"]
 

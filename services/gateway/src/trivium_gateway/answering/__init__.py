@@ -1,0 +1,3 @@
+"""From a question to its answer."""
+
+__all__: list[str] = []

@@ -1,0 +1,181 @@
+"""Embeds texts of the caller: the embedding model alone, without documents."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError
+
+from trivium_gateway.domain.limits import check_unicode
+from trivium_gateway.models.embed import EmbedOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.request.progress import Progress
+
+# Enough for the model to be busy, and little enough for the embed service to take in one call.
+_BATCH_TEXTS = 256
+_BATCH_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedTask:
+    """What to embed.
+
+    Attributes:
+        texts: At least one, none of them blank.
+        options: How to embed them.
+        model: Name of the model that must do it; None for whichever there is.
+        texts_field: What the request calls the texts, for errors.
+        dimension_field: What it calls the dimension.
+    """
+
+    texts: tuple[str, ...]
+    options: EmbedOptions = EmbedOptions()  # noqa: RUF009  # frozen
+    model: str | None = None
+    texts_field: str = "input"
+    dimension_field: str = "dimensions"
+
+    def check(self, limits: GatewayLimits) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Args:
+            limits: What is accepted.
+
+        Raises:
+            InvalidField: There is no text, one is blank, or the dimension is none.
+            TooLarge: There are too many texts, one is too long, or they are too much together.
+        """
+        if self.options.dimension is not None and not 1 <= self.options.dimension <= 2**20:
+            raise InvalidField(
+                self.dimension_field, f"{self.dimension_field} is {self.options.dimension}; it must be at least 1."
+            )
+        if not self.texts:
+            raise InvalidField(self.texts_field, f"{self.texts_field} is empty; send at least one.", reason="NO_TEXTS")
+        if len(self.texts) > limits.max_embed_texts:
+            raise TooLarge(
+                f"{self.texts_field} has {len(self.texts)} texts; at most {limits.max_embed_texts} are allowed. Send "
+                "them in several calls.",
+                reason="TOO_MANY_TEXTS",
+                field=self.texts_field,
+            )
+        size = 0
+        for index, text in enumerate(self.texts):
+            self._check_text(f"{self.texts_field}[{index}]", text, limits)
+            size += len(text.encode())
+        if size > limits.max_embed_bytes:
+            raise TooLarge(
+                f"{self.texts_field} has {size} bytes; at most {limits.max_embed_bytes} are allowed. "
+                "Send less at a time.",
+                reason="CALL_TOO_LARGE",
+                field=self.texts_field,
+            )
+
+    def _check_text(self, field: str, text: str, limits: GatewayLimits) -> None:
+        if len(text) > limits.max_embed_text_characters:
+            raise TooLarge(
+                f"{field} has {len(text)} characters; at most {limits.max_embed_text_characters} are allowed. Cut it "
+                "into pieces.",
+                reason="TEXT_TOO_LONG",
+                field=field,
+            )
+        check_unicode(field, text)
+        if not text.strip():
+            raise InvalidField(field, f"{field} is blank. Leave it out.", reason="BLANK_TEXT")
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Texts with their vectors.
+
+    Attributes:
+        vectors: float32 [texts, dimension], in the order of the texts.
+        token_count: Tokens of all texts as the model read them.
+        model: Name of the model.
+    """
+
+    vectors: NDArray[np.float32]
+    token_count: int
+    model: str
+
+
+class TextEmbedder:
+    """Has the embed service embed texts.
+
+    Args:
+        client: The service.
+    """
+
+    def __init__(self, client: EmbedClient) -> None:
+        self._client = client
+
+    async def embed(self, task: EmbedTask, progress: Progress) -> Embeddings:
+        """Embeds texts.
+
+        Args:
+            task: What to embed; checked.
+            progress: Takes note of times.
+
+        Raises:
+            NotFound: The service has another model (MODEL_NOT_FOUND).
+            InvalidField, TooLarge: The service does not take the texts, or has no vectors of the dimension.
+            Unavailable, Overloaded, DeadlineExceeded: The service cannot embed them now.
+        """
+        await self._check_model(task, progress)
+        with progress.time("embed") as stage:
+            stage.set({"trivium.texts": len(task.texts)})
+            try:
+                async with progress.waiting("embed"):
+                    batches = await self._client.embed_texts(
+                        list(_batches(task.texts)), task.options, timeout_seconds=progress.seconds(math.inf, 1.0)
+                    )
+            except TriviumError as error:
+                raise _in_callers_words(error, task) from error
+        vectors = batches[0].vectors if len(batches) == 1 else np.concatenate([one.vectors for one in batches])
+        return Embeddings(vectors, sum(one.token_count for one in batches), batches[0].model)
+
+    async def _check_model(self, task: EmbedTask, progress: Progress) -> None:
+        """Refuses the name of another model: vectors of two models must never be mixed."""
+        if task.model is None:
+            return
+        async with progress.waiting("embed"):
+            model = (await self._client.model(timeout_seconds=progress.seconds(math.inf, 1.0))).name
+        if task.model != model:
+            raise NotFound(
+                f"There is no model {task.model[:80]!r} to embed with; there is {model!r}, also called 'trivium'.",
+                reason="MODEL_NOT_FOUND",
+            )
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in calls of a size that the embed service takes."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        length = len(text.encode())
+        if batch and (len(batch) == _BATCH_TEXTS or size + length > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += length
+    yield batch
+
+
+def _in_callers_words(error: TriviumError, task: EmbedTask) -> TriviumError:
+    """An error that names the caller's own fields."""
+    if error.field is None:
+        return error
+    for ours, theirs in (("texts", task.texts_field), ("dimension", task.dimension_field)):
+        if error.field == ours or error.field.startswith(f"{ours}["):
+            error.field = theirs + error.field[len(ours) :]
+            error.message = error.message.replace(f"{ours}[", f"{theirs}[")
+            error.args = (error.message,)
+    return error

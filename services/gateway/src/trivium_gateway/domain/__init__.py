@@ -1,0 +1,3 @@
+"""The words that everything else speaks in. No input or output."""
+
+__all__: list[str] = []

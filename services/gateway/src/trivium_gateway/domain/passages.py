@@ -1,0 +1,76 @@
+"""What retrieval finds and answers cite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trivium_gateway.domain.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of Unicode code points, `[start, end)`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a passage's score was made of; None where a stage did not see the passage.
+
+    Attributes:
+        dense: Cosine similarity of the vectors.
+        sparse: BM25.
+        fused: Both fused.
+        rerank: The reranker's score, from 0 to 1.
+    """
+
+    dense: float | None = None
+    sparse: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document, found for a query.
+
+    Attributes:
+        id: Identifies the piece; it changes when the document does.
+        document_id: The document's id.
+        title: The document's title; may be empty.
+        uri: Where the document came from; may be empty.
+        text: The piece's text.
+        score: Relevance, from 0 to 1.
+        scores: What the score was made of.
+        span: Where the text stands in the document's stored text.
+        metadata: The document's metadata.
+    """
+
+    id: str
+    document_id: str
+    title: str
+    uri: str
+    text: str
+    score: float
+    scores: Scores
+    span: Span
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A place in an answer that cites a passage.
+
+    Attributes:
+        index: Number of the passage, from 1: `[index]` in the answer.
+        passage: The passage.
+        answer_span: Where `[index]` stands in the answer.
+    """
+
+    index: int
+    passage: Passage
+    answer_span: Span

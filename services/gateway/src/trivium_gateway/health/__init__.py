@@ -1,0 +1,3 @@
+"""What can be used now."""
+
+__all__: list[str] = []

@@ -1,0 +1,218 @@
+"""Looks at the services that the stages run in, and has each do its work once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, Unavailable
+
+from trivium_gateway.domain.conversation import AnswerMode
+from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.health.readiness import SEARCH, StageStatus
+from trivium_gateway.models.generate import ModelState
+from trivium_gateway.models.upstream import upstream_error
+from trivium_gateway.qdrant.version import too_old
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trivium_gateway.library.collections import Collections, ResolvedCollection
+    from trivium_gateway.library.search import Store
+    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.generate import GenerateClient
+    from trivium_gateway.models.rerank import RerankClient
+    from trivium_gateway.qdrant.connection import QdrantConnection
+
+_LOOK_SECONDS = 1.0
+_WARM_UP_SECONDS = 30.0
+_DESCRIPTION_SECONDS = 10.0
+_SEARCH_EVERY_SECONDS = 5.0
+# As long as a question's search may take by default: one that is only slow is used all the same.
+_SEARCH_SECONDS = 5.0
+
+_QUESTION = "What is warm?"
+_TEXT = "A room with a stove is warm."
+
+
+class ServiceProbe:
+    """Looks at a model service by its gRPC health, and asks for its model now and then.
+
+    Args:
+        stage: The stage that runs in it.
+        channel: To the service; the one that requests use, so that looking also reconnects it.
+        full_name: The service's full name, for example `trivium.embed.v1.EmbedService`.
+        describe: Asks for the model's name, and for what is worth knowing of its state; may be empty.
+        work: Has the service do its work once.
+        description_seconds: How long a description holds.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        channel: grpc.aio.Channel,
+        full_name: str,
+        *,
+        describe: Callable[[], Awaitable[tuple[str, str]]],
+        work: Callable[[], Awaitable[None]],
+        description_seconds: float = _DESCRIPTION_SECONDS,
+    ) -> None:
+        self.stage = stage
+        self._health: Any = health_pb2_grpc.HealthStub(channel)  # its types know no methods
+        self._full_name = full_name
+        self._describe = describe
+        self._work = work
+        self._description_seconds = description_seconds
+        self._description: tuple[str, str] | None = None
+        self._described_at = 0.0
+
+    async def look(self) -> StageStatus:
+        """How the stage is."""
+        try:
+            await self._check_health()
+            name, detail = await self._described()
+        except BaseException:
+            self._description = None
+            raise
+        return StageStatus(self.stage, True, name, detail)
+
+    async def warm_up(self) -> None:
+        """Has the service do its work once."""
+        await self._work()
+
+    async def _check_health(self) -> None:
+        request = health_pb2.HealthCheckRequest(service=self._full_name)
+        try:
+            response = await self._health.Check(request, timeout=_LOOK_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error(self.stage, error) from error
+        if response.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Unavailable(f"The {self.stage} service is loading or stopping.", reason="LOADING")
+
+    async def _described(self) -> tuple[str, str]:
+        now = time.monotonic()
+        if self._description is None or now - self._described_at >= self._description_seconds:
+            self._description, self._described_at = await self._describe(), now
+        return self._description
+
+
+class SearchProbe:
+    """Looks at Qdrant.
+
+    Args:
+        qdrant: The connection that requests use.
+        collections: Where to find a collection to search in.
+        store: Searches.
+    """
+
+    stage = SEARCH
+
+    def __init__(self, qdrant: QdrantConnection, collections: Collections, store: Store) -> None:
+        self._qdrant = qdrant
+        self._collections = collections
+        self._store = store
+        self._searched_at = float("-inf")
+        self._detail = ""
+
+    async def look(self) -> StageStatus:
+        """How Qdrant is: a server that tells its version may still be unable to search, as one without its cluster."""
+        version = await self._qdrant.version(timeout_seconds=_LOOK_SECONDS)
+        if self._qdrant.is_too_old:
+            raise too_old(version)
+        now = time.monotonic()
+        if now - self._searched_at >= _SEARCH_EVERY_SECONDS:
+            await self._search()
+            self._searched_at = now
+        return StageStatus(SEARCH, True, f"qdrant {version}", self._detail)
+
+    async def warm_up(self) -> None:
+        """Searches once by words, if there is anything to search in."""
+        collection = await self._some()
+        if collection is not None:
+            await self._store.search(collection, vector=None, text=_QUESTION, limit=1, timeout_seconds=_WARM_UP_SECONDS)
+
+    async def _search(self) -> None:
+        """Searches once by vector, which costs the same however much there is."""
+        collection = await self._some()
+        if collection is None:
+            return
+        vector = [1.0] + [0.0] * (collection.dimension - 1)
+        try:
+            await self._store.search(collection, vector=vector, text=None, limit=1, timeout_seconds=_SEARCH_SECONDS)
+        except NotFound:  # deleted since, by somebody else: another one next time
+            self._collections.forget(collection)
+        except Overloaded:  # which is no reason to send it fewer gateways' questions
+            pass
+
+    async def _some(self) -> ResolvedCollection | None:
+        """A collection to search in; None if there is none that is whole."""
+        self._detail = ""
+        try:
+            return await self._collections.some()
+        except FailedPrecondition as error:
+            # All are damaged. Qdrant works, and who deletes them and ingests again needs this gateway for it.
+            self._detail = error.message
+            return None
+
+
+def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) -> ServiceProbe:
+    """Looks at the embed service."""
+
+    async def describe() -> tuple[str, str]:
+        return (await client.model(timeout_seconds=_LOOK_SECONDS)).name, ""
+
+    async def work() -> None:
+        await client.tokenize([_TEXT], timeout_seconds=_WARM_UP_SECONDS)
+        model = await client.model(timeout_seconds=_WARM_UP_SECONDS)
+        await client.embed_query(_QUESTION, expected_fingerprint=model.fingerprint, timeout_seconds=_WARM_UP_SECONDS)
+
+    return ServiceProbe("embed", channel, full_name, describe=describe, work=work)
+
+
+def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient) -> ServiceProbe:
+    """Looks at the rerank service."""
+
+    async def describe() -> tuple[str, str]:
+        return await client.model(timeout_seconds=_LOOK_SECONDS), ""
+
+    async def work() -> None:
+        await client.rerank(_QUESTION, [_TEXT], timeout_seconds=_WARM_UP_SECONDS)
+
+    return ServiceProbe("rerank", channel, full_name, describe=describe, work=work)
+
+
+def generate_probe(
+    channel: grpc.aio.Channel, full_name: str, client: GenerateClient, *, quotes_engine: bool
+) -> ServiceProbe:
+    """Looks at the generate service. Its language model may load for long while it answers by other means.
+
+    Args:
+        channel: To the service.
+        full_name: The service's full name.
+        client: Calls it.
+        quotes_engine: Whether to tell why the language model failed in its engine's own words.
+    """
+    passage = Passage("", "", "", "", _TEXT, 1.0, Scores(), Span(0, len(_TEXT)), {})
+
+    async def describe() -> tuple[str, str]:
+        model = await client.model(timeout_seconds=_LOOK_SECONDS)
+        if model.state is ModelState.LOADING:
+            how = model.detail if quotes_engine else ""
+            return model.name, f"The model is loading; answers are extractive. {how}".rstrip()
+        if model.state is ModelState.FAILED:
+            why = model.detail if quotes_engine else "The log of the generate service has the cause."
+            return model.name, f"The model failed; answers are extractive. {why}".rstrip()
+        return model.name, ""
+
+    async def work() -> None:
+        answer = client.generate(
+            _QUESTION, [passage], history=(), mode=AnswerMode.EXTRACTIVE, timeout_seconds=_WARM_UP_SECONDS
+        )
+        async with aclosing(answer):
+            async for _ in answer:
+                pass
+
+    return ServiceProbe("generate", channel, full_name, describe=describe, work=work, description_seconds=0)

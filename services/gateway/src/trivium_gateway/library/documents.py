@@ -1,0 +1,228 @@
+"""Documents as they come in and as they are stored."""
+
+import base64
+import binascii
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
+
+from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
+from trivium_gateway.domain.metadata import JsonValue, Metadata
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.versions import current_version
+from trivium_gateway.qdrant.points import StoredChunk
+
+__all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to add or replace, unchecked.
+
+    Attributes:
+        id: Identifies it in its collection; None or empty for the hash of the uri, else of the content.
+        title: Its title; empty to take the content's own.
+        uri: Where it came from; may be empty.
+        metadata: Facts about it; checked during ingestion.
+        text: Its text; None if `data` holds the content.
+        data: A file; None if `text` holds the content.
+        filename: The file's name; its ending tells the type where `media_type` does not.
+        media_type: The file's type; may be empty.
+    """
+
+    id: str | None = None
+    title: str = ""
+    uri: str = ""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    text: str | None = None
+    data: bytes | None = None
+    filename: str = ""
+    media_type: str = ""
+
+
+class DocumentStatus(Enum):
+    """What became of a document; the values are those of the HTTP interface."""
+
+    INDEXED = "indexed"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """What became of one document.
+
+    Attributes:
+        id: Its id, the one given or the one made for it.
+        status: The outcome.
+        chunk_count: Number of pieces it is cut into; 0 if it failed.
+        error: Why it failed, else None.
+        token_count: Tokens that were embedded for it; 0 if it is unchanged or failed.
+    """
+
+    id: str
+    status: DocumentStatus
+    chunk_count: int
+    error: TriviumError | None = None
+    token_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it is stored.
+
+    Attributes:
+        id: Its id.
+        title: Its title; may be empty.
+        uri: Where it came from; may be empty.
+        metadata: Facts about it.
+        chunk_count: Number of pieces it is cut into.
+        text: The stored text; empty in lists.
+    """
+
+    id: str
+    title: str
+    uri: str
+    metadata: Metadata
+    chunk_count: int
+    text: str = ""
+
+
+_READ_ATTEMPTS = 5
+
+
+class Documents:
+    """Reads and deletes stored documents.
+
+    Args:
+        chunks: Where their chunks are.
+        locks: Shared with the ingester, so that a deletion and an update of one document do not mix.
+        limits: What is allowed.
+    """
+
+    def __init__(self, chunks: ChunkStore, locks: KeyedLocks, limits: GatewayLimits | None = None) -> None:
+        self._chunks = chunks
+        self._locks = locks
+        self._limits = limits or GatewayLimits()
+
+    async def get(self, collection: ResolvedCollection, document_id: str, *, tenant: str = "default") -> StoredDocument:
+        """Return one document with its stored text.
+
+        Raises:
+            InvalidField: The id is not a possible one.
+            NotFound: The collection has no such document (DOCUMENT_NOT_FOUND).
+        """
+        check_document_id(document_id, self._limits)
+        for _ in range(_READ_ATTEMPTS):
+            versions = await self._chunks.read_document(collection, document_id, tenant)
+            current = current_version(version for version, chunks in versions.items() if chunks[0].index == 0)
+            if current is None:
+                raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
+            if _is_whole(versions[current]):
+                return _stored(versions[current])
+        # It is read page by page, so that its version may be replaced meanwhile.
+        raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
+
+    async def delete(
+        self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str = "default"
+    ) -> list[str]:
+        """Delete documents; those that do not exist are passed over.
+
+        Returns:
+            The ids of those that were there, in the order given, each once.
+
+        Raises:
+            InvalidField: No id is given, or one is not a possible id.
+            TooLarge: There are more ids than one call may have (TOO_MANY_DOCUMENTS).
+        """
+        if not document_ids:
+            raise InvalidField("ids", "There are no ids; give at least one.")
+        if len(document_ids) > self._limits.max_documents_per_request:
+            raise TooLarge(
+                f"There are {len(document_ids)} ids; at most {self._limits.max_documents_per_request} are allowed.",
+                reason="TOO_MANY_DOCUMENTS",
+                field="ids",
+            )
+        for document_id in document_ids:
+            check_document_id(document_id, self._limits)
+        unique = list(dict.fromkeys(document_ids))
+        async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
+            versions = await self._chunks.versions(collection, unique, tenant)
+            dead = [version for stored in versions.values() for version in stored.dead()]
+            if dead:
+                await self._chunks.delete_versions(collection, dead, tenant)
+        return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
+
+    async def list(
+        self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", tenant: str = "default"
+    ) -> tuple[list[StoredDocument], str]:
+        """Return a page of documents without their texts, in a stable order that has no meaning.
+
+        Args:
+            collection: Whose documents.
+            page_size: Most documents to return, from 1 to 1000. A page may be shorter and still not be the last.
+            page_token: Where to go on; empty to begin.
+            tenant: Whose documents.
+
+        Returns:
+            The documents, and the token of the next page, empty after the last.
+
+        Raises:
+            InvalidField: The page size is out of range, or the token is not one of ours.
+        """
+        check_page_size(page_size, self._limits)
+        heads, following = await self._chunks.page_of_heads(
+            collection, offset=_offset_of(page_token), limit=page_size, tenant=tenant
+        )
+        # What earlier versions of Trivium wrote does not say how many chunks it has, and may be there beside others.
+        earlier = list({head.document_id for head in heads if not head.chunk_count})
+        versions = await self._chunks.versions(collection, earlier, tenant)
+        documents = []
+        for head in heads:
+            stored = versions.get(head.document_id)
+            if stored is None:
+                if head.chunk_count:  # else it was deleted since
+                    documents.append(_listed(head, head.chunk_count))
+            elif stored.current() == head.version:
+                documents.append(_listed(head, stored.chunk_counts[head.version]))
+        return documents, _token_of(following)
+
+
+def _is_whole(chunks: Sequence[StoredChunk]) -> bool:
+    return [chunk.index for chunk in chunks] == list(range(chunks[0].chunk_count or len(chunks)))
+
+
+def _stored(chunks: Sequence[StoredChunk]) -> StoredDocument:
+    """Put a document together from its chunks, which cover its text and may overlap."""
+    pieces: list[str] = []
+    length = 0
+    for chunk in chunks:
+        pieces.append(chunk.text[length - chunk.start :])
+        length = chunk.end
+    head = chunks[0]
+    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, len(chunks), "".join(pieces))
+
+
+def _listed(head: StoredChunk, chunk_count: int) -> StoredDocument:
+    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count)
+
+
+def _token_of(point_id: str) -> str:
+    return base64.urlsafe_b64encode(uuid.UUID(point_id).bytes).decode().rstrip("=") if point_id else ""
+
+
+def _offset_of(page_token: str) -> str:
+    if not page_token:
+        return ""
+    try:
+        return str(uuid.UUID(bytes=base64.urlsafe_b64decode(page_token + "==")))
+    except (ValueError, binascii.Error):
+        raise InvalidField(
+            "page_token", "The page token is not one that a list gave. Leave it out to begin with the first page."
+        ) from None

@@ -1,0 +1,298 @@
+"""Hybrid search: the nearest vectors and BM25 over one collection, fused by Qdrant."""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from qdrant_client import grpc as qdrant
+from trivium_serving.errors import DeadlineExceeded, NotFound, Overloaded, TriviumError, Unavailable
+
+from trivium_gateway.domain.filters import Filter
+from trivium_gateway.domain.metadata import Metadata
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.committed import CommittedCandidates
+from trivium_gateway.library.heads import DocumentHeads
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.legs import LegQuery, dense_leg, payload_selector, sparse_leg
+from trivium_gateway.qdrant.points import chunk_from_payload, keyword_condition, scoped_filter
+
+__all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
+
+Leg = Literal["dense", "sparse"]
+LegReason = Literal["unavailable", "timeout", "overloaded"]
+
+_BOTH_LEGS_SHARE = 0.6
+"""The part of the time after which both legs together are given up, so that each alone still has some."""
+
+_SEARCHES = 3
+"""How often a search is repeated without the versions that it found and that do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that the search found.
+
+    Attributes:
+        id: Identifies the chunk; it changes when the document does.
+        document_id: The document's id.
+        version: The version of the document.
+        chunk_index: Position of the chunk in its document, from 0.
+        title: The document's title; may be empty.
+        uri: Where the document came from; may be empty.
+        text: The chunk's text, `stored_text[start:end]`.
+        start: Where the chunk begins in the document's stored text, in code points.
+        end: Where it ends, exclusive.
+        metadata: The document's metadata.
+        dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
+        sparse: BM25 score; None if that leg did not find the chunk or did not run.
+        fused: Both fused; None if only one leg ran.
+    """
+
+    id: str
+    document_id: str
+    version: str
+    chunk_index: int
+    title: str
+    uri: str
+    text: str
+    start: int
+    end: int
+    metadata: Metadata
+    dense: float | None
+    sparse: float | None
+    fused: float | None
+
+    @property
+    def search_score(self) -> float:
+        """The score that the search ordered by: fused, or that of the only leg that ran."""
+        return next((score for score in (self.fused, self.dense, self.sparse) if score is not None), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedLeg:
+    """A leg of the search that failed, so that the other stood in alone.
+
+    Attributes:
+        leg: Which.
+        reason: As in `degraded`: `unavailable`, `timeout` or `overloaded`.
+        cause: What it comes from, for the log.
+    """
+
+    leg: Leg
+    reason: LegReason
+    cause: TriviumError | str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What the search found.
+
+    Attributes:
+        candidates: Best first by `search_score`.
+        degraded_legs: Legs that were asked for and failed; at most one, since both failing is an error.
+    """
+
+    candidates: Sequence[Candidate]
+    degraded_legs: Sequence[DegradedLeg]
+
+
+def indexed_text(title: str, text: str) -> str:
+    """Give the text of a chunk as it is embedded, indexed for BM25, and best reranked: under its document's title."""
+    return f"{title}\n{text}" if title else text
+
+
+class Store:
+    """Searches the chunks of collections.
+
+    Args:
+        connection: To Qdrant.
+    """
+
+    def __init__(self, connection: QdrantConnection) -> None:
+        self._connection = connection
+        self._heads = DocumentHeads(connection)
+
+    async def search(
+        self,
+        collection: ResolvedCollection,
+        *,
+        vector: Sequence[float] | None,
+        text: str | None,
+        filter: Filter | None = None,  # noqa: A002 - the word of the interface
+        limit: int,
+        timeout_seconds: float,
+        tenant: str = "default",
+    ) -> SearchResult:
+        """Find the chunks that are closest to a query.
+
+        Both legs and their fusion (distribution-based score fusion) are one call. If it fails, each leg is tried alone.
+        Only chunks of versions that are committed are returned: those of a write that is going on or broke off, and of
+        a version that was just replaced, are left out. If that leaves a gap, the search is made again without them.
+
+        Args:
+            collection: Where to search.
+            vector: The query's vector, of the collection's dimension; None to search by words alone.
+            text: The query's text; None to search by vector alone. At least one of both is given.
+            filter: Conditions on the chunks.
+            limit: Most candidates, from 1.
+            timeout_seconds: Time for the whole search, a second attempt with one leg included.
+            tenant: Whose chunks to search.
+
+        Raises:
+            NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
+            Unavailable: Qdrant cannot be reached, or both legs failed.
+            Overloaded: Qdrant has no capacity for either leg.
+            DeadlineExceeded: Neither leg answered in time.
+        """
+        until = time.monotonic() + timeout_seconds
+        committed = CommittedCandidates(self._heads, collection, tenant)
+        best = SearchResult([], [])
+        for _ in range(_SEARCHES):
+            found = await self._search(
+                collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale
+            )
+            kept, again = await committed.keep(found.candidates, _seconds_until(until))
+            if len(kept) >= len(best.candidates):
+                best = replace(found, candidates=kept)
+            if not again:
+                break
+        return best
+
+    async def _search(
+        self,
+        collection: ResolvedCollection,
+        vector: Sequence[float] | None,
+        text: str | None,
+        user_filter: Filter | None,
+        limit: int,
+        timeout_seconds: float,
+        tenant: str,
+        stale: Collection[str],
+    ) -> SearchResult:
+        without = [keyword_condition("content_hash", sorted(stale))] if stale else []
+        scope = scoped_filter(tenant, user_filter=user_filter, without=without)
+        legs: dict[Leg, LegQuery] = {}
+        if vector is not None:
+            legs["dense"] = dense_leg(vector, scope)
+        if text is not None:
+            legs["sparse"] = sparse_leg(text, scope, corpus=scoped_filter(tenant))
+        if not legs:
+            raise ValueError("a search needs a vector or a text")
+        started = time.monotonic()
+        if len(legs) == 2:
+            try:
+                return await self._search_both(collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE)
+            except NotFound as error:
+                raise _gone(collection) from error
+            except Unavailable as error:
+                if error.reason in ("UPSTREAM_UNAVAILABLE", "COLLECTION_UNAVAILABLE"):
+                    raise
+            except DeadlineExceeded:
+                pass
+        remaining_seconds = max(0.001, timeout_seconds - (time.monotonic() - started))
+        return await self._search_each(collection, legs, limit, remaining_seconds)
+
+    async def _search_both(
+        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
+    ) -> SearchResult:
+        """Run both legs and their fusion in one call."""
+        fused = qdrant.QueryPoints(
+            collection_name=collection.physical,
+            prefetch=[leg.prefetch(limit) for leg in legs.values()],
+            query=qdrant.Query(fusion=qdrant.Fusion.DBSF),
+            limit=limit,
+            with_payload=payload_selector(),
+        )
+        single = [leg.query(collection.physical, limit, with_payload=False) for leg in legs.values()]
+        request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=[*single, fused])
+        reply = await self._connection.call(
+            self._connection.points.QueryBatch, request, timeout_seconds=timeout_seconds
+        )
+        dense, sparse = (_scores(reply.result[position].result) for position in range(2))
+        candidates = [
+            _candidate(point, dense=dense.get(point.id.uuid), sparse=sparse.get(point.id.uuid), fused=point.score)
+            for point in reply.result[2].result
+        ]
+        return SearchResult(candidates, [])
+
+    async def _search_each(
+        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
+    ) -> SearchResult:
+        """Run each leg by itself, and answer from the first one that works."""
+        outcomes = await asyncio.gather(
+            *(self._search_leg(collection, leg, query, limit, timeout_seconds) for leg, query in legs.items()),
+            return_exceptions=True,
+        )
+        failed: list[DegradedLeg] = []
+        found: Sequence[Candidate] | None = None
+        for leg, outcome in zip(legs, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                found = outcome if found is None else found
+            elif isinstance(outcome, NotFound):
+                raise _gone(collection) from outcome
+            elif isinstance(outcome, TriviumError):
+                failed.append(DegradedLeg(leg, _leg_reason(outcome), outcome))
+            else:
+                raise outcome
+        if found is None:
+            raise next(outcome for outcome in outcomes if isinstance(outcome, TriviumError))
+        if not failed and len(legs) == 2:  # each works, only both together were too slow
+            failed.append(DegradedLeg("sparse", "timeout", "both legs in one call took too long, each alone did not"))
+        return SearchResult(found, failed)
+
+    async def _search_leg(
+        self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
+    ) -> list[Candidate]:
+        reply = await self._connection.call(
+            self._connection.points.Query,
+            query.query(collection.physical, limit, with_payload=True),
+            timeout_seconds=timeout_seconds,
+        )
+        return [
+            _candidate(
+                point,
+                dense=point.score if leg == "dense" else None,
+                sparse=point.score if leg == "sparse" else None,
+                fused=None,
+            )
+            for point in reply.result
+        ]
+
+
+def _scores(points: Sequence[Any]) -> dict[str, float]:
+    return {point.id.uuid: point.score for point in points}
+
+
+def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: float | None) -> Candidate:
+    chunk = chunk_from_payload(point.payload)
+    return Candidate(
+        id=point.id.uuid,
+        document_id=chunk.document_id,
+        version=chunk.version,
+        chunk_index=chunk.index,
+        title=chunk.title,
+        uri=chunk.uri,
+        text=chunk.text,
+        start=chunk.start,
+        end=chunk.end,
+        metadata=chunk.metadata,
+        dense=dense,
+        sparse=sparse,
+        fused=fused,
+    )
+
+
+def _seconds_until(moment: float) -> float:
+    return max(0.001, moment - time.monotonic())
+
+
+def _leg_reason(error: TriviumError) -> LegReason:
+    if isinstance(error, DeadlineExceeded):
+        return "timeout"
+    return "overloaded" if isinstance(error, Overloaded) else "unavailable"
+
+
+def _gone(collection: ResolvedCollection) -> NotFound:
+    return NotFound(f"The collection {collection.name!r} was deleted.", reason="COLLECTION_NOT_FOUND")

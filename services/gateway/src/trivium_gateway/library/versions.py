@@ -1,0 +1,79 @@
+"""Versions of documents: each write makes one of its own, and chunk 0 says which one counts."""
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from trivium_gateway.qdrant.points import StoredChunk
+
+__all__ = [
+    "ABANDONED_SECONDS",
+    "DocumentVersions",
+    "age_seconds",
+    "content_hash_of",
+    "current_version",
+    "is_abandoned",
+    "new_version",
+]
+
+ABANDONED_SECONDS = 3600.0
+"""The age at which a version that is not committed is taken for what a crash has left. No write takes half as long."""
+
+
+def new_version(content_hash: str) -> str:
+    """Name a version that nobody else writes: the hash of its content, when it was begun, and a random part."""
+    return f"{content_hash}.{int(time.time()):x}.{secrets.token_hex(8)}"
+
+
+def content_hash_of(version: str) -> str:
+    """Give the hash of a version's content."""
+    return version.partition(".")[0]
+
+
+def age_seconds(version: str) -> float:
+    """Give the time since a version was begun; infinite for those written before versions said so."""
+    begun = version.split(".")[1:2]
+    return time.time() - int(begun[0], 16) if begun else float("inf")
+
+
+def is_abandoned(version: str) -> bool:
+    """Whether nobody can be writing a version any more."""
+    return age_seconds(version) > ABANDONED_SECONDS
+
+
+@dataclass(slots=True)
+class DocumentVersions:
+    """What is stored of one document. More than one version is there while it is written, and after a crash.
+
+    Attributes:
+        heads: Chunk 0 of each version that was committed, by version. There is one, but for documents that earlier
+            versions of Trivium wrote, whose chunk 0 does not replace that of the version before.
+        chunk_counts: Number of chunks of each version, those included that were never committed.
+    """
+
+    heads: dict[str, StoredChunk] = field(default_factory=dict)
+    chunk_counts: dict[str, int] = field(default_factory=dict)
+
+    def current(self) -> str | None:
+        """Give the version that counts; None if there is none."""
+        return current_version(self.heads)
+
+    def is_whole(self, version: str) -> bool:
+        """Whether all chunks of a committed version are there, as far as its chunk 0 can tell."""
+        return self.chunk_counts[version] >= self.heads[version].chunk_count
+
+    def dead(self) -> list[str]:
+        """Give the versions that may be deleted with the document, or once another one took their place.
+
+        A version that is neither committed nor abandoned may be one that another gateway is writing now.
+        """
+        return [version for version in self.chunk_counts if version in self.heads or is_abandoned(version)]
+
+
+def current_version(committed: Iterable[str]) -> str | None:
+    """Give the one of some committed versions of a document that all gateways show.
+
+    The chunk 0 that replaces others goes before those that do not; of these, any will do that all agree on.
+    """
+    return max(committed, key=lambda version: ("." in version, version), default=None)

@@ -1,0 +1,294 @@
+"""Calls the generate service."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import grpc
+from trivium.generate.v1 import generate_service_pb2 as pb
+from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
+from trivium.type.v1 import degradation_pb2
+from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason, TokenLogprob
+from trivium_conversation.tools import NO_TOOLS
+from trivium_serving.channels import outgoing_metadata
+
+from trivium_gateway.domain.conversation import AnswerMode, Message, Role
+from trivium_gateway.domain.degradation import Degradation, Reason, Stage
+from trivium_gateway.domain.passages import Span
+from trivium_gateway.models.messages import tool_call_from, tools_message, turn_message
+from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from trivium_conversation.sampling import Sampling
+    from trivium_conversation.tools import Tools
+    from trivium_conversation.turns import ToolCall
+    from trivium_serving.errors import TriviumError
+
+    from trivium_gateway.domain.passages import Passage
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["GenerateService"].full_name
+MODEL_HEALTH_NAME = f"{FULL_NAME}/model"
+
+_MODES = {
+    AnswerMode.AUTO: pb.GENERATE_MODE_AUTO,
+    AnswerMode.MODEL: pb.GENERATE_MODE_MODEL,
+    AnswerMode.EXTRACTIVE: pb.GENERATE_MODE_EXTRACTIVE,
+}
+_REASONS = {
+    degradation_pb2.DEGRADATION_REASON_TIMEOUT: Reason.TIMEOUT,
+    degradation_pb2.DEGRADATION_REASON_OVERLOADED: Reason.OVERLOADED,
+    degradation_pb2.DEGRADATION_REASON_LOADING: Reason.LOADING,
+}
+_FINISH_REASONS = {
+    pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+}
+# Fields of a request that hold what our own caller sent.
+_CALLERS_FIELDS = ("question", "history", "tool_turns", "sampling", "tools")
+_MESSAGE = re.compile(r"messages\[(\d+)\](.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedCitation:
+    """A citation as the service sees it.
+
+    Attributes:
+        index: Number of the passage, from 1.
+        answer_span: Where `[index]` stands in the whole answer.
+    """
+
+    index: int
+    answer_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedText:
+    """More of an answer; all of it empty while a call of a tool is written.
+
+    Attributes:
+        text: The text to append.
+        citations: The citations in it.
+        logprobs: The tokens that the model has written since the last text, if they were asked for.
+        tool_calls: Calls of tools, each of them whole.
+    """
+
+    text: str
+    citations: tuple[GeneratedCitation, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedEnd:
+    """The end of an answer.
+
+    Attributes:
+        model: Name of what wrote it.
+        prompt_tokens: Tokens that a language model read; 0 where none ran.
+        completion_tokens: Tokens that it wrote.
+        is_usage_estimated: Whether these numbers are estimates.
+        dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
+        degradation: Set if the service wrote by other means than the configured ones.
+        reason: Why it ended.
+    """
+
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    is_usage_estimated: bool
+    dropped_passages: tuple[int, ...]
+    degradation: Degradation | None
+    reason: FinishReason
+
+
+class ModelState(Enum):
+    """State of the service's language model."""
+
+    NONE = pb.MODEL_STATE_NONE
+    LOADING = pb.MODEL_STATE_LOADING
+    READY = pb.MODEL_STATE_READY
+    FAILED = pb.MODEL_STATE_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateModel:
+    """What the service says about its model.
+
+    Attributes:
+        name: What answers when all is well.
+        state: State of the language model.
+        detail: The state in words.
+    """
+
+    name: str
+    state: ModelState
+    detail: str
+
+
+class GenerateClient:
+    """The generate service, as the gateway uses it.
+
+    Args:
+        channel: To the service, all of its replicas.
+        model_channel: To those of them that have their language model now: ready while there are any. They get the
+            questions then; else all of them do, which answer by other means.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, model_channel: grpc.aio.Channel) -> None:
+        self._stub = GenerateServiceStub(channel)
+        self._model_channel = model_channel
+        self._model_stub = GenerateServiceStub(model_channel)
+
+    async def generate(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        history: Sequence[Message],
+        mode: AnswerMode,
+        sampling: Sampling = DEFAULT_SAMPLING,
+        tools: Tools = NO_TOOLS,
+        tool_turns: Sequence[Message] = (),
+        timeout_seconds: float,
+    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
+        """Has an answer written; ends with one GeneratedEnd. Closing the iterator cancels the call.
+
+        Args:
+            question: The question; not blank.
+            passages: The evidence, most relevant first. Without any the conversation goes to the language model as it
+                is, without instructions about evidence.
+            history: Earlier turns, oldest first.
+            mode: By which means.
+            sampling: How to sample.
+            tools: What the language model may call.
+            tool_turns: Its calls since the question, and their results, oldest first.
+            timeout_seconds: How long the whole answer may take.
+
+        Raises:
+            TriviumError: The call failed, or ended early.
+        """
+        request = pb.GenerateRequest(
+            passages=[pb.Passage(text=one.text, title=one.title, score=one.score) for one in passages],
+            mode=_MODES[mode],
+            sampling=_sampling(sampling),
+            tools=tools_message(tools),
+        )
+        if passages and not tool_turns:
+            request.question = question
+            request.history.extend(map(turn_message, history))
+        else:
+            turns = (*history, Message(Role.USER, question), *tool_turns)
+            request.messages.extend(map(turn_message, turns))
+        finished = False
+        try:
+            async with aclosing(self._responses(request, timeout_seconds)) as responses:
+                async for response in responses:
+                    if response.HasField("finish"):
+                        finished = True
+                        yield _end(response.finish)
+                    else:
+                        yield _text(response.delta)
+        except grpc.aio.AioRpcError as error:
+            if not finished:
+                failure = _in_callers_words(upstream_error("generate", error), len(history))
+                raise blame("generate", failure, _CALLERS_FIELDS) from error
+        if not finished:
+            raise broken_answer("generate", "stops before its end")
+
+    async def _responses(
+        self, request: pb.GenerateRequest, timeout_seconds: float
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        """What one replica answers: one with its model, if there is any."""
+        has_model = self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+        for stub in (self._model_stub, self._stub) if has_model else (self._stub,):
+            call = stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+            begun = False
+            try:
+                async for response in call:
+                    begun = True
+                    yield response
+                return
+            except grpc.aio.AioRpcError as error:
+                # The last one with a model may just have lost it: then any other answers as well as it can.
+                if begun or stub is self._stub or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+            finally:
+                call.cancel()  # does nothing to a call that has ended
+
+    async def model(self, *, timeout_seconds: float) -> GenerateModel:
+        """Describes the model.
+
+        Raises:
+            TriviumError: The call failed.
+        """
+        try:
+            response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("generate", error) from error
+        known = response.state in {state.value for state in ModelState}
+        state = ModelState(response.state) if known else ModelState.NONE
+        return GenerateModel(response.model.name, state, response.detail)
+
+
+def _in_callers_words(error: TriviumError, history_length: int) -> TriviumError:
+    """An error that names the caller's own field where the service names one of the messages made from it."""
+    if message := _MESSAGE.fullmatch(error.field or ""):
+        number, rest = int(message[1]), message[2]
+        if number < history_length:
+            error.field = f"history[{number}]{rest}"
+        elif number > history_length:
+            error.field = f"tool_turns[{number - history_length - 1}]{rest}"
+        else:
+            error.field = "question"
+    return error
+
+
+def _sampling(sampling: Sampling) -> pb.Sampling:
+    return pb.Sampling(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed,
+        stop=sampling.stop,
+        json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs,
+    )
+
+
+def _text(delta: pb.Delta) -> GeneratedText:
+    return GeneratedText(
+        delta.text,
+        tuple(
+            GeneratedCitation(one.index, Span(one.answer_span.start, one.answer_span.end)) for one in delta.citations
+        ),
+        tuple(
+            TokenLogprob(one.token, one.logprob, tuple((top.token, top.logprob) for top in one.top))
+            for one in delta.logprobs
+        ),
+        tuple(map(tool_call_from, delta.tool_calls)),
+    )
+
+
+def _end(finish: pb.Finish) -> GeneratedEnd:
+    degradation = None
+    if finish.HasField("degradation"):
+        reason = _REASONS.get(finish.degradation.reason, Reason.UNAVAILABLE)
+        degradation = Degradation(
+            Stage.GENERATE, reason, finish.degradation.fallback or "extractive", finish.degradation.detail
+        )
+    usage = finish.usage
+    return GeneratedEnd(
+        model=finish.model.name,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        is_usage_estimated=usage.is_estimated,
+        dropped_passages=tuple(finish.dropped_passages),
+        degradation=degradation,
+        reason=_FINISH_REASONS.get(finish.reason, FinishReason.STOP),
+    )

@@ -1,0 +1,232 @@
+"""Physical collections, their aliases and their indexes in Qdrant."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qdrant_client import grpc as qdrant
+from qdrant_client.conversions.conversion import json_to_value, value_to_json
+from trivium_serving.errors import AlreadyExists
+
+from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.points import (
+    BM25,
+    DENSE,
+    SCHEMA_VERSION,
+    empty_condition,
+    integer_condition,
+    metadata_key,
+    metadata_path,
+    scoped_filter,
+)
+
+__all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
+
+_TIMEOUT_SECONDS = 30.0
+_DIFFERENT_COUNTS = 10_000
+
+_FIELD_TYPES = {
+    MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
+    # One index of doubles for all numbers: 2020 and 2020.5 may stand under the same key.
+    MetadataKind.NUMBER: qdrant.FieldType.FieldTypeFloat,
+    MetadataKind.BOOLEAN: qdrant.FieldType.FieldTypeBool,
+}
+_SYSTEM_FIELDS = {
+    "tenant": qdrant.FieldType.FieldTypeKeyword,
+    "document_id": qdrant.FieldType.FieldTypeKeyword,
+    "chunk_index": qdrant.FieldType.FieldTypeInteger,
+    "content_hash": qdrant.FieldType.FieldTypeKeyword,
+    "chunk_count": qdrant.FieldType.FieldTypeInteger,
+}
+_TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
+_KINDS = {
+    qdrant.PayloadSchemaType.Keyword: MetadataKind.TEXT,
+    qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
+    qdrant.PayloadSchemaType.Bool: MetadataKind.BOOLEAN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How a new collection is spread over the nodes of a Qdrant cluster.
+
+    Attributes:
+        shard_number: Into how many parts; 0 for Qdrant's own choice.
+        replication_factor: How many copies of each part; 0 for Qdrant's own choice.
+    """
+
+    shard_number: int = 0
+    replication_factor: int = 0
+
+
+AS_QDRANT_CHOOSES = Distribution()
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalCollection:
+    """What Qdrant says of one physical collection.
+
+    Attributes:
+        model: Name of the model whose vectors it holds, as noted at its creation.
+        model_fingerprint: That model's fingerprint.
+        dimension: Numbers per vector.
+        metadata_kinds: The metadata keys that are indexed, and their kinds.
+        indexed_fields: The other fields that are indexed.
+        point_count: How many points it has, roughly.
+    """
+
+    model: str
+    model_fingerprint: str
+    dimension: int
+    metadata_kinds: Mapping[str, MetadataKind]
+    indexed_fields: frozenset[str]
+    point_count: int
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether it has all indexes that data must find."""
+        return self.indexed_fields >= _SYSTEM_FIELDS.keys()
+
+
+class QdrantCollections:
+    """Creates, describes and deletes physical collections. Every step may be repeated, by any gateway.
+
+    Args:
+        connection: To Qdrant.
+        distribution: How those that it creates are spread.
+    """
+
+    def __init__(self, connection: QdrantConnection, distribution: Distribution = AS_QDRANT_CHOOSES) -> None:
+        self._connection = connection
+        self._distribution = distribution
+
+    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int) -> None:
+        """Create a collection with its payload indexes, which must exist before data (HNSW is built around them)."""
+        dense = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+        sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
+        facts = {"model": model, "model_fingerprint": fingerprint, "schema_version": SCHEMA_VERSION}
+        request = qdrant.CreateCollection(
+            collection_name=physical,
+            vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
+            sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
+            metadata={key: json_to_value(value) for key, value in facts.items()},
+            shard_number=self._distribution.shard_number or None,
+            replication_factor=self._distribution.replication_factor or None,
+        )
+        # It may exist, made by another gateway or by a creation that broke off: the other steps follow all the same.
+        with contextlib.suppress(AlreadyExists):
+            await self._connection.call(self._connection.collections.Create, request, timeout_seconds=_TIMEOUT_SECONDS)
+        await self.index_system_fields(physical)
+
+    async def index_system_fields(self, physical: str) -> None:
+        """Make the indexes that a collection lacks because its creation broke off, or an earlier version made it."""
+        for field, field_type in _SYSTEM_FIELDS.items():
+            await self._index(physical, field, field_type, _TENANT if field == "tenant" else None)
+
+    async def index_metadata_key(self, physical: str, key: str, kind: MetadataKind) -> None:
+        """Index a metadata key."""
+        await self._index(physical, metadata_path(key), _FIELD_TYPES[kind])
+
+    async def describe(self, physical: str) -> PhysicalCollection:
+        """Describe a collection.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        reply = await self._connection.call(
+            self._connection.collections.Get,
+            qdrant.GetCollectionInfoRequest(collection_name=physical),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+        config = reply.result.config
+        facts = {key: value_to_json(value) for key, value in config.metadata.items()}
+        kinds: dict[str, MetadataKind] = {}
+        fields = set()
+        for path, index in sorted(reply.result.payload_schema.items()):
+            key, kind = metadata_key(path), _KINDS.get(index.data_type)
+            if key is None:
+                fields.add(path)
+            elif kind is not None:
+                kinds[key] = kind
+        return PhysicalCollection(
+            model=str(facts.get("model", "")),
+            model_fingerprint=str(facts.get("model_fingerprint", "")),
+            dimension=config.params.vectors_config.params_map.map[DENSE].size,
+            metadata_kinds=kinds,
+            indexed_fields=frozenset(fields),
+            point_count=reply.result.points_count,
+        )
+
+    async def count(self, physical: str, tenant: str) -> int:
+        """Count the points of a tenant, exactly, whether or not their documents were committed."""
+        return await self._count(physical, scoped_filter(tenant))
+
+    async def count_committed(self, physical: str, tenant: str) -> int:
+        """Count the chunks of a tenant's documents by what each chunk 0 says. Needs all indexes.
+
+        Chunks that an earlier version of Trivium wrote, which do not say it, are counted one by one.
+        """
+        heads = scoped_filter(tenant, [integer_condition("chunk_index", 0)])
+        request = qdrant.FacetCounts(
+            collection_name=physical, key="chunk_count", filter=heads, limit=_DIFFERENT_COUNTS, exact=True
+        )
+        sizes, earlier = await asyncio.gather(
+            self._connection.call(self._connection.points.Facet, request, timeout_seconds=_TIMEOUT_SECONDS),
+            self._count(physical, scoped_filter(tenant, [empty_condition("chunk_count")])),
+        )
+        return earlier + sum(int(hit.value.integer_value) * int(hit.count) for hit in sizes.hits)
+
+    async def _count(self, physical: str, filter_: qdrant.Filter) -> int:
+        request = qdrant.CountPoints(collection_name=physical, filter=filter_, exact=True)
+        reply = await self._connection.call(self._connection.points.Count, request, timeout_seconds=_TIMEOUT_SECONDS)
+        return int(reply.result.count)
+
+    async def delete(self, physical: str) -> bool:
+        """Delete a collection. Qdrant deletes its aliases with it.
+
+        Returns:
+            Whether Qdrant found it.
+        """
+        reply = await self._connection.call(
+            self._connection.collections.Delete,
+            qdrant.DeleteCollection(collection_name=physical),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+        return bool(reply.result)
+
+    async def names(self) -> list[str]:
+        """List the names of all physical collections."""
+        reply = await self._connection.call(
+            self._connection.collections.List, qdrant.ListCollectionsRequest(), timeout_seconds=_TIMEOUT_SECONDS
+        )
+        return [description.name for description in reply.collections]
+
+    async def aliases(self) -> dict[str, str]:
+        """List all aliases, and the physical collections behind them."""
+        reply = await self._connection.call(
+            self._connection.collections.ListAliases, qdrant.ListAliasesRequest(), timeout_seconds=_TIMEOUT_SECONDS
+        )
+        return {description.alias_name: description.collection_name for description in reply.aliases}
+
+    async def point_alias(self, alias: str, physical: str) -> None:
+        """Make an alias name a physical collection."""
+        action = qdrant.AliasOperations(create_alias=qdrant.CreateAlias(alias_name=alias, collection_name=physical))
+        await self._connection.call(
+            self._connection.collections.UpdateAliases,
+            qdrant.ChangeAliases(actions=[action]),
+            timeout_seconds=_TIMEOUT_SECONDS,
+        )
+
+    async def _index(
+        self,
+        physical: str,
+        path: str,
+        field_type: qdrant.FieldType.ValueType,
+        params: qdrant.PayloadIndexParams | None = None,
+    ) -> None:
+        request = qdrant.CreateFieldIndexCollection(
+            collection_name=physical, wait=True, field_name=path, field_type=field_type, field_index_params=params
+        )
+        await self._connection.call(self._connection.points.CreateFieldIndex, request, timeout_seconds=_TIMEOUT_SECONDS)

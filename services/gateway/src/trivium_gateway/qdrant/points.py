@@ -1,0 +1,228 @@
+"""How a chunk is kept in Qdrant, and the filters over chunks. Every filter begins in `scoped_filter`."""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from qdrant_client import grpc as qdrant
+from qdrant_client.conversions.conversion import json_to_value, value_to_json
+
+from trivium_gateway.domain.filters import Condition, Filter
+from trivium_gateway.domain.metadata import Metadata, MetadataKind
+
+__all__ = [
+    "BM25",
+    "DENSE",
+    "SCHEMA_VERSION",
+    "StoredChunk",
+    "bm25_document",
+    "chunk_from_payload",
+    "earlier_head_id",
+    "empty_condition",
+    "head_id",
+    "integer_condition",
+    "keyword_condition",
+    "metadata_key",
+    "metadata_path",
+    "point_id",
+    "point_of",
+    "scoped_filter",
+]
+
+DENSE = "dense"
+"""Name of the vector that the embedding model makes."""
+BM25 = "bm25"
+"""Name of the sparse vector that Qdrant makes of the text."""
+SCHEMA_VERSION = 2
+"""Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
+
+_POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
+_METADATA_PREFIX = "metadata."
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+_BM25_OPTIONS = {
+    # The default tokenizer finds no terms in Chinese, Japanese or Thai.
+    "tokenizer": json_to_value("multilingual"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as Qdrant has it.
+
+    Attributes:
+        document_id: Its document's id.
+        index: Its position in the document, from 0.
+        title: Its document's title; may be empty.
+        uri: Where its document came from; may be empty.
+        text: Its text.
+        start: Where it begins in the document's stored text, in code points.
+        end: Where it ends, exclusive.
+        version: The version of the document that it belongs to; see `document_versions`.
+        chunk_count: How many chunks this version has; 0 if an earlier version of Trivium wrote it, which did not say.
+        metadata: Its document's metadata.
+    """
+
+    document_id: str
+    index: int
+    title: str
+    uri: str
+    text: str
+    start: int
+    end: int
+    version: str
+    chunk_count: int
+    metadata: Metadata
+
+
+def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
+    """Give the id of a chunk's point.
+
+    Chunk 0 has the same id in all versions of its document: writing it replaces that of the version before, at once.
+    """
+    return _id_of(tenant, document_id, str(index), version) if index else head_id(tenant, document_id)
+
+
+def head_id(tenant: str, document_id: str) -> str:
+    """Give the id of a document's chunk 0."""
+    return _id_of(tenant, document_id)
+
+
+def earlier_head_id(tenant: str, document_id: str, version: str) -> str:
+    """Give the id of a version's chunk 0 as earlier versions of Trivium wrote it: one for each version."""
+    return _id_of(tenant, document_id, "0", version)
+
+
+def _id_of(*parts: str) -> str:
+    # The separator is a control character, which neither an id nor a tenant may have.
+    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))
+
+
+def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, tenant: str) -> qdrant.PointStruct:
+    """Make the point that keeps a chunk.
+
+    Args:
+        chunk: The chunk.
+        vector: Its dense vector.
+        indexed_text: What BM25 indexes.
+        tenant: Whose it is.
+    """
+    payload = {
+        "tenant": tenant,
+        "document_id": chunk.document_id,
+        "chunk_index": chunk.index,
+        "text": chunk.text,
+        "title": chunk.title,
+        "uri": chunk.uri,
+        "start": chunk.start,
+        "end": chunk.end,
+        "content_hash": chunk.version,
+        "chunk_count": chunk.chunk_count,
+        "metadata": chunk.metadata,
+        "schema_version": SCHEMA_VERSION,
+    }
+    vectors = {
+        DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=vector)),
+        BM25: qdrant.Vector(document=bm25_document(indexed_text)),
+    }
+    return qdrant.PointStruct(
+        id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
+        payload={key: json_to_value(value) for key, value in payload.items()},
+        vectors=qdrant.Vectors(vectors=qdrant.NamedVectors(vectors=vectors)),
+    )
+
+
+def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
+    """Read a chunk from a point's payload. Fields that were not asked for are empty."""
+    fields = {key: value_to_json(value) for key, value in payload.items()}
+    return StoredChunk(
+        document_id=fields.get("document_id", ""),
+        index=fields.get("chunk_index", 0),
+        title=fields.get("title", ""),
+        uri=fields.get("uri", ""),
+        text=fields.get("text", ""),
+        start=fields.get("start", 0),
+        end=fields.get("end", 0),
+        version=fields.get("content_hash", ""),
+        chunk_count=fields.get("chunk_count", 0),
+        metadata=cast("Metadata", fields.get("metadata", {})),
+    )
+
+
+def bm25_document(text: str) -> qdrant.Document:
+    """Ask Qdrant to make the BM25 vector of a text, the same way for chunks and queries."""
+    return qdrant.Document(text=text, model="qdrant/bm25", options=_BM25_OPTIONS)
+
+
+def scoped_filter(
+    tenant: str,
+    conditions: Iterable[qdrant.Condition] = (),
+    user_filter: Filter | None = None,
+    *,
+    without: Iterable[qdrant.Condition] = (),
+) -> qdrant.Filter:
+    """Make the filter of a call. It is the only place that makes one, and no filter is without its tenant.
+
+    Args:
+        tenant: Whose points.
+        conditions: What the gateway itself asks for.
+        user_filter: What the request asks for.
+        without: What no point may fulfil.
+    """
+    asked = [_condition_of(condition) for condition in user_filter.conditions] if user_filter else []
+    return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked], must_not=without)
+
+
+def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
+    """Ask that a text field has one of some values."""
+    match = (
+        qdrant.Match(keyword=values[0])
+        if len(values) == 1
+        else qdrant.Match(keywords=qdrant.RepeatedStrings(strings=values))
+    )
+    return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=match))
+
+
+def integer_condition(field: str, value: int) -> qdrant.Condition:
+    """Ask that a field has a whole number."""
+    return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=qdrant.Match(integer=value)))
+
+
+def empty_condition(field: str) -> qdrant.Condition:
+    """Ask that a point has no such field."""
+    return qdrant.Condition(is_empty=qdrant.IsEmptyCondition(key=field))
+
+
+def metadata_path(key: str) -> str:
+    """Give the payload path of a metadata key, for example `metadata.year` or `metadata."dc.title"`."""
+    return _METADATA_PREFIX + (key if _PLAIN_KEY.fullmatch(key) else f'"{key}"')
+
+
+def metadata_key(path: str) -> str | None:
+    """Give the metadata key of a payload path; None if it is none of the metadata's."""
+    return path.removeprefix(_METADATA_PREFIX).strip('"') if path.startswith(_METADATA_PREFIX) else None
+
+
+def _condition_of(condition: Condition) -> qdrant.Condition:
+    key = metadata_key(condition.field)
+    path = condition.field if key is None else metadata_path(key)
+    if not condition.any_of:
+        bounds = qdrant.Range(gt=condition.gt, gte=condition.gte, lt=condition.lt, lte=condition.lte)
+        return qdrant.Condition(field=qdrant.FieldCondition(key=path, range=bounds))
+    if condition.kind is MetadataKind.TEXT:
+        return keyword_condition(path, cast("tuple[str, ...]", condition.any_of))
+    if condition.kind is MetadataKind.BOOLEAN:
+        matches = [
+            qdrant.FieldCondition(key=path, match=qdrant.Match(boolean=bool(value))) for value in condition.any_of
+        ]
+    else:
+        # Numbers have an index of doubles, which answers ranges and no matches.
+        matches = [
+            qdrant.FieldCondition(key=path, range=qdrant.Range(gte=float(value), lte=float(value)))
+            for value in condition.any_of
+        ]
+    if len(matches) == 1:
+        return qdrant.Condition(field=matches[0])
+    return qdrant.Condition(filter=qdrant.Filter(should=[qdrant.Condition(field=match) for match in matches]))

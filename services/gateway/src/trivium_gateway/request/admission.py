@@ -1,0 +1,204 @@
+"""Who is let in: questions as they can be answered in time, bulk work behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import Overloaded
+
+from trivium_gateway.request.question_limit import QuestionLimit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+
+    from trivium_gateway.request.metrics import QuestionMetrics
+
+_LONGEST_WAIT_SECONDS = 0.5
+_WAIT_SHARE = 0.25
+"""Of the time that the caller has."""
+_RECENT_SECONDS = 1.0
+_LONGEST_YIELD_SECONDS = 1.0
+_NEWEST_SHARE = 0.1
+
+
+class Place:
+    """A question's place among those that are worked on."""
+
+    def __init__(self, free: Callable[[], None], measure: Callable[[Hashable], None]) -> None:
+        self._free: Callable[[], None] | None = free
+        self._measure = measure
+
+    def note(self, kind: Hashable) -> None:
+        """Notes that what is measured is done: see QuestionLimit.observe."""
+        self._measure(kind)
+
+    def leave(self) -> None:
+        """Gives the place to the next; leaving twice is fine."""
+        if self._free is not None:
+            self._free()
+            self._free = None
+
+
+class QuestionAdmission:
+    """Lets as many questions in as QuestionLimit allows, and a few more wait, if their turn comes soon.
+
+    What would wait too long is refused at once: it costs nothing then, and its sender can go elsewhere.
+
+    Args:
+        most: Most questions at once, those that are already being written among them.
+        metrics: Where places and refusals are counted.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, most: int, metrics: QuestionMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._metrics = metrics
+        self._clock = clock
+        self._limit = QuestionLimit(most, clock)
+        self._inside = 0
+        self._working = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._mean_seconds = 0.0
+        self._last_question = -math.inf
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._bulk = asyncio.Lock()
+        metrics.set_limit(self._limit.allowed)
+
+    @property
+    def allowed(self) -> int:
+        """How many questions may be worked on at once."""
+        return self._limit.allowed
+
+    @asynccontextmanager
+    async def place(self, seconds_left: float) -> AsyncIterator[Place]:
+        """Holds a place for one question while the block runs, or until it is left.
+
+        Args:
+            seconds_left: Until the caller's deadline.
+
+        Raises:
+            Overloaded: There is none soon enough.
+        """
+        if self._inside >= self._most:
+            raise self._refusal(1.0)
+        self._count_inside(1)
+        try:
+            await self._enter(seconds_left)
+            begin = self._clock()
+            place = Place(lambda: self._leave(begin), lambda kind: self._observe(kind, self._clock() - begin))
+            try:
+                yield place
+            finally:
+                place.leave()
+        finally:
+            self._count_inside(-1)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are questions, or were a moment ago."""
+        return self._working > 0 or self._clock() - self._last_question < _RECENT_SECONDS
+
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[None]:
+        """A piece of bulk work: at once if nobody asks; else one at a time, between questions or after some seconds."""
+        if not self.busy:
+            yield
+            return
+        async with self._bulk:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _LONGEST_YIELD_SECONDS)
+            yield
+
+    async def _enter(self, seconds_left: float) -> None:
+        if self._working >= self._limit.allowed or self._queue:
+            longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
+            expected = (len(self._queue) + 1) * self._mean_seconds / self._limit.allowed
+            if len(self._queue) >= self._limit.allowed or expected > longest:
+                raise self._refusal(max(1.0, expected))
+            turn = asyncio.get_running_loop().create_future()
+            self._queue.append(turn)
+            try:
+                async with asyncio.timeout(longest):
+                    await turn
+            except BaseException as error:
+                if turn.done() and not turn.cancelled():
+                    self._change(-1)  # its turn had come
+                elif turn in self._queue:
+                    self._queue.remove(turn)
+                self._let_in()
+                if isinstance(error, TimeoutError):
+                    raise self._refusal(max(1.0, expected)) from error
+                raise
+        else:
+            self._change(1)
+
+    def _leave(self, begin: float) -> None:
+        self._mean_seconds += _NEWEST_SHARE * (self._clock() - begin - self._mean_seconds)
+        self._change(-1)
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._queue and self._working < self._limit.allowed:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._change(1)
+                turn.set_result(None)
+
+    def _observe(self, kind: Hashable, seconds: float) -> None:
+        self._limit.observe(kind, seconds, self._working)
+        self._metrics.set_limit(self._limit.allowed)
+
+    def _change(self, working: int) -> None:
+        self._working += working
+        self._last_question = self._clock()
+        if self._working:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    def _count_inside(self, number: int) -> None:
+        self._inside += number
+        self._metrics.set_in_flight(self._inside)
+
+    def _refusal(self, seconds: float) -> Overloaded:
+        self._metrics.count_refused()
+        return Overloaded(
+            f"{self._working} questions are being worked on, and {len(self._queue)} wait; one more would not be "
+            f"answered in time. Try again in {math.ceil(seconds)} s.",
+            retry_after_seconds=seconds,
+        )
+
+
+class CallLimit:
+    """Bounds calls of another kind, such as ingestion: so many at once, more are refused.
+
+    Args:
+        what: Them, for messages.
+        most: Most at once.
+    """
+
+    def __init__(self, what: str, most: int) -> None:
+        self._what = what
+        self._most = most
+        self._running = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place while the block runs.
+
+        Raises:
+            Overloaded: There is none.
+        """
+        if self._running >= self._most:
+            raise Overloaded(f"{self._running} {self._what} run, which is the limit. Try again shortly.")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1

@@ -1,0 +1,3 @@
+"""The gRPC surface."""
+
+__all__: list[str] = []

@@ -1,0 +1,314 @@
+"""Protobuf messages to domain objects and back, for the servicer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
+from trivium_conversation.sampling import FinishReason, Sampling
+from trivium_serving.errors import InvalidField
+from trivium_serving.request_context import request_id
+
+from trivium_gateway.answering.answerer import Delta, Question, Sources
+from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.domain.conversation import AnswerMode
+from trivium_gateway.domain.degradation import Reason, Stage
+from trivium_gateway.library.descriptions import CollectionState
+from trivium_gateway.library.documents import DocumentStatus, NewDocument
+from trivium_gateway.models.messages import tool_call_message, tools_from, turns_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.struct_pb2 import Struct, Value
+
+    from trivium_gateway.answering.answerer import Event, Summary
+    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.domain.metadata import JsonValue, Metadata
+    from trivium_gateway.domain.passages import Citation, Passage, Span
+    from trivium_gateway.gateway import Found
+    from trivium_gateway.health.readiness import Readiness
+    from trivium_gateway.library.descriptions import CollectionDescription
+    from trivium_gateway.library.documents import DocumentResult, StoredDocument
+    from trivium_gateway.request.timing import Timings
+
+_MODES = {
+    pb.ANSWER_MODE_UNSPECIFIED: AnswerMode.AUTO,
+    pb.ANSWER_MODE_AUTO: AnswerMode.AUTO,
+    pb.ANSWER_MODE_MODEL: AnswerMode.MODEL,
+    pb.ANSWER_MODE_EXTRACTIVE: AnswerMode.EXTRACTIVE,
+}
+_FINISH_REASONS = {
+    FinishReason.STOP: pb.FINISH_REASON_STOP,
+    FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
+    FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
+}
+_STAGES = {
+    Stage.EMBED: degradation_pb2.STAGE_EMBED,
+    Stage.SEARCH_DENSE: degradation_pb2.STAGE_SEARCH_DENSE,
+    Stage.SEARCH_SPARSE: degradation_pb2.STAGE_SEARCH_SPARSE,
+    Stage.RERANK: degradation_pb2.STAGE_RERANK,
+    Stage.GENERATE: degradation_pb2.STAGE_GENERATE,
+}
+_REASONS = {
+    Reason.UNAVAILABLE: degradation_pb2.DEGRADATION_REASON_UNAVAILABLE,
+    Reason.TIMEOUT: degradation_pb2.DEGRADATION_REASON_TIMEOUT,
+    Reason.OVERLOADED: degradation_pb2.DEGRADATION_REASON_OVERLOADED,
+    Reason.LOADING: degradation_pb2.DEGRADATION_REASON_LOADING,
+}
+_STATUSES = {
+    DocumentStatus.INDEXED: pb.DOCUMENT_STATUS_INDEXED,
+    DocumentStatus.UPDATED: pb.DOCUMENT_STATUS_UPDATED,
+    DocumentStatus.UNCHANGED: pb.DOCUMENT_STATUS_UNCHANGED,
+    DocumentStatus.FAILED: pb.DOCUMENT_STATUS_FAILED,
+}
+_COLLECTION_STATES = {
+    CollectionState.READY: pb.COLLECTION_STATE_READY,
+    CollectionState.OPENING: pb.COLLECTION_STATE_OPENING,
+    CollectionState.DAMAGED: pb.COLLECTION_STATE_DAMAGED,
+    CollectionState.UNAVAILABLE: pb.COLLECTION_STATE_UNAVAILABLE,
+}
+# From here on a double no longer holds every whole number.
+_LARGEST_EXACT_NUMBER = 2**53
+
+
+def search_from(request: pb.RetrieveRequest | pb.AnswerRequest) -> Search:
+    """What a request asks to look for."""
+    if isinstance(request, pb.AnswerRequest):
+        query, query_field, rerank = request.question, "question", True
+    else:
+        query, query_field = request.query, "query"
+        rerank = request.rerank if request.HasField("rerank") else True
+    defaults = Search(query)
+    return Search(
+        query,
+        request.top_n if request.HasField("top_n") else defaults.top_n,
+        request.candidates if request.HasField("candidates") else defaults.candidates,
+        request.collection,
+        json_from(request.filter) if request.HasField("filter") else None,
+        rerank,
+        query_field,
+    )
+
+
+def question_from(request: pb.AnswerRequest) -> Question:
+    """What a request asks.
+
+    Raises:
+        InvalidField: The mode, a role or the choice of tools is none that there is.
+    """
+    if request.mode not in _MODES:
+        raise InvalidField("mode", f"mode {request.mode} does not exist.")
+    return Question(
+        search_from(request),
+        turns_from("history", request.history),
+        _MODES[request.mode],
+        _sampling(request.sampling),
+        tools=tools_from(request.tools),
+        tool_turns=turns_from("tool_turns", request.tool_turns),
+    )
+
+
+def document_from(document: pb.DocumentInput) -> NewDocument:
+    """A document to add or replace."""
+    is_file = document.WhichOneof("content") == "file"
+    return NewDocument(
+        id=document.id or None,
+        title=document.title,
+        uri=document.uri,
+        metadata=json_from(document.metadata),
+        text=None if is_file else document.text,
+        data=document.file.data if is_file else None,
+        filename=document.file.filename,
+        media_type=document.file.media_type,
+    )
+
+
+def json_from(struct: Struct) -> dict[str, JsonValue]:
+    """The object that a Struct stands for. Its numbers are all doubles; whole ones come back as int."""
+    return {key: _json_value(value) for key, value in struct.fields.items()}
+
+
+def _json_value(value: Value) -> JsonValue:
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() and abs(number) < _LARGEST_EXACT_NUMBER else number
+    if kind == "string_value":
+        return value.string_value
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return json_from(value.struct_value)
+    if kind == "list_value":
+        return [_json_value(item) for item in value.list_value.values]
+    return None
+
+
+def found_message(found: Found) -> pb.RetrieveResponse:
+    """The answer to Retrieve."""
+    return pb.RetrieveResponse(
+        passages=map(_passage, found.passages),
+        timings=_timings(found.timings),
+        degraded=_degradations(found.degraded),
+        request_id=request_id(),
+    )
+
+
+def event_message(event: Event) -> pb.AnswerResponse:
+    """One message of the answer to Answer."""
+    if isinstance(event, Sources):
+        return pb.AnswerResponse(sources=pb.Sources(passages=map(_passage, event.passages)))
+    if isinstance(event, Delta):
+        return pb.AnswerResponse(delta=_delta(event))
+    return pb.AnswerResponse(summary=_summary(event))
+
+
+def result_message(result: DocumentResult) -> pb.DocumentResult:
+    """What became of one document."""
+    message = pb.DocumentResult(id=result.id, status=_STATUSES[result.status], chunk_count=result.chunk_count)
+    if result.error is not None:
+        message.error.reason, message.error.message = result.error.reason, result.error.message
+    return message
+
+
+def document_message(document: StoredDocument) -> pb.Document:
+    """A stored document."""
+    message = pb.Document(
+        id=document.id,
+        title=document.title,
+        uri=document.uri,
+        chunk_count=document.chunk_count,
+        text=document.text,
+    )
+    _fill(message.metadata, document.metadata)
+    return message
+
+
+def collection_message(collection: CollectionDescription) -> pb.Collection:
+    """A collection."""
+    return pb.Collection(
+        name=collection.name,
+        chunk_count=collection.chunk_count or 0,
+        model=collection.model,
+        model_fingerprint=collection.model_fingerprint,
+        dimension=collection.dimension,
+        metadata_keys=collection.metadata_keys,
+        state=_COLLECTION_STATES[collection.state],
+    )
+
+
+def status_message(readiness: Readiness) -> pb.GetStatusResponse:
+    """How each stage is."""
+    stages = [
+        pb.StageStatus(stage=one.stage, ready=one.ready, model=one.model, detail=one.detail)
+        for one in readiness.stages()
+    ]
+    return pb.GetStatusResponse(ready=readiness.ready, stages=stages)
+
+
+def _sampling(sampling: pb.Sampling) -> Sampling:
+    return Sampling(
+        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
+        temperature=sampling.temperature if sampling.HasField("temperature") else None,
+        top_p=sampling.top_p if sampling.HasField("top_p") else None,
+        seed=sampling.seed if sampling.HasField("seed") else None,
+        stop=tuple(sampling.stop),
+        json_schema=sampling.json_schema,
+        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
+    )
+
+
+def _delta(delta: Delta) -> pb.AnswerDelta:
+    return pb.AnswerDelta(
+        text=delta.text,
+        citations=map(_citation, delta.citations),
+        tool_calls=map(tool_call_message, delta.tool_calls),
+        logprobs=[
+            pb.TokenLogprob(
+                token=one.token,
+                logprob=one.logprob,
+                top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in one.top],
+            )
+            for one in delta.logprobs
+        ],
+    )
+
+
+def _summary(summary: Summary) -> pb.AnswerSummary:
+    return pb.AnswerSummary(
+        answer=summary.answer,
+        answerable=summary.answerable,
+        confidence=summary.confidence,
+        citations=map(_citation, summary.citations),
+        passages=map(_passage, summary.passages),
+        timings=_timings(summary.timings),
+        degraded=_degradations(summary.degraded),
+        usage=usage_pb2.Usage(
+            prompt_tokens=summary.prompt_tokens,
+            completion_tokens=summary.completion_tokens,
+            is_estimated=summary.is_usage_estimated,
+        ),
+        model=summary.model,
+        request_id=request_id(),
+        dropped_passages=summary.dropped_passages,
+        finish_reason=_FINISH_REASONS[summary.finish_reason],
+        tool_calls=map(tool_call_message, summary.tool_calls),
+    )
+
+
+def _passage(passage: Passage) -> pb.Passage:
+    scores = passage.scores
+    message = pb.Passage(
+        id=passage.id,
+        document_id=passage.document_id,
+        title=passage.title,
+        uri=passage.uri,
+        text=passage.text,
+        score=passage.score,
+        scores=pb.PassageScores(dense=scores.dense, sparse=scores.sparse, fused=scores.fused, rerank=scores.rerank),
+        span=_span(passage.span),
+    )
+    _fill(message.metadata, passage.metadata)
+    return message
+
+
+def _citation(citation: Citation) -> pb.Citation:
+    passage = citation.passage
+    return pb.Citation(
+        index=citation.index,
+        document_id=passage.document_id,
+        passage_id=passage.id,
+        title=passage.title,
+        uri=passage.uri,
+        span=_span(passage.span),
+        answer_span=_span(citation.answer_span),
+    )
+
+
+def _span(span: Span) -> span_pb2.Span:
+    return span_pb2.Span(start=span.start, end=span.end)
+
+
+def _timings(timings: Timings) -> pb.StageTimings:
+    return pb.StageTimings(
+        embed_ms=timings.embed,
+        search_ms=timings.search,
+        rerank_ms=timings.rerank,
+        generate_ms=timings.generate,
+        total_ms=timings.total,
+    )
+
+
+def _degradations(degraded: Iterable[Degradation]) -> list[degradation_pb2.Degradation]:
+    return [
+        degradation_pb2.Degradation(
+            stage=_STAGES[one.stage], reason=_REASONS[one.reason], fallback=one.fallback, detail=one.detail
+        )
+        for one in degraded
+    ]
+
+
+def _fill(struct: Struct, metadata: Metadata) -> None:
+    struct.update(dict(metadata))

@@ -1,0 +1,154 @@
+"""The gRPC surface: converts messages, and decides nothing."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
+from trivium_serving.errors import InvalidField
+
+from trivium_gateway.answering.answerer import Summary
+from trivium_gateway.domain.degradation import header_value
+from trivium_gateway.surfaces.grpc.messages import (
+    collection_message,
+    document_from,
+    document_message,
+    event_message,
+    found_message,
+    question_from,
+    result_message,
+    search_from,
+    status_message,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.gateway import Gateway
+    from trivium_gateway.library.documents import NewDocument
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+_DEGRADED_TRAILER = "trivium-degraded"
+_DEFAULT_PAGE_SIZE = 100
+
+
+class GatewayServicer(GatewayServiceServicer):
+    """Serves trivium.gateway.v1.GatewayService.
+
+    Args:
+        gateway: Does the work.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def Retrieve(self, request: pb.RetrieveRequest, context: _Context) -> pb.RetrieveResponse:
+        """Finds the passages that answer a query."""
+        found = await self._gateway.retrieve(search_from(request), timeout_seconds=context.time_remaining())
+        _set_trailer(context, found.degraded)
+        return found_message(found)
+
+    async def Answer(self, request: pb.AnswerRequest, context: _Context) -> AsyncIterator[pb.AnswerResponse]:
+        """Answers a question as a stream."""
+        events = self._gateway.answer(question_from(request), timeout_seconds=context.time_remaining())
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Summary):
+                    _set_trailer(context, event.degraded)
+                yield event_message(event)
+
+    async def IngestDocuments(
+        self, request_iterator: AsyncIterator[pb.IngestDocumentsRequest], context: _Context
+    ) -> pb.IngestDocumentsResponse:
+        """Adds or replaces documents."""
+        requests = aiter(request_iterator)
+        first = await anext(requests, pb.IngestDocumentsRequest())
+
+        async def documents() -> AsyncIterator[NewDocument]:
+            for document in first.documents:
+                yield document_from(document)
+            # The next message is taken when the work on those before has room for it: until then gRPC holds the sender.
+            async for request in requests:
+                if request.collection and request.collection != first.collection:
+                    raise InvalidField(
+                        "collection",
+                        f"The call began with collection {first.collection!r} and goes on with {request.collection!r}. "
+                        "Make one call per collection.",
+                    )
+                for document in request.documents:
+                    yield document_from(document)
+
+        limit = self._gateway.limits.max_documents_per_stream
+        results = await self._gateway.ingest(
+            first.collection, documents(), max_documents=limit, timeout_seconds=context.time_remaining()
+        )
+        return pb.IngestDocumentsResponse(documents=map(result_message, results))
+
+    async def GetDocument(self, request: pb.GetDocumentRequest, context: _Context) -> pb.GetDocumentResponse:
+        """Returns one document with its stored text."""
+        document = await self._gateway.get_document(
+            request.collection, request.id, timeout_seconds=context.time_remaining()
+        )
+        return pb.GetDocumentResponse(document=document_message(document))
+
+    async def ListDocuments(self, request: pb.ListDocumentsRequest, context: _Context) -> pb.ListDocumentsResponse:
+        """Lists documents."""
+        page_size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
+        documents, next_token = await self._gateway.list_documents(
+            request.collection,
+            page_size=page_size,
+            page_token=request.page_token,
+            timeout_seconds=context.time_remaining(),
+        )
+        return pb.ListDocumentsResponse(documents=map(document_message, documents), next_page_token=next_token)
+
+    async def DeleteDocuments(
+        self, request: pb.DeleteDocumentsRequest, context: _Context
+    ) -> pb.DeleteDocumentsResponse:
+        """Deletes documents."""
+        deleted = await self._gateway.delete_documents(
+            request.collection, request.ids, timeout_seconds=context.time_remaining()
+        )
+        return pb.DeleteDocumentsResponse(deleted_ids=deleted)
+
+    async def CreateCollection(
+        self, request: pb.CreateCollectionRequest, context: _Context
+    ) -> pb.CreateCollectionResponse:
+        """Creates a collection."""
+        collection = await self._gateway.create_collection(request.name, timeout_seconds=context.time_remaining())
+        return pb.CreateCollectionResponse(collection=collection_message(collection))
+
+    async def GetCollection(self, request: pb.GetCollectionRequest, context: _Context) -> pb.GetCollectionResponse:
+        """Describes one collection."""
+        collection = await self._gateway.get_collection(request.name, timeout_seconds=context.time_remaining())
+        return pb.GetCollectionResponse(collection=collection_message(collection))
+
+    async def ListCollections(
+        self, request: pb.ListCollectionsRequest, context: _Context
+    ) -> pb.ListCollectionsResponse:
+        """Lists all collections."""
+        collections = await self._gateway.list_collections(timeout_seconds=context.time_remaining())
+        return pb.ListCollectionsResponse(collections=map(collection_message, collections))
+
+    async def DeleteCollection(
+        self, request: pb.DeleteCollectionRequest, context: _Context
+    ) -> pb.DeleteCollectionResponse:
+        """Deletes a collection and everything in it."""
+        await self._gateway.delete_collection(request.name, timeout_seconds=context.time_remaining())
+        return pb.DeleteCollectionResponse()
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
+        """Says how each stage is."""
+        return status_message(self._gateway.readiness)
+
+
+def _set_trailer(context: _Context, degraded: Iterable[Degradation]) -> None:
+    if value := header_value(degraded):
+        context.set_trailing_metadata(((_DEGRADED_TRAILER, value),))

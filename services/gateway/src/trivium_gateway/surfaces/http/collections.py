@@ -1,0 +1,61 @@
+"""/v1/collections."""
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
+from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
+from trivium_gateway.surfaces.http.reference import documented
+from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json
+from trivium_gateway.surfaces.http.responses import (
+    CollectionResponse,
+    DeleteCollectionResponse,
+    ListCollectionsResponse,
+)
+
+
+class CollectionBody(JsonBody):
+    """A collection to create."""
+
+    name: str = Field(description="1 to 64 letters, digits, `-` and `_`, the first one a letter or digit.")
+
+
+def collection_routes(gateway: Gateway) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Does the work.
+    """
+    router = APIRouter(tags=["collections"], dependencies=[Depends(refuse_unknown_parameters)])
+
+    @router.post(
+        "/v1/collections",
+        summary="Create a collection",
+        status_code=201,
+        **documented(CollectionResponse, CollectionBody),
+    )
+    async def create_collection(request: Request) -> Response:
+        body = await read_json(request, CollectionBody, gateway.limits.max_body_bytes)
+        return JsonResponse(collection_json(await gateway.create_collection(body.name)), status_code=201)
+
+    @router.get("/v1/collections", summary="List all collections", **documented(ListCollectionsResponse))
+    async def list_collections() -> Response:
+        return JsonResponse({"collections": [collection_json(one) for one in await gateway.list_collections()]})
+
+    @router.get("/v1/collections/{name}", summary="Describe a collection", **documented(CollectionResponse))
+    async def get_collection(name: str) -> Response:
+        return JsonResponse(collection_json(await gateway.get_collection(name)))
+
+    @router.delete(
+        "/v1/collections/{name}",
+        summary="Delete a collection and everything in it",
+        **documented(DeleteCollectionResponse),
+    )
+    async def delete_collection(name: str) -> Response:
+        await gateway.delete_collection(name)
+        return JsonResponse({"deleted": name})
+
+    return router

@@ -1,0 +1,141 @@
+"""/v1/documents."""
+
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from trivium_serving.errors import InvalidField
+
+from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.library.documents import DocumentResult, NewDocument
+from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, media_type, read_json
+from trivium_gateway.surfaces.http.connection import while_connected
+from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
+from trivium_gateway.surfaces.http.reference import documented
+from trivium_gateway.surfaces.http.rendering import JsonResponse, document_json, result_json
+from trivium_gateway.surfaces.http.responses import (
+    AddDocumentsResponse,
+    DeleteDocumentResponse,
+    DocumentResponse,
+    ListDocumentsResponse,
+)
+from trivium_gateway.surfaces.http.uploads import read_upload
+
+_LIMITS = GatewayLimits()
+
+_DEFAULT_PAGE_SIZE = 100
+
+_Collection = Annotated[str, Query(description="The collection; default `default`.")]
+
+
+class DocumentBody(JsonBody):
+    """A document to add or replace."""
+
+    id: str | None = Field(None, description="Its id; without one, the hash of the uri, else of the content.")
+    title: str | None = Field(None, description="Its title; without one, the content's own.")
+    text: str | None = Field(None, description="Its text.")
+    uri: str | None = Field(None, description="Where it came from.")
+    metadata: dict[str, Any] | None = Field(None, description="Facts about it to filter by.")
+
+
+class DocumentsBody(JsonBody):
+    """Documents to add or replace."""
+
+    documents: Annotated[list[DocumentBody], *at_most(_LIMITS.max_documents_per_request, "TOO_MANY_DOCUMENTS")] = Field(
+        description="The documents."
+    )
+    collection: str | None = Field(None, description="Collection to write to; default `default`.")
+
+
+def document_routes(gateway: Gateway) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Does the work.
+    """
+    router = APIRouter(tags=["documents"], dependencies=[Depends(refuse_unknown_parameters)])
+    limits = gateway.limits
+
+    @router.post(
+        "/v1/documents",
+        summary="Add or replace documents",
+        **documented(AddDocumentsResponse, DocumentsBody, multipart=True),
+    )
+    async def add_documents(request: Request) -> Response:
+        if media_type(request) == "multipart/form-data":
+            upload = await read_upload(request, limits)
+            try:
+                work = gateway.ingest(
+                    upload.collection, upload.documents(), max_documents=limits.max_documents_per_request
+                )
+                return _results(await while_connected(request, work))
+            finally:
+                await upload.close()
+        body = await read_json(request, DocumentsBody, limits.max_body_bytes)
+        work = gateway.ingest(
+            body.collection or "",
+            [_new_document(one) for one in body.documents],
+            max_documents=limits.max_documents_per_request,
+        )
+        return _results(await while_connected(request, work))
+
+    @router.get("/v1/documents", summary="List documents, without their texts", **documented(ListDocumentsResponse))
+    async def list_documents(
+        collection: _Collection = "",
+        page_size: Annotated[int, Query(description="Most documents, 1 to 1000.")] = _DEFAULT_PAGE_SIZE,
+        page_token: Annotated[str, Query(description="next_page_token of the page before.")] = "",
+    ) -> Response:
+        documents, next_token = await gateway.list_documents(collection, page_size=page_size, page_token=page_token)
+        shown = [document_json(one, with_text=False) for one in documents]
+        return JsonResponse({"documents": shown, "next_page_token": next_token})
+
+    # Ids hold slashes, so nothing can be routed beneath one.
+    @router.get(
+        "/v1/documents/{id:path}", summary="Return a document with its stored text", **documented(DocumentResponse)
+    )
+    async def get_document(request: Request, collection: _Collection = "") -> Response:
+        return JsonResponse(
+            document_json(await gateway.get_document(collection, _document_id(request)), with_text=True)
+        )
+
+    @router.delete(
+        "/v1/documents/{id:path}",
+        summary="Delete a document; one that does not exist is passed over",
+        **documented(DeleteDocumentResponse),
+    )
+    async def delete_document(request: Request, collection: _Collection = "") -> Response:
+        return JsonResponse({"deleted_ids": await gateway.delete_documents(collection, [_document_id(request)])})
+
+    return router
+
+
+def _new_document(body: DocumentBody) -> NewDocument:
+    return NewDocument(
+        id=body.id,
+        title=body.title or "",
+        uri=body.uri or "",
+        metadata=body.metadata or {},
+        text=body.text or "",
+    )
+
+
+def _results(results: list[DocumentResult]) -> Response:
+    return JsonResponse({"documents": [result_json(one) for one in results]})
+
+
+def _document_id(request: Request) -> str:
+    """The id in the path.
+
+    Raises:
+        InvalidField: The path is not UTF-8, so that its decoded form is not what was sent.
+    """
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise InvalidField("id", "The id in the path is not percent-encoded UTF-8.") from None
+    document_id: str = request.path_params["id"]
+    return document_id

@@ -1,0 +1,153 @@
+"""What the tools take and give. Names are those of the HTTP interface; outputs have what a model has use for."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
+from trivium_gateway.surfaces.http.responses import DegradationShape, DocumentResultShape
+
+DEFAULT_CHARACTERS = 20_000
+_COLLECTION = Field(None, description="Collection; default `default`. list_collections names them.")
+_FILTER = Field(
+    None,
+    description="Conditions on documents, all of which must hold, on metadata keys that list_collections names.",
+    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}],
+)
+
+
+class SearchInput(JsonBody):
+    """What to look for."""
+
+    query: str = Field(description="The query, in the words of a person; a question is fine.")
+    collection: str | None = _COLLECTION
+    top_n: int | None = Field(None, description="Most passages, from 1 to 100; default 5.")
+    filter: dict[str, Any] | None = _FILTER
+
+
+class AnswerInput(JsonBody):
+    """A question."""
+
+    question: str = Field(description="The question, complete in itself: earlier turns are not known.")
+    collection: str | None = _COLLECTION
+    top_n: int | None = Field(None, description="Most passages to answer from, from 1 to 100; default 5.")
+    filter: dict[str, Any] | None = _FILTER
+
+
+class ListDocumentsInput(JsonBody):
+    """Which documents."""
+
+    collection: str | None = _COLLECTION
+    page_size: int | None = Field(None, description="Most documents, from 1 to 1000; default 50.")
+    page_token: str | None = Field(None, description="Where to go on: next_page_token of the page before.")
+
+
+class ReadDocumentInput(JsonBody):
+    """Which part of which document."""
+
+    id: str = Field(description="The document's id, as search and list_documents give it.")
+    collection: str | None = _COLLECTION
+    start: int | None = Field(None, ge=0, description="First character to read, from 0; default 0.")
+    max_characters: int | None = Field(
+        None, ge=1, le=100_000, description=f"Most characters to read, up to 100000; default {DEFAULT_CHARACTERS}."
+    )
+
+
+class IngestedDocument(JsonBody):
+    """A document to add or replace."""
+
+    text: str = Field(description="Its text, plain or Markdown.")
+    id: str | None = Field(None, description="Its id; a document with that id is replaced. Default is made of the uri.")
+    title: str | None = Field(None, description="Its title.")
+    uri: str | None = Field(None, description="Where it came from, for citations.")
+    metadata: dict[str, Any] | None = Field(None, description="Facts to filter by: texts, numbers, booleans, or lists.")
+
+
+class IngestInput(JsonBody):
+    """Documents to add or replace."""
+
+    documents: Annotated[list[IngestedDocument], *at_most(100, "TOO_MANY_DOCUMENTS")] = Field(
+        min_length=1, description="1 to 100 documents."
+    )
+    collection: str | None = _COLLECTION
+
+
+class ListCollectionsInput(JsonBody):
+    """Nothing."""
+
+
+class _Output(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FoundPassage(_Output):
+    """A piece of a document."""
+
+    index: int = Field(description="Its number in the text, from 1.")
+    document_id: str
+    title: str
+    uri: str
+    text: str
+    score: float = Field(description="Relevance, from 0 to 1.")
+
+
+class SearchOutput(_Output):
+    """The passages, best first."""
+
+    passages: list[FoundPassage]
+    degraded: list[DegradationShape] = Field(description="Stages that were replaced by the next best means.")
+
+
+class AnswerOutput(_Output):
+    """An answer."""
+
+    answer: str = Field(description="`[n]` cites the source with index n.")
+    answerable: bool = Field(description="Whether the documents can answer the question.")
+    sources: list[FoundPassage] = Field(description="The passages that the answer cites.")
+    degraded: list[DegradationShape] = Field(description="Stages that were replaced by the next best means.")
+
+
+class ListedDocument(_Output):
+    """A stored document, without its text."""
+
+    id: str
+    title: str
+    uri: str
+    metadata: dict[str, Any]
+
+
+class ListDocumentsOutput(_Output):
+    """A page of documents."""
+
+    documents: list[ListedDocument]
+    next_page_token: str = Field(description="Empty after the last page.")
+
+
+class ReadDocumentOutput(ListedDocument):
+    """A part of a document."""
+
+    text: str
+    start: int = Field(description="First character of the text in the document.")
+    total_characters: int
+    next_start: int | None = Field(description="Where to go on; null at the document's end.")
+
+
+class IngestOutput(_Output):
+    """One outcome per document, in order."""
+
+    documents: list[DocumentResultShape]
+
+
+class ListedCollection(_Output):
+    """A collection."""
+
+    name: str
+    state: Literal["ready", "opening", "damaged", "unavailable"] = Field(description="`ready` if it can be used.")
+    chunk_count: int | None = Field(description="Pieces that its documents are cut into; null if nobody can tell.")
+    metadata_keys: list[str] = Field(description="What a filter can use, as `metadata.KEY`.")
+
+
+class ListCollectionsOutput(_Output):
+    """All collections, by name."""
+
+    collections: list[ListedCollection]

@@ -1,0 +1,248 @@
+"""The tools: their names and descriptions, which is what a model chooses by, and what each does."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trivium_gateway.answering.answerer import Question, Summary
+from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.domain.limits import check_document_count
+from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.surfaces.http.bodies import validate
+from trivium_gateway.surfaces.http.mcp import shapes, texts
+from trivium_gateway.surfaces.http.rendering import result_json
+from trivium_gateway.surfaces.http.responses import DegradationShape, DocumentResultShape
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+    from pydantic import BaseModel
+
+    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.domain.passages import Passage
+    from trivium_gateway.gateway import Gateway
+    from trivium_gateway.surfaces.http.bodies import JsonBody
+
+    Report = Callable[[float, float, str], Awaitable[None]]
+
+_PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a tool gives back.
+
+    Attributes:
+        content: The output in the tool's shape.
+        text: The same for reading.
+        failed: Whether nothing of what was wanted was done.
+    """
+
+    content: BaseModel
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool.
+
+    Attributes:
+        name: What it is called by.
+        title: What people see.
+        description: What it does and when to use it, for the model that chooses.
+        input: What it takes.
+        output: What it gives.
+        run: Does it; the last argument takes progress, its total, and a message.
+        reads_only: Whether it changes nothing.
+    """
+
+    name: str
+    title: str
+    description: str
+    input: type[JsonBody]
+    output: type[BaseModel]
+    run: Callable[[Gateway, Any, Report], Awaitable[Output]]
+    reads_only: bool = True
+
+    async def call(self, gateway: Gateway, arguments: Mapping[str, Any], report: Report) -> Output:
+        """Checks arguments and runs the tool.
+
+        Raises:
+            TriviumError: An argument breaks a rule, or the work failed.
+        """
+        return await self.run(gateway, validate(self.input, dict(arguments)), report)
+
+
+async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -> Output:
+    found = await gateway.retrieve(_as_search(body.query, "query", body))
+    passages = [_passage(index, one) for index, one in enumerate(found.passages, 1)]
+    output = shapes.SearchOutput(passages=passages, degraded=_degraded(found.degraded))
+    return Output(output, texts.search_text(output))
+
+
+async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
+    async with aclosing(gateway.answer(Question(_as_search(body.question, "question", body)))) as events:
+        async for event in events:
+            if isinstance(event, Summary):
+                output = _answered(event)
+                return Output(output, texts.answer_text(output))
+    raise AssertionError("an answer ends with its summary")
+
+
+async def _list_documents(gateway: Gateway, body: shapes.ListDocumentsInput, _report: Report) -> Output:
+    page_size = _PAGE_SIZE if body.page_size is None else body.page_size
+    documents, token = await gateway.list_documents(
+        body.collection or "", page_size=page_size, page_token=body.page_token or ""
+    )
+    listed = [
+        shapes.ListedDocument(id=one.id, title=one.title, uri=one.uri, metadata=dict(one.metadata)) for one in documents
+    ]
+    output = shapes.ListDocumentsOutput(documents=listed, next_page_token=token)
+    return Output(output, texts.documents_text(output))
+
+
+async def _read_document(gateway: Gateway, body: shapes.ReadDocumentInput, _report: Report) -> Output:
+    document = await gateway.get_document(body.collection or "", body.id)
+    start = body.start or 0
+    end = start + (body.max_characters or shapes.DEFAULT_CHARACTERS)
+    output = shapes.ReadDocumentOutput(
+        id=document.id,
+        title=document.title,
+        uri=document.uri,
+        metadata=dict(document.metadata),
+        text=document.text[start:end],
+        start=start,
+        total_characters=len(document.text),
+        next_start=end if end < len(document.text) else None,
+    )
+    return Output(output, texts.document_text(output))
+
+
+async def _ingest(gateway: Gateway, body: shapes.IngestInput, report: Report) -> Output:
+    most = gateway.limits.max_documents_per_request
+    check_document_count(len(body.documents), most)
+    results = await gateway.ingest(body.collection or "", _reported(body.documents, report), max_documents=most)
+    output = shapes.IngestOutput(documents=[DocumentResultShape.model_validate(result_json(one)) for one in results])
+    return Output(output, texts.ingest_text(output), failed=all(one.error is not None for one in results))
+
+
+async def _reported(documents: list[shapes.IngestedDocument], report: Report) -> AsyncIterator[NewDocument]:
+    """The documents, each reported when its turn comes."""
+    for number, one in enumerate(documents, 1):
+        await report(number, len(documents), one.title or one.id or f"document {number}")
+        yield NewDocument(
+            id=one.id, title=one.title or "", uri=one.uri or "", metadata=one.metadata or {}, text=one.text
+        )
+
+
+async def _list_collections(gateway: Gateway, _body: shapes.ListCollectionsInput, _report: Report) -> Output:
+    collections = [
+        shapes.ListedCollection(
+            name=one.name,
+            state=one.state.value,
+            chunk_count=one.chunk_count,
+            metadata_keys=sorted(one.metadata_keys),
+        )
+        for one in await gateway.list_collections()
+    ]
+    output = shapes.ListCollectionsOutput(collections=collections)
+    return Output(output, texts.collections_text(output))
+
+
+TOOLS = (
+    Tool(
+        "search",
+        "Search the documents",
+        "Finds the passages of the user's own documents that fit a query best, by meaning and by words. Use it to look "
+        "something up and to quote it. Each passage names its document, which read_document shows in full.",
+        shapes.SearchInput,
+        shapes.SearchOutput,
+        _search,
+    ),
+    Tool(
+        "answer",
+        "Answer from the documents",
+        "Answers a question from the user's own documents, with citations [n] of the sources that are given along. It "
+        "says so if the documents have no answer. Use search instead to read the passages yourself.",
+        shapes.AnswerInput,
+        shapes.AnswerOutput,
+        _answer,
+    ),
+    Tool(
+        "list_documents",
+        "List the documents",
+        "Lists the documents of a collection, a page at a time: id, title, uri and metadata.",
+        shapes.ListDocumentsInput,
+        shapes.ListDocumentsOutput,
+        _list_documents,
+    ),
+    Tool(
+        "read_document",
+        "Read a document",
+        "Reads the text of a document, a part at a time.",
+        shapes.ReadDocumentInput,
+        shapes.ReadDocumentOutput,
+        _read_document,
+    ),
+    Tool(
+        "ingest",
+        "Add documents",
+        "Adds texts to the user's documents, so that search and answer find them from then on. A document whose id is "
+        "there already is replaced. Use it only when the user wants something kept.",
+        shapes.IngestInput,
+        shapes.IngestOutput,
+        _ingest,
+        reads_only=False,
+    ),
+    Tool(
+        "list_collections",
+        "List the collections",
+        "Lists the collections that documents are kept in, with the metadata that filters can use.",
+        shapes.ListCollectionsInput,
+        shapes.ListCollectionsOutput,
+        _list_collections,
+    ),
+)
+
+
+def _as_search(query: str, field: str, body: shapes.SearchInput | shapes.AnswerInput) -> Search:
+    top_n = Search(query).top_n if body.top_n is None else body.top_n
+    return Search(query, top_n=top_n, collection=body.collection or "", filter=body.filter, query_field=field)
+
+
+def _answered(summary: Summary) -> shapes.AnswerOutput:
+    cited = {one.index: one.passage for one in summary.citations}
+    return shapes.AnswerOutput(
+        answer=summary.answer,
+        answerable=summary.answerable,
+        sources=[_passage(index, cited[index]) for index in sorted(cited)],
+        degraded=_degraded(summary.degraded),
+    )
+
+
+def _passage(index: int, passage: Passage) -> shapes.FoundPassage:
+    return shapes.FoundPassage(
+        index=index,
+        document_id=passage.document_id,
+        title=passage.title,
+        uri=passage.uri,
+        text=passage.text,
+        score=passage.score,
+    )
+
+
+def _degraded(degraded: Iterable[Degradation]) -> list[DegradationShape]:
+    return [
+        DegradationShape.model_validate(
+            {
+                "stage": one.stage.value,
+                "reason": one.reason.value,
+                "fallback": one.fallback,
+                "detail": one.detail or None,
+            }
+        )
+        for one in degraded
+    ]

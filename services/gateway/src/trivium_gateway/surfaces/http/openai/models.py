@@ -1,0 +1,64 @@
+"""GET /v1/models: what can be named as a model."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from trivium_serving.errors import TriviumError
+
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse
+from trivium_gateway.surfaces.http.openai.model_ids import COLLECTION_PREFIX, MODEL, MODEL_ALONE, no_model
+from trivium_gateway.surfaces.http.openai.shapes import ListModelsResponse, ModelShape
+from trivium_gateway.surfaces.http.reference import documented
+from trivium_gateway.surfaces.http.rendering import JsonResponse
+
+# The day of the first commit: OpenAI's shape wants a moment, and a moving one would be another model each time.
+CREATED = 1_795_305_600
+# Stages whose own models can be named: in /v1/embeddings and in /v1/rerank.
+_NAMED_STAGES = ("embed", "rerank")
+
+
+def add_model_routes(router: APIRouter, gateway: Gateway) -> None:
+    """Adds the routes.
+
+    Args:
+        router: What to add them to.
+        gateway: Whose models are listed.
+    """
+
+    @router.get(
+        "/v1/models",
+        summary="List the models, in OpenAI's shape",
+        **documented(ListModelsResponse, errors=OpenAIErrorResponse),
+    )
+    async def list_models() -> Response:
+        return JsonResponse({"object": "list", "data": [_model(one) for one in await _ids(gateway)]})
+
+    # Ids hold slashes.
+    @router.get(
+        "/v1/models/{id:path}",
+        summary="Describe a model, in OpenAI's shape",
+        **documented(ModelShape, errors=OpenAIErrorResponse),
+    )
+    async def get_model(request: Request) -> Response:
+        model: str = request.path_params["id"]
+        if model != MODEL and model not in await _ids(gateway):
+            raise no_model(model)
+        return JsonResponse(_model(model))
+
+
+async def _ids(gateway: Gateway) -> list[str]:
+    """All ids, `trivium` first."""
+    try:
+        collections = [one.name for one in await gateway.list_collections()]
+    except TriviumError:  # without Qdrant none of them can be asked; what is there all the same is listed
+        collections = []
+    stages = {one.stage: one.model for one in gateway.readiness.stages()}
+    named = [stages[stage] for stage in _NAMED_STAGES if stages.get(stage)]
+    return list(dict.fromkeys([MODEL, MODEL_ALONE, *(COLLECTION_PREFIX + name for name in collections), *named]))
+
+
+def _model(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": CREATED, "owned_by": MODEL}

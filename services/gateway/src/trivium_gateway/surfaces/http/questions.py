@@ -1,0 +1,173 @@
+"""POST /v1/answer and POST /v1/retrieve."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from trivium_serving.errors import TriviumError
+from trivium_serving.logs import log_failure
+
+from trivium_gateway.answering.answerer import Delta, Event, Question, Sources, Summary
+from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.domain.conversation import AnswerMode, Message, Role
+from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
+from trivium_gateway.surfaces.http.connection import EventStreamResponse, event_bytes, while_connected
+from trivium_gateway.surfaces.http.errors import error_body
+from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
+from trivium_gateway.surfaces.http.reference import documented
+from trivium_gateway.surfaces.http.rendering import (
+    JsonResponse,
+    degraded_header,
+    delta_json,
+    found_json,
+    sources_json,
+    summary_json,
+)
+from trivium_gateway.surfaces.http.responses import AnswerResponse, RetrieveResponse
+
+_logger = logging.getLogger(__name__)
+
+_LIMITS = GatewayLimits()
+
+_TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
+_CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 50.")
+_COLLECTION = Field(None, description="Collection to search; default `default`.")
+_FILTER = Field(
+    None,
+    description="Conditions, all of which must hold.",
+    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}],
+)
+
+
+class RetrieveBody(JsonBody):
+    """What to look for."""
+
+    query: str = Field(description="The query.")
+    top_n: int | None = _TOP_N
+    candidates: int | None = _CANDIDATES
+    collection: str | None = _COLLECTION
+    filter: dict[str, Any] | None = _FILTER
+    rerank: bool | None = Field(None, description="Whether to rerank; default true.")
+
+
+class MessageBody(JsonBody):
+    """An earlier turn of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class AnswerBody(JsonBody):
+    """A question."""
+
+    question: str = Field(description="The question.")
+    history: Annotated[list[MessageBody], *at_most(_LIMITS.max_history_messages, "HISTORY_TOO_LONG")] | None = Field(
+        None, description="Earlier turns, oldest first."
+    )
+    top_n: int | None = _TOP_N
+    candidates: int | None = _CANDIDATES
+    collection: str | None = _COLLECTION
+    filter: dict[str, Any] | None = _FILTER
+    stream: bool | None = Field(None, description="Answer as server-sent events; default false.")
+    mode: Literal["auto", "model", "extractive"] | None = Field(
+        None, description="By which means: the model if it can, the model or an error, the best sentences."
+    )
+
+
+def question_routes(gateway: Gateway) -> APIRouter:
+    """The routes.
+
+    Args:
+        gateway: Does the work.
+    """
+    router = APIRouter(tags=["questions"], dependencies=[Depends(refuse_unknown_parameters)])
+
+    @router.post(
+        "/v1/retrieve", summary="Find the passages that answer a query", **documented(RetrieveResponse, RetrieveBody)
+    )
+    async def retrieve(request: Request) -> Response:
+        body = await read_json(request, RetrieveBody, gateway.limits.max_body_bytes)
+        found = await while_connected(request, gateway.retrieve(_search(body)))
+        return JsonResponse(found_json(found), headers=degraded_header(found.degraded))
+
+    @router.post(
+        "/v1/answer",
+        summary="Answer a question, with citations",
+        **documented(AnswerResponse, AnswerBody, event_stream=True),
+    )
+    async def answer(request: Request) -> Response:
+        body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
+        events = gateway.answer(_question(body))
+        if not body.stream:
+            summary = await while_connected(request, _whole(events))
+            return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
+        # What fails before there is anything to show is an error response as anywhere else.
+        sources = await while_connected(request, _first(events))
+        return EventStreamResponse(_event_stream(sources, events), degraded_header(sources.degraded))
+
+    return router
+
+
+def _search(body: RetrieveBody | AnswerBody) -> Search:
+    if isinstance(body, AnswerBody):
+        query, query_field, rerank = body.question, "question", None
+    else:
+        query, query_field, rerank = body.query, "query", body.rerank
+    defaults = Search(query)
+    return Search(
+        query,
+        defaults.top_n if body.top_n is None else body.top_n,
+        defaults.candidates if body.candidates is None else body.candidates,
+        body.collection or "",
+        body.filter,
+        defaults.rerank if rerank is None else rerank,
+        query_field,
+    )
+
+
+def _question(body: AnswerBody) -> Question:
+    history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
+    return Question(_search(body), history, AnswerMode(body.mode or "auto"))
+
+
+async def _whole(events: AsyncGenerator[Event, None]) -> Summary:
+    """The unstreamed answer is the end of the stream."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Summary):
+                return event
+    raise AssertionError("an answer ends with its summary")
+
+
+async def _first(events: AsyncGenerator[Event, None]) -> Sources:
+    try:
+        event = await anext(events)
+    except BaseException:
+        await events.aclose()
+        raise
+    assert isinstance(event, Sources)
+    return event
+
+
+async def _event_stream(sources: Sources, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        try:
+            yield event_bytes("sources", sources_json(sources))
+            async for event in events:
+                if isinstance(event, Delta):
+                    yield event_bytes("delta", delta_json(event))
+                elif isinstance(event, Summary):
+                    yield event_bytes("summary", summary_json(event))
+        except TriviumError as error:
+            log_failure(_logger, "/v1/answer", error)
+            yield event_bytes("error", error_body(error))
+        except Exception as error:  # the edge of the process: the client is told, the log gets the cause
+            log_failure(_logger, "/v1/answer", error)
+            yield event_bytes("error", error_body(TriviumError("")))

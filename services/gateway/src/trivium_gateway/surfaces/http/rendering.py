@@ -1,0 +1,191 @@
+"""Domain objects as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+from trivium_serving.request_context import request_id
+
+from trivium_gateway.domain.degradation import header_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.domain.passages import Citation, Passage, Span
+    from trivium_gateway.gateway import Found
+    from trivium_gateway.health.readiness import Readiness
+    from trivium_gateway.library.descriptions import CollectionDescription
+    from trivium_gateway.library.documents import DocumentResult, StoredDocument
+    from trivium_gateway.request.timing import Timings
+
+DEGRADED_HEADER = "X-Trivium-Degraded"
+
+
+class JsonResponse(Response):
+    """JSON in UTF-8."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The body's bytes."""
+        return json_bytes(content)
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON in UTF-8. Half a surrogate pair, which an error may quote, becomes a question mark."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def degraded_header(degraded: Iterable[Degradation]) -> dict[str, str]:
+    """The header that lists degradations, if there are any."""
+    value = header_value(degraded)
+    return {DEGRADED_HEADER: value} if value else {}
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """The body of /v1/retrieve."""
+    return {
+        "passages": [passage_json(one) for one in found.passages],
+        "timings": _timings_json(found.timings),
+        "degraded": [_degradation_json(one) for one in found.degraded],
+        "request_id": request_id(),
+    }
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """The body of /v1/answer."""
+    return {
+        "answer": summary.answer,
+        "answerable": summary.answerable,
+        "confidence": summary.confidence,
+        "citations": [_citation_json(one) for one in summary.citations],
+        "passages": [passage_json(one) for one in summary.passages],
+        "timings": _timings_json(summary.timings),
+        "degraded": [_degradation_json(one) for one in summary.degraded],
+        "usage": {
+            "prompt_tokens": summary.prompt_tokens,
+            "completion_tokens": summary.completion_tokens,
+            "is_estimated": summary.is_usage_estimated,
+        },
+        "dropped_passages": list(summary.dropped_passages),
+        "model": summary.model,
+        "request_id": request_id(),
+    }
+
+
+def sources_json(sources: Sources) -> dict[str, Any]:
+    """The data of a `sources` event."""
+    return {"passages": [passage_json(one) for one in sources.passages]}
+
+
+def delta_json(delta: Delta) -> dict[str, Any]:
+    """The data of a `delta` event."""
+    return {"text": delta.text, "citations": [_citation_json(one) for one in delta.citations]}
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    """A passage."""
+    scores = passage.scores
+    return {
+        "id": passage.id,
+        "document_id": passage.document_id,
+        "title": passage.title,
+        "uri": passage.uri,
+        "text": passage.text,
+        "score": passage.score,
+        "scores": {
+            "dense": scores.dense,
+            "sparse": scores.sparse,
+            "fused": scores.fused,
+            "rerank": scores.rerank,
+        },
+        "span": _span_json(passage.span),
+        "metadata": dict(passage.metadata),
+    }
+
+
+def result_json(result: DocumentResult) -> dict[str, Any]:
+    """What became of one document."""
+    shown: dict[str, Any] = {"id": result.id, "status": result.status.value, "chunks": result.chunk_count}
+    if result.error is not None:
+        shown["error"] = {"reason": result.error.reason, "message": result.error.message}
+    return shown
+
+
+def document_json(document: StoredDocument, *, with_text: bool) -> dict[str, Any]:
+    """A stored document; lists show it without its text."""
+    shown: dict[str, Any] = {
+        "id": document.id,
+        "title": document.title,
+        "uri": document.uri,
+        "metadata": dict(document.metadata),
+        "chunk_count": document.chunk_count,
+    }
+    if with_text:
+        shown["text"] = document.text
+    return shown
+
+
+def collection_json(collection: CollectionDescription) -> dict[str, Any]:
+    """A collection."""
+    return {
+        "name": collection.name,
+        "state": collection.state.value,
+        "chunk_count": collection.chunk_count,
+        "model": collection.model,
+        "model_fingerprint": collection.model_fingerprint,
+        "dimension": collection.dimension,
+        "metadata_keys": list(collection.metadata_keys),
+    }
+
+
+def readiness_json(readiness: Readiness) -> dict[str, Any]:
+    """The body of /readyz."""
+    return {
+        "ready": readiness.ready,
+        "stages": [
+            {"stage": one.stage, "ready": one.ready, "model": one.model, "detail": one.detail}
+            for one in readiness.stages()
+        ],
+    }
+
+
+def _citation_json(citation: Citation) -> dict[str, Any]:
+    passage = citation.passage
+    return {
+        "index": citation.index,
+        "document_id": passage.document_id,
+        "passage_id": passage.id,
+        "title": passage.title,
+        "uri": passage.uri,
+        "span": _span_json(passage.span),
+        "answer_span": _span_json(citation.answer_span),
+    }
+
+
+def _span_json(span: Span) -> dict[str, int]:
+    return {"start": span.start, "end": span.end}
+
+
+def _degradation_json(degradation: Degradation) -> dict[str, str]:
+    shown = {
+        "stage": degradation.stage.value,
+        "reason": degradation.reason.value,
+        "fallback": degradation.fallback,
+    }
+    return {**shown, "detail": degradation.detail} if degradation.detail else shown
+
+
+def _timings_json(timings: Timings) -> dict[str, float | None]:
+    measured = {
+        "embed": timings.embed,
+        "search": timings.search,
+        "rerank": timings.rerank,
+        "generate": timings.generate,
+        "total": timings.total,
+    }
+    return {stage: None if value is None else round(value, 3) for stage, value in measured.items()}
