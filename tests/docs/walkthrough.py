@@ -80,6 +80,7 @@ def main(folder: Path, pages: list[Path]) -> None:
             (folder / entry.name).symlink_to(entry)
     (folder / ".data").mkdir()
     for models in ("cache", "models"):  # converted once, not once per test
+        (ROOT / ".data" / models).mkdir(parents=True, exist_ok=True)
         (folder / ".data" / models).symlink_to(ROOT / ".data" / models)
     with open(folder / "up.log", "wb") as log:
         stack = subprocess.Popen(START.split(), cwd=folder, stdout=log, stderr=log, start_new_session=True)
