@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2
 from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_server
-from trivium_encoders import EncoderOptions
+from trivium_encoders import EncoderOptions, Role
 from trivium_model_apis.settings import api_calls
 from trivium_model_service.app import ModelApp
+from trivium_model_service.result_cache import CacheMetrics
 from trivium_serving.admission import Admission
 from trivium_serving.metrics import DiskMetrics
 
@@ -18,7 +19,6 @@ from trivium_embed.limits import Limits
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.servicer import EmbedServicer
 from trivium_embed.settings import DEFAULT_MODEL, EmbedSettings
-from trivium_embed.vector_cache import VectorCache
 
 FULL_NAME = embed_service_pb2.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
@@ -42,7 +42,8 @@ class EmbedApp(ModelApp):
                 max_tokens=settings.max_in_flight_tokens,
             ),
             metrics=EmbedMetrics(registry),
-            cache=VectorCache(max_bytes=settings.cache_bytes, registry=registry),
+            cache_bytes=settings.cache_bytes,
+            cache_metrics=CacheMetrics("embed", registry, [role.value for role in Role]),
             dimension=settings.dimension,
             least_dimension=settings.least_dimension,
             express_tokens=settings.express_tokens,

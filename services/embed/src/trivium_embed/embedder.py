@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Encoded, Priority, Role
+from trivium_model_service.result_cache import CacheMetrics
 from trivium_serving.admission import Admission
 from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumError, Unavailable
 
@@ -17,7 +18,6 @@ from trivium_embed.encodings import Encoding
 from trivium_embed.limits import Limits, estimate_tokenizing, estimate_tokens, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.sharing import SharedEmbedding
-from trivium_embed.vector_cache import VectorCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Embedder:
         limits: Of one request.
         admission: Of all requests together.
         metrics: What is counted.
-        cache: Keeps vectors.
+        cache_bytes: Most memory of the kept vectors.
+        cache_metrics: What is counted of them.
         dimension: Numbers per vector for callers that ask for none; 0 for the model's own.
         least_dimension: Fewest numbers that the model was trained for; 0 for what the catalog says.
         express_tokens: Most tokens of a request that does not wait for longer ones.
@@ -59,7 +60,8 @@ class Embedder:
         limits: Limits,
         admission: Admission,
         metrics: EmbedMetrics,
-        cache: VectorCache,
+        cache_bytes: int,
+        cache_metrics: CacheMetrics,
         dimension: int,
         least_dimension: int,
         express_tokens: int,
@@ -70,7 +72,8 @@ class Embedder:
         self._dimensions: Dimensions | None = None
         self._dimension = dimension
         self._least_dimension = least_dimension
-        self._cache = cache
+        self._cache_bytes = cache_bytes
+        self._cache_metrics = cache_metrics
         self._express_tokens = express_tokens
         self._admission = admission
         self._metrics = metrics
@@ -94,7 +97,7 @@ class Embedder:
                 reason="MODEL_NOT_LOADED",
             )
         self._dimensions = Dimensions(backend, served=self._dimension, least=self._least_dimension)
-        self._shared = SharedEmbedding(backend, self._cache)
+        self._shared = SharedEmbedding(backend, self._cache_bytes, self._cache_metrics)
         self._backend = backend
 
     async def close(self) -> None:

@@ -2,39 +2,55 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import Encoded, Priority, Role
-from trivium_model_service.flights import FlightFailed, Flights
+from trivium_model_service.result_cache import CacheMetrics, ResultCache
+from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_embed.backends.base import EmbeddingBackend
-from trivium_embed.vector_cache import VectorCache
+
+# Roughly what Python needs for an entry beside its vector.
+_ENTRY_BYTES = 300
+# A text that may be cut is not one that may not: that one may have to be refused.
+_CUT, _WHOLE = "cut", "whole"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One vector of what was computed together."""
+class _Vector(NamedTuple):
+    """What is kept of a text."""
 
-    encoded: Encoded
-    index: int
+    numbers: NDArray[np.float32]
+    token_count: int
 
 
 class SharedEmbedding:
     """A backend behind a cache.
 
+    Queries and documents have half of the memory each, so that a bulk load does not push the questions out.
+
     Args:
         backend: Computes vectors.
-        cache: Keeps them.
+        cache_bytes: Most memory of the kept vectors; 0 keeps none.
+        metrics: What is counted, by role.
     """
 
-    def __init__(self, backend: EmbeddingBackend, cache: VectorCache) -> None:
+    def __init__(self, backend: EmbeddingBackend, cache_bytes: int, metrics: CacheMetrics) -> None:
         self._backend = backend
-        self._cache = cache
-        # A call that must not wait does not wait for bulk work.
-        self._flights: dict[Priority, Flights[bytes, _Row]] = {priority: Flights() for priority in Priority}
-        cache.use_model(backend.info.fingerprint)
+        self._shared: dict[tuple[Role, Priority], SharedResults[_Vector]] = {}
+        for role in Role:
+            cache = ResultCache[_Vector](
+                max_bytes=cache_bytes // len(Role),
+                fingerprint=backend.info.fingerprint,
+                size_of=lambda vector: vector.numbers.nbytes + _ENTRY_BYTES,
+                metrics=metrics,
+                role=role.value,
+            )
+            # A call that must not wait does not wait for bulk work.
+            for priority in Priority:
+                self._shared[role, priority] = SharedResults(partial(self._compute, role, priority), cache)
 
     async def embed(
         self,
@@ -59,55 +75,16 @@ class SharedEmbedding:
         Raises:
             Overloaded: `admit` has no place.
         """
-        flights = self._flights[priority]
-        keys = [self._cache.key(text, role, truncate=truncate) for text in texts]
-        kept = {key: entry for key in keys if (entry := self._cache.get(role, key)) is not None}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
-        new = [text for key, text in missing.items() if key not in flights]
-        hit_count = sum(key in kept for key in keys)
-        self._cache.count_lookups(role, hits=hit_count, shared=len(texts) - hit_count - len(new), misses=len(new))
+        shared = self._shared[role, priority]
+        vectors, times = await shared.get(_CUT if truncate else _WHOLE, texts, deadline, admit)
+        return Encoded(np.stack([vector.numbers for vector in vectors]), [v.token_count for v in vectors], *times)
 
-        if not missing:
-            return _assembled(keys, kept, {})
-
-        async def compute(some: Sequence[bytes]) -> list[_Row]:
-            encoded = await self._backend.embed(
-                [missing[key] for key in some], role=role, truncate=truncate, priority=priority, deadline=deadline
-            )
-            for index, key in enumerate(some):
-                self._cache.put(role, key, encoded.vectors[index], encoded.token_counts[index])
-            return [_Row(encoded, index) for index in range(len(some))]
-
-        with admit(new):
-            try:
-                rows = await flights.get(list(missing), compute, deadline=deadline)
-            except FlightFailed as failure:
-                if failure.keys == tuple(keys):
-                    raise failure.error from failure
-                # The text at fault may be another call's, or have another place in this one: alone, the call gets the
-                # error that is its own, if there is one.
-                return await self._backend.embed(
-                    texts, role=role, truncate=truncate, priority=priority, deadline=deadline
-                )
-        return _assembled(keys, kept, rows)
-
-
-def _assembled(
-    keys: Sequence[bytes], kept: dict[bytes, tuple[NDArray[np.float32], int]], rows: dict[bytes, _Row]
-) -> Encoded:
-    """The vectors of a call, and how long the slowest work for it took."""
-    computed = list({id(row.encoded): row.encoded for row in rows.values()}.values())
-    if len(computed) == 1 and [rows[key].index if key in rows else -1 for key in keys] == list(
-        range(len(computed[0].token_counts))
-    ):
-        return computed[0]
-    found = dict(kept)
-    for key, row in rows.items():
-        found[key] = (row.encoded.vectors[row.index], row.encoded.token_counts[row.index])
-    return Encoded(
-        vectors=np.stack([found[key][0] for key in keys]),
-        token_counts=[found[key][1] for key in keys],
-        tokenize_seconds=max((encoded.tokenize_seconds for encoded in computed), default=0.0),
-        queue_seconds=max((encoded.queue_seconds for encoded in computed), default=0.0),
-        compute_seconds=max((encoded.compute_seconds for encoded in computed), default=0.0),
-    )
+    async def _compute(
+        self, role: Role, priority: Priority, read_as: str, texts: Sequence[str], deadline: float | None
+    ) -> tuple[list[_Vector], Times]:
+        encoded = await self._backend.embed(
+            texts, role=role, truncate=read_as == _CUT, priority=priority, deadline=deadline
+        )
+        # Copies: a vector that is kept must not keep those of its batch.
+        rows = [_Vector(row.copy(), count) for row, count in zip(encoded.vectors, encoded.token_counts, strict=True)]
+        return rows, Times.of(encoded)

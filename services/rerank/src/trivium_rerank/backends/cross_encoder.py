@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from prometheus_client import CollectorRegistry
 from trivium_encoders import EncoderInfo, EncoderOptions, PairScorer, Scored
+from trivium_model_service.result_cache import CacheMetrics, ResultCache
+from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
-from trivium_rerank.result_cache import ResultCache
-from trivium_rerank.sharing import SharedResults, Times
 
 DEFAULT_MODEL = "cross-encoder/ms-marco-MiniLM-L12-v2"
 
@@ -52,7 +52,7 @@ class CrossEncoderBackend:
             max_bytes=cache_bytes,
             fingerprint=scorer.info.fingerprint,
             size_of=lambda _: _ENTRY_BYTES,
-            registry=registry,
+            metrics=CacheMetrics("rerank", registry),
         )
         return cls(scorer, cache)
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 from trivium_encoders import EncoderInfo, EncoderOptions, Role, Scored, TokenEncoder, TokenMatrices, TokenMatrix
+from trivium_model_service.result_cache import CacheMetrics, ResultCache
+from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
 from trivium_rerank.maxsim import TextTokens, score_passages
-from trivium_rerank.result_cache import ResultCache
-from trivium_rerank.sharing import SharedResults, Times
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -49,7 +49,7 @@ class LateInteractionBackend:
     def __init__(self, encoder: TokenEncoder, ignored_ids: NDArray[np.int32], cache: ResultCache[TextTokens]) -> None:
         self._encoder = encoder
         self._ignored_ids = ignored_ids
-        self._texts = SharedResults(self._read, cache, at_a_time=_PASSAGES_AT_A_TIME)
+        self._texts = SharedResults(self._read, cache)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="maxsim")
 
     @classmethod
@@ -76,7 +76,7 @@ class LateInteractionBackend:
             max_bytes=cache_bytes,
             fingerprint=encoder.info.fingerprint,
             size_of=lambda tokens: tokens.nbytes + _ENTRY_BYTES,
-            registry=registry,
+            metrics=CacheMetrics("rerank", registry),
         )
         return cls(encoder, ignored_ids, cache)
 
@@ -115,10 +115,16 @@ class LateInteractionBackend:
         self._thread.shutdown(wait=False)
 
     async def _read(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[TextTokens], Times]:
-        with scoring_errors():
-            encoded = await self._encoder.encode(texts, role=Role(role), truncate=True, deadline=deadline)
         precision = np.float32 if Role(role) is Role.QUERY else np.float16
-        return await self._in_thread(self._kept, encoded, precision), Times.of(encoded)
+        tokens: list[TextTokens] = []
+        took = Times()
+        for first in range(0, len(texts), _PASSAGES_AT_A_TIME):
+            some = texts[first : first + _PASSAGES_AT_A_TIME]
+            with scoring_errors():
+                encoded = await self._encoder.encode(some, role=Role(role), truncate=True, deadline=deadline)
+            tokens += await self._in_thread(self._kept, encoded, precision)
+            took = Times(*map(sum, zip(took, Times.of(encoded), strict=True)))
+        return tokens, took
 
     def _kept(self, encoded: TokenMatrices, precision: type[np.float16 | np.float32]) -> list[TextTokens]:
         kept = []

@@ -2,12 +2,13 @@
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_rerank.result_cache import ResultCache
+from trivium_model_service.result_cache import CacheMetrics, ResultCache
 
 
 def cache_of(max_bytes: int, fingerprint: str = "model") -> tuple[ResultCache[bytes], CollectorRegistry]:
     registry = CollectorRegistry()
-    return ResultCache(max_bytes=max_bytes, fingerprint=fingerprint, size_of=len, registry=registry), registry
+    metrics = CacheMetrics("test", registry)
+    return ResultCache(max_bytes=max_bytes, fingerprint=fingerprint, size_of=len, metrics=metrics), registry
 
 
 def kept_in(cache: ResultCache[bytes], keys: bytes) -> list[str]:
@@ -22,7 +23,7 @@ def test_result_cache_over_its_bound_drops_what_was_used_longest_ago() -> None:
     cache.put(b"d", bytes(10))
 
     assert kept_in(cache, b"abcd") == ["a", "c", "d"]
-    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 30
+    assert registry.get_sample_value("trivium_test_cache_bytes") == 30
 
 
 @pytest.mark.parametrize("max_bytes", [0, 9])
@@ -31,7 +32,7 @@ def test_result_cache_entry_larger_than_the_bound_is_not_kept(max_bytes: int) ->
     cache.put(b"large", bytes(10))
 
     assert cache.get(b"large") is None
-    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 0
+    assert registry.get_sample_value("trivium_test_cache_bytes") == 0
 
 
 def test_result_cache_same_result_twice_takes_its_memory_once() -> None:
@@ -39,7 +40,7 @@ def test_result_cache_same_result_twice_takes_its_memory_once() -> None:
     cache.put(b"a", bytes(10))
     cache.put(b"a", bytes(10))
 
-    assert registry.get_sample_value("trivium_rerank_cache_bytes") == 10
+    assert registry.get_sample_value("trivium_test_cache_bytes") == 10
 
 
 def test_result_cache_key_depends_on_model_text_and_what_it_is_read_as() -> None:
@@ -51,11 +52,32 @@ def test_result_cache_key_depends_on_model_text_and_what_it_is_read_as() -> None
 
 def test_result_cache_lookups_are_counted_from_zero() -> None:
     cache, registry = cache_of(0)
-    before = [registry.get_sample_value("trivium_rerank_cache_lookups_total", {"result": "shared"})]
+    before = [registry.get_sample_value("trivium_test_cache_lookups_total", {"result": "shared"})]
     cache.count_lookups(hits=1, shared=2, misses=3)
 
     assert before == [0]
     assert [
-        registry.get_sample_value("trivium_rerank_cache_lookups_total", {"result": result})
+        registry.get_sample_value("trivium_test_cache_lookups_total", {"result": result})
         for result in ("hit", "shared", "miss")
     ] == [1, 2, 3]
+
+
+def test_result_cache_of_each_role_has_a_bound_of_its_own_and_one_gauge_together() -> None:
+    registry = CollectorRegistry()
+    metrics = CacheMetrics("test", registry, ("query", "document"))
+    queries, documents = (
+        ResultCache[bytes](max_bytes=30, fingerprint="model", size_of=len, metrics=metrics, role=role)
+        for role in ("query", "document")
+    )
+    queries.put(b"question", bytes(10))
+    for number in range(100):
+        documents.put(str(number).encode(), bytes(10))
+    documents.count_lookups(hits=0, shared=0, misses=100)
+
+    assert queries.get(b"question") is not None
+    assert registry.get_sample_value("trivium_test_cache_bytes") == 40
+    lookups = {
+        role: registry.get_sample_value("trivium_test_cache_lookups_total", {"role": role, "result": "miss"})
+        for role in ("query", "document")
+    }
+    assert lookups == {"query": 0, "document": 100}
