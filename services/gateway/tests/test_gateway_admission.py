@@ -124,6 +124,19 @@ async def test_question_whose_turn_does_not_come_is_refused_and_leaves_the_line(
         pass
 
 
+async def test_question_that_waits_longer_than_expected_is_not_refused(admission: QuestionAdmission) -> None:
+    async def ask() -> None:
+        async with admission.place(60):
+            pass
+
+    async with AsyncExitStack() as stack:
+        await _filled(admission, stack)
+        waiting = asyncio.create_task(ask())
+        await asyncio.sleep(0.7)
+        assert not waiting.done()
+    await waiting
+
+
 async def test_caller_that_leaves_while_it_waits_takes_no_place(admission: QuestionAdmission) -> None:
     async def ask() -> None:
         async with admission.place(60):

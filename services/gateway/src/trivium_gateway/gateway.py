@@ -6,11 +6,11 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound
+from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, Overloaded
 from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
@@ -305,6 +305,18 @@ class Gateway:
             self._parts.outcomes,
             metrics,
         )
+
+    def refusal(self, operation: str) -> Overloaded | None:
+        """What a question would be told if it came now, before anything of it is read; None if it can be let in.
+
+        Args:
+            operation: What it asks for, one of OPERATIONS.
+        """
+        refusal = self._parts.admission.refusal()
+        if refusal is not None:
+            with suppress(Overloaded), self._parts.question_metrics.question(operation):
+                raise refusal
+        return refusal
 
     def _place(self, progress: Progress) -> AbstractAsyncContextManager[Place]:
         return self._parts.admission.place(progress.seconds(math.inf, 1.0))

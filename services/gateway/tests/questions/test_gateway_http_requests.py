@@ -258,6 +258,15 @@ async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
         check_error(response, 429, "OVERLOADED")
         assert int(response.headers["retry-after"]) >= 1
         assert stack.metric("trivium_gateway_questions_refused_total") == 1
+        for path in ("/v1/answer", "/v1/retrieve", "/v1/chat/completions", "/v1/responses"):
+            unread = await stack.http.post(path, content=b"no JSON", headers=JSON)
+            assert unread.status_code == 429, unread.text
+            assert int(unread.headers["retry-after"]) >= 1
+            assert unread.json()["error"]["reason"] == "OVERLOADED"
+            labels = {"method": "POST", "route": path, "status": "429"}
+            assert stack.metric("trivium_gateway_http_requests_total", **labels) >= 1
+        assert unread.json()["error"]["type"] == "rate_limit_error"
+        assert stack.metric("trivium_gateway_questions_total", operation="answer", outcome="overloaded") == 3
         first.cancel()
         await asyncio.wait_for(stack.rerank.cancelled.wait(), 10)
         stack.rerank.faults.clear()

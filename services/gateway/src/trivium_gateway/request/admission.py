@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from trivium_gateway.request.metrics import QuestionMetrics
 
 _LONGEST_WAIT_SECONDS = 0.5
+"""That is expected; what waits is answered, even if it takes longer."""
 _WAIT_SHARE = 0.25
 """Of the time that the caller has."""
+_GIVE_UP_SHARE = 0.75
+"""The rest would hardly be enough to find anything."""
 _RECENT_SECONDS = 1.0
 _LONGEST_YIELD_SECONDS = 1.0
 _NEWEST_SHARE = 0.1
@@ -47,7 +50,8 @@ class Place:
 class QuestionAdmission:
     """Lets as many questions in as QuestionLimit allows, and a few more wait, if their turn comes soon.
 
-    What would wait too long is refused at once: it costs nothing then, and its sender can go elsewhere.
+    What would wait too long is refused at once, never after it has waited: it costs nothing then, and its sender can go
+    elsewhere.
 
     Args:
         most: Most questions at once, those that are already being written among them.
@@ -85,8 +89,8 @@ class QuestionAdmission:
         Raises:
             Overloaded: There is none soon enough.
         """
-        if self._inside >= self._most:
-            raise self._refusal(1.0)
+        if refusal := self.refusal(seconds_left):
+            raise refusal
         self._count_inside(1)
         try:
             await self._enter(seconds_left)
@@ -98,6 +102,22 @@ class QuestionAdmission:
                 place.leave()
         finally:
             self._count_inside(-1)
+
+    def refusal(self, seconds_left: float = math.inf) -> Overloaded | None:
+        """What a question would be told if it came now, counted as told; None if there is a place, or one soon enough.
+
+        Args:
+            seconds_left: Until the caller's deadline.
+        """
+        if self._inside >= self._most:
+            return self._refusal(1.0)
+        if self._is_free():
+            return None
+        expected = (len(self._queue) + 1) * self._mean_seconds / self._limit.allowed
+        longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
+        if len(self._queue) < self._limit.allowed and expected <= longest:
+            return None
+        return self._refusal(max(1.0, expected))
 
     @property
     def busy(self) -> bool:
@@ -116,27 +136,26 @@ class QuestionAdmission:
             yield
 
     async def _enter(self, seconds_left: float) -> None:
-        if self._working >= self._limit.allowed or self._queue:
-            longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
-            expected = (len(self._queue) + 1) * self._mean_seconds / self._limit.allowed
-            if len(self._queue) >= self._limit.allowed or expected > longest:
-                raise self._refusal(max(1.0, expected))
-            turn = asyncio.get_running_loop().create_future()
-            self._queue.append(turn)
-            try:
-                async with asyncio.timeout(longest):
-                    await turn
-            except BaseException as error:
-                if turn.done() and not turn.cancelled():
-                    self._change(-1)  # its turn had come
-                elif turn in self._queue:
-                    self._queue.remove(turn)
-                self._let_in()
-                if isinstance(error, TimeoutError):
-                    raise self._refusal(max(1.0, expected)) from error
-                raise
-        else:
+        if self._is_free():
             self._change(1)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            async with asyncio.timeout(_GIVE_UP_SHARE * seconds_left):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._change(-1)  # its turn had come
+            elif turn in self._queue:
+                self._queue.remove(turn)
+            self._let_in()
+            if isinstance(error, TimeoutError):
+                raise self._refusal(1.0) from error
+            raise
+
+    def _is_free(self) -> bool:
+        return self._working < self._limit.allowed and not self._queue
 
     def _leave(self, begin: float) -> None:
         self._mean_seconds += _NEWEST_SHARE * (self._clock() - begin - self._mean_seconds)

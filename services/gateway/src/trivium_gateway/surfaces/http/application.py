@@ -16,6 +16,7 @@ from trivium_gateway.surfaces.http.middleware import RequestMiddleware
 from trivium_gateway.surfaces.http.openai.routes import openai_routes
 from trivium_gateway.surfaces.http.operations import operation_routes
 from trivium_gateway.surfaces.http.origins import OriginMiddleware, OriginPolicy
+from trivium_gateway.surfaces.http.overload import OverloadMiddleware
 from trivium_gateway.surfaces.http.page import page_routes
 from trivium_gateway.surfaces.http.paths import PathMiddleware
 from trivium_gateway.surfaces.http.questions import question_routes
@@ -80,6 +81,7 @@ def http_application(
                     metrics.declare(method, route.path.replace(":path}", "}"))
         app.include_router(router)
     install_error_handlers(app, routes)
+    app.add_middleware(OverloadMiddleware, gateway=gateway, routes=routes)
     app.add_middleware(PathMiddleware)
     if origins.allowed:
         app.add_middleware(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _CLIENT_LEFT = 499
+_REFUSED = 429
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _TIMEOUT_HEADER = "X-Request-Timeout"
 UNKNOWN_ROUTE = "unknown"
@@ -91,6 +92,7 @@ class RequestMiddleware:
                 route, seconds = _route(scope), time.perf_counter() - start
                 status = status or _CLIENT_LEFT
                 self._metrics.observe(method, route, status, seconds)
+                quiet = quiet or status == _REFUSED  # under a flood the lines would cost more than the refusals
                 log_request(_logger, f"{method} {route}", str(status), seconds, quiet=quiet)
                 _describe(span, method, route, status)
 

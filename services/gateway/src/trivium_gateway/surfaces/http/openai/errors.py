@@ -72,12 +72,17 @@ class OpenAIRoute(APIRoute):
                 return await handle(request)
             except TriviumError as error:
                 log_failure(_logger, f"{request.method} {request.url.path}", error)
-                response = error_response(error)
-                headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
-                body = openai_error_body(error, in_response=self.path == RESPONSES_PATH)
-                return JsonResponse(body, status_code=response.status_code, headers=headers)
+                return openai_error_response(error, in_response=self.path == RESPONSES_PATH)
 
         return handle_with_errors
+
+
+def openai_error_response(error: TriviumError, *, in_response: bool = False) -> Response:
+    """The response for an error; see openai_error_body."""
+    response = error_response(error)
+    headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
+    body = openai_error_body(error, in_response=in_response)
+    return JsonResponse(body, status_code=response.status_code, headers=headers)
 
 
 def openai_error_body(error: TriviumError, *, in_response: bool = False) -> dict[str, Any]:
