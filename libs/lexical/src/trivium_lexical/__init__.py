@@ -1,0 +1,15 @@
+"""Trivium's words: turns texts and queries into the terms by which they find each other."""
+
+from trivium_lexical.analyzer import ANALYZER_VERSION, MAX_TERMS, SparseVector, document_vector, query_vector
+from trivium_lexical.query_syntax import ParsedQuery, occurs, parse_query
+
+__all__ = [
+    "ANALYZER_VERSION",
+    "MAX_TERMS",
+    "ParsedQuery",
+    "SparseVector",
+    "document_vector",
+    "occurs",
+    "parse_query",
+    "query_vector",
+]

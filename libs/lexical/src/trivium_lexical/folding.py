@@ -1,0 +1,36 @@
+"""Makes writings of the same characters one: presentation forms, case, accents."""
+
+import unicodedata
+
+import regex
+
+__all__ = ["fold", "normalize"]
+
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
+# What nobody sees and nobody types into a query: soft hyphens, joiners that are no letters, marks of direction.
+_INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, *range(0x202A, 0x202F)])
+_SAME = str.maketrans({**_DASHES, **_APOSTROPHES, **_INVISIBLE})
+
+# NFKC makes plain spaces of these, after which nobody can tell "1 249" from two numbers.
+_GROUPING_SPACE = regex.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+_FOREIGN_DIGIT = regex.compile(r"(?V1)[\p{Nd}--[0-9]]")
+# Accents of Latin, Greek and Cyrillic letters, vowel points of Hebrew and Arabic, and Arabic's stretching. Marks of
+# other scripts are letters: Hindi has vowels among them, Japanese the difference between ka and ga.
+_MARKS = regex.compile(r"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]+")
+
+
+def normalize(text: str) -> str:
+    """Give a text in one form for each character, case and accents left as they are."""
+    if text.isascii():
+        return text
+    text = unicodedata.normalize("NFKC", _GROUPING_SPACE.sub(",", text)).translate(_SAME)
+    return str(_FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), text))
+
+
+def fold(text: str) -> str:
+    """Give a normalised text without case and accents: Straße and STRASSE are one, and résumé is resume."""
+    text = text.casefold()
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text)))
