@@ -27,12 +27,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.search import Store
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.qdrant.words import stored_words
+from trivium_lexical import ANALYZER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +140,7 @@ def made_up_vectors(count: int) -> npt.NDArray[np.float32]:
 async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.NDArray[np.float32]) -> float:
     """Writes all pieces as the gateway does; pieces a second."""
     await QdrantCollections(connection).create(
-        COLLECTION.physical, model="made up", fingerprint=_FINGERPRINT, dimension=_DIMENSION
+        COLLECTION.physical, model="made up", fingerprint=_FINGERPRINT, dimension=_DIMENSION, analyzer=ANALYZER_VERSION
     )
     store = ChunkStore(connection)
     begin = time.perf_counter()
@@ -148,7 +151,7 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
             chunk = StoredChunk(
                 f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number // 10:064}", 10, {}
             )
-            points.append(point_of(chunk, vectors[number].tolist(), text, "default"))
+            points.append(point_of(chunk, vectors[number].tolist(), stored_words(text, ANALYZER_VERSION), "default"))
         await store.upsert(COLLECTION, points)
     return len(pieces) / (time.perf_counter() - begin)
 
@@ -166,7 +169,14 @@ async def search(connection: QdrantConnection, sentences: Sequence[str], vectors
     return f"{statistics.median(taken):.1f} / {statistics.quantiles(taken, n=20)[-1]:.1f} ms"
 
 
-COLLECTION = ResolvedCollection("bench", f"bench__{_FINGERPRINT[:12]}", "made up", _FINGERPRINT, _DIMENSION)
+COLLECTION = ResolvedCollection(
+    "bench",
+    physical_name("bench", _FINGERPRINT, ANALYZER_VERSION),
+    "made up",
+    _FINGERPRINT,
+    _DIMENSION,
+    ANALYZER_VERSION,
+)
 
 
 async def measure(count: int, sentences: Sequence[str]) -> None:

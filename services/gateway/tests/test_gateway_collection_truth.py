@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 from faults.opening_qdrant import OpeningQdrant
 from qdrant_client import grpc as qdrant
+from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.qdrant.collections import QdrantCollections
+from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -194,7 +196,7 @@ async def test_collection_and_alias_of_another_application_are_neither_shown_nor
 async def test_collection_of_another_application_with_the_name_of_ours_to_be_is_not_written_to(
     storage: Storage,
 ) -> None:
-    physical = f"default__{(await storage.embed.model()).fingerprint[:12]}"
+    physical = physical_name("default", (await storage.embed.model()).fingerprint, ANALYZER_VERSION)
     await _make_foreign(storage, physical)
     try:
         assert await storage.collections.find("") is None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.models.embed import EmbedModel
 from trivium_gateway.qdrant.collections import Distribution, QdrantCollections
+from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ async def test_created_collection_is_described_with_its_model(storage: Storage) 
 async def test_physical_collection_is_named_for_the_model_and_indexed_before_data(storage: Storage) -> None:
     await storage.collections.create("papers")
     resolved = await storage.collections.resolve("papers")
-    assert resolved.physical == f"papers__{resolved.model_fingerprint[:12]}"
+    assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION)
+    assert (await storage.embed.model()).fingerprint == resolved.model_fingerprint
     info = await storage.connection.call(
         storage.connection.collections.Get,
         qdrant.GetCollectionInfoRequest(collection_name=resolved.physical),
@@ -47,7 +50,7 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
 async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storage: Storage) -> None:
     collections = QdrantCollections(storage.connection, Distribution(shard_number=6, replication_factor=2))
 
-    await collections.create("spread", model="words", fingerprint="f", dimension=4)
+    await collections.create("spread", model="words", fingerprint="f", dimension=4, analyzer=1)
 
     info = await storage.connection.call(
         storage.connection.collections.Get,

@@ -1,5 +1,6 @@
 """Names of collections: those that people give, and those that Qdrant sees."""
 
+import hashlib
 import re
 
 from trivium_serving.errors import InvalidField
@@ -30,9 +31,18 @@ def check_name(name: str) -> None:
         )
 
 
-def physical_name(name: str, model_fingerprint: str) -> str:
-    """Give the name of the collection in Qdrant that holds a model's vectors."""
-    return f"{name}__{model_fingerprint[:_FINGERPRINT_CHARACTERS]}"
+def physical_name(name: str, model_fingerprint: str, analyzer: int) -> str:
+    """Give the name of the collection in Qdrant that holds a model's vectors, and those of an analyzer.
+
+    Args:
+        name: The name that people use.
+        model_fingerprint: The embedding model's.
+        analyzer: Version of the analyzer of words; 0 in collections from before there was one.
+    """
+    made_with = model_fingerprint
+    if analyzer:
+        made_with = hashlib.sha256(f"{model_fingerprint} {analyzer}".encode()).hexdigest()
+    return f"{name}__{made_with[:_FINGERPRINT_CHARACTERS]}"
 
 
 def name_behind(physical: str) -> str:

@@ -21,6 +21,7 @@ from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.qdrant.words import stored_words
 from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["DocumentWriter"]
@@ -229,9 +230,11 @@ class DocumentWriter:
                         count = _PIECE_TEXTS if self._admission.busy else len(texts)
                         parts.append(await self._embed_some(target, texts[done : done + count]))
                 vectors = np.concatenate(parts)
+        # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
+        words = await asyncio.to_thread(_words_of, batch, target.collection.analyzer)
         return [
-            point_of(_stored_chunk(piece), vector, text, target.tenant)
-            for piece, vector, text in zip(batch, vectors.tolist(), texts, strict=True)
+            point_of(_stored_chunk(piece), vector, of_words, target.tenant)
+            for piece, vector, of_words in zip(batch, vectors.tolist(), words, strict=True)
         ]
 
     async def _embed_some(self, target: _Target, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -285,6 +288,11 @@ def _incomplete_error(writing: _Writing) -> Unavailable:
         "Send it again.",
         reason="DOCUMENT_INCOMPLETE",
     )
+
+
+def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[qdrant.Vector | None]:
+    # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
+    return [stored_words(indexed_text(chunk.title, chunk.text), analyzer) for chunk in map(_stored_chunk, batch)]
 
 
 def _stored_chunk(piece: _Piece) -> StoredChunk:

@@ -36,10 +36,11 @@ class ResolvedCollection:
 
     Attributes:
         name: The name that people use.
-        physical: The name of the collection in Qdrant, `<name>__<first 12 characters of the fingerprint>`.
+        physical: The name of the collection in Qdrant, `<name>__<12 characters>`; see `physical_name`.
         model: Name of the embedding model.
         model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
         dimension: Numbers per vector.
+        analyzer: Version of the analyzer that its words are indexed by.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ResolvedCollection:
     model: str
     model_fingerprint: str
     dimension: int
+    analyzer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,14 @@ class Collections:
     def _remember(self, name: str, own: OwnCollection) -> _Known:
         described = own.described
         known = _Known(
-            ResolvedCollection(name, own.physical, described.model, described.model_fingerprint, described.dimension),
+            ResolvedCollection(
+                name,
+                own.physical,
+                described.model,
+                described.model_fingerprint,
+                described.dimension,
+                described.analyzer,
+            ),
             described.metadata_kinds,
             own.has_alias and described.is_indexed,
             self._clock() + self._remember_seconds,

@@ -48,8 +48,8 @@ class Place:
 class CollectionLookup:
     """Finds collections by the names that people use.
 
-    A collection is Trivium's if its name is made of the name that people use and of the fingerprint in its metadata,
-    and if no alias but that name points to it. All others are never shown, written to or deleted.
+    A collection is Trivium's if its name is made of the name that people use and of what its metadata say it was made
+    with, and if no alias but that name points to it. All others are never shown, written to or deleted.
 
     Of one that Qdrant cannot read the fingerprint is not known. There the alias decides: Trivium alone makes an alias
     `<name>` for a collection `<name>__<12 characters>`. Without the alias, such a collection is left alone.
@@ -182,4 +182,4 @@ class CollectionLookup:
 
 
 def _is_own(physical: str, described: PhysicalCollection) -> bool:
-    return physical == physical_name(name_behind(physical), described.model_fingerprint)
+    return physical == physical_name(name_behind(physical), described.model_fingerprint, described.analyzer)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
 from trivium_gateway.domain.names import physical_name
@@ -74,11 +75,17 @@ class CollectionMaker:
             await self._qdrant.index_system_fields(place.own.physical)
             return place.own.physical
         model = await self._embed.model()
-        physical = physical_name(name, model.fingerprint)
+        physical = physical_name(name, model.fingerprint, ANALYZER_VERSION)
         taken = place.foreign & {name, physical}
         if taken:
             raise _taken(name, *taken)
-        await self._qdrant.create(physical, model=model.name, fingerprint=model.fingerprint, dimension=model.dimension)
+        await self._qdrant.create(
+            physical,
+            model=model.name,
+            fingerprint=model.fingerprint,
+            dimension=model.dimension,
+            analyzer=ANALYZER_VERSION,
+        )
         return physical
 
     async def _check_is_gone(self, name: str, physical: str) -> None:

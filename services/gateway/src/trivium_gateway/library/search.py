@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qdrant_client import grpc as qdrant
-from trivium_serving.errors import DeadlineExceeded, NotFound, Overloaded, TriviumError, Unavailable
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.metadata import Metadata
@@ -17,6 +17,7 @@ from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import LegQuery, dense_leg, payload_selector, sparse_leg
 from trivium_gateway.qdrant.points import chunk_from_payload, keyword_condition, scoped_filter
+from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
 
@@ -142,6 +143,7 @@ class Store:
 
         Raises:
             NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
+            FailedPrecondition: There is no vector, and the words are another analyzer's (ANALYZER_CHANGED).
             Unavailable: Qdrant cannot be reached, or both legs failed.
             Overloaded: Qdrant has no capacity for either leg.
             DeadlineExceeded: Neither leg answered in time.
@@ -176,10 +178,17 @@ class Store:
         legs: dict[Leg, LegQuery] = {}
         if vector is not None:
             legs["dense"] = dense_leg(vector, scope)
-        if text is not None:
-            legs["sparse"] = sparse_leg(text, scope, corpus=scoped_filter(tenant))
-        if not legs:
-            raise ValueError("a search needs a vector or a text")
+        unreadable: list[DegradedLeg] = []
+        try:
+            words = asked_words(text, collection.analyzer) if text is not None else None
+        except FailedPrecondition as error:
+            if vector is None:
+                raise
+            words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
+        if words is not None:
+            legs["sparse"] = sparse_leg(words, scope, corpus=scoped_filter(tenant))
+        if not legs:  # a query without words, and no model to read it
+            return SearchResult([], [])
         started = time.monotonic()
         if len(legs) == 2:
             try:
@@ -192,7 +201,8 @@ class Store:
             except DeadlineExceeded:
                 pass
         remaining_seconds = max(0.001, timeout_seconds - (time.monotonic() - started))
-        return await self._search_each(collection, legs, limit, remaining_seconds)
+        found = await self._search_each(collection, legs, limit, remaining_seconds)
+        return replace(found, degraded_legs=[*found.degraded_legs, *unreadable])
 
     async def _search_both(
         self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float

@@ -21,6 +21,7 @@ from trivium_gateway.qdrant.points import (
     metadata_path,
     scoped_filter,
 )
+from trivium_gateway.qdrant.words import QDRANTS_OWN
 
 __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
 
@@ -75,6 +76,7 @@ class PhysicalCollection:
         metadata_kinds: The metadata keys that are indexed, and their kinds.
         indexed_fields: The other fields that are indexed.
         point_count: How many points it has, roughly.
+        analyzer: Version of the analyzer that its words were indexed by.
     """
 
     model: str
@@ -83,6 +85,7 @@ class PhysicalCollection:
     metadata_kinds: Mapping[str, MetadataKind]
     indexed_fields: frozenset[str]
     point_count: int
+    analyzer: int
 
     @property
     def is_indexed(self) -> bool:
@@ -102,11 +105,16 @@ class QdrantCollections:
         self._connection = connection
         self._distribution = distribution
 
-    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int) -> None:
+    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int, analyzer: int) -> None:
         """Create a collection with its payload indexes, which must exist before data (HNSW is built around them)."""
         dense = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
         sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
-        facts = {"model": model, "model_fingerprint": fingerprint, "schema_version": SCHEMA_VERSION}
+        facts = {
+            "model": model,
+            "model_fingerprint": fingerprint,
+            "schema_version": SCHEMA_VERSION,
+            "analyzer": analyzer,
+        }
         request = qdrant.CreateCollection(
             collection_name=physical,
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
@@ -157,6 +165,7 @@ class QdrantCollections:
             metadata_kinds=kinds,
             indexed_fields=frozenset(fields),
             point_count=reply.result.points_count,
+            analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
         )
 
     async def count(self, physical: str, tenant: str) -> int:

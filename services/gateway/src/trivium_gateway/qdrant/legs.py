@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qdrant_client import grpc as qdrant
 
-from trivium_gateway.qdrant.points import BM25, DENSE, bm25_document
+from trivium_gateway.qdrant.points import BM25, DENSE
 
 __all__ = ["LegQuery", "dense_leg", "payload_selector", "sparse_leg"]
 
@@ -49,17 +49,17 @@ def dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> LegQuery:
     return LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope, None)
 
 
-def sparse_leg(text: str, scope: qdrant.Filter, *, corpus: qdrant.Filter) -> LegQuery:
+def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter, *, corpus: qdrant.Filter) -> LegQuery:
     """BM25.
 
     Args:
-        text: The query.
+        words: The vector of the query's words.
         scope: Which chunks to find.
         corpus: Over which chunks to count how rare a word is.
     """
     # How rare a word is, is counted over the tenant's own chunks: others must neither show in the scores nor bend them.
     params = qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
-    return LegQuery(BM25, qdrant.VectorInput(document=bm25_document(text)), scope, params)
+    return LegQuery(BM25, words, scope, params)
 
 
 def payload_selector() -> qdrant.WithPayloadSelector:

@@ -17,7 +17,6 @@ __all__ = [
     "DENSE",
     "SCHEMA_VERSION",
     "StoredChunk",
-    "bm25_document",
     "chunk_from_payload",
     "earlier_head_id",
     "empty_condition",
@@ -34,18 +33,13 @@ __all__ = [
 DENSE = "dense"
 """Name of the vector that the embedding model makes."""
 BM25 = "bm25"
-"""Name of the sparse vector that Qdrant makes of the text."""
+"""Name of the sparse vector of the words."""
 SCHEMA_VERSION = 2
 """Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
 
 _POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
 _METADATA_PREFIX = "metadata."
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-_BM25_OPTIONS = {
-    # The default tokenizer finds no terms in Chinese, Japanese or Thai.
-    "tokenizer": json_to_value("multilingual"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +94,15 @@ def _id_of(*parts: str) -> str:
     return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))
 
 
-def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, tenant: str) -> qdrant.PointStruct:
+def point_of(
+    chunk: StoredChunk, vector: Sequence[float], words: qdrant.Vector | None, tenant: str
+) -> qdrant.PointStruct:
     """Make the point that keeps a chunk.
 
     Args:
         chunk: The chunk.
         vector: Its dense vector.
-        indexed_text: What BM25 indexes.
+        words: The vector of its words; None if it has none.
         tenant: Whose it is.
     """
     payload = {
@@ -123,10 +119,9 @@ def point_of(chunk: StoredChunk, vector: Sequence[float], indexed_text: str, ten
         "metadata": chunk.metadata,
         "schema_version": SCHEMA_VERSION,
     }
-    vectors = {
-        DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=vector)),
-        BM25: qdrant.Vector(document=bm25_document(indexed_text)),
-    }
+    vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=vector))}
+    if words is not None:
+        vectors[BM25] = words
     return qdrant.PointStruct(
         id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
         payload={key: json_to_value(value) for key, value in payload.items()},
@@ -149,11 +144,6 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         chunk_count=fields.get("chunk_count", 0),
         metadata=cast("Metadata", fields.get("metadata", {})),
     )
-
-
-def bm25_document(text: str) -> qdrant.Document:
-    """Ask Qdrant to make the BM25 vector of a text, the same way for chunks and queries."""
-    return qdrant.Document(text=text, model="qdrant/bm25", options=_BM25_OPTIONS)
 
 
 def scoped_filter(

@@ -1,0 +1,68 @@
+"""The words of chunks and queries, as the sparse vector that Qdrant searches.
+
+Which terms a text has is decided by the analyzer that its collection was made with: queries and chunks of two analyzers
+do not find each other. Collections from before there was one are asked in Qdrant's own way, as they were made.
+"""
+
+from qdrant_client import grpc as qdrant
+from qdrant_client.conversions.conversion import json_to_value
+from trivium_lexical import ANALYZER_VERSION, SparseVector, document_vector, query_vector
+from trivium_serving.errors import FailedPrecondition
+
+__all__ = ["QDRANTS_OWN", "asked_words", "stored_words"]
+
+QDRANTS_OWN = 0
+"""The analyzer of collections that say nothing of one: Qdrant's `qdrant/bm25` with its tokenizer `multilingual`."""
+
+_MULTILINGUAL = {"tokenizer": json_to_value("multilingual")}
+
+
+def stored_words(text: str, analyzer: int) -> qdrant.Vector | None:
+    """Make the vector of a chunk's words; None if it has none.
+
+    Args:
+        text: What is indexed of the chunk.
+        analyzer: The collection's.
+
+    Raises:
+        FailedPrecondition: It is none that this version of Trivium has (ANALYZER_CHANGED).
+    """
+    if analyzer == QDRANTS_OWN:
+        return qdrant.Vector(document=_document(text))
+    _check(analyzer)
+    vector = _sparse(document_vector(text))
+    return qdrant.Vector(sparse=vector) if vector.indices else None
+
+
+def asked_words(text: str, analyzer: int) -> qdrant.VectorInput | None:
+    """Make the vector of a query's words; None if it has none.
+
+    Args:
+        text: The query.
+        analyzer: The collection's.
+
+    Raises:
+        FailedPrecondition: It is none that this version of Trivium has (ANALYZER_CHANGED).
+    """
+    if analyzer == QDRANTS_OWN:
+        return qdrant.VectorInput(document=_document(text))
+    _check(analyzer)
+    vector = _sparse(query_vector(text))
+    return qdrant.VectorInput(sparse=vector) if vector.indices else None
+
+
+def _check(analyzer: int) -> None:
+    if analyzer != ANALYZER_VERSION:
+        raise FailedPrecondition(
+            f"The words of this collection were indexed by version {analyzer} of the analyzer, and this Trivium has "
+            f"version {ANALYZER_VERSION}. Run `trivium reindex` for the collection.",
+            reason="ANALYZER_CHANGED",
+        )
+
+
+def _document(text: str) -> qdrant.Document:
+    return qdrant.Document(text=text, model="qdrant/bm25", options=_MULTILINGUAL)
+
+
+def _sparse(vector: SparseVector) -> qdrant.SparseVector:
+    return qdrant.SparseVector(indices=vector.indices, values=vector.values)
