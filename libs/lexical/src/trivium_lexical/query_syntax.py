@@ -18,7 +18,6 @@ _DEMAND = regex.compile(
     rf"(?<!\S)(?P<without>-)(?P<word>\p{{L}}(?:[\w'.+#&-]*\w[+#]*|[+#]+))"
     rf"|(?<!\w)(?P<not>(?<!\S)-)?{_QUOTED}"
 )
-_EDGES = regex.compile(r"^[^\w.#+]+|[^\w#+%]+$")
 _SPACES = regex.compile(r"\s+")
 _NO_SPACES_AROUND = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _EDGE_LETTER = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}\p{{N}}]--[{_NO_SPACES_AROUND}]]")
@@ -52,7 +51,7 @@ def parse_query(query: str) -> ParsedQuery:
 
     def read(match: regex.Match[str]) -> str:
         said = match["word"] or match["phrase"]
-        demanded = _EDGES.sub("", said)
+        demanded = _without_edges(said)
         if not demanded:
             return str(match[0])
         if match["without"] or match["not"]:
@@ -65,6 +64,16 @@ def parse_query(query: str) -> ParsedQuery:
     if exclusions:
         text = _SPACES.sub(" ", text).strip()
     return ParsedQuery(text, tuple(phrases), tuple(exclusions))
+
+
+def _without_edges(said: str) -> str:
+    """What is demanded, without punctuation before and after it, but for that of .NET, C++ and C#."""
+    start, end = 0, len(said)
+    while start < end and not (said[start].isalnum() or said[start] in ".#+"):
+        start += 1
+    while end > start and not (said[end - 1].isalnum() or said[end - 1] in "#+%"):
+        end -= 1
+    return said[start:end] if any(character.isalnum() for character in said[start:end]) else ""
 
 
 def occurs(phrase: str, passage: str) -> bool:

@@ -19,15 +19,17 @@ _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\u3005\u3006"
 _UNSPACED = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_CJK}\p{{Hangul}}{_UNSPACED}]]"
 # Letters and digits with what identifiers have between them; before them a point (.NET), after them a mark (C++, C#).
-_WORD = r"""
+_ASCII_TOKEN = re.compile(
+    r"""
     (?: (?<! [\w.)\]] ) \. (?= [A-Za-z] ) )?
-    LETTER+
-    (?: (?: _+ | [-.@/\\&'] | ::? | \+\+? | (?<=[0-9]),(?=[0-9]) ) LETTER+ )*
+    [A-Za-z0-9]+
+    (?: (?: _+ | [-.@/\\&'] | ::? | \+\+? | (?<=[0-9]),(?=[0-9]) ) [A-Za-z0-9]+ )*
     (?: \+\+ | \# )?
-"""
-_ASCII_TOKEN = re.compile(_WORD.replace("LETTER", "[A-Za-z0-9]"), re.VERBOSE | re.ASCII)
+    """,
+    re.VERBOSE | re.ASCII,
+)
 _TOKEN = regex.compile(
-    f"""(?P<word> {_WORD.replace("LETTER", _LETTER)} )
+    f"""(?P<word> {_ASCII_TOKEN.pattern.replace("[A-Za-z0-9]", _LETTER)} )
     | (?P<han> [{_CJK}]+ ) | (?P<hangul> \\p{{Hangul}}+ ) | (?P<unspaced> [{_UNSPACED}]+ )""",
     regex.VERBOSE | regex.VERSION1,
 )
