@@ -4,9 +4,9 @@ Needs a running stack on this machine (`make up`).
 
     .venv/bin/python bench/questions/overload.py [--seconds 10] [--times 10] [--port 8080]
 
-Four steps: one asker alone; eight askers, whose answers a second are what is possible; one asker beside calls that
-ingest; and questions at a rate of so many times what is possible, whether they are answered or not, beside the same
-calls. Prints goodput as a share of what is possible, the p99 of refusals, and the p99 of a question beside bulk work as
+Five steps: one asker alone; eight askers, whose answers a second are what is possible; questions at a rate of so many
+times what is possible, whether they are answered or not; one asker beside calls that ingest; and such a flood beside
+them. Prints goodput as a share of what is possible, the p99 of refusals, and the p99 of a question beside bulk work as
 a multiple of that alone. Writes to collections of its own and deletes them at the end. Questions differ, so that
 nothing is remembered. On a machine that runs the stack as well, the askers take a part of what is measured.
 """
@@ -21,6 +21,7 @@ import math
 import random
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 _QUESTIONS, _BULK = "bench-overload", "bench-overload-bulk"
@@ -144,31 +145,39 @@ def show(step: str, outcomes: list[Outcome], seconds: float) -> None:
     )
 
 
+async def flood(client: Client, step: str, rate: float, seconds: float, possible: float) -> None:
+    """Asks at a rate, and prints what came of it."""
+    begin = time.perf_counter()
+    outcomes = await open_loop(client, rate, seconds)
+    seconds = time.perf_counter() - begin
+    show(step, outcomes, seconds)
+    goodput = sum(one.status == 200 for one in outcomes) / seconds / possible
+    refused = [one.seconds for one in outcomes if one.status == 429]
+    print(f"  goodput {goodput:.2f} of what is possible; refusals p50 {median(refused) * 1e3:.0f} ms, ", end="")
+    print(f"p99 {p99(refused) * 1e3:.0f} ms")
+
+
 async def measure(client: Client, seconds: float, times: float) -> None:
     """All steps."""
     await client.ingest(_QUESTIONS, _BULK_DOCUMENTS)
-    await closed_loop(client, 2, min(seconds, 3.0))  # warm up
+    await closed_loop(client, 2, 5.0)  # until what a question finds has been read
     alone = await closed_loop(client, 1, seconds, pause=0.1)
     show("one asker", alone, seconds)
     eight = await closed_loop(client, 8, seconds)
     show("eight askers", eight, seconds)
     possible = sum(one.status == 200 for one in eight) / seconds
+    await flood(client, f"{times:g} times what is possible", min(times * possible, _MOST_PER_SECOND), seconds, possible)
     bulk = [asyncio.create_task(client.ingest(_BULK, _BULK_DOCUMENTS)) for _ in range(_BULK_CALLS)]
     await asyncio.sleep(1)
     beside = await closed_loop(client, 1, seconds, pause=0.1)
     show(f"one asker beside {_BULK_CALLS} calls that ingest", beside, seconds)
-    begin = time.perf_counter()
-    flood = await open_loop(client, min(times * possible, _MOST_PER_SECOND), seconds)
-    show(f"{times:g} times what is possible, beside them", flood, time.perf_counter() - begin)
+    slower = p99([one.seconds for one in beside]) / p99([one.seconds for one in alone])
+    print(f"  p99 {slower:.1f} times that of one asker alone")
+    rate = min(times * possible, _MOST_PER_SECOND)
+    await flood(client, f"{times:g} times what is possible, beside them", rate, seconds, possible)
     for one in bulk:
         one.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)
-    goodput = sum(one.status == 200 for one in flood) / (time.perf_counter() - begin) / possible
-    refusal = p99([one.seconds for one in flood if one.status == 429]) * 1e3
-    slower = p99([one.seconds for one in beside]) / p99([one.seconds for one in alone])
-    print(
-        f"goodput {goodput:.2f} of what is possible; refusals p99 {refusal:.0f} ms; beside bulk p99 {slower:.1f} times"
-    )
 
 
 async def main() -> None:

@@ -1,6 +1,7 @@
 """What happens when batches fail, workers die and callers leave; sessions that break on purpose."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ class BreakableSession:
         self._lab = lab
         self._express = express
         self._broken = False
+        lab.priorities[express] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     def run(self, items: Sequence[Item]) -> list[ItemResult]:
         texts = [item.source.text for item in items]
@@ -63,6 +65,7 @@ class Lab:
 
     def __init__(self, worker_count: int = 1, stall_seconds: float = 60.0, express_tokens: int = 0) -> None:
         self.batches: list[list[str]] = []
+        self.priorities: dict[bool, int] = {}
         self.gate = threading.Event()
         self.gate.set()
         self.release = threading.Event()
@@ -307,6 +310,13 @@ async def test_run_dead_express_worker_fails_its_call_alone_and_is_replaced() ->
         assert await some.run("a question") == [10]
         some.gate.set()
         assert await bulk == [19]
+
+
+async def test_start_workers_go_behind_event_loops_and_the_express_worker_does_not() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    async with lab(express_tokens=16) as some:
+        assert some.priorities[True] == own
+        assert some.priorities[False] > own or own == 19
 
 
 async def test_run_express_worker_left_alone_takes_no_call() -> None:

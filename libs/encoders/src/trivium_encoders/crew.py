@@ -165,6 +165,7 @@ class Crew:
             on_ready=lambda worker: self._post(self._ready, worker),
             on_done=lambda worker, done: self._post(self._done, worker, done),
             on_death=lambda worker, error: self._post(self._died, worker, error),
+            urgent=express,
         )
         self._starting.add(worker)
         if express:

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import NoReturn
@@ -15,6 +16,9 @@ from typing import NoReturn
 from trivium_encoders.runtimes.base import Item, ItemResult, Session
 
 _log = logging.getLogger(__name__)
+
+_NICE = 5
+"""A third of the processor time that others get who want it, too."""
 
 Result = ItemResult | Exception
 
@@ -48,6 +52,7 @@ class Worker:
         on_ready: Called in the worker's thread when it takes batches.
         on_done: Called in the worker's thread after each batch.
         on_death: Called in the worker's thread when it ends without having been asked to; the batch it had is lost.
+        urgent: Whether its batches are short and waited for, and so compete with event loops for processors.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class Worker:
         on_ready: Callable[["Worker"], None],
         on_done: Callable[["Worker", BatchDone], None],
         on_death: Callable[["Worker", BaseException], None],
+        urgent: bool = False,
     ) -> None:
         self._open_session = open_session
         self._probe = probe
         self._on_ready = on_ready
         self._on_done = on_done
         self._on_death = on_death
+        self._urgent = urgent
         self._inbox: SimpleQueue[Sequence[Item] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -88,6 +95,8 @@ class Worker:
 
     def _run(self) -> None:
         try:
+            if not self._urgent:
+                _step_back()
             session = self._open_session()
             session.run([self._probe])
             self._on_ready(self)
@@ -97,6 +106,16 @@ class Worker:
                 self._on_done(self, BatchDone(results, started_at, time.monotonic()))
         except BaseException as error:  # the thread's edge: whatever ends it must be known
             self._on_death(self, error)
+
+
+def _step_back() -> None:
+    """Lets event loops, this process's and others', go before this thread and those that its session starts.
+
+    A batch takes long whether it waits a moment or not; what the loops do, to admit, to refuse and to tell that a
+    service lives, is short, and others wait for it.
+    """
+    with suppress(OSError, AttributeError):  # where threads have no priority of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
 
 
 def end_process(status: int) -> NoReturn:

@@ -16,6 +16,7 @@ from prometheus_client import make_wsgi_app, start_http_server
 from trivium_serving.background import Background
 from trivium_serving.channels import MAX_MESSAGE_BYTES
 from trivium_serving.errors import TriviumError
+from trivium_serving.heap import freeze_heap
 from trivium_serving.interceptors import RequestInterceptor
 from trivium_serving.metrics import CertificateMetrics, RequestMetrics
 from trivium_serving.tls import CurrentTls, TlsFiles, server_credentials
@@ -262,6 +263,7 @@ async def serve_until_signal(
         _logger.error("cannot start: %s", failure, exc_info=None if known else failure)
         exit_status = 1
     else:
+        freeze_heap()
         await server.health.set_server(True)
         _logger.info("ready")
         broken = asyncio.ensure_future(server.background.wait_until_broken())

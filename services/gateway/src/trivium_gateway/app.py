@@ -14,6 +14,7 @@ from trivium_serving.addresses import is_loopback
 from trivium_serving.body_budget import BodyBudget
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import TriviumError
+from trivium_serving.heap import freeze_heap
 from trivium_serving.message_gate import MessageGate
 from trivium_serving.pulse import Pulse, health_of
 from trivium_serving.server import GrpcServer, ListenError
@@ -260,6 +261,7 @@ async def run(settings: GatewaySettings) -> int:
         _logger.error("%s", error.message)
         await process.stop(0)
         return 1
+    freeze_heap()
     _logger.info("listening: gRPC on port %d, HTTP on port %d", process.grpc_port, process.http_port)
     ends = [asyncio.ensure_future(one) for one in (stopped.wait(), process.background.wait_until_broken())]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import hashlib
 import json
 import logging
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
+from trivium_serving.heap import freeze_heap
 from trivium_serving.request_context import request_id
 
 from trivium_generate.answer import NO_TOOLS, AnswerRequest, FinishReason, ModelDescription
@@ -144,7 +144,7 @@ class VllmModel:
             self.description = _describe(self.description.name, config)
             self._step = "warming up"
             await self._warm_up()
-            _freeze_heap()
+            freeze_heap()
             self._step = ""
         # The edge of another program: vLLM raises whatever its parts raise, and each has to end in FAILED, not in a
         # supervisor that is gone.
@@ -306,13 +306,6 @@ def _of_hub(model: str) -> dict[str, Any]:
     if not revision or Path(model).exists():
         return {"model": model}
     return {"model": name, "revision": revision, "tokenizer_revision": revision}
-
-
-def _freeze_heap() -> None:
-    """Spares the garbage collector what is loaded by now: going through all of it holds up every answer."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def _is_json(request: AnswerRequest) -> bool:
