@@ -216,6 +216,8 @@ class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):
             delta(" And frogs. [1]", (1, 32, 35)),
             finish(),
         ]
+        self.rewritten = {"standalone": ["What do herons eat?"], "queries": ["otters"], "passage": ["Herons eat fish."]}
+        """What it makes of any question, by task."""
         self.state = generate_pb.MODEL_STATE_READY
         self.detail = ""
 
@@ -232,6 +234,11 @@ class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):
                 raise step
             else:
                 yield step
+
+    async def Rewrite(self, request: Any, context: Any) -> Any:
+        await self.meet("Rewrite", request, context)
+        task = generate_pb.RewriteTask.Name(request.task).removeprefix("REWRITE_TASK_").lower()
+        return generate_pb.RewriteResponse(texts=self.rewritten[task], model=ModelInfo(name="writer"))
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)

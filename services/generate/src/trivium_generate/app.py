@@ -17,6 +17,7 @@ from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_generate.limits import Limits
 from trivium_generate.metrics import GenerateMetrics
 from trivium_generate.prompts import load_prompts
+from trivium_generate.rewriting import Rewriter
 from trivium_generate.servicer import MODEL_HEALTH_NAME, SERVICE_NAME, GenerateServicer
 from trivium_generate.supervision import SupervisedModel
 
@@ -78,7 +79,9 @@ class App:
                 max_tokens=settings.max_model_tokens,
             ),
         )
-        servicer = GenerateServicer(self._answerer, self.model)
+        prompts = load_prompts(settings.prompts_dir) if self.model is not None else {}
+        rewriter = Rewriter(self._answerer, self.model, prompts, _limits(settings))
+        servicer = GenerateServicer(self._answerer, rewriter, self.model)
         generate_service_pb2_grpc.add_GenerateServiceServicer_to_server(servicer, self.server.grpc)
 
     async def warm_up(self) -> None:

@@ -106,7 +106,7 @@ class PromptBuilder:
         droppable = sorted(kept, key=lambda place: (-request.passages[place].score, place))
         while kept:
             passages = "\n\n".join(texts[place] for place in kept)
-            last = _fill(template, passages=passages, question=question, schema=schema)
+            last = fill(template, passages=passages, question=question, schema=schema)
             turns = [*_with_turn(before, Turn(Role.USER, last)), *tool_turns]
             token_ids = self._chat.encode(turns, tools)
             excess = len(token_ids) - room
@@ -180,7 +180,7 @@ class PromptBuilder:
 
     def _passage(self, prompt: Prompt, number: int, passage: Passage) -> str:
         title = " ".join(self._data(passage.title).replace('"', "'").split())
-        return _fill(prompt.passage, number=str(number), title=title, text=self._data(passage.text).strip())
+        return fill(prompt.passage, number=str(number), title=title, text=self._data(passage.text).strip())
 
     def _data(self, text: str) -> str:
         return _PASSAGE_TAG.sub("&lt;", self._inert(text))
@@ -212,6 +212,6 @@ def _with_turn(turns: list[Turn], turn: Turn) -> list[Turn]:
     return [*turns, turn]
 
 
-def _fill(template: str, **values: str) -> str:
+def fill(template: str, **values: str) -> str:
     """A template with its placeholders replaced, all at once: what is put in is never read as a template itself."""
     return _PLACEHOLDER.sub(lambda match: values.get(match.group(1), match.group()), template)

@@ -36,6 +36,7 @@ from trivium_generate.answer import (
     Turn,
 )
 from trivium_generate.answering import EXTRACTIVE
+from trivium_generate.rewriting import DEFAULT_QUERIES, RewriteRequest, Task
 from trivium_generate.supervision import ModelState
 from trivium_generate.traces import traced
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from trivium_generate.answer import Degradation, ModelDescription
     from trivium_generate.answering import Answerer
+    from trivium_generate.rewriting import Rewriter
     from trivium_generate.supervision import SupervisedModel
 
 SERVICE_NAME = "trivium.generate.v1.GenerateService"
@@ -74,6 +76,12 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
     FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
 }
+_TASKS = {
+    pb.REWRITE_TASK_UNSPECIFIED: Task.STANDALONE,
+    pb.REWRITE_TASK_STANDALONE: Task.STANDALONE,
+    pb.REWRITE_TASK_QUERIES: Task.QUERIES,
+    pb.REWRITE_TASK_PASSAGE: Task.PASSAGE,
+}
 _STATES = {
     ModelState.NONE: pb.MODEL_STATE_NONE,
     ModelState.LOADING: pb.MODEL_STATE_LOADING,
@@ -94,11 +102,13 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
 
     Args:
         answerer: Writes the answers.
+        rewriter: Rewrites questions.
         model: The language model; None if none is configured.
     """
 
-    def __init__(self, answerer: Answerer, model: SupervisedModel | None) -> None:
+    def __init__(self, answerer: Answerer, rewriter: Rewriter, model: SupervisedModel | None) -> None:
         self._answerer = answerer
+        self._rewriter = rewriter
         self._model = model
 
     async def Generate(
@@ -135,6 +145,26 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
             state=_STATES[self._model.state],
             detail=self._model.detail,
             adapters=self._model.adapters,
+        )
+
+    async def Rewrite(
+        self, request: pb.RewriteRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.RewriteResponse:
+        """Rewrites a question for a search."""
+        if request.task not in _TASKS:
+            raise InvalidField("task", f"There is no task {request.task}. Use STANDALONE, QUERIES or PASSAGE.")
+        rewriting = await self._rewriter.rewrite(
+            RewriteRequest(
+                request.question,
+                _turns_from_proto("history", request.history),
+                _TASKS[request.task],
+                request.max_queries or DEFAULT_QUERIES,
+                deadline_of(context),
+            )
+        )
+        finish = rewriting.finish
+        return pb.RewriteResponse(
+            texts=rewriting.texts, usage=_usage_to_proto(finish), model=_model_to_proto(finish.model)
         )
 
 
@@ -240,11 +270,7 @@ def _finish_to_proto(finish: Finish) -> pb.Finish:
     timing = finish.timing
     return pb.Finish(
         reason=_FINISH_REASONS[finish.reason],
-        usage=usage_pb2.Usage(
-            prompt_tokens=finish.prompt_tokens,
-            completion_tokens=finish.completion_tokens,
-            is_estimated=finish.is_usage_estimated,
-        ),
+        usage=_usage_to_proto(finish),
         model=_model_to_proto(finish.model),
         timing=timing_pb2.Timing(
             queue_ms=timing.queue_ms,
@@ -256,6 +282,14 @@ def _finish_to_proto(finish: Finish) -> pb.Finish:
         dropped_passages=finish.dropped_passages,
         removed_citation_count=finish.removed_citation_count,
         dropped_turn_count=finish.dropped_turn_count,
+    )
+
+
+def _usage_to_proto(finish: Finish) -> usage_pb2.Usage:
+    return usage_pb2.Usage(
+        prompt_tokens=finish.prompt_tokens,
+        completion_tokens=finish.completion_tokens,
+        is_estimated=finish.is_usage_estimated,
     )
 
 

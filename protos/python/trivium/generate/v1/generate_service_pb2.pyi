@@ -82,6 +82,34 @@ FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
 """The model calls tools, and waits for their results."""
 Global___FinishReason: typing_extensions.TypeAlias = FinishReason
 
+class _RewriteTask:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RewriteTaskEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RewriteTask.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REWRITE_TASK_UNSPECIFIED: _RewriteTask.ValueType  # 0
+    """Not said; treated as REWRITE_TASK_STANDALONE."""
+    REWRITE_TASK_STANDALONE: _RewriteTask.ValueType  # 1
+    """One question that says without the conversation what the question means in it."""
+    REWRITE_TASK_QUERIES: _RewriteTask.ValueType  # 2
+    """Several queries, each for another part or in other words."""
+    REWRITE_TASK_PASSAGE: _RewriteTask.ValueType  # 3
+    """A passage as it might stand in a document that has the answer, to search for its like. What it says may be wrong."""
+
+class RewriteTask(_RewriteTask, metaclass=_RewriteTaskEnumTypeWrapper):
+    """What a question is rewritten as."""
+
+REWRITE_TASK_UNSPECIFIED: RewriteTask.ValueType  # 0
+"""Not said; treated as REWRITE_TASK_STANDALONE."""
+REWRITE_TASK_STANDALONE: RewriteTask.ValueType  # 1
+"""One question that says without the conversation what the question means in it."""
+REWRITE_TASK_QUERIES: RewriteTask.ValueType  # 2
+"""Several queries, each for another part or in other words."""
+REWRITE_TASK_PASSAGE: RewriteTask.ValueType  # 3
+"""A passage as it might stand in a document that has the answer, to search for its like. What it says may be wrong."""
+Global___RewriteTask: typing_extensions.TypeAlias = RewriteTask
+
 class _ModelState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -505,3 +533,68 @@ class GetModelResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["adapters", b"adapters", "detail", b"detail", "model", b"model", "state", b"state"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse
+
+@typing.final
+class RewriteRequest(google.protobuf.message.Message):
+    """A question to rewrite."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    MAX_QUERIES_FIELD_NUMBER: builtins.int
+    question: builtins.str
+    """The question; not blank."""
+    task: Global___RewriteTask.ValueType
+    """What to make of it."""
+    max_queries: builtins.int
+    """Most queries, from 1 to 10; 0 for 3. Only for REWRITE_TASK_QUERIES."""
+    @property
+    def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
+        """Earlier turns of the conversation, oldest first; the latest are read."""
+
+    def __init__(
+        self,
+        *,
+        question: builtins.str = ...,
+        history: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
+        task: Global___RewriteTask.ValueType = ...,
+        max_queries: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["history", b"history", "max_queries", b"max_queries", "question", b"question", "task", b"task"]) -> None: ...
+
+Global___RewriteRequest: typing_extensions.TypeAlias = RewriteRequest
+
+@typing.final
+class RewriteResponse(google.protobuf.message.Message):
+    """What became of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    @property
+    def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """One text, or the queries, none of which is the question as it stands."""
+
+    @property
+    def usage(self) -> trivium.type.v1.usage_pb2.Usage:
+        """Tokens read and written."""
+
+    @property
+    def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
+        """What wrote them."""
+
+    def __init__(
+        self,
+        *,
+        texts: collections.abc.Iterable[builtins.str] | None = ...,
+        usage: trivium.type.v1.usage_pb2.Usage | None = ...,
+        model: trivium.type.v1.model_info_pb2.ModelInfo | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["model", b"model", "usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "texts", b"texts", "usage", b"usage"]) -> None: ...
+
+Global___RewriteResponse: typing_extensions.TypeAlias = RewriteResponse

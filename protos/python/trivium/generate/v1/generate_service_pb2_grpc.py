@@ -45,6 +45,11 @@ class GenerateServiceStub(object):
                 request_serializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.Rewrite = channel.unary_unary(
+                '/trivium.generate.v1.GenerateService/Rewrite',
+                request_serializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteRequest.SerializeToString,
+                response_deserializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteResponse.FromString,
+                _registered_method=True)
 
 
 class GenerateServiceServicer(object):
@@ -65,6 +70,13 @@ class GenerateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rewrite(self, request, context):
+        """Rewrites a question for a search, by the language model or not at all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_GenerateServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelRequest.FromString,
                     response_serializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelResponse.SerializeToString,
+            ),
+            'Rewrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rewrite,
+                    request_deserializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteRequest.FromString,
+                    response_serializer=trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class GenerateService(object):
             '/trivium.generate.v1.GenerateService/GetModel',
             trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelRequest.SerializeToString,
             trivium_dot_generate_dot_v1_dot_generate__service__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rewrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.generate.v1.GenerateService/Rewrite',
+            trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteRequest.SerializeToString,
+            trivium_dot_generate_dot_v1_dot_generate__service__pb2.RewriteResponse.FromString,
             options,
             channel_credentials,
             insecure,

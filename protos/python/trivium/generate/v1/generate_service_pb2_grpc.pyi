@@ -57,7 +57,23 @@ _GenerateServiceGetModelType = typing_extensions.TypeVar(
     ],
 )
 
-class GenerateServiceStub(typing.Generic[_GenerateServiceGenerateType, _GenerateServiceGetModelType]):
+_GenerateServiceRewriteType = typing_extensions.TypeVar(
+    '_GenerateServiceRewriteType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.generate.v1.generate_service_pb2.RewriteRequest,
+        trivium.generate.v1.generate_service_pb2.RewriteResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.generate.v1.generate_service_pb2.RewriteRequest,
+        trivium.generate.v1.generate_service_pb2.RewriteResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.generate.v1.generate_service_pb2.RewriteRequest,
+        trivium.generate.v1.generate_service_pb2.RewriteResponse,
+    ],
+)
+
+class GenerateServiceStub(typing.Generic[_GenerateServiceGenerateType, _GenerateServiceGetModelType, _GenerateServiceRewriteType]):
     """Writes an answer to a question from numbered passages, citing them."""
 
     @typing.overload
@@ -69,6 +85,10 @@ class GenerateServiceStub(typing.Generic[_GenerateServiceGenerateType, _Generate
         grpc.UnaryUnaryMultiCallable[
             trivium.generate.v1.generate_service_pb2.GetModelRequest,
             trivium.generate.v1.generate_service_pb2.GetModelResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.generate.v1.generate_service_pb2.RewriteRequest,
+            trivium.generate.v1.generate_service_pb2.RewriteResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -82,6 +102,10 @@ class GenerateServiceStub(typing.Generic[_GenerateServiceGenerateType, _Generate
             trivium.generate.v1.generate_service_pb2.GetModelRequest,
             trivium.generate.v1.generate_service_pb2.GetModelResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            trivium.generate.v1.generate_service_pb2.RewriteRequest,
+            trivium.generate.v1.generate_service_pb2.RewriteResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     Generate: _GenerateServiceGenerateType
@@ -89,6 +113,9 @@ class GenerateServiceStub(typing.Generic[_GenerateServiceGenerateType, _Generate
 
     GetModel: _GenerateServiceGetModelType
     """Describes the model."""
+
+    Rewrite: _GenerateServiceRewriteType
+    """Rewrites a question for a search, by the language model or not at all."""
 
 GenerateServiceAsyncStub: typing_extensions.TypeAlias = GenerateServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
@@ -98,6 +125,10 @@ GenerateServiceAsyncStub: typing_extensions.TypeAlias = GenerateServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.generate.v1.generate_service_pb2.GetModelRequest,
         trivium.generate.v1.generate_service_pb2.GetModelResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.generate.v1.generate_service_pb2.RewriteRequest,
+        trivium.generate.v1.generate_service_pb2.RewriteResponse,
     ],
 ]
 
@@ -119,5 +150,13 @@ class GenerateServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trivium.generate.v1.generate_service_pb2.GetModelResponse, collections.abc.Awaitable[trivium.generate.v1.generate_service_pb2.GetModelResponse]]:
         """Describes the model."""
+
+    @abc.abstractmethod
+    def Rewrite(
+        self,
+        request: trivium.generate.v1.generate_service_pb2.RewriteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.generate.v1.generate_service_pb2.RewriteResponse, collections.abc.Awaitable[trivium.generate.v1.generate_service_pb2.RewriteResponse]]:
+        """Rewrites a question for a search, by the language model or not at all."""
 
 def add_GenerateServiceServicer_to_server(servicer: GenerateServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -22,7 +22,11 @@ _PLACEHOLDERS = {
     "passage": ("number", "text"),
     "question": ("passages", "question"),
     "json": ("passages", "question", "schema"),
+    "standalone": ("history", "question"),
+    "queries": ("history", "question", "count"),
+    "hypothetical": ("history", "question"),
 }
+_LATER_PARTS = ("json", "tools", "standalone", "queries", "hypothetical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Prompt:
         passage: One passage, with `{number}`, `{title}` and `{text}`.
         question: The last message, with `{passages}` and `{question}`.
         json: The last message if the answer is to be JSON, with `{passages}`, `{question}` and `{schema}`.
+        standalone: Asks for a question that stands alone, with `{history}` and `{question}`.
+        queries: Asks for several queries, with `{history}`, `{question}` and `{count}`.
+        hypothetical: Asks for a passage that might answer, with `{history}` and `{question}`.
     """
 
     language: str
@@ -46,6 +53,9 @@ class Prompt:
     passage: str
     question: str
     json: str
+    standalone: str
+    queries: str
+    hypothetical: str
 
 
 def load_prompts(folder: Path | None) -> dict[str, Prompt]:
@@ -76,7 +86,7 @@ def _load(language: str, folder: Path | None) -> Prompt:
         raise ValueError(f"the prompt file {source} cannot be read: {error}") from error
     if folder is not None:  # files from before there were these parts
         built_in = tomllib.loads((resources.files(__name__) / name).read_text(encoding="utf-8"))
-        for part in ("json", "tools"):
+        for part in _LATER_PARTS:
             parts.setdefault(part, built_in[part])
     for part, placeholders in {"version": (), **_PLACEHOLDERS}.items():
         text = parts.get(part)
