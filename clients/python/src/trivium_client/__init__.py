@@ -41,7 +41,7 @@ from trivium_client._errors import (
     Unavailable,
 )
 from trivium_client._json import to_json
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "Scores",
     "Span",
     "StageStatus",
+    "StageTime",
     "Status",
     "TemporaryError",
     "Timings",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivium_client._passages import Degradation, Passage, Span, Timings
+from trivium_client._passages import Degradation, Passage, Span, StageTime, Timings
 
 AnswerMode: TypeAlias = Literal["auto", "model", "extractive"]
 """By which means an answer is written: the language model if it can, else the next best; the model or an error; the
@@ -87,6 +87,7 @@ class Answer:
         model: What wrote the answer.
         request_id: Identifies the request in logs.
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
+        stages: All stages that ran, in the order in which they began.
     """
 
     answer: str
@@ -100,6 +101,7 @@ class Answer:
     model: str
     request_id: str
     dropped_passages: tuple[int, ...] = ()
+    stages: tuple[StageTime, ...] = ()
 
 
 AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer

@@ -59,7 +59,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds per stage; None where a stage did not run."""
+    """Milliseconds of the stages that there have always been; None where one did not run."""
 
     embed: float | None
     search: float | None
@@ -69,11 +69,26 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class StageTime:
+    """When a stage ran.
+
+    Attributes:
+        name: The stage's name, for example `search`; later gateways may have other stages.
+        start_ms: When it began, in milliseconds from the arrival of the request.
+        duration_ms: How long it took, in milliseconds.
+    """
+
+    name: str
+    start_ms: float
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Degradation:
     """A stage that was replaced by the next best means.
 
     Attributes:
-        stage: `embed`, `search.dense`, `search.sparse`, `rerank` or `generate`.
+        stage: `embed`, `search.dense`, `search.sparse`, `rerank`, `generate`, or another of a later gateway.
         reason: `unavailable`, `timeout`, `overloaded` or `loading`.
         fallback: What was done in its place.
         detail: The reason of the error behind it, for example `MODEL_CHANGED`, where waiting does not help because
@@ -94,3 +109,4 @@ class Retrieval:
     timings: Timings
     degraded: tuple[Degradation, ...]
     request_id: str
+    stages: tuple[StageTime, ...] = ()

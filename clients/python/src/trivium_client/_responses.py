@@ -11,7 +11,7 @@ from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSour
 from trivium_client._collections import Collection, CollectionState
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, Timings
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 
 _STAGES = {
@@ -48,6 +48,7 @@ def retrieval(message: pb.RetrieveResponse) -> Retrieval:
         timings=_timings(message.timings),
         degraded=_degraded(message.degraded),
         request_id=message.request_id,
+        stages=_stages(message.stages),
     )
 
 
@@ -118,6 +119,7 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         model=message.model,
         request_id=message.request_id,
         dropped_passages=tuple(message.dropped_passages),
+        stages=_stages(message.stages),
     )
 
 
@@ -168,10 +170,17 @@ def _timings(message: pb.StageTimings) -> Timings:
     )
 
 
+def _stages(messages: Iterable[pb.StageTime]) -> tuple[StageTime, ...]:
+    return tuple(
+        StageTime(message.name, _milliseconds(message.start_ms), _milliseconds(message.duration_ms))
+        for message in messages
+    )
+
+
 def _degraded(messages: Iterable[degradation_pb2.Degradation]) -> tuple[Degradation, ...]:
     return tuple(
         Degradation(
-            stage=_STAGES.get(message.stage, "unknown"),
+            stage=message.stage_name or _STAGES.get(message.stage, "unknown"),  # an earlier gateway does not name it
             reason=_REASONS.get(message.reason, "unknown"),
             fallback=message.fallback,
             detail=message.detail,

@@ -103,7 +103,7 @@ class GatewayProcess:
             stall_seconds=limits.stall_seconds,
         )
         self.background = self._grpc.background
-        gateway = self._compose()
+        self.gateway = gateway = self._compose()
         add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
@@ -161,7 +161,6 @@ class GatewayProcess:
             embed=embed_client,
             store=store,
             rerank=rerank_client,
-            metrics=question_metrics,
             timeouts=StageTimeouts(
                 settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
             ),
@@ -171,7 +170,6 @@ class GatewayProcess:
             answerer=Answerer(
                 retriever,
                 generate_client,
-                question_metrics,
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
             ),
             reranker=Reranker(rerank_client),

@@ -15,22 +15,21 @@ from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
 from trivium_gateway.answering.answerer import Delta, Sources, Summary
-from trivium_gateway.domain.conversation import check_conversation, check_message, check_options
 from trivium_gateway.domain.limits import check_document_id, check_page_size
-from trivium_gateway.request.deadline import Deadline
-from trivium_gateway.request.progress import Progress
-from trivium_gateway.request.timing import StageClock
+from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.request.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from trivium_serving.pulse import Pulse
 
-    from trivium_gateway.answering.answerer import Answerer, Event, Question
+    from trivium_gateway.answering.answerer import Answerer, Event
     from trivium_gateway.answering.embedding import Embeddings, EmbedTask, TextEmbedder
+    from trivium_gateway.answering.question import Question, Search
     from trivium_gateway.answering.reranking import RankedTexts, Reranker, RerankTask
-    from trivium_gateway.answering.retrieval import Retriever, Search
+    from trivium_gateway.answering.retrieval import Retriever
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.passages import Passage
@@ -43,7 +42,8 @@ if TYPE_CHECKING:
     from trivium_gateway.request.admission import CallLimit, Place, QuestionAdmission
     from trivium_gateway.request.metrics import QuestionMetrics
     from trivium_gateway.request.outcomes import Outcomes
-    from trivium_gateway.request.timing import Timings
+    from trivium_gateway.request.principal import Principal
+    from trivium_gateway.request.record import Timings
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Found:
 
     Attributes:
         passages: Best first.
-        timings: Milliseconds per stage.
+        timings: When each stage ran, and for how long.
         degraded: Stages that were replaced by the next best means.
     """
 
@@ -121,14 +121,13 @@ class Gateway:
         Raises:
             TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
         """
-        with self._parts.question_metrics.question("retrieve") as record:
+        with self._recorded("retrieve", search.principal, timeout_seconds) as record:
             search.check(self.limits)
-            progress = self._progress(timeout_seconds)
-            async with self._place(progress) as place:
-                passages = await self._parts.retriever.retrieve(search, progress)
-                _note_retrieval(place, progress)
-                record.end(progress.degraded)
-                return Found(passages, progress.timings(), progress.degraded)
+            async with self._place(record) as place:
+                passages = await self._parts.retriever.retrieve(search, record)
+                _note_retrieval(place, record)
+                record.end()
+                return Found(passages, record.timings(), record.degraded)
 
     async def answer(self, question: Question, *, timeout_seconds: float | None = None) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
@@ -138,28 +137,21 @@ class Gateway:
             timeout_seconds: How long the caller waits; None for as long as is allowed.
 
         Raises:
-            TriviumError: See Search.check, check_conversation, check_options and Answerer.answer; Overloaded if there
-                are too many questions.
+            TriviumError: See Question.check and Answerer.answer; Overloaded if there are too many questions.
         """
-        with self._parts.question_metrics.question("answer") as record:
-            if question.uses_documents:
-                question.search.check(self.limits)
-            else:  # what is not searched for may be as long as any message
-                check_message("question", question.search.query, self.limits)
-            check_conversation(question.history, question.tool_turns, self.limits)
-            check_options(question.mode, question.sampling, question.tools)
-            progress = self._progress(timeout_seconds)
-            answering = aclosing(self._parts.answerer.answer(question, progress))
-            async with self._place(progress) as place, answering as events:
+        with self._recorded("answer", question.principal, timeout_seconds) as record:
+            question.check(self.limits)
+            answering = aclosing(self._parts.answerer.answer(question, record))
+            async with self._place(record) as place, answering as events:
                 async for event in events:
                     if isinstance(event, Sources):
-                        _note_retrieval(place, progress)
+                        _note_retrieval(place, record)
                         asyncio.get_running_loop().call_later(_BEGIN_SECONDS, place.leave)
                     elif isinstance(event, Delta):
                         record.begin_text()
                         place.leave()
                     elif isinstance(event, Summary):
-                        record.end(progress.degraded)
+                        record.end()
                     yield event
 
     async def rerank(self, task: RerankTask, *, timeout_seconds: float | None = None) -> RankedTexts:
@@ -172,12 +164,11 @@ class Gateway:
         Raises:
             TriviumError: See RerankTask.check and Reranker.rerank; Overloaded if there are too many questions.
         """
-        with self._parts.question_metrics.question("rerank") as record:
+        with self._recorded("rerank", EVERYBODY, timeout_seconds) as record:
             task.check(self.limits)
-            progress = self._progress(timeout_seconds)
-            async with self._place(progress):
-                ranked = await self._parts.reranker.rerank(task, progress)
-                record.end(progress.degraded)
+            async with self._place(record):
+                ranked = await self._parts.reranker.rerank(task, record)
+                record.end()
                 return ranked
 
     async def embed(self, task: EmbedTask, *, timeout_seconds: float | None = None) -> Embeddings:
@@ -190,15 +181,13 @@ class Gateway:
         Raises:
             TriviumError: See EmbedTask.check and TextEmbedder.embed; Overloaded if there are too many questions.
         """
-        with self._parts.question_metrics.question("embed") as record:
+        with self._recorded("embed", EVERYBODY, timeout_seconds) as record:
             task.check(self.limits)
-            progress = self._progress(timeout_seconds)
-            async with self._place(progress) as place:
+            async with self._place(record) as place:
                 if len(task.texts) > 1:  # bulk work, which the embed service does behind all questions
                     place.leave()
-                embeddings = await self._parts.embedder.embed(task, progress)
-                record.end(progress.degraded)
-                self._parts.question_metrics.count_tokens(task.options.role.value, embeddings.token_count)
+                embeddings = await self._parts.embedder.embed(task, record)
+                record.end()
                 return embeddings
 
     async def ingest(
@@ -295,16 +284,13 @@ class Gateway:
         async with self._document_call(timeout_seconds):
             await self._parts.collections.delete(name)
 
-    def _progress(self, timeout_seconds: float | None) -> Progress:
-        longest, metrics = self.times.question_seconds, self._parts.question_metrics
+    def _recorded(
+        self, operation: str, principal: Principal, timeout_seconds: float | None
+    ) -> AbstractContextManager[Record]:
+        longest, parts = self.times.question_seconds, self._parts
         asked = timeout_seconds if timeout_seconds is not None else caller_timeout()
-        return Progress(
-            Deadline.after(longest if asked is None else min(asked, longest)),
-            StageClock(metrics.observe_stage),
-            self._parts.pulses,
-            self._parts.outcomes,
-            metrics,
-        )
+        seconds = longest if asked is None else min(asked, longest)
+        return parts.question_metrics.counting(Record(operation, principal, seconds, parts.pulses, parts.outcomes))
 
     def refusal(self, operation: str) -> Overloaded | None:
         """What a question would be told if it came now, before anything of it is read; None if it can be let in.
@@ -314,12 +300,12 @@ class Gateway:
         """
         refusal = self._parts.admission.refusal()
         if refusal is not None:
-            with suppress(Overloaded), self._parts.question_metrics.question(operation):
+            with suppress(Overloaded), self._recorded(operation, EVERYBODY, None):
                 raise refusal
         return refusal
 
-    def _place(self, progress: Progress) -> AbstractAsyncContextManager[Place]:
-        return self._parts.admission.place(progress.seconds(math.inf, 1.0))
+    def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
+        return self._parts.admission.place(record.seconds(math.inf, 1.0))
 
     @asynccontextmanager
     async def _call(self, calls: CallLimit, longest_seconds: float, asked_seconds: float | None) -> AsyncIterator[None]:
@@ -347,10 +333,11 @@ class Gateway:
             yield
 
 
-def _note_retrieval(place: Place, progress: Progress) -> None:
+def _note_retrieval(place: Place, record: Record) -> None:
     """Notes how long a retrieval took, if it was like others: what is left out or finds nothing is quick."""
-    if progress.candidates and not progress.degraded:
-        place.note(progress.candidates.bit_length())
+    reranked = sum(int(stage.facts["trivium.texts"]) for stage in record.stages if stage.name == "rerank")
+    if reranked and not record.degraded:
+        place.note(reranked.bit_length())
 
 
 def _log_causes(results: Sequence[DocumentResult]) -> None:

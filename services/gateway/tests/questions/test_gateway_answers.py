@@ -39,7 +39,7 @@ async def streamed(stack: Stack, question: str = QUESTION, **fields: Any) -> lis
 
 def without_times(body: dict[str, Any]) -> dict[str, Any]:
     """A body without what differs from call to call."""
-    return {key: value for key, value in body.items() if key not in ("timings", "request_id")}
+    return {key: value for key, value in body.items() if key not in ("timings", "stages", "request_id")}
 
 
 def degraded_of(response: httpx.Response) -> list[tuple[str, str, str]]:
@@ -55,7 +55,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     body = response.json()
     assert set(body) == {
         "answer", "answerable", "confidence", "citations", "passages", "timings", "degraded", "usage", "model",
-        "request_id", "dropped_passages",
+        "request_id", "dropped_passages", "stages",
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
@@ -86,6 +86,10 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
     assert all(value >= 0 for value in body["timings"].values())
     assert body["timings"]["total"] >= body["timings"]["search"] + body["timings"]["rerank"]
+    assert [one["name"] for one in body["stages"]] == ["embed", "search", "rerank", "generate"]
+    assert [one["duration_ms"] for one in body["stages"]] == [body["timings"][one["name"]] for one in body["stages"]]
+    starts = [one["start_ms"] for one in body["stages"]]
+    assert starts == sorted(starts)
 
 
 async def test_stream_has_the_same_content_as_the_unstreamed_answer(stack: Stack) -> None:
@@ -140,7 +144,8 @@ async def test_retrieve_scores_descend_within_zero_and_one(stack: Stack) -> None
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)
-    assert set(body) == {"passages", "timings", "degraded", "request_id"}
+    assert set(body) == {"passages", "timings", "stages", "degraded", "request_id"}
+    assert [one["name"] for one in body["stages"]] == ["embed", "search", "rerank"]
     assert body["timings"]["generate"] is None
 
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway.ingestion import patience
-from trivium_gateway.request import progress
+from trivium_gateway.request import record
 from trivium_serving import tracing
 from trivium_serving.degradation_log import DegradationLog
 
@@ -165,7 +165,7 @@ async def test_upstreams_words_are_in_no_answer_and_in_the_log_under_the_request
     stack = gateway.stack
     monkeypatch.setattr(patience, "_UNAVAILABLE_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(patience, "_OVERLOADED_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(progress, "_log", DegradationLog(logging.getLogger("replaced")))
+    monkeypatch.setattr(record, "_log", DegradationLog(logging.getLogger("replaced")))
     gateway.fail(upstream, code)
     try:
         with logged_lines() as lines:

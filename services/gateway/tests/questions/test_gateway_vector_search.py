@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from trivium_gateway.domain.passages import Passage, Scores, Span
 from trivium_gateway.gateway import Found
-from trivium_gateway.request.timing import Timings
+from trivium_gateway.request.record import Timings
 from trivium_gateway.surfaces.http.openai.vector_stores import _merged
 
 _PASSAGE = Passage("", "d", "", "", "text", 0.0, Scores(), Span(0, 4), {})
@@ -15,7 +15,7 @@ _PASSAGE = Passage("", "d", "", "", "text", 0.0, Scores(), Span(0, 4), {})
 
 def _found(**scores: float) -> Found:
     passages = tuple(replace(_PASSAGE, id=name, score=score) for name, score in scores.items())
-    return Found(passages, Timings(None, None, None, None, 1.0), ())
+    return Found(passages, Timings((), 1.0), ())
 
 
 def test_passages_of_one_query_keep_their_scores() -> None:

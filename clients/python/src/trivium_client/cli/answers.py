@@ -62,7 +62,7 @@ def print_costs(answer: Answer) -> None:
     aside = stderr()
     if not aside.is_terminal:
         return
-    parts = [timings_line(answer.timings), answer.model]
+    parts = [timings_line(answer), answer.model]
     if answer.dropped_passages:
         parts.append(f"no room for {' '.join(f'[{number}]' for number in answer.dropped_passages)}")
     aside.print("\n" + " · ".join(part for part in parts if part), style="dim", soft_wrap=True)

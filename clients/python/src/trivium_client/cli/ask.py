@@ -132,7 +132,7 @@ def search(
     if not found.passages:
         aside.print("nothing found", style="yellow")
     if aside.is_terminal:
-        aside.print(timings_line(found.timings), style="dim", soft_wrap=True)
+        aside.print(timings_line(found), style="dim", soft_wrap=True)
 
 
 def _first_lines(text: str) -> str:

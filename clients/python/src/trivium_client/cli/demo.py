@@ -185,7 +185,7 @@ def _use(gateway: str, corpus: Path, shown: Shown, console: Console) -> None:
             console.print(Text.assemble("\n", ("Question  ", "bold"), question), soft_wrap=True)
             console.print("Answer    ", style="bold", end="")
             answer = print_answer(trivium.ask_stream(question), console)
-            console.print(timings_line(answer.timings), style="dim", soft_wrap=True)
+            console.print(timings_line(answer), style="dim", soft_wrap=True)
             shown.answers.append(answer)
             if shown.questions is QUESTIONS and not answer.citations:
                 raise DemoFailure(f"the answer to {question!r} cites nothing")

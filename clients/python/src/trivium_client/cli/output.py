@@ -12,13 +12,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from trivium_client import Degradation, Timings, to_json
+from trivium_client import Answer, Degradation, Retrieval, to_json
 from trivium_client.cli.controls import escaped_controls, without_controls
 
 HUNG_UP = 141
 """Exit status when nobody reads the output any more, as with every program that SIGPIPE ends."""
 
-_STAGE_ORDER = ("embed", "search", "rerank", "generate", "total")
+_FIRST_STAGES = ("embed", "search", "rerank", "generate")
 
 
 @dataclass(slots=True)
@@ -100,10 +100,18 @@ def print_degraded(degraded: tuple[Degradation, ...]) -> None:
 _REASONS = {"timeout": "too slow"}
 
 
-def timings_line(timings: Timings) -> str:
+def timings_line(result: Answer | Retrieval) -> str:
     """Milliseconds per stage, on a line."""
-    values = [(stage, getattr(timings, stage)) for stage in _STAGE_ORDER]
-    return " · ".join(f"{stage} {value:.{0 if value >= 10 else 1}f} ms" for stage, value in values if value is not None)
+    timings = result.timings
+    values = {stage: getattr(timings, stage) for stage in _FIRST_STAGES}
+    if result.stages:  # an earlier gateway does not list them
+        values = dict.fromkeys((stage.name for stage in result.stages), 0.0)
+        for stage in result.stages:
+            values[stage.name] += stage.duration_ms
+    values["total"] = timings.total
+    return " · ".join(
+        f"{stage} {value:.{0 if value >= 10 else 1}f} ms" for stage, value in values.items() if value is not None
+    )
 
 
 def is_interactive() -> bool:

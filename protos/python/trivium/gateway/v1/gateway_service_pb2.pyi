@@ -202,6 +202,7 @@ class RetrieveResponse(google.protobuf.message.Message):
     TIMINGS_FIELD_NUMBER: builtins.int
     DEGRADED_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    STAGES_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Identifies the request in logs."""
     @property
@@ -216,6 +217,10 @@ class RetrieveResponse(google.protobuf.message.Message):
     def degraded(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.degradation_pb2.Degradation]:
         """Stages that were replaced by the next best means."""
 
+    @property
+    def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StageTime]:
+        """All stages that ran, in the order in which they began."""
+
     def __init__(
         self,
         *,
@@ -223,9 +228,10 @@ class RetrieveResponse(google.protobuf.message.Message):
         timings: Global___StageTimings | None = ...,
         degraded: collections.abc.Iterable[trivium.type.v1.degradation_pb2.Degradation] | None = ...,
         request_id: builtins.str = ...,
+        stages: collections.abc.Iterable[Global___StageTime] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["degraded", b"degraded", "passages", b"passages", "request_id", b"request_id", "timings", b"timings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["degraded", b"degraded", "passages", b"passages", "request_id", b"request_id", "stages", b"stages", "timings", b"timings"]) -> None: ...
 
 Global___RetrieveResponse: typing_extensions.TypeAlias = RetrieveResponse
 
@@ -326,8 +332,34 @@ class PassageScores(google.protobuf.message.Message):
 Global___PassageScores: typing_extensions.TypeAlias = PassageScores
 
 @typing.final
+class StageTime(google.protobuf.message.Message):
+    """When a stage ran."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    START_MS_FIELD_NUMBER: builtins.int
+    DURATION_MS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The stage's name, for example `search`."""
+    start_ms: builtins.float
+    """When it began, in milliseconds from the arrival of the request."""
+    duration_ms: builtins.float
+    """How long it took, in milliseconds."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        start_ms: builtins.float = ...,
+        duration_ms: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["duration_ms", b"duration_ms", "name", b"name", "start_ms", b"start_ms"]) -> None: ...
+
+Global___StageTime: typing_extensions.TypeAlias = StageTime
+
+@typing.final
 class StageTimings(google.protobuf.message.Message):
-    """Milliseconds per stage. Unset where a stage did not run."""
+    """Milliseconds of the stages that there have always been; `stages` beside it lists all. Unset where a stage did not run."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -704,6 +736,7 @@ class AnswerSummary(google.protobuf.message.Message):
     DROPPED_PASSAGES_FIELD_NUMBER: builtins.int
     FINISH_REASON_FIELD_NUMBER: builtins.int
     TOOL_CALLS_FIELD_NUMBER: builtins.int
+    STAGES_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
@@ -744,6 +777,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def tool_calls(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.tool_pb2.ToolCall]:
         """All calls of tools; there are some if and only if the answer ended in them."""
 
+    @property
+    def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StageTime]:
+        """All stages that ran, in the order in which they began."""
+
     def __init__(
         self,
         *,
@@ -760,9 +797,10 @@ class AnswerSummary(google.protobuf.message.Message):
         dropped_passages: collections.abc.Iterable[builtins.int] | None = ...,
         finish_reason: Global___FinishReason.ValueType = ...,
         tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
+        stages: collections.abc.Iterable[Global___StageTime] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "request_id", b"request_id", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "request_id", b"request_id", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 Global___AnswerSummary: typing_extensions.TypeAlias = AnswerSummary

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!trivium/type/v1/degradation.proto\x12\x0ftrivium.type.v1\"\x8a\x01\n\x0b\x44\x65gradation\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.trivium.type.v1.Stage\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".trivium.type.v1.DegradationReason\x12\x10\n\x08\x66\x61llback\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t*\x86\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_EMBED\x10\x01\x12\x16\n\x12STAGE_SEARCH_DENSE\x10\x02\x12\x17\n\x13STAGE_SEARCH_SPARSE\x10\x03\x12\x10\n\x0cSTAGE_RERANK\x10\x04\x12\x12\n\x0eSTAGE_GENERATE\x10\x05*\xbe\x01\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x44\x45GRADATION_REASON_UNAVAILABLE\x10\x01\x12\x1e\n\x1a\x44\x45GRADATION_REASON_TIMEOUT\x10\x02\x12!\n\x1d\x44\x45GRADATION_REASON_OVERLOADED\x10\x03\x12\x1e\n\x1a\x44\x45GRADATION_REASON_LOADING\x10\x04\x42+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!trivium/type/v1/degradation.proto\x12\x0ftrivium.type.v1\"\x9e\x01\n\x0b\x44\x65gradation\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.trivium.type.v1.Stage\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".trivium.type.v1.DegradationReason\x12\x10\n\x08\x66\x61llback\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x12\n\nstage_name\x18\x05 \x01(\t*\x86\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_EMBED\x10\x01\x12\x16\n\x12STAGE_SEARCH_DENSE\x10\x02\x12\x17\n\x13STAGE_SEARCH_SPARSE\x10\x03\x12\x10\n\x0cSTAGE_RERANK\x10\x04\x12\x12\n\x0eSTAGE_GENERATE\x10\x05*\xbe\x01\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x44\x45GRADATION_REASON_UNAVAILABLE\x10\x01\x12\x1e\n\x1a\x44\x45GRADATION_REASON_TIMEOUT\x10\x02\x12!\n\x1d\x44\x45GRADATION_REASON_OVERLOADED\x10\x03\x12\x1e\n\x1a\x44\x45GRADATION_REASON_LOADING\x10\x04\x42+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,10 +32,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.type.v1.degradation
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017trivium.type.v1P\001Z\026trivium/type/v1;typev1'
-  _globals['_STAGE']._serialized_start=196
-  _globals['_STAGE']._serialized_end=330
-  _globals['_DEGRADATIONREASON']._serialized_start=333
-  _globals['_DEGRADATIONREASON']._serialized_end=523
+  _globals['_STAGE']._serialized_start=216
+  _globals['_STAGE']._serialized_end=350
+  _globals['_DEGRADATIONREASON']._serialized_start=353
+  _globals['_DEGRADATIONREASON']._serialized_end=543
   _globals['_DEGRADATION']._serialized_start=55
-  _globals['_DEGRADATION']._serialized_end=193
+  _globals['_DEGRADATION']._serialized_end=213
 # @@protoc_insertion_point(module_scope)

@@ -95,8 +95,9 @@ class Degradation(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     FALLBACK_FIELD_NUMBER: builtins.int
     DETAIL_FIELD_NUMBER: builtins.int
+    STAGE_NAME_FIELD_NUMBER: builtins.int
     stage: Global___Stage.ValueType
-    """The stage."""
+    """The stage; not said of a stage that has come since. `stage_name` always says."""
     reason: Global___DegradationReason.ValueType
     """What was wrong with it."""
     fallback: builtins.str
@@ -105,6 +106,8 @@ class Degradation(google.protobuf.message.Message):
     """Set where waiting does not help, because somebody has to act: the reason of the error behind it, for example
     `MODEL_CHANGED` or `API_KEY_REFUSED`. Empty otherwise.
     """
+    stage_name: builtins.str
+    """The stage's name, for example `search.dense`."""
     def __init__(
         self,
         *,
@@ -112,7 +115,8 @@ class Degradation(google.protobuf.message.Message):
         reason: Global___DegradationReason.ValueType = ...,
         fallback: builtins.str = ...,
         detail: builtins.str = ...,
+        stage_name: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["detail", b"detail", "fallback", b"fallback", "reason", b"reason", "stage", b"stage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["detail", b"detail", "fallback", b"fallback", "reason", b"reason", "stage", b"stage", "stage_name", b"stage_name"]) -> None: ...
 
 Global___Degradation: typing_extensions.TypeAlias = Degradation

@@ -7,12 +7,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason
-from trivium_conversation.tools import NO_TOOLS
+from trivium_conversation.sampling import FinishReason
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError
 
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
-from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.domain.passages import Citation, Span
 from trivium_gateway.models.generate import GeneratedEnd
@@ -20,60 +18,20 @@ from trivium_gateway.models.generate import GeneratedEnd
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_conversation.sampling import Sampling, TokenLogprob
-    from trivium_conversation.tools import Tools
+    from trivium_conversation.sampling import TokenLogprob
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.retrieval import Retriever, Search
-    from trivium_gateway.domain.conversation import Message
+    from trivium_gateway.answering.question import Question
+    from trivium_gateway.answering.retrieval import Retriever
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.models.generate import GenerateClient, GeneratedText
-    from trivium_gateway.request.metrics import QuestionMetrics
-    from trivium_gateway.request.progress import Progress
-    from trivium_gateway.request.timing import Timings
+    from trivium_gateway.request.record import Record, Timings
 
 _ITS_LOG = "the generate service says so, and its log has the cause under this request's id"
 
 # What a fallback needs of the remaining time once writing the answer was given up.
 _GENERATE_SHARE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, and how it is to be answered.
-
-    Attributes:
-        search: Where to look for the answer; its query is the question.
-        history: Earlier turns of the conversation, oldest first.
-        mode: By which means.
-        sampling: How a language model is to write.
-        uses_documents: Whether to answer from documents; else nothing is searched for, and the conversation goes to
-            the language model as it is.
-        tools: What the language model may call. Whoever asks runs them, and asks again with the results.
-        tool_turns: The model's calls since the question, and their results, oldest first.
-    """
-
-    search: Search
-    history: tuple[Message, ...] = ()
-    mode: AnswerMode = AnswerMode.AUTO
-    sampling: Sampling = DEFAULT_SAMPLING
-    uses_documents: bool = True
-    tools: Tools = NO_TOOLS
-    tool_turns: tuple[Message, ...] = ()
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether nothing but a language model can give what is asked for."""
-        wants = bool(self.sampling.json_schema) or self.tools.are_required or not self.uses_documents
-        return wants or self.mode is AnswerMode.MODEL
-
-    @property
-    def needs_passages(self) -> bool:
-        """Whether there is nothing to answer from if no passages are found: neither tools nor their results."""
-        if not self.uses_documents:
-            return False
-        return self.mode is AnswerMode.EXTRACTIVE or not (self.tools.may_be_called or self.tool_turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,56 +123,51 @@ class Answerer:
     Args:
         retriever: Finds the evidence.
         generate: Writes the answer.
-        metrics: Where answers are counted.
         timeouts: Of the writing.
     """
 
-    def __init__(
-        self, retriever: Retriever, generate: GenerateClient, metrics: QuestionMetrics, timeouts: WritingTimeouts
-    ) -> None:
+    def __init__(self, retriever: Retriever, generate: GenerateClient, timeouts: WritingTimeouts) -> None:
         self._retriever = retriever
         self._generate = generate
-        self._metrics = metrics
         self._timeouts = timeouts
 
-    async def answer(self, question: Question, progress: Progress) -> AsyncGenerator[Event, None]:
+    async def answer(self, question: Question, record: Record) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels all work for it.
 
         Args:
             question: The question; checked.
-            progress: Takes note of times and of stages that were replaced.
+            record: Takes note of what happens.
 
         Raises:
             TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
-        passages = await self._retriever.retrieve(question.search, progress) if question.uses_documents else ()
-        yield Sources(passages, progress.degraded)
+        passages = await self._retriever.retrieve(question.search(), record) if question.uses_documents else ()
+        yield Sources(passages, record.degraded)
         draft = _Draft(passages, answerable=bool(passages) or not question.uses_documents)
         if not passages and question.needs_passages:
-            yield draft.add(refusal(question.search.query))
+            yield draft.add(refusal(question.text))
         else:
-            with progress.time("generate") as stage:
-                stage.set({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
-                async with aclosing(self._write(question, draft, progress)) as deltas:
+            with record.stage("generate") as stage:
+                stage.note({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
+                async with aclosing(self._write(question, draft, record)) as deltas:
                     async for delta in deltas:
                         yield delta
-                stage.set(draft.outcome())
-        summary = draft.summary(progress)
-        self._metrics.count_answer(answerable=summary.answerable, citations=len(summary.citations))
-        self._metrics.count_tokens("prompt", summary.prompt_tokens)
-        self._metrics.count_tokens("completion", summary.completion_tokens)
+                stage.note(draft.outcome())
+        summary = draft.summary(record)
+        record.note({"trivium.answerable": summary.answerable, "trivium.citations": len(summary.citations)})
+        record.tokens.update(prompt=summary.prompt_tokens, completion=summary.completion_tokens)
         yield summary
 
-    async def _write(self, question: Question, draft: _Draft, progress: Progress) -> AsyncGenerator[Delta, None]:
+    async def _write(self, question: Question, draft: _Draft, record: Record) -> AsyncGenerator[Delta, None]:
         """Has the answer written by the generate service, or puts the passages in its place."""
         try:
-            async with aclosing(self._generated(question, draft, progress)) as pieces:
+            async with aclosing(self._generated(question, draft, record)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, GeneratedEnd):
                         draft.end(piece)
                         if piece.degradation is not None:
-                            progress.note(piece.degradation, _ITS_LOG)
+                            record.degrade(piece.degradation, _ITS_LOG)
                     elif piece.text or piece.logprobs or piece.tool_calls:
                         yield draft.add_generated(piece)
         except TriviumError as error:
@@ -222,32 +175,32 @@ class Answerer:
             if draft.has_begun or question.needs_model or _is_callers_mistake(error):
                 raise
             if not draft.passages:
-                progress.replace(Stage.GENERATE, error, "refusal")
-                yield draft.add(refusal(question.search.query))
+                record.replace(Stage.GENERATE, error, "refusal")
+                yield draft.add(refusal(question.text))
                 return
-            progress.replace(Stage.GENERATE, error, "passages")
+            record.replace(Stage.GENERATE, error, "passages")
             draft.model = "passages"
             for text, index in passages_as_answer(draft.passages):
                 yield draft.add(text, index)
 
     async def _generated(
-        self, question: Question, draft: _Draft, progress: Progress
+        self, question: Question, draft: _Draft, record: Record
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         """What the generate service writes, if it begins in time."""
         generated = self._generate.generate(
-            question.search.query,
+            question.text,
             draft.passages,
             history=question.history,
             mode=question.mode,
             sampling=question.sampling,
             tools=question.tools,
             tool_turns=question.tool_turns,
-            timeout_seconds=progress.seconds(self._timeouts.whole, _GENERATE_SHARE),
+            timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
-        begin_seconds = progress.seconds(self._timeouts.begin, _GENERATE_SHARE)
+        begin_seconds = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
         async with aclosing(generated) as pieces:
             try:
-                async with asyncio.timeout(begin_seconds), progress.waiting("generate"):
+                async with asyncio.timeout(begin_seconds), record.waiting("generate"):
                     piece: GeneratedText | GeneratedEnd | None = await anext(pieces)
             except TimeoutError as error:
                 raise DeadlineExceeded(
@@ -255,7 +208,7 @@ class Answerer:
                 ) from error
             while piece is not None:
                 yield piece
-                async with progress.waiting("generate"):
+                async with record.waiting("generate"):
                     piece = await anext(pieces, None)
 
 
@@ -323,7 +276,7 @@ class _Draft:
             "trivium.citations": len(self._citations),
         }
 
-    def summary(self, progress: Progress) -> Summary:
+    def summary(self, record: Record) -> Summary:
         """The whole answer."""
         return Summary(
             answer=self.text,
@@ -331,8 +284,8 @@ class _Draft:
             confidence=None,
             citations=tuple(self._citations),
             passages=self.passages,
-            timings=progress.timings(),
-            degraded=progress.degraded,
+            timings=record.timings(),
+            degraded=record.degraded,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             is_usage_estimated=self._is_usage_estimated,

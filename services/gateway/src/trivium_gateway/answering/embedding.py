@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.models.embed import EmbedClient
-    from trivium_gateway.request.progress import Progress
+    from trivium_gateway.request.record import Record
 
 # Enough for the model to be busy, and little enough for the embed service to take in one call.
 _BATCH_TEXTS = 256
@@ -117,37 +117,39 @@ class TextEmbedder:
     def __init__(self, client: EmbedClient) -> None:
         self._client = client
 
-    async def embed(self, task: EmbedTask, progress: Progress) -> Embeddings:
+    async def embed(self, task: EmbedTask, record: Record) -> Embeddings:
         """Embeds texts.
 
         Args:
             task: What to embed; checked.
-            progress: Takes note of times.
+            record: Takes note of what happens.
 
         Raises:
             NotFound: The service has another model (MODEL_NOT_FOUND).
             InvalidField, TooLarge: The service does not take the texts, or has no vectors of the dimension.
             Unavailable, Overloaded, DeadlineExceeded: The service cannot embed them now.
         """
-        await self._check_model(task, progress)
-        with progress.time("embed") as stage:
-            stage.set({"trivium.texts": len(task.texts)})
+        await self._check_model(task, record)
+        with record.stage("embed") as stage:
+            stage.note({"trivium.texts": len(task.texts)})
             try:
-                async with progress.waiting("embed"):
+                async with record.waiting("embed"):
                     batches = await self._client.embed_texts(
-                        list(_batches(task.texts)), task.options, timeout_seconds=progress.seconds(math.inf, 1.0)
+                        list(_batches(task.texts)), task.options, timeout_seconds=record.seconds(math.inf, 1.0)
                     )
             except TriviumError as error:
                 raise _in_callers_words(error, task) from error
         vectors = batches[0].vectors if len(batches) == 1 else np.concatenate([one.vectors for one in batches])
-        return Embeddings(vectors, sum(one.token_count for one in batches), batches[0].model)
+        token_count = sum(one.token_count for one in batches)
+        record.tokens[task.options.role.value] += token_count
+        return Embeddings(vectors, token_count, batches[0].model)
 
-    async def _check_model(self, task: EmbedTask, progress: Progress) -> None:
+    async def _check_model(self, task: EmbedTask, record: Record) -> None:
         """Refuses the name of another model: vectors of two models must never be mixed."""
         if task.model is None:
             return
-        async with progress.waiting("embed"):
-            model = (await self._client.model(timeout_seconds=progress.seconds(math.inf, 1.0))).name
+        async with record.waiting("embed"):
+            model = (await self._client.model(timeout_seconds=record.seconds(math.inf, 1.0))).name
         if task.model != model:
             raise NotFound(
                 f"There is no model {task.model[:80]!r} to embed with; there is {model!r}, also called 'trivium'.",

@@ -14,7 +14,7 @@ from trivium_gateway.models.ranking import descending_order
 if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.models.rerank import RerankClient
-    from trivium_gateway.request.progress import Progress
+    from trivium_gateway.request.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +121,27 @@ class Reranker:
     def __init__(self, client: RerankClient) -> None:
         self._client = client
 
-    async def rerank(self, task: RerankTask, progress: Progress) -> RankedTexts:
+    async def rerank(self, task: RerankTask, record: Record) -> RankedTexts:
         """Orders texts.
 
         Args:
             task: What to order; checked.
-            progress: Takes note of times.
+            record: Takes note of what happens.
 
         Raises:
             NotFound: The service has another model (MODEL_NOT_FOUND).
             InvalidField, TooLarge: The service does not take the texts.
             Unavailable, Overloaded, DeadlineExceeded: The service cannot judge them now.
         """
-        await self._check_model(task, progress)
-        with progress.time("rerank") as stage:
-            stage.set({"trivium.texts": len(task.texts)})
+        await self._check_model(task, record)
+        with record.stage("rerank") as stage:
+            stage.note({"trivium.texts": len(task.texts)})
             try:
-                async with progress.waiting("rerank"):
+                async with record.waiting("rerank"):
                     judged = await self._client.rerank(
                         task.query,
                         task.texts,
-                        timeout_seconds=progress.seconds(math.inf, 1.0),
+                        timeout_seconds=record.seconds(math.inf, 1.0),
                         callers_fields=("query", "texts"),
                     )
             except TriviumError as error:
@@ -157,12 +157,12 @@ class Reranker:
         rankings = [RankedText(position, judged.scores[position]) for position in descending_order(judged.scores)]
         return RankedTexts(tuple(rankings[: task.top_n]), len(task.texts), judged.model, judged.token_count)
 
-    async def _check_model(self, task: RerankTask, progress: Progress) -> None:
+    async def _check_model(self, task: RerankTask, record: Record) -> None:
         """Refuses the name of another model: its user would take this one's scores for that one's."""
         if task.model is None:
             return
-        async with progress.waiting("rerank"):
-            model = await self._client.model(timeout_seconds=progress.seconds(math.inf, 1.0))
+        async with record.waiting("rerank"):
+            model = await self._client.model(timeout_seconds=record.seconds(math.inf, 1.0))
         if task.model != model:
             raise NotFound(
                 f"There is no model {task.model!r} to rerank with; there is {model!r}, also called 'trivium'.",

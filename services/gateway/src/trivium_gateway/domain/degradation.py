@@ -24,7 +24,7 @@ _CALLERS_MISTAKES = (InvalidField, TooLarge, NotFound, AlreadyExists)
 
 
 class Stage(StrEnum):
-    """A stage on the path of a question."""
+    """The stages that can be replaced today. Others may come: a stage's name may be any."""
 
     EMBED = "embed"
     SEARCH_DENSE = "search.dense"
@@ -47,7 +47,7 @@ class Degradation:
     """One stage that was replaced by the next best means.
 
     Attributes:
-        stage: The stage.
+        stage: The stage's name.
         reason: What was wrong with it.
         fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive`,
             `passages` or `refusal`.
@@ -55,7 +55,7 @@ class Degradation:
             `MODEL_CHANGED`; else empty.
     """
 
-    stage: Stage
+    stage: str
     reason: Reason
     fallback: str
     detail: str = ""

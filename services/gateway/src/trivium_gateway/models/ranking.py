@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# 60 for ranks from 1, as in the paper.
+_RANK_CONSTANT = 61
+
 
 class ScoreKind(Enum):
     """What a reranker's scores mean."""
@@ -37,6 +40,22 @@ def final_scores(
     if kind is ScoreKind.RELEVANCE:
         return [min(1.0, max(0.0, score)) for score in reranked]
     return [_logistic(a + b) for a, b in zip(z_scores(fused), z_scores(reranked), strict=True)]
+
+
+def reciprocal_ranks(rankings: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Puts rankings together whose scores do not compare: by reciprocal rank (Cormack et al., SIGIR 2009).
+
+    Args:
+        rankings: Ids, best first; at least one ranking.
+
+    Returns:
+        The ids, best first, each with its share of being first in all rankings.
+    """
+    shares: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, one in enumerate(ranking):
+            shares[one] = shares.get(one, 0.0) + _RANK_CONSTANT / (_RANK_CONSTANT + rank) / len(rankings)
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def descending_order(scores: Sequence[float]) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,14 @@ from prometheus_client import Counter, Gauge, Histogram
 from trivium_serving.metrics import DURATION_BUCKETS
 
 from trivium_gateway.domain.degradation import Reason, Stage
-from trivium_gateway.request.record import OPERATIONS, OUTCOMES, QuestionRecord, outcome_of
+from trivium_gateway.request.record import OPERATIONS, OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from prometheus_client import CollectorRegistry
 
-    from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.request.record import Record
 
 TIMED_STAGES = ("embed", "search", "rerank", "generate")
 TOKEN_KINDS = ("query", "document", "prompt", "completion")
@@ -138,6 +137,12 @@ class QuestionMetrics:
             registry=registry,
         )
         self._tenants = BoundedLabel(_MOST_TENANTS)
+        self._facts = {
+            "trivium.candidates": self._candidates,
+            "trivium.best_dense": self._best_dense,
+            "trivium.best_position": self._best_position,
+        }
+        """What is counted of what a record notes, by the name that it has there."""
         for operation in OPERATIONS:
             self._question_seconds.labels(operation)
             for ending in OUTCOMES:
@@ -152,53 +157,42 @@ class QuestionMetrics:
         for outcome in ("answered", "refused"):
             self._answers.labels(outcome)
 
-    def observe_stage(self, stage: str, seconds: float) -> None:
-        """Notes how long a stage took: one of TIMED_STAGES."""
-        self._stage_seconds.labels(stage).observe(seconds)
-
     @contextmanager
-    def question(self, operation: str) -> Iterator[QuestionRecord]:
-        """Counts and times one question or query while the block runs.
-
-        Args:
-            operation: One of OPERATIONS.
-        """
-        begin = time.perf_counter()
-        record = QuestionRecord(lambda: self._first_text.observe(time.perf_counter() - begin))
+    def counting(self, record: Record) -> Iterator[Record]:
+        """Counts a question or query when the block ends, whichever way."""
         try:
             yield record
         except BaseException as error:
-            record.outcome = record.outcome or outcome_of(error)
+            record.fail(error)
             raise
         finally:
-            outcome = record.outcome or "failed"
-            self._questions.labels(operation, outcome).inc()
-            if outcome in ("ok", "degraded"):
-                self._question_seconds.labels(operation).observe(time.perf_counter() - begin)
+            self._observe(record)
 
-    def observe_candidates(self, count: int, dense_scores: Iterable[float | None]) -> None:
-        """Notes how many candidates a search found, and how near the nearest is to the query.
-
-        Args:
-            count: How many.
-            dense_scores: Their cosine similarities, as far as known.
-        """
-        self._candidates.observe(count)
-        best = max((score for score in dense_scores if score is not None), default=None)
-        if best is not None:
-            self._best_dense.observe(best)
-
-    def observe_best_position(self, position: int) -> None:
-        """Notes which place, from 1, the passage that was judged best had before."""
-        self._best_position.observe(position)
+    def _observe(self, record: Record) -> None:
+        outcome = record.outcome or "failed"
+        self._questions.labels(record.operation, outcome).inc()
+        if outcome in ("ok", "degraded"):
+            self._question_seconds.labels(record.operation).observe(record.elapsed_seconds())
+        if record.first_text_seconds is not None:
+            self._first_text.observe(record.first_text_seconds)
+        for stage in record.stages:
+            self._stage_seconds.labels(stage.name).observe(stage.seconds or 0.0)
+        for facts in (record.facts, *(stage.facts for stage in record.stages)):
+            for name, histogram in self._facts.items():
+                if name in facts:
+                    histogram.observe(facts[name])
+        for degradation in record.degraded:
+            self._degraded.labels(degradation.stage, degradation.reason.value).inc()
+        for kind, count in record.tokens.items():
+            self.count_tokens(kind, count, record.principal.tenant)
+        if "trivium.answerable" in record.facts:
+            self._answers.labels("answered" if record.facts["trivium.answerable"] else "refused").inc()
+            if record.facts["trivium.answerable"]:
+                self._citations.observe(record.facts["trivium.citations"])
 
     def count_tokens(self, kind: str, count: int, tenant: str = DEFAULT_TENANT) -> None:
         """Counts tokens: one of TOKEN_KINDS."""
         self._tokens.labels(self._tenants.value(tenant), kind).inc(count)
-
-    def count_degraded(self, degradation: Degradation) -> None:
-        """Counts a stage that was replaced."""
-        self._degraded.labels(degradation.stage.value, degradation.reason.value).inc()
 
     def count_refused(self) -> None:
         """Counts a question that there was no capacity for."""
@@ -211,9 +205,3 @@ class QuestionMetrics:
     def set_in_flight(self, count: int) -> None:
         """Notes how many questions are being worked on."""
         self._in_flight.set(count)
-
-    def count_answer(self, *, answerable: bool, citations: int) -> None:
-        """Counts a question that was answered with some citations, or refused."""
-        self._answers.labels("answered" if answerable else "refused").inc()
-        if answerable:
-            self._citations.observe(citations)

@@ -10,13 +10,14 @@ from trivium_conversation.sampling import FinishReason, Sampling
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.answering.answerer import Delta, Question, Sources
-from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.answering.answerer import Delta, Sources
+from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Reason, Stage
 from trivium_gateway.library.descriptions import CollectionState
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.models.messages import tool_call_message, tools_from, turns_from
+from trivium_gateway.request.principal import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, StoredDocument
-    from trivium_gateway.request.timing import Timings
+    from trivium_gateway.request.record import Timings
 
 _MODES = {
     pb.ANSWER_MODE_UNSPECIFIED: AnswerMode.AUTO,
@@ -44,7 +45,7 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
     FinishReason.TOOL_CALLS: pb.FINISH_REASON_TOOL_CALLS,
 }
-_STAGES = {
+_STAGES: dict[str, degradation_pb2.Stage.ValueType] = {
     Stage.EMBED: degradation_pb2.STAGE_EMBED,
     Stage.SEARCH_DENSE: degradation_pb2.STAGE_SEARCH_DENSE,
     Stage.SEARCH_SPARSE: degradation_pb2.STAGE_SEARCH_SPARSE,
@@ -73,23 +74,10 @@ _COLLECTION_STATES = {
 _LARGEST_EXACT_NUMBER = 2**53
 
 
-def search_from(request: pb.RetrieveRequest | pb.AnswerRequest) -> Search:
+def search_from(request: pb.RetrieveRequest) -> Search:
     """What a request asks to look for."""
-    if isinstance(request, pb.AnswerRequest):
-        query, query_field, rerank = request.question, "question", True
-    else:
-        query, query_field = request.query, "query"
-        rerank = request.rerank if request.HasField("rerank") else True
-    defaults = Search(query)
-    return Search(
-        query,
-        request.top_n if request.HasField("top_n") else defaults.top_n,
-        request.candidates if request.HasField("candidates") else defaults.candidates,
-        request.collection,
-        json_from(request.filter) if request.HasField("filter") else None,
-        rerank,
-        query_field,
-    )
+    rerank = request.rerank if request.HasField("rerank") else None
+    return Search((Query(request.query),), EVERYBODY, _options(request, rerank))
 
 
 def question_from(request: pb.AnswerRequest) -> Question:
@@ -101,12 +89,24 @@ def question_from(request: pb.AnswerRequest) -> Question:
     if request.mode not in _MODES:
         raise InvalidField("mode", f"mode {request.mode} does not exist.")
     return Question(
-        search_from(request),
+        request.question,
+        EVERYBODY,
+        _options(request),
         turns_from("history", request.history),
         _MODES[request.mode],
         _sampling(request.sampling),
         tools=tools_from(request.tools),
         tool_turns=turns_from("tool_turns", request.tool_turns),
+    )
+
+
+def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None = None) -> SearchOptions:
+    return SearchOptions.of(
+        collection=request.collection,
+        filter=json_from(request.filter) if request.HasField("filter") else None,
+        top_n=request.top_n if request.HasField("top_n") else None,
+        candidates=request.candidates if request.HasField("candidates") else None,
+        rerank=rerank,
     )
 
 
@@ -151,6 +151,7 @@ def found_message(found: Found) -> pb.RetrieveResponse:
     return pb.RetrieveResponse(
         passages=map(_passage, found.passages),
         timings=_timings(found.timings),
+        stages=_stages(found.timings),
         degraded=_degradations(found.degraded),
         request_id=request_id(),
     )
@@ -244,6 +245,7 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         citations=map(_citation, summary.citations),
         passages=map(_passage, summary.passages),
         timings=_timings(summary.timings),
+        stages=_stages(summary.timings),
         degraded=_degradations(summary.degraded),
         usage=usage_pb2.Usage(
             prompt_tokens=summary.prompt_tokens,
@@ -293,18 +295,26 @@ def _span(span: Span) -> span_pb2.Span:
 
 def _timings(timings: Timings) -> pb.StageTimings:
     return pb.StageTimings(
-        embed_ms=timings.embed,
-        search_ms=timings.search,
-        rerank_ms=timings.rerank,
-        generate_ms=timings.generate,
+        embed_ms=timings.of("embed"),
+        search_ms=timings.of("search"),
+        rerank_ms=timings.of("rerank"),
+        generate_ms=timings.of("generate"),
         total_ms=timings.total,
     )
+
+
+def _stages(timings: Timings) -> Iterable[pb.StageTime]:
+    return (pb.StageTime(name=one.name, start_ms=one.start, duration_ms=one.duration) for one in timings.stages)
 
 
 def _degradations(degraded: Iterable[Degradation]) -> list[degradation_pb2.Degradation]:
     return [
         degradation_pb2.Degradation(
-            stage=_STAGES[one.stage], reason=_REASONS[one.reason], fallback=one.fallback, detail=one.detail
+            stage=_STAGES.get(one.stage, degradation_pb2.STAGE_UNSPECIFIED),
+            reason=_REASONS[one.reason],
+            fallback=one.fallback,
+            detail=one.detail,
+            stage_name=one.stage,
         )
         for one in degraded
     ]

@@ -12,11 +12,12 @@ from starlette.responses import Response
 from trivium_serving.errors import TriviumError
 from trivium_serving.logs import log_failure
 
-from trivium_gateway.answering.answerer import Delta, Event, Question, Sources, Summary
-from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
+from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
 from trivium_gateway.domain.conversation import AnswerMode, Message, Role
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.surfaces.http.errors import error_body
@@ -115,26 +116,23 @@ def question_routes(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _search(body: RetrieveBody | AnswerBody) -> Search:
-    if isinstance(body, AnswerBody):
-        query, query_field, rerank = body.question, "question", None
-    else:
-        query, query_field, rerank = body.query, "query", body.rerank
-    defaults = Search(query)
-    return Search(
-        query,
-        defaults.top_n if body.top_n is None else body.top_n,
-        defaults.candidates if body.candidates is None else body.candidates,
-        body.collection or "",
-        body.filter,
-        defaults.rerank if rerank is None else rerank,
-        query_field,
+def _search(body: RetrieveBody) -> Search:
+    options = SearchOptions.of(
+        collection=body.collection,
+        filter=body.filter,
+        top_n=body.top_n,
+        candidates=body.candidates,
+        rerank=body.rerank,
     )
+    return Search((Query(body.query),), EVERYBODY, options)
 
 
 def _question(body: AnswerBody) -> Question:
+    options = SearchOptions.of(
+        collection=body.collection, filter=body.filter, top_n=body.top_n, candidates=body.candidates
+    )
     history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
-    return Question(_search(body), history, AnswerMode(body.mode or "auto"))
+    return Question(body.question, EVERYBODY, options, history, AnswerMode(body.mode or "auto"))
 
 
 async def _whole(events: AsyncGenerator[Event, None]) -> Summary:

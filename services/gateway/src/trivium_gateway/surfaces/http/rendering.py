@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, StoredDocument
-    from trivium_gateway.request.timing import Timings
+    from trivium_gateway.request.record import Timings
 
 DEGRADED_HEADER = "X-Trivium-Degraded"
 
@@ -51,6 +51,7 @@ def found_json(found: Found) -> dict[str, Any]:
     return {
         "passages": [passage_json(one) for one in found.passages],
         "timings": _timings_json(found.timings),
+        "stages": _stages_json(found.timings),
         "degraded": [_degradation_json(one) for one in found.degraded],
         "request_id": request_id(),
     }
@@ -65,6 +66,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "citations": [_citation_json(one) for one in summary.citations],
         "passages": [passage_json(one) for one in summary.passages],
         "timings": _timings_json(summary.timings),
+        "stages": _stages_json(summary.timings),
         "degraded": [_degradation_json(one) for one in summary.degraded],
         "usage": {
             "prompt_tokens": summary.prompt_tokens,
@@ -173,7 +175,7 @@ def _span_json(span: Span) -> dict[str, int]:
 
 def _degradation_json(degradation: Degradation) -> dict[str, str]:
     shown = {
-        "stage": degradation.stage.value,
+        "stage": degradation.stage,
         "reason": degradation.reason.value,
         "fallback": degradation.fallback,
     }
@@ -181,11 +183,16 @@ def _degradation_json(degradation: Degradation) -> dict[str, str]:
 
 
 def _timings_json(timings: Timings) -> dict[str, float | None]:
-    measured = {
-        "embed": timings.embed,
-        "search": timings.search,
-        "rerank": timings.rerank,
-        "generate": timings.generate,
-        "total": timings.total,
+    """The stages that there have always been; `_stages_json` has all."""
+    measured = {stage: timings.of(stage) for stage in ("embed", "search", "rerank", "generate")}
+    return {
+        stage: None if value is None else round(value, 3)
+        for stage, value in {**measured, "total": timings.total}.items()
     }
-    return {stage: None if value is None else round(value, 3) for stage, value in measured.items()}
+
+
+def _stages_json(timings: Timings) -> list[dict[str, Any]]:
+    return [
+        {"name": one.name, "start_ms": round(one.start, 3), "duration_ms": round(one.duration, 3)}
+        for one in timings.stages
+    ]

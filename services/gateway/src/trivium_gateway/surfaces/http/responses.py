@@ -56,7 +56,7 @@ class CitationShape(_Shape):
 class DegradationShape(_Shape):
     """A stage that was replaced by the next best means."""
 
-    stage: Literal["embed", "search.dense", "search.sparse", "rerank", "generate"]
+    stage: str = Field(description="For example embed, search.dense, search.sparse, rerank or generate.")
     reason: Literal["unavailable", "timeout", "overloaded", "loading"]
     fallback: str
     detail: str | None = Field(
@@ -81,6 +81,14 @@ class TimingsShape(_Shape):
     total: float
 
 
+class StageTimeShape(_Shape):
+    """When a stage ran."""
+
+    name: str = Field(description="For example embed, search, rerank or generate.")
+    start_ms: float = Field(description="From the arrival of the request.")
+    duration_ms: float
+
+
 class UsageShape(_Shape):
     """Tokens of the language model; `is_estimated` where its API does not count them."""
 
@@ -94,6 +102,7 @@ class RetrieveResponse(_Shape):
 
     passages: list[PassageShape]
     timings: TimingsShape
+    stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")
     degraded: list[DegradationShape]
     request_id: str
 
@@ -107,6 +116,7 @@ class AnswerResponse(_Shape):
     citations: list[CitationShape]
     passages: list[PassageShape]
     timings: TimingsShape
+    stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")
     degraded: list[DegradationShape]
     usage: UsageShape
     dropped_passages: list[int]
@@ -192,7 +202,7 @@ class DeleteCollectionResponse(_Shape):
 class StageShape(_Shape):
     """How a stage is."""
 
-    stage: Literal["embed", "search", "rerank", "generate"]
+    stage: str = Field(description="For example embed, search, rerank or generate.")
     ready: bool
     model: str
     detail: str

@@ -6,10 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trivium_gateway.answering.answerer import Question, Summary
-from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.answering.answerer import Summary
+from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
 from trivium_gateway.surfaces.http.rendering import result_json
@@ -77,14 +78,14 @@ class Tool:
 
 
 async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -> Output:
-    found = await gateway.retrieve(_as_search(body.query, "query", body))
+    found = await gateway.retrieve(Search((Query(body.query),), EVERYBODY, _options(body)))
     passages = [_passage(index, one) for index, one in enumerate(found.passages, 1)]
     output = shapes.SearchOutput(passages=passages, degraded=_degraded(found.degraded))
     return Output(output, texts.search_text(output))
 
 
 async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
-    async with aclosing(gateway.answer(Question(_as_search(body.question, "question", body)))) as events:
+    async with aclosing(gateway.answer(Question(body.question, EVERYBODY, _options(body)))) as events:
         async for event in events:
             if isinstance(event, Summary):
                 output = _answered(event)
@@ -208,9 +209,8 @@ TOOLS = (
 )
 
 
-def _as_search(query: str, field: str, body: shapes.SearchInput | shapes.AnswerInput) -> Search:
-    top_n = Search(query).top_n if body.top_n is None else body.top_n
-    return Search(query, top_n=top_n, collection=body.collection or "", filter=body.filter, query_field=field)
+def _options(body: shapes.SearchInput | shapes.AnswerInput) -> SearchOptions:
+    return SearchOptions.of(collection=body.collection, filter=body.filter, top_n=body.top_n)
 
 
 def _answered(summary: Summary) -> shapes.AnswerOutput:
@@ -238,7 +238,7 @@ def _degraded(degraded: Iterable[Degradation]) -> list[DegradationShape]:
     return [
         DegradationShape.model_validate(
             {
-                "stage": one.stage.value,
+                "stage": one.stage,
                 "reason": one.reason.value,
                 "fallback": one.fallback,
                 "detail": one.detail or None,

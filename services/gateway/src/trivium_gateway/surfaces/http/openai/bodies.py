@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.answering.question import SearchOptions
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
 from trivium_gateway.surfaces.http.openai.model_ids import MODEL_ALONE, collection_of_model
@@ -37,16 +37,10 @@ class QuestionOptions(OpenAIBody):
         None, description="Trivium: false puts the conversation to the language model alone, without any document."
     )
 
-    def search(self, question: str) -> Search:
-        """Where to look for the answer to a question."""
-        defaults = Search(question)
-        return Search(
-            question,
-            defaults.top_n if self.top_n is None else self.top_n,
-            defaults.candidates if self.candidates is None else self.candidates,
-            self.asked_collection(),
-            self.filter,
-            query_field="question",
+    def search_options(self) -> SearchOptions:
+        """Where to look for the answer, and how deep."""
+        return SearchOptions.of(
+            collection=self.asked_collection(), filter=self.filter, top_n=self.top_n, candidates=self.candidates
         )
 
     def searches_documents(self) -> bool:

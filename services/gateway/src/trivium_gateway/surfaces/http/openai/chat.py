@@ -37,7 +37,7 @@ def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
         completion = Completion(
             body.model,
             question,
-            Links(request, question.search.collection),
+            Links(request, question.options.collection),
             dropped_messages=exchange.dropped_count,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
         )

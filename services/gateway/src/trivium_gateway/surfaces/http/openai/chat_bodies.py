@@ -11,7 +11,8 @@ from trivium_conversation.tools import Tool, ToolChoice, Tools
 from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.answering.answerer import Question
+from trivium_gateway.answering.question import Question
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.surfaces.http.bodies import at_most
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, QuestionOptions, one_or_several, refuse
 from trivium_gateway.surfaces.http.openai.turns import Exchange, exchange_of, text_of
@@ -149,7 +150,9 @@ class ChatBody(QuestionOptions):
         self._check_support()
         tools = self._tools()
         return Question(
-            self.search(exchange.question),
+            exchange.question,
+            EVERYBODY,
+            self.search_options(),
             exchange.history,
             self.answer_mode(),
             self._sampling(),

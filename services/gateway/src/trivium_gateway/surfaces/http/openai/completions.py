@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from trivium_conversation.sampling import TokenLogprob
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.answerer import Delta, Question, Sources, Summary
+    from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.answering.question import Question
     from trivium_gateway.surfaces.http.openai.evidence import Links
 
 

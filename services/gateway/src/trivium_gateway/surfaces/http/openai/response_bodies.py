@@ -11,7 +11,8 @@ from trivium_conversation.tools import Tool, ToolChoice, Tools
 from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField, TooLarge
 
-from trivium_gateway.answering.answerer import Question
+from trivium_gateway.answering.question import Question
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.surfaces.http.bodies import at_most
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, QuestionOptions, refuse
 from trivium_gateway.surfaces.http.openai.chat_bodies import (
@@ -107,7 +108,9 @@ class ResponsesBody(QuestionOptions):
         refuse("prompt", self.prompt, "Nothing is stored: send instructions and input.")
         refuse("background", self.background, "Send stream: true to see the answer while it is written.")
         return Question(
-            self.search(exchange.question),
+            exchange.question,
+            EVERYBODY,
+            self.search_options(),
             exchange.history,
             self.answer_mode(),
             self._sampling(),

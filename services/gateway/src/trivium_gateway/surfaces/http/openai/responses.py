@@ -39,7 +39,7 @@ def add_response_routes(router: APIRouter, gateway: Gateway) -> None:
         body = await read_json(request, ResponsesBody, gateway.limits.max_body_bytes)
         exchange = body.exchange(gateway.limits)
         question = body.question(exchange)
-        links = Links(request, question.search.collection)
+        links = Links(request, question.options.collection)
         response = ResponseObject(body, question, links, dropped_messages=exchange.dropped_count)
         answer = gateway.answer(question)
         if not body.stream:

@@ -9,6 +9,7 @@ from trivium_gateway.surfaces.http.responses import (
     DegradationShape,
     PassageShape,
     RetrieveResponse,
+    StageTimeShape,
     TimingsShape,
 )
 
@@ -25,6 +26,7 @@ class EvidenceShape(_Shape):
     citations: list[CitationShape]
     passages: list[PassageShape]
     timings: TimingsShape
+    stages: list[StageTimeShape]
     degraded: list[DegradationShape]
     dropped_passages: list[int]
     dropped_messages: int = Field(description="How many of the oldest messages had no room in the history.")

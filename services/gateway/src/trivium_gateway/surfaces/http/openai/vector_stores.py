@@ -11,11 +11,13 @@ from starlette.responses import Response
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.answering.retrieval import Search
+from trivium_gateway.answering.question import Query, Search, SearchOptions
 from trivium_gateway.domain.passages import Passage
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
-from trivium_gateway.request.deadline import Deadline
+from trivium_gateway.models.ranking import reciprocal_ranks
+from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.request.record import Deadline
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, one_or_several
@@ -27,8 +29,6 @@ from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header, found_json
 
 _MOST_QUERIES = 10
-# 60 for ranks from 1, as in the paper.
-_RANK_CONSTANT = 61
 
 _STATUSES = {
     CollectionState.READY: "completed",
@@ -75,9 +75,8 @@ class VectorSearchBody(OpenAIBody):
         if not 1 <= most <= 100:
             raise InvalidField("max_num_results", f"max_num_results is {most}; it must lie between 1 and 100.")
         rerank = self.ranking_options is None or self.ranking_options.ranker != "none"
-        return [
-            Search(query, top_n=most, collection=collection, filter=conditions, rerank=rerank) for query in self.query
-        ]
+        options = SearchOptions.of(collection=collection, filter=conditions, top_n=most, rerank=rerank)
+        return [Search((Query(query),), EVERYBODY, options) for query in self.query]
 
     def least_score(self) -> float:
         """The score below which nothing is shown."""
@@ -119,11 +118,11 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
         body = await read_json(request, VectorSearchBody, gateway.limits.max_body_bytes)
         searches = body.searches(id)
         found = await while_connected(request, _find(gateway, searches))
-        passages = _merged(found, searches[0].top_n, body.least_score())
+        passages = _merged(found, searches[0].options.top_n, body.least_score())
         return JsonResponse(
             {
                 "object": "vector_store.search_results.page",
-                "search_query": [search.query for search in searches],
+                "search_query": body.query,
                 "data": [_result(passage) for passage in passages],
                 "has_more": False,
                 "next_page": None,
@@ -140,7 +139,7 @@ async def _find(gateway: Gateway, searches: list[Search]) -> list[Found]:
 
 
 def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:
-    """The best of what several queries found, by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009).
+    """The best of what several queries found, by reciprocal rank.
 
     Scores of different queries do not compare: what one query barely finds may score above another's best. With
     several queries the score shown is that of the ranks, as a share of being first for each.
@@ -148,14 +147,9 @@ def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:
     kept = [[passage for passage in one.passages if passage.score >= least_score] for one in found]
     if len(kept) == 1:
         return kept[0][:most]
-    passages: dict[str, Passage] = {}
-    shares: dict[str, float] = {}
-    for ranking in kept:
-        for rank, passage in enumerate(ranking):
-            passages.setdefault(passage.id, passage)
-            shares[passage.id] = shares.get(passage.id, 0.0) + _RANK_CONSTANT / (_RANK_CONSTANT + rank) / len(kept)
-    ordered = sorted(passages.values(), key=lambda passage: -shares[passage.id])
-    return [replace(passage, score=shares[passage.id]) for passage in ordered[:most]]
+    shares = reciprocal_ranks([[passage.id for passage in ranking] for ranking in kept])
+    passages = {passage.id: passage for ranking in reversed(kept) for passage in ranking}
+    return [replace(passages[passage_id], score=share) for passage_id, share in list(shares.items())[:most]]
 
 
 def _result(passage: Passage) -> dict[str, Any]:

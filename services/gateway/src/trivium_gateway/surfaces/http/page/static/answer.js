@@ -145,7 +145,7 @@ function trace(summary) {
   const model = summary.model || t("trace.none");
   return el("details.trace", {},
     el("summary", { t: ["trace", { seconds: seconds(summary.timings.total), model }] }),
-    waterfall(summary.timings),
+    waterfall(summary.stages, summary.timings.total),
     summary.passages.length ? scores(summary.passages) : null,
     el("p.quiet.request", { t: ["trace.request", { id: summary.request_id }] }));
 }

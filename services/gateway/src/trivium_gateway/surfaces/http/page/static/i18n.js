@@ -31,6 +31,9 @@ export function t(key, filled = {}) {
 
 export const known = (key) => key in TABLES.en;
 
+/** What a stage is called; one that has come since, by its own name. */
+export const stageText = (name) => (known(`stage.${name}`) ? `stage.${name}` : ["stage.other", { name }]);
+
 /** Has an element show a text: as its content, or as an attribute. */
 export function show(element, key, filled, attribute = "") {
   const shown = values.get(element) ?? {};

@@ -2,7 +2,7 @@
 
 import { readiness } from "./api.js";
 import { el, foreign } from "./dom.js";
-import { show } from "./i18n.js";
+import { show, stageText } from "./i18n.js";
 import * as state from "./state.js";
 
 const EVERY_MS = 10_000;
@@ -28,7 +28,7 @@ function display({ ready, stages }) {
   const all = stages.every((one) => one.ready);
   mark(ready ? (all ? "ready" : "partly") : "down", ready ? (all ? "status.ready" : "status.partly") : "status.down");
   list.replaceChildren(...stages.map((one) => el(one.ready ? "li.ready" : "li.down", {},
-    el("span.dot", { "aria-hidden": "true" }), el("strong", { t: `stage.${one.stage}` }),
+    el("span.dot", { "aria-hidden": "true" }), el("strong", { t: stageText(one.stage) }),
     el("span.quiet", { t: one.ready ? "status.stage.ready" : "status.stage.down" }),
     one.model ? el("span.model", {}, foreign(one.model)) : null,
     one.detail ? el("span.detail.quiet", { lang: "en" }, foreign(one.detail)) : null)));

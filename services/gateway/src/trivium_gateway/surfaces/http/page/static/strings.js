@@ -27,6 +27,7 @@ const en = {
   "stage.rerank": "Rerank",
   "stage.generate": "Write",
   "stage.total": "Total",
+  "stage.other": "{name}",
 
   "welcome.title": "Ask your documents",
   "welcome.lead": "Every sentence of an answer names the passage it comes from.",
@@ -208,6 +209,7 @@ const zh = {
   "stage.rerank": "重排",
   "stage.generate": "撰写",
   "stage.total": "总计",
+  "stage.other": "{name}",
 
   "welcome.title": "向您的文档提问",
   "welcome.lead": "答案中的每一句话都注明出自哪个段落。",

@@ -1,9 +1,7 @@
 // How long each stage took, and what each thought of each passage.
 
 import { el, foreign } from "./dom.js";
-import { language } from "./i18n.js";
-
-const STAGES = ["embed", "search", "rerank", "generate"];
+import { known, language, stageText } from "./i18n.js";
 
 const rounded = (value, digits) =>
   value === null || value === undefined ? "–" : value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -12,24 +10,21 @@ export function seconds(milliseconds) {
   return (milliseconds / 1000).toLocaleString(language(), { maximumFractionDigits: milliseconds < 1000 ? 2 : 1 });
 }
 
-/** Stages after one another, each beginning where the one before ended. */
-export function waterfall(timings) {
-  const total = Math.max(timings.total, STAGES.reduce((sum, stage) => sum + (timings[stage] ?? 0), 0), 0.001);
-  let begin = 0;
-  const rows = STAGES.filter((stage) => timings[stage] !== null).map((stage) => {
-    const bar = el(`div.bar.${stage}`);
-    bar.style.marginInlineStart = `${(begin / total) * 100}%`;
-    bar.style.inlineSize = `${Math.max((timings[stage] / total) * 100, 0.6)}%`;
-    begin += timings[stage];
-    return row(stage, el("div.track", { "aria-hidden": "true" }, bar), timings[stage]);
+/** Stages as they ran, each where it began. */
+export function waterfall(stages, total) {
+  const rows = stages.map(({ name, start_ms: start, duration_ms: duration }) => {
+    const bar = el(`div.bar.${known(`stage.${name}`) ? name : "other"}`);
+    bar.style.marginInlineStart = `${(start / total) * 100}%`;
+    bar.style.inlineSize = `${Math.max((duration / total) * 100, 0.6)}%`;
+    return row(name, el("div.track", { "aria-hidden": "true" }, bar), duration);
   });
   return el("table.waterfall", {}, el("caption", { t: "trace.times" }),
-    el("tbody", {}, ...rows, row("total", el("div", { "aria-hidden": "true" }), timings.total)));
+    el("tbody", {}, ...rows, row("total", el("div", { "aria-hidden": "true" }), total)));
 }
 
 function row(stage, track, milliseconds) {
   const digits = milliseconds < 10 ? 1 : 0;
-  return el(`tr.${stage}`, {}, el("th", { scope: "row", t: `stage.${stage}` }), el("td.wide", {}, track),
+  return el(stage === "total" ? "tr.total" : "tr", {}, el("th", { scope: "row", t: stageText(stage) }), el("td.wide", {}, track),
     el("td.number", { t: ["trace.ms", { ms: rounded(milliseconds, digits) }] }));
 }
 

@@ -1,0 +1,171 @@
+"""What was asked, and what is searched for: two things, because a question is not always searched for as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_conversation.sampling import DEFAULT_SAMPLING
+from trivium_conversation.tools import NO_TOOLS
+
+from trivium_gateway.domain.conversation import AnswerMode, check_conversation, check_message, check_options
+from trivium_gateway.domain.limits import check_candidates, check_query, check_top_n
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trivium_conversation.sampling import Sampling
+    from trivium_conversation.tools import Tools
+
+    from trivium_gateway.domain.conversation import Message
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.metadata import JsonValue
+    from trivium_gateway.request.principal import Principal
+
+_TOP_N = 5
+_CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Where to look, and how deep.
+
+    Attributes:
+        collection: Collection to search; empty for `default`.
+        filter: Conditions, as they came; None for none.
+        top_n: Most passages to return.
+        candidates: How many candidates the search hands to the reranker; `top_n` if that is more.
+        rerank: Whether to rerank.
+    """
+
+    collection: str = ""
+    filter: Mapping[str, JsonValue] | None = None
+    top_n: int = _TOP_N
+    candidates: int = _CANDIDATES
+    rerank: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        collection: str | None = None,
+        filter: Mapping[str, JsonValue] | None = None,  # noqa: A002  # the word of the interface
+        top_n: int | None = None,
+        candidates: int | None = None,
+        rerank: bool | None = None,
+    ) -> SearchOptions:
+        """The options of a request; None stands for what it leaves out."""
+        return cls(
+            collection or "",
+            filter,
+            _TOP_N if top_n is None else top_n,
+            _CANDIDATES if candidates is None else candidates,
+            True if rerank is None else rerank,
+        )
+
+    def check(self, limits: GatewayLimits) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Raises:
+            InvalidField: A field breaks a rule.
+        """
+        check_top_n(self.top_n, limits)
+        check_candidates(self.candidates, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One text that is searched for.
+
+    Attributes:
+        text: The text; not blank.
+        field: What the request calls the text that it comes from, for errors: `query` or `question`.
+    """
+
+    text: str
+    field: str = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched for: the plan that goes through retrieval.
+
+    Attributes:
+        queries: At least one. Passages are found for each, and judged by the first.
+        principal: Who looks; nothing else is found than what it may see.
+        options: Where to look, and how deep.
+    """
+
+    queries: tuple[Query, ...]
+    principal: Principal
+    options: SearchOptions = SearchOptions()  # frozen
+
+    def check(self, limits: GatewayLimits) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Raises:
+            InvalidField: A field breaks a rule.
+            TooLarge: The query is too long.
+        """
+        for query in self.queries:
+            check_query(query.field, query.text, limits)
+        self.options.check(limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, and how it is to be answered.
+
+    Attributes:
+        text: The question.
+        principal: Who asks.
+        options: Where to look for the answer, and how deep.
+        history: Earlier turns of the conversation, oldest first.
+        mode: By which means.
+        sampling: How a language model is to write.
+        uses_documents: Whether to answer from documents; else nothing is searched for, and the conversation goes to
+            the language model as it is.
+        tools: What the language model may call. Whoever asks runs them, and asks again with the results.
+        tool_turns: The model's calls since the question, and their results, oldest first.
+    """
+
+    text: str
+    principal: Principal
+    options: SearchOptions = SearchOptions()  # frozen
+    history: tuple[Message, ...] = ()
+    mode: AnswerMode = AnswerMode.AUTO
+    sampling: Sampling = DEFAULT_SAMPLING
+    uses_documents: bool = True
+    tools: Tools = NO_TOOLS
+    tool_turns: tuple[Message, ...] = ()
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether nothing but a language model can give what is asked for."""
+        wants = bool(self.sampling.json_schema) or self.tools.are_required or not self.uses_documents
+        return wants or self.mode is AnswerMode.MODEL
+
+    @property
+    def needs_passages(self) -> bool:
+        """Whether there is nothing to answer from if no passages are found: neither tools nor their results."""
+        if not self.uses_documents:
+            return False
+        return self.mode is AnswerMode.EXTRACTIVE or not (self.tools.may_be_called or self.tool_turns)
+
+    def search(self) -> Search:
+        """What to search for to answer it: the question as it stands."""
+        return Search((Query(self.text, "question"),), self.principal, self.options)
+
+    def check(self, limits: GatewayLimits) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Raises:
+            InvalidField: A field breaks a rule.
+            TooLarge: The question or what comes with it is too long.
+        """
+        if self.uses_documents:
+            self.search().check(limits)
+        else:  # what is not searched for may be as long as any message
+            check_message("question", self.text, limits)
+        check_conversation(self.history, self.tool_turns, limits)
+        check_options(self.mode, self.sampling, self.tools)
