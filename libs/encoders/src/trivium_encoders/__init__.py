@@ -8,6 +8,7 @@ sentence-transformers names them; a process that finds its model converted in th
 from trivium_encoders.code_matching import best_matches
 from trivium_encoders.coding import Coding
 from trivium_encoders.errors import (
+    CodesOfOtherLayout,
     CodesUnreadable,
     ConversionFailed,
     DeadlineExpired,
@@ -32,6 +33,7 @@ from trivium_encoders.worker import end_process
 
 __all__ = [
     "CodeForm",
+    "CodesOfOtherLayout",
     "CodesUnreadable",
     "Coding",
     "ConversionFailed",

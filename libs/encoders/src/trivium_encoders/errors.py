@@ -9,7 +9,8 @@ EncoderError
 ├── InputTooLong          a text is longer than the model reads
 ├── DeadlineExpired       the caller's deadline passed before the work began
 ├── EncoderFailed         one text could not be computed; the others of other calls were
-├── CodesUnreadable       bytes are no token codes that this version reads
+├── CodesUnreadable       bytes are no token codes, or damaged ones
+│   └── CodesOfOtherLayout  they have a layout that this version does not know
 ├── EncoderUnavailable    the worker died under the call, or none is left; try again
 └── EncoderClosed         the encoder was closed
 """
@@ -74,7 +75,11 @@ class EncoderFailed(EncoderError):
 
 
 class CodesUnreadable(EncoderError):
-    """Bytes are no token codes, or are damaged, or have a layout that this version does not know."""
+    """Bytes are no token codes, or are damaged."""
+
+
+class CodesOfOtherLayout(CodesUnreadable):
+    """Token codes have a layout that this version does not know: an earlier or a later one made them."""
 
 
 class EncoderUnavailable(EncoderError):

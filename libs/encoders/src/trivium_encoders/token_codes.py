@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium_encoders.errors import CodesUnreadable
+from trivium_encoders.errors import CodesOfOtherLayout, CodesUnreadable
 
 VERSION = 1
 """Of the layout. Raise it when the layout changes or the numbers mean something else."""
@@ -93,7 +93,8 @@ def decode(code: bytes) -> TokenCodes:
     """Reads a code, which may come from anywhere.
 
     Raises:
-        CodesUnreadable: It is none, it is damaged, or it has a layout that this version does not know.
+        CodesOfOtherLayout: It has a layout that this version does not know.
+        CodesUnreadable: It is none, or it is damaged.
     """
     if len(code) < _HEADER.size:
         raise CodesUnreadable(f"token codes have {len(code)} bytes, fewer than their header's {_HEADER.size}")
@@ -101,7 +102,7 @@ def decode(code: bytes) -> TokenCodes:
     if magic != _MAGIC:
         raise CodesUnreadable("token codes do not begin with TC: these bytes are something else")
     if version != VERSION:
-        raise CodesUnreadable(f"token codes have layout {version}, and this version reads layout {VERSION}")
+        raise CodesOfOtherLayout(f"token codes have layout {version}, and this version reads layout {VERSION}")
     if bits not in {form.value for form in CodeForm} or id_bytes not in (2, 4) or zero or not dimension:
         raise CodesUnreadable(f"token codes say {bits} bits a number, {id_bytes} bytes an id, {dimension} numbers")
     row_bytes = -(-dimension * bits // 8)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2
 from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_server
-from trivium_encoders import EncoderOptions, Role
+from trivium_encoders import CodeForm, EncoderOptions, Role
 from trivium_model_apis.settings import api_calls
 from trivium_model_service.app import ModelApp
 from trivium_model_service.result_cache import CacheMetrics
@@ -47,6 +47,7 @@ class EmbedApp(ModelApp):
             dimension=settings.dimension,
             least_dimension=settings.least_dimension,
             express_tokens=settings.express_tokens,
+            codes=None if settings.token_codes == "off" else CodeForm(int(settings.token_codes)),
         )
         DiskMetrics("embed", settings.data_dir, registry)
         super().__init__(self.embedder, settings, service="embed", full_name=FULL_NAME, registry=registry)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import Encoded, Priority, Role
+from trivium_encoders import CodeForm, Encoded, Priority, Role
 from trivium_model_service.result_cache import CacheMetrics
 from trivium_serving.admission import Admission
-from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError, Unavailable
 
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.dimensions import Dimensions
@@ -36,6 +36,8 @@ class EmbeddingRequest:
     """Numbers per vector; 0 for what is served."""
     encoding: Encoding = Encoding.FLOAT32
     """How the vectors will be sent."""
+    codes: CodeForm | None = None
+    """In which form to give the vectors of the texts' tokens as well; None for none."""
 
 
 class Embedder:
@@ -51,6 +53,7 @@ class Embedder:
         dimension: Numbers per vector for callers that ask for none; 0 for the model's own.
         least_dimension: Fewest numbers that the model was trained for; 0 for what the catalog says.
         express_tokens: Most tokens of a request that does not wait for longer ones.
+        codes: The form of token codes for callers that leave it to the service; None for none.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Embedder:
         dimension: int,
         least_dimension: int,
         express_tokens: int,
+        codes: CodeForm | None = None,
     ) -> None:
         self._load_backend = load_backend
         self._backend: EmbeddingBackend | None = None
@@ -77,6 +81,7 @@ class Embedder:
         self._express_tokens = express_tokens
         self._admission = admission
         self._metrics = metrics
+        self._codes = codes
         self.limits = limits
 
     async def load(self) -> None:
@@ -132,6 +137,11 @@ class Embedder:
             raise _loading()
         return self._dimensions
 
+    @property
+    def default_codes(self) -> CodeForm | None:
+        """The form of token codes for callers that leave it to the service; None for none."""
+        return self._codes if self.backend.info.token_fingerprint else None
+
     async def embed(self, request: EmbeddingRequest, *, priority: Priority, deadline: float | None) -> Encoded:
         """Embeds the texts of a request.
 
@@ -168,8 +178,10 @@ class Embedder:
             truncate=request.truncate,
             priority=priority,
             deadline=deadline,
+            codes=request.codes if backend.info.token_fingerprint else None,
             admit=lambda new: self._admit(estimate_tokens(new, backend.info.max_tokens), priority, deadline),
         )
+        _check_size(encoded, self.limits.max_codes_bytes)
         return self.dimensions.cut(encoded, model.dimension)
 
     def _admit(self, tokens: int, priority: Priority, deadline: float | None) -> AbstractContextManager[None]:
@@ -197,6 +209,17 @@ class Embedder:
 
 def _loading() -> Unavailable:
     return Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
+
+
+def _check_size(encoded: Encoded, most_bytes: int) -> None:
+    size = sum(map(len, encoded.token_codes or ()))
+    if size > most_bytes:
+        raise TooLarge(
+            f"The token codes of texts have {size} bytes, and an answer takes {most_bytes}. Send the texts in several "
+            "calls, or ask for fewer bits.",
+            reason="CALL_TOO_LARGE",
+            field="texts",
+        )
 
 
 def _check_encoding(encoding: Encoding, dimension: int) -> None:

@@ -25,6 +25,8 @@ class Limits:
     """Longest text, in characters (code points)."""
     max_call_bytes: int
     """Most bytes of all texts together, as UTF-8."""
+    max_codes_bytes: int = 48 << 20
+    """Most bytes of the token codes of an answer: with the vectors they stay under what a message may have."""
 
     def check(self, texts: Sequence[str]) -> None:
         """Accepts the texts of a call, or says which limit they break.

@@ -13,7 +13,7 @@ from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
-from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
 from trivium_model_service.deadlines import deadline_of
 from trivium_serving import tracing
 from trivium_serving.errors import (
@@ -44,6 +44,14 @@ _ENCODINGS = {
     pb.VECTOR_ENCODING_INT8: Encoding.INT8,
     pb.VECTOR_ENCODING_BINARY: Encoding.BINARY,
 }
+
+_CODES = {
+    pb.TOKEN_CODES_UNSPECIFIED: None,
+    pb.TOKEN_CODES_1_BIT: CodeForm.SIGNS,
+    pb.TOKEN_CODES_4_BIT: CodeForm.NIBBLES,
+    pb.TOKEN_CODES_8_BIT: CodeForm.BYTES,
+}
+_CODE_NAMES = {form: name for name, form in _CODES.items()}
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -104,6 +112,7 @@ class EmbedServicer(EmbedServiceServicer):
             max_texts=self._embedder.limits.max_texts,
             least_dimension=dimensions.least,
             most_dimension=dimensions.most,
+            token_codes=_CODE_NAMES[self._embedder.default_codes],
         )
 
     async def _embed(self, request: pb.EmbedRequest, priority: Priority, deadline: float | None) -> pb.EmbedResponse:
@@ -115,6 +124,7 @@ class EmbedServicer(EmbedServiceServicer):
             expected_fingerprint=request.expected_fingerprint,
             dimension=request.dimension,
             encoding=_encoding(request.encoding),
+            codes=self._codes(request.token_codes),
         )
         with tracing.span("embeddings") as span:
             encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
@@ -127,7 +137,17 @@ class EmbedServicer(EmbedServiceServicer):
             timing=_timing(encoded, time.perf_counter() - start),
         )
         _put_vectors(response, encoded.vectors, domain_request.encoding)
+        response.token_codes.extend(encoded.token_codes or ())
         return response
+
+    def _codes(self, wanted: pb.TokenCodes.ValueType) -> CodeForm | None:
+        if wanted == pb.TOKEN_CODES_DEFAULT:
+            return self._embedder.default_codes
+        if wanted not in _CODES:
+            raise InvalidField(
+                "token_codes", f"token_codes is {wanted}; send a TOKEN_CODES that is known: DEFAULT, 1, 4 or 8 bits."
+            )
+        return _CODES[wanted]
 
     def _outcome(self, request: EmbeddingRequest, encoded: Encoded, priority: Priority) -> tracing.Attributes:
         """What a trace says of an embedding, as OpenTelemetry's conventions for generative models have it."""
@@ -153,6 +173,7 @@ class EmbedServicer(EmbedServiceServicer):
             runtime=info.runtime,
             precision=info.precision,
             max_input_tokens=info.max_tokens,
+            token_fingerprint=info.token_fingerprint,
         )
 
 

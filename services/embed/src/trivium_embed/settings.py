@@ -76,6 +76,13 @@ class EmbedSettings:
         maximum=1 << 20,
     )
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
+    token_codes: str = setting(
+        "1",
+        "Bits a number of the token vectors that a passage is kept with, so that late interaction needs not read it "
+        "again: 1 (6 kB for 120 tokens of all-MiniLM-L6-v2), 4, 8, or off. For callers that leave it to the service, "
+        "like the gateway.",
+        choices=("1", "4", "8", "off"),
+    )
     cache_bytes: int = setting(
         16 << 20,
         "Most bytes of vectors to keep in memory, half for queries and half for documents (about 1,800 for a vector of "

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import Encoded, Priority, Role
+from trivium_encoders import CodeForm, Encoded, Priority, Role
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
@@ -24,6 +24,11 @@ class _Vector(NamedTuple):
 
     numbers: NDArray[np.float32]
     token_count: int
+    token_codes: bytes
+
+    @property
+    def nbytes(self) -> int:
+        return self.numbers.nbytes + len(self.token_codes) + _ENTRY_BYTES
 
 
 class SharedEmbedding:
@@ -44,7 +49,7 @@ class SharedEmbedding:
             cache = ResultCache[_Vector](
                 max_bytes=cache_bytes // len(Role),
                 fingerprint=backend.info.fingerprint,
-                size_of=lambda vector: vector.numbers.nbytes + _ENTRY_BYTES,
+                size_of=lambda vector: vector.nbytes,
                 metrics=metrics,
                 role=role.value,
             )
@@ -60,6 +65,7 @@ class SharedEmbedding:
         truncate: bool,
         priority: Priority,
         deadline: float | None,
+        codes: CodeForm | None,
         admit: Callable[[Sequence[str]], AbstractContextManager[None]],
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says.
@@ -70,21 +76,35 @@ class SharedEmbedding:
             truncate: Cut a text that is longer than the model reads, instead of refusing the call.
             priority: Which waiting work goes first.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
+            codes: In which form to give the vectors of the texts' tokens as well; None for none.
             admit: Holds a place for a call that has to wait, given the texts that it makes the backend compute.
 
         Raises:
             Overloaded: `admit` has no place.
         """
         shared = self._shared[role, priority]
-        vectors, times = await shared.get(_CUT if truncate else _WHOLE, texts, deadline, admit)
-        return Encoded(np.stack([vector.numbers for vector in vectors]), [v.token_count for v in vectors], *times)
+        read_as = f"{_CUT if truncate else _WHOLE} {codes.name if codes else ''}"
+        vectors, times = await shared.get(read_as, texts, deadline, admit)
+        return Encoded(
+            np.stack([vector.numbers for vector in vectors]),
+            [vector.token_count for vector in vectors],
+            *times,
+            token_codes=[vector.token_codes for vector in vectors] if codes else None,
+        )
 
     async def _compute(
         self, role: Role, priority: Priority, read_as: str, texts: Sequence[str], deadline: float | None
     ) -> tuple[list[_Vector], Times]:
+        cut, _, form = read_as.partition(" ")
         encoded = await self._backend.embed(
-            texts, role=role, truncate=read_as == _CUT, priority=priority, deadline=deadline
+            texts,
+            role=role,
+            truncate=cut == _CUT,
+            priority=priority,
+            deadline=deadline,
+            codes=CodeForm[form] if form else None,
         )
+        codes = encoded.token_codes or [b""] * len(texts)
         # Copies: a vector that is kept must not keep those of its batch.
-        rows = [_Vector(row.copy(), count) for row, count in zip(encoded.vectors, encoded.token_counts, strict=True)]
-        return rows, Times.of(encoded)
+        rows = zip((row.copy() for row in encoded.vectors), encoded.token_counts, codes, strict=True)
+        return [_Vector(*row) for row in rows], Times.of(encoded)

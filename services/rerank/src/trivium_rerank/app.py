@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2
 from trivium.rerank.v1.rerank_service_pb2_grpc import add_RerankServiceServicer_to_server
-from trivium_encoders import EncoderOptions
+from trivium_encoders import CodeForm, EncoderOptions
 from trivium_model_apis.settings import api_calls
 from trivium_model_service.app import ModelApp
 from trivium_serving.admission import Admission
@@ -67,7 +67,12 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
     async def load_late_interaction() -> RerankBackend:
         from trivium_rerank.backends.late_interaction import DEFAULT_MODEL, LateInteractionBackend
 
-        return await LateInteractionBackend.load(options(DEFAULT_MODEL), registry, settings.cache_bytes)
+        return await LateInteractionBackend.load(
+            options(DEFAULT_MODEL),
+            registry,
+            form=CodeForm(int(settings.token_codes)),
+            cache_bytes=settings.cache_bytes,
+        )
 
     async def load_cross_encoder() -> RerankBackend:
         from trivium_rerank.backends.cross_encoder import DEFAULT_MODEL, CrossEncoderBackend

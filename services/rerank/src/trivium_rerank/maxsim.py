@@ -1,33 +1,13 @@
 """Late interaction: scores passages by how well each token of the query is met by some token of the passage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from trivium_encoders import TokenCodes, TokenMatrix, best_matches
 
 
-@dataclass(frozen=True, slots=True)
-class TextTokens:
-    """What is kept of a passage or a query."""
-
-    token_ids: NDArray[np.int32]
-    """`[tokens]`, ids in the model's vocabulary."""
-    vectors: NDArray[np.float16 | np.float32]
-    """`[tokens, dimension]`, rows of unit length. Of passages in half precision, which halves the memory and changes no
-    score by more than 0.001."""
-    token_count: int
-    """Tokens that the model read, special tokens and punctuation included."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays, in bytes."""
-        return self.token_ids.nbytes + self.vectors.nbytes
-
-
-def score_passages(
-    query_ids: NDArray[np.int32], query_vectors: NDArray[np.float32], passages: Sequence[TextTokens]
-) -> NDArray[np.float32]:
+def score_passages(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """Scores the passages of one call.
 
     For query tokens i with vectors q_i and passage tokens j with vectors p_j, all of unit length,
@@ -40,28 +20,26 @@ def score_passages(
     candidates of the call alone are enough to know it. The mean, a cosine, is mapped from [-1, 1] into [0, 1].
 
     Args:
-        query_ids: `[query tokens]`, ids in the model's vocabulary.
-        query_vectors: `[query tokens, dimension]`, rows of unit length.
-        passages: The passages; at least one.
+        query: Its tokens.
+        passages: Codes of the query's dimension.
 
     Returns:
         `[passages]`, in [0, 1], in the order of the passages. A passage or a query without tokens scores 0.
     """
-    scores = np.zeros(len(passages), dtype=np.float32)
-    if len(query_ids) == 0:
-        return scores
-    weights = _rarity(query_ids, passages)
+    if len(query.token_ids) == 0 or not passages:
+        return np.zeros(len(passages), dtype=np.float32)
+    weights = _rarity(query.token_ids, passages)
     weights /= weights.sum()
-    for index, passage in enumerate(passages):
-        if len(passage.token_ids) > 0:
-            similarities = query_vectors @ passage.vectors.astype(np.float32).T
-            scores[index] = (1 + similarities.max(axis=1) @ weights) / 2
-    return np.clip(scores, 0, 1)
+    cosines: NDArray[np.float32] = best_matches(query.vectors, passages) @ weights
+    return np.clip((1 + cosines) / 2, 0, 1)
 
 
-def _rarity(query_ids: NDArray[np.int32], passages: Sequence[TextTokens]) -> NDArray[np.float32]:
+def _rarity(query_ids: NDArray[np.int32], passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """The weight of each query token, `[query tokens]`; all above 0."""
+    filled = [passage.token_ids for passage in passages if len(passage.token_ids)]
     containing = np.zeros(len(query_ids), dtype=np.float32)
-    for passage in passages:
-        containing += (query_ids[:, np.newaxis] == passage.token_ids).any(axis=1)
+    if filled:
+        starts = np.cumsum([0, *map(len, filled[:-1])])
+        equal = query_ids[:, np.newaxis] == np.concatenate(filled)
+        containing += np.logical_or.reduceat(equal, starts, axis=1).sum(axis=1)
     return np.log1p((len(passages) - containing + 0.5) / (containing + 0.5))

@@ -1,7 +1,13 @@
 """What the service counts beyond its RPCs."""
 
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter
+from trivium_encoders import TokenCodes
 from trivium_serving.errors import TriviumError
+
+from trivium_rerank.passages import Passage
 
 _REJECTION_REASONS = frozenset(
     {
@@ -36,11 +42,28 @@ class RerankMetrics:
         )
         for reason in sorted(_REJECTION_REASONS):
             self._rejected.labels(reason)
+        self._codes = Counter(
+            "trivium_rerank_token_codes_total",
+            "Passages by what came with them: token codes of the model (used), of another, or none.",
+            ("result",),
+            registry=registry,
+        )
+        for result in ("used", "other_model", "none"):
+            self._codes.labels(result)
 
     def count_judged(self, passages: int, tokens: int) -> None:
         """Counts a request that was answered."""
         self._passages.inc(passages)
         self._tokens.inc(tokens)
+
+    def count_codes(self, passages: Iterable[Passage], takes: Callable[[TokenCodes], bool]) -> None:
+        """Counts the passages of a request by the token codes that came with them."""
+        results = Counts(
+            "none" if passage.codes is None else "used" if takes(passage.codes) else "other_model"
+            for passage in passages
+        )
+        for result, count in results.items():
+            self._codes.labels(result).inc(count)
 
     def count_rejected(self, error: TriviumError) -> None:
         """Counts a request that was rejected; errors that are no rejections show in the RPC metrics alone."""

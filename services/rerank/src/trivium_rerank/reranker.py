@@ -12,6 +12,7 @@ from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
 from trivium_rerank.backends.base import RerankBackend
 from trivium_rerank.limits import Limits, estimate_tokens, is_blank
 from trivium_rerank.metrics import RerankMetrics
+from trivium_rerank.passages import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Reranker:
             FailedPrecondition: The model cannot be loaded, or what it computes are no scores.
         """
         backend = await self._load_backend()
-        first = await backend.score("Is everything ready?", ["Everything is ready."], deadline=None)
+        first = await backend.score("Is everything ready?", [Passage("Everything is ready.")], deadline=None)
         if first.scores.shape != (1,) or not 0 <= first.scores[0] <= 1:
             raise FailedPrecondition(
                 f"{backend.info.name} gives no usable scores in precision {backend.info.precision}. Set another "
@@ -95,13 +96,16 @@ class Reranker:
             raise Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
         return self._backend
 
-    async def rerank(self, query: str, texts: Sequence[str], *, top_n: int, deadline: float | None) -> Judgement:
+    async def rerank(
+        self, query: str, passages: Sequence[Passage], *, top_n: int, places: int = 0, deadline: float | None
+    ) -> Judgement:
         """Scores and orders passages. A blank one has score 0.
 
         Args:
             query: What is asked.
-            texts: The passages; at least one.
+            passages: At least one.
             top_n: How many to return; 0, or more than there are, for all.
+            places: How many of the best matter; 0 for all. Others may be missing.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
 
         Raises:
@@ -111,14 +115,15 @@ class Reranker:
         """
         backend = self.backend
         try:
-            self.limits.check(query, texts)
-            tokens = estimate_tokens(query, backend.unread(query, texts), backend.info.max_tokens)
+            self.limits.check(query, [passage.text for passage in passages])
+            tokens = estimate_tokens(query, backend.unread(query, passages), backend.info.max_tokens)
             with self._admission.admit(tokens, seconds_left=_seconds_left(deadline) if tokens else None):
-                judgement = await _judge(backend, query, texts, top_n, deadline)
+                judgement = await _judge(backend, query, passages, top_n, places, deadline)
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
-        self._metrics.count_judged(len(texts), judgement.scored.token_count)
+        self._metrics.count_judged(len(judgement.rankings), judgement.scored.token_count)
+        self._metrics.count_codes(passages, backend.takes)
         return judgement
 
 
@@ -127,11 +132,17 @@ def _seconds_left(deadline: float | None) -> float | None:
 
 
 async def _judge(
-    backend: RerankBackend, query: str, texts: Sequence[str], top_n: int, deadline: float | None
+    backend: RerankBackend,
+    query: str,
+    passages: Sequence[Passage],
+    top_n: int,
+    places: int,
+    deadline: float | None,
 ) -> Judgement:
-    readable = [index for index, text in enumerate(texts) if not is_blank(text)]
-    scored = await backend.score(query, [texts[index] for index in readable], deadline=deadline)
-    scores = np.zeros(len(texts), dtype=np.float32)
+    readable = [index for index, passage in enumerate(passages) if not is_blank(passage.text)]
+    scored = await backend.score(query, [passages[index] for index in readable], places=places, deadline=deadline)
+    scores = np.zeros(len(passages), dtype=np.float32)
     scores[readable] = scored.scores
-    best_first = np.argsort(-scores, kind="stable")[: top_n or None]
+    judged = len(passages) - int(np.isnan(scores).sum())
+    best_first = np.argsort(-scores, kind="stable")[:judged][: top_n or None]  # NaN comes last
     return Judgement([Ranking(int(index), float(scores[index])) for index in best_first], scored)

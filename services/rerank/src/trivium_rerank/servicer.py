@@ -8,11 +8,13 @@ from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
-from trivium_encoders import Scored
+from trivium_encoders import CodesOfOtherLayout, CodesUnreadable, Scored, TokenCodes, decode_codes
 from trivium_model_service.deadlines import deadline_of
 from trivium_serving import tracing
+from trivium_serving.errors import InvalidField
 
 from trivium_rerank.backends.base import ScoreKind
+from trivium_rerank.passages import Passage
 from trivium_rerank.reranker import Reranker
 
 _SCORE_KINDS = {
@@ -37,12 +39,17 @@ class RerankServicer(RerankServiceServicer):
         """Scores and orders some passages."""
         start = time.perf_counter()
         with tracing.span("rerank") as span:
+            passages = _passages(request)
             judgement = await self._reranker.rerank(
-                request.query, list(request.texts), top_n=request.top_n, deadline=deadline_of(context)
+                request.query,
+                passages,
+                top_n=request.top_n,
+                places=request.places,
+                deadline=deadline_of(context),
             )
             scored = judgement.scored
             if tracing.is_on():
-                span.set(self._outcome(len(request.texts), scored))
+                span.set(self._outcome(len(passages), scored))
         return pb.RerankResponse(
             rankings=[pb.Ranking(index=ranking.index, score=ranking.score) for ranking in judgement.rankings],
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
@@ -86,4 +93,33 @@ class RerankServicer(RerankServiceServicer):
             runtime=backend.info.runtime,
             precision=backend.info.precision,
             max_input_tokens=backend.info.max_tokens,
+            token_fingerprint=backend.info.token_fingerprint,
         )
+
+
+def _passages(request: pb.RerankRequest) -> list[Passage]:
+    if request.texts and request.passages:
+        raise InvalidField("passages", "texts and passages are both set; send one of them.")
+    if request.texts:
+        return [Passage(text) for text in request.texts]
+    return [
+        Passage(passage.text, _codes(index, passage.token_codes), passage.search_score)
+        for index, passage in enumerate(request.passages)
+    ]
+
+
+def _codes(index: int, code: bytes) -> TokenCodes | None:
+    """The codes of a passage; None if there are none, or if another version made them: then its text serves."""
+    if not code:
+        return None
+    try:
+        return decode_codes(code)
+    except CodesOfOtherLayout:
+        return None
+    except CodesUnreadable as error:
+        field = f"passages[{index}].token_codes"
+        raise InvalidField(
+            field,
+            f"{field} cannot be read: {error}. Send what EmbedService gave for the text, or none.",
+            reason="TOKEN_CODES_UNREADABLE",
+        ) from error

@@ -54,10 +54,16 @@ class RerankSettings:
         1024, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
     )
     max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
+    token_codes: str = setting(
+        "1",
+        "Bits a number of the token vectors of passages that come as text alone (late-interaction): 1, 4 or 8. Those "
+        "that come with token codes are judged by these.",
+        choices=("1", "4", "8"),
+    )
     cache_bytes: int = setting(
-        256 << 20,
-        "Most bytes to keep in memory of token vectors (late-interaction; about 110,000 for a passage of 150 tokens) "
-        "or scores (cross-encoder; about 350 for a query and a passage); 0 for none.",
+        32 << 20,
+        "Most bytes to keep in memory of token vectors (late-interaction; about 8,400 for a passage of 150 tokens and "
+        "1 bit a number) or scores (cross-encoder; about 350 for a query and a passage); 0 for none.",
         minimum=0,
     )
     max_texts: int = setting(1024, "Most passages in one call.", minimum=1, maximum=65536)

@@ -73,6 +73,38 @@ VECTOR_ENCODING_BINARY: VectorEncoding.ValueType  # 3
 """One bit a number: its sign. The dimension must be a multiple of 8."""
 Global___VectorEncoding: typing_extensions.TypeAlias = VectorEncoding
 
+class _TokenCodes:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TokenCodesEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TokenCodes.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TOKEN_CODES_UNSPECIFIED: _TokenCodes.ValueType  # 0
+    """Not said: none."""
+    TOKEN_CODES_DEFAULT: _TokenCodes.ValueType  # 1
+    """As the service is set, which may be not at all."""
+    TOKEN_CODES_1_BIT: _TokenCodes.ValueType  # 2
+    """One bit a number: its sign."""
+    TOKEN_CODES_4_BIT: _TokenCodes.ValueType  # 3
+    """Four bits a number."""
+    TOKEN_CODES_8_BIT: _TokenCodes.ValueType  # 4
+    """Eight bits a number."""
+
+class TokenCodes(_TokenCodes, metaclass=_TokenCodesEnumTypeWrapper):
+    """Whether to pack the vectors of single tokens, and how."""
+
+TOKEN_CODES_UNSPECIFIED: TokenCodes.ValueType  # 0
+"""Not said: none."""
+TOKEN_CODES_DEFAULT: TokenCodes.ValueType  # 1
+"""As the service is set, which may be not at all."""
+TOKEN_CODES_1_BIT: TokenCodes.ValueType  # 2
+"""One bit a number: its sign."""
+TOKEN_CODES_4_BIT: TokenCodes.ValueType  # 3
+"""Four bits a number."""
+TOKEN_CODES_8_BIT: TokenCodes.ValueType  # 4
+"""Eight bits a number."""
+Global___TokenCodes: typing_extensions.TypeAlias = TokenCodes
+
 @typing.final
 class EmbedRequest(google.protobuf.message.Message):
     """Texts to embed."""
@@ -85,6 +117,7 @@ class EmbedRequest(google.protobuf.message.Message):
     EXPECTED_FINGERPRINT_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
     ENCODING_FIELD_NUMBER: builtins.int
+    TOKEN_CODES_FIELD_NUMBER: builtins.int
     role: Global___EmbedRole.ValueType
     """What they are for."""
     truncate: builtins.bool
@@ -99,6 +132,10 @@ class EmbedRequest(google.protobuf.message.Message):
     """
     encoding: Global___VectorEncoding.ValueType
     """The numbers to send."""
+    token_codes: Global___TokenCodes.ValueType
+    """Whether to give the vectors of the texts' tokens as well, from the same forward pass. Kept with the texts, they let
+    RerankService judge these without reading them. With role DOCUMENT.
+    """
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The texts; at least one. None may be empty or blank."""
@@ -112,8 +149,9 @@ class EmbedRequest(google.protobuf.message.Message):
         expected_fingerprint: builtins.str = ...,
         dimension: builtins.int = ...,
         encoding: Global___VectorEncoding.ValueType = ...,
+        token_codes: Global___TokenCodes.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "truncate", b"truncate"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "token_codes", b"token_codes", "truncate", b"truncate"]) -> None: ...
 
 Global___EmbedRequest: typing_extensions.TypeAlias = EmbedRequest
 
@@ -131,6 +169,7 @@ class EmbedResponse(google.protobuf.message.Message):
     VECTORS_INT8_FIELD_NUMBER: builtins.int
     INT8_SCALES_FIELD_NUMBER: builtins.int
     VECTORS_BINARY_FIELD_NUMBER: builtins.int
+    TOKEN_CODES_FIELD_NUMBER: builtins.int
     vectors_f32: builtins.bytes
     """`len(texts) x dimension` little-endian float32 numbers, row by row in the order of the texts. Empty if another
     encoding was asked for.
@@ -161,6 +200,18 @@ class EmbedResponse(google.protobuf.message.Message):
     def int8_scales(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """With VECTOR_ENCODING_INT8: the scale of each vector."""
 
+    @property
+    def token_codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The vectors of each text's tokens, in the order of the texts; none if none were asked for, the service is set to give
+        none, or the model has none to give (`ModelInfo.token_fingerprint`). Punctuation and special tokens are left out.
+        Each is self-contained, its numbers little-endian: `TC`; the layout's version, 1 (1 byte); bits a number, 1, 4 or 8
+        (1 byte); dimension (2 bytes); bytes of a token id, 2 or 4 (1 byte); a zero byte; number of tokens (4 bytes); the
+        first 16 bytes of the model's token fingerprint; the ids of the tokens; their vectors, each in
+        `ceil(dimension x bits / 8)` bytes. With 1 bit a bit is set where the number is above 0, the first number the highest
+        bit; with 8 bits they are signed bytes; with 4 bits, plus 8, the first half of the numbers are the low halves of the
+        bytes and the others the high halves. Vectors have unit length, so there is no scale.
+        """
+
     def __init__(
         self,
         *,
@@ -172,9 +223,10 @@ class EmbedResponse(google.protobuf.message.Message):
         vectors_int8: builtins.bytes = ...,
         int8_scales: collections.abc.Iterable[builtins.float] | None = ...,
         vectors_binary: builtins.bytes = ...,
+        token_codes: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "timing", b"timing", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "timing", b"timing", "token_codes", b"token_codes", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
 
 Global___EmbedResponse: typing_extensions.TypeAlias = EmbedResponse
 
@@ -363,6 +415,7 @@ class GetModelResponse(google.protobuf.message.Message):
     MAX_TEXTS_FIELD_NUMBER: builtins.int
     LEAST_DIMENSION_FIELD_NUMBER: builtins.int
     MOST_DIMENSION_FIELD_NUMBER: builtins.int
+    TOKEN_CODES_FIELD_NUMBER: builtins.int
     dimension: builtins.int
     """Numbers per vector, unless a call asks for another."""
     normalized: builtins.bool
@@ -373,6 +426,8 @@ class GetModelResponse(google.protobuf.message.Message):
     """Fewest numbers per vector that a call may ask for."""
     most_dimension: builtins.int
     """Most numbers per vector that a call may ask for."""
+    token_codes: Global___TokenCodes.ValueType
+    """What TOKEN_CODES_DEFAULT gives; TOKEN_CODES_UNSPECIFIED for none."""
     @property
     def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
         """The model."""
@@ -386,8 +441,9 @@ class GetModelResponse(google.protobuf.message.Message):
         max_texts: builtins.int = ...,
         least_dimension: builtins.int = ...,
         most_dimension: builtins.int = ...,
+        token_codes: Global___TokenCodes.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "least_dimension", b"least_dimension", "max_texts", b"max_texts", "model", b"model", "most_dimension", b"most_dimension", "normalized", b"normalized"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "least_dimension", b"least_dimension", "max_texts", b"max_texts", "model", b"model", "most_dimension", b"most_dimension", "normalized", b"normalized", "token_codes", b"token_codes"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse

@@ -54,13 +54,23 @@ class RerankRequest(google.protobuf.message.Message):
     QUERY_FIELD_NUMBER: builtins.int
     TEXTS_FIELD_NUMBER: builtins.int
     TOP_N_FIELD_NUMBER: builtins.int
+    PASSAGES_FIELD_NUMBER: builtins.int
+    PLACES_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank."""
     top_n: builtins.int
     """How many rankings to return, best first; 0 for all."""
+    places: builtins.int
+    """How many of the best passages matter; 0 for all. A cross-encoder may then leave out of the rankings passages that it
+    has not read, because they hardly reach these places or the deadline comes before.
+    """
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The passages; at least one. Longer ones than the model can read are cut."""
+
+    @property
+    def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
+        """The passages with what is known of them, in place of `texts`."""
 
     def __init__(
         self,
@@ -68,10 +78,42 @@ class RerankRequest(google.protobuf.message.Message):
         query: builtins.str = ...,
         texts: collections.abc.Iterable[builtins.str] | None = ...,
         top_n: builtins.int = ...,
+        passages: collections.abc.Iterable[Global___Passage] | None = ...,
+        places: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["query", b"query", "texts", b"texts", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["passages", b"passages", "places", b"places", "query", b"query", "texts", b"texts", "top_n", b"top_n"]) -> None: ...
 
 Global___RerankRequest: typing_extensions.TypeAlias = RerankRequest
+
+@typing.final
+class Passage(google.protobuf.message.Message):
+    """A passage to judge."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    TOKEN_CODES_FIELD_NUMBER: builtins.int
+    SEARCH_SCORE_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """Its text; a blank one scores 0. Longer ones than the model can read are cut."""
+    token_codes: builtins.bytes
+    """Its tokens' vectors, of `EmbedResponse.token_codes`; may be empty. The model that they are of
+    (`ModelInfo.token_fingerprint`) judges by them and does not read the text; any other reads it.
+    """
+    search_score: builtins.float
+    """Its score by the search that found it, on any scale that is the same for all passages of the call: which of them a
+    cross-encoder reads first.
+    """
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        token_codes: builtins.bytes = ...,
+        search_score: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["search_score", b"search_score", "text", b"text", "token_codes", b"token_codes"]) -> None: ...
+
+Global___Passage: typing_extensions.TypeAlias = Passage
 
 @typing.final
 class RerankResponse(google.protobuf.message.Message):

@@ -28,6 +28,7 @@ class ModelInfo(google.protobuf.message.Message):
     RUNTIME_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
     MAX_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    TOKEN_FINGERPRINT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name that the operator configured, for example `sentence-transformers/all-MiniLM-L6-v2`."""
     fingerprint: builtins.str
@@ -43,6 +44,10 @@ class ModelInfo(google.protobuf.message.Message):
     """Numeric precision of the forward pass, for example `bf16`."""
     max_input_tokens: builtins.int
     """Longest input in tokens; more is refused or cut. 0 if the model has no such limit."""
+    token_fingerprint: builtins.str
+    """Identity of the vectors of single tokens, as `fingerprint`: token codes of a model with the same one can be compared
+    with its queries. Empty if the model gives no such vectors, or compares none.
+    """
     def __init__(
         self,
         *,
@@ -52,7 +57,8 @@ class ModelInfo(google.protobuf.message.Message):
         runtime: builtins.str = ...,
         precision: builtins.str = ...,
         max_input_tokens: builtins.int = ...,
+        token_fingerprint: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fingerprint", b"fingerprint", "max_input_tokens", b"max_input_tokens", "name", b"name", "precision", b"precision", "runtime", b"runtime"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fingerprint", b"fingerprint", "max_input_tokens", b"max_input_tokens", "name", b"name", "precision", b"precision", "runtime", b"runtime", "token_fingerprint", b"token_fingerprint"]) -> None: ...
 
 Global___ModelInfo: typing_extensions.TypeAlias = ModelInfo

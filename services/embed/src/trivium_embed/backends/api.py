@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
 from trivium_model_apis.calls import ApiCalls, ApiFailure
 
 from trivium_embed.backends import estimates
@@ -94,9 +94,19 @@ class ApiBackend:
         return cls(provider, calls, options, vectors.shape[1])
 
     async def embed(
-        self, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority, deadline: float | None
+        self,
+        texts: Sequence[str],
+        *,
+        role: Role,
+        truncate: bool,
+        priority: Priority,
+        deadline: float | None,
+        codes: CodeForm | None = None,
     ) -> Encoded:
-        """Embeds texts, as `EmbeddingBackend.embed` says; each failure of the API is one of `ApiCalls.call`."""
+        """Embeds texts, as `EmbeddingBackend.embed` says; each failure of the API is one of `ApiCalls.call`.
+
+        No API gives the vectors of tokens.
+        """
         start = asyncio.get_running_loop().time()
         if truncate and not self._provider.cuts_texts:
             texts = [estimates.cut(text, self.info.max_tokens) for text in texts]

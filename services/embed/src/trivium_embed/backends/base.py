@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import Encoded, EncoderInfo, Priority, Role
+from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
 
 
 class EmbeddingBackend(Protocol):
@@ -28,7 +28,14 @@ class EmbeddingBackend(Protocol):
         """Whether it can compute now."""
 
     async def embed(
-        self, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority, deadline: float | None
+        self,
+        texts: Sequence[str],
+        *,
+        role: Role,
+        truncate: bool,
+        priority: Priority,
+        deadline: float | None,
+        codes: CodeForm | None = None,
     ) -> Encoded:
         """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
 
@@ -38,6 +45,8 @@ class EmbeddingBackend(Protocol):
             truncate: Cut a text that is longer than the model reads, instead of refusing the call.
             priority: Which waiting work goes first.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
+            codes: In which form to give the vectors of the texts' tokens as well, by a model that has a
+                `token_fingerprint`; None for none.
 
         Raises:
             TooLarge: A text is longer than the model reads (TEXT_TOO_LONG); the field names it.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from trivium_encoders import (
+    CodeForm,
     DeadlineExpired,
     Encoded,
     EncoderClosed,
@@ -64,11 +65,20 @@ class LocalBackend:
         return self._encoder.healthy
 
     async def embed(
-        self, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority, deadline: float | None
+        self,
+        texts: Sequence[str],
+        *,
+        role: Role,
+        truncate: bool,
+        priority: Priority,
+        deadline: float | None,
+        codes: CodeForm | None = None,
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says."""
         with _service_errors():
-            return await self._encoder.encode(texts, role=role, truncate=truncate, priority=priority, deadline=deadline)
+            return await self._encoder.encode(
+                texts, role=role, truncate=truncate, priority=priority, deadline=deadline, codes=codes
+            )
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start, as `EmbeddingBackend.tokenize` says."""

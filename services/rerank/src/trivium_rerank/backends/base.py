@@ -4,7 +4,9 @@ import enum
 from collections.abc import Sequence
 from typing import Protocol
 
-from trivium_encoders import EncoderInfo, Scored
+from trivium_encoders import EncoderInfo, Scored, TokenCodes
+
+from trivium_rerank.passages import Passage
 
 
 class ScoreKind(enum.Enum):
@@ -35,19 +37,26 @@ class RerankBackend(Protocol):
     def healthy(self) -> bool:
         """Whether it can judge now."""
 
-    def unread(self, query: str, texts: Sequence[str]) -> Sequence[str]:
-        """Those of some passages that a call makes the model read: all but what is kept or being computed."""
+    def takes(self, codes: TokenCodes) -> bool:
+        """Whether it judges by such codes: those of its own model."""
 
-    async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
+    def unread(self, query: str, passages: Sequence[Passage]) -> Sequence[str]:
+        """The texts that a call makes the model read: all but what is kept, being computed, or not needed."""
+
+    async def score(
+        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+    ) -> Scored:
         """Judges passages. Cancelling the awaiting task takes the work out of the queue.
 
         Args:
             query: What is asked; not blank. A longer one than the model reads is cut.
-            texts: The passages, none of them blank. Longer ones than the model reads are cut.
+            passages: None of them blank. Longer ones than the model reads are cut.
+            places: How many of the best matter; 0 for all.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
 
         Returns:
-            Scores in [0, 1], in the order of the passages, and where the time went.
+            Scores in [0, 1], in the order of the passages, and where the time went. NaN for a passage that was left
+            out, since it hardly reaches the places that matter.
 
         Raises:
             DeadlineExceeded: The deadline passed while the work waited.

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import EncoderInfo, Scored
+from trivium_encoders import EncoderInfo, Scored, TokenCodes
 from trivium_model_apis.calls import ApiCalls, ApiFailure
 from trivium_model_apis.cohere import URL, CohereApi, cohere_failures
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.limits import estimate_tokens
+from trivium_rerank.passages import Passage
 
 __all__ = ["DEFAULT_MODEL", "URL", "CohereBackend"]
 
@@ -49,12 +50,19 @@ class CohereBackend:
             max_tokens=self._max_tokens,
         )
 
-    def unread(self, query: str, texts: Sequence[str]) -> Sequence[str]:
-        """All: none is kept."""
-        return texts
+    def takes(self, codes: TokenCodes) -> bool:
+        """Never: it reads texts."""
+        return False
 
-    async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
+    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+        """All: none is kept."""
+        return [passage.text for passage in passages]
+
+    async def score(
+        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+    ) -> Scored:
         """Judges passages, as `RerankBackend.score` says; each failure of the API is one of `ApiCalls.call`."""
+        texts = [passage.text for passage in passages]
         if not texts:
             return Scored(np.zeros(0, np.float32), [], 0.0, 0.0, 0.0)
         start = asyncio.get_running_loop().time()

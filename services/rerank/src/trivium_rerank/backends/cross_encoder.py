@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from trivium_encoders import EncoderInfo, EncoderOptions, PairScorer, Scored
+from trivium_encoders import EncoderInfo, EncoderOptions, PairScorer, Scored, TokenCodes
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
+from trivium_rerank.passages import Passage
 
 DEFAULT_MODEL = "cross-encoder/ms-marco-MiniLM-L12-v2"
 
@@ -66,13 +67,19 @@ class CrossEncoderBackend:
         """Whether all workers are alive."""
         return self._scorer.healthy
 
-    def unread(self, query: str, texts: Sequence[str]) -> list[str]:
-        """The passages whose score for the query is neither kept nor being computed."""
-        return self._pairs.new(query, texts)
+    def takes(self, codes: TokenCodes) -> bool:
+        """Never: it reads query and passage together."""
+        return False
 
-    async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
+    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+        """The passages whose score for the query is neither kept nor being computed."""
+        return self._pairs.new(query, [passage.text for passage in passages])
+
+    async def score(
+        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+    ) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
-        pairs, times = await self._pairs.get(query, texts, deadline)
+        pairs, times = await self._pairs.get(query, [passage.text for passage in passages], deadline)
         scores = np.array([score for score, _ in pairs], dtype=np.float32)
         return Scored(scores, [token_count for _, token_count in pairs], *times)
 

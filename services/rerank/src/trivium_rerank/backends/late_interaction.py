@@ -1,67 +1,116 @@
 """Judges by late interaction (`maxsim`), with the token vectors of any embedding model."""
 
 import asyncio
-import string
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-from trivium_encoders import EncoderInfo, EncoderOptions, Role, Scored, TokenEncoder, TokenMatrices, TokenMatrix
+from trivium_encoders import (
+    CodeForm,
+    EncoderInfo,
+    EncoderOptions,
+    Role,
+    Scored,
+    TokenCodes,
+    TokenEncoder,
+    TokenMatrices,
+    TokenMatrix,
+    codes_model_key,
+    decode_codes,
+)
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
 from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
-from trivium_rerank.maxsim import TextTokens, score_passages
+from trivium_rerank.maxsim import score_passages
+from trivium_rerank.passages import Passage
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 _Result = TypeVar("_Result")
 
 # Bounds the memory of one call: token vectors come in full precision, 384 kB for a passage of 256 tokens.
-_PASSAGES_AT_A_TIME = 128
+_PASSAGES_AT_A_TIME = 32
 
 # Roughly what Python needs for an entry beside its arrays.
-_ENTRY_BYTES = 600
+_ENTRY_BYTES = 900
+_QUERIES_SHARE = 8
+"""One part in so many of the cache's memory is for queries."""
 
-_PUNCTUATION = string.punctuation + "，。？！；：、（）《》〈〉「」『』【】“”‘’…—–·¿¡«»"
-# In no vocabulary, so that it shows what an unknown character becomes.
-_UNKNOWN = "\U00013000"
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is kept of a query: its tokens in full precision."""
+
+    tokens: TokenMatrix
+    token_count: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.tokens.token_ids.nbytes + self.tokens.vectors.nbytes + _ENTRY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is kept of a passage that came without codes."""
+
+    codes: TokenCodes
+    token_count: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.token_ids.nbytes + self.codes.rows.nbytes + _ENTRY_BYTES
 
 
 class LateInteractionBackend:
-    """Token-level similarity; the vectors of passages and queries are kept for the next call.
+    """Token-level similarity. Passages that come with token codes of the model are not read; the codes of others are
+    kept for the next call, as are the tokens of queries.
 
     Args:
         encoder: Computes token vectors.
-        ignored_ids: Tokens that take no part, sorted.
-        cache: Keeps the tokens of passages and queries.
+        form: Bits a number of the passages that are read here.
+        cache_bytes: Most memory for what is kept.
+        metrics: What the caches count.
     """
 
     name = "late-interaction"
     score_kind = ScoreKind.SIMILARITY
 
-    def __init__(self, encoder: TokenEncoder, ignored_ids: NDArray[np.int32], cache: ResultCache[TextTokens]) -> None:
+    def __init__(self, encoder: TokenEncoder, form: CodeForm, cache_bytes: int, metrics: CacheMetrics) -> None:
         self._encoder = encoder
-        self._ignored_ids = ignored_ids
-        self._texts = SharedResults(self._read, cache)
+        self._coding = encoder.coding(form)
+        self._model_key = codes_model_key(encoder.info.token_fingerprint)
+        fingerprint = encoder.info.fingerprint
+        for_queries = cache_bytes // _QUERIES_SHARE
+        queries = ResultCache[_Question](
+            max_bytes=for_queries, fingerprint=fingerprint, size_of=lambda one: one.nbytes, metrics=metrics
+        )
+        passages = ResultCache[_Read](
+            max_bytes=cache_bytes - for_queries,
+            fingerprint=fingerprint,
+            size_of=lambda one: one.nbytes,
+            metrics=metrics,
+        )
+        self._queries = SharedResults(self._ask, queries)
+        self._passages = SharedResults(self._read, passages)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="maxsim")
 
     @classmethod
     async def load(
-        cls, options: EncoderOptions, registry: CollectorRegistry, cache_bytes: int
+        cls, options: EncoderOptions, registry: CollectorRegistry, *, form: CodeForm, cache_bytes: int
     ) -> "LateInteractionBackend":
         """Loads and warms the model.
 
         Args:
             options: Which model, and how to run it.
             registry: Where metrics are registered.
-            cache_bytes: Most memory for the tokens of passages and queries.
+            form: Bits a number of the passages that are read here.
+            cache_bytes: Most memory for what is kept.
 
         Raises:
             FailedPrecondition: It cannot be served (MODEL_NOT_LOADED).
@@ -71,14 +120,7 @@ class LateInteractionBackend:
         threadpool_limits(limits=1, user_api="blas")
         with loading_errors():
             encoder = await TokenEncoder.load(options, registry=registry, service="rerank")
-            ignored_ids = await punctuation_ids(encoder)
-        cache = ResultCache[TextTokens](
-            max_bytes=cache_bytes,
-            fingerprint=encoder.info.fingerprint,
-            size_of=lambda tokens: tokens.nbytes + _ENTRY_BYTES,
-            metrics=CacheMetrics("rerank", registry),
-        )
-        return cls(encoder, ignored_ids, cache)
+        return cls(encoder, form, cache_bytes, CacheMetrics("rerank", registry))
 
     @property
     def info(self) -> EncoderInfo:
@@ -90,20 +132,31 @@ class LateInteractionBackend:
         """Whether all workers are alive."""
         return self._encoder.healthy
 
-    def unread(self, query: str, texts: Sequence[str]) -> list[str]:
-        """The passages whose tokens are neither kept nor being computed."""
-        return self._texts.new(Role.DOCUMENT.value, texts)
+    def takes(self, codes: TokenCodes) -> bool:
+        """Whether they are of this model."""
+        return codes.model == self._model_key and codes.dimension == self.info.dimension
 
-    async def score(self, query: str, texts: Sequence[str], *, deadline: float | None) -> Scored:
-        """Judges passages, as `RerankBackend.score` says."""
-        ([question], asking), (passages, reading) = await asyncio.gather(
-            self._texts.get(Role.QUERY.value, [query], deadline), self._texts.get(Role.DOCUMENT.value, texts, deadline)
+    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+        """The texts of passages without codes of this model that are neither kept nor being computed."""
+        return self._passages.new(Role.DOCUMENT.value, [one.text for one in passages if self._usable(one) is None])
+
+    async def score(
+        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+    ) -> Scored:
+        """Judges passages, as `RerankBackend.score` says; all of them, since that is cheap."""
+        codes = [self._usable(passage) for passage in passages]
+        texts = [passage.text for passage, one in zip(passages, codes, strict=True) if one is None]
+        ([question], asking), (read, reading) = await asyncio.gather(
+            self._queries.get(Role.QUERY.value, [query], deadline),
+            self._passages.get(Role.DOCUMENT.value, texts, deadline),
         )
+        waiting = iter(read)
+        whole = [one or next(waiting).codes for one in codes]
         start = time.perf_counter()
-        scores = await self._in_thread(score_passages, question.token_ids, question.vectors, passages)
+        scores = await self._in_thread(score_passages, question.tokens, whole)
         return Scored(
             scores=scores,
-            token_counts=[tokens.token_count for tokens in (question, *passages)],
+            token_counts=[question.token_count, *(one.token_count for one in read)],
             tokenize_seconds=asking.tokenize + reading.tokenize,
             queue_seconds=max(asking.queue, reading.queue),
             compute_seconds=max(asking.compute, reading.compute) + time.perf_counter() - start,
@@ -114,37 +167,29 @@ class LateInteractionBackend:
         await self._encoder.close()
         self._thread.shutdown(wait=False)
 
-    async def _read(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[TextTokens], Times]:
-        precision = np.float32 if Role(role) is Role.QUERY else np.float16
-        tokens: list[TextTokens] = []
+    def _usable(self, passage: Passage) -> TokenCodes | None:
+        return passage.codes if passage.codes and self.takes(passage.codes) else None
+
+    async def _ask(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[_Question], Times]:
+        with scoring_errors():
+            encoded = await self._encoder.encode(texts, role=Role(role), truncate=True, deadline=deadline)
+        asked = zip(encoded.matrices, encoded.token_counts, strict=True)
+        return [_Question(self._encoder.telling(matrix), count) for matrix, count in asked], Times.of(encoded)
+
+    async def _read(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[_Read], Times]:
+        read: list[_Read] = []
         took = Times()
         for first in range(0, len(texts), _PASSAGES_AT_A_TIME):
             some = texts[first : first + _PASSAGES_AT_A_TIME]
             with scoring_errors():
                 encoded = await self._encoder.encode(some, role=Role(role), truncate=True, deadline=deadline)
-            tokens += await self._in_thread(self._kept, encoded, precision)
+            read += await self._in_thread(self._packed, encoded)
             took = Times(*map(sum, zip(took, Times.of(encoded), strict=True)))
-        return tokens, took
+        return read, took
 
-    def _kept(self, encoded: TokenMatrices, precision: type[np.float16 | np.float32]) -> list[TextTokens]:
-        kept = []
-        for matrix, token_count in zip(encoded.matrices, encoded.token_counts, strict=True):
-            matrix = self._without_punctuation(matrix)
-            kept.append(TextTokens(matrix.token_ids, matrix.vectors.astype(precision), token_count))
-        return kept
-
-    def _without_punctuation(self, matrix: TokenMatrix) -> TokenMatrix:
-        """Leaves out punctuation, unless there is nothing else."""
-        counts = np.isin(matrix.token_ids, self._ignored_ids, invert=True)
-        return TokenMatrix(matrix.token_ids[counts], matrix.vectors[counts]) if counts.any() else matrix
+    def _packed(self, encoded: TokenMatrices) -> list[_Read]:
+        codes = [self._coding.code(matrix.token_ids, matrix.vectors) for matrix in encoded.matrices]
+        return [_Read(decode_codes(code), count) for code, count in zip(codes, encoded.token_counts, strict=True)]
 
     async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-
-async def punctuation_ids(encoder: TokenEncoder) -> NDArray[np.int32]:
-    """The tokens that stand for a punctuation mark, found by putting each mark after a letter."""
-    texts = ["a", f"a{_UNKNOWN}", *(f"a{mark}" for mark in _PUNCTUATION)]
-    plain, unknown, *marked = (matrix.token_ids for matrix in (await encoder.encode(texts)).matrices)
-    found = {int(ids[-1]) for ids in marked if len(ids) == len(plain) + 1} - set(unknown.tolist())
-    return np.array(sorted(found), dtype=np.int32)
