@@ -15,12 +15,10 @@ from typing import Any
 
 import grpc
 import httpx
-import numpy as np
 import pytest
 import pytest_asyncio
 from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.ingester import Ingester
@@ -30,7 +28,7 @@ from trivium_gateway.library.collections import Collections, ResolvedCollection
 from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.search import Store
-from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.models.embed import EmbedClient, EmbeddedDocuments
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
@@ -61,7 +59,7 @@ class CountedEmbed(EmbedClient):
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
-    ) -> NDArray[np.float32]:
+    ) -> EmbeddedDocuments:
         self.embedded += len(texts)
         return await super().embed_documents(
             texts, expected_fingerprint=expected_fingerprint, timeout_seconds=timeout_seconds

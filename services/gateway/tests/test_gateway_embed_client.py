@@ -51,10 +51,11 @@ async def test_documents_are_embedded_in_order(storage: Storage) -> None:
     model = await storage.embed.model()
     texts = ["short", "a somewhat longer text about dogs", "x"]
     together = await storage.embed.embed_documents(texts, expected_fingerprint=model.fingerprint, timeout_seconds=30)
-    assert together.shape == (3, model.dimension)
-    for text, vector in zip(texts, together, strict=True):
+    assert together.vectors.shape == (3, model.dimension)
+    for text, vector, codes in zip(texts, together.vectors, together.token_codes, strict=True):
         alone = await storage.embed.embed_documents([text], expected_fingerprint=model.fingerprint, timeout_seconds=30)
-        assert float(np.dot(alone[0], vector)) > 0.999
+        assert float(np.dot(alone.vectors[0], vector)) > 0.999
+        assert len(alone.token_codes[0]) == len(codes) > 0
 
 
 @pytest.mark.parametrize("texts", [["fine", " "], ["word " * 2000]], ids=["blank", "long"])

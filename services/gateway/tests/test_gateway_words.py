@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.versions import new_version
-from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
             text = f"Change {one}: The {draw.choice(_PARTS)} {draw.choice(_CHANGES)}. Plant {draw.choice(_PLANTS)}."
             chunk = StoredChunk(one, 0, "Change request", "", text, 0, len(text), new_version("0"), 1, {})
             vector = np.ones(collection.dimension).tolist()
-            points.append(point_of(chunk, vector, stored_words(text, collection.analyzer), "default"))
+            points.append(
+                point_of(chunk, EmbeddedChunk(vector, b""), stored_words(text, collection.analyzer), "default")
+            )
         await storage.chunks.upsert(collection, points)
         yield storage, collection
         await storage.collections.delete("changes")

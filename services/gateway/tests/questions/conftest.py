@@ -130,18 +130,23 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
 
     def __init__(self) -> None:
         super().__init__(embed_pb.DESCRIPTOR.services_by_name["EmbedService"].full_name)
+        self.gives_codes = True
+
+    def reset(self) -> None:
+        super().reset()
+        self.gives_codes = True
 
     def add_to(self, server: grpc.aio.Server) -> None:
         embed_grpc.add_EmbedServiceServicer_to_server(self, server)
 
     async def Embed(self, request: Any, context: Any) -> Any:
         await self.meet("Embed", request, context)
-        return self._embedded(request.texts)
+        return self._embedded(request)
 
     async def EmbedStream(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         async for one in request_iterator:
             await self.meet("EmbedStream", one, context)
-            yield embed_pb.EmbedStreamResponse(sequence=one.sequence, response=self._embedded(one.request.texts))
+            yield embed_pb.EmbedStreamResponse(sequence=one.sequence, response=self._embedded(one.request))
 
     async def Tokenize(self, request: Any, context: Any) -> Any:
         await self.meet("Tokenize", request, context)
@@ -152,7 +157,8 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
         await self.meet("GetModel", request, context)
         return embed_pb.GetModelResponse(model=self.model, dimension=_DIMENSION, normalized=True, max_texts=256)
 
-    def _embedded(self, texts: list[str]) -> Any:
+    def _embedded(self, request: Any) -> Any:
+        texts = list(request.texts)
         rows = np.zeros((len(texts), _DIMENSION), dtype="<f4")
         for row, text in zip(rows, texts, strict=True):
             for word in _WORD.findall(text.lower()):
@@ -163,7 +169,13 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
             dimension=_DIMENSION,
             token_counts=[len(_WORD.findall(text)) + 2 for text in texts],
             model=self.model,
+            token_codes=[codes_of(text) for text in texts] if request.token_codes and self.gives_codes else [],
         )
+
+
+def codes_of(text: str) -> bytes:
+    """What the embed service gives for the vectors of a text's tokens."""
+    return b"TC of \xff\x00 " + text.encode()
 
 
 class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
@@ -180,6 +192,8 @@ class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
         self.kind = rerank_pb.SCORE_KIND_SIMILARITY
         self.rankings: list[Any] | None = None
         """What to answer instead, for answers that break the contract."""
+        self.token_fingerprint = ""
+        """Whose token codes it takes."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
         rerank_grpc.add_RerankServiceServicer_to_server(self, server)
@@ -187,19 +201,25 @@ class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
     async def Rerank(self, request: Any, context: Any) -> Any:
         await self.meet("Rerank", request, context)
         words = set(_WORD.findall(request.query.lower()))
-        scores = [len(words & set(_WORD.findall(text.lower()))) / max(1, len(words)) for text in request.texts]
+        texts = list(request.texts) or [passage.text for passage in request.passages]
+        scores = [len(words & set(_WORD.findall(text.lower()))) / max(1, len(words)) for text in texts]
         ordered = sorted(enumerate(scores), key=lambda pair: -pair[1])
         rankings = [rerank_pb.Ranking(index=index, score=score) for index, score in ordered]
         return rerank_pb.RerankResponse(
             rankings=rankings if self.rankings is None else self.rankings,
             score_kind=self.kind,
-            token_count=sum(len(_WORD.findall(request.query + " " + text)) for text in request.texts),
-            model=self.model,
+            token_count=sum(len(_WORD.findall(request.query + " " + text)) for text in texts),
+            model=self._model(),
         )
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)
-        return rerank_pb.GetModelResponse(model=self.model, score_kind=self.kind, max_texts=1000)
+        return rerank_pb.GetModelResponse(model=self._model(), score_kind=self.kind, max_texts=1000)
+
+    def _model(self) -> Any:
+        model = ModelInfo(token_fingerprint=self.token_fingerprint)
+        model.MergeFrom(self.model)
+        return model
 
 
 class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):

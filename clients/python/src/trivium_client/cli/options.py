@@ -37,7 +37,7 @@ TopNOption = Annotated[
 ]
 CandidatesOption = Annotated[
     int | None,
-    typer.Option(metavar="N", help="How many passages the reranker judges, 1 to 1000.", show_default="50"),
+    typer.Option(metavar="N", help="How many passages the reranker judges, 1 to 1000.", show_default="100"),
 ]
 FilterOption = Annotated[
     str | None,

@@ -162,7 +162,7 @@ class RetrieveRequest(google.protobuf.message.Message):
     top_n: builtins.int
     """Most passages to return; default 5, at most 100."""
     candidates: builtins.int
-    """How many candidates the search hands to the reranker; default 50, at most 1000."""
+    """How many candidates the search hands to the reranker; default 100, at most 1000."""
     collection: builtins.str
     """Collection to search; empty for `default`."""
     rerank: builtins.bool
@@ -423,7 +423,7 @@ class AnswerRequest(google.protobuf.message.Message):
     top_n: builtins.int
     """Most passages to answer from; default 5, at most 100."""
     candidates: builtins.int
-    """How many candidates the search hands to the reranker; default 50, at most 1000."""
+    """How many candidates the search hands to the reranker; default 100, at most 1000."""
     collection: builtins.str
     """Collection to search; empty for `default`."""
     mode: Global___AnswerMode.ValueType

@@ -10,6 +10,7 @@ from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumErro
 
 from trivium_gateway.domain.limits import check_query, check_unicode
 from trivium_gateway.models.ranking import descending_order
+from trivium_gateway.models.rerank import JudgedText
 
 if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
@@ -140,7 +141,7 @@ class Reranker:
                 async with record.waiting("rerank"):
                     judged = await self._client.rerank(
                         task.query,
-                        task.texts,
+                        list(map(JudgedText, task.texts)),
                         timeout_seconds=record.seconds(math.inf, 1.0),
                         callers_fields=("query", "texts"),
                     )
@@ -154,7 +155,8 @@ class Reranker:
                 f"max_tokens_per_doc is {task.max_text_tokens}, but {judged.model} reads up to "
                 f"{judged.max_input_tokens} tokens and cannot be told to read less. Leave it out.",
             )
-        rankings = [RankedText(position, judged.scores[position]) for position in descending_order(judged.scores)]
+        scores = [score or 0.0 for score in judged.scores]  # none was left out: all places matter
+        rankings = [RankedText(position, scores[position]) for position in descending_order(scores)]
         return RankedTexts(tuple(rankings[: task.top_n]), len(task.texts), judged.model, judged.token_count)
 
     async def _check_model(self, task: RerankTask, record: Record) -> None:

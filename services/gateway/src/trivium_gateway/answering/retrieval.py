@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, TooLarge, TriviumError, Unavailable
+from trivium_serving.errors import (
+    DeadlineExceeded,
+    InvalidField,
+    NotFound,
+    TooLarge,
+    TriviumError,
+    Unavailable,
+    cause_of,
+)
 
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.passages import Passage, Scores, Span
 from trivium_gateway.library.search import indexed_text
 from trivium_gateway.models.ranking import descending_order, final_scores, reciprocal_ranks
+from trivium_gateway.models.rerank import JudgedText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +34,13 @@ if TYPE_CHECKING:
     from trivium_gateway.models.rerank import RerankClient, Reranking
     from trivium_gateway.request.record import Record
 
+_logger = logging.getLogger(__name__)
+
 # What part of the remaining time a stage may use up before its fallback is tried.
 _EMBED_SHARE = 0.4
 _SEARCH_SHARE = 0.8
 _RERANK_SHARE = 0.5
+_CODES_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,7 @@ class Retriever:
             return ()
         vectors = await self._embed(search, collection, record)
         candidates = await self._find(search, collection, conditions, vectors, record)
-        judged = await self._judge(search, candidates, record)
+        judged = await self._judge(search, collection, candidates, record)
         return _best(candidates, judged, search.options.top_n, record)
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:
@@ -185,23 +198,47 @@ class Retriever:
             record.degrade(_leg_degradation(leg), leg.cause)
         return candidates
 
-    async def _judge(self, search: Search, candidates: Sequence[Candidate], record: Record) -> Reranking | None:
+    async def _judge(
+        self, search: Search, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
+    ) -> Reranking | None:
         """The reranker's scores; None if it was not asked or cannot answer."""
         if not search.options.rerank or not candidates:
             return None
         try:
             with record.stage("rerank") as stage:
                 stage.note({"trivium.texts": len(candidates)})
+                codes = await self._token_codes(collection, candidates, record)
+                stage.note({"trivium.token_codes": sum(map(bool, codes))})
+                texts = [
+                    JudgedText(indexed_text(one.title, one.text), code, one.search_score)
+                    for one, code in zip(candidates, codes, strict=True)
+                ]
                 async with record.waiting("rerank"):
                     return await self._rerank_client.rerank(
                         search.queries[0].text,
-                        [indexed_text(one.title, one.text) for one in candidates],
+                        texts,
                         timeout_seconds=record.seconds(self._timeouts.rerank, _RERANK_SHARE),
+                        places=search.options.top_n,
                     )
         except TriviumError as error:
             _blame_query(error, search)
             record.replace(Stage.RERANK, error, "fused-order")
             return None
+
+    async def _token_codes(
+        self, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
+    ) -> Sequence[bytes]:
+        """For each candidate, what the reranker needs not read it for; empty for those that it has to read."""
+        none = [b""] * len(candidates)
+        if not self._rerank_client.takes_codes:
+            return none
+        try:
+            async with record.waiting("search"):
+                seconds = record.seconds(self._timeouts.search, _CODES_SHARE)
+                return await self._store.token_codes(collection, candidates, timeout_seconds=seconds)
+        except TriviumError as error:
+            _logger.warning("the token codes of candidates cannot be had, so they are read: %s", cause_of(error))
+            return none
 
 
 class _CollectionGone(Exception):

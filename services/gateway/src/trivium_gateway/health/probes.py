@@ -14,6 +14,7 @@ from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.passages import Passage, Scores, Span
 from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate import ModelState
+from trivium_gateway.models.rerank import JudgedText
 from trivium_gateway.models.upstream import upstream_error
 from trivium_gateway.qdrant.version import too_old
 
@@ -179,7 +180,7 @@ def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient
         return await client.model(timeout_seconds=_LOOK_SECONDS), ""
 
     async def work() -> None:
-        await client.rerank(_QUESTION, [_TEXT], timeout_seconds=_WARM_UP_SECONDS)
+        await client.rerank(_QUESTION, [JudgedText(_TEXT)], timeout_seconds=_WARM_UP_SECONDS)
 
     return ServiceProbe("rerank", channel, full_name, describe=describe, work=work)
 

@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
 from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
@@ -20,7 +18,7 @@ from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.models.embed import EmbedClient
-from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 from trivium_gateway.request.admission import QuestionAdmission
 
@@ -224,27 +222,27 @@ class DocumentWriter:
         texts = [piece.text() for piece in batch]
         async with self._encoder:
             with self._metrics.stage("embed"):
-                parts: list[NDArray[np.float32]] = []
-                while (done := sum(map(len, parts))) < len(texts):
+                embedded: list[EmbeddedChunk] = []
+                while len(embedded) < len(texts):
                     async with self._admission.bulk():
                         count = _PIECE_TEXTS if self._admission.busy else len(texts)
-                        parts.append(await self._embed_some(target, texts[done : done + count]))
-                vectors = np.concatenate(parts)
+                        embedded += await self._embed_some(target, texts[len(embedded) :][:count])
         # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
         words = await asyncio.to_thread(_words_of, batch, target.collection.analyzer)
         return [
-            point_of(_stored_chunk(piece), vector, of_words, target.tenant)
-            for piece, vector, of_words in zip(batch, vectors.tolist(), words, strict=True)
+            point_of(_stored_chunk(piece), of_model, of_words, target.tenant)
+            for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
         ]
 
-    async def _embed_some(self, target: _Target, texts: Sequence[str]) -> NDArray[np.float32]:
-        return await patiently(
+    async def _embed_some(self, target: _Target, texts: Sequence[str]) -> list[EmbeddedChunk]:
+        embedded = await patiently(
             lambda: self._embed.embed_documents(
                 texts,
                 expected_fingerprint=target.collection.model_fingerprint,
                 timeout_seconds=_EMBED_TIMEOUT_SECONDS,
             )
         )
+        return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
 
     async def _upsert(self, target: _Target, points: Sequence[qdrant.PointStruct]) -> None:
         if points:

@@ -11,6 +11,7 @@ from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import (
+    CHUNK_FIELDS,
     StoredChunk,
     chunk_from_payload,
     integer_condition,
@@ -117,7 +118,7 @@ class ChunkStore:
         """
         filter_ = scoped_filter(tenant, [keyword_condition("document_id", [document_id])])
         by_version: dict[str, list[StoredChunk]] = {}
-        for chunk in await self._scroll(collection, filter_, fields=None):
+        for chunk in await self._scroll(collection, filter_, fields=CHUNK_FIELDS):
             by_version.setdefault(chunk.version, []).append(chunk)
         return {version: sorted(chunks, key=lambda chunk: chunk.index) for version, chunks in by_version.items()}
 
@@ -169,7 +170,7 @@ class ChunkStore:
             limit *= 4
 
     async def _scroll(
-        self, collection: ResolvedCollection, filter_: qdrant.Filter, fields: Iterable[str] | None = _HEAD_FIELDS
+        self, collection: ResolvedCollection, filter_: qdrant.Filter, fields: Iterable[str] = _HEAD_FIELDS
     ) -> list[StoredChunk]:
         """Read all chunks that match, page by page."""
         chunks, following = await self._scroll_page(collection, filter_, fields, _SCROLL_PAGE, "")
@@ -182,20 +183,15 @@ class ChunkStore:
         self,
         collection: ResolvedCollection,
         filter_: qdrant.Filter,
-        fields: Iterable[str] | None,
+        fields: Iterable[str],
         limit: int,
         offset: str,
     ) -> tuple[list[StoredChunk], Any]:
-        payload = (
-            qdrant.WithPayloadSelector(enable=True)
-            if fields is None
-            else qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=fields))
-        )
         request = qdrant.ScrollPoints(
             collection_name=collection.physical,
             filter=filter_,
             limit=limit,
-            with_payload=payload,
+            with_payload=qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=fields)),
             with_vectors=qdrant.WithVectorsSelector(enable=False),
             offset=qdrant.PointId(uuid=offset) if offset else None,
         )

@@ -16,7 +16,13 @@ from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import LegQuery, dense_leg, payload_selector, sparse_leg
-from trivium_gateway.qdrant.points import chunk_from_payload, keyword_condition, scoped_filter
+from trivium_gateway.qdrant.points import (
+    TOKEN_CODES,
+    chunk_from_payload,
+    keyword_condition,
+    scoped_filter,
+    token_codes_from,
+)
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
@@ -161,6 +167,26 @@ class Store:
             if not again:
                 break
         return best
+
+    async def token_codes(
+        self, collection: ResolvedCollection, candidates: Sequence[Candidate], *, timeout_seconds: float
+    ) -> list[bytes]:
+        """Give the packed token vectors of candidates, in their order; empty for each that was stored without.
+
+        They are several times as large as all else that a candidate has, so that a search does not give them.
+
+        Raises:
+            TriviumError: Qdrant cannot give them now.
+        """
+        request = qdrant.GetPoints(
+            collection_name=collection.physical,
+            ids=[qdrant.PointId(uuid=candidate.id) for candidate in candidates],
+            with_payload=qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=[TOKEN_CODES])),
+            with_vectors=qdrant.WithVectorsSelector(enable=False),
+        )
+        reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
+        codes = {point.id.uuid: token_codes_from(point.payload) for point in reply.result}
+        return [codes.get(candidate.id, b"") for candidate in candidates]
 
     async def _search(
         self,

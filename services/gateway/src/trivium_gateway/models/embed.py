@@ -29,6 +29,7 @@ __all__ = [
     "EmbedModel",
     "EmbedOptions",
     "EmbedRole",
+    "EmbeddedDocuments",
     "EmbeddedTexts",
     "QueryVector",
     "Tokens",
@@ -129,6 +130,19 @@ class EmbeddedTexts:
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocuments:
+    """What the model made of some texts.
+
+    Attributes:
+        vectors: float32 [texts, dimension].
+        token_codes: For each text the vectors of its tokens, packed; empty where the service gives none.
+    """
+
+    vectors: NDArray[np.float32]
+    token_codes: Sequence[bytes]
+
+
 class EmbedClient:
     """The embed service, as the gateway uses it. Every call has a deadline and names the model that it expects.
 
@@ -187,7 +201,7 @@ class EmbedClient:
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
-    ) -> NDArray[np.float32]:
+    ) -> EmbeddedDocuments:
         """Embed documents at bulk priority: queries overtake them.
 
         Args:
@@ -196,12 +210,17 @@ class EmbedClient:
             timeout_seconds: How long it may take.
 
         Returns:
-            float32 [len(texts), dimension].
+            The vectors, and those of the texts' tokens.
 
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        request = pb.EmbedRequest(texts=texts, role=pb.EMBED_ROLE_DOCUMENT, expected_fingerprint=expected_fingerprint)
+        request = pb.EmbedRequest(
+            texts=texts,
+            role=pb.EMBED_ROLE_DOCUMENT,
+            expected_fingerprint=expected_fingerprint,
+            token_codes=pb.TOKEN_CODES_DEFAULT,
+        )
 
         async def requests() -> AsyncIterator[pb.EmbedStreamRequest]:
             yield pb.EmbedStreamRequest(sequence=0, request=request)
@@ -218,7 +237,12 @@ class EmbedClient:
             raise broken_answer("embed", "does not answer each request once")
         if responses[0].HasField("error"):
             raise _model_changed_or(_stream_error(responses[0].error), expected_fingerprint)
-        return _vectors(responses[0].response, len(texts), expected_fingerprint)
+        response = responses[0].response
+        vectors = _vectors(response, len(texts), expected_fingerprint)
+        codes = list(response.token_codes) or [b""] * len(texts)
+        if len(codes) != len(texts):
+            raise broken_answer("embed", "does not have token codes for each text")
+        return EmbeddedDocuments(vectors, codes)
 
     async def embed_texts(
         self, batches: Sequence[Sequence[str]], options: EmbedOptions, *, timeout_seconds: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,9 +18,30 @@ from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_logger = logging.getLogger(__name__)
+
 FULL_NAME = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
 _KINDS = {pb.SCORE_KIND_RELEVANCE: ScoreKind.RELEVANCE, pb.SCORE_KIND_SIMILARITY: ScoreKind.SIMILARITY}
+
+
+_MAX_CODES_BYTES = 40 << 20
+"""Most bytes of token codes in a call: with the texts they stay under what a message may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedText:
+    """A text to judge.
+
+    Attributes:
+        text: The text.
+        token_codes: The vectors of its tokens, packed; empty to have the text read.
+        search_score: The score of the search that found it.
+    """
+
+    text: str
+    token_codes: bytes = b""
+    search_score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +49,15 @@ class Reranking:
     """The reranker's judgement of some texts.
 
     Attributes:
-        scores: One per text, in their order, from 0 to 1.
+        scores: One per text, in their order, from 0 to 1; None for one that was left out, since it hardly reaches the
+            places that matter.
         kind: What the scores mean.
         model: Name of the model that judged.
         token_count: Tokens that it read, query included.
         max_input_tokens: Most tokens that it reads at a time; 0 if it does not say.
     """
 
-    scores: tuple[float, ...]
+    scores: tuple[float | None, ...]
     kind: ScoreKind
     model: str
     token_count: int
@@ -50,9 +73,21 @@ class RerankClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = RerankServiceStub(channel)
+        self._token_fingerprint = ""
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether the service judges by token codes, as far as it has said so."""
+        return bool(self._token_fingerprint)
 
     async def rerank(
-        self, query: str, texts: Sequence[str], *, timeout_seconds: float, callers_fields: Sequence[str] = ("query",)
+        self,
+        query: str,
+        texts: Sequence[JudgedText],
+        *,
+        timeout_seconds: float,
+        places: int = 0,
+        callers_fields: Sequence[str] = ("query",),
     ) -> Reranking:
         """Scores texts by how well they answer a query.
 
@@ -60,21 +95,30 @@ class RerankClient:
             query: The query; not blank.
             texts: At least one.
             timeout_seconds: How long it may take.
+            places: How many of the best matter; 0 for all.
             callers_fields: Which of `query` and `texts` our own caller sent; see blame.
 
         Raises:
             TriviumError: The call failed, or its answer does not score each text once.
         """
-        request = pb.RerankRequest(query=query, texts=texts)
+        request = _request(query, texts, places)
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
-            raise blame("rerank", upstream_error("rerank", error), callers_fields) from error
-        scores = [math.nan] * len(texts)
+            domain_error = upstream_error("rerank", error)
+            if domain_error.reason == "TOKEN_CODES_UNREADABLE":
+                _logger.warning("stored token codes are damaged, so the texts are read: %s", domain_error.message)
+                texts = [JudgedText(text.text) for text in texts]
+                return await self.rerank(
+                    query, texts, timeout_seconds=timeout_seconds, places=places, callers_fields=callers_fields
+                )
+            raise blame("rerank", domain_error, callers_fields) from error
+        self._token_fingerprint = response.model.token_fingerprint
+        scores: list[float | None] = [None] * len(texts)
         for ranking in response.rankings:
-            if ranking.index < len(scores):
+            if ranking.index < len(scores) and math.isfinite(ranking.score):
                 scores[ranking.index] = ranking.score
-        if not all(math.isfinite(score) for score in scores):
+        if sum(score is not None for score in scores) < (min(places, len(texts)) or len(texts)):
             raise broken_answer("rerank", "does not score every passage")
         return Reranking(
             tuple(scores),
@@ -94,4 +138,18 @@ class RerankClient:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise upstream_error("rerank", error) from error
+        self._token_fingerprint = response.model.token_fingerprint
         return response.model.name
+
+
+def _request(query: str, texts: Sequence[JudgedText], places: int) -> pb.RerankRequest:
+    if not any(text.token_codes for text in texts):
+        # What services of earlier versions take, too, while they are replaced one by one.
+        return pb.RerankRequest(query=query, texts=[text.text for text in texts], places=places)
+    room = _MAX_CODES_BYTES
+    passages = []
+    for text in texts:
+        room -= len(text.token_codes)
+        codes = text.token_codes if room >= 0 else b""
+        passages.append(pb.Passage(text=text.text, token_codes=codes, search_score=text.search_score))
+    return pb.RerankRequest(query=query, passages=passages, places=places)

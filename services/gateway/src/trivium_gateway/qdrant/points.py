@@ -1,5 +1,6 @@
 """How a chunk is kept in Qdrant, and the filters over chunks. Every filter begins in `scoped_filter`."""
 
+import base64
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +15,11 @@ from trivium_gateway.domain.metadata import Metadata, MetadataKind
 
 __all__ = [
     "BM25",
+    "CHUNK_FIELDS",
     "DENSE",
     "SCHEMA_VERSION",
+    "TOKEN_CODES",
+    "EmbeddedChunk",
     "StoredChunk",
     "chunk_from_payload",
     "earlier_head_id",
@@ -28,12 +32,20 @@ __all__ = [
     "point_id",
     "point_of",
     "scoped_filter",
+    "token_codes_from",
 ]
 
 DENSE = "dense"
 """Name of the vector that the embedding model makes."""
 BM25 = "bm25"
 """Name of the sparse vector of the words."""
+CHUNK_FIELDS = (
+    *("document_id", "chunk_index", "content_hash", "chunk_count"),
+    *("text", "title", "uri", "start", "end", "metadata"),
+)
+"""Payload fields that a chunk is read from."""
+TOKEN_CODES = "token_codes"
+"""Payload field of the vectors of a chunk's tokens, in base64: a payload has no bytes."""
 SCHEMA_VERSION = 2
 """Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
 
@@ -94,14 +106,27 @@ def _id_of(*parts: str) -> str:
     return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedChunk:
+    """What the embedding model made of a chunk.
+
+    Attributes:
+        vector: Its dense vector.
+        token_codes: The vectors of its tokens, packed; empty if there are none.
+    """
+
+    vector: Sequence[float]
+    token_codes: bytes
+
+
 def point_of(
-    chunk: StoredChunk, vector: Sequence[float], words: qdrant.Vector | None, tenant: str
+    chunk: StoredChunk, embedded: EmbeddedChunk, words: qdrant.Vector | None, tenant: str
 ) -> qdrant.PointStruct:
     """Make the point that keeps a chunk.
 
     Args:
         chunk: The chunk.
-        vector: Its dense vector.
+        embedded: What the embedding model made of it.
         words: The vector of its words; None if it has none.
         tenant: Whose it is.
     """
@@ -119,7 +144,9 @@ def point_of(
         "metadata": chunk.metadata,
         "schema_version": SCHEMA_VERSION,
     }
-    vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=vector))}
+    if embedded.token_codes:
+        payload[TOKEN_CODES] = base64.b64encode(embedded.token_codes).decode()
+    vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     if words is not None:
         vectors[BM25] = words
     return qdrant.PointStruct(
@@ -144,6 +171,15 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         chunk_count=fields.get("chunk_count", 0),
         metadata=cast("Metadata", fields.get("metadata", {})),
     )
+
+
+def token_codes_from(payload: Mapping[str, Any]) -> bytes:
+    """Read a chunk's token codes from its point's payload; empty if it has none that can be read."""
+    value = payload.get(TOKEN_CODES)
+    try:
+        return base64.b64decode(value.string_value, validate=True) if value is not None else b""
+    except ValueError:
+        return b""
 
 
 def scoped_filter(

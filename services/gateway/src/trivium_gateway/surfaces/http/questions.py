@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 _LIMITS = GatewayLimits()
 
 _TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
-_CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 50.")
+_CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 100.")
 _COLLECTION = Field(None, description="Collection to search; default `default`.")
 _FILTER = Field(
     None,

@@ -29,7 +29,7 @@ class QuestionOptions(OpenAIBody):
     collection: str | None = Field(None, description="Trivium: the collection, if the model does not name it.")
     filter: dict[str, Any] | None = Field(None, description="Trivium: conditions on passages, as in /v1/answer.")
     top_n: int | None = Field(None, description="Trivium: most passages to answer from, 1 to 100; default 5.")
-    candidates: int | None = Field(None, description="Trivium: candidates for the reranker, 1 to 1000; default 50.")
+    candidates: int | None = Field(None, description="Trivium: candidates for the reranker, 1 to 1000; default 100.")
     mode: Literal["auto", "model", "extractive"] | None = Field(
         None, description="Trivium: by which means: the model if it can, the model or an error, the best sentences."
     )

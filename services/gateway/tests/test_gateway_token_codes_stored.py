@@ -1,0 +1,47 @@
+"""The vectors of a chunk's tokens beside it in Qdrant, by the real embed service."""
+
+from typing import TYPE_CHECKING
+
+from trivium_encoders import decode_codes
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.search import Candidate
+
+if TYPE_CHECKING:
+    from .conftest import Storage
+
+
+async def _found(storage: "Storage", collection: ResolvedCollection) -> list[Candidate]:
+    found = await storage.store.search(collection, vector=None, text="heron", limit=100, timeout_seconds=10)
+    return list(found.candidates)
+
+
+async def test_ingestion_keeps_the_token_codes_of_each_chunk(storage: "Storage") -> None:
+    collection = await storage.collections.resolve("")
+    words = [f"Heron number {number} was seen at the pond in the morning." for number in range(60)]
+    await storage.ingest(NewDocument(id="long", text=" ".join(words)), NewDocument(id="short", text="A heron."))
+    candidates = await _found(storage, collection)
+    codes = await storage.store.token_codes(collection, candidates, timeout_seconds=10)
+
+    assert len(candidates) > 3
+    for candidate, code in zip(candidates, codes, strict=True):
+        tokens = await storage.embed.tokenize([candidate.text], timeout_seconds=10)
+        marks = candidate.text.count(".")
+        assert len(decode_codes(code).token_ids) == len(tokens.starts[0]) - marks
+
+
+async def test_token_codes_of_chunks_that_are_gone_are_empty(storage: "Storage") -> None:
+    collection = await storage.collections.resolve("")
+    await storage.ingest(NewDocument(id="a", text="A heron."))
+    candidates = await _found(storage, collection)
+    await storage.documents.delete(collection, ["a"])
+
+    assert await storage.store.token_codes(collection, candidates, timeout_seconds=10) == [b""]
+
+
+async def test_document_as_stored_is_read_without_its_token_codes(storage: "Storage") -> None:
+    collection = await storage.collections.resolve("")
+    await storage.ingest(NewDocument(id="a", text="A heron."))
+    stored = await storage.documents.get(collection, "a")
+
+    assert stored.text == "A heron."
