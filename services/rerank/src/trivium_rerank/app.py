@@ -1,6 +1,7 @@
 """Puts the service together."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2
@@ -17,6 +18,8 @@ from trivium_rerank.metrics import RerankMetrics
 from trivium_rerank.reranker import Reranker
 from trivium_rerank.servicer import RerankServicer
 from trivium_rerank.settings import RerankSettings
+
+_FIRST_CACHE_BYTES = 8 << 20
 
 FULL_NAME = rerank_service_pb2.DESCRIPTOR.services_by_name["RerankService"].full_name
 
@@ -75,9 +78,21 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
         )
 
     async def load_cross_encoder() -> RerankBackend:
+        from trivium_rerank.backends.cascade import CascadeBackend
         from trivium_rerank.backends.cross_encoder import DEFAULT_MODEL, CrossEncoderBackend
+        from trivium_rerank.backends.late_interaction import LateInteractionBackend
 
-        return await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry, settings.cache_bytes)
+        judge = await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry, settings.cache_bytes)
+        if not settings.first_model:
+            return judge
+        first = await LateInteractionBackend.load(
+            # It reads queries alone, in a model that is small, and its metrics would stand beside the judge's.
+            replace(options(""), model=settings.first_model, precision="auto", workers=1, max_length=0),
+            CollectorRegistry(),
+            form=CodeForm.SIGNS,
+            cache_bytes=_FIRST_CACHE_BYTES,
+        )
+        return CascadeBackend(first, judge)
 
     async def load_cohere() -> RerankBackend:
         from trivium_rerank.backends.cohere import DEFAULT_MODEL, URL, CohereBackend

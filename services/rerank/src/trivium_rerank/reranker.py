@@ -116,7 +116,7 @@ class Reranker:
         backend = self.backend
         try:
             self.limits.check(query, [passage.text for passage in passages])
-            tokens = estimate_tokens(query, backend.unread(query, passages), backend.info.max_tokens)
+            tokens = estimate_tokens(query, backend.unread(query, passages, places), backend.info.max_tokens)
             with self._admission.admit(tokens, seconds_left=_seconds_left(deadline) if tokens else None):
                 judgement = await _judge(backend, query, passages, top_n, places, deadline)
         except TriviumError as error:

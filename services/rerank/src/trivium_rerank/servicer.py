@@ -1,5 +1,6 @@
 """Converts between `trivium.rerank.v1` and the domain, and does nothing else."""
 
+import math
 import time
 from typing import Any
 
@@ -103,9 +104,13 @@ def _passages(request: pb.RerankRequest) -> list[Passage]:
     if request.texts:
         return [Passage(text) for text in request.texts]
     return [
-        Passage(passage.text, _codes(index, passage.token_codes), passage.search_score)
+        Passage(passage.text, _codes(index, passage.token_codes), _finite(passage.search_score))
         for index, passage in enumerate(request.passages)
     ]
+
+
+def _finite(number: float) -> float:
+    return number if math.isfinite(number) else 0.0
 
 
 def _codes(index: int, code: bytes) -> TokenCodes | None:

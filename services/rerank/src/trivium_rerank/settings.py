@@ -28,6 +28,11 @@ class RerankSettings:
         "sentence-transformers/all-MiniLM-L6-v2 for late-interaction, cross-encoder/ms-marco-MiniLM-L12-v2 for "
         "cross-encoder, rerank-v3.5 for cohere.",
     )
+    first_model: str = setting(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "With backend cross-encoder: the embedding model by whose token codes passages are compared first, so that the "
+        "cross-encoder reads only those that can reach the top; the model of embed. Empty for none.",
+    )
     api_url: str = setting("", "Address of the model API; empty for the provider's own.", address=AddressKind.API)
     api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
     api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)

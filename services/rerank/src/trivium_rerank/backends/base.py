@@ -40,8 +40,8 @@ class RerankBackend(Protocol):
     def takes(self, codes: TokenCodes) -> bool:
         """Whether it judges by such codes: those of its own model."""
 
-    def unread(self, query: str, passages: Sequence[Passage]) -> Sequence[str]:
-        """The texts that a call makes the model read: all but what is kept, being computed, or not needed."""
+    def unread(self, query: str, passages: Sequence[Passage], places: int = 0) -> Sequence[str]:
+        """The texts that a call makes the model read, about: all but what is kept, being computed, or not needed."""
 
     async def score(
         self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None

@@ -54,7 +54,7 @@ class CohereBackend:
         """Never: it reads texts."""
         return False
 
-    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+    def unread(self, query: str, passages: Sequence[Passage], places: int = 0) -> list[str]:
         """All: none is kept."""
         return [passage.text for passage in passages]
 

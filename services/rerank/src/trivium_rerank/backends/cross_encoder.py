@@ -71,7 +71,7 @@ class CrossEncoderBackend:
         """Never: it reads query and passage together."""
         return False
 
-    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+    def unread(self, query: str, passages: Sequence[Passage], places: int = 0) -> list[str]:
         """The passages whose score for the query is neither kept nor being computed."""
         return self._pairs.new(query, [passage.text for passage in passages])
 

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 from trivium_encoders import (
@@ -136,7 +138,7 @@ class LateInteractionBackend:
         """Whether they are of this model."""
         return codes.model == self._model_key and codes.dimension == self.info.dimension
 
-    def unread(self, query: str, passages: Sequence[Passage]) -> list[str]:
+    def unread(self, query: str, passages: Sequence[Passage], places: int = 0) -> list[str]:
         """The texts of passages without codes of this model that are neither kept nor being computed."""
         return self._passages.new(Role.DOCUMENT.value, [one.text for one in passages if self._usable(one) is None])
 
@@ -161,6 +163,21 @@ class LateInteractionBackend:
             queue_seconds=max(asking.queue, reading.queue),
             compute_seconds=max(asking.compute, reading.compute) + time.perf_counter() - start,
         )
+
+    async def similarities(
+        self, query: str, passages: Sequence[Passage], *, deadline: float | None
+    ) -> NDArray[np.float32]:
+        """Scores, as `score` gives them, of the passages with codes of this model; NaN for others. Reads no passage.
+
+        Raises:
+            DeadlineExceeded, Unavailable: As for `score`.
+        """
+        usable = {index: codes for index, one in enumerate(passages) if (codes := self._usable(one)) is not None}
+        scores = np.full(len(passages), np.nan, np.float32)
+        if usable:
+            [question], _ = await self._queries.get(Role.QUERY.value, [query], deadline)
+            scores[list(usable)] = await self._in_thread(score_passages, question.tokens, list(usable.values()))
+        return scores
 
     async def close(self) -> None:
         """Fails what waits, and frees the workers."""
