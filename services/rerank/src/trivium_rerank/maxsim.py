@@ -28,13 +28,13 @@ def score_passages(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArra
     """
     if len(query.token_ids) == 0 or not passages:
         return np.zeros(len(passages), dtype=np.float32)
-    weights = _rarity(query.token_ids, passages)
+    weights = rarity(query.token_ids, passages)
     weights /= weights.sum()
     cosines: NDArray[np.float32] = best_matches(query.vectors, passages) @ weights
     return np.clip((1 + cosines) / 2, 0, 1)
 
 
-def _rarity(query_ids: NDArray[np.int32], passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
+def rarity(query_ids: NDArray[np.int32], passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """The weight of each query token, `[query tokens]`; all above 0."""
     filled = [passage.token_ids for passage in passages if len(passage.token_ids)]
     containing = np.zeros(len(query_ids), dtype=np.float32)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trivium_gateway.request.principal import Principal
 
 _TOP_N = 5
-_CANDIDATES = 50
+_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
