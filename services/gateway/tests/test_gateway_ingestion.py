@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -300,6 +301,7 @@ async def test_payload_has_the_fields_that_others_rely_on(storage: Storage) -> N
     content_hash, begun, write = payload.pop("content_hash").split(".")
     assert (len(content_hash), len(write)) == (64, 16)
     assert abs(int(begun, 16) - time.time()) < 600
+    assert base64.b64decode(payload.pop("token_codes")).startswith(b"TC")
     expected = {
         "tenant": "default", "document_id": "a", "chunk_index": 0, "text": "x", "title": "T", "uri": "u", "start": 0,
         "end": 1, "metadata": {"k": [1, 2]}, "schema_version": 2, "chunk_count": 1,
