@@ -16,7 +16,7 @@ from trivium_client._answers import (
 )
 from trivium_client._async_client import AsyncTrivium
 from trivium_client._client import Trivium
-from trivium_client._collections import Collection, CollectionState
+from trivium_client._collections import Collection, CollectionState, ReindexProgress
 from trivium_client._documents import (
     Document,
     DocumentError,
@@ -72,6 +72,7 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "Passage",
+    "ReindexProgress",
     "Retrieval",
     "Scores",
     "Span",

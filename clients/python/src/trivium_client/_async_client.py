@@ -14,7 +14,7 @@ from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
 from trivium_client._async_connection import AsyncConnection
 from trivium_client._async_ingestion import AsyncIngestion
 from trivium_client._channel import ChannelSettings
-from trivium_client._collections import Collection
+from trivium_client._collections import Collection, ReindexProgress
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
 from trivium_client._passages import Retrieval
 from trivium_client._retries import DEFAULT_RETRIES, or_default
@@ -292,6 +292,12 @@ class AsyncTrivium:
         """Deletes a collection and everything in it; raises NotFound if there is none."""
         request, timeout = _requests.delete_collection(name), self._timeout(timeout_seconds)
         await self._connection.unary(self._connection.stub.DeleteCollection, request, timeout, repeatable=False)
+
+    async def reindex_collection(self, name: str, *, timeout_seconds: float | None = None) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for some seconds; call it until it is done."""
+        request, timeout = _requests.reindex_collection(name), self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.stub.ReindexCollection, request, timeout)
+        return _responses.reindex_progress(response)
 
     async def status(self, *, timeout_seconds: float | None = None) -> Status:
         """Says how each stage is."""

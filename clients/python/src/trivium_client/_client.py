@@ -11,7 +11,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
 from trivium_client._channel import ChannelSettings
-from trivium_client._collections import Collection
+from trivium_client._collections import Collection, ReindexProgress
 from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
 from trivium_client._ingestion import Ingestion
@@ -289,6 +289,12 @@ class Trivium:
         """Deletes a collection and everything in it; raises NotFound if there is none."""
         request, timeout = _requests.delete_collection(name), self._timeout(timeout_seconds)
         self._connection.unary(self._connection.stub.DeleteCollection, request, timeout, repeatable=False)
+
+    def reindex_collection(self, name: str, *, timeout_seconds: float | None = None) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for some seconds; call it until it is done."""
+        request, timeout = _requests.reindex_collection(name), self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.stub.ReindexCollection, request, timeout)
+        return _responses.reindex_progress(response)
 
     def status(self, *, timeout_seconds: float | None = None) -> Status:
         """Says how each stage is."""

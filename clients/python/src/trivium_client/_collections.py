@@ -20,6 +20,8 @@ class Collection:
         metadata_keys: Metadata keys that can be filtered by.
         state: `ready`; `opening`, `damaged` or `unavailable` if it cannot be used now, and then all but the name is
             unknown: 0 or empty.
+        needs_reindex: Whether its words were indexed by another analyzer than the gateway's. It is searched as it was
+            made; `reindex_collection` makes it anew.
     """
 
     name: str
@@ -29,3 +31,19 @@ class Collection:
     dimension: int
     metadata_keys: tuple[str, ...]
     state: CollectionState = "ready"
+    needs_reindex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexProgress:
+    """How far a collection is that is made anew from its stored text.
+
+    Attributes:
+        done: Whether it is searched by its new index.
+        done_count: How many of its pieces are there, roughly.
+        total_count: How many it has, roughly.
+    """
+
+    done: bool
+    done_count: int
+    total_count: int

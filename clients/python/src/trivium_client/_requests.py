@@ -102,6 +102,11 @@ def delete_collection(name: str) -> pb.DeleteCollectionRequest:
     return _built(pb.DeleteCollectionRequest, name=name)
 
 
+def reindex_collection(name: str) -> pb.ReindexCollectionRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.ReindexCollectionRequest, name=name)
+
+
 def document_input(document: NewDocument) -> pb.DocumentInput:
     """Raises InvalidRequest if the document cannot be written down in the contract's terms."""
     if (document.text is None) == (document.data is None):

@@ -8,7 +8,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2
 
 from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, Usage
-from trivium_client._collections import Collection, CollectionState
+from trivium_client._collections import Collection, CollectionState, ReindexProgress
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, StageTime, Timings
@@ -96,7 +96,12 @@ def collection(message: pb.Collection) -> Collection:
         dimension=message.dimension,
         metadata_keys=tuple(message.metadata_keys),
         state=_COLLECTION_STATES.get(message.state, "unavailable"),
+        needs_reindex=message.needs_reindex,
     )
+
+
+def reindex_progress(message: pb.ReindexCollectionResponse) -> ReindexProgress:
+    return ReindexProgress(message.done, message.done_count, message.total_count)
 
 
 def status(message: pb.GetStatusResponse) -> Status:

@@ -38,6 +38,7 @@ from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
+from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import Store
 from trivium_gateway.models import embed, generate, rerank
 from trivium_gateway.qdrant.collections import Distribution
@@ -174,6 +175,7 @@ class GatewayProcess:
             ),
             reranker=Reranker(rerank_client),
             embedder=TextEmbedder(embed_client),
+            reindexer=Reindexer(self._qdrant, collections),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,

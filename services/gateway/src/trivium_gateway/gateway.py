@@ -16,6 +16,7 @@ from trivium_serving.request_context import caller_timeout
 
 from trivium_gateway.answering.answerer import Delta, Sources, Summary
 from trivium_gateway.domain.limits import check_document_id, check_page_size
+from trivium_gateway.library.collections import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import Record
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
+    from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
     from trivium_gateway.request.admission import CallLimit, Place, QuestionAdmission
     from trivium_gateway.request.metrics import QuestionMetrics
     from trivium_gateway.request.outcomes import Outcomes
@@ -49,6 +51,8 @@ _logger = logging.getLogger(__name__)
 
 _BEGIN_SECONDS = 1.0
 """An answer that has not begun so long after its passages were found is a language model's: it admits for itself."""
+_REINDEX_SECONDS = 10.0
+"""How long one call works on a collection that is made anew. Those who wait for it see that it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Parts:
     collections: Collections
     documents: Documents
     ingester: Ingester
+    reindexer: Reindexer
     readiness: Readiness
     pulses: Mapping[str, Pulse]
     outcomes: Outcomes
@@ -283,6 +288,11 @@ class Gateway:
         """Deletes a collection and everything in it; see Collections.delete."""
         async with self._document_call(timeout_seconds):
             await self._parts.collections.delete(name)
+
+    async def reindex_collection(self, name: str, *, timeout_seconds: float | None = None) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
+        async with self._document_call(timeout_seconds):
+            return await self._parts.reindexer.reindex(name or DEFAULT_COLLECTION, seconds=_REINDEX_SECONDS)
 
     def _recorded(
         self, operation: str, principal: Principal, timeout_seconds: float | None

@@ -21,6 +21,7 @@ from trivium_client.cli.ingest import ingest
 from trivium_client.cli.mcp import mcp
 from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
+from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
 from trivium_client.cli.up import up
 from trivium_client.cli.version import print_version, version
@@ -73,6 +74,7 @@ app.command()(chat)
 app.command()(search)
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
+app.command()(reindex)
 app.command()(status)
 app.command()(doctor)
 app.command()(models)

@@ -140,3 +140,5 @@ def _show(collection: Collection, *, as_json: bool) -> None:
     print_row("fingerprint", collection.model_fingerprint)
     print_row("dimension", collection.dimension)
     print_row("metadata", ", ".join(collection.metadata_keys))
+    if collection.needs_reindex:
+        print_row("words", f"indexed by an earlier analyzer; run: trivium reindex {collection.name}")

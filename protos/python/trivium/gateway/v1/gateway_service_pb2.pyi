@@ -1167,6 +1167,7 @@ class Collection(google.protobuf.message.Message):
     DIMENSION_FIELD_NUMBER: builtins.int
     METADATA_KEYS_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    NEEDS_REINDEX_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1179,6 +1180,10 @@ class Collection(google.protobuf.message.Message):
     """Numbers per vector."""
     state: Global___CollectionState.ValueType
     """Whether it can be used. Unless it is ready, only its name is known."""
+    needs_reindex: builtins.bool
+    """Whether its words were indexed by another analyzer than this version's. It is searched as it was made;
+    ReindexCollection makes it anew.
+    """
     @property
     def metadata_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Metadata keys that can be filtered by."""
@@ -1193,8 +1198,9 @@ class Collection(google.protobuf.message.Message):
         dimension: builtins.int = ...,
         metadata_keys: collections.abc.Iterable[builtins.str] | None = ...,
         state: Global___CollectionState.ValueType = ...,
+        needs_reindex: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "state", b"state"]) -> None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
 
@@ -1337,6 +1343,50 @@ class DeleteCollectionResponse(google.protobuf.message.Message):
     ) -> None: ...
 
 Global___DeleteCollectionResponse: typing_extensions.TypeAlias = DeleteCollectionResponse
+
+@typing.final
+class ReindexCollectionRequest(google.protobuf.message.Message):
+    """Names a collection to make anew."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name; empty for `default`."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+Global___ReindexCollectionRequest: typing_extensions.TypeAlias = ReindexCollectionRequest
+
+@typing.final
+class ReindexCollectionResponse(google.protobuf.message.Message):
+    """How far a collection is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: builtins.int
+    DONE_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    done: builtins.bool
+    """Whether it is searched by its new index. If not, call again."""
+    done_count: builtins.int
+    """How many of its pieces are in the new index, roughly."""
+    total_count: builtins.int
+    """How many it has, roughly."""
+    def __init__(
+        self,
+        *,
+        done: builtins.bool = ...,
+        done_count: builtins.int = ...,
+        total_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["done", b"done", "done_count", b"done_count", "total_count", b"total_count"]) -> None: ...
+
+Global___ReindexCollectionResponse: typing_extensions.TypeAlias = ReindexCollectionResponse
 
 @typing.final
 class GetStatusRequest(google.protobuf.message.Message):

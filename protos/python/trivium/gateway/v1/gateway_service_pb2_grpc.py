@@ -85,6 +85,11 @@ class GatewayServiceStub(object):
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionRequest.SerializeToString,
                 response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionResponse.FromString,
                 _registered_method=True)
+        self.ReindexCollection = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/ReindexCollection',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/trivium.gateway.v1.GatewayService/GetStatus',
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.GetStatusRequest.SerializeToString,
@@ -167,6 +172,14 @@ class GatewayServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReindexCollection(self, request, context):
+        """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
+        written to all the while. Works for some seconds and says how far it is: call it until it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Says how each stage is.
         """
@@ -226,6 +239,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.DeleteCollection,
                     request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionRequest.FromString,
                     response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionResponse.SerializeToString,
+            ),
+            'ReindexCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReindexCollection,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -504,6 +522,33 @@ class GatewayService(object):
             '/trivium.gateway.v1.GatewayService/DeleteCollection',
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionRequest.SerializeToString,
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReindexCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/ReindexCollection',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

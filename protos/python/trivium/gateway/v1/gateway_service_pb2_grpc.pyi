@@ -185,6 +185,22 @@ _GatewayServiceDeleteCollectionType = typing_extensions.TypeVar(
     ],
 )
 
+_GatewayServiceReindexCollectionType = typing_extensions.TypeVar(
+    '_GatewayServiceReindexCollectionType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+    ],
+)
+
 _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     '_GatewayServiceGetStatusType',
     grpc.UnaryUnaryMultiCallable[
@@ -201,7 +217,7 @@ _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceGetStatusType]):
+class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceGetStatusType]):
     """Answers questions from a person's own documents."""
 
     @typing.overload
@@ -245,6 +261,10 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.DeleteCollectionRequest,
             trivium.gateway.v1.gateway_service_pb2.DeleteCollectionResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+            trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
@@ -295,6 +315,10 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
             trivium.gateway.v1.gateway_service_pb2.DeleteCollectionResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+            trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
             trivium.gateway.v1.gateway_service_pb2.GetStatusResponse,
         ],
@@ -331,6 +355,11 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
 
     DeleteCollection: _GatewayServiceDeleteCollectionType
     """Deletes a collection and everything in it."""
+
+    ReindexCollection: _GatewayServiceReindexCollectionType
+    """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
+    written to all the while. Works for some seconds and says how far it is: call it until it is done.
+    """
 
     GetStatus: _GatewayServiceGetStatusType
     """Says how each stage is."""
@@ -375,6 +404,10 @@ GatewayServiceAsyncStub: typing_extensions.TypeAlias = GatewayServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.DeleteCollectionRequest,
         trivium.gateway.v1.gateway_service_pb2.DeleteCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
@@ -466,6 +499,16 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.DeleteCollectionResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.DeleteCollectionResponse]]:
         """Deletes a collection and everything in it."""
+
+    @abc.abstractmethod
+    def ReindexCollection(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse]]:
+        """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
+        written to all the while. Works for some seconds and says how far it is: call it until it is done.
+        """
 
     @abc.abstractmethod
     def GetStatus(

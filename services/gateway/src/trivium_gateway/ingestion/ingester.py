@@ -184,12 +184,31 @@ class Ingester:
         """Take some documents, no two of the same id, all the way."""
         async with self._locks.hold((collection.physical, tenant, job.id) for job in jobs):
             locked.set()
-            await self._ingest_locked(collection, jobs, tenant)
+            await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
+            await self._store(collection, [job for job in jobs if job.error is None], tenant)
         for job in jobs:  # of a long stream, only the outcomes are kept
             job.prepared = job.cut = None
 
-    async def _ingest_locked(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
-        await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
+    async def _store(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
+        """Write some prepared documents, and again if the collection was made anew elsewhere meanwhile."""
+        while True:
+            await self._compare_and_write(collection, jobs, tenant)
+            now = await self._moved(collection, jobs)
+            if now.physical == collection.physical:
+                return
+            collection = now
+            for job in jobs:
+                job.error, job.status = None, DocumentStatus.INDEXED
+
+    async def _moved(self, collection: ResolvedCollection, jobs: Sequence[_Job]) -> ResolvedCollection:
+        try:
+            return await patiently(lambda: self._collections.moved(collection))
+        except TriviumError as error:  # nobody knows whether it counts
+            for job in jobs:
+                job.error = job.error or error
+            return collection
+
+    async def _compare_and_write(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
         try:
             versions = await self._compare(collection, jobs, tenant)
             await self._cut(collection, [job for job in jobs if _is_changed(job)])

@@ -1,17 +1,19 @@
 """Collections: a name that people use, in front of a physical collection that belongs to one embedding model."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError, cause_of
 
 from trivium_gateway.domain.filters import Filter, parse_filter
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.metadata import JsonValue, MetadataKind
-from trivium_gateway.domain.names import check_name
+from trivium_gateway.domain.names import check_name, physical_name
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
@@ -50,6 +52,13 @@ class ResolvedCollection:
     dimension: int
     analyzer: int
 
+    def successor(self) -> "ResolvedCollection | None":
+        """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
+        if self.analyzer == ANALYZER_VERSION:
+            return None
+        physical = physical_name(self.name, self.model_fingerprint, ANALYZER_VERSION)
+        return replace(self, physical=physical, analyzer=ANALYZER_VERSION)
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -87,11 +96,12 @@ class Collections:
         remember_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.distribution = distribution
         self._qdrant = QdrantCollections(connection, distribution)
         self._lookup = CollectionLookup(self._qdrant)
         self._maker = CollectionMaker(self._qdrant, self._lookup, embed)
         self._limits = limits or GatewayLimits()
-        self._remember_seconds = remember_seconds
+        self.remember_seconds = remember_seconds
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._changes = KeyedLocks()
@@ -212,6 +222,43 @@ class Collections:
         """Look a collection up anew next time, because Qdrant says that it is gone."""
         self._known.pop(collection.name, None)
 
+    async def moved(self, collection: ResolvedCollection) -> ResolvedCollection:
+        """Find a collection where it is now, if it may have moved since: one that has a successor, to that.
+
+        Asked after a write, this tells whether the write counts: what was written to where the alias points is copied
+        before the alias moves, and what was written later is not seen.
+
+        Raises:
+            NotFound: It was deleted (COLLECTION_NOT_FOUND).
+        """
+        if collection.successor() is None:
+            return collection
+        return self._remember(collection.name, await self.own(collection.name)).collection
+
+    async def own(self, name: str) -> OwnCollection:
+        """Find what is behind a collection. Always asks Qdrant.
+
+        Raises:
+            NotFound: There is none of this name (COLLECTION_NOT_FOUND).
+        """
+        check_name(name)
+        own = (await self._lookup.look(name)).own
+        if own is None:
+            raise _not_found(name)
+        self._remember(name, own)
+        return own
+
+    async def replaced(self, name: str, own: OwnCollection) -> list[str]:
+        """List the physical collections of a name that hold the same model's vectors, and that nobody asks any more."""
+        found = []
+        for physical in await self._lookup.owned(name):
+            if physical != own.physical:
+                with contextlib.suppress(NotFound):
+                    described = await self._qdrant.describe(physical)
+                    if described.model_fingerprint == own.described.model_fingerprint:
+                        found.append(physical)
+        return found
+
     async def parse_filter(self, collection: ResolvedCollection, filter_json: Mapping[str, JsonValue]) -> Filter | None:
         """Check the filter of a request against the keys that the collection has now.
 
@@ -276,17 +323,10 @@ class Collections:
     def _remember(self, name: str, own: OwnCollection) -> _Known:
         described = own.described
         known = _Known(
-            ResolvedCollection(
-                name,
-                own.physical,
-                described.model,
-                described.model_fingerprint,
-                described.dimension,
-                described.analyzer,
-            ),
+            resolved(name, own),
             described.metadata_kinds,
             own.has_alias and described.is_indexed,
-            self._clock() + self._remember_seconds,
+            self._clock() + self.remember_seconds,
         )
         self._known[name] = known
         return known
@@ -303,6 +343,7 @@ class Collections:
             model_fingerprint=collection.model_fingerprint,
             dimension=collection.dimension,
             metadata_keys=known.metadata_kinds,
+            needs_reindex=collection.successor() is not None,
         )
 
     async def _describe_any(self, name: str, seen: OwnCollection | TriviumError, tenant: str) -> CollectionDescription:
@@ -351,6 +392,14 @@ class Collections:
                     if not isinstance(error, NotFound) and state_told_by(error) is None:
                         raise
         return found
+
+
+def resolved(name: str, own: OwnCollection) -> ResolvedCollection:
+    """Say where a collection's data is."""
+    described = own.described
+    return ResolvedCollection(
+        name, own.physical, described.model, described.model_fingerprint, described.dimension, described.analyzer
+    )
 
 
 def _not_found(name: str) -> NotFound:

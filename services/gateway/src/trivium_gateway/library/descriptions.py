@@ -35,6 +35,8 @@ class CollectionDescription:
         model_fingerprint: That model's fingerprint.
         dimension: Numbers per vector.
         metadata_keys: Keys that can be filtered by, and what their values are; in the order of their names.
+        needs_reindex: Whether its words were indexed by another analyzer than this version's. It is searched as it was
+            made until `Reindexer` makes it anew.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CollectionDescription:
     model_fingerprint: str = ""
     dimension: int = 0
     metadata_keys: Mapping[str, MetadataKind] = field(default_factory=dict)
+    needs_reindex: bool = False
 
 
 _STATES = {

@@ -152,6 +152,20 @@ class Documents:
         for document_id in document_ids:
             check_document_id(document_id, self._limits)
         unique = list(dict.fromkeys(document_ids))
+        deleted: set[str] = set()
+        gone: list[NotFound] = []
+        # A successor may be in the making, with copies of these documents, or be the collection by now.
+        places = [collection, *filter(None, [collection.successor()])]
+        for place in places:
+            try:
+                deleted.update(await self._delete(place, unique, tenant))
+            except NotFound as error:
+                gone.append(error)
+        if len(gone) == len(places):
+            raise gone[0]
+        return [document_id for document_id in unique if document_id in deleted]
+
+    async def _delete(self, collection: ResolvedCollection, unique: Sequence[str], tenant: str) -> list[str]:
         async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
             versions = await self._chunks.versions(collection, unique, tenant)
             dead = [version for stored in versions.values() for version in stored.dead()]

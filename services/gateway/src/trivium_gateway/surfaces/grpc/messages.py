@@ -197,6 +197,7 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
         dimension=collection.dimension,
         metadata_keys=collection.metadata_keys,
         state=_COLLECTION_STATES[collection.state],
+        needs_reindex=collection.needs_reindex,
     )
 
 

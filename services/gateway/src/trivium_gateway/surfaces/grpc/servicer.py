@@ -144,6 +144,15 @@ class GatewayServicer(GatewayServiceServicer):
         await self._gateway.delete_collection(request.name, timeout_seconds=context.time_remaining())
         return pb.DeleteCollectionResponse()
 
+    async def ReindexCollection(
+        self, request: pb.ReindexCollectionRequest, context: _Context
+    ) -> pb.ReindexCollectionResponse:
+        """Makes a collection anew, a part of it each call."""
+        progress = await self._gateway.reindex_collection(request.name, timeout_seconds=context.time_remaining())
+        return pb.ReindexCollectionResponse(
+            done=progress.done, done_count=progress.done_count, total_count=progress.total_count
+        )
+
     async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
         """Says how each stage is."""
         return status_message(self._gateway.readiness)

@@ -9,11 +9,12 @@ from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
-from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json
+from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json, reindex_json
 from trivium_gateway.surfaces.http.responses import (
     CollectionResponse,
     DeleteCollectionResponse,
     ListCollectionsResponse,
+    ReindexResponse,
 )
 
 
@@ -57,5 +58,13 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     async def delete_collection(name: str) -> Response:
         await gateway.delete_collection(name)
         return JsonResponse({"deleted": name})
+
+    @router.post(
+        "/v1/collections/{name}/reindex",
+        summary="Make a collection anew from its stored text; call it until it is done",
+        **documented(ReindexResponse),
+    )
+    async def reindex_collection(name: str) -> Response:
+        return JsonResponse(reindex_json(await gateway.reindex_collection(name)))
 
     return router

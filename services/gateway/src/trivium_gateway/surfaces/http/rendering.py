@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, StoredDocument
+    from trivium_gateway.library.reindexing import ReindexProgress
     from trivium_gateway.request.record import Timings
 
 DEGRADED_HEADER = "X-Trivium-Degraded"
@@ -142,6 +143,17 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
         "model_fingerprint": collection.model_fingerprint,
         "dimension": collection.dimension,
         "metadata_keys": list(collection.metadata_keys),
+        "needs_reindex": collection.needs_reindex,
+    }
+
+
+def reindex_json(progress: ReindexProgress) -> dict[str, Any]:
+    """How far a collection is that is made anew."""
+    return {
+        "kind": "reindex",
+        "state": "done" if progress.done else "running",
+        "done": progress.done_count,
+        "total": progress.total_count,
     }
 
 

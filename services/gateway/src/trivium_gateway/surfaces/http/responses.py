@@ -185,6 +185,16 @@ class CollectionResponse(_Shape):
     model_fingerprint: str
     dimension: int
     metadata_keys: list[str]
+    needs_reindex: bool
+
+
+class ReindexResponse(_Shape):
+    """How far a collection is that is made anew. While it is running, call again."""
+
+    kind: Literal["reindex"]
+    state: Literal["running", "done"]
+    done: int
+    total: int
 
 
 class ListCollectionsResponse(_Shape):

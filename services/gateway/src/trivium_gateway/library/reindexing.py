@@ -1,0 +1,207 @@
+"""Makes collections anew from their stored text, with the analyzer that this version of Trivium has."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from qdrant_client import grpc as qdrant
+from trivium_lexical import ANALYZER_VERSION
+from trivium_serving.errors import NotFound
+
+from trivium_gateway.library.collections import Collections, resolved
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.lookup import OwnCollection
+from trivium_gateway.library.search import indexed_text
+from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
+from trivium_gateway.qdrant.collections import QdrantCollections
+from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.copying import PointCopier, SeenPoint
+from trivium_gateway.qdrant.points import StoredChunk
+from trivium_gateway.qdrant.words import stored_words
+
+__all__ = ["ReindexProgress", "Reindexer"]
+
+_PAGE = 256
+_MOST_PASSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexProgress:
+    """How far a collection has come.
+
+    Attributes:
+        done: Whether it is searched by the new index.
+        done_count: How many of its pieces are there, roughly.
+        total_count: How many it has, roughly.
+    """
+
+    done: bool
+    done_count: int
+    total_count: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """A collection on its way.
+
+    Attributes:
+        copier: From the index that answers to the one that will.
+        total_count: How many points there are, roughly.
+        offset: Where this pass goes on; empty at its beginning.
+        passes: How many were made.
+        seen_count: How many points this pass has seen.
+        copied_count: How many of them it had to copy.
+        heads: The versions of documents that the new index has from the old one.
+    """
+
+    copier: PointCopier
+    total_count: int
+    offset: str = ""
+    passes: int = 0
+    seen_count: int = 0
+    copied_count: int = 0
+    heads: set[str] = field(default_factory=set)
+
+
+class Reindexer:
+    """Copies a collection into a new physical collection, with its vectors as they are and its words made anew.
+
+    The collection answers from the old one, and is written there, while passes over it copy until one finds nothing
+    new. Then the alias is pointed to the new one, what was written since follows, and the old one is deleted. Nothing
+    is lost wherever that breaks off: until the alias moves the old one has everything; after it the new one has all but
+    what was written in the last moments, and the old one is still there. The next call goes on.
+
+    Who writes to a collection that has a successor looks after each write whether it has moved, and then writes again
+    (`Collections.moved`); who deletes does so in both. So that this holds with several gateways, too.
+
+    Args:
+        connection: To Qdrant.
+        collections: Finds collections.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, connection: QdrantConnection, collections: Collections, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connection = connection
+        self._collections = collections
+        self._qdrant = QdrantCollections(connection, collections.distribution)
+        self._clock = clock
+        self._runs: dict[str, _Run] = {}
+        self._locks = KeyedLocks()
+
+    async def reindex(self, name: str, *, seconds: float) -> ReindexProgress:
+        """Work on a collection for a while. Call it until it is done.
+
+        Args:
+            name: Its name.
+            seconds: About how long to work at most.
+
+        Raises:
+            NotFound: There is none of this name (COLLECTION_NOT_FOUND).
+            TriviumError: Qdrant cannot be reached, or has no room for a second index. Nothing is lost.
+        """
+        until = self._clock() + seconds
+        async with self._locks.hold([(name,)]):
+            try:
+                return await self._work(name, until)
+            except NotFound:  # deleted since
+                self._runs.pop(name, None)
+                raise
+
+    async def _work(self, name: str, until: float) -> ReindexProgress:
+        own = await self._collections.own(name)
+        if own.described.analyzer != ANALYZER_VERSION:
+            run = self._runs.get(name)
+            if run is None or run.copier.source != own.physical:
+                run = self._runs[name] = await self._begin(name, own)
+            while not await self._copy_page(run):
+                if self._clock() >= until:
+                    return ReindexProgress(False, min(run.seen_count, run.total_count), run.total_count)
+            await self._index_keys(await self._collections.own(name), run)
+            await self._qdrant.point_alias(name, run.copier.target)
+            own = await self._collections.own(name)
+        await self._finish(name, own)
+        return ReindexProgress(True, own.described.point_count, own.described.point_count)
+
+    async def _begin(self, name: str, own: OwnCollection) -> _Run:
+        described = own.described
+        successor = resolved(name, own).successor()
+        assert successor is not None  # its analyzer is another one
+        run = _Run(PointCopier(self._connection, own.physical, successor.physical, _words_of), described.point_count)
+        await self._qdrant.create(
+            successor.physical,
+            model=described.model,
+            fingerprint=described.model_fingerprint,
+            dimension=described.dimension,
+            analyzer=successor.analyzer,
+        )
+        await self._index_keys(own, run)
+        return run
+
+    async def _index_keys(self, own: OwnCollection, run: _Run) -> None:
+        for key, kind in own.described.metadata_kinds.items():
+            await self._qdrant.index_metadata_key(run.copier.target, key, kind)
+
+    async def _copy_page(self, run: _Run) -> bool:
+        """Copy what the new index lacks of one page; whether it lacks nothing of any."""
+        points, run.offset = await run.copier.page(run.offset, _PAGE)
+        there = await run.copier.versions(run.copier.target, [point.id for point in points])
+        missing = [point.id for point in points if there.get(point.id) != point.version]
+        if missing:
+            await run.copier.copy(missing)
+        run.heads |= {point.version for point in points if point.is_head}
+        run.seen_count += len(points)
+        run.copied_count += len(missing)
+        if run.offset:
+            return False
+        run.passes += 1
+        is_last = not run.copied_count or run.passes == _MOST_PASSES
+        run.seen_count = run.copied_count = 0
+        return is_last
+
+    async def _finish(self, name: str, own: OwnCollection) -> None:
+        """Copy what was written last to an index that does not answer any more, and delete it."""
+        run = self._runs.get(name)
+        for physical in await self._collections.replaced(name, own):
+            copier = PointCopier(self._connection, physical, own.physical, _words_of)
+            # Until then other gateways believe that it answers.
+            await asyncio.sleep(self._collections.remember_seconds)
+            newest_age = 0.0 if run else await _newest_age_seconds(copier)
+            async for points in copier.pages(_PAGE):
+                there = await copier.versions(own.physical, [point.id for point in points])
+                late = [point.id for point in points if _is_late(point, there.get(point.id), run, newest_age)]
+                if late:
+                    await copier.copy(late)
+            await self._qdrant.delete(physical)
+        self._runs.pop(name, None)
+
+
+async def _newest_age_seconds(copier: PointCopier) -> float:
+    """The age of what was written last to the index that does not answer any more."""
+    ages = [age_seconds(point.version) async for points in copier.pages(_PAGE) for point in points if point.is_head]
+    return min(ages, default=0.0)
+
+
+def _is_late(point: SeenPoint, there: str | None, run: _Run | None, newest_age_seconds: float) -> bool:
+    """Whether a point of the old index is to replace what the new one has in its place.
+
+    Args:
+        point: The old index's.
+        there: The version that the new one has; None if it has none.
+        run: What was copied before; None if that was in another process, which broke off.
+        newest_age_seconds: The age of the old one's newest version.
+    """
+    if not point.is_head:
+        return there is None
+    if run is not None:
+        return point.version not in run.heads and (there is None or there in run.heads)
+    # Only what was written shortly before can be missing; what is older and not there was deleted since. What is not
+    # older may be either, and is rather kept.
+    age = age_seconds(point.version)
+    return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there))
+
+
+def _words_of(chunk: StoredChunk) -> qdrant.Vector | None:
+    return stored_words(indexed_text(chunk.title, chunk.text), ANALYZER_VERSION)
