@@ -13,16 +13,16 @@ def ids(sources: Sources) -> list[str]:
 
 
 def test_folder_gives_files_of_known_types_with_relative_ids(tmp_path: Path) -> None:
-    for name in ("b.md", "a.TXT", "sub/c.html", "sub/deep/d.pdf", "x.py", ".hidden.md", ".git/e.md", "lines.jsonl"):
+    for name in ("b.md", "a.TXT", "sub/c.html", "sub/deep/d.pdf", "x.py", "x.doc", ".hidden.md", ".git/e.md"):
         path = tmp_path / "docs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("text")
 
     sources = Sources([tmp_path / "docs"])
 
-    assert ids(sources) == ["a.TXT", "b.md", "sub/c.html", "sub/deep/d.pdf"]
-    assert sources.count() == 4
-    assert sources.skipped == {".py": 1, ".md": 1, ".jsonl": 1}
+    assert ids(sources) == ["a.TXT", "b.md", "x.py", "sub/c.html", "sub/deep/d.pdf"]
+    assert sources.count() == 5
+    assert sources.skipped == {".doc": 1, ".md": 1}
 
 
 def test_file_is_taken_whatever_its_ending_with_its_path_as_uri(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.formats.recognition import recognise
 from trivium_gateway.ingestion.html import html_text
-from trivium_gateway.ingestion.parsing import ContentType, DocumentParser, content_type_of
+from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
-from trivium_serving.errors import TriviumError
+from trivium_serving.errors import InvalidField, TriviumError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,22 +67,46 @@ async def _reason(parser: DocumentParser, document: NewDocument) -> tuple[str, s
 @pytest.mark.parametrize(
     ("filename", "media_type", "data", "expected"),
     [
-        ("a.md", "", b"x", ContentType.MARKDOWN),
-        ("a.MD", "text/plain", b"x", ContentType.MARKDOWN),
-        ("a.md", "text/html; charset=utf-8", b"x", ContentType.HTML),
-        ("", "application/pdf", b"x", ContentType.PDF),
-        ("a.bin", "application/octet-stream", b"%PDF-1.7 ...", ContentType.PDF),
-        ("", "", b"\xef\xbb\xbf <!-- x --> <!DOCTYPE html><p>", ContentType.HTML),
-        ("a.html", "", b"x", ContentType.HTML),
-        ("notes", "", b"<p>no page", ContentType.TEXT),
-        ("a.py", "text/x-python", b"x", ContentType.TEXT),
-        ("a.txt", "text/plain", b"<html>", ContentType.TEXT),
+        ("a.md", "", b"x", "markdown"),
+        ("a.MD", "text/plain", b"x", "markdown"),
+        ("a.md", "text/html; charset=utf-8", b"x", "html"),
+        ("", "application/pdf", b"x", "pdf"),
+        ("a.bin", "application/octet-stream", b"%PDF-1.7 ...", "pdf"),
+        ("", "", b"\xef\xbb\xbf <!-- x --> <!DOCTYPE html><p>", "html"),
+        ("a.html", "", b"x", "html"),
+        ("notes", "", b"<p>no page", "text"),
+        ("a.py", "text/x-python", b"x", "code"),
+        ("a.txt", "text/plain", b"<html>", "text"),
+        ("a.doc", "application/msword", b"%PDF-1.7 \0", "pdf"),
     ],
 )
-def test_content_type_is_told_by_media_type_then_ending_then_content(
-    filename: str, media_type: str, data: bytes, expected: ContentType
+def test_format_is_told_by_signature_then_media_type_then_ending_then_content(
+    filename: str, media_type: str, data: bytes, expected: str
 ) -> None:
-    assert content_type_of(data, filename, media_type) is expected
+    assert recognise(data, filename, media_type).name == expected
+
+
+@pytest.mark.parametrize(
+    ("filename", "media_type", "data", "message"),
+    [
+        ("a.doc", "", b"x", "an old Word document. Save it as .docx. Trivium reads plain text, Markdown,"),
+        ("a", "application/msword", b"x", "an old Word document"),
+        ("a.svg", "", b"<svg>", "an image"),
+        ("a", "image/x-new", b"x", "an image"),
+        ("a.txt", "text/plain", b"\x89PNG\r\n\x1a\n\0\0\0", "an image. Run text recognition"),
+        ("a.md", "", b"PK\x03\x04\x14\0", "an archive. Unpack it"),
+        ("", "", b"\x7fELF\x02\x01\x01\0", "a program"),
+        ("a.mp4", "", b"", "a recording"),
+        ("a.SQLITE", "", b"", "a database"),
+    ],
+)
+def test_format_that_cannot_be_read_is_refused_by_name_with_what_to_do(
+    filename: str, media_type: str, data: bytes, message: str
+) -> None:
+    with pytest.raises(InvalidField) as caught:
+        recognise(data, filename, media_type)
+    assert caught.value.reason == "UNSUPPORTED_FORMAT"
+    assert message in caught.value.message
 
 
 async def test_plain_text_is_stored_with_unix_lines_and_without_mark(parser: DocumentParser) -> None:
@@ -146,7 +171,8 @@ async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
         (NewDocument(text=" \n\u200b\t"), "EMPTY_DOCUMENT"),
         (NewDocument(data=b""), "EMPTY_DOCUMENT"),
         (NewDocument(text="a\0b"), "BINARY_CONTENT"),
-        (NewDocument(data=b"\x89PNG\r\n\x1a\n\0\0\0"), "BINARY_CONTENT"),
+        (NewDocument(data=b"\x89PNG\r\n\x1a\n\0\0\0"), "UNSUPPORTED_FORMAT"),
+        (NewDocument(data=b"\x01\x02\0\0"), "BINARY_CONTENT"),
         (NewDocument(text="half \ud83d a pair"), "NOT_UTF8"),
         (NewDocument(data=b"\xff\xfea"), "NOT_UTF8"),
         (NewDocument(data=b"<html><body></body></html>"), "EMPTY_DOCUMENT"),

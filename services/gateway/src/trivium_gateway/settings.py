@@ -100,14 +100,14 @@ class GatewaySettings:
     )
     parse_processes: int = setting(
         0,
-        "Processes that take the text out of HTML and PDF files, so most files at once; 0 for one more than there are "
+        "Processes that take the text out of files, so most files at once; 0 for one more than there are "
         "cores. One caller gets all but one of them.",
         minimum=0,
         maximum=256,
     )
     parse_seconds_per_megabyte: float = setting(
         10.0,
-        "Most processor time for each megabyte, begun, of a PDF file, and a fifth of it for HTML; never more than 60 s "
+        "Most processor time for each megabyte, begun, of a file, and a fifth of it for HTML; never more than 60 s "
         "for a file.",
         minimum=0.1,
         maximum=60,

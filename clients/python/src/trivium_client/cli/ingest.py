@@ -34,7 +34,7 @@ def ingest(
 ) -> None:
     """Add files to the documents that questions are answered from.
 
-    From folders, all .txt .md .html .pdf files are taken, those in folders within included. A document's id is its path
+    From folders, all files of known formats are taken, those in folders within included. A document's id is its path
     in the folder that was named, its uri the file's path. In a .jsonl file each line is a document: `{"id": "a",
     "title": "A", "text": "...", "uri": "...", "metadata": {"year": 2024}}`; only text is needed.
 

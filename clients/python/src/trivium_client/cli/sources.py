@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from trivium_formats import known_endings
+
 from trivium_client import InvalidRequest, NewDocument
 from trivium_client._batches import MAX_DOCUMENT_BYTES, as_document
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT, content
 
-FILE_ENDINGS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf"})
+FILE_ENDINGS = frozenset(known_endings())
 """What is taken from folders. A file that is named itself is taken whatever its ending."""
 LINES_ENDINGS = frozenset({".jsonl", ".ndjson"})
 

@@ -87,7 +87,7 @@ class GatewayLimits:
     max_pdf_pages: int = 5_000
     """Most pages of a PDF."""
     max_parse_seconds: float = 60.0
-    """Most processor time to extract the text of one HTML or PDF file, however large."""
+    """Most processor time to extract the text of one file, however large."""
     max_parse_memory_bytes: int = 1024 * 1024 * 1024
     """Most memory for that."""
     max_parse_waiting_calls: int = 64

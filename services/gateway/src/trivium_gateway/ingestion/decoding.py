@@ -32,7 +32,7 @@ def decode(data: bytes) -> str:
     if b"\0" in data:
         raise InvalidField(
             "data",
-            f"The file is binary: byte {data.index(0)} is zero. Plain text, Markdown, HTML and PDF can be read.",
+            f"The file is binary: byte {data.index(0)} is zero. It is none of the formats that can be read.",
             reason="BINARY_CONTENT",
         )
     try:

@@ -1,11 +1,10 @@
-"""Extracts the text of HTML and PDF files in child processes, bounded in time and memory, and fairly between callers.
+"""Extracts the text of files in child processes, bounded in time and memory, and fairly between callers.
 
-Neither parser gives the event loop a turn, and hostile files make either run for minutes.
+No parser gives the event loop a turn, and hostile files make them run for minutes.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
@@ -19,10 +18,9 @@ from trivium_gateway.ingestion.turns import Turns
 
 __all__ = ["Extracted", "ExtractionSettings", "Extractor"]
 
-_KINDS = {"html": b"h", "pdf": b"p"}
 _MEGABYTE = 1_000_000
-# HTML has a megabyte of text in a megabyte, and is read in less than half a second; PDF may have ten times as much.
-_SHARE_OF_SECONDS = {"html": 0.2, "pdf": 1.0}
+# HTML has a megabyte of text in a megabyte, and is read in less than half a second; compressed files have much more.
+_SHARE_OF_SECONDS = {"html": 0.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class ExtractionSettings:
 
     Attributes:
         process_count: Most processes, so most files at once; 0 for one more than there are cores.
-        seconds_per_megabyte: Most processor time for each megabyte of a PDF that has begun; of HTML, a fifth of it.
+        seconds_per_megabyte: Most processor time for each megabyte of a file that has begun; of HTML, a fifth of it.
     """
 
     process_count: int = 0
@@ -70,17 +68,21 @@ class Extractor:
         self._turns = Turns(places, limits.max_parse_waiting_calls, self._metrics.set_files)
         self._idle: list[ExtractionProcess] = []
 
-    async def extract(self, kind: Literal["html", "pdf"], data: bytes) -> Extracted:
+    async def extract(self, format_name: str, data: bytes) -> Extracted:
         """Extract the text of a file.
 
+        Args:
+            format_name: One of `READERS`.
+            data: The file.
+
         Raises:
-            InvalidField: The file cannot be read; the reasons are those of `pdf_text` and `decode`.
+            InvalidField: The file cannot be read; the reasons are its reader's.
             TooLarge: It has too many pages or too much text (DOCUMENT_TOO_LARGE), or takes too much time or memory
                 (PARSE_LIMIT).
             Overloaded: Too many calls wait for the same.
         """
         async with self._turns.turn(caller(), request_id()):
-            answer = await self._ask(_KINDS[kind], data, self._seconds_for(kind, data))
+            answer = await self._ask(format_name, data, self._seconds_for(format_name, data))
         if "error" in answer:
             raise _error_of(answer)
         return Extracted(answer["title"], answer["text"])
@@ -90,12 +92,12 @@ class Extractor:
         while self._idle:
             await self._idle.pop().kill()
 
-    async def _ask(self, kind: bytes, data: bytes, seconds: float) -> dict[str, str]:
+    async def _ask(self, format_name: str, data: bytes, seconds: float) -> dict[str, str]:
         while True:
             process = await self._process()
             was_fresh = process.is_fresh
             try:
-                answer = await process.ask(kind, data, seconds)
+                answer = await process.ask(format_name, data, seconds)
             except ProcessEnded as ended:
                 self._metrics.count_ended("limit" if ended.over_limit else "died")
                 if not ended.over_limit and not was_fresh:
@@ -111,8 +113,8 @@ class Extractor:
             self._idle.append(process)
             return answer
 
-    def _seconds_for(self, kind: str, data: bytes) -> float:
-        seconds_per_megabyte = self._settings.seconds_per_megabyte * _SHARE_OF_SECONDS[kind]
+    def _seconds_for(self, format_name: str, data: bytes) -> float:
+        seconds_per_megabyte = self._settings.seconds_per_megabyte * _SHARE_OF_SECONDS.get(format_name, 1.0)
         return min(seconds_per_megabyte * max(1, math.ceil(len(data) / _MEGABYTE)), self._limits.max_parse_seconds)
 
     async def _process(self) -> ExtractionProcess:

@@ -72,7 +72,7 @@ class ExtractionProcess:
         """Whether it can be asked: one that ended while it was idle cannot."""
         return self._process.returncode is None and not self._stdout.at_eof()
 
-    async def ask(self, kind: bytes, data: bytes, cpu_seconds: float) -> dict[str, str]:
+    async def ask(self, format_name: str, data: bytes, cpu_seconds: float) -> dict[str, str]:
         """Have the text of a file extracted.
 
         Raises:
@@ -81,7 +81,7 @@ class ExtractionProcess:
         self.is_fresh = False
         try:
             async with asyncio.timeout(_START_SECONDS + cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
-                self._stdin.writelines((REQUEST_HEADER.pack(kind, len(data), cpu_seconds), data))
+                self._stdin.writelines((REQUEST_HEADER.pack(format_name.encode(), len(data), cpu_seconds), data))
                 await self._stdin.drain()
                 (length,) = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
                 answer = await self._stdout.readexactly(length)

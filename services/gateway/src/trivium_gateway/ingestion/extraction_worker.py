@@ -1,8 +1,8 @@
-"""Extracts the text of HTML and PDF files in a process of its own, which may be killed.
+"""Extracts the text of files in a process of its own, which may be killed.
 
-Started by `extraction_process.py` as `python -m`. On stdin come requests: a kind (one byte, `h` or `p`), the length
-(eight bytes, big-endian), the most seconds of processor time (a double) and the file. On stdout go answers: the length
-(eight bytes) and JSON. The process ends with its input.
+Started by `extraction_process.py` as `python -m`. On stdin come requests: the format's name (sixteen bytes, filled up
+with zeros), the length (eight bytes, big-endian), the most seconds of processor time (a double) and the file. On stdout
+go answers: the length (eight bytes) and JSON. The process ends with its input.
 """
 
 import ctypes
@@ -15,13 +15,11 @@ import sys
 
 from trivium_serving.errors import TooLarge, TriviumError
 
-from trivium_gateway.ingestion.decoding import decode
-from trivium_gateway.ingestion.html import html_text
-from trivium_gateway.ingestion.pdf import pdf_text
+from trivium_gateway.ingestion.formats.readers import READERS, Bounds
 
 __all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
 
-REQUEST_HEADER = struct.Struct(">cQd")
+REQUEST_HEADER = struct.Struct(">16sQd")
 RESPONSE_HEADER = struct.Struct(">Q")
 
 _NEW_USER_AND_NETWORK = 0x10000000 | 0x40000000  # CLONE_NEWUSER and CLONE_NEWNET, which Python 3.11 has no names for
@@ -30,16 +28,17 @@ _NEW_USER_AND_NETWORK = 0x10000000 | 0x40000000  # CLONE_NEWUSER and CLONE_NEWNE
 def main() -> None:
     """Serve requests until the input ends. Arguments: memory in bytes, pages, characters."""
     max_memory_bytes, max_pages, max_characters = (int(argument) for argument in sys.argv[1:4])
+    bounds = Bounds(max_pages, max_characters)
     _give_up_rights(max_memory_bytes)
     # A parser's warnings may quote the document.
     logging.disable()
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while header := stdin.read(REQUEST_HEADER.size):
-        kind, length, cpu_seconds = REQUEST_HEADER.unpack(header)
+        name, length, cpu_seconds = REQUEST_HEADER.unpack(header)
         data = stdin.read(length)
         # Left to its default the signal ends the process.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        answer = json.dumps(_extract(kind, data, max_pages, max_characters), ensure_ascii=False).encode()
+        answer = json.dumps(_extract(name.rstrip(b"\0").decode(), data, bounds), ensure_ascii=False).encode()
         signal.setitimer(signal.ITIMER_PROF, 0)
         stdout.write(RESPONSE_HEADER.pack(len(answer)) + answer)
         stdout.flush()
@@ -53,17 +52,14 @@ def _give_up_rights(max_memory_bytes: int) -> None:
     ctypes.CDLL(None).unshare(_NEW_USER_AND_NETWORK)
 
 
-def _extract(kind: bytes, data: bytes, max_pages: int, max_characters: int) -> dict[str, str]:
+def _extract(format_name: str, data: bytes, bounds: Bounds) -> dict[str, str]:
     try:
-        if kind == b"p":
-            title, text = pdf_text(data, max_pages=max_pages, max_characters=max_characters)
-        else:
-            title, text = html_text(decode(data))
+        title, text = READERS[format_name](data, bounds)
     except MemoryError:
         return {"error": "TooLarge", "reason": "PARSE_LIMIT", "message": "The file takes too much memory to read."}
     except TriviumError as error:
-        kind_of_error = "TooLarge" if isinstance(error, TooLarge) else "InvalidField"
-        return {"error": kind_of_error, "reason": error.reason, "message": error.message}
+        kind = "TooLarge" if isinstance(error, TooLarge) else "InvalidField"
+        return {"error": kind, "reason": error.reason, "message": error.message}
     return {"title": title, "text": text}
 
 

@@ -60,7 +60,7 @@ class IngestMetrics:
 
 
 class ExtractionMetrics:
-    """HTML and PDF files whose text is taken out, and what became of the processes that do it.
+    """Files whose text is taken out, and what became of the processes that do it.
 
     Args:
         registry: Where the metrics are registered.
@@ -69,7 +69,7 @@ class ExtractionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._files = Gauge(
             "trivium_gateway_parse_files",
-            "HTML and PDF files whose text is taken out now, or that wait for it.",
+            "Files whose text is taken out now, or that wait for it.",
             ("state",),
             registry=registry,
         )

@@ -3,26 +3,16 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from enum import Enum
-from pathlib import PurePath
 
 from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.decoding import decode, stored_form
 from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
 from trivium_gateway.library.documents import NewDocument
 
-__all__ = ["ContentType", "DocumentParser", "ParsedDocument", "content_type_of"]
-
-
-class ContentType(Enum):
-    """What can be read."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    HTML = "html"
-    PDF = "pdf"
+__all__ = ["DocumentParser", "ParsedDocument"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +28,6 @@ class ParsedDocument:
     text: str
 
 
-_BY_MEDIA_TYPE = {
-    "text/plain": ContentType.TEXT,
-    "text/markdown": ContentType.MARKDOWN,
-    "text/x-markdown": ContentType.MARKDOWN,
-    "text/html": ContentType.HTML,
-    "application/xhtml+xml": ContentType.HTML,
-    "application/pdf": ContentType.PDF,
-    "application/x-pdf": ContentType.PDF,
-}
-_BY_ENDING = {
-    ".txt": ContentType.TEXT,
-    ".text": ContentType.TEXT,
-    ".md": ContentType.MARKDOWN,
-    ".markdown": ContentType.MARKDOWN,
-    ".mdown": ContentType.MARKDOWN,
-    ".mkd": ContentType.MARKDOWN,
-    ".html": ContentType.HTML,
-    ".htm": ContentType.HTML,
-    ".xhtml": ContentType.HTML,
-    ".pdf": ContentType.PDF,
-}
-# Possessive: what is not a page would else be divided into comments in every way there is.
-_HTML_START = re.compile(rb"(?:\s++|<!--.*?-->|<\?xml.*?\?>)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-_SNIFFED_BYTES = 1024
-
 _LARGE = 200_000
 """Characters or bytes from which on the event loop does not wait for the work."""
 
@@ -75,24 +40,8 @@ _MAX_HEADING_CHARACTERS = 1000
 _BLANKS = re.compile(r"\s+")
 
 
-def content_type_of(data: bytes, filename: str = "", media_type: str = "") -> ContentType:
-    """Tell a file's type: by its media type, else by its name's ending, else by its content."""
-    media_type = media_type.partition(";")[0].strip().lower()
-    by_ending = _BY_ENDING.get(PurePath(filename).suffix.lower())
-    if media_type == "text/plain":  # which senders that know no better call Markdown, too
-        return by_ending or ContentType.TEXT
-    by_name = _BY_MEDIA_TYPE.get(media_type, by_ending)
-    if by_name is not None:
-        return by_name
-    if b"%PDF-" in data[:_SNIFFED_BYTES]:
-        return ContentType.PDF
-    return (
-        ContentType.HTML if _HTML_START.match(data[:_SNIFFED_BYTES].removeprefix(b"\xef\xbb\xbf")) else ContentType.TEXT
-    )
-
-
 class DocumentParser:
-    """Reads text, Markdown, HTML and PDF.
+    """Reads texts, and files of all formats that are known.
 
     Args:
         extractor: Reads what takes a parser.
@@ -115,18 +64,18 @@ class DocumentParser:
             raise InvalidField("text", "The document has neither a text nor a file.", reason="EMPTY_DOCUMENT")
         self._check_size(len(content))  # in characters at least; the text that is stored is measured in bytes
         own_title = ""
-        content_type = ContentType.TEXT
+        format_name = "text"
         if isinstance(content, bytes):
-            content_type = content_type_of(content, document.filename, document.media_type)
-            if content_type is ContentType.HTML or content_type is ContentType.PDF:
-                extracted = await self._extractor.extract(content_type.value, content)
+            format_name = recognise(content, document.filename, document.media_type).name
+            if format_name not in IN_PLACE:
+                extracted = await self._extractor.extract(format_name, content)
                 own_title, content = extracted.title, extracted.text
         if len(content) > _LARGE:
             text = await asyncio.to_thread(_text_of, content)
         else:
             text = _text_of(content)
         self._check_size(len(text.encode()))
-        if content_type is ContentType.MARKDOWN:
+        if format_name == "markdown":
             own_title = _first_heading(text)
         title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
         return ParsedDocument(title, text)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from trivium_formats import known_endings
+
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -63,7 +65,13 @@ def load_assets(max_document_bytes: int) -> Assets:
         f'<link rel="modulepreload" href="page/{version}/{name}">' for name in contents if name.endswith(".js")
     )
     index = contents[INDEX].decode()
-    for mark, value in (("{version}", version), ("{modules}", modules), ("{max-bytes}", str(max_document_bytes))):
+    marks = {
+        "{version}": version,
+        "{modules}": modules,
+        "{max-bytes}": str(max_document_bytes),
+        "{accept}": ",".join((*known_endings(), "text/*")),
+    }
+    for mark, value in marks.items():
         index = index.replace(mark, value)
     contents[INDEX] = index.encode()
     by_name = {

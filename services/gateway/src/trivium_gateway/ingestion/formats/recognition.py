@@ -1,0 +1,68 @@
+"""Which format a file has: by what it begins with, its media type, its name."""
+
+import re
+from pathlib import PurePath
+
+from trivium_formats import FORMATS, REFUSALS, Format, Refusal, format_named, names_of_formats, refusal_named
+from trivium_serving.errors import InvalidField
+
+__all__ = ["IN_PLACE", "recognise"]
+
+IN_PLACE = frozenset(("text", "markdown", "code"))
+"""The formats that are text as they are, and need no reader."""
+
+_TEXT = FORMATS[0]
+_HTML = format_named(".html")
+_PDF = format_named(".pdf")
+
+# Possessive: what is not a page would else be divided into comments in every way there is.
+_HTML_START = re.compile(rb"(?:\s++|<!--.*?-->|<\?xml.*?\?>)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_MARK = b"\xef\xbb\xbf"
+_SNIFFED_BYTES = 1024
+_BINARY = re.compile(rb"[\x00-\x08]")
+
+
+def recognise(data: bytes, filename: str = "", media_type: str = "") -> Format:
+    """Tell a file's format.
+
+    What a file begins with, if that is unmistakable, counts most; then the media type, then the name's ending. Senders
+    who know no better say `text/plain`, so that the ending may say more. Whatever is left is plain text.
+
+    Raises:
+        InvalidField: It is a format that cannot be read (UNSUPPORTED_FORMAT); the message says which, and what to do.
+    """
+    named = _by_name(filename, media_type)
+    found = _by_signature(data) or named or _by_beginning(data) or _TEXT
+    if isinstance(found, Refusal):
+        raise InvalidField(
+            "data", f"The file is {found.title}. {found.instead}. Trivium reads {names_of_formats()}.",
+            reason="UNSUPPORTED_FORMAT",
+        )  # fmt: skip
+    return found
+
+
+def _by_name(filename: str, media_type: str) -> Format | Refusal | None:
+    ending = PurePath(filename).suffix
+    media_type = media_type.partition(";")[0].strip()
+    told = format_named(media_type)
+    by_ending = format_named(ending)
+    if told is not None and told is not _TEXT:
+        return told
+    return by_ending or refusal_named(ending) or told or refusal_named(media_type)
+
+
+def _by_signature(data: bytes) -> Format | Refusal | None:
+    """Tell what a file begins with that no text begins with."""
+    if data.startswith(b"%PDF-"):
+        return _PDF
+    if not _BINARY.search(data, 0, _SNIFFED_BYTES):
+        return None
+    return next((each for each in REFUSALS if data.startswith(each.signatures)), None)
+
+
+def _by_beginning(data: bytes) -> Format | None:
+    """Tell what nobody named."""
+    beginning = data[:_SNIFFED_BYTES].removeprefix(_MARK)
+    if b"%PDF-" in beginning:
+        return _PDF
+    return _HTML if _HTML_START.match(beginning) else None
