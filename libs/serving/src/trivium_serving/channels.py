@@ -56,6 +56,8 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_http_proxy", 0),
+    # Most of what travels are vectors, which compression does not make shorter.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
 )
 
 

@@ -91,7 +91,11 @@ class GatewayProcess:
         door.follow_bodies(bodies)
         self._model_channel = open_channel(settings.generate_target, health=generate.MODEL_HEALTH_NAME)
         self._qdrant = QdrantConnection(
-            settings.qdrant_url, settings.qdrant_grpc_port, settings.qdrant_api_key, settings.qdrant_tls_ca
+            settings.qdrant_url,
+            settings.qdrant_grpc_port,
+            settings.qdrant_api_key,
+            settings.qdrant_tls_ca,
+            settings.qdrant_compression,
         )
         self._grpc = GrpcServer(
             service="gateway",

@@ -47,6 +47,12 @@ class GatewaySettings:
         "File of the authorities that Qdrant's certificate must come from, if its address is https; empty for those of "
         "TRIVIUM_TLS_CA, or else the system's.",
     )
+    qdrant_compression: str = setting(
+        "off",
+        "What travels between the gateway and Qdrant: as it is, or compressed in both directions, which pays over a "
+        "slow network only.",
+        choices=("off", "gzip"),
+    )
     qdrant_shard_number: int = setting(
         0,
         "Shards of each new collection in a Qdrant cluster, a multiple of its nodes; 0 for Qdrant's own choice.",

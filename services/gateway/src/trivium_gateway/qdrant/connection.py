@@ -50,6 +50,9 @@ _CHANNEL_OPTIONS = {
     "grpc.use_local_subchannel_pool": 1,
 }
 
+_UNCOMPRESSED = {"grpc.compression_enabled_algorithms_bitset": 1}
+"""A Qdrant server compresses each answer to whoever takes that, which is a third of a search on a fast network."""
+
 
 class _Stub:
     """One of Qdrant's services; its methods are found on whichever connection a call is made over."""
@@ -81,15 +84,19 @@ class QdrantConnection:
         grpc_port: The port of its gRPC API on the same host.
         api_key: Its API key; empty for none.
         authorities_file: Whom to trust over https; empty for those that the environment names, or else the system's.
+        compression: `gzip` to compress what travels, in both directions; `off` not to.
 
     Raises:
         TlsError: The files for TLS cannot be used.
     """
 
-    def __init__(self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "") -> None:
+    def __init__(
+        self, url: str, grpc_port: int, api_key: str = "", authorities_file: str = "", compression: str = "off"
+    ) -> None:
         self.address = f"{url} (gRPC port {grpc_port})"
         self.is_too_old = False
-        options = _CHANNEL_OPTIONS | _tls_options(url, authorities_file)
+        is_compressed = compression == "gzip"
+        options = _CHANNEL_OPTIONS | ({} if is_compressed else _UNCOMPRESSED) | _tls_options(url, authorities_file)
 
         def open_client() -> AsyncQdrantClient:
             with warnings.catch_warnings():
@@ -103,6 +110,7 @@ class QdrantConnection:
                     check_compatibility=False,
                     pool_size=1,
                     grpc_options=dict(options),
+                    grpc_compression=grpc.Compression.Gzip if is_compressed else None,
                 )
 
         self._links = QdrantLinks(open_client)
