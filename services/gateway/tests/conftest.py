@@ -164,7 +164,7 @@ def open_storage(addresses: Addresses) -> OpenStorage:
         connection = QdrantConnection(addresses.qdrant_url, grpc_port or addresses.qdrant_grpc_port)
         async with open_channel(addresses.embed_target) as channel:
             embed = CountedEmbed(channel, addresses.embed_target)
-            collections = Collections(connection, embed, limits)
+            collections = Collections(connection, embed, limits, settling_seconds=0.1)
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
             ingester = Ingester(
                 collections, chunks, embed, locks, limits, registry, QuestionAdmission(256, QuestionMetrics(registry))

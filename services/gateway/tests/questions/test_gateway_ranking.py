@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from trivium_gateway.models.ranking import ScoreKind, descending_order, final_scores, z_scores
+from trivium_gateway.domain.fusion import z_scores
+from trivium_gateway.models.ranking import ScoreKind, descending_order, final_scores
 
 
 def test_z_scores_have_mean_zero_and_deviation_one() -> None:

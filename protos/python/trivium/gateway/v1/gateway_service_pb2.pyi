@@ -307,7 +307,7 @@ class PassageScores(google.protobuf.message.Message):
     sparse: builtins.float
     """BM25."""
     fused: builtins.float
-    """Both fused."""
+    """Both together: a sum of z-scores, comparable among the candidates of one query."""
     rerank: builtins.float
     """The reranker's score, from 0 to 1."""
     def __init__(

@@ -24,7 +24,7 @@ class Scores:
     Attributes:
         dense: Cosine similarity of the vectors.
         sparse: BM25.
-        fused: Both fused.
+        fused: Both together: a sum of z-scores, comparable among the candidates of one query.
         rerank: The reranker's score, from 0 to 1.
     """
 

@@ -18,6 +18,7 @@ from trivium_gateway.library.descriptions import CollectionDescription, Collecti
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
 from trivium_gateway.library.making import CollectionMaker
+from trivium_gateway.library.tenancy import BELIEF_SECONDS, SETTLING_SECONDS, Tenancy
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import AS_QDRANT_CHOOSES, Distribution, QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
@@ -43,6 +44,8 @@ class ResolvedCollection:
         model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
         dimension: Numbers per vector.
         analyzer: Version of the analyzer that its words are indexed by.
+        sole_tenant: The only tenant that has written to it; empty if there may be several.
+        sole_until: Until when to believe that, on the monotonic clock.
     """
 
     name: str
@@ -51,13 +54,19 @@ class ResolvedCollection:
     model_fingerprint: str
     dimension: int
     analyzer: int
+    sole_tenant: str = ""
+    sole_until: float = 0.0
+
+    def is_sole(self, tenant: str, until: float) -> bool:
+        """Whether all chunks are certain to be a tenant's, up to a moment on the monotonic clock."""
+        return tenant == self.sole_tenant and until <= self.sole_until
 
     def successor(self) -> "ResolvedCollection | None":
         """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
         if self.analyzer == ANALYZER_VERSION:
             return None
         physical = physical_name(self.name, self.model_fingerprint, ANALYZER_VERSION)
-        return replace(self, physical=physical, analyzer=ANALYZER_VERSION)
+        return replace(self, physical=physical, analyzer=ANALYZER_VERSION, sole_tenant="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class Collections:
         limits: What is allowed.
         distribution: How new collections are spread over a Qdrant cluster.
         remember_seconds: How long to believe what was found out about a collection, unless an error shows otherwise.
+        settling_seconds: See `Tenancy`.
         clock: Seconds that never go back.
     """
 
@@ -94,12 +104,14 @@ class Collections:
         *,
         distribution: Distribution = AS_QDRANT_CHOOSES,
         remember_seconds: float = 2.0,
+        settling_seconds: float = SETTLING_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.distribution = distribution
         self._qdrant = QdrantCollections(connection, distribution)
         self._lookup = CollectionLookup(self._qdrant)
         self._maker = CollectionMaker(self._qdrant, self._lookup, embed)
+        self._tenancy = Tenancy(self._qdrant, settling_seconds)
         self._limits = limits or GatewayLimits()
         self.remember_seconds = remember_seconds
         self._clock = clock
@@ -121,7 +133,7 @@ class Collections:
             place = await self._lookup.look(name)
             if place.own is not None and place.own.has_alias:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
-            known = self._remember(name, await self._maker.complete(name, place))
+            known = self._remember(name, await self._maker.complete(name, place, tenant))
         return await self._describe(known, tenant)
 
     async def get(self, name: str, *, tenant: str = "default") -> CollectionDescription:
@@ -156,11 +168,12 @@ class Collections:
             if not await self._maker.delete(name):
                 raise _not_found(name)
 
-    async def resolve(self, name: str) -> ResolvedCollection:
+    async def resolve(self, name: str, *, tenant: str = "default") -> ResolvedCollection:
         """Find a collection for a request that writes. Cheap: answers are remembered for a few seconds.
 
         Args:
             name: Its name; empty for `default`, which is created by the first write.
+            tenant: Who writes.
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
@@ -176,7 +189,7 @@ class Collections:
                 place = await self._lookup.look(name)
                 if place.own is None and name != DEFAULT_COLLECTION:
                     raise _not_found(name)
-                known = self._remember(name, await self._maker.complete(name, place))
+                known = self._remember(name, await self._maker.complete(name, place, tenant))
         return known.collection
 
     async def find(self, name: str) -> ResolvedCollection | None:
@@ -217,6 +230,16 @@ class Collections:
         if failures:
             raise min(failures, key=lambda failure: state_told_by(failure) is CollectionState.DAMAGED)
         return None
+
+    async def admit(self, collection: ResolvedCollection, tenant: str) -> None:
+        """Wait until a tenant may write to a collection: at once, but for the first write after another tenant's.
+
+        Raises:
+            NotFound: It was deleted.
+            Unavailable: Qdrant cannot be reached.
+        """
+        if tenant != collection.sole_tenant:
+            await self._tenancy.admit(collection.physical, tenant)
 
     def forget(self, collection: ResolvedCollection) -> None:
         """Look a collection up anew next time, because Qdrant says that it is gone."""
@@ -398,7 +421,14 @@ def resolved(name: str, own: OwnCollection) -> ResolvedCollection:
     """Say where a collection's data is."""
     described = own.described
     return ResolvedCollection(
-        name, own.physical, described.model, described.model_fingerprint, described.dimension, described.analyzer
+        name,
+        own.physical,
+        described.model,
+        described.model_fingerprint,
+        described.dimension,
+        described.analyzer,
+        described.sole_tenant,
+        described.asked_at + BELIEF_SECONDS,
     )
 
 

@@ -27,19 +27,20 @@ class CollectionMaker:
         self._lookup = lookup
         self._embed = embed
 
-    async def complete(self, name: str, place: Place) -> OwnCollection:
+    async def complete(self, name: str, place: Place, tenant: str) -> OwnCollection:
         """Create a collection, or what its creation has left out.
 
         Args:
             name: Its name.
             place: What stands there now.
+            tenant: Who writes to it first.
 
         Raises:
             AlreadyExists: Something of another application stands there (COLLECTION_NAME_TAKEN).
             Unavailable: Qdrant or the embed service cannot be reached, or somebody deletes it at the same time.
         """
         try:
-            physical = await self._prepare(name, place)
+            physical = await self._prepare(name, place, tenant)
             if place.own is None or not place.own.has_alias:
                 # Last: whoever finds the alias finds the collection complete.
                 await self._qdrant.point_alias(name, physical)
@@ -70,7 +71,7 @@ class CollectionMaker:
                 await self._check_is_gone(name, physical)
         return bool(owned)
 
-    async def _prepare(self, name: str, place: Place) -> str:
+    async def _prepare(self, name: str, place: Place, tenant: str) -> str:
         if place.own is not None:
             await self._qdrant.index_system_fields(place.own.physical)
             return place.own.physical
@@ -85,6 +86,7 @@ class CollectionMaker:
             fingerprint=model.fingerprint,
             dimension=model.dimension,
             analyzer=ANALYZER_VERSION,
+            sole_tenant=tenant,
         )
         return physical
 

@@ -1,6 +1,7 @@
-"""Hybrid search: the nearest vectors and BM25 over one collection, fused by Qdrant."""
+"""Hybrid search: the nearest vectors and BM25 over one collection, fused."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,13 @@ from qdrant_client import grpc as qdrant
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.domain.filters import Filter
+from trivium_gateway.domain.fusion import LegScores, fuse
 from trivium_gateway.domain.metadata import Metadata
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.legs import LegQuery, dense_leg, payload_selector, sparse_leg
+from trivium_gateway.qdrant.legs import LegQuery, dense_leg, sparse_leg
 from trivium_gateway.qdrant.points import (
     TOKEN_CODES,
     chunk_from_payload,
@@ -54,7 +56,7 @@ class Candidate:
         metadata: The document's metadata.
         dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
         sparse: BM25 score; None if that leg did not find the chunk or did not run.
-        fused: Both fused; None if only one leg ran.
+        fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
     """
 
     id: str
@@ -134,7 +136,7 @@ class Store:
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
-        Both legs and their fusion (distribution-based score fusion) are one call. If it fails, each leg is tried alone.
+        Both legs are one call. If it fails, each is tried alone.
         Only chunks of versions that are committed are returned: those of a write that is going on or broke off, and of
         a version that was just replaced, are left out. If that leaves a gap, the search is made again without them.
 
@@ -212,7 +214,10 @@ class Store:
                 raise
             words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
         if words is not None:
-            legs["sparse"] = sparse_leg(words, scope, corpus=scoped_filter(tenant))
+            # Others' chunks must neither show in the scores nor bend them.
+            is_sole = collection.is_sole(tenant, until=time.monotonic() + timeout_seconds)
+            corpus = None if is_sole else scoped_filter(tenant)
+            legs["sparse"] = sparse_leg(words, scope, corpus=corpus)
         if not legs:  # a query without words, and no model to read it
             return SearchResult([], [])
         started = time.monotonic()
@@ -233,23 +238,25 @@ class Store:
     async def _search_both(
         self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
     ) -> SearchResult:
-        """Run both legs and their fusion in one call."""
-        fused = qdrant.QueryPoints(
-            collection_name=collection.physical,
-            prefetch=[leg.prefetch(limit) for leg in legs.values()],
-            query=qdrant.Query(fusion=qdrant.Fusion.DBSF),
-            limit=limit,
-            with_payload=payload_selector(),
-        )
-        single = [leg.query(collection.physical, limit, with_payload=False) for leg in legs.values()]
-        request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=[*single, fused])
+        """Run both legs in one call, and fuse what they find."""
+        queries = [leg.query(collection.physical, limit) for leg in legs.values()]
+        request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=queries)
         reply = await self._connection.call(
             self._connection.points.QueryBatch, request, timeout_seconds=timeout_seconds
         )
-        dense, sparse = (_scores(reply.result[position].result) for position in range(2))
+        found = {leg: one.result for leg, one in zip(legs, reply.result, strict=True)}
+        dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
+        fused = fuse(
+            [
+                LegScores(dense, unfound=min(dense.values(), default=0.0)),
+                # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
+                LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0),
+            ]
+        )
+        points = {point.id.uuid: point for leg in legs for point in found[leg]}
         candidates = [
-            _candidate(point, dense=dense.get(point.id.uuid), sparse=sparse.get(point.id.uuid), fused=point.score)
-            for point in reply.result[2].result
+            _candidate(points[id_], dense=dense.get(id_), sparse=sparse.get(id_), fused=score)
+            for id_, score in itertools.islice(fused.items(), limit)
         ]
         return SearchResult(candidates, [])
 
@@ -283,7 +290,7 @@ class Store:
     ) -> list[Candidate]:
         reply = await self._connection.call(
             self._connection.points.Query,
-            query.query(collection.physical, limit, with_payload=True),
+            query.query(collection.physical, limit),
             timeout_seconds=timeout_seconds,
         )
         return [

@@ -6,6 +6,8 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from trivium_gateway.domain.fusion import z_scores
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,17 +65,6 @@ def reciprocal_ranks(rankings: Sequence[Sequence[str]]) -> dict[str, float]:
 def descending_order(scores: Sequence[float]) -> list[int]:
     """Positions of the scores, highest first; equal ones keep their order."""
     return sorted(range(len(scores)), key=lambda position: -scores[position])
-
-
-def z_scores(values: Sequence[float]) -> list[float]:
-    """Each value's distance from the mean, in standard deviations of these values; zeros if all are equal."""
-    if not values:
-        return []
-    mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-    if deviation <= 1e-12 * max(1.0, abs(mean)):
-        return [0.0] * len(values)
-    return [(value - mean) / deviation for value in values]
 
 
 def _logistic(x: float) -> float:
