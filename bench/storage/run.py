@@ -33,7 +33,7 @@ from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.search import Store
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 from trivium_lexical import ANALYZER_VERSION
 
@@ -143,6 +143,7 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
         COLLECTION.physical, model="made up", fingerprint=_FINGERPRINT, dimension=_DIMENSION, analyzer=ANALYZER_VERSION
     )
     store = ChunkStore(connection)
+    made_up = np.random.default_rng(2)
     begin = time.perf_counter()
     for first in range(0, len(pieces), _BATCH):
         points = []
@@ -151,7 +152,9 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
             chunk = StoredChunk(
                 f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number // 10:064}", 10, {}
             )
-            points.append(point_of(chunk, vectors[number].tolist(), stored_words(text, ANALYZER_VERSION), "default"))
+            # As many bytes as the signs of the text's tokens, about one for each four characters, take.
+            embedded = EmbeddedChunk(vectors[number].tolist(), made_up.bytes(28 + 50 * (len(text) // 4)))
+            points.append(point_of(chunk, embedded, stored_words(text, ANALYZER_VERSION), "default"))
         await store.upsert(COLLECTION, points)
     return len(pieces) / (time.perf_counter() - begin)
 

@@ -54,7 +54,7 @@ class Stack:
         self.folder = folder
         self._python = python
         folder.mkdir(parents=True, exist_ok=True)
-        qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port = _free_ports(7)
+        qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port, reranks = _free_ports(8)
         self._qdrant_port, self._qdrant_http_port = qdrant, qdrant_http
         local = "127.0.0.1:{}".format
         self.environ = os.environ | {
@@ -64,7 +64,7 @@ class Stack:
             "TRIVIUM_EMBED_LISTEN": local(embed),
             "TRIVIUM_EMBED_METRICS_PORT": "0",
             "TRIVIUM_RERANK_LISTEN": local(rerank),
-            "TRIVIUM_RERANK_METRICS_PORT": "0",
+            "TRIVIUM_RERANK_METRICS_PORT": str(reranks),
             "TRIVIUM_GENERATE_LISTEN": local(generate),
             "TRIVIUM_GENERATE_METRICS_PORT": "0",
             "TRIVIUM_GENERATE_EMBED_TARGET": local(embed),
@@ -78,6 +78,7 @@ class Stack:
         }
         self.environ |= environ or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.rerank_metrics = f"http://{local(reranks)}/metrics"
         self.http = httpx.Client(base_url=f"http://{local(self.http_port)}", timeout=60)
 
     def start(self, *services: str) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import httpx
 import pytest
 from trivium.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
 
@@ -132,3 +133,23 @@ def test_retrieve_scores_descend_within_zero_and_one(filled: Stack) -> None:
     scores = [passage["score"] for passage in passages]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
+
+
+def test_retrieve_reranks_passages_that_were_never_read_by_their_token_codes(filled: Stack) -> None:
+    texts = [f"Reed warbler number {number} sings in the reeds of pond {number % 7}." for number in range(40)]
+    documents = [{"id": f"warblers/{number}", "text": text} for number, text in enumerate(texts)]
+    assert {result["status"] for result in filled.ingest(*documents)} == {"indexed"}
+    before = _counters(filled)
+    response = filled.http.post("/v1/retrieve", json={"query": "Where does reed warbler number 23 sing?", "top_n": 3})
+
+    after = _counters(filled)
+    assert response.json()["passages"][0]["document_id"] == "warblers/23"
+    assert response.json()["degraded"] == []
+    judged = after['trivium_rerank_token_codes_total{result="used"}']
+    assert judged - before['trivium_rerank_token_codes_total{result="used"}'] >= 40
+    assert after["trivium_rerank_batch_texts_sum"] - before["trivium_rerank_batch_texts_sum"] == 1  # the query
+
+
+def _counters(stack: Stack) -> dict[str, float]:
+    lines = httpx.get(stack.rerank_metrics).text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
