@@ -12,13 +12,14 @@ from qdrant_client.conversions.conversion import json_to_value
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.reindexing import Reindexer
+from trivium_gateway.models.embed import EmbeddedDocuments
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.copying import PointCopier
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from .conftest import OpenStorage, Storage
 
@@ -82,7 +83,7 @@ async def _physical(storage: Storage) -> set[str]:
 
 
 async def _reindex(storage: Storage) -> Reindexer:
-    reindexer = Reindexer(storage.connection, storage.collections)
+    reindexer = Reindexer(storage.connection, storage.collections, storage.embed)
     while not (await reindexer.reindex("old", seconds=0)).done:
         pass
     return reindexer
@@ -123,7 +124,7 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
 async def test_collection_that_is_made_as_this_version_makes_them_is_left_alone(storage: Storage) -> None:
     default = await storage.collections.resolve("")
 
-    assert (await Reindexer(storage.connection, storage.collections).reindex("default", seconds=1)).done
+    assert (await Reindexer(storage.connection, storage.collections, storage.embed).reindex("default", seconds=1)).done
     assert (await storage.collections.resolve("")).physical == default.physical
 
 
@@ -232,3 +233,38 @@ async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_wh
     assert written.error is not None
     assert written.error.reason == "ANALYZER_CHANGED"
     await storage.collections.delete("later")
+
+
+async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
+    open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_storage() as storage:
+        await _make_as_before(storage, "old")
+        embed_documents = storage.embed.embed_documents
+
+        async def without_codes(texts: Sequence[str], **more: Any) -> EmbeddedDocuments:
+            embedded = await embed_documents(texts, **more)
+            return EmbeddedDocuments(embedded.vectors, [b""] * len(texts))
+
+        monkeypatch.setattr(storage.embed, "embed_documents", without_codes)
+        await storage.ingest(*_documents(_NUMBERS), collection=await storage.collections.resolve("old"))
+        monkeypatch.setattr(storage.embed, "embed_documents", embed_documents)
+        assert await _codes(storage) == {b""}
+
+        await _reindex(storage)
+        codes = await _codes(storage)
+        assert b"" not in codes
+        expected = await embed_documents(
+            [f"Change\n{_TEXT.format(9013).strip()}"],
+            expected_fingerprint=(await storage.embed.model()).fingerprint,
+            timeout_seconds=30,
+        )
+        assert expected.token_codes[0] in codes
+        await storage.collections.delete("old")
+
+
+async def _codes(storage: Storage) -> set[bytes]:
+    collection = await storage.collections.find("old")
+    assert collection is not None
+    found = await storage.store.search(collection, vector=None, text="torque", limit=100, timeout_seconds=10)
+    return set(await storage.store.token_codes(collection, found.candidates, timeout_seconds=10))

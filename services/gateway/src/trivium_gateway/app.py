@@ -179,7 +179,7 @@ class GatewayProcess:
             ),
             reranker=Reranker(rerank_client),
             embedder=TextEmbedder(embed_client),
-            reindexer=Reindexer(self._qdrant, collections),
+            reindexer=Reindexer(self._qdrant, collections, embed_client),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from qdrant_client import grpc as qdrant
@@ -14,6 +14,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import OwnCollection
 from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
+from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.copying import PointCopier, SeenPoint
@@ -23,6 +24,8 @@ from trivium_gateway.qdrant.words import stored_words
 __all__ = ["ReindexProgress", "Reindexer"]
 
 _PAGE = 256
+_EMBEDDED_AT_A_TIME = 64
+_EMBED_TIMEOUT_SECONDS = 120.0
 _MOST_PASSES = 5
 
 
@@ -67,6 +70,9 @@ class _Run:
 class Reindexer:
     """Copies a collection into a new physical collection, with its vectors as they are and its words made anew.
 
+    Chunks that were stored without the vectors of their tokens get them, if the embed service gives any and runs the
+    collection's model: their texts are embedded for it.
+
     The collection answers from the old one, and is written there, while passes over it copy until one finds nothing
     new. Then the alias is pointed to the new one, what was written since follows, and the old one is deleted. Nothing
     is lost wherever that breaks off: until the alias moves the old one has everything; after it the new one has all but
@@ -78,14 +84,20 @@ class Reindexer:
     Args:
         connection: To Qdrant.
         collections: Finds collections.
+        embed: Gives the vectors of tokens.
         clock: Seconds that never go back.
     """
 
     def __init__(
-        self, connection: QdrantConnection, collections: Collections, clock: Callable[[], float] = time.monotonic
+        self,
+        connection: QdrantConnection,
+        collections: Collections,
+        embed: EmbedClient,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._collections = collections
+        self._embed = embed
         self._qdrant = QdrantCollections(connection, collections.distribution)
         self._clock = clock
         self._runs: dict[str, _Run] = {}
@@ -100,7 +112,8 @@ class Reindexer:
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
-            TriviumError: Qdrant cannot be reached, or has no room for a second index. Nothing is lost.
+            TriviumError: Qdrant or the embed service cannot be reached, or there is no room for a second index.
+                Nothing is lost.
         """
         until = self._clock() + seconds
         async with self._locks.hold([(name,)]):
@@ -129,7 +142,8 @@ class Reindexer:
         described = own.described
         successor = resolved(name, own).successor()
         assert successor is not None  # its analyzer is another one
-        run = _Run(PointCopier(self._connection, own.physical, successor.physical, _words_of), described.point_count)
+        copier = await self._copier(own.physical, successor.physical, described.model_fingerprint)
+        run = _Run(copier, described.point_count)
         await self._qdrant.create(
             successor.physical,
             model=described.model,
@@ -139,6 +153,24 @@ class Reindexer:
         )
         await self._index_keys(own, run)
         return run
+
+    async def _copier(self, source: str, target: str, fingerprint: str) -> PointCopier:
+        model = await self._embed.model()
+        gives_codes = model.gives_codes and model.fingerprint == fingerprint
+
+        async def codes_of(chunks: Sequence[StoredChunk]) -> list[bytes]:
+            codes: list[bytes] = []
+            for start in range(0, len(chunks), _EMBEDDED_AT_A_TIME):
+                some = chunks[start : start + _EMBEDDED_AT_A_TIME]
+                embedded = await self._embed.embed_documents(
+                    [indexed_text(chunk.title, chunk.text) for chunk in some],
+                    expected_fingerprint=fingerprint,
+                    timeout_seconds=_EMBED_TIMEOUT_SECONDS,
+                )
+                codes += embedded.token_codes
+            return codes
+
+        return PointCopier(self._connection, source, target, _words_of, codes_of if gives_codes else None)
 
     async def _index_keys(self, own: OwnCollection, run: _Run) -> None:
         for key, kind in own.described.metadata_kinds.items():
@@ -165,7 +197,7 @@ class Reindexer:
         """Copy what was written last to an index that does not answer any more, and delete it."""
         run = self._runs.get(name)
         for physical in await self._collections.replaced(name, own):
-            copier = PointCopier(self._connection, physical, own.physical, _words_of)
+            copier = await self._copier(physical, own.physical, own.described.model_fingerprint)
             # Until then other gateways believe that it answers.
             await asyncio.sleep(self._collections.remember_seconds)
             newest_age = 0.0 if run else await _newest_age_seconds(copier)

@@ -51,6 +51,7 @@ class EmbedModel:
         dimension: Numbers per vector.
         max_texts: Most texts in one call.
         max_input_tokens: Longest input in tokens; 0 if there is no such limit.
+        gives_codes: Whether documents get the vectors of their tokens as well.
     """
 
     name: str
@@ -58,6 +59,7 @@ class EmbedModel:
     dimension: int
     max_texts: int
     max_input_tokens: int
+    gives_codes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ class EmbedClient:
             dimension=response.dimension,
             max_texts=response.max_texts,
             max_input_tokens=response.model.max_input_tokens,
+            gives_codes=response.token_codes != pb.TOKEN_CODES_UNSPECIFIED,
         )
 
     async def embed_query(self, text: str, *, expected_fingerprint: str, timeout_seconds: float) -> QueryVector:

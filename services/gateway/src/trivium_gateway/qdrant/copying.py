@@ -1,15 +1,15 @@
-"""Copies points from one physical collection to another, with the words' vectors made anew.
+"""Copies points from one physical collection to another, with the words' vectors made anew and token codes added.
 
 It is of whole collections, whoever's the points are, so that these requests alone have no tenant.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qdrant_client import grpc as qdrant
 
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import BM25, StoredChunk, chunk_from_payload
+from trivium_gateway.qdrant.points import BM25, TOKEN_CODES, StoredChunk, chunk_from_payload, token_codes_value
 
 __all__ = ["PointCopier", "SeenPoint"]
 
@@ -39,6 +39,7 @@ class PointCopier:
         source: The physical collection that is read.
         target: The one that is written; it has the same vectors.
         words_of: Makes the vector of a chunk's words.
+        codes_of: Makes the token codes of chunks that have none; None to leave them without.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class PointCopier:
         source: str,
         target: str,
         words_of: Callable[[StoredChunk], qdrant.Vector | None],
+        codes_of: Callable[[Sequence[StoredChunk]], Awaitable[Sequence[bytes]]] | None = None,
     ) -> None:
         self._connection = connection
         self.source = source
         self.target = target
         self._words_of = words_of
+        self._codes_of = codes_of
 
     async def page(self, offset: str, limit: int) -> tuple[list[SeenPoint], str]:
         """See some points of the source, in the order of their ids.
@@ -92,6 +95,7 @@ class PointCopier:
         everything = qdrant.WithPayloadSelector(enable=True)
         read = await self._get(self.source, ids, everything, with_vectors=True)
         points = [self._copy_of(point) for point in read]
+        await self._add_codes(points)
         if points:
             request = qdrant.UpsertPoints(
                 collection_name=self.target,
@@ -123,6 +127,15 @@ class PointCopier:
         reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=_TIMEOUT_SECONDS)
         points: Sequence[qdrant.RetrievedPoint] = reply.result
         return points
+
+    async def _add_codes(self, points: Sequence[qdrant.PointStruct]) -> None:
+        lacking = [point for point in points if TOKEN_CODES not in point.payload]
+        if self._codes_of is None or not lacking:
+            return
+        codes = await self._codes_of([chunk_from_payload(point.payload) for point in lacking])
+        for point, code in zip(lacking, codes, strict=True):
+            if code:
+                point.payload[TOKEN_CODES].CopyFrom(token_codes_value(code))
 
     def _copy_of(self, point: qdrant.RetrievedPoint) -> qdrant.PointStruct:
         chunk = chunk_from_payload(point.payload)

@@ -33,6 +33,7 @@ __all__ = [
     "point_of",
     "scoped_filter",
     "token_codes_from",
+    "token_codes_value",
 ]
 
 DENSE = "dense"
@@ -144,14 +145,13 @@ def point_of(
         "metadata": chunk.metadata,
         "schema_version": SCHEMA_VERSION,
     }
-    if embedded.token_codes:
-        payload[TOKEN_CODES] = base64.b64encode(embedded.token_codes).decode()
+    codes = {TOKEN_CODES: token_codes_value(embedded.token_codes)} if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     if words is not None:
         vectors[BM25] = words
     return qdrant.PointStruct(
         id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
-        payload={key: json_to_value(value) for key, value in payload.items()},
+        payload={key: json_to_value(value) for key, value in payload.items()} | codes,
         vectors=qdrant.Vectors(vectors=qdrant.NamedVectors(vectors=vectors)),
     )
 
@@ -171,6 +171,11 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         chunk_count=fields.get("chunk_count", 0),
         metadata=cast("Metadata", fields.get("metadata", {})),
     )
+
+
+def token_codes_value(token_codes: bytes) -> Any:
+    """Make the payload's value of a chunk's token codes."""
+    return json_to_value(base64.b64encode(token_codes).decode())
 
 
 def token_codes_from(payload: Mapping[str, Any]) -> bytes:
