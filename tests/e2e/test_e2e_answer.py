@@ -153,3 +153,31 @@ def test_retrieve_reranks_passages_that_were_never_read_by_their_token_codes(fil
 def _counters(stack: Stack) -> dict[str, float]:
     lines = httpx.get(stack.rerank_metrics).text.splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def _passages(stack: Stack, query: str, **options: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stack.http.post("/v1/retrieve", json={"query": query, **options}).json()["passages"]
+    return found
+
+
+def test_question_that_the_model_cannot_read_is_ordered_by_its_words(filled: Stack) -> None:
+    passages = _passages(filled, "冲泡龙井茶的水温是多少？")
+    assert passages[0]["document_id"] == "zh/茶"
+    assert {(one["scores"]["dense_weight"], one["scores"]["rerank_weight"]) for one in passages} == {(0.0, 0.5)}
+    read = _passages(filled, "How tall does the grey heron stand?")
+    assert {(one["scores"]["dense_weight"], one["scores"]["rerank_weight"]) for one in read} == {(1.0, 1.0)}
+
+
+def test_documents_with_the_same_text_are_one_passage_unless_each_is_asked_for(filled: Stack) -> None:
+    text = "The kingfisher digs its tunnel into a steep bank."
+    copies = [{"id": f"copy/{number}", "text": text if number else text.upper()} for number in range(4)]
+    other = {"id": "other", "text": "The kingfisher eats small fish."}
+    filled.http.post("/v1/collections", json={"name": "copies"}).raise_for_status()
+    filled.ingest(*copies, other, collection="copies")
+    passages = _passages(filled, "Where does the kingfisher dig?", collection="copies")
+    assert len(passages) == 2
+    shown = next(one for one in passages if one["document_id"] != "other")
+    assert {shown["document_id"], *shown["duplicates"]} == {one["id"] for one in copies}
+    each = _passages(filled, "Where does the kingfisher dig?", collection="copies", collapse=False)
+    assert len(each) == 5
+    assert not any(one["duplicates"] for one in each)

@@ -74,6 +74,7 @@ class AsyncTrivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
+        collapse: bool | None = None,
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
@@ -85,6 +86,7 @@ class AsyncTrivium:
             candidates=candidates,
             filter=filter,
             mode=mode,
+            collapse=collapse,
             timeout_seconds=timeout_seconds,
         )
         async with aclosing(events):
@@ -103,6 +105,7 @@ class AsyncTrivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
+        collapse: bool | None = None,
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work; see `contextlib.aclosing`.
@@ -115,6 +118,7 @@ class AsyncTrivium:
             candidates: How many candidates the search hands to the reranker, 1 to 1000; None for the default.
             filter: Conditions that all must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en"]}`.
             mode: By which means the answer is written.
+            collapse: False to show passages that say the same in nearly the same words each for itself.
             timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
@@ -128,6 +132,7 @@ class AsyncTrivium:
             candidates=candidates,
             conditions=filter,
             mode=mode,
+            collapse=collapse,
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
@@ -148,11 +153,18 @@ class AsyncTrivium:
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         rerank: bool | None = None,
+        collapse: bool | None = None,
         timeout_seconds: float | None = None,
     ) -> Retrieval:
         """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
         request = _requests.retrieve(
-            query, collection=collection, top_n=top_n, candidates=candidates, conditions=filter, rerank=rerank
+            query,
+            collection=collection,
+            top_n=top_n,
+            candidates=candidates,
+            conditions=filter,
+            rerank=rerank,
+            collapse=collapse,
         )
         return _responses.retrieval(
             await self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))

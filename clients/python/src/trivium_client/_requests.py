@@ -33,6 +33,7 @@ def retrieve(
     candidates: int | None,
     conditions: Mapping[str, Any] | None,
     rerank: bool | None,
+    collapse: bool | None,
 ) -> pb.RetrieveRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -43,6 +44,7 @@ def retrieve(
         collection=collection,
         filter=_filter_struct(conditions),
         rerank=rerank,
+        collapse=collapse,
     )
 
 
@@ -55,6 +57,7 @@ def answer(
     candidates: int | None,
     conditions: Mapping[str, Any] | None,
     mode: AnswerMode,
+    collapse: bool | None,
 ) -> pb.AnswerRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -69,6 +72,7 @@ def answer(
         collection=collection,
         filter=_filter_struct(conditions),
         mode=_choice("mode", mode, _MODES),
+        collapse=collapse,
     )
 
 

@@ -137,16 +137,23 @@ def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
             uri=message.uri,
             text=message.text,
             score=_single(message.score),
-            scores=Scores(
-                dense=_single(message.scores.dense) if message.scores.HasField("dense") else None,
-                sparse=_single(message.scores.sparse) if message.scores.HasField("sparse") else None,
-                fused=_single(message.scores.fused) if message.scores.HasField("fused") else None,
-                rerank=_single(message.scores.rerank) if message.scores.HasField("rerank") else None,
-            ),
+            scores=_scores(message.scores),
             span=_span(message.span),
             metadata=_metadata(message.metadata),
+            duplicates=tuple(message.duplicates),
         )
         for message in messages
+    )
+
+
+def _scores(message: pb.PassageScores) -> Scores:
+    return Scores(
+        dense=_single(message.dense) if message.HasField("dense") else None,
+        sparse=_single(message.sparse) if message.HasField("sparse") else None,
+        fused=_single(message.fused) if message.HasField("fused") else None,
+        rerank=_single(message.rerank) if message.HasField("rerank") else None,
+        dense_weight=_single(message.dense_weight) if message.HasField("dense_weight") else None,
+        rerank_weight=_single(message.rerank_weight) if message.HasField("rerank_weight") else None,
     )
 
 

@@ -128,6 +128,11 @@ class TextEncoder:
         starts, _ = await self._engine.tokenized(texts, self._engine.tokenizer.starts, Priority.BULK)
         return starts
 
+    async def read_shares(self, texts: Sequence[str]) -> list[float]:
+        """Says what share of each text's letters the model can read, from 0 to 1 (`readability`)."""
+        shares, _ = await self._engine.tokenized(texts, self._engine.tokenizer.read_shares, Priority.INTERACTIVE)
+        return shares
+
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""
         await self._engine.close()

@@ -11,6 +11,7 @@ from tokenizers import Encoding, Tokenizer, normalizers
 
 from trivium_encoders.description import ModelDescription
 from trivium_encoders.errors import ModelDamaged, ModelUnsupported
+from trivium_encoders.readability import Readability
 
 # The model's sessions already use every core; a tokenizer that starts a thread per core would fight them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -57,6 +58,7 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self._single_special = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._pair_special = tokenizer.num_special_tokens_to_add(is_pair=True)
+        self._readability = Readability(tokenizer)
         self.max_tokens = max_tokens
 
     @classmethod
@@ -106,6 +108,10 @@ class TextTokenizer:
         """Where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [np.array([start for start, _ in encoding.offsets], dtype=np.uint32) for encoding in encodings]
+
+    def read_shares(self, texts: Sequence[str]) -> list[float]:
+        """What share of each text's letters the model can read, from 0 to 1 (`readability`)."""
+        return [self._readability.share(text) for text in texts]
 
     def _heads(
         self, texts: Sequence[tuple[str, str]], tokens: int, *, add_special_tokens: bool

@@ -184,6 +184,10 @@ class Embedder:
         _check_size(encoded, self.limits.max_codes_bytes)
         return self.dimensions.cut(encoded, model.dimension)
 
+    async def read_shares(self, request: EmbeddingRequest) -> Sequence[float]:
+        """Says what share of each query's letters the model can read; nothing of documents, or if it is not known."""
+        return await self.backend.read_shares(request.texts) if request.role is Role.QUERY else []
+
     def _admit(self, tokens: int, priority: Priority, deadline: float | None) -> AbstractContextManager[None]:
         left = None
         if deadline is not None and tokens > self._express_tokens:

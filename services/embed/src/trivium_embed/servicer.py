@@ -135,6 +135,7 @@ class EmbedServicer(EmbedServiceServicer):
             token_counts=encoded.token_counts,
             model=self._model(self._embedder.dimensions.info(request.dimension)),
             timing=_timing(encoded, time.perf_counter() - start),
+            read_shares=await self._embedder.read_shares(domain_request),
         )
         _put_vectors(response, encoded.vectors, domain_request.encoding)
         response.token_codes.extend(encoded.token_codes or ())

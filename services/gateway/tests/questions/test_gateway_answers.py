@@ -65,9 +65,9 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     heron = body["passages"][0]
     assert heron["document_id"] == "heron"
     assert set(heron) == {
-        "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata"
+        "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata", "duplicates"
     }  # fmt: skip
-    assert set(heron["scores"]) == {"dense", "sparse", "fused", "rerank"}
+    assert set(heron["scores"]) == {"dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight"}
     assert heron["metadata"] == {"year": 2021}
     assert isinstance(heron["metadata"]["year"], int)
     assert heron["text"] == DOCUMENTS[0]["text"]

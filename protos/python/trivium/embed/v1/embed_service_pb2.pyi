@@ -170,6 +170,7 @@ class EmbedResponse(google.protobuf.message.Message):
     INT8_SCALES_FIELD_NUMBER: builtins.int
     VECTORS_BINARY_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
+    READ_SHARES_FIELD_NUMBER: builtins.int
     vectors_f32: builtins.bytes
     """`len(texts) x dimension` little-endian float32 numbers, row by row in the order of the texts. Empty if another
     encoding was asked for.
@@ -212,6 +213,13 @@ class EmbedResponse(google.protobuf.message.Message):
         bytes and the others the high halves. Vectors have unit length, so there is no scale.
         """
 
+    @property
+    def read_shares(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """With EMBED_ROLE_QUERY: what share of each text's letters the model can read, from 0 to 1, by its own tokens. The
+        others are unknown to its vocabulary, or spelt letter by letter, as Chinese is by an English model. Empty where the
+        model does not show its tokens.
+        """
+
     def __init__(
         self,
         *,
@@ -224,9 +232,10 @@ class EmbedResponse(google.protobuf.message.Message):
         int8_scales: collections.abc.Iterable[builtins.float] | None = ...,
         vectors_binary: builtins.bytes = ...,
         token_codes: collections.abc.Iterable[builtins.bytes] | None = ...,
+        read_shares: collections.abc.Iterable[builtins.float] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "timing", b"timing", "token_codes", b"token_codes", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "read_shares", b"read_shares", "timing", b"timing", "token_codes", b"token_codes", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
 
 Global___EmbedResponse: typing_extensions.TypeAlias = EmbedResponse
 

@@ -157,6 +157,7 @@ class RetrieveRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     RERANK_FIELD_NUMBER: builtins.int
+    COLLAPSE_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank."""
     top_n: builtins.int
@@ -167,6 +168,8 @@ class RetrieveRequest(google.protobuf.message.Message):
     """Collection to search; empty for `default`."""
     rerank: builtins.bool
     """Whether to rerank; default true."""
+    collapse: builtins.bool
+    """Whether passages that say the same in nearly the same words are shown once; default true."""
     @property
     def filter(self) -> google.protobuf.struct_pb2.Struct:
         """Conditions, all of which must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}`."""
@@ -180,11 +183,14 @@ class RetrieveRequest(google.protobuf.message.Message):
         collection: builtins.str = ...,
         filter: google.protobuf.struct_pb2.Struct | None = ...,
         rerank: builtins.bool | None = ...,
+        collapse: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "filter", b"filter", "rerank", b"rerank", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collection", b"collection", "filter", b"filter", "query", b"query", "rerank", b"rerank", "top_n", b"top_n"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "rerank", b"rerank", "top_n", b"top_n"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "filter", b"filter", "query", b"query", "rerank", b"rerank", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_collapse", b"_collapse"]) -> typing.Literal["collapse"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_rerank", b"_rerank"]) -> typing.Literal["rerank"] | None: ...
     @typing.overload
@@ -250,6 +256,7 @@ class Passage(google.protobuf.message.Message):
     SCORES_FIELD_NUMBER: builtins.int
     SPAN_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
+    DUPLICATES_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the piece; it changes when the document does."""
     document_id: builtins.str
@@ -274,6 +281,10 @@ class Passage(google.protobuf.message.Message):
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
         """The document's metadata."""
 
+    @property
+    def duplicates(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Other documents that say the same in nearly the same words, best first; this passage stands for theirs."""
+
     def __init__(
         self,
         *,
@@ -286,9 +297,10 @@ class Passage(google.protobuf.message.Message):
         scores: Global___PassageScores | None = ...,
         span: trivium.type.v1.span_pb2.Span | None = ...,
         metadata: google.protobuf.struct_pb2.Struct | None = ...,
+        duplicates: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["metadata", b"metadata", "scores", b"scores", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["document_id", b"document_id", "id", b"id", "metadata", b"metadata", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["document_id", b"document_id", "duplicates", b"duplicates", "id", b"id", "metadata", b"metadata", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Passage: typing_extensions.TypeAlias = Passage
 
@@ -302,6 +314,8 @@ class PassageScores(google.protobuf.message.Message):
     SPARSE_FIELD_NUMBER: builtins.int
     FUSED_FIELD_NUMBER: builtins.int
     RERANK_FIELD_NUMBER: builtins.int
+    DENSE_WEIGHT_FIELD_NUMBER: builtins.int
+    RERANK_WEIGHT_FIELD_NUMBER: builtins.int
     dense: builtins.float
     """Cosine similarity of the vectors."""
     sparse: builtins.float
@@ -310,6 +324,12 @@ class PassageScores(google.protobuf.message.Message):
     """Both together: a sum of z-scores, comparable among the candidates of one query."""
     rerank: builtins.float
     """The reranker's score, from 0 to 1."""
+    dense_weight: builtins.float
+    """How much the vectors counted, from 0, where the embedding model cannot read the query, to 1. Unset where only one leg
+    searched.
+    """
+    rerank_weight: builtins.float
+    """How much the reranker counted beside the search, from 0 to 1. Unset where it did not run or decides alone."""
     def __init__(
         self,
         *,
@@ -317,15 +337,21 @@ class PassageScores(google.protobuf.message.Message):
         sparse: builtins.float | None = ...,
         fused: builtins.float | None = ...,
         rerank: builtins.float | None = ...,
+        dense_weight: builtins.float | None = ...,
+        rerank_weight: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_dense", b"_dense", "_fused", b"_fused", "_rerank", b"_rerank", "_sparse", b"_sparse", "dense", b"dense", "fused", b"fused", "rerank", b"rerank", "sparse", b"sparse"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_dense", b"_dense", "_fused", b"_fused", "_rerank", b"_rerank", "_sparse", b"_sparse", "dense", b"dense", "fused", b"fused", "rerank", b"rerank", "sparse", b"sparse"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_dense", b"_dense"]) -> typing.Literal["dense"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_dense_weight", b"_dense_weight"]) -> typing.Literal["dense_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_fused", b"_fused"]) -> typing.Literal["fused"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_rerank", b"_rerank"]) -> typing.Literal["rerank"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rerank_weight", b"_rerank_weight"]) -> typing.Literal["rerank_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_sparse", b"_sparse"]) -> typing.Literal["sparse"] | None: ...
 
@@ -418,6 +444,7 @@ class AnswerRequest(google.protobuf.message.Message):
     SAMPLING_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
     TOOL_TURNS_FIELD_NUMBER: builtins.int
+    COLLAPSE_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank."""
     top_n: builtins.int
@@ -428,6 +455,8 @@ class AnswerRequest(google.protobuf.message.Message):
     """Collection to search; empty for `default`."""
     mode: Global___AnswerMode.ValueType
     """By which means."""
+    collapse: builtins.bool
+    """As in RetrieveRequest."""
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
         """Earlier turns of the conversation, oldest first."""
@@ -463,11 +492,14 @@ class AnswerRequest(google.protobuf.message.Message):
         sampling: Global___Sampling | None = ...,
         tools: trivium.type.v1.tool_pb2.Tools | None = ...,
         tool_turns: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
+        collapse: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_top_n", b"_top_n", "candidates", b"candidates", "collection", b"collection", "filter", b"filter", "history", b"history", "mode", b"mode", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "filter", b"filter", "history", b"history", "mode", b"mode", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_collapse", b"_collapse"]) -> typing.Literal["collapse"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_top_n", b"_top_n"]) -> typing.Literal["top_n"] | None: ...
 

@@ -154,6 +154,10 @@ class ApiBackend:
         """Says about where tokens start; see `estimates`."""
         return [estimates.token_starts(text) for text in texts]
 
+    async def read_shares(self, texts: Sequence[str]) -> list[float]:
+        """Says nothing: the model's tokens are not shown."""
+        return []
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._provider.close()

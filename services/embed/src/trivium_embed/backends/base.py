@@ -60,5 +60,8 @@ class EmbeddingBackend(Protocol):
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start: per text ascending offsets in code points, special tokens and prompt left out."""
 
+    async def read_shares(self, texts: Sequence[str]) -> list[float]:
+        """Says what share of each text's letters the model can read, from 0 to 1; nothing if that cannot be known."""
+
     async def close(self) -> None:
         """Fails what waits, and frees everything."""

@@ -85,6 +85,11 @@ class LocalBackend:
         with _service_errors():
             return await self._encoder.tokenize(texts)
 
+    async def read_shares(self, texts: Sequence[str]) -> list[float]:
+        """Says what share of each text the model can read, as `EmbeddingBackend.read_shares` says."""
+        with _service_errors():
+            return await self._encoder.read_shares(texts)
+
     async def close(self) -> None:
         """Fails what waits, and frees the workers."""
         await self._encoder.close()

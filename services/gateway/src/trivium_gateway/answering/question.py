@@ -36,6 +36,7 @@ class SearchOptions:
         top_n: Most passages to return.
         candidates: How many candidates the search hands to the reranker; `top_n` if that is more.
         rerank: Whether to rerank.
+        collapse: Whether passages that say the same in nearly the same words are shown once.
     """
 
     collection: str = ""
@@ -43,6 +44,7 @@ class SearchOptions:
     top_n: int = _TOP_N
     candidates: int = _CANDIDATES
     rerank: bool = True
+    collapse: bool = True
 
     @classmethod
     def of(
@@ -53,6 +55,7 @@ class SearchOptions:
         top_n: int | None = None,
         candidates: int | None = None,
         rerank: bool | None = None,
+        collapse: bool | None = None,
     ) -> SearchOptions:
         """The options of a request; None stands for what it leaves out."""
         return cls(
@@ -61,6 +64,7 @@ class SearchOptions:
             _TOP_N if top_n is None else top_n,
             _CANDIDATES if candidates is None else candidates,
             True if rerank is None else rerank,
+            True if collapse is None else collapse,
         )
 
     def check(self, limits: GatewayLimits) -> None:

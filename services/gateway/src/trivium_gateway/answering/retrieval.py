@@ -17,10 +17,11 @@ from trivium_serving.errors import (
     cause_of,
 )
 
+from trivium_gateway.answering.ordering import best_passages, weights_of
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.fusion import reading_weight
 from trivium_gateway.library.search import indexed_text
-from trivium_gateway.models.ranking import descending_order, final_scores, reciprocal_ranks
+from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.models.rerank import JudgedText
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.question import Search
     from trivium_gateway.domain.filters import Filter
+    from trivium_gateway.domain.passages import Passage
     from trivium_gateway.library.collections import Collections, ResolvedCollection
     from trivium_gateway.library.search import Candidate, DegradedLeg, Store
-    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.embed import EmbedClient, QueryVector
     from trivium_gateway.models.rerank import RerankClient, Reranking
     from trivium_gateway.request.record import Record
 
@@ -108,10 +110,11 @@ class Retriever:
         collection, conditions = await self._look_up(search, record)
         if collection is None:  # `default`, before anything was written to it
             return ()
-        vectors = await self._embed(search, collection, record)
-        candidates = await self._find(search, collection, conditions, vectors, record)
+        embedded = await self._embed(search, collection, record)
+        candidates = await self._find(search, collection, conditions, embedded, record)
         judged = await self._judge(search, collection, candidates, record)
-        return _best(candidates, judged, search.options.top_n, record)
+        weights = weights_of(embedded[0], judged, collection)
+        return best_passages(candidates, judged, weights, search.options, record)
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
@@ -128,7 +131,7 @@ class Retriever:
 
     async def _embed(
         self, search: Search, collection: ResolvedCollection, record: Record
-    ) -> Sequence[Sequence[float] | None]:
+    ) -> Sequence[QueryVector | None]:
         """The vector of each query; None if there is none to be had, so that the search goes by words alone."""
         try:
             with record.stage("embed") as stage:
@@ -155,14 +158,14 @@ class Retriever:
             record.replace(Stage.EMBED, error, "sparse")
             return [None] * len(search.queries)
         record.tokens["query"] += sum(one.token_count for one in embedded if not one.cached)
-        return [one.vector for one in embedded]
+        return embedded
 
     async def _find(
         self,
         search: Search,
         collection: ResolvedCollection,
         conditions: Filter | None,
-        vectors: Sequence[Sequence[float] | None],
+        embedded: Sequence[QueryVector | None],
         record: Record,
     ) -> Sequence[Candidate]:
         """What the search finds for the queries, best first."""
@@ -174,14 +177,15 @@ class Retriever:
                         *(
                             self._store.search(
                                 collection,
-                                vector=vector,
+                                vector=one.vector if one else None,
                                 text=query.text,
                                 filter=conditions,
                                 limit=max(search.options.candidates, search.options.top_n),
                                 timeout_seconds=seconds,
                                 tenant=search.principal.tenant,
+                                dense_weight=reading_weight(one.read_share) if one else 1.0,
                             )
-                            for query, vector in zip(search.queries, vectors, strict=True)
+                            for query, one in zip(search.queries, embedded, strict=True)
                         )
                     )
             except NotFound as error:
@@ -279,33 +283,3 @@ def _merged(rankings: Sequence[Sequence[Candidate]]) -> Sequence[Candidate]:
     shares = reciprocal_ranks([[one.id for one in ranking] for ranking in rankings])
     found = {one.id: one for ranking in reversed(rankings) for one in ranking}
     return [replace(found[chunk_id], fused=share) for chunk_id, share in shares.items()]
-
-
-def _best(candidates: Sequence[Candidate], judged: Reranking | None, top_n: int, record: Record) -> tuple[Passage, ...]:
-    """The best candidates as passages, best first."""
-    searched = [one.search_score for one in candidates]
-    scores = final_scores(searched, judged.scores, judged.kind) if judged else final_scores(searched)
-    order = descending_order(scores)
-    if judged is not None:
-        record.note({"trivium.best_position": order[0] + 1})
-    passages = []
-    for position in order[:top_n]:
-        passage = _passage(candidates[position], scores[position])
-        if judged is not None:
-            passage = replace(passage, scores=replace(passage.scores, rerank=judged.scores[position]))
-        passages.append(passage)
-    return tuple(passages)
-
-
-def _passage(candidate: Candidate, score: float) -> Passage:
-    return Passage(
-        id=candidate.id,
-        document_id=candidate.document_id,
-        title=candidate.title,
-        uri=candidate.uri,
-        text=candidate.text,
-        score=score,
-        scores=Scores(candidate.dense, candidate.sparse, candidate.fused),
-        span=Span(candidate.start, candidate.end),
-        metadata=candidate.metadata,
-    )

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+_UNREAD_SHARE = 0.3
+_READ_SHARE = 0.6
+
+
 @dataclass(frozen=True, slots=True)
 class LegScores:
     """What one leg says.
@@ -44,6 +48,15 @@ def fuse(legs: Sequence[LegScores]) -> dict[str, float]:
         z = z_scores([leg.scores.get(candidate, leg.unfound) for candidate in candidates])
         totals = [total + leg.weight * score for total, score in zip(totals, z, strict=True)]
     return dict(sorted(zip(candidates, totals, strict=True), key=lambda scored: -scored[1]))
+
+
+def reading_weight(read_share: float) -> float:
+    """How much a model's judgement of a query counts, given what share of the query's letters it can read.
+
+    Returns:
+        From 0 to 1. English models read 0.8 and more of what is in Latin script, and next to nothing of others.
+    """
+    return min(1.0, max(0.0, (read_share - _UNREAD_SHARE) / (_READ_SHARE - _UNREAD_SHARE)))
 
 
 def z_scores(values: Sequence[float]) -> list[float]:

@@ -26,12 +26,18 @@ class Scores:
         sparse: BM25.
         fused: Both together: a sum of z-scores, comparable among the candidates of one query.
         rerank: The reranker's score, from 0 to 1.
+        dense_weight: How much the vectors counted, from 0, where their model cannot read the query, to 1; None where
+            only one leg searched.
+        rerank_weight: How much the reranker counted beside the search, from 0 to 1; None where it did not run or
+            decides alone.
     """
 
     dense: float | None = None
     sparse: float | None = None
     fused: float | None = None
     rerank: float | None = None
+    dense_weight: float | None = None
+    rerank_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Passage:
         scores: What the score was made of.
         span: Where the text stands in the document's stored text.
         metadata: The document's metadata.
+        duplicates: Other documents that say the same in nearly the same words, best first: this passage stands for
+            theirs.
     """
 
     id: str
@@ -59,6 +67,7 @@ class Passage:
     scores: Scores
     span: Span
     metadata: Metadata
+    duplicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ class Store:
         limit: int,
         timeout_seconds: float,
         tenant: str = "default",
+        dense_weight: float = 1.0,
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
@@ -148,6 +149,7 @@ class Store:
             limit: Most candidates, from 1.
             timeout_seconds: Time for the whole search, a second attempt with one leg included.
             tenant: Whose chunks to search.
+            dense_weight: How much the vectors count beside the words.
 
         Raises:
             NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
@@ -161,7 +163,7 @@ class Store:
         best = SearchResult([], [])
         for _ in range(_SEARCHES):
             found = await self._search(
-                collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale
+                collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale, dense_weight
             )
             kept, again = await committed.keep(found.candidates, _seconds_until(until))
             if len(kept) >= len(best.candidates):
@@ -200,6 +202,7 @@ class Store:
         timeout_seconds: float,
         tenant: str,
         stale: Collection[str],
+        dense_weight: float,
     ) -> SearchResult:
         without = [keyword_condition("content_hash", sorted(stale))] if stale else []
         scope = scoped_filter(tenant, user_filter=user_filter, without=without)
@@ -223,7 +226,9 @@ class Store:
         started = time.monotonic()
         if len(legs) == 2:
             try:
-                return await self._search_both(collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE)
+                return await self._search_both(
+                    collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE, dense_weight
+                )
             except NotFound as error:
                 raise _gone(collection) from error
             except Unavailable as error:
@@ -236,7 +241,12 @@ class Store:
         return replace(found, degraded_legs=[*found.degraded_legs, *unreadable])
 
     async def _search_both(
-        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
+        self,
+        collection: ResolvedCollection,
+        legs: dict[Leg, LegQuery],
+        limit: int,
+        timeout_seconds: float,
+        dense_weight: float,
     ) -> SearchResult:
         """Run both legs in one call, and fuse what they find."""
         queries = [leg.query(collection.physical, limit) for leg in legs.values()]
@@ -248,7 +258,7 @@ class Store:
         dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
         fused = fuse(
             [
-                LegScores(dense, unfound=min(dense.values(), default=0.0)),
+                LegScores(dense, unfound=min(dense.values(), default=0.0), weight=dense_weight),
                 # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
                 LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0),
             ]

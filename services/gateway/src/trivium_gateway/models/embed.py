@@ -70,11 +70,13 @@ class QueryVector:
         vector: `dimension` numbers.
         token_count: Tokens of the query as the model read it.
         cached: Whether it was remembered from an earlier call.
+        read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
     """
 
     vector: Sequence[float]
     token_count: int
     cached: bool
+    read_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,9 @@ class EmbedClient:
             raise _model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
         vector = _vectors(response, 1, expected_fingerprint)[0]
         token_count = response.token_counts[0] if response.token_counts else 0
-        self._remembered.put(expected_fingerprint, text, vector.copy(), token_count)
-        return QueryVector(vector.tolist(), token_count, cached=False)
+        read_share = response.read_shares[0] if response.read_shares else 1.0
+        self._remembered.put(expected_fingerprint, text, vector.copy(), token_count, read_share)
+        return QueryVector(vector.tolist(), token_count, cached=False, read_share=read_share)
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
@@ -324,23 +327,25 @@ class _QueryMemory:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[tuple[str, str], tuple[NDArray[np.float32], int]] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], tuple[NDArray[np.float32], int, float]] = OrderedDict()
 
     def get(self, fingerprint: str, text: str) -> QueryVector | None:
         entry = self._entries.get((fingerprint, text))
         if entry is None:
             return None
         self._entries.move_to_end((fingerprint, text))
-        vector, token_count = entry
-        return QueryVector(vector.tolist(), token_count, cached=True)
+        vector, token_count, read_share = entry
+        return QueryVector(vector.tolist(), token_count, cached=True, read_share=read_share)
 
-    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], token_count: int) -> None:
+    def put(
+        self, fingerprint: str, text: str, vector: NDArray[np.float32], token_count: int, read_share: float
+    ) -> None:
         key = (fingerprint, text)
         if key not in self._entries:
             self._bytes += _entry_bytes(text, vector)
-        self._entries[key] = (vector, token_count)
+        self._entries[key] = (vector, token_count, read_share)
         while self._bytes > self._max_bytes:
-            (_, dropped_text), (dropped, _) = self._entries.popitem(last=False)
+            (_, dropped_text), (dropped, *_) = self._entries.popitem(last=False)
             self._bytes -= _entry_bytes(dropped_text, dropped)
 
 

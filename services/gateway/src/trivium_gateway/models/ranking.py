@@ -25,7 +25,10 @@ class ScoreKind(Enum):
 
 
 def final_scores(
-    fused: Sequence[float], reranked: Sequence[float | None] | None = None, kind: ScoreKind = ScoreKind.SIMILARITY
+    fused: Sequence[float],
+    reranked: Sequence[float | None] | None = None,
+    kind: ScoreKind = ScoreKind.SIMILARITY,
+    weight: float = 1.0,
 ) -> list[float]:
     """Scores from 0 to 1 by which to order the candidates of one query.
 
@@ -37,13 +40,14 @@ def final_scores(
         reranked: The reranker's score of each, from 0 to 1, None for one that it left out as hardly among the best;
             None if it did not run.
         kind: What `reranked` means.
+        weight: How much a similarity counts beside the search.
     """
     if reranked is None:
         return [_logistic(z) for z in z_scores(fused)]
     judged = [0.0 if score is None else min(1.0, max(0.0, score)) for score in reranked]
     if kind is ScoreKind.RELEVANCE:
         return judged
-    return [_logistic(a + b) for a, b in zip(z_scores(fused), z_scores(judged), strict=True)]
+    return [_logistic(a + weight * b) for a, b in zip(z_scores(fused), z_scores(judged), strict=True)]
 
 
 def reciprocal_ranks(rankings: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -107,6 +107,7 @@ def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None
         top_n=request.top_n if request.HasField("top_n") else None,
         candidates=request.candidates if request.HasField("candidates") else None,
         rerank=rerank,
+        collapse=request.collapse if request.HasField("collapse") else None,
     )
 
 
@@ -270,8 +271,16 @@ def _passage(passage: Passage) -> pb.Passage:
         uri=passage.uri,
         text=passage.text,
         score=passage.score,
-        scores=pb.PassageScores(dense=scores.dense, sparse=scores.sparse, fused=scores.fused, rerank=scores.rerank),
+        scores=pb.PassageScores(
+            dense=scores.dense,
+            sparse=scores.sparse,
+            fused=scores.fused,
+            rerank=scores.rerank,
+            dense_weight=scores.dense_weight,
+            rerank_weight=scores.rerank_weight,
+        ),
         span=_span(passage.span),
+        duplicates=passage.duplicates,
     )
     _fill(message.metadata, passage.metadata)
     return message

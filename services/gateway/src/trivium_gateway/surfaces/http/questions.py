@@ -39,6 +39,9 @@ _LIMITS = GatewayLimits()
 
 _TOP_N = Field(None, description="Most passages, from 1 to 100; default 5.")
 _CANDIDATES = Field(None, description="Candidates that the search hands to the reranker, 1 to 1000; default 100.")
+_COLLAPSE = Field(
+    None, description="Whether passages that say the same in nearly the same words are shown once; default true."
+)
 _COLLECTION = Field(None, description="Collection to search; default `default`.")
 _FILTER = Field(
     None,
@@ -56,6 +59,7 @@ class RetrieveBody(JsonBody):
     collection: str | None = _COLLECTION
     filter: dict[str, Any] | None = _FILTER
     rerank: bool | None = Field(None, description="Whether to rerank; default true.")
+    collapse: bool | None = _COLLAPSE
 
 
 class MessageBody(JsonBody):
@@ -76,6 +80,7 @@ class AnswerBody(JsonBody):
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION
     filter: dict[str, Any] | None = _FILTER
+    collapse: bool | None = _COLLAPSE
     stream: bool | None = Field(None, description="Answer as server-sent events; default false.")
     mode: Literal["auto", "model", "extractive"] | None = Field(
         None, description="By which means: the model if it can, the model or an error, the best sentences."
@@ -123,13 +128,18 @@ def _search(body: RetrieveBody) -> Search:
         top_n=body.top_n,
         candidates=body.candidates,
         rerank=body.rerank,
+        collapse=body.collapse,
     )
     return Search((Query(body.query),), EVERYBODY, options)
 
 
 def _question(body: AnswerBody) -> Question:
     options = SearchOptions.of(
-        collection=body.collection, filter=body.filter, top_n=body.top_n, candidates=body.candidates
+        collection=body.collection,
+        filter=body.filter,
+        top_n=body.top_n,
+        candidates=body.candidates,
+        collapse=body.collapse,
     )
     history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
     return Question(body.question, EVERYBODY, options, history, AnswerMode(body.mode or "auto"))

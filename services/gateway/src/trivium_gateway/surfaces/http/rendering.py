@@ -105,9 +105,12 @@ def passage_json(passage: Passage) -> dict[str, Any]:
             "sparse": scores.sparse,
             "fused": scores.fused,
             "rerank": scores.rerank,
+            "dense_weight": scores.dense_weight,
+            "rerank_weight": scores.rerank_weight,
         },
         "span": _span_json(passage.span),
         "metadata": dict(passage.metadata),
+        "duplicates": list(passage.duplicates),
     }
 
 

@@ -25,6 +25,14 @@ class ScoresShape(_Shape):
     sparse: float | None
     fused: float | None
     rerank: float | None
+    dense_weight: float | None = Field(
+        description="How much the vectors counted, from 0, where their model cannot read the query, to 1; null where "
+        "only one leg searched."
+    )
+    rerank_weight: float | None = Field(
+        description="How much the reranker counted beside the search, from 0 to 1; null where it did not run or "
+        "decides alone."
+    )
 
 
 class PassageShape(_Shape):
@@ -39,6 +47,10 @@ class PassageShape(_Shape):
     scores: ScoresShape
     span: SpanShape = Field(description="Where the text stands in the document's stored text.")
     metadata: dict[str, Any]
+    duplicates: list[str] = Field(
+        description="Other documents that say the same in nearly the same words, best first; this passage stands for "
+        "theirs."
+    )
 
 
 class CitationShape(_Shape):

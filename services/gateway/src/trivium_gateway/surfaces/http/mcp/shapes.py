@@ -8,6 +8,9 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
 from trivium_gateway.surfaces.http.responses import DegradationShape, DocumentResultShape
 
 DEFAULT_CHARACTERS = 20_000
+_COLLAPSE = Field(
+    None, description="Whether passages that say the same in nearly the same words are shown once; default true."
+)
 _COLLECTION = Field(None, description="Collection; default `default`. list_collections names them.")
 _FILTER = Field(
     None,
@@ -23,6 +26,7 @@ class SearchInput(JsonBody):
     collection: str | None = _COLLECTION
     top_n: int | None = Field(None, description="Most passages, from 1 to 100; default 5.")
     filter: dict[str, Any] | None = _FILTER
+    collapse: bool | None = _COLLAPSE
 
 
 class AnswerInput(JsonBody):
@@ -32,6 +36,7 @@ class AnswerInput(JsonBody):
     collection: str | None = _COLLECTION
     top_n: int | None = Field(None, description="Most passages to answer from, from 1 to 100; default 5.")
     filter: dict[str, Any] | None = _FILTER
+    collapse: bool | None = _COLLAPSE
 
 
 class ListDocumentsInput(JsonBody):
@@ -89,6 +94,7 @@ class FoundPassage(_Output):
     uri: str
     text: str
     score: float = Field(description="Relevance, from 0 to 1.")
+    duplicates: list[str] = Field(description="Other documents that say the same in nearly the same words.")
 
 
 class SearchOutput(_Output):

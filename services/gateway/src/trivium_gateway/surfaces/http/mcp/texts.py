@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def search_text(found: shapes.SearchOutput) -> str:
     """The passages with their sources."""
-    passages = [f"{_heading(one)}, score {one.score:.2f}\n{one.text}" for one in found.passages]
+    passages = [f"{_heading(one)}, score {one.score:.2f}{_also(one)}\n{one.text}" for one in found.passages]
     return _text(passages or ["Nothing was found."], found.degraded)
 
 
@@ -78,6 +78,10 @@ def error_text(error: TriviumError) -> str:
 def _heading(passage: shapes.FoundPassage) -> str:
     document = json.dumps(passage.document_id, ensure_ascii=False)
     return f"[{passage.index}]{_titled(passage.title)} document {document}{_from(passage.uri)}"
+
+
+def _also(passage: shapes.FoundPassage) -> str:
+    return f", also in {json.dumps(passage.duplicates, ensure_ascii=False)}" if passage.duplicates else ""
 
 
 def _titled(title: str) -> str:

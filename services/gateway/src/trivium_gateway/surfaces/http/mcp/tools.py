@@ -210,7 +210,7 @@ TOOLS = (
 
 
 def _options(body: shapes.SearchInput | shapes.AnswerInput) -> SearchOptions:
-    return SearchOptions.of(collection=body.collection, filter=body.filter, top_n=body.top_n)
+    return SearchOptions.of(collection=body.collection, filter=body.filter, top_n=body.top_n, collapse=body.collapse)
 
 
 def _answered(summary: Summary) -> shapes.AnswerOutput:
@@ -231,6 +231,7 @@ def _passage(index: int, passage: Passage) -> shapes.FoundPassage:
         uri=passage.uri,
         text=passage.text,
         score=passage.score,
+        duplicates=list(passage.duplicates),
     )
 
 

@@ -1,0 +1,98 @@
+"""Puts the candidates of a search in their final order, as passages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_gateway.domain.duplicates import near_duplicates
+from trivium_gateway.domain.fusion import reading_weight
+from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.models.ranking import ScoreKind, descending_order, final_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trivium_gateway.answering.question import SearchOptions
+    from trivium_gateway.library.collections import ResolvedCollection
+    from trivium_gateway.library.search import Candidate
+    from trivium_gateway.models.embed import QueryVector
+    from trivium_gateway.models.rerank import Reranking
+    from trivium_gateway.request.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much the stages count whose model has to read the query.
+
+    Attributes:
+        dense: The vectors, from 0 to 1.
+        rerank: The reranker beside the search, from 0 to 1.
+    """
+
+    dense: float
+    rerank: float
+
+
+def weights_of(embedded: QueryVector | None, judged: Reranking | None, collection: ResolvedCollection) -> Weights:
+    """A model that cannot read the query has no vote in the search, and half of one over what the words found.
+
+    Late interaction still sees which of the tokens that it does know stand in a passage.
+    """
+    dense = reading_weight(embedded.read_share) if embedded else 1.0
+    judges_too = judged is not None and judged.model == collection.model
+    return Weights(dense, (1 + dense) / 2 if judges_too else 1.0)
+
+
+def best_passages(
+    candidates: Sequence[Candidate],
+    judged: Reranking | None,
+    weights: Weights,
+    options: SearchOptions,
+    record: Record,
+) -> tuple[Passage, ...]:
+    """The best candidates as passages, best first."""
+    searched = [one.search_score for one in candidates]
+    scores = final_scores(searched, judged.scores, judged.kind, weights.rerank) if judged else final_scores(searched)
+    order = descending_order(scores)
+    if judged is not None:
+        record.note({"trivium.best_position": order[0] + 1})
+    groups = [[rank] for rank in range(len(order))][: options.top_n]
+    if options.collapse:
+        groups = near_duplicates([candidates[position].text for position in order], options.top_n)
+    passages = []
+    for group in groups:
+        position, *others = (order[rank] for rank in group)
+        one = candidates[position]
+        passages.append(
+            Passage(
+                id=one.id,
+                document_id=one.document_id,
+                title=one.title,
+                uri=one.uri,
+                text=one.text,
+                score=scores[position],
+                scores=_scores(one, judged, judged.scores[position] if judged else None, weights),
+                span=Span(one.start, one.end),
+                metadata=one.metadata,
+                duplicates=_other_documents(one, [candidates[other] for other in others]),
+            )
+        )
+    return tuple(passages)
+
+
+def _scores(candidate: Candidate, judged: Reranking | None, rerank_score: float | None, weights: Weights) -> Scores:
+    is_voice = judged is not None and judged.kind is ScoreKind.SIMILARITY
+    return Scores(
+        candidate.dense,
+        candidate.sparse,
+        candidate.fused,
+        rerank_score,
+        dense_weight=None if candidate.fused is None else weights.dense,
+        rerank_weight=weights.rerank if is_voice else None,
+    )
+
+
+def _other_documents(candidate: Candidate, duplicates: Sequence[Candidate]) -> tuple[str, ...]:
+    documents = dict.fromkeys(one.document_id for one in duplicates)
+    return tuple(one for one in documents if one != candidate.document_id)
