@@ -5,9 +5,11 @@ Needs a running stack on this machine (`make up`) and a data set in two files: `
 
     .venv/bin/python bench/questions/run.py --data DIR
 
-In each step, so many callers ask for some seconds, each again as soon as it has its answer. Writes to a collection of
-its own and deletes it at the end. For the cost of passages that the reranker has not read, start the stack with
-TRIVIUM_RERANK_CACHE_BYTES=0: by default it keeps the token vectors of those read last.
+In each step, so many callers ask for some seconds, each again as soon as it has its answer. Before them, one caller
+searches with and without reranking, by turns and never twice for the same, among passages that no reranker has read:
+their token vectors came with their ingestion. For what reranking costs without these, start the stack with
+TRIVIUM_EMBED_TOKEN_CODES=off and TRIVIUM_RERANK_CACHE_BYTES=0. Writes to a collection of its own and deletes it at the
+end.
 """
 
 from __future__ import annotations
@@ -113,6 +115,20 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
     return whole, time.perf_counter() - start
 
 
+def compare_reranking(trivium: Trivium, questions: list[str], candidates: int) -> str:
+    """Median and 95th percentile of retrieval with and without reranking, and the ratio of the medians."""
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for number, question in enumerate(questions):
+        rerank = bool(number % 2)
+        begin = time.perf_counter()
+        trivium.retrieve(question, collection=COLLECTION, candidates=candidates, rerank=rerank)
+        seconds[rerank].append((time.perf_counter() - begin) * 1e3)
+    plain, reranked = (sorted(seconds[rerank]) for rerank in (False, True))
+    times = [f"p50 {percentile(one, 0.5):.1f} ms, p95 {percentile(one, 0.95):.1f} ms" for one in (plain, reranked)]
+    ratio = percentile(reranked, 0.5) / percentile(plain, 0.5)
+    return f"retrieval, {candidates} candidates: {times[0]}; reranked: {times[1]}; {ratio:.1f}x"
+
+
 def percentile(ordered: list[float], share: float) -> float:
     """The value that this share of an ordered list does not exceed."""
     return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else math.nan
@@ -125,7 +141,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1204, help="how many documents to ingest")
     parser.add_argument("--questions", type=int, default=500, help="how many different questions")
     parser.add_argument("--callers", default="1,2,4,8", help=f"how many ask at once, up to {_MOST_CALLERS}")
-    parser.add_argument("--candidates", default="50", help="how many candidates are reranked")
+    parser.add_argument("--candidates", default="100", help="how many candidates are reranked")
+    parser.add_argument("--retrievals", type=int, default=200, help="how many searches, half of them reranked")
     parser.add_argument("--seconds", type=float, default=8.0, help=f"of each step, up to {_LONGEST_STEP_SECONDS:.0f}")
     parser.add_argument("--port-offset", type=int, default=0, help="as given to trivium up")
     arguments = parser.parse_args()
@@ -149,6 +166,9 @@ def main() -> None:
             chunks = sum(result.chunk_count for result in results)
             print(f"ingested {len(results)} documents, {chunks} pieces in {taken:.1f} s: {chunks / taken:.0f} pieces/s")
             print(f"processor milliseconds a piece: {cpu_since(before, offset, chunks)}")
+            for depth in depths:
+                fresh = [row["text"] for row in random.Random(depth).sample(queries, arguments.retrievals)]
+                print(compare_reranking(trivium, fresh, depth), flush=True)
             ask(trivium, questions, callers=2, candidates=max(depths), seconds=min(seconds, 5.0))  # warm up
             for depth in depths:
                 for count in callers:
