@@ -37,7 +37,20 @@ class AsyncTrivium:
     fails, and takes `timeout_seconds`, a deadline for this call in place of the client's.
 
     Args:
-        address: As of `Trivium`, like all the others.
+        address: The gateway's gRPC address, HOST:PORT. None for the environment's TRIVIUM_GATEWAY, else
+            127.0.0.1:50050.
+        timeout_seconds: Deadline of calls that read or delete, all attempts together.
+        answer_timeout_seconds: Deadline of one answer, to its last word.
+        ingest_timeout_seconds: Deadline of one batch of documents.
+        retries: How often a call is sent again that the gateway was too busy for, or that was lost while a gateway shut
+            down; 0 for never. The gateway's word on when to come back is kept, unless that is past the deadline: then
+            the error comes at once. Calls that change something are sent again only if they were refused before they
+            began. Ingestion has its own, `patience_seconds`.
+        tls_ca: File with the certificates of the authorities that the gateway's may come from, PEM. None for the
+            environment's TRIVIUM_TLS_CA, else a connection without TLS.
+        tls_cert: File of the certificate to show, if the gateway asks for one (mTLS). None for the environment's
+            TRIVIUM_TLS_CERT. Like the others it is read once: after a change make another client.
+        tls_key: File of its key. None for the environment's TRIVIUM_TLS_KEY.
     """
 
     def __init__(

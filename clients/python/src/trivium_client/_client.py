@@ -1,4 +1,4 @@
-"""The client, for threads that wait."""
+"""The client, for threads that wait. Written by generate_sync.py: edit _async_client.py."""
 
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -211,18 +211,20 @@ class Trivium:
         """
         results: list[DocumentResult] = []
         failed_count = 0
-        for result in self.ingest_stream(
+        stream = self.ingest_stream(
             documents,
             collection=collection,
             batch_size=batch_size,
             concurrency=concurrency,
             patience_seconds=patience_seconds,
             timeout_seconds=timeout_seconds,
-        ):
-            results.append(result)
-            failed_count += result.status == "failed"
-            if on_progress is not None:
-                on_progress(IngestProgress(len(results), failed_count))
+        )
+        with closing(stream):
+            for result in stream:
+                results.append(result)
+                failed_count += result.status == "failed"
+                if on_progress is not None:
+                    on_progress(IngestProgress(len(results), failed_count))
         return results
 
     def ingest_stream(
@@ -277,7 +279,8 @@ class Trivium:
         """Deletes documents; returns the ids of those that were there."""
         request = _requests.delete_documents(ids, collection=collection)
         stub, timeout = self._connection.stub, self._timeout(timeout_seconds)
-        return list(self._connection.unary(stub.DeleteDocuments, request, timeout, repeatable=False).deleted_ids)
+        response = self._connection.unary(stub.DeleteDocuments, request, timeout, repeatable=False)
+        return list(response.deleted_ids)
 
     def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
         """Creates a collection; raises AlreadyExists if the name is taken."""

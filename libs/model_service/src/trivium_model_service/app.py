@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_serving.server import GrpcServer, serve_until_signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry
 
 
@@ -28,10 +31,6 @@ class ServerSettings(Protocol):
     """A service's settings, as far as they are about its server."""
 
     @property
-    def listen(self) -> str:
-        """Address to serve on, `HOST:PORT`."""
-
-    @property
     def metrics_port(self) -> int:
         """Port for Prometheus; 0 for none."""
 
@@ -40,23 +39,58 @@ class ServerSettings(Protocol):
         """Time that running calls have to end."""
 
 
+class ServiceApp(Protocol):
+    """A service that was put together."""
+
+    @property
+    def server(self) -> GrpcServer:
+        """Its server, with its servicers added."""
+
+    async def warm_up(self) -> None:
+        """Makes it ready."""
+
+    async def close(self) -> None:
+        """Releases what it holds."""
+
+
+def run(build: Callable[[], ServiceApp], settings: ServerSettings) -> int:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        build: Puts the service together, inside the event loop that it then runs in.
+        settings: How it is served.
+
+    Returns:
+        The process's exit status.
+    """
+
+    async def serve() -> int:
+        app = build()
+        return await serve_until_signal(
+            app.server,
+            metrics_port=settings.metrics_port,
+            warm_up=app.warm_up,
+            close=app.close,
+            drain_seconds=settings.drain_seconds,
+        )
+
+    return asyncio.run(serve())
+
+
 class ModelApp:
     """A model and its gRPC server, ready to be started.
 
     Args:
         model: What is served.
-        settings: How it is served.
+        listen: Address to serve on, `HOST:PORT`.
         service: The service's short name.
         full_name: Its gRPC service.
         registry: Where the metrics are registered.
     """
 
-    def __init__(
-        self, model: Model, settings: ServerSettings, *, service: str, full_name: str, registry: CollectorRegistry
-    ) -> None:
+    def __init__(self, model: Model, listen: str, *, service: str, full_name: str, registry: CollectorRegistry) -> None:
         self._model = model
-        self._settings = settings
-        self.server = GrpcServer(service=service, listen=settings.listen, full_names=(full_name,), registry=registry)
+        self.server = GrpcServer(service=service, listen=listen, full_names=(full_name,), registry=registry)
         self.server.background.declare("health")
 
     async def warm_up(self) -> None:
@@ -68,13 +102,3 @@ class ModelApp:
         """Frees the model."""
         await self.server.background.close()
         await self._model.close()
-
-    async def serve(self) -> int:
-        """Serves until SIGTERM or SIGINT, and returns the process's exit status."""
-        return await serve_until_signal(
-            self.server,
-            metrics_port=self._settings.metrics_port,
-            warm_up=self.warm_up,
-            close=self.close,
-            drain_seconds=self._settings.drain_seconds,
-        )

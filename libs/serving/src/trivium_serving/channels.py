@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import grpc
 
@@ -11,9 +10,6 @@ from trivium_serving.renewed_channel import RenewedChannel
 from trivium_serving.request_context import REQUEST_ID_KEY, request_id
 from trivium_serving.tls import CurrentTls, TlsFiles
 from trivium_serving.traced_calls import traced_calls
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_MESSAGE_BYTES = 64 << 20
 
@@ -91,9 +87,3 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
     """Metadata for a call made on behalf of the current request."""
     current = request_id()
     return ((REQUEST_ID_KEY, current),) if current else ()
-
-
-def remaining_seconds(context: grpc.aio.ServicerContext[Any, Any], at_most: float) -> float:
-    """How long a call may still take: what is left of the caller's deadline, within `at_most` seconds."""
-    left: float | None = context.time_remaining()
-    return at_most if left is None else max(0.0, min(left, at_most))

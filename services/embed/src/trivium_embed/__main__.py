@@ -1,13 +1,9 @@
 """Runs the service: `python -m trivium_embed`."""
 
-import asyncio
-import sys
-
 from prometheus_client import CollectorRegistry
 from trivium_encoders import end_process
-from trivium_serving.logs import configure_logging
-from trivium_serving.settings import load_settings
-from trivium_serving.tracing import configure_tracing
+from trivium_model_service.app import run
+from trivium_serving.starting import prepare_process
 
 from trivium_embed.app import EmbedApp
 from trivium_embed.settings import EmbedSettings
@@ -15,22 +11,12 @@ from trivium_embed.settings import EmbedSettings
 
 def main() -> int:
     """Reads the settings, serves, and returns the exit status."""
-    settings = load_settings(
+    settings = prepare_process(
         EmbedSettings,
-        prefix="TRIVIUM_EMBED_",
-        program="trivium-embed",
+        service="embed",
         description="Maps texts to vectors, over gRPC (trivium.embed.v1.EmbedService).",
     )
-    try:
-        configure_logging("embed")
-        configure_tracing("embed")
-    except ValueError as error:
-        sys.exit(f"trivium-embed: {error}")
-
-    async def serve() -> int:
-        return await EmbedApp(settings, CollectorRegistry()).serve()
-
-    return asyncio.run(serve())
+    return run(lambda: EmbedApp(settings, CollectorRegistry()), settings)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class EmbedApp(ModelApp):
             codes=None if settings.token_codes == "off" else CodeForm(int(settings.token_codes)),
         )
         DiskMetrics("embed", settings.data_dir, registry)
-        super().__init__(self.embedder, settings, service="embed", full_name=FULL_NAME, registry=registry)
+        super().__init__(self.embedder, settings.listen, service="embed", full_name=FULL_NAME, registry=registry)
         servicer = EmbedServicer(self.embedder, stream_in_flight=settings.stream_in_flight)
         add_EmbedServiceServicer_to_server(servicer, self.server.grpc)
 

@@ -5,26 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from trivium_serving.logs import configure_logging
-from trivium_serving.settings import load_settings
-from trivium_serving.tracing import configure_tracing
+from trivium_serving.starting import prepare_process, refuse_to_start
 
 from trivium_gateway.settings import GatewaySettings
 
 
 def main() -> None:
     """Reads the settings and serves until SIGTERM or SIGINT."""
-    settings = load_settings(
+    settings = prepare_process(
         GatewaySettings,
-        prefix="TRIVIUM_GATEWAY_",
-        program="trivium-gateway",
+        service="gateway",
         description="Answers questions from documents: retrieval, orchestration and ingestion over gRPC and HTTP.",
     )
-    try:
-        configure_logging("gateway")
-        configure_tracing("gateway")
-    except ValueError as error:
-        sys.exit(f"trivium-gateway: {error}")
     # Not above: what they import takes a second, which --help need not wait for.
     from trivium_gateway.app import run
     from trivium_gateway.surfaces.http.origins import OriginPolicy
@@ -32,8 +24,7 @@ def main() -> None:
     try:
         OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
     except ValueError as error:
-        print(f"trivium-gateway: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse_to_start("gateway", error)
     sys.exit(asyncio.run(run(settings)))
 
 

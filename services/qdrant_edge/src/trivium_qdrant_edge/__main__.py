@@ -11,11 +11,9 @@ from prometheus_client import CollectorRegistry
 from qdrant_client import grpc as qdrant
 from trivium_serving.admission import Admission
 from trivium_serving.errors import TriviumError
-from trivium_serving.logs import configure_logging
 from trivium_serving.metrics import DiskMetrics
 from trivium_serving.server import GrpcServer, serve_until_signal
-from trivium_serving.settings import load_settings
-from trivium_serving.tracing import configure_tracing
+from trivium_serving.starting import prepare_process
 
 from trivium_qdrant_edge.collections_servicer import CollectionsServicer
 from trivium_qdrant_edge.database import Database
@@ -37,18 +35,12 @@ _FULL_NAMES = ("qdrant.Collections", "qdrant.Points", "qdrant.Qdrant")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serves until SIGTERM or SIGINT; the exit status is 0 then, 1 if it cannot start, 2 for a bad setting."""
-    settings = load_settings(
+    settings = prepare_process(
         QdrantEdgeSettings,
-        prefix="TRIVIUM_QDRANT_EDGE_",
-        program="trivium-qdrant-edge",
+        service="qdrant_edge",
         description="Serves the part of Qdrant's gRPC API that Trivium uses, on Qdrant's engine as a library.",
         argv=argv,
     )
-    try:
-        configure_logging("qdrant_edge")
-        configure_tracing("qdrant_edge")
-    except ValueError as error:
-        sys.exit(f"trivium-qdrant-edge: {error}")
     try:
         status = asyncio.run(_serve(settings))
     except TriviumError as error:

@@ -50,7 +50,7 @@ class RerankApp(ModelApp):
             metrics=RerankMetrics(registry),
         )
         DiskMetrics("rerank", settings.data_dir, registry)
-        super().__init__(self.reranker, settings, service="rerank", full_name=FULL_NAME, registry=registry)
+        super().__init__(self.reranker, settings.listen, service="rerank", full_name=FULL_NAME, registry=registry)
         add_RerankServiceServicer_to_server(RerankServicer(self.reranker), self.server.grpc)
 
 

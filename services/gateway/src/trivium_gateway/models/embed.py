@@ -1,13 +1,14 @@
 """Calls the embed service."""
 
 import re
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import grpc
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
@@ -325,33 +326,33 @@ class _QueryMemory:
     """The vectors of the queries that were used last, within some bytes."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[tuple[str, str], tuple[NDArray[np.float32], int, float]] = OrderedDict()
+        self._entries: LRUCache[tuple[str, str], _Remembered] = LRUCache(max_bytes, getsizeof=_Remembered.byte_count)
 
     def get(self, fingerprint: str, text: str) -> QueryVector | None:
         entry = self._entries.get((fingerprint, text))
         if entry is None:
             return None
-        self._entries.move_to_end((fingerprint, text))
-        vector, token_count, read_share = entry
-        return QueryVector(vector.tolist(), token_count, cached=True, read_share=read_share)
+        return QueryVector(entry.vector.tolist(), entry.token_count, cached=True, read_share=entry.read_share)
 
     def put(
         self, fingerprint: str, text: str, vector: NDArray[np.float32], token_count: int, read_share: float
     ) -> None:
-        key = (fingerprint, text)
-        if key not in self._entries:
-            self._bytes += _entry_bytes(text, vector)
-        self._entries[key] = (vector, token_count, read_share)
-        while self._bytes > self._max_bytes:
-            (_, dropped_text), (dropped, *_) = self._entries.popitem(last=False)
-            self._bytes -= _entry_bytes(dropped_text, dropped)
+        entry = _Remembered(text, vector, token_count, read_share)
+        if entry.byte_count() <= self._entries.maxsize:
+            self._entries[fingerprint, text] = entry
 
 
-def _entry_bytes(text: str, vector: NDArray[np.float32]) -> int:
-    # A string has up to four bytes a character; the rest is what Python needs around it.
-    return 4 * len(text) + vector.nbytes + 512
+class _Remembered(NamedTuple):
+    """A query that was embedded."""
+
+    text: str
+    vector: NDArray[np.float32]
+    token_count: int
+    read_share: float
+
+    def byte_count(self) -> int:
+        # A string has up to four bytes a character; the rest is what Python needs around it.
+        return 4 * len(self.text) + self.vector.nbytes + 512
 
 
 def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) -> NDArray[np.float32]:
