@@ -1,28 +1,13 @@
 """Computes vectors in this process, with any sentence-transformers model."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
-from trivium_encoders import (
-    CodeForm,
-    DeadlineExpired,
-    Encoded,
-    EncoderClosed,
-    EncoderError,
-    EncoderFailed,
-    EncoderInfo,
-    EncoderOptions,
-    EncoderUnavailable,
-    InputTooLong,
-    Priority,
-    Role,
-    TextEncoder,
-)
-from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, TooLarge, TriviumError, Unavailable
+from trivium_encoders import CodeForm, Encoded, EncoderInfo, EncoderOptions, Priority, Role, TextEncoder
+from trivium_model_service.encoder_errors import computing_errors, loading_errors
 
 
 class LocalBackend:
@@ -40,10 +25,8 @@ class LocalBackend:
         Raises:
             FailedPrecondition: It cannot be served (MODEL_NOT_LOADED); the message says why.
         """
-        try:
+        with loading_errors():
             return cls(await TextEncoder.load(options, registry=registry, service="embed"))
-        except EncoderError as error:
-            raise FailedPrecondition(str(error), reason="MODEL_NOT_LOADED") from error
 
     @property
     def info(self) -> EncoderInfo:
@@ -75,14 +58,14 @@ class LocalBackend:
         codes: CodeForm | None = None,
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says."""
-        with _service_errors():
+        with computing_errors():
             return await self._encoder.encode(
                 texts, role=role, truncate=truncate, priority=priority, deadline=deadline, codes=codes
             )
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start, as `EmbeddingBackend.tokenize` says."""
-        with _service_errors():
+        with computing_errors():
             return await self._encoder.tokenize(texts)
 
     async def read_shares(self, texts: Sequence[str]) -> list[float]:
@@ -93,22 +76,3 @@ class LocalBackend:
     async def close(self) -> None:
         """Fails what waits, and frees the workers."""
         await self._encoder.close()
-
-
-@contextmanager
-def _service_errors() -> Iterator[None]:
-    try:
-        yield
-    except InputTooLong as error:
-        raise TooLarge(
-            f"texts[{error.index}] has {error.token_count} tokens, and the model reads at most {error.max_tokens}. "
-            "Cut it into chunks, or set truncate.",
-            reason="TEXT_TOO_LONG",
-            field=f"texts[{error.index}]",
-        ) from error
-    except DeadlineExpired as error:
-        raise DeadlineExceeded("The deadline passed while the texts waited for a worker.") from error
-    except EncoderFailed as error:
-        raise TriviumError(f"texts[{error.index}] could not be computed.", reason="TEXT_FAILED") from error
-    except (EncoderUnavailable, EncoderClosed) as error:
-        raise Unavailable(str(error)) from error

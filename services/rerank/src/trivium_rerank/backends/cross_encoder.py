@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from prometheus_client import CollectorRegistry
 from trivium_encoders import EncoderInfo, EncoderOptions, PairScorer, Scored, TokenCodes
+from trivium_model_service.encoder_errors import computing_errors, loading_errors
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
-from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
 from trivium_rerank.passages import Passage
 
 DEFAULT_MODEL = "cross-encoder/ms-marco-MiniLM-L12-v2"
@@ -86,7 +86,7 @@ class CrossEncoderBackend:
     async def _judged(
         self, query: str, texts: Sequence[str], deadline: float | None
     ) -> tuple[list[tuple[float, int]], Times]:
-        with scoring_errors():
+        with computing_errors("A passage"):
             scored = await self._scorer.score(query, texts, deadline=deadline)
         return list(zip(scored.scores.tolist(), scored.token_counts, strict=True)), Times.of(scored)
 

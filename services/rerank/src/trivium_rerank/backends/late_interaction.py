@@ -24,11 +24,11 @@ from trivium_encoders import (
     codes_model_key,
     decode_codes,
 )
+from trivium_model_service.encoder_errors import computing_errors, loading_errors
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
-from trivium_rerank.backends.encoder_errors import loading_errors, scoring_errors
 from trivium_rerank.maxsim import score_passages
 from trivium_rerank.passages import Passage
 
@@ -188,7 +188,7 @@ class LateInteractionBackend:
         return passage.codes if passage.codes and self.takes(passage.codes) else None
 
     async def _ask(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[_Question], Times]:
-        with scoring_errors():
+        with computing_errors("A passage"):
             encoded = await self._encoder.encode(texts, role=Role(role), truncate=True, deadline=deadline)
         asked = zip(encoded.matrices, encoded.token_counts, strict=True)
         return [_Question(self._encoder.telling(matrix), count) for matrix, count in asked], Times.of(encoded)
@@ -198,7 +198,7 @@ class LateInteractionBackend:
         took = Times()
         for first in range(0, len(texts), _PASSAGES_AT_A_TIME):
             some = texts[first : first + _PASSAGES_AT_A_TIME]
-            with scoring_errors():
+            with computing_errors("A passage"):
                 encoded = await self._encoder.encode(some, role=Role(role), truncate=True, deadline=deadline)
             read += await self._in_thread(self._packed, encoded)
             took = Times(*map(sum, zip(took, Times.of(encoded), strict=True)))
