@@ -1,7 +1,7 @@
 """What the service refuses, at each limit and one beyond."""
 
 import pytest
-from trivium_embed.limits import Limits, estimate_tokenizing, estimate_tokens, refuse_blank
+from trivium_embed.limits import Limits, refuse_blank
 from trivium_serving.errors import InvalidField, TooLarge
 
 LIMITS = Limits(max_texts=3, max_text_characters=10, max_call_bytes=24)
@@ -50,14 +50,3 @@ def test_refuse_blank_text_without_a_visible_character_raises(blank: str) -> Non
 @pytest.mark.parametrize("text", ["a", " a ", "?", "语", "😀", "a\x00b", "\x00a"])
 def test_refuse_blank_text_with_a_visible_character_passes(text: str) -> None:
     refuse_blank([text])
-
-
-def test_estimate_tokens_long_text_counts_what_the_model_reads_and_a_little_for_the_rest() -> None:
-    assert estimate_tokens(["word " * 1000, "word"], max_tokens=256) == 256 + (1668 - 256) * 3 // 256 + 3
-    assert estimate_tokens(["word " * 1000], max_tokens=0) == 5000 // 3 + 2
-
-
-def test_estimate_tokens_call_of_32_megabytes_that_is_cut_costs_its_bytes() -> None:
-    texts = ["word " * 200_000] * 32
-    assert estimate_tokens(texts, max_tokens=256) > 32_000_000 // 256
-    assert estimate_tokenizing(texts) == 32_000_000 // 256

@@ -1,7 +1,7 @@
 """What the service refuses, at each limit and one beyond."""
 
 import pytest
-from trivium_rerank.limits import Limits, estimate_tokens, is_blank
+from trivium_rerank.limits import Limits
 from trivium_serving.errors import InvalidField, TooLarge
 
 LIMITS = Limits(max_texts=3, max_query_characters=6, max_text_characters=10, max_call_bytes=24)
@@ -44,17 +44,3 @@ def test_limits_beyond_a_limit_name_it(
     assert (refusal.value.reason, refusal.value.field) == (reason, field)
     for number in numbers:
         assert number in refusal.value.message
-
-
-@pytest.mark.parametrize("text", ["", " \n", "\u3000", "\x00\x07", "\u200b\ufeff"])
-def test_is_blank_without_a_visible_character_is_true(text: str) -> None:
-    assert is_blank(text)
-
-
-@pytest.mark.parametrize("text", ["a", "?", "语", "😀", "a\x00"])
-def test_is_blank_with_a_visible_character_is_false(text: str) -> None:
-    assert not is_blank(text)
-
-
-def test_estimate_tokens_counts_the_query_with_each_passage_up_to_what_the_model_reads() -> None:
-    assert estimate_tokens("q" * 9, ["a" * 6, "a" * 3000], max_tokens=256) == (5 + 3) + 256 + (1006 - 256) * 3 // 256

@@ -1,6 +1,5 @@
 """What the service does, without a word of gRPC."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -8,14 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import CodeForm, Encoded, Priority, Role
+from trivium_model_service.backend import BackendOwner, still_loading
+from trivium_model_service.deadlines import seconds_left
 from trivium_model_service.result_cache import CacheMetrics
+from trivium_model_service.texts import estimate_tokenizing, estimate_tokens
 from trivium_serving.admission import Admission
-from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
 
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.dimensions import Dimensions
 from trivium_embed.encodings import Encoding
-from trivium_embed.limits import Limits, estimate_tokenizing, estimate_tokens, refuse_blank
+from trivium_embed.limits import Limits, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.sharing import SharedEmbedding
 
@@ -40,7 +42,7 @@ class EmbeddingRequest:
     """In which form to give the vectors of the texts' tokens as well; None for none."""
 
 
-class Embedder:
+class Embedder(BackendOwner[EmbeddingBackend]):
     """Embeds texts within limits, with a backend that is loaded after the server has started.
 
     Args:
@@ -70,8 +72,8 @@ class Embedder:
         express_tokens: int,
         codes: CodeForm | None = None,
     ) -> None:
+        super().__init__()
         self._load_backend = load_backend
-        self._backend: EmbeddingBackend | None = None
         self._shared: SharedEmbedding | None = None
         self._dimensions: Dimensions | None = None
         self._dimension = dimension
@@ -105,27 +107,6 @@ class Embedder:
         self._shared = SharedEmbedding(backend, self._cache_bytes, self._cache_metrics)
         self._backend = backend
 
-    async def close(self) -> None:
-        """Fails what waits, and frees the backend."""
-        if self._backend is not None:
-            await self._backend.close()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether texts can be embedded now."""
-        return self._backend is not None and self._backend.healthy
-
-    @property
-    def backend(self) -> EmbeddingBackend:
-        """The loaded backend.
-
-        Raises:
-            Unavailable: It is not loaded yet (LOADING).
-        """
-        if self._backend is None:
-            raise _loading()
-        return self._backend
-
     @property
     def dimensions(self) -> Dimensions:
         """The dimensions that vectors may have.
@@ -134,7 +115,7 @@ class Embedder:
             Unavailable: The backend is not loaded yet (LOADING).
         """
         if self._dimensions is None:
-            raise _loading()
+            raise still_loading()
         return self._dimensions
 
     @property
@@ -189,9 +170,7 @@ class Embedder:
         return await self.backend.read_shares(request.texts) if request.role is Role.QUERY else []
 
     def _admit(self, tokens: int, priority: Priority, deadline: float | None) -> AbstractContextManager[None]:
-        left = None
-        if deadline is not None and tokens > self._express_tokens:
-            left = deadline - asyncio.get_running_loop().time()
+        left = seconds_left(deadline) if tokens > self._express_tokens else None
         return self._admission.admit(tokens, urgent=priority is Priority.INTERACTIVE, seconds_left=left)
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
@@ -209,10 +188,6 @@ class Embedder:
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
-
-
-def _loading() -> Unavailable:
-    return Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
 
 
 def _check_size(encoded: Encoded, most_bytes: int) -> None:

@@ -2,20 +2,19 @@
 
 from prometheus_client import CollectorRegistry, Counter
 from trivium_encoders import Role
+from trivium_model_service.metrics import Rejections
 from trivium_serving.errors import TriviumError
 
-_REJECTION_REASONS = frozenset(
-    {
-        "BLANK_TEXT",
-        "CALL_TOO_LARGE",
-        "DEADLINE_EXCEEDED",
-        "DIMENSION_NOT_SUPPORTED",
-        "MODEL_MISMATCH",
-        "NO_TEXTS",
-        "OVERLOADED",
-        "TEXT_TOO_LONG",
-        "TOO_MANY_TEXTS",
-    }
+_REJECTIONS = (
+    "BLANK_TEXT",
+    "CALL_TOO_LARGE",
+    "DEADLINE_EXCEEDED",
+    "DIMENSION_NOT_SUPPORTED",
+    "MODEL_MISMATCH",
+    "NO_TEXTS",
+    "OVERLOADED",
+    "TEXT_TOO_LONG",
+    "TOO_MANY_TEXTS",
 )
 
 
@@ -29,14 +28,10 @@ class EmbedMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._texts = Counter("trivium_embed_texts_total", "Texts embedded.", ("role",), registry=registry)
         self._tokens = Counter("trivium_embed_tokens_total", "Tokens read.", ("role",), registry=registry)
-        self._rejected = Counter(
-            "trivium_embed_rejected_total", "Requests rejected, by reason.", ("reason",), registry=registry
-        )
+        self._rejections = Rejections("embed", _REJECTIONS, registry)
         for role in Role:
             self._texts.labels(role.value)
             self._tokens.labels(role.value)
-        for reason in sorted(_REJECTION_REASONS):
-            self._rejected.labels(reason)
 
     def count_embedded(self, role: Role, texts: int, tokens: int) -> None:
         """Counts a request that was answered."""
@@ -44,6 +39,5 @@ class EmbedMetrics:
         self._tokens.labels(role.value).inc(tokens)
 
     def count_rejected(self, error: TriviumError) -> None:
-        """Counts a request that was rejected; errors that are no rejections show in the RPC metrics alone."""
-        if error.reason in _REJECTION_REASONS:
-            self._rejected.labels(error.reason).inc()
+        """Counts a request that ended with an error, if that is a rejection."""
+        self._rejections.count(error)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
-from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
 from trivium_model_service.deadlines import deadline_of
+from trivium_model_service.messages import model_info, timing
 from trivium_serving import tracing
 from trivium_serving.errors import (
     INTERNAL_MESSAGE,
@@ -134,7 +134,7 @@ class EmbedServicer(EmbedServiceServicer):
             dimension=encoded.vectors.shape[1],
             token_counts=encoded.token_counts,
             model=self._model(self._embedder.dimensions.info(request.dimension)),
-            timing=_timing(encoded, time.perf_counter() - start),
+            timing=timing(encoded, time.perf_counter() - start),
             read_shares=await self._embedder.read_shares(domain_request),
         )
         _put_vectors(response, encoded.vectors, domain_request.encoding)
@@ -167,12 +167,9 @@ class EmbedServicer(EmbedServiceServicer):
         }
 
     def _model(self, info: EncoderInfo) -> ModelInfo:
-        return ModelInfo(
-            name=info.name,
-            fingerprint=info.fingerprint,
+        return model_info(
+            info,
             backend=self._embedder.backend.name,
-            runtime=info.runtime,
-            precision=info.precision,
             max_input_tokens=info.max_tokens,
             token_fingerprint=info.token_fingerprint,
         )
@@ -201,15 +198,6 @@ def _encoding(encoding: pb.VectorEncoding.ValueType) -> Encoding:
             "encoding", f"encoding is {encoding}; send a VECTOR_ENCODING that is known: FLOAT32, INT8 or BINARY."
         )
     return _ENCODINGS[encoding]
-
-
-def _timing(encoded: Encoded, total_seconds: float) -> Timing:
-    return Timing(
-        queue_ms=encoded.queue_seconds * 1000,
-        tokenize_ms=encoded.tokenize_seconds * 1000,
-        compute_ms=encoded.compute_seconds * 1000,
-        total_ms=total_seconds * 1000,
-    )
 
 
 def _stream_error(error: TriviumError) -> pb.EmbedStreamError:

@@ -17,6 +17,7 @@ from trivium.type.v1 import (
     usage_pb2,
 )
 from trivium_model_service.deadlines import deadline_of
+from trivium_model_service.messages import model_info
 from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
@@ -303,11 +304,4 @@ def _degradation_to_proto(degradation: Degradation) -> degradation_pb2.Degradati
 
 
 def _model_to_proto(model: ModelDescription) -> model_info_pb2.ModelInfo:
-    return model_info_pb2.ModelInfo(
-        name=model.name,
-        fingerprint=model.fingerprint,
-        backend=model.backend,
-        runtime=model.runtime,
-        precision=model.precision,
-        max_input_tokens=model.max_input_tokens,
-    )
+    return model_info(model, backend=model.backend, max_input_tokens=model.max_input_tokens)

@@ -5,21 +5,20 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter
 from trivium_encoders import TokenCodes
+from trivium_model_service.metrics import Rejections
 from trivium_serving.errors import TriviumError
 
 from trivium_rerank.passages import Passage
 
-_REJECTION_REASONS = frozenset(
-    {
-        "BLANK_QUERY",
-        "CALL_TOO_LARGE",
-        "DEADLINE_EXCEEDED",
-        "NO_TEXTS",
-        "OVERLOADED",
-        "QUERY_TOO_LONG",
-        "TEXT_TOO_LONG",
-        "TOO_MANY_TEXTS",
-    }
+_REJECTIONS = (
+    "BLANK_QUERY",
+    "CALL_TOO_LARGE",
+    "DEADLINE_EXCEEDED",
+    "NO_TEXTS",
+    "OVERLOADED",
+    "QUERY_TOO_LONG",
+    "TEXT_TOO_LONG",
+    "TOO_MANY_TEXTS",
 )
 
 
@@ -37,11 +36,7 @@ class RerankMetrics:
             "Tokens of queries and passages judged, kept ones included.",
             registry=registry,
         )
-        self._rejected = Counter(
-            "trivium_rerank_rejected_total", "Requests rejected, by reason.", ("reason",), registry=registry
-        )
-        for reason in sorted(_REJECTION_REASONS):
-            self._rejected.labels(reason)
+        self._rejections = Rejections("rerank", _REJECTIONS, registry)
         self._codes = Counter(
             "trivium_rerank_token_codes_total",
             "Passages by what came with them: token codes of the model (used), of another, or none.",
@@ -66,6 +61,5 @@ class RerankMetrics:
             self._codes.labels(result).inc(count)
 
     def count_rejected(self, error: TriviumError) -> None:
-        """Counts a request that was rejected; errors that are no rejections show in the RPC metrics alone."""
-        if error.reason in _REJECTION_REASONS:
-            self._rejected.labels(error.reason).inc()
+        """Counts a request that ended with an error, if that is a rejection."""
+        self._rejections.count(error)

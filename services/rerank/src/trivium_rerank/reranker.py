@@ -1,16 +1,18 @@
 """What the service does, without a word of gRPC."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from trivium_encoders import Scored
+from trivium_model_service.backend import BackendOwner
+from trivium_model_service.deadlines import seconds_left
+from trivium_model_service.texts import estimate_tokens, is_blank
 from trivium_serving.admission import Admission
-from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, TriviumError
 
 from trivium_rerank.backends.base import RerankBackend
-from trivium_rerank.limits import Limits, estimate_tokens, is_blank
+from trivium_rerank.limits import Limits
 from trivium_rerank.metrics import RerankMetrics
 from trivium_rerank.passages import Passage
 
@@ -35,7 +37,7 @@ class Judgement:
     """What the backend said of the passages that are not blank, and where the time went."""
 
 
-class Reranker:
+class Reranker(BackendOwner[RerankBackend]):
     """Orders passages within limits, with a backend that is loaded after the server has started.
 
     Args:
@@ -53,8 +55,8 @@ class Reranker:
         admission: Admission,
         metrics: RerankMetrics,
     ) -> None:
+        super().__init__()
         self._load_backend = load_backend
-        self._backend: RerankBackend | None = None
         self._admission = admission
         self._metrics = metrics
         self.limits = limits
@@ -74,27 +76,6 @@ class Reranker:
                 reason="MODEL_NOT_LOADED",
             )
         self._backend = backend
-
-    async def close(self) -> None:
-        """Fails what waits, and frees the backend."""
-        if self._backend is not None:
-            await self._backend.close()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether passages can be judged now."""
-        return self._backend is not None and self._backend.healthy
-
-    @property
-    def backend(self) -> RerankBackend:
-        """The loaded backend.
-
-        Raises:
-            Unavailable: It is not loaded yet (LOADING).
-        """
-        if self._backend is None:
-            raise Unavailable("The model is still loading. Try again in some seconds.", reason="LOADING")
-        return self._backend
 
     async def rerank(
         self, query: str, passages: Sequence[Passage], *, top_n: int, places: int = 0, deadline: float | None
@@ -116,8 +97,8 @@ class Reranker:
         backend = self.backend
         try:
             self.limits.check(query, [passage.text for passage in passages])
-            tokens = estimate_tokens(query, backend.unread(query, passages, places), backend.info.max_tokens)
-            with self._admission.admit(tokens, seconds_left=_seconds_left(deadline) if tokens else None):
+            tokens = estimate_tokens(backend.unread(query, passages, places), backend.info.max_tokens, query)
+            with self._admission.admit(tokens, seconds_left=seconds_left(deadline) if tokens else None):
                 judgement = await _judge(backend, query, passages, top_n, places, deadline)
         except TriviumError as error:
             self._metrics.count_rejected(error)
@@ -125,10 +106,6 @@ class Reranker:
         self._metrics.count_judged(len(judgement.rankings), judgement.scored.token_count)
         self._metrics.count_codes(passages, backend.takes)
         return judgement
-
-
-def _seconds_left(deadline: float | None) -> float | None:
-    return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
 
 async def _judge(

@@ -8,9 +8,9 @@ import grpc
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
 from trivium.type.v1.model_info_pb2 import ModelInfo
-from trivium.type.v1.timing_pb2 import Timing
 from trivium_encoders import CodesOfOtherLayout, CodesUnreadable, Scored, TokenCodes, decode_codes
 from trivium_model_service.deadlines import deadline_of
+from trivium_model_service.messages import model_info, timing
 from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
@@ -56,12 +56,7 @@ class RerankServicer(RerankServiceServicer):
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
             token_count=scored.token_count,
             model=self._model(),
-            timing=Timing(
-                queue_ms=scored.queue_seconds * 1000,
-                tokenize_ms=scored.tokenize_seconds * 1000,
-                compute_ms=scored.compute_seconds * 1000,
-                total_ms=(time.perf_counter() - start) * 1000,
-            ),
+            timing=timing(scored, time.perf_counter() - start),
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
@@ -87,12 +82,9 @@ class RerankServicer(RerankServiceServicer):
 
     def _model(self) -> ModelInfo:
         backend = self._reranker.backend
-        return ModelInfo(
-            name=backend.info.name,
-            fingerprint=backend.info.fingerprint,
+        return model_info(
+            backend.info,
             backend=backend.name,
-            runtime=backend.info.runtime,
-            precision=backend.info.precision,
             max_input_tokens=backend.info.max_tokens,
             token_fingerprint=backend.info.token_fingerprint,
         )

@@ -70,7 +70,7 @@ class LocalBackend:
 
     async def read_shares(self, texts: Sequence[str]) -> list[float]:
         """Says what share of each text the model can read, as `EmbeddingBackend.read_shares` says."""
-        with _service_errors():
+        with computing_errors():
             return await self._encoder.read_shares(texts)
 
     async def close(self) -> None:

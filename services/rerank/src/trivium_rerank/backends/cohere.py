@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from trivium_encoders import EncoderInfo, Scored, TokenCodes
 from trivium_model_apis.calls import ApiCalls, ApiFailure
 from trivium_model_apis.cohere import URL, CohereApi, cohere_failures
+from trivium_model_service.texts import estimate_tokens
 
 from trivium_rerank.backends.base import ScoreKind
-from trivium_rerank.limits import estimate_tokens
 from trivium_rerank.passages import Passage
 
 __all__ = ["DEFAULT_MODEL", "URL", "CohereBackend"]
@@ -66,7 +66,7 @@ class CohereBackend:
         if not texts:
             return Scored(np.zeros(0, np.float32), [], 0.0, 0.0, 0.0)
         start = asyncio.get_running_loop().time()
-        token_count = estimate_tokens(query, texts, self._max_tokens)
+        token_count = estimate_tokens(texts, self._max_tokens, query)
 
         async def send() -> NDArray[np.float32]:
             return await self._relevance(query, texts)
