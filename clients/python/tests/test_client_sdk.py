@@ -231,15 +231,28 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
 
     assert set(body) == {
         *("answer", "answerable", "confidence", "citations", "passages"),
-        *("timings", "degraded", "usage", "model", "request_id", "dropped_passages"),
+        *("timings", "degraded", "usage", "model", "request_id", "dropped_passages", "stages"),
     }
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]
     assert set(body["citations"][0]) == {
         *("index", "document_id", "passage_id", "title", "uri", "span", "answer_span"),
     }
-    assert set(body["passages"][0]["scores"]) == {"dense", "sparse", "fused", "rerank"}
+    weights = {"dense_weight", "rerank_weight"}
+    assert set(body["passages"][0]["scores"]) == {"dense", "sparse", "fused", "rerank"} | weights
     assert result == {"id": "a", "status": "indexed", "chunks": 2}
+
+
+def test_passages_tell_their_duplicates_and_weights_and_collapsing_can_be_declined(gateway: Any) -> None:
+    scores = pb.PassageScores(dense=0.5, dense_weight=0, rerank_weight=0.5)
+    gateway.will("Retrieve", pb.RetrieveResponse(passages=[pb.Passage(id="p", duplicates=["b", "c"], scores=scores)]))
+
+    with Trivium(gateway.address) as trivium:
+        [passage] = trivium.retrieve("x", collapse=False).passages
+
+    assert passage.duplicates == ("b", "c")
+    assert (passage.scores.dense_weight, passage.scores.rerank_weight, passage.scores.sparse) == (0, 0.5, None)
+    assert (gateway.requests[-1].HasField("collapse"), gateway.requests[-1].collapse) == (True, False)
 
 
 def test_public_names_exist_and_results_are_frozen() -> None:

@@ -205,3 +205,12 @@ async def test_embed_counts_texts_and_tokens_by_role(embed_service: Any) -> None
     assert embed_service.metric("trivium_embed_texts_total", role="query") == texts_before + 2
     tokens = embed_service.metric("trivium_embed_tokens_total", role="query") - tokens_before
     assert tokens == sum(response.token_counts)
+
+
+async def test_embed_queries_tells_what_share_of_each_the_model_reads(embed_service: Any) -> None:
+    texts = ["How tall is the tower?", "塔有多高？"]
+    read = await embed_service.stub.Embed(pb.EmbedRequest(texts=texts, role=pb.EMBED_ROLE_QUERY))
+    assert read.read_shares[0] > 0.8
+    assert read.read_shares[1] == 0
+    stored = await embed_service.stub.Embed(pb.EmbedRequest(texts=texts, role=pb.EMBED_ROLE_DOCUMENT))
+    assert not stored.read_shares

@@ -13,7 +13,8 @@ def passage_metadata(passage: Passage, retrieval: Retrieval) -> dict[str, Any]:
     """Returns plain values, fit for JSON.
 
     `source` is what to cite: the document's uri, or its id if it has none. `span` is where the passage stands in the
-    document's stored text, in code points. `degraded` is there only if a stage was replaced by the next best means.
+    document's stored text, in code points. `duplicates` is there only if other documents say the same, `degraded` only
+    if a stage was replaced by the next best means.
     """
     metadata = {
         **passage.metadata,
@@ -25,6 +26,8 @@ def passage_metadata(passage: Passage, retrieval: Retrieval) -> dict[str, Any]:
         "score": passage.score,
         "scores": to_json(passage.scores),
     }
+    if passage.duplicates:
+        metadata["duplicates"] = list(passage.duplicates)
     if retrieval.degraded:
         metadata["degraded"] = to_json(retrieval.degraded)
     return metadata

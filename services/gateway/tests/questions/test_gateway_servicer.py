@@ -216,6 +216,20 @@ async def test_struct_numbers_that_are_whole_come_back_as_integers(stack: Stack)
     assert dict(found.passages[0].metadata) == {"whole": 7, "half": 0.5, "flag": True, "words": ["a", "b"]}
 
 
+async def test_copies_are_one_passage_over_grpc_unless_collapsing_is_declined(stack: Stack) -> None:
+    copies = [pb.DocumentInput(id=f"copy{number}", text="The bittern booms at dusk.") for number in range(3)]
+    request = pb.IngestDocumentsRequest(collection=stack.collection, documents=copies)
+    await stack.stub.IngestDocuments(iter([request]))
+    of_copies = {"document_id": [one.id for one in copies]}
+
+    found = pb.RetrieveRequest(query="bittern", collection=stack.collection)
+    found.filter.update(of_copies)
+    [passage] = (await stack.stub.Retrieve(found)).passages
+    assert {passage.document_id, *passage.duplicates} == {one.id for one in copies}
+    found.collapse = False
+    assert len((await stack.stub.Retrieve(found)).passages) == 3
+
+
 async def test_ingest_takes_many_messages_and_answers_in_order(stack: Stack) -> None:
     async def requests() -> AsyncIterator[pb.IngestDocumentsRequest]:
         file = pb.FileContent(data=b"<title>Page</title><p>Text</p>", filename="p.html")
