@@ -29,6 +29,7 @@ from trivium_serving import tracing
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded
 from trivium_serving.logs import configure_logging
+from trivium_serving.request_context import set_tenant
 from trivium_serving.server import GrpcServer
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Running:
             listen="127.0.0.1:0",
             full_names=(EMBED, GENERATE, GATEWAY),
             registry=CollectorRegistry(),
-            tenant="acme",
+            let_in=lambda _context: set_tenant("acme"),
         )
         self.servicer = Servicer()
         embed_grpc.add_EmbedServiceServicer_to_server(self.servicer, self.server.grpc)

@@ -84,7 +84,7 @@ class Storage:
         self, *documents: NewDocument, collection: ResolvedCollection | None = None, tenant: str = "default"
     ) -> list[DocumentResult]:
         """Ingest into a collection, `default` if none is given."""
-        where = collection or await self.collections.resolve("")
+        where = collection or await self.collections.resolve("", tenant=tenant)
         return await self.ingester.ingest(where, documents, max_documents=1000, tenant=tenant)
 
 
@@ -182,6 +182,6 @@ def open_storage(addresses: Addresses) -> OpenStorage:
 async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
     """The storing half of a gateway before an empty Qdrant."""
     async with open_storage() as opened:
-        for collection in await opened.collections.list():
+        for collection in await opened.collections.list(tenant="default"):
             await opened.collections.delete(collection.name)
         yield opened

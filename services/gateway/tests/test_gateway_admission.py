@@ -192,8 +192,10 @@ async def test_bulk_work_waits_for_questions_and_runs_one_at_a_time_among_them(a
 
 
 async def test_calls_beyond_their_limit_are_refused() -> None:
-    limit = CallLimit("ingestions", 1)
-    with limit.place(), pytest.raises(Overloaded, match="1 ingestions"), limit.place():
-        pass
-    with limit.place():
+    limit = CallLimit("ingestions", 1, 60)
+    async with limit.call():
+        with pytest.raises(Overloaded, match="1 ingestions"):
+            async with limit.call():
+                pass
+    async with limit.call():
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,21 +60,21 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="The ferry leaves at nine."))
-    default = await storage.collections.resolve("")
+    default = await storage.collections.resolve("", tenant="default")
     async with open_storage(grpc_port=opening.port) as gateway:
-        known = await gateway.collections.resolve("")
+        known = await gateway.collections.resolve("", tenant="default")
         opening.closed.add(default.physical)
         calls: list[Awaitable[object]] = [
-            gateway.store.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5),
-            gateway.documents.get(known, "a"),
-            gateway.documents.list(known, page_size=10),
-            gateway.documents.delete(known, ["a"]),
+            gateway.store.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5, tenant="default"),
+            gateway.documents.get(known, "a", tenant="default"),
+            gateway.documents.list(known, page_size=10, tenant="default"),
+            gateway.documents.delete(known, ["a"], tenant="default"),
         ]
         gateway.collections.forget(known)
         calls += [
             gateway.collections.find(""),
-            gateway.collections.resolve(""),
-            gateway.collections.create("default"),
+            gateway.collections.resolve("", tenant="default"),
+            gateway.collections.create("default", tenant="default"),
             gateway.collections.delete("default"),
         ]
         for call in calls:
@@ -81,18 +82,20 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
                 await call
             assert caught.value.reason == "COLLECTION_UNAVAILABLE"
         described = CollectionDescription("default", CollectionState.OPENING)
-        assert await gateway.collections.get("default") == described
-        assert await gateway.collections.list() == [described]
+        assert await gateway.collections.get("default", tenant="default") == described
+        assert await gateway.collections.list(tenant="default") == [described]
         assert not {"/qdrant.Collections/Create", "/qdrant.Collections/Delete"} & set(opening.calls)
         opening.closed.clear()
-        assert (await gateway.documents.get(await gateway.collections.resolve(""), "a")).text.startswith("The ferry")
+        assert (
+            await gateway.documents.get(await gateway.collections.resolve("", tenant="default"), "a", tenant="default")
+        ).text.startswith("The ferry")
 
 
 async def test_deletion_that_qdrant_has_not_done_is_no_success(
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
-    await storage.collections.create("papers")
-    physical = (await storage.collections.resolve("papers")).physical
+    await storage.collections.create("papers", tenant="default")
+    physical = (await storage.collections.resolve("papers", tenant="default")).physical
     async with open_storage(grpc_port=opening.port) as gateway:
         delete = QdrantCollections.delete
 
@@ -105,13 +108,13 @@ async def test_deletion_that_qdrant_has_not_done_is_no_success(
             with pytest.raises(Unavailable):
                 await gateway.collections.delete("papers")
     assert physical in await _names(storage)
-    assert (await storage.collections.get("papers")).name == "papers"
+    assert (await storage.collections.get("papers", tenant="default")).name == "papers"
 
 
 async def test_ingestion_waits_for_a_collection_that_is_not_open_yet(
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
-    default = await storage.collections.resolve("")
+    default = await storage.collections.resolve("", tenant="default")
     async with open_storage(grpc_port=opening.port) as gateway:
         opening.closed.add(default.physical)
         ingesting = asyncio.create_task(gateway.ingest(NewDocument(id="a", text="One."), collection=default))
@@ -126,39 +129,39 @@ async def test_collection_deleted_by_another_gateway_is_not_found_and_default_is
     storage: Storage, open_storage: OpenStorage
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="One."))
-    await storage.collections.create("papers")
+    await storage.collections.create("papers", tenant="default")
     async with open_storage() as other:
-        stale = await other.collections.resolve("")
-        await other.collections.resolve("papers")
+        stale = await other.collections.resolve("", tenant="default")
+        await other.collections.resolve("papers", tenant="default")
         await storage.collections.delete("default")
         await storage.collections.delete("papers")
         with pytest.raises(NotFound):
-            await other.documents.list(stale, page_size=10)
+            await other.documents.list(stale, page_size=10, tenant="default")
         with pytest.raises(NotFound):
-            await other.collections.get("papers")
+            await other.collections.get("papers", tenant="default")
         (result,) = await other.ingest(
-            NewDocument(id="b", text="Two."), collection=await storage.collections.resolve("")
+            NewDocument(id="b", text="Two."), collection=await storage.collections.resolve("", tenant="default")
         )
         assert result.error is None
         with pytest.raises(NotFound):
-            await other.documents.get(stale, "a")
+            await other.documents.get(stale, "a", tenant="default")
 
 
 async def test_collection_whose_alias_is_missing_is_read_and_the_next_write_completes_it(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="One."))
-    before = await storage.collections.resolve("")
+    before = await storage.collections.resolve("", tenant="default")
     await _drop_alias(storage, "default")
     storage.collections.forget(before)
     assert await storage.collections.find("") == before
-    assert [one.name for one in await storage.collections.list()] == ["default"]
+    assert [one.name for one in await storage.collections.list(tenant="default")] == ["default"]
     assert await QdrantCollections(storage.connection).aliases() == {}
     await storage.ingest(NewDocument(id="b", text="Two."))
     assert await QdrantCollections(storage.connection).aliases() == {"default": before.physical}
-    assert (await storage.collections.get("default")).chunk_count == 2
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == 2
 
 
 async def test_deletion_that_broke_off_after_the_alias_can_be_repeated(storage: Storage) -> None:
-    await storage.collections.create("papers")
+    await storage.collections.create("papers", tenant="default")
     await _drop_alias(storage, "papers")
     await storage.collections.delete("papers")
     assert [name for name in await _names(storage) if name.startswith("papers")] == []
@@ -169,17 +172,18 @@ async def test_collection_and_alias_of_another_application_are_neither_shown_nor
     await _make_foreign(storage, "plain")
     await _alias(storage, "theirs", "theirs__0123456789ab")
     await _alias(storage, "other", "plain")
-    await storage.collections.create("mine")
-    await _alias(storage, "second", (await storage.collections.resolve("mine")).physical)
+    await storage.collections.create("mine", tenant="default")
+    await _alias(storage, "second", (await storage.collections.resolve("mine", tenant="default")).physical)
     foreign = ("theirs", "other", "plain", "second")
     try:
-        assert [one.name for one in await storage.collections.list()] == ["mine"]
+        assert [one.name for one in await storage.collections.list(tenant="default")] == ["mine"]
         for name in foreign:
-            for call in (storage.collections.get, storage.collections.delete, storage.collections.find):
+            described = partial(storage.collections.get, tenant="default")
+            for call in (described, storage.collections.delete, storage.collections.find):
                 with pytest.raises(NotFound):
                     await call(name)
             with pytest.raises(AlreadyExists) as caught:
-                await storage.collections.create(name)
+                await storage.collections.create(name, tenant="default")
             assert caught.value.reason == "COLLECTION_NAME_TAKEN"
         left = await _names(storage)
         assert {"theirs__0123456789ab", "plain"} <= set(left)
@@ -201,7 +205,7 @@ async def test_collection_of_another_application_with_the_name_of_ours_to_be_is_
     try:
         assert await storage.collections.find("") is None
         with pytest.raises(AlreadyExists) as caught:
-            await storage.collections.resolve("")
+            await storage.collections.resolve("", tenant="default")
         assert caught.value.reason == "COLLECTION_NAME_TAKEN"
         assert physical in caught.value.message
     finally:
@@ -220,10 +224,10 @@ async def test_creation_of_one_collection_does_not_wait_for_that_of_another(
         await index(self, physical)
 
     monkeypatch.setattr(QdrantCollections, "index_system_fields", hold)
-    slow = asyncio.create_task(storage.collections.create("slow"))
+    slow = asyncio.create_task(storage.collections.create("slow", tenant="default"))
     async with asyncio.timeout(60):
         await held.wait()
-        assert (await storage.collections.create("quick")).name == "quick"
+        assert (await storage.collections.create("quick", tenant="default")).name == "quick"
         release.set()
         assert (await slow).name == "slow"
 
@@ -232,8 +236,8 @@ async def test_list_asks_for_many_collections_at_once_but_not_for_all(
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
     names = [f"c{number:02}" for number in range(20)]
-    await asyncio.gather(*(storage.collections.create(name) for name in names))
+    await asyncio.gather(*(storage.collections.create(name, tenant="default") for name in names))
     async with open_storage(grpc_port=opening.port) as gateway:
-        assert [one.name for one in await gateway.collections.list()] == names
+        assert [one.name for one in await gateway.collections.list(tenant="default")] == names
     assert 2 < opening.most_at_once <= 16
     assert opening.calls.count("/qdrant.Collections/ListAliases") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 async def test_created_collection_is_described_with_its_model(storage: Storage) -> None:
     model = await storage.embed.model()
-    created = await storage.collections.create("papers")
+    created = await storage.collections.create("papers", tenant="default")
     assert created.name == "papers"
     assert (created.model, created.model_fingerprint, created.dimension) == (
         model.name,
@@ -30,12 +31,12 @@ async def test_created_collection_is_described_with_its_model(storage: Storage) 
     )
     assert created.chunk_count == 0
     assert created.metadata_keys == {}
-    assert await storage.collections.get("papers") == created
+    assert await storage.collections.get("papers", tenant="default") == created
 
 
 async def test_physical_collection_is_named_for_the_model_and_indexed_before_data(storage: Storage) -> None:
-    await storage.collections.create("papers")
-    resolved = await storage.collections.resolve("papers")
+    await storage.collections.create("papers", tenant="default")
+    resolved = await storage.collections.resolve("papers", tenant="default")
     assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION)
     assert (await storage.embed.model()).fingerprint == resolved.model_fingerprint
     info = await storage.connection.call(
@@ -63,76 +64,83 @@ async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storag
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:
     assert await storage.collections.find("") is None
-    assert await storage.collections.list() == []
-    assert (await storage.collections.resolve("")).name == "default"
+    assert await storage.collections.list(tenant="default") == []
+    assert (await storage.collections.resolve("", tenant="default")).name == "default"
     assert await storage.collections.find("default") is not None
 
 
 async def test_unknown_collection_is_not_found(storage: Storage) -> None:
-    for call in (storage.collections.resolve, storage.collections.find, storage.collections.get):
+    resolve, described = (
+        partial(one, tenant="default") for one in (storage.collections.resolve, storage.collections.get)
+    )
+    for call in (resolve, storage.collections.find, described):
         with pytest.raises(NotFound) as caught:
             await call("nowhere")
         assert caught.value.reason == "COLLECTION_NOT_FOUND"
 
 
 async def test_creating_twice_is_refused(storage: Storage) -> None:
-    await storage.collections.create("papers")
+    await storage.collections.create("papers", tenant="default")
     with pytest.raises(AlreadyExists) as caught:
-        await storage.collections.create("papers")
+        await storage.collections.create("papers", tenant="default")
     assert caught.value.reason == "COLLECTION_EXISTS"
 
 
 async def test_creating_at_once_succeeds_exactly_once(storage: Storage) -> None:
-    outcomes = await asyncio.gather(*(storage.collections.create("papers") for _ in range(5)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(storage.collections.create("papers", tenant="default") for _ in range(5)), return_exceptions=True
+    )
     assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 4
-    assert [found.name for found in await storage.collections.list()] == ["papers"]
+    assert [found.name for found in await storage.collections.list(tenant="default")] == ["papers"]
 
 
 async def test_two_gateways_that_create_default_at_once_share_it(storage: Storage, open_storage: OpenStorage) -> None:
     async with open_storage() as other:
-        one, two = await asyncio.gather(storage.collections.resolve(""), other.collections.resolve(""))
-        assert one == two
+        one, two = await asyncio.gather(
+            storage.collections.resolve("", tenant="default"), other.collections.resolve("", tenant="default")
+        )
+        assert one.physical == two.physical
         await asyncio.gather(
             storage.ingest(NewDocument(id="a", text="one")), other.ingest(NewDocument(id="b", text="two"))
         )
-    assert (await storage.collections.get("default")).chunk_count == 2
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == 2
 
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "a b", "ä", "a/b", "x" * 65, "default__0123456789ab", "a\n"])
 async def test_name_that_is_none_is_refused(storage: Storage, name: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        await storage.collections.create(name)
+        await storage.collections.create(name, tenant="default")
     assert caught.value.field == "name"
 
 
 async def test_collections_are_listed_in_the_order_of_their_names(storage: Storage) -> None:
     for name in ("b", "a", "C"):
-        await storage.collections.create(name)
-    assert [found.name for found in await storage.collections.list()] == ["C", "a", "b"]
+        await storage.collections.create(name, tenant="default")
+    assert [found.name for found in await storage.collections.list(tenant="default")] == ["C", "a", "b"]
 
 
 async def test_deleted_collection_is_gone_with_its_data(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="one"))
-    stale = await storage.collections.resolve("")
+    stale = await storage.collections.resolve("", tenant="default")
     await storage.collections.delete("default")
     assert await storage.collections.find("") is None
     with pytest.raises(NotFound):
         await storage.collections.delete("default")
     with pytest.raises(NotFound):
-        await storage.store.search(stale, vector=None, text="one", limit=1, timeout_seconds=5)
+        await storage.store.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, tenant="default")
     with pytest.raises(NotFound):
-        await storage.collections.get("default")
+        await storage.collections.get("default", tenant="default")
 
 
 async def test_creation_that_broke_off_is_completed_by_the_next_one(storage: Storage) -> None:
-    await storage.collections.create("papers")
-    resolved = await storage.collections.resolve("papers")
+    await storage.collections.create("papers", tenant="default")
+    resolved = await storage.collections.resolve("papers", tenant="default")
     drop = qdrant.AliasOperations(delete_alias=qdrant.DeleteAlias(alias_name="papers"))
     await storage.connection.call(
         storage.connection.collections.UpdateAliases, qdrant.ChangeAliases(actions=[drop]), timeout_seconds=5
     )
-    assert (await storage.collections.create("papers")).name == "papers"
-    assert await storage.collections.resolve("papers") == resolved
+    assert (await storage.collections.create("papers", tenant="default")).name == "papers"
+    assert await storage.collections.resolve("papers", tenant="default") == resolved
 
 
 async def test_collection_of_another_model_takes_no_documents(
@@ -145,8 +153,8 @@ async def test_collection_of_another_model_takes_no_documents(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.embed, "model", earlier_model)
-        await storage.collections.create("papers")
-    papers = await storage.collections.resolve("papers")
+        await storage.collections.create("papers", tenant="default")
+    papers = await storage.collections.resolve("papers", tenant="default")
     assert papers.model_fingerprint == "0" * 64
     with pytest.raises(FailedPrecondition) as caught:
         await storage.ingest(NewDocument(text="one"), collection=papers)
@@ -158,7 +166,7 @@ async def test_collection_of_another_model_takes_no_documents(
 
 async def test_metadata_keys_appear_with_the_kinds_of_their_values(storage: Storage) -> None:
     await storage.ingest(NewDocument(text="a", metadata={"year": 2020, "tags": ["x"], "open": True, "none": []}))
-    described = await storage.collections.get("default")
+    described = await storage.collections.get("default", tenant="default")
     assert described.metadata_keys == {
         "open": MetadataKind.BOOLEAN,
         "tags": MetadataKind.TEXT,
@@ -169,7 +177,7 @@ async def test_metadata_keys_appear_with_the_kinds_of_their_values(storage: Stor
 async def test_filter_on_a_key_that_another_gateway_has_added_since_is_accepted(
     storage: Storage, open_storage: OpenStorage
 ) -> None:
-    default = await storage.collections.resolve("")
+    default = await storage.collections.resolve("", tenant="default")
     async with open_storage() as other:
         await other.ingest(NewDocument(text="a", metadata={"year": 2020}))
     assert await storage.collections.parse_filter(default, {"metadata.year": 2020}) is not None

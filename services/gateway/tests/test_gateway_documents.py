@@ -17,19 +17,21 @@ async def test_document_comes_back_as_it_was_given(storage: Storage) -> None:
     await storage.ingest(
         NewDocument(id=document_id, title="T", uri="https://x", text="Text.", metadata={"a": [1, 2.5], "b": True})
     )
-    found = await storage.documents.get(await storage.collections.resolve(""), document_id)
+    found = await storage.documents.get(
+        await storage.collections.resolve("", tenant="default"), document_id, tenant="default"
+    )
     assert found == StoredDocument(document_id, "T", "https://x", {"a": [1, 2.5], "b": True}, 1, "Text.")
 
 
 async def test_unknown_document_is_not_found(storage: Storage) -> None:
     with pytest.raises(NotFound) as caught:
-        await storage.documents.get(await storage.collections.resolve(""), "nobody")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "nobody", tenant="default")
     assert caught.value.reason == "DOCUMENT_NOT_FOUND"
 
 
 async def test_document_of_another_tenant_is_not_found_nor_listed_nor_deleted(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="Mine."), tenant="mine")
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     with pytest.raises(NotFound):
         await storage.documents.get(collection, "a", tenant="other")
     assert await storage.documents.list(collection, page_size=10, tenant="other") == ([], "")
@@ -42,11 +44,11 @@ async def test_pages_have_each_document_once(storage: Storage) -> None:
     await storage.ingest(
         *(NewDocument(id=f"{number}", text=long if number % 4 == 0 else "Short.") for number in range(12))
     )
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     seen: list[StoredDocument] = []
     token = ""
     while True:
-        page, token = await storage.documents.list(collection, page_size=4, page_token=token)
+        page, token = await storage.documents.list(collection, page_size=4, page_token=token, tenant="default")
         assert len(page) <= 4
         seen += page
         if not token:
@@ -60,31 +62,38 @@ async def test_pages_have_each_document_once(storage: Storage) -> None:
 @pytest.mark.parametrize("page_size", [0, -1, 1001])
 async def test_page_size_out_of_range_is_refused(storage: Storage, page_size: int) -> None:
     with pytest.raises(InvalidField) as caught:
-        await storage.documents.list(await storage.collections.resolve(""), page_size=page_size)
+        await storage.documents.list(
+            await storage.collections.resolve("", tenant="default"), page_size=page_size, tenant="default"
+        )
     assert caught.value.field == "page_size"
 
 
 @pytest.mark.parametrize("page_token", ["x", "ä", "AAAA", "1" * 100, "====", "%00"])
 async def test_page_token_that_is_none_of_ours_is_refused(storage: Storage, page_token: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        await storage.documents.list(await storage.collections.resolve(""), page_size=1, page_token=page_token)
+        await storage.documents.list(
+            await storage.collections.resolve("", tenant="default"),
+            page_size=1,
+            page_token=page_token,
+            tenant="default",
+        )
     assert caught.value.field == "page_token"
 
 
 async def test_deletion_returns_those_that_were_there(storage: Storage) -> None:
     await storage.ingest(*(NewDocument(id=document_id, text="x") for document_id in "abc"))
-    collection = await storage.collections.resolve("")
-    assert await storage.documents.delete(collection, ["c", "nobody", "a", "c"]) == ["c", "a"]
-    listed, _ = await storage.documents.list(collection, page_size=10)
+    collection = await storage.collections.resolve("", tenant="default")
+    assert await storage.documents.delete(collection, ["c", "nobody", "a", "c"], tenant="default") == ["c", "a"]
+    listed, _ = await storage.documents.list(collection, page_size=10, tenant="default")
     assert [document.id for document in listed] == ["b"]
 
 
 async def test_deletion_of_none_too_many_or_no_ids_is_refused(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     with pytest.raises(InvalidField):
-        await storage.documents.delete(collection, [])
+        await storage.documents.delete(collection, [], tenant="default")
     with pytest.raises(InvalidField):
-        await storage.documents.delete(collection, [""])
+        await storage.documents.delete(collection, [""], tenant="default")
     with pytest.raises(TooLarge) as caught:
-        await storage.documents.delete(collection, ["a"] * 1001)
+        await storage.documents.delete(collection, ["a"] * 1001, tenant="default")
     assert caught.value.reason == "TOO_MANY_DOCUMENTS"

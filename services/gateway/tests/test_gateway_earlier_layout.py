@@ -19,7 +19,7 @@ _TEXT = "".join(f"Earlier sentence number {number} of the document. " for number
 async def _store_as_earlier(storage: Storage, *documents: NewDocument) -> None:
     """Store documents in layout 1: chunk 0 of each version has its own id, and chunks do not say how many they are."""
     await storage.ingest(*documents)
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     points, collections, call = storage.connection.points, storage.connection.collections, storage.connection.call
     stored = await call(
         points.Scroll,
@@ -79,7 +79,7 @@ async def _found(storage: Storage) -> set[tuple[str, int]]:
     collection = await storage.collections.find("")
     assert collection is not None
     found = await storage.store.search(
-        collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30
+        collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30, tenant="default"
     )
     return {(one.document_id, one.chunk_index) for one in found.candidates}
 
@@ -88,18 +88,18 @@ async def test_earlier_documents_are_read_counted_unchanged_and_not_swept(storag
     await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text="One sentence."))
     collection = await storage.collections.find("")
     assert collection is not None
-    assert (await storage.documents.get(collection, "a")).text == _TEXT
-    listed, _ = await storage.documents.list(collection, page_size=10)
+    assert (await storage.documents.get(collection, "a", tenant="default")).text == _TEXT
+    listed, _ = await storage.documents.list(collection, page_size=10, tenant="default")
     counts = {one.id: one.chunk_count for one in listed}
     assert counts["b"] == 1
     everything = {("a", index) for index in range(counts["a"])} | {("b", 0)}
     assert await _found(storage) == everything
-    assert (await storage.collections.get("default")).chunk_count == len(everything)
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == len(everything)
     storage.embed.embedded = 0
     (result,) = await storage.ingest(NewDocument(id="a", text=_TEXT))
     assert (result.status.value, result.chunk_count, storage.embed.embedded) == ("unchanged", counts["a"], 0)
     # The write has indexed what new chunks have.
-    assert (await storage.collections.get("default")).chunk_count == len(everything)
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == len(everything)
     assert await storage.sweeper.sweep() == 0
     assert await _found(storage) == everything
 
@@ -108,9 +108,9 @@ async def test_earlier_document_is_replaced_by_its_next_version_and_can_be_delet
     await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text=_TEXT))
     (result,) = await storage.ingest(NewDocument(id="a", text="Another sentence of the document."))
     assert result.status.value == "updated"
-    collection = await storage.collections.resolve("")
-    assert (await storage.documents.get(collection, "a")).text.startswith("Another")
+    collection = await storage.collections.resolve("", tenant="default")
+    assert (await storage.documents.get(collection, "a", tenant="default")).text.startswith("Another")
     assert {one for one in await _found(storage) if one[0] == "a"} == {("a", 0)}
-    assert await storage.documents.delete(collection, ["b"]) == ["b"]
+    assert await storage.documents.delete(collection, ["b"], tenant="default") == ["b"]
     assert await _found(storage) == {("a", 0)}
-    assert (await storage.collections.get("default")).chunk_count == 1
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == 1

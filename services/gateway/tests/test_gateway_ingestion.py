@@ -29,7 +29,7 @@ def _outcomes(results: list[DocumentResult]) -> list[str]:
 
 
 async def _chunks(storage: Storage, document_id: str, tenant: str = "default") -> dict[str, list[Any]]:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     return {**await storage.chunks.read_document(collection, document_id, tenant)}
 
 
@@ -37,7 +37,7 @@ async def test_new_then_same_then_changed_document_is_indexed_unchanged_updated(
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="One."))) == ["indexed"]
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="One."))) == ["unchanged"]
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="Two."))) == ["updated"]
-    found = await storage.documents.get(await storage.collections.resolve(""), "a")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
     assert found.text == "Two."
 
 
@@ -84,7 +84,7 @@ async def test_update_to_fewer_chunks_leaves_none_of_the_old_ones(storage: Stora
     assert short.chunk_count == 1
     (chunks,) = (await _chunks(storage, "a")).values()
     assert [chunk.text for chunk in chunks] == ["Only this."]
-    assert (await storage.collections.get("")).chunk_count == 1
+    assert (await storage.collections.get("", tenant="default")).chunk_count == 1
 
 
 async def test_chunks_are_the_stored_text_at_their_spans(storage: Storage) -> None:
@@ -95,14 +95,16 @@ async def test_chunks_are_the_stored_text_at_their_spans(storage: Storage) -> No
     assert len(chunks) > 5
     assert all(chunk.text == stored[chunk.start : chunk.end] for chunk in chunks)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
-    found = await storage.documents.get(await storage.collections.resolve(""), "a")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
     assert (found.text, found.chunk_count) == (stored, len(chunks))
 
 
 async def test_one_word_of_20000_characters_is_stored_whole(storage: Storage) -> None:
     text = "y" * 20_000
     assert _outcomes(await storage.ingest(NewDocument(id="a", text=text))) == ["indexed"]
-    assert (await storage.documents.get(await storage.collections.resolve(""), "a")).text == text
+    assert (
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    ).text == text
 
 
 async def test_documents_that_fail_fail_alone_and_in_order(storage: Storage) -> None:
@@ -133,7 +135,9 @@ async def test_documents_that_fail_fail_alone_and_in_order(storage: Storage) -> 
 async def test_failed_update_leaves_the_earlier_version(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="Before."))
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="\0"))) == ["BINARY_CONTENT"]
-    assert (await storage.documents.get(await storage.collections.resolve(""), "a")).text == "Before."
+    assert (
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    ).text == "Before."
 
 
 async def test_text_that_the_embed_service_refuses_fails_its_document_alone(storage: Storage) -> None:
@@ -173,11 +177,11 @@ async def test_calls_with_crossing_documents_do_not_wait_for_each_other_for_ever
     async with asyncio.timeout(60):
         one, two = await asyncio.gather(storage.ingest(*forth), storage.ingest(*back))
     assert not any(result.error for result in one + two)
-    assert (await storage.collections.get("")).chunk_count == 5
+    assert (await storage.collections.get("", tenant="default")).chunk_count == 5
 
 
 async def test_documents_of_a_stream_are_written_while_it_goes_on(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     upsert, some_are_there = storage.chunks.upsert, asyncio.Event()
 
     async def noticed(where: Any, points: Any) -> None:
@@ -192,27 +196,27 @@ async def test_documents_of_a_stream_are_written_while_it_goes_on(storage: Stora
         await some_are_there.wait()
         yield NewDocument(id="last", text="The last one.")
 
-    ingesting = asyncio.create_task(storage.ingester.ingest(collection, stream(), max_documents=1000))
+    ingesting = asyncio.create_task(storage.ingester.ingest(collection, stream(), max_documents=1000, tenant="default"))
     async with asyncio.timeout(60):
         assert len(await ingesting) == 401
 
 
 async def test_too_many_documents_in_a_list_are_refused_before_any_is_written(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     documents = [NewDocument(id=f"{number}", text="x") for number in range(4)]
     with pytest.raises(TooLarge) as caught:
-        await storage.ingester.ingest(collection, documents, max_documents=3)
+        await storage.ingester.ingest(collection, documents, max_documents=3, tenant="default")
     assert caught.value.reason == "TOO_MANY_DOCUMENTS"
-    assert (await storage.collections.get("")).chunk_count == 0
+    assert (await storage.collections.get("", tenant="default")).chunk_count == 0
 
 
 async def test_too_many_documents_in_a_stream_are_refused_after_those_before(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     documents = (NewDocument(id=f"{number}", text="x") for number in range(10_000))
     with pytest.raises(TooLarge) as caught:
-        await storage.ingester.ingest(collection, documents, max_documents=150)
+        await storage.ingester.ingest(collection, documents, max_documents=150, tenant="default")
     assert caught.value.reason == "TOO_MANY_DOCUMENTS"
-    assert (await storage.collections.get("")).chunk_count == 150
+    assert (await storage.collections.get("", tenant="default")).chunk_count == 150
 
 
 async def test_document_of_too_many_chunks_is_refused(open_storage: OpenStorage, storage: Storage) -> None:
@@ -225,29 +229,31 @@ async def test_very_long_title_leaves_room_for_the_text(storage: Storage) -> Non
     title = "A title that goes on and on, " * 17
     (result,) = await storage.ingest(NewDocument(id="a", title=title, text=_long_text()))
     assert result.error is None
-    found = await storage.documents.get(await storage.collections.resolve(""), "a")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
     assert found.title == title.strip()
     assert found.text == _long_text()
 
 
 async def test_markdown_file_gets_its_title_and_is_found_by_it(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", data=b"# Zanzibar\n\nSome words.", filename="a.md"))
-    collection = await storage.collections.resolve("")
-    found = await storage.store.search(collection, vector=None, text="zanzibar", limit=3, timeout_seconds=10)
+    collection = await storage.collections.resolve("", tenant="default")
+    found = await storage.store.search(
+        collection, vector=None, text="zanzibar", limit=3, timeout_seconds=10, tenant="default"
+    )
     assert [(one.title, one.text) for one in found.candidates] == [("Zanzibar", "# Zanzibar\n\nSome words.")]
 
 
 async def test_embed_service_that_is_gone_is_unavailable_for_the_whole_call(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
 
     async def gone(**_: object) -> None:
         raise Unavailable("gone", reason="UPSTREAM_UNAVAILABLE")
 
     monkeypatch.setattr(storage.embed, "model", gone)
     with pytest.raises(Unavailable):
-        await storage.ingester.ingest(collection, [NewDocument(text="x")], max_documents=1)
+        await storage.ingester.ingest(collection, [NewDocument(text="x")], max_documents=1, tenant="default")
 
 
 async def test_embed_service_that_goes_meanwhile_fails_the_documents(
@@ -260,7 +266,7 @@ async def test_embed_service_that_goes_meanwhile_fails_the_documents(
     monkeypatch.setattr("trivium_gateway.ingestion.patience._UNAVAILABLE_PATIENCE_SECONDS", 0.0)
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="x"))) == ["UPSTREAM_UNAVAILABLE"]
     with pytest.raises(NotFound):
-        await storage.documents.get(await storage.collections.resolve(""), "a")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
 
 
 async def test_embed_service_that_comes_back_is_waited_for(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +285,7 @@ async def test_embed_service_that_comes_back_is_waited_for(storage: Storage, mon
 
 async def test_metrics_count_chunks_and_time_stages(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text=_long_text()))
-    chunk_count = (await storage.collections.get("")).chunk_count
+    chunk_count = (await storage.collections.get("", tenant="default")).chunk_count
     assert storage.registry.get_sample_value("trivium_gateway_ingest_chunks_total") == chunk_count
     for stage in ("parse", "lookup", "tokenize", "embed", "write"):
         name = "trivium_gateway_ingest_stage_duration_seconds_count"
@@ -291,7 +297,7 @@ async def test_payload_has_the_fields_that_others_rely_on(storage: Storage) -> N
     from qdrant_client.conversions.conversion import value_to_json
 
     await storage.ingest(NewDocument(id="a", title="T", uri="u", text="x", metadata={"k": [1, 2]}))
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     reply = await storage.connection.call(
         storage.connection.points.Scroll,
         qdrant.ScrollPoints(collection_name=collection.physical, with_payload=qdrant.WithPayloadSelector(enable=True)),

@@ -64,22 +64,24 @@ async def _gateway(addresses: Addresses, log: Path) -> AsyncIterator[tuple[subpr
 
 
 async def _check(storage: Storage, acknowledged: dict[str, int], sent: dict[str, int]) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     shown = {}
     for document_id in acknowledged:
-        text = (await storage.documents.get(collection, document_id)).text
+        text = (await storage.documents.get(collection, document_id, tenant="default")).text
         shown[document_id] = _version_of(text)
         assert text == _text(document_id, shown[document_id])
         assert acknowledged[document_id] <= shown[document_id] <= sent[document_id]
-    found = await storage.store.search(collection, vector=None, text="harbour", limit=1000, timeout_seconds=30)
+    found = await storage.store.search(
+        collection, vector=None, text="harbour", limit=1000, timeout_seconds=30, tenant="default"
+    )
     versions: dict[str, set[int]] = {}
     for one in found.candidates:
         versions.setdefault(one.document_id, set()).add(_version_of(one.text))
-    listed, _ = await storage.documents.list(collection, page_size=100)
+    listed, _ = await storage.documents.list(collection, page_size=100, tenant="default")
     assert {one.id: {shown[one.id]} for one in listed} == versions
     chunk_count = sum(one.chunk_count for one in listed)
     assert len(found.candidates) == chunk_count
-    assert (await storage.collections.get("default")).chunk_count == chunk_count
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == chunk_count
 
 
 async def test_gateway_killed_at_random_moments_shows_each_document_whole_in_one_version(

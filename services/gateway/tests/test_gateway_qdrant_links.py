@@ -32,10 +32,12 @@ async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_n
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="The ferry leaves at nine."))
     async with open_storage(grpc_port=proxy.port) as gateway:
-        collection = await gateway.collections.resolve("")
+        collection = await gateway.collections.resolve("", tenant="default")
 
         async def search() -> None:
-            found = await gateway.store.search(collection, vector=None, text="ferry", limit=1, timeout_seconds=60)
+            found = await gateway.store.search(
+                collection, vector=None, text="ferry", limit=1, timeout_seconds=60, tenant="default"
+            )
             assert [one.document_id for one in found.candidates] == ["a"]
 
         await search()
@@ -55,16 +57,16 @@ async def test_new_connection_that_is_silent_too_is_followed_by_another(
     storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
-        await gateway.collections.list()
+        await gateway.collections.list(tenant="default")
         proxy.silence(also_next=1)
-        assert await gateway.collections.list() == await storage.collections.list()
+        assert await gateway.collections.list(tenant="default") == await storage.collections.list(tenant="default")
         assert proxy.connections > 2
 
 
 async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
     storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
 ) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     async with open_storage(grpc_port=proxy.port) as gateway:
         upsert = gateway.chunks.upsert
 
@@ -79,7 +81,7 @@ async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
         )
         assert [result.error for result in results] == [None] * 5
         assert proxy.connections > 1
-    assert len((await storage.documents.list(collection, page_size=10))[0]) == 5
+    assert len((await storage.documents.list(collection, page_size=10, tenant="default"))[0]) == 5
 
 
 async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
@@ -88,7 +90,7 @@ async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
     engine = OpeningQdrant(f"127.0.0.1:{addresses.qdrant_grpc_port}")
     async with engine.serving() as slow, open_storage(grpc_port=slow.port) as gateway:
         slow.delay_seconds["/qdrant.Points/Scroll"] = 1.0
-        await gateway.chunks.read_document(await storage.collections.resolve(""), "a", "default")
+        await gateway.chunks.read_document(await storage.collections.resolve("", tenant="default"), "a", "default")
         assert slow.calls.count("/qdrant.Points/Scroll") == 1
         assert "/qdrant.Qdrant/HealthCheck" in slow.calls
 
@@ -96,7 +98,7 @@ async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
 async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
     storage: Storage, open_storage: OpenStorage, addresses: Addresses
 ) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     async with OpeningQdrant(f"127.0.0.1:{addresses.qdrant_grpc_port}").serving() as full:
         full.failures["/qdrant.Points/Upsert"] = (
             grpc.StatusCode.INTERNAL,
@@ -107,7 +109,9 @@ async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
             assert isinstance(result.error, StorageFull)
             assert result.error.reason == "STORAGE_FULL"
             assert full.calls.count("/qdrant.Points/Upsert") == 1
-            found = await gateway.store.search(collection, vector=None, text="one", limit=1, timeout_seconds=60)
+            found = await gateway.store.search(
+                collection, vector=None, text="one", limit=1, timeout_seconds=60, tenant="default"
+            )
             assert found.candidates == []
 
 
@@ -115,12 +119,12 @@ async def test_call_that_is_cancelled_leaves_no_call_behind(
     storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
-        await gateway.collections.list()
+        await gateway.collections.list(tenant="default")
         proxy.silence()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await gateway.connection.call(
                     gateway.connection.collections.List, qdrant.ListCollectionsRequest(), timeout_seconds=60
                 )
-        assert await gateway.collections.list() == []
-    assert await storage.collections.list() == []
+        assert await gateway.collections.list(tenant="default") == []
+    assert await storage.collections.list(tenant="default") == []

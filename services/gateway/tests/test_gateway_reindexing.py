@@ -58,7 +58,7 @@ async def old(open_storage: OpenStorage) -> AsyncIterator[Storage]:
     """A collection `old` from before the analyzer, with documents."""
     async with open_storage() as storage:
         await _make_as_before(storage, "old")
-        collection = await storage.collections.resolve("old")
+        collection = await storage.collections.resolve("old", tenant="default")
         assert not any(result.error for result in await storage.ingest(*_documents(_NUMBERS), collection=collection))
         yield storage
         await storage.collections.delete("old")
@@ -67,15 +67,17 @@ async def old(open_storage: OpenStorage) -> AsyncIterator[Storage]:
 async def _first(storage: Storage, query: str) -> str | None:
     collection = await storage.collections.find("old")
     assert collection is not None
-    found = await storage.store.search(collection, vector=None, text=query, limit=5, timeout_seconds=10)
+    found = await storage.store.search(
+        collection, vector=None, text=query, limit=5, timeout_seconds=10, tenant="default"
+    )
     return found.candidates[0].document_id if found.candidates else None
 
 
 async def _stored(storage: Storage) -> dict[str, str]:
     collection = await storage.collections.find("old")
     assert collection is not None
-    listed, _ = await storage.documents.list(collection, page_size=1000)
-    return {one.id: (await storage.documents.get(collection, one.id)).text for one in listed}
+    listed, _ = await storage.documents.list(collection, page_size=1000, tenant="default")
+    return {one.id: (await storage.documents.get(collection, one.id, tenant="default")).text for one in listed}
 
 
 async def _physical(storage: Storage) -> set[str]:
@@ -90,13 +92,13 @@ async def _reindex(storage: Storage) -> Reindexer:
 
 
 async def test_collection_from_before_the_analyzer_answers_and_takes_documents_as_it_was_made(old: Storage) -> None:
-    described = await old.collections.get("old")
+    described = await old.collections.get("old", tenant="default")
 
     assert described.needs_reindex
     assert await _first(old, "9013") is None  # as it was made: no term for a number
     assert await _first(old, "lid screws") is not None
     (added,) = await old.ingest(
-        NewDocument(id="new", text="A pangolin."), collection=await old.collections.resolve("old")
+        NewDocument(id="new", text="A pangolin."), collection=await old.collections.resolve("old", tenant="default")
     )
     assert added.status is DocumentStatus.INDEXED
     assert await _first(old, "pangolins") == "new"
@@ -108,7 +110,7 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
 
     await _reindex(old)
 
-    described = await old.collections.get("old")
+    described = await old.collections.get("old", tenant="default")
     assert not described.needs_reindex
     assert described.chunk_count == len(before)
     assert described.metadata_keys.keys() == {"number"}
@@ -117,15 +119,15 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
     assert await _first(old, "9020") == "d9020"
     assert len(await _physical(old)) == 1
     assert old.embed.embedded == embedded  # vectors stay
-    again = await old.ingest(*_documents(_NUMBERS), collection=await old.collections.resolve("old"))
+    again = await old.ingest(*_documents(_NUMBERS), collection=await old.collections.resolve("old", tenant="default"))
     assert {one.status for one in again} == {DocumentStatus.UNCHANGED}
 
 
 async def test_collection_that_is_made_as_this_version_makes_them_is_left_alone(storage: Storage) -> None:
-    default = await storage.collections.resolve("")
+    default = await storage.collections.resolve("", tenant="default")
 
     assert (await Reindexer(storage.connection, storage.collections, storage.embed).reindex("default", seconds=1)).done
-    assert (await storage.collections.resolve("")).physical == default.physical
+    assert (await storage.collections.resolve("", tenant="default")).physical == default.physical
 
 
 @pytest.mark.parametrize("step", ["create", "copy", "point_alias", "delete"])
@@ -149,13 +151,17 @@ async def test_reindexing_that_breaks_off_anywhere_loses_nothing_and_goes_on(
     assert calls
     assert await _stored(old) == before
     assert await _first(old, "lid screws") is not None
-    (changed,) = await old.ingest(*_documents([9002], "Twice."), collection=await old.collections.resolve("old"))
+    (changed,) = await old.ingest(
+        *_documents([9002], "Twice."), collection=await old.collections.resolve("old", tenant="default")
+    )
     assert changed.status is DocumentStatus.UPDATED
     gone = []
     if (
         step != "delete"
     ):  # in that case alone, a document that was written in its last hour comes back, as none may be lost
-        gone = await old.documents.delete(await old.collections.resolve("old"), ["d9001"])
+        gone = await old.documents.delete(
+            await old.collections.resolve("old", tenant="default"), ["d9001"], tenant="default"
+        )
 
     await _reindex(old)
 
@@ -177,19 +183,19 @@ async def test_writes_while_a_collection_is_reindexed_by_another_gateway_are_kep
         await real(self, alias, physical)
 
     async with open_storage() as other:
-        stale = await other.collections.resolve("old")
+        stale = await other.collections.resolve("old", tenant="default")
         monkeypatch.setattr(QdrantCollections, "point_alias", wait)
         reindexing = asyncio.create_task(_reindex(old))
         await asyncio.wait_for(moving.wait(), 30)
         # After the last look at the old index, and before the new one answers.
         await other.ingest(*_documents([9003], "Late."), *_documents([9100]), collection=stale)
-        await other.documents.delete(stale, ["d9004"])
+        await other.documents.delete(stale, ["d9004"], tenant="default")
         move.set()
         while (await old.collections.own("old")).physical == stale.physical:
             pass
         # The other gateway believes in the old index still.
         results = await other.ingest(*_documents([9005], "Later."), *_documents([9101]), collection=stale)
-        await other.documents.delete(stale, ["d9006"])
+        await other.documents.delete(stale, ["d9006"], tenant="default")
         await reindexing
         results += await other.ingest(*_documents([9102]), collection=stale)
         assert not any(result.error for result in results)
@@ -215,15 +221,17 @@ async def test_search_finds_the_whole_collection_at_every_moment_of_a_reindexing
 async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_why(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storage.collections.create("later")
-    await storage.ingest(*_documents([9000]), collection=await storage.collections.resolve("later"))
+    await storage.collections.create("later", tenant="default")
+    await storage.ingest(*_documents([9000]), collection=await storage.collections.resolve("later", tenant="default"))
     monkeypatch.setattr("trivium_gateway.qdrant.words.ANALYZER_VERSION", ANALYZER_VERSION + 1)
-    collection = await storage.collections.resolve("later")
+    collection = await storage.collections.resolve("later", tenant="default")
     vector = (await storage.embed.embed_query(
         "torque", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )).vector  # fmt: skip
 
-    found = await storage.store.search(collection, vector=vector, text="torque", limit=5, timeout_seconds=10)
+    found = await storage.store.search(
+        collection, vector=vector, text="torque", limit=5, timeout_seconds=10, tenant="default"
+    )
     (written,) = await storage.ingest(*_documents([9001]), collection=collection)
 
     assert [one.document_id for one in found.candidates] == ["d9000"]
@@ -247,7 +255,9 @@ async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
             return EmbeddedDocuments(embedded.vectors, [b""] * len(texts))
 
         monkeypatch.setattr(storage.embed, "embed_documents", without_codes)
-        await storage.ingest(*_documents(_NUMBERS), collection=await storage.collections.resolve("old"))
+        await storage.ingest(
+            *_documents(_NUMBERS), collection=await storage.collections.resolve("old", tenant="default")
+        )
         monkeypatch.setattr(storage.embed, "embed_documents", embed_documents)
         assert await _codes(storage) == {b""}
 
@@ -266,5 +276,7 @@ async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
 async def _codes(storage: Storage) -> set[bytes]:
     collection = await storage.collections.find("old")
     assert collection is not None
-    found = await storage.store.search(collection, vector=None, text="torque", limit=100, timeout_seconds=10)
+    found = await storage.store.search(
+        collection, vector=None, text="torque", limit=100, timeout_seconds=10, tenant="default"
+    )
     return set(await storage.store.token_codes(collection, found.candidates, timeout_seconds=10))

@@ -29,11 +29,11 @@ _ANIMALS = (
 async def animals(open_storage: OpenStorage) -> AsyncIterator[Storage]:
     """A storage with the animals in it and nothing else; they are embedded only if another test came between."""
     async with open_storage() as opened:
-        default = await opened.collections.resolve("")
-        listed, _ = await opened.documents.list(default, page_size=10)
+        default = await opened.collections.resolve("", tenant="default")
+        listed, _ = await opened.documents.list(default, page_size=10, tenant="default")
         if {document.id for document in listed} != {document.id for document in _ANIMALS}:
             await opened.collections.delete("default")
-            default = await opened.collections.resolve("")
+            default = await opened.collections.resolve("", tenant="default")
         await opened.ingest(*_ANIMALS, collection=default)
         yield opened
 
@@ -41,7 +41,7 @@ async def animals(open_storage: OpenStorage) -> AsyncIterator[Storage]:
 async def _search(
     storage: Storage, query: str, *, filter_json: Mapping[str, Any] | None = None, tenant: str = "default", **more: Any
 ) -> SearchResult:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     embedded = await storage.embed.embed_query(
         query, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
@@ -171,12 +171,14 @@ def _store_without(storage: Storage, broken: str, error: Exception | None = None
 async def test_leg_that_fails_is_reported_and_the_other_answers(
     animals: Storage, broken: str, leg: str, score: str
 ) -> None:
-    collection = await animals.collections.resolve("")
+    collection = await animals.collections.resolve("", tenant="default")
     query = await animals.embed.embed_query(
         "cats sleep", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
     store = _store_without(animals, broken)
-    found = await store.search(collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10)
+    found = await store.search(
+        collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10, tenant="default"
+    )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [(leg, "unavailable")]
     assert found.candidates[0].document_id == "cat"
     assert found.candidates[0].fused is None
@@ -184,24 +186,28 @@ async def test_leg_that_fails_is_reported_and_the_other_answers(
 
 
 async def test_leg_that_is_too_slow_is_reported_as_such(animals: Storage) -> None:
-    collection = await animals.collections.resolve("")
+    collection = await animals.collections.resolve("", tenant="default")
     store = _store_without(animals, "dense", DeadlineExceeded("slow"))
-    found = await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
+    found = await store.search(
+        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default"
+    )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [("dense", "timeout")]
 
 
 async def test_search_without_any_leg_is_unavailable(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     store = _store_without(storage, "dense bm25")
     with pytest.raises(Unavailable):
-        await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10)
+        await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default")
 
 
 async def test_search_without_qdrant_says_in_its_cause_where_it_was_looked_for(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     connection = QdrantConnection("http://127.0.0.1:1", 1)
     with pytest.raises(Unavailable) as caught:
-        await Store(connection).search(collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5)
+        await Store(connection).search(
+            collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5, tenant="default"
+        )
     await connection.close()
     assert caught.value.reason == "UPSTREAM_UNAVAILABLE"
     assert "http://127.0.0.1:1" in caught.value.cause

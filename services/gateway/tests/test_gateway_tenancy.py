@@ -46,13 +46,13 @@ def _counts_anew(queries: list[Any]) -> bool:
 
 async def test_search_asks_each_leg_once(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="The report."))
-    queries = await _queries_of_a_search(storage, await storage.collections.resolve(""))
+    queries = await _queries_of_a_search(storage, await storage.collections.resolve("", tenant="default"))
     assert sorted(query.using for query in queries) == ["bm25", "dense"]
 
 
 async def test_search_in_a_collection_of_one_tenant_counts_no_words_anew(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="The report."))
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     queries = await _queries_of_a_search(storage, collection)
     assert not _counts_anew(queries)
     # The filter stays: another tenant finds nothing, and learns nothing of what is there.
@@ -71,11 +71,13 @@ async def test_search_in_a_collection_of_several_tenants_counts_its_tenants_word
 async def test_own_statistics_and_those_of_the_tenant_give_the_same_scores(storage: Storage) -> None:
     texts = ["The annual report.", "A report about turbines.", "Turbines and reports of turbines.", "Nothing of both."]
     await storage.ingest(*(NewDocument(id=f"{number}", text=text) for number, text in enumerate(texts)))
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     assert collection.is_sole("default", time.monotonic())
 
     async def scores(where: ResolvedCollection) -> dict[str, float | None]:
-        found = await storage.store.search(where, vector=None, text="turbines report", limit=5, timeout_seconds=5)
+        found = await storage.store.search(
+            where, vector=None, text="turbines report", limit=5, timeout_seconds=5, tenant="default"
+        )
         return {one.document_id: one.sparse for one in found.candidates}
 
     assert await scores(collection) == pytest.approx(await scores(replace(collection, sole_tenant="")))
@@ -83,7 +85,7 @@ async def test_own_statistics_and_those_of_the_tenant_give_the_same_scores(stora
 
 async def test_first_write_of_another_tenant_waits_until_nobody_believes_in_one(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="The report."))
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     qdrant_collections = QdrantCollections(storage.connection)
     waiting = asyncio.create_task(Tenancy(qdrant_collections, 3600).admit(collection.physical, "other"))
     while (await qdrant_collections.describe(collection.physical)).sole_tenant:  # noqa: ASYNC110 - Qdrant has no event
@@ -124,5 +126,5 @@ async def test_collection_from_before_the_fact_was_kept_is_nobodys_alone(storage
 
 async def _fresh(storage: Storage) -> ResolvedCollection:
     """The default collection as Qdrant has it now."""
-    storage.collections.forget(await storage.collections.resolve(""))
-    return await storage.collections.resolve("")
+    storage.collections.forget(await storage.collections.resolve("", tenant="default"))
+    return await storage.collections.resolve("", tenant="default")

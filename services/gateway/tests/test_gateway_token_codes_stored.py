@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 async def _found(storage: "Storage", collection: ResolvedCollection) -> list[Candidate]:
-    found = await storage.store.search(collection, vector=None, text="heron", limit=100, timeout_seconds=10)
+    found = await storage.store.search(
+        collection, vector=None, text="heron", limit=100, timeout_seconds=10, tenant="default"
+    )
     return list(found.candidates)
 
 
 async def test_ingestion_keeps_the_token_codes_of_each_chunk(storage: "Storage") -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     words = [f"Heron number {number} was seen at the pond in the morning." for number in range(60)]
     await storage.ingest(NewDocument(id="long", text=" ".join(words)), NewDocument(id="short", text="A heron."))
     candidates = await _found(storage, collection)
@@ -31,17 +33,17 @@ async def test_ingestion_keeps_the_token_codes_of_each_chunk(storage: "Storage")
 
 
 async def test_token_codes_of_chunks_that_are_gone_are_empty(storage: "Storage") -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     await storage.ingest(NewDocument(id="a", text="A heron."))
     candidates = await _found(storage, collection)
-    await storage.documents.delete(collection, ["a"])
+    await storage.documents.delete(collection, ["a"], tenant="default")
 
     assert await storage.store.token_codes(collection, candidates, timeout_seconds=10) == [b""]
 
 
 async def test_document_as_stored_is_read_without_its_token_codes(storage: "Storage") -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     await storage.ingest(NewDocument(id="a", text="A heron."))
-    stored = await storage.documents.get(collection, "a")
+    stored = await storage.documents.get(collection, "a", tenant="default")
 
     assert stored.text == "A heron."

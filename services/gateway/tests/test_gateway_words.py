@@ -49,8 +49,8 @@ def ids() -> list[str]:
 async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[tuple[Storage, ResolvedCollection]]:
     """A collection of a thousand documents with made-up ids, without vectors that mean anything."""
     async with open_storage() as storage:
-        await storage.collections.create("changes")
-        collection = await storage.collections.resolve("changes")
+        await storage.collections.create("changes", tenant="default")
+        collection = await storage.collections.resolve("changes", tenant="default")
         draw, points = random.Random(1), []
         for one in ids:
             text = f"Change {one}: The {draw.choice(_PARTS)} {draw.choice(_CHANGES)}. Plant {draw.choice(_PLANTS)}."
@@ -65,7 +65,9 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
 
 
 async def _by_words(storage: Storage, collection: ResolvedCollection, query: str) -> Sequence[Candidate]:
-    found = await storage.store.search(collection, vector=None, text=query, limit=10, timeout_seconds=10)
+    found = await storage.store.search(
+        collection, vector=None, text=query, limit=10, timeout_seconds=10, tenant="default"
+    )
     return found.candidates
 
 
@@ -113,8 +115,8 @@ _DOCUMENTS = {
 async def mixed(open_storage: OpenStorage) -> AsyncIterator[tuple[Storage, ResolvedCollection]]:
     """A collection with writings of all kinds."""
     async with open_storage() as storage:
-        await storage.collections.create("mixed")
-        collection = await storage.collections.resolve("mixed")
+        await storage.collections.create("mixed", tenant="default")
+        collection = await storage.collections.resolve("mixed", tenant="default")
         documents = [NewDocument(id=one, text=text) for one, text in _DOCUMENTS.items()]
         assert not any(result.error for result in await storage.ingest(*documents, collection=collection))
         yield storage, collection

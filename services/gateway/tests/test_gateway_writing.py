@@ -21,7 +21,7 @@ _NEW = "".join(f"New sentence number {number} of the document. " for number in r
 
 
 async def _versions(storage: Storage, document_id: str = "a") -> list[list[StoredChunk]]:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     return list((await storage.chunks.read_document(collection, document_id, "default")).values())
 
 
@@ -55,15 +55,17 @@ async def _kill_at(storage: Storage, step: str, when: Callable[[Any], bool], doc
 
 async def _found(storage: Storage, text: str = "sentence of the document") -> set[tuple[str, int]]:
     """Whatever a search finds: document ids and versions' chunk indexes."""
-    collection = await storage.collections.resolve("")
-    found = await storage.store.search(collection, vector=None, text=text, limit=1000, timeout_seconds=20)
+    collection = await storage.collections.resolve("", tenant="default")
+    found = await storage.store.search(
+        collection, vector=None, text=text, limit=1000, timeout_seconds=20, tenant="default"
+    )
     return {(one.document_id, one.chunk_index) for one in found.candidates}
 
 
 async def _texts_found(storage: Storage) -> str:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     found = await storage.store.search(
-        collection, vector=None, text="sentence of the document", limit=1000, timeout_seconds=20
+        collection, vector=None, text="sentence of the document", limit=1000, timeout_seconds=20, tenant="default"
     )
     return "".join(sorted(one.text for one in found.candidates))
 
@@ -79,24 +81,24 @@ def _has_head(points: Any) -> bool:
 
 async def _assert_shown(storage: Storage, text: str) -> None:
     """All that reads shows this text of the document `a`, and nothing else."""
-    collection = await storage.collections.resolve("")
-    assert (await storage.documents.get(collection, "a")).text == text
-    ((document,), _) = await storage.documents.list(collection, page_size=10)
+    collection = await storage.collections.resolve("", tenant="default")
+    assert (await storage.documents.get(collection, "a", tenant="default")).text == text
+    ((document,), _) = await storage.documents.list(collection, page_size=10, tenant="default")
     assert document.id == "a"
     assert await _found(storage) == {("a", index) for index in range(document.chunk_count)}
-    assert (await storage.collections.get("default")).chunk_count == document.chunk_count
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == document.chunk_count
     shown = await _texts_found(storage)
     assert ("Old" in shown, "New" in shown) == ("Old" in text, "New" in text)
 
 
 async def _assert_nothing_shown(storage: Storage) -> None:
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     with pytest.raises(NotFound):
-        await storage.documents.get(collection, "a")
-    assert await storage.documents.list(collection, page_size=10) == ([], "")
-    assert await storage.documents.delete(collection, ["a"]) == []
+        await storage.documents.get(collection, "a", tenant="default")
+    assert await storage.documents.list(collection, page_size=10, tenant="default") == ([], "")
+    assert await storage.documents.delete(collection, ["a"], tenant="default") == []
     assert await _found(storage) == set()
-    assert (await storage.collections.get("default")).chunk_count == 0
+    assert (await storage.collections.get("default", tenant="default")).chunk_count == 0
 
 
 async def test_update_killed_before_its_commit_shows_the_version_before_alone(storage: Storage) -> None:
@@ -116,7 +118,7 @@ async def test_update_killed_after_its_commit_shows_the_new_version_alone(storag
 
 
 async def test_first_write_killed_before_its_commit_shows_nothing_until_it_is_sent_again(storage: Storage) -> None:
-    await storage.collections.resolve("")
+    await storage.collections.resolve("", tenant="default")
     await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_NEW))
     assert len(await _versions(storage)) == 1
     await _assert_nothing_shown(storage)
@@ -137,20 +139,23 @@ async def test_sweep_deletes_what_kills_left_once_nobody_can_be_writing_it(
     assert await storage.sweeper.sweep() == 2
     assert len(await _versions(storage)) == 1
     assert await _versions(storage, "c") == []
-    collection = await storage.collections.resolve("")
-    assert (await storage.documents.get(collection, "a")).text == _OLD
-    assert (await storage.documents.get(collection, "b")).text == "One."
+    collection = await storage.collections.resolve("", tenant="default")
+    assert (await storage.documents.get(collection, "a", tenant="default")).text == _OLD
+    assert (await storage.documents.get(collection, "b", tenant="default")).text == "One."
     assert await storage.sweeper.sweep() == 0
 
 
 async def test_next_write_and_deletion_take_old_remains_with_them(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storage.collections.resolve("")
+    await storage.collections.resolve("", tenant="default")
     await _kill_at(storage, "upsert", _has_head, NewDocument(id="a", text=_OLD))
     await _kill_at(storage, "upsert", _has_head, NewDocument(id="b", text=_OLD))
     _make_old(monkeypatch)
-    assert await storage.documents.delete(await storage.collections.resolve(""), ["b"]) == []
+    assert (
+        await storage.documents.delete(await storage.collections.resolve("", tenant="default"), ["b"], tenant="default")
+        == []
+    )
     assert await _versions(storage, "b") == []
     await storage.ingest(NewDocument(id="a", text="Third."))
     assert [[chunk.text for chunk in chunks] for chunks in await _versions(storage)] == [["Third."]]
@@ -179,7 +184,7 @@ async def test_client_that_leaves_while_chunks_are_written_leaves_nothing(storag
 
 async def test_client_that_leaves_during_the_commit_finds_the_document_committed_whole(storage: Storage) -> None:
     upsert, reached, release = storage.chunks.upsert, asyncio.Event(), asyncio.Event()
-    await storage.collections.resolve("")
+    await storage.collections.resolve("", tenant="default")
 
     async def hold_heads(collection: Any, points: Any) -> None:
         if _has_head(points):
@@ -263,9 +268,9 @@ async def test_two_gateways_that_write_one_document_at_once_show_one_whole_versi
             storage.ingest(NewDocument(id="a", text=_OLD)), other.ingest(NewDocument(id="a", text=_NEW))
         )
         assert [result.error for result in one + two] == [None, None]
-        collection = await storage.collections.resolve("")
+        collection = await storage.collections.resolve("", tenant="default")
         # Both gateways show the same version, and it is whole.
-        shown = {(await side.documents.get(collection, "a")).text for side in (storage, other)}
+        shown = {(await side.documents.get(collection, "a", tenant="default")).text for side in (storage, other)}
         assert len(shown) == 1
         assert shown <= {_OLD, _NEW}
         for side in (storage, other):
@@ -289,15 +294,19 @@ async def test_version_that_another_gateway_took_for_remains_is_written_again(st
     assert result.error is None
     (chunks,) = await _versions(storage)
     assert len(chunks) == result.chunk_count
-    assert (await storage.documents.get(await storage.collections.resolve(""), "a")).text == _NEW
+    assert (
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    ).text == _NEW
 
 
 async def test_deletion_and_update_at_once_leave_all_or_nothing(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text=_OLD))
-    collection = await storage.collections.resolve("")
-    await asyncio.gather(storage.ingest(NewDocument(id="a", text=_NEW)), storage.documents.delete(collection, ["a"]))
+    collection = await storage.collections.resolve("", tenant="default")
+    await asyncio.gather(
+        storage.ingest(NewDocument(id="a", text=_NEW)), storage.documents.delete(collection, ["a"], tenant="default")
+    )
     try:
-        assert (await storage.documents.get(collection, "a")).text == _NEW
+        assert (await storage.documents.get(collection, "a", tenant="default")).text == _NEW
     except NotFound:
         await _assert_nothing_shown(storage)
 
@@ -311,7 +320,7 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
         return NewDocument(id=document_id, text=f"The harbour of {word}. " * 90)
 
     await storage.ingest(*(document(one, "start") for one in ids))
-    collection = await storage.collections.resolve("")
+    collection = await storage.collections.resolve("", tenant="default")
     writing = True
 
     async def write(side: Storage, name: str) -> None:
@@ -322,7 +331,9 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
     async def read(side: Storage) -> int:
         reads = 0
         while writing:
-            found = await side.store.search(collection, vector=None, text="harbour", limit=100, timeout_seconds=20)
+            found = await side.store.search(
+                collection, vector=None, text="harbour", limit=100, timeout_seconds=20, tenant="default"
+            )
             versions: dict[str, set[str]] = {}
             for one in found.candidates:
                 versions.setdefault(one.document_id, set()).add(one.text.split("harbour of ")[1].split(".")[0])
@@ -335,6 +346,8 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
         await asyncio.gather(write(storage, "x"), write(other, "y"))
         writing = False
         assert min(await asyncio.gather(*readers)) > 0
-        counts = [one.chunk_count for one in (await other.documents.list(collection, page_size=10))[0]]
+        counts = [
+            one.chunk_count for one in (await other.documents.list(collection, page_size=10, tenant="default"))[0]
+        ]
         assert len(counts) == len(ids)
-        assert (await other.collections.get("default")).chunk_count == sum(counts)
+        assert (await other.collections.get("default", tenant="default")).chunk_count == sum(counts)

@@ -24,7 +24,7 @@ from trivium_serving.errors import (
     to_rpc_status,
 )
 from trivium_serving.logs import log_failure, log_request
-from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller, set_tenant
+from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller
 from trivium_serving.tracing import Span, request_span
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         full_name: The service it is for, for example `trivium.embed.v1.EmbedService`; others pass through.
         metrics: Where its RPCs are counted.
         label_prefix: Put before an RPC's name in the metrics, where several services share them.
-        tenant: Whose data its calls are about, where nothing else says so.
+        let_in: Called with the context of each call before it is served, to say who asks; may refuse it.
         gate: What decodes the messages of strangers; None for those of our own services.
         stall_seconds: How long a client may read nothing of a stream; 0 for any time.
     """
@@ -66,7 +66,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         full_name: str,
         metrics: RequestMetrics,
         label_prefix: str = "",
-        tenant: str = "",
+        let_in: Callable[[Any], None] | None = None,
         gate: MessageGate | None = None,
         stall_seconds: float = 0.0,
     ) -> None:
@@ -74,7 +74,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         self._domain = full_name.rpartition(".")[0]
         self._metrics = metrics
         self._label_prefix = label_prefix
-        self._tenant = tenant
+        self._let_in = let_in
         self._gate = gate
         self._stall_seconds = stall_seconds
         self._methods = descriptor_pool.Default().FindServiceByName(full_name).methods_by_name
@@ -95,8 +95,6 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
         current = begin_request(str(metadata.get(REQUEST_ID_KEY, "")))
         set_caller(str(context.peer()).rpartition(":")[0])  # without the port, which each connection has its own of
-        if self._tenant:
-            set_tenant(self._tenant)
         full_method, quiet = self._prefix[1:] + method, method in _QUIET
         if quiet and "traceparent" not in metadata:
             span = Span()
@@ -118,7 +116,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 call = self._begin(method, context)
                 try:
                     async with (
-                        self._received(request, handler, method) as received,
+                        self._received(request, handler, method, context) as received,
                         aclosing(inner(received, context)) as responses,
                     ):
                         async for response in responses:
@@ -139,7 +137,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: Any, context: Any) -> Any:
             call = self._begin(method, context)
             try:
-                async with self._received(request, handler, method) as received:
+                async with self._received(request, handler, method, context) as received:
                     response = await inner(received, context)
             except BaseException as error:
                 await call.fail(error)
@@ -175,8 +173,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         writing.result()
 
     @asynccontextmanager
-    async def _received(self, request: Any, handler: Any, method: str) -> AsyncIterator[Any]:
-        """What a handler gets: the request, or the requests, once the gate has let them in."""
+    async def _received(self, request: Any, handler: Any, method: str, context: Any) -> AsyncIterator[Any]:
+        """What a handler gets: the request, or the requests, once they were let in."""
+        if self._let_in is not None:
+            self._let_in(context)
         if self._gate is None:
             yield request
             return

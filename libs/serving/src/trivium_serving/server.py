@@ -133,7 +133,7 @@ class GrpcServer:
             are the ones that people see.
         connection_seconds: After about this long a connection is closed once its calls have ended. The client opens
             another, and looks its name up again: so it finds servers that came later.
-        tenant: Whose data its calls are about, where nothing else says so.
+        let_in: Called with the context of each call before it is served, to say who asks; may refuse it.
         metrics: What counts its calls; None for a `RequestMetrics` of the service.
         gate: What decodes the messages of strangers; None for those of our own services.
         max_connections: Most connections at once; 0 for any number.
@@ -149,7 +149,7 @@ class GrpcServer:
         registry: CollectorRegistry,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         connection_seconds: float = _CONNECTION_SECONDS,
-        tenant: str = "",
+        let_in: Callable[[Any], None] | None = None,
         metrics: RequestMetrics | None = None,
         gate: MessageGate | None = None,
         max_connections: int = 0,
@@ -168,7 +168,7 @@ class GrpcServer:
                 metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
             interceptors=[
-                RequestInterceptor(name, metrics, prefixes[name], tenant, gate, stall_seconds) for name in full_names
+                RequestInterceptor(name, metrics, prefixes[name], let_in, gate, stall_seconds) for name in full_names
             ],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),

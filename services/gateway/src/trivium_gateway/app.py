@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
-from trivium.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
 from trivium_serving.addresses import is_loopback
 from trivium_serving.body_budget import BodyBudget
 from trivium_serving.channels import open_channel
@@ -25,7 +24,7 @@ from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.gateway import CallTimes, Gateway, Parts
+from trivium_gateway.gateway import Gateway, Library, Questions
 from trivium_gateway.health.metrics import StageMetrics
 from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
 from trivium_gateway.health.readiness import SEARCH, Readiness
@@ -41,11 +40,14 @@ from trivium_gateway.library.metrics import DocumentMetrics
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import Store
 from trivium_gateway.models import embed, generate, rerank
+from trivium_gateway.models.health import ServiceHealth
 from trivium_gateway.qdrant.collections import Distribution
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import CallLimit, QuestionAdmission
-from trivium_gateway.request.metrics import DEFAULT_TENANT, QuestionMetrics
+from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
+from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import let_call_in
 from trivium_gateway.surfaces.grpc import servicer
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
@@ -102,14 +104,14 @@ class GatewayProcess:
             listen=settings.grpc_listen,
             full_names=(servicer.FULL_NAME,),
             registry=self.registry,
-            tenant=DEFAULT_TENANT,
+            let_in=let_call_in,
             gate=MessageGate(bodies),
             max_connections=grpc_connections_within(files),
             stall_seconds=limits.stall_seconds,
         )
         self.background = self._grpc.background
         self.gateway = gateway = self._compose()
-        add_GatewayServiceServicer_to_server(servicer.GatewayServicer(gateway), self._grpc.grpc)
+        servicer.serve(gateway, self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
         app = http_application(
@@ -138,7 +140,7 @@ class GatewayProcess:
         self._ingester = Ingester(
             collections, chunks, embed_client, locks, limits, self.registry, admission, chunking, extraction
         )
-        self._sweeper = Sweeper(collections, chunks, DEFAULT_TENANT)
+        self._sweeper = Sweeper(collections, chunks, EVERYBODY.tenant)
         stage_metrics, outcomes = StageMetrics(self.registry), Outcomes()
         self._pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(stage_metrics.count_silence, stage))
@@ -147,12 +149,10 @@ class GatewayProcess:
         self._pulses[SEARCH] = Pulse("Qdrant", self._qdrant.ask, partial(stage_metrics.count_silence, SEARCH))
         readiness = Readiness(
             (
-                embed_probe(self._channels["embed"], embed.FULL_NAME, embed_client),
+                embed_probe(self._health("embed", embed.FULL_NAME), embed_client),
                 SearchProbe(self._qdrant, collections, store),
-                rerank_probe(self._channels["rerank"], rerank.FULL_NAME, rerank_client),
-                generate_probe(
-                    self._channels["generate"], generate.FULL_NAME, generate_client, quotes_engine=is_private
-                ),
+                rerank_probe(self._health("rerank", rerank.FULL_NAME), rerank_client),
+                generate_probe(self._health("generate", generate.FULL_NAME), generate_client, quotes_engine=is_private),
             ),
             metrics=stage_metrics,
             interval_seconds=settings.probe_interval_seconds,
@@ -170,7 +170,7 @@ class GatewayProcess:
                 settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
             ),
         )
-        parts = Parts(
+        questions = Questions(
             retriever=retriever,
             answerer=Answerer(
                 retriever,
@@ -179,24 +179,31 @@ class GatewayProcess:
             ),
             reranker=Reranker(rerank_client),
             embedder=TextEmbedder(embed_client),
+            admission=admission,
+            pulses=self._pulses,
+            outcomes=outcomes,
+            metrics=question_metrics,
+            limits=limits,
+            longest_seconds=settings.request_timeout_seconds,
+        )
+        library = Library(
             reindexer=Reindexer(self._qdrant, collections, embed_client),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,
-            readiness=readiness,
-            pulses=self._pulses,
-            outcomes=outcomes,
-            admission=admission,
-            ingestions=CallLimit("ingestions", settings.max_ingestions),
-            document_calls=CallLimit("calls about documents and collections", settings.max_document_calls),
-            limits=limits,
-            question_metrics=question_metrics,
+            ingestions=CallLimit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
+            calls=CallLimit(
+                "calls about documents and collections", settings.max_document_calls, settings.document_timeout_seconds
+            ),
+            qdrant=self._pulses[SEARCH],
             document_metrics=DocumentMetrics(self.registry),
+            question_metrics=question_metrics,
+            limits=limits,
         )
-        times = CallTimes(
-            settings.request_timeout_seconds, settings.ingest_timeout_seconds, settings.document_timeout_seconds
-        )
-        return Gateway(parts, times)
+        return Gateway(questions, library, readiness, limits)
+
+    def _health(self, service: str, full_name: str) -> ServiceHealth:
+        return ServiceHealth(service, self._channels[service], full_name)
 
     def _addresses(self) -> dict[str, str]:
         settings = self._settings

@@ -10,14 +10,13 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, Overloaded
+from trivium_serving.errors import InvalidField, NotFound, Overloaded
 from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
 from trivium_gateway.answering.answerer import Delta, Sources, Summary
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.library.collections import DEFAULT_COLLECTION
-from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import Record
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.ingester import Ingester
     from trivium_gateway.library.collections import Collections
-    from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
     from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
@@ -51,6 +49,7 @@ _logger = logging.getLogger(__name__)
 
 _BEGIN_SECONDS = 1.0
 """An answer that has not begun so long after its passages were found is a language model's: it admits for itself."""
+
 _REINDEX_SECONDS = 10.0
 """How long one call works on a collection that is made anew. Those who wait for it see that it goes on."""
 
@@ -71,82 +70,93 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What the gateway is put together from."""
-
-    retriever: Retriever
-    answerer: Answerer
-    reranker: Reranker
-    embedder: TextEmbedder
-    collections: Collections
-    documents: Documents
-    ingester: Ingester
-    reindexer: Reindexer
-    readiness: Readiness
-    pulses: Mapping[str, Pulse]
-    outcomes: Outcomes
-    admission: QuestionAdmission
-    ingestions: CallLimit
-    document_calls: CallLimit
-    limits: GatewayLimits
-    question_metrics: QuestionMetrics
-    document_metrics: DocumentMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class CallTimes:
-    """Longest time of one call, in seconds; a shorter deadline of the caller goes before."""
-
-    question_seconds: float
-    ingestion_seconds: float
-    document_seconds: float
-
-
 class Gateway:
-    """Every operation of the gateway, with checked input and bounded work.
+    """What surfaces ask.
 
-    Args:
-        parts: What does the work.
-        times: How long it may take.
+    Attributes:
+        questions: Whatever is asked.
+        library: What is kept.
+        readiness: How each stage is.
+        limits: What is accepted.
     """
 
-    def __init__(self, parts: Parts, times: CallTimes) -> None:
-        self._parts = parts
-        self.times = times
-        self.limits = parts.limits
-        self.readiness = parts.readiness
+    questions: Questions
+    library: Library
+    readiness: Readiness
+    limits: GatewayLimits
+
+
+class Questions:
+    """Questions and queries: checked, let in as they can be answered in time, and recorded.
+
+    Args:
+        retriever: Finds passages.
+        answerer: Answers questions.
+        reranker: Orders texts.
+        embedder: Embeds texts.
+        admission: Lets them in.
+        pulses: By service, whether it answers at all.
+        outcomes: Where it is noted whether each stage worked.
+        metrics: Where they are counted.
+        limits: What is accepted.
+        longest_seconds: Longest time of one; a shorter deadline of the caller goes before.
+    """
+
+    def __init__(
+        self,
+        *,
+        retriever: Retriever,
+        answerer: Answerer,
+        reranker: Reranker,
+        embedder: TextEmbedder,
+        admission: QuestionAdmission,
+        pulses: Mapping[str, Pulse],
+        outcomes: Outcomes,
+        metrics: QuestionMetrics,
+        limits: GatewayLimits,
+        longest_seconds: float,
+    ) -> None:
+        self._retriever = retriever
+        self._answerer = answerer
+        self._reranker = reranker
+        self._embedder = embedder
+        self._admission = admission
+        self._pulses = pulses
+        self._outcomes = outcomes
+        self._metrics = metrics
+        self._limits = limits
+        self.longest_seconds = longest_seconds
 
     async def retrieve(self, search: Search, *, timeout_seconds: float | None = None) -> Found:
         """Finds the passages that answer a query.
 
         Args:
             search: What to look for, unchecked.
-            timeout_seconds: How long the caller waits; None for as long as is allowed.
+            timeout_seconds: How long to look at most, if that is shorter than the caller waits.
 
         Raises:
             TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
         """
         with self._recorded("retrieve", search.principal, timeout_seconds) as record:
-            search.check(self.limits)
+            search.check(self._limits)
             async with self._place(record) as place:
-                passages = await self._parts.retriever.retrieve(search, record)
+                passages = await self._retriever.retrieve(search, record)
                 _note_retrieval(place, record)
                 record.end()
                 return Found(passages, record.timings(), record.degraded)
 
-    async def answer(self, question: Question, *, timeout_seconds: float | None = None) -> AsyncGenerator[Event, None]:
+    async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
 
         Args:
             question: The question, unchecked.
-            timeout_seconds: How long the caller waits; None for as long as is allowed.
 
         Raises:
             TriviumError: See Question.check and Answerer.answer; Overloaded if there are too many questions.
         """
-        with self._recorded("answer", question.principal, timeout_seconds) as record:
-            question.check(self.limits)
-            answering = aclosing(self._parts.answerer.answer(question, record))
+        with self._recorded("answer", question.principal) as record:
+            question.check(self._limits)
+            answering = aclosing(self._answerer.answer(question, record))
             async with self._place(record) as place, answering as events:
                 async for event in events:
                     if isinstance(event, Sources):
@@ -159,96 +169,176 @@ class Gateway:
                         record.end()
                     yield event
 
-    async def rerank(self, task: RerankTask, *, timeout_seconds: float | None = None) -> RankedTexts:
+    async def rerank(self, principal: Principal, task: RerankTask) -> RankedTexts:
         """Orders texts of the caller by how well they answer a query.
 
         Args:
+            principal: Who asks.
             task: What to order, unchecked.
-            timeout_seconds: How long the caller waits; None for as long as is allowed.
 
         Raises:
             TriviumError: See RerankTask.check and Reranker.rerank; Overloaded if there are too many questions.
         """
-        with self._recorded("rerank", EVERYBODY, timeout_seconds) as record:
-            task.check(self.limits)
+        with self._recorded("rerank", principal) as record:
+            task.check(self._limits)
             async with self._place(record):
-                ranked = await self._parts.reranker.rerank(task, record)
+                ranked = await self._reranker.rerank(task, record)
                 record.end()
                 return ranked
 
-    async def embed(self, task: EmbedTask, *, timeout_seconds: float | None = None) -> Embeddings:
+    async def embed(self, principal: Principal, task: EmbedTask) -> Embeddings:
         """Embeds texts of the caller.
 
         Args:
+            principal: Who asks.
             task: What to embed, unchecked.
-            timeout_seconds: How long the caller waits; None for as long as is allowed.
 
         Raises:
             TriviumError: See EmbedTask.check and TextEmbedder.embed; Overloaded if there are too many questions.
         """
-        with self._recorded("embed", EVERYBODY, timeout_seconds) as record:
-            task.check(self.limits)
+        with self._recorded("embed", principal) as record:
+            task.check(self._limits)
             async with self._place(record) as place:
                 if len(task.texts) > 1:  # bulk work, which the embed service does behind all questions
                     place.leave()
-                embeddings = await self._parts.embedder.embed(task, record)
+                embeddings = await self._embedder.embed(task, record)
                 record.end()
                 return embeddings
 
+    def refusal(self, operation: str, principal: Principal) -> Overloaded | None:
+        """What a question would be told if it came now, before anything of it is read; None if it can be let in.
+
+        Args:
+            operation: What it asks for, one of OPERATIONS.
+            principal: Who asks.
+        """
+        refusal = self._admission.refusal()
+        if refusal is not None:
+            with suppress(Overloaded), self._recorded(operation, principal):
+                raise refusal
+        return refusal
+
+    def _recorded(
+        self, operation: str, principal: Principal, timeout_seconds: float | None = None
+    ) -> AbstractContextManager[Record]:
+        seconds = min(one for one in (self.longest_seconds, timeout_seconds, caller_timeout()) if one is not None)
+        return self._metrics.counting(Record(operation, principal, seconds, self._pulses, self._outcomes))
+
+    def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
+        return self._admission.place(record.seconds(math.inf, 1.0))
+
+
+class Library:
+    """Documents and collections, with bounded work.
+
+    Args:
+        collections: All collections.
+        documents: What is in them.
+        ingester: Adds to them.
+        reindexer: Makes collections anew.
+        ingestions: Bounds the calls that add documents.
+        calls: Bounds the other calls about documents and collections.
+        qdrant: Whether Qdrant answers at all.
+        document_metrics: Where documents are counted.
+        question_metrics: Where tokens are counted.
+        limits: What is accepted.
+    """
+
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        documents: Documents,
+        ingester: Ingester,
+        reindexer: Reindexer,
+        ingestions: CallLimit,
+        calls: CallLimit,
+        qdrant: Pulse,
+        document_metrics: DocumentMetrics,
+        question_metrics: QuestionMetrics,
+        limits: GatewayLimits,
+    ) -> None:
+        self._collections = collections
+        self._documents = documents
+        self._ingester = ingester
+        self._reindexer = reindexer
+        self._ingestions = ingestions
+        self._calls = calls
+        self._qdrant = qdrant
+        self._document_metrics = document_metrics
+        self._question_metrics = question_metrics
+        self._limits = limits
+
+    @asynccontextmanager
+    async def collections(self) -> AsyncIterator[Collections]:
+        """The collections, for one call about them.
+
+        Raises:
+            Overloaded: There are too many calls.
+            DeadlineExceeded: The call's time is over.
+        """
+        async with self._calls.call(), self._qdrant.waiting():
+            yield self._collections
+
+    async def reindex(self, name: str) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
+        async with self._calls.call(), self._qdrant.waiting():
+            return await self._reindexer.reindex(name or DEFAULT_COLLECTION, seconds=_REINDEX_SECONDS)
+
     async def ingest(
         self,
+        principal: Principal,
         collection: str,
         documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
         *,
         max_documents: int,
-        timeout_seconds: float | None = None,
     ) -> list[DocumentResult]:
-        """Adds or replaces documents; see Ingester.ingest.
+        """Adds or replaces documents; see Ingester.ingest. What is written when the time is over stays.
 
         Args:
+            principal: Whose documents.
             collection: Name of the collection; empty for `default`.
             documents: The documents.
             max_documents: Most documents in one call.
-            timeout_seconds: How long the caller waits; None for as long as is allowed. What was reported as written
-                before stays; all of it may be sent again.
         """
-        async with self._call(self._parts.ingestions, self.times.ingestion_seconds, timeout_seconds):
-            resolved = await self._parts.collections.resolve(collection)
-            results = await self._parts.ingester.ingest(resolved, documents, max_documents=max_documents)
+        async with self._ingestions.call():
+            resolved = await self._collections.resolve(collection, tenant=principal.tenant)
+            results = await self._ingester.ingest(
+                resolved, documents, max_documents=max_documents, tenant=principal.tenant
+            )
         _log_causes(results)
-        self._parts.document_metrics.count_received(resolved.name, results)
-        self._parts.question_metrics.count_tokens("document", sum(result.token_count for result in results))
+        self._document_metrics.count_received(resolved.name, results)
+        tokens = sum(result.token_count for result in results)
+        self._question_metrics.count_tokens(principal.tenant, "document", tokens)
         return results
 
-    async def get_document(
-        self, collection: str, document_id: str, *, timeout_seconds: float | None = None
-    ) -> StoredDocument:
+    async def get_document(self, principal: Principal, collection: str, document_id: str) -> StoredDocument:
         """Returns one document with its stored text.
 
         Raises:
             NotFound: There is no such document, or no such collection.
         """
-        check_document_id(document_id, self.limits)
-        async with self._document_call(timeout_seconds):
-            resolved = await self._parts.collections.find(collection)
+        check_document_id(document_id, self._limits)
+        async with self.collections() as collections:
+            resolved = await collections.find(collection)
             if resolved is None:
-                raise _no_document(document_id)
-            return await self._parts.documents.get(resolved, document_id)
+                raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
+            return await self._documents.get(resolved, document_id, tenant=principal.tenant)
 
     async def list_documents(
-        self, collection: str, *, page_size: int, page_token: str, timeout_seconds: float | None = None
+        self, principal: Principal, collection: str, *, page_size: int, page_token: str
     ) -> tuple[list[StoredDocument], str]:
         """Returns a page of documents, and the token of the next; see Documents.list."""
-        check_page_size(page_size, self.limits)
-        async with self._document_call(timeout_seconds):
-            resolved = await self._parts.collections.find(collection)
+        check_page_size(page_size, self._limits)
+        async with self.collections() as collections:
+            resolved = await collections.find(collection)
             if resolved is None:
                 return [], ""
-            return await self._parts.documents.list(resolved, page_size=page_size, page_token=page_token)
+            return await self._documents.list(
+                resolved, page_size=page_size, page_token=page_token, tenant=principal.tenant
+            )
 
-    async def delete_documents(
-        self, collection: str, document_ids: Sequence[str], *, timeout_seconds: float | None = None
-    ) -> list[str]:
+    async def delete_documents(self, principal: Principal, collection: str, document_ids: Sequence[str]) -> list[str]:
         """Deletes documents; those that do not exist are passed over.
 
         Returns:
@@ -260,87 +350,14 @@ class Gateway:
         if not document_ids:
             raise InvalidField("ids", "No document id is given.")
         for document_id in document_ids:
-            check_document_id(document_id, self.limits)
-        async with self._document_call(timeout_seconds):
-            resolved = await self._parts.collections.find(collection)
+            check_document_id(document_id, self._limits)
+        async with self.collections() as collections:
+            resolved = await collections.find(collection)
             if resolved is None:
                 return []
-            deleted = await self._parts.documents.delete(resolved, document_ids)
-        self._parts.document_metrics.count_deleted(len(deleted))
+            deleted = await self._documents.delete(resolved, document_ids, tenant=principal.tenant)
+        self._document_metrics.count_deleted(len(deleted))
         return deleted
-
-    async def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> CollectionDescription:
-        """Creates a collection; see Collections.create."""
-        async with self._document_call(timeout_seconds):
-            return await self._parts.collections.create(name)
-
-    async def get_collection(self, name: str, *, timeout_seconds: float | None = None) -> CollectionDescription:
-        """Describes a collection; see Collections.get."""
-        async with self._document_call(timeout_seconds):
-            return await self._parts.collections.get(name)
-
-    async def list_collections(self, *, timeout_seconds: float | None = None) -> list[CollectionDescription]:
-        """Describes all collections, in the order of their names."""
-        async with self._document_call(timeout_seconds):
-            return await self._parts.collections.list()
-
-    async def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
-        """Deletes a collection and everything in it; see Collections.delete."""
-        async with self._document_call(timeout_seconds):
-            await self._parts.collections.delete(name)
-
-    async def reindex_collection(self, name: str, *, timeout_seconds: float | None = None) -> ReindexProgress:
-        """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
-        async with self._document_call(timeout_seconds):
-            return await self._parts.reindexer.reindex(name or DEFAULT_COLLECTION, seconds=_REINDEX_SECONDS)
-
-    def _recorded(
-        self, operation: str, principal: Principal, timeout_seconds: float | None
-    ) -> AbstractContextManager[Record]:
-        longest, parts = self.times.question_seconds, self._parts
-        asked = timeout_seconds if timeout_seconds is not None else caller_timeout()
-        seconds = longest if asked is None else min(asked, longest)
-        return parts.question_metrics.counting(Record(operation, principal, seconds, parts.pulses, parts.outcomes))
-
-    def refusal(self, operation: str) -> Overloaded | None:
-        """What a question would be told if it came now, before anything of it is read; None if it can be let in.
-
-        Args:
-            operation: What it asks for, one of OPERATIONS.
-        """
-        refusal = self._parts.admission.refusal()
-        if refusal is not None:
-            with suppress(Overloaded), self._recorded(operation, EVERYBODY, None):
-                raise refusal
-        return refusal
-
-    def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
-        return self._parts.admission.place(record.seconds(math.inf, 1.0))
-
-    @asynccontextmanager
-    async def _call(self, calls: CallLimit, longest_seconds: float, asked_seconds: float | None) -> AsyncIterator[None]:
-        """Runs the block as one call about documents or collections: with a place, and within its time.
-
-        Raises:
-            Overloaded: There is no place.
-            DeadlineExceeded: Its time is over.
-        """
-        asked = asked_seconds if asked_seconds is not None else caller_timeout()
-        seconds = longest_seconds if asked is None else min(asked, longest_seconds)
-        with calls.place():
-            try:
-                async with asyncio.timeout(seconds) as limit:
-                    yield
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise DeadlineExceeded(f"The call was not done within {seconds:g} s. Allow it more time.") from error
-
-    @asynccontextmanager
-    async def _document_call(self, asked_seconds: float | None) -> AsyncIterator[None]:
-        call = self._call(self._parts.document_calls, self.times.document_seconds, asked_seconds)
-        async with call, self._parts.pulses["search"].waiting():
-            yield
 
 
 def _note_retrieval(place: Place, record: Record) -> None:
@@ -355,7 +372,3 @@ def _log_causes(results: Sequence[DocumentResult]) -> None:
     failed = Counter(result.error for result in results if result.error is not None)
     for error, count in failed.items():
         log_failure(_logger, f"{count} of {len(results)} documents", error)
-
-
-def _no_document(document_id: str) -> NotFound:
-    return NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")

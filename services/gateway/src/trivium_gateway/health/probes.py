@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, Unavailable
+from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded
 
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.passages import Passage, Scores, Span
 from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate import ModelState
 from trivium_gateway.models.rerank import JudgedText
-from trivium_gateway.models.upstream import upstream_error
 from trivium_gateway.qdrant.version import too_old
+from trivium_gateway.request.principal import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from trivium_gateway.library.search import Store
     from trivium_gateway.models.embed import EmbedClient
     from trivium_gateway.models.generate import GenerateClient
+    from trivium_gateway.models.health import ServiceHealth
     from trivium_gateway.models.rerank import RerankClient
     from trivium_gateway.qdrant.connection import QdrantConnection
 
@@ -40,12 +39,10 @@ _TEXT = "A room with a stove is warm."
 
 
 class ServiceProbe:
-    """Looks at a model service by its gRPC health, and asks for its model now and then.
+    """Looks at a model service by its health, and asks for its model now and then.
 
     Args:
-        stage: The stage that runs in it.
-        channel: To the service; the one that requests use, so that looking also reconnects it.
-        full_name: The service's full name, for example `trivium.embed.v1.EmbedService`.
+        health: Of the service; its name is that of the stage that runs in it.
         describe: Asks for the model's name, and for what is worth knowing of its state; may be empty.
         work: Has the service do its work once.
         description_seconds: How long a description holds.
@@ -53,17 +50,14 @@ class ServiceProbe:
 
     def __init__(
         self,
-        stage: str,
-        channel: grpc.aio.Channel,
-        full_name: str,
+        health: ServiceHealth,
         *,
         describe: Callable[[], Awaitable[tuple[str, str]]],
         work: Callable[[], Awaitable[None]],
         description_seconds: float = _DESCRIPTION_SECONDS,
     ) -> None:
-        self.stage = stage
-        self._health: Any = health_pb2_grpc.HealthStub(channel)  # its types know no methods
-        self._full_name = full_name
+        self.stage = health.service
+        self._health = health
         self._describe = describe
         self._work = work
         self._description_seconds = description_seconds
@@ -73,7 +67,7 @@ class ServiceProbe:
     async def look(self) -> StageStatus:
         """How the stage is."""
         try:
-            await self._check_health()
+            await self._health.check(timeout_seconds=_LOOK_SECONDS)
             name, detail = await self._described()
         except BaseException:
             self._description = None
@@ -83,15 +77,6 @@ class ServiceProbe:
     async def warm_up(self) -> None:
         """Has the service do its work once."""
         await self._work()
-
-    async def _check_health(self) -> None:
-        request = health_pb2.HealthCheckRequest(service=self._full_name)
-        try:
-            response = await self._health.Check(request, timeout=_LOOK_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise upstream_error(self.stage, error) from error
-        if response.status != health_pb2.HealthCheckResponse.SERVING:
-            raise Unavailable(f"The {self.stage} service is loading or stopping.", reason="LOADING")
 
     async def _described(self) -> tuple[str, str]:
         now = time.monotonic()
@@ -133,7 +118,7 @@ class SearchProbe:
         """Searches once by words, if there is anything to search in."""
         collection = await self._some()
         if collection is not None:
-            await self._store.search(collection, vector=None, text=_QUESTION, limit=1, timeout_seconds=_WARM_UP_SECONDS)
+            await self._try(collection, None, _QUESTION, _WARM_UP_SECONDS)
 
     async def _search(self) -> None:
         """Searches once by vector, which costs the same however much there is."""
@@ -142,11 +127,18 @@ class SearchProbe:
             return
         vector = [1.0] + [0.0] * (collection.dimension - 1)
         try:
-            await self._store.search(collection, vector=vector, text=None, limit=1, timeout_seconds=_SEARCH_SECONDS)
+            await self._try(collection, vector, None, _SEARCH_SECONDS)
         except NotFound:  # deleted since, by somebody else: another one next time
             self._collections.forget(collection)
         except Overloaded:  # which is no reason to send it fewer gateways' questions
             pass
+
+    async def _try(
+        self, collection: ResolvedCollection, vector: list[float] | None, text: str | None, seconds: float
+    ) -> None:
+        # Whose chunks it finds, if any, does not matter.
+        tenant = EVERYBODY.tenant
+        await self._store.search(collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, tenant=tenant)
 
     async def _some(self) -> ResolvedCollection | None:
         """A collection to search in; None if there is none that is whole."""
@@ -159,7 +151,7 @@ class SearchProbe:
             return None
 
 
-def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) -> ServiceProbe:
+def embed_probe(health: ServiceHealth, client: EmbedClient) -> ServiceProbe:
     """Looks at the embed service."""
 
     async def describe() -> tuple[str, str]:
@@ -170,10 +162,10 @@ def embed_probe(channel: grpc.aio.Channel, full_name: str, client: EmbedClient) 
         model = await client.model(timeout_seconds=_WARM_UP_SECONDS)
         await client.embed_query(_QUESTION, expected_fingerprint=model.fingerprint, timeout_seconds=_WARM_UP_SECONDS)
 
-    return ServiceProbe("embed", channel, full_name, describe=describe, work=work)
+    return ServiceProbe(health, describe=describe, work=work)
 
 
-def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient) -> ServiceProbe:
+def rerank_probe(health: ServiceHealth, client: RerankClient) -> ServiceProbe:
     """Looks at the rerank service."""
 
     async def describe() -> tuple[str, str]:
@@ -182,17 +174,14 @@ def rerank_probe(channel: grpc.aio.Channel, full_name: str, client: RerankClient
     async def work() -> None:
         await client.rerank(_QUESTION, [JudgedText(_TEXT)], timeout_seconds=_WARM_UP_SECONDS)
 
-    return ServiceProbe("rerank", channel, full_name, describe=describe, work=work)
+    return ServiceProbe(health, describe=describe, work=work)
 
 
-def generate_probe(
-    channel: grpc.aio.Channel, full_name: str, client: GenerateClient, *, quotes_engine: bool
-) -> ServiceProbe:
+def generate_probe(health: ServiceHealth, client: GenerateClient, *, quotes_engine: bool) -> ServiceProbe:
     """Looks at the generate service. Its language model may load for long while it answers by other means.
 
     Args:
-        channel: To the service.
-        full_name: The service's full name.
+        health: Of the service.
         client: Calls it.
         quotes_engine: Whether to tell why the language model failed in its engine's own words.
     """
@@ -216,4 +205,4 @@ def generate_probe(
             async for _ in answer:
                 pass
 
-    return ServiceProbe("generate", channel, full_name, describe=describe, work=work, description_seconds=0)
+    return ServiceProbe(health, describe=describe, work=work, description_seconds=0)

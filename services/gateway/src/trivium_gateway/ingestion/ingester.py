@@ -114,7 +114,7 @@ class Ingester:
         documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
         *,
         max_documents: int,
-        tenant: str = "default",
+        tenant: str,
     ) -> list[DocumentResult]:
         """Add or replace documents. Each fails alone; what is reported as written is durable.
 

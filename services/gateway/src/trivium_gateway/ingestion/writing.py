@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
 from trivium_gateway.ingestion.chunking import ChunkSpan
@@ -18,8 +17,8 @@ from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.models.embed import EmbedClient
-from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
-from trivium_gateway.qdrant.words import stored_words
+from trivium_gateway.qdrant.points import EmbeddedChunk, Point, StoredChunk, point_of
+from trivium_gateway.qdrant.words import StoredWords, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["DocumentWriter"]
@@ -47,7 +46,7 @@ class _Writing:
 
     cut: CutDocument
     version: str = ""
-    head: qdrant.PointStruct | None = None
+    head: Point | None = None
     may_be_committed: bool = False
     error: TriviumError | None = None
 
@@ -218,7 +217,7 @@ class DocumentWriter:
         else:
             self._metrics.count_chunks(len(batch))
 
-    async def _points_of(self, target: _Target, batch: Sequence[_Piece]) -> list[qdrant.PointStruct]:
+    async def _points_of(self, target: _Target, batch: Sequence[_Piece]) -> list[Point]:
         texts = [piece.text() for piece in batch]
         async with self._encoder:
             with self._metrics.stage("embed"):
@@ -244,7 +243,7 @@ class DocumentWriter:
         )
         return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
 
-    async def _upsert(self, target: _Target, points: Sequence[qdrant.PointStruct]) -> None:
+    async def _upsert(self, target: _Target, points: Sequence[Point]) -> None:
         if points:
             async with self._admission.bulk():
                 # A call that was given up may still be done, and after what was to be deleted with it.
@@ -288,7 +287,7 @@ def _incomplete_error(writing: _Writing) -> Unavailable:
     )
 
 
-def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[qdrant.Vector | None]:
+def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[StoredWords | None]:
     # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
     return [stored_words(indexed_text(chunk.title, chunk.text), analyzer) for chunk in map(_stored_chunk, batch)]
 

@@ -118,7 +118,7 @@ class Collections:
         self._known: dict[str, _Known] = {}
         self._changes = KeyedLocks()
 
-    async def create(self, name: str, *, tenant: str = "default") -> CollectionDescription:
+    async def create(self, name: str, *, tenant: str) -> CollectionDescription:
         """Create a collection for the vectors of the model that the embed service runs.
 
         Raises:
@@ -136,7 +136,7 @@ class Collections:
             known = self._remember(name, await self._maker.complete(name, place, tenant))
         return await self._describe(known, tenant)
 
-    async def get(self, name: str, *, tenant: str = "default") -> CollectionDescription:
+    async def get(self, name: str, *, tenant: str) -> CollectionDescription:
         """Describe a collection.
 
         Args:
@@ -168,7 +168,7 @@ class Collections:
             if not await self._maker.delete(name):
                 raise _not_found(name)
 
-    async def resolve(self, name: str, *, tenant: str = "default") -> ResolvedCollection:
+    async def resolve(self, name: str, *, tenant: str) -> ResolvedCollection:
         """Find a collection for a request that writes. Cheap: answers are remembered for a few seconds.
 
         Args:
@@ -383,7 +383,7 @@ class Collections:
         _logger.warning("the collection %s is %s: %s", name, state.value, cause_of(seen) or seen.message)
         return CollectionDescription(name, state)
 
-    async def list(self, *, tenant: str = "default") -> list[CollectionDescription]:
+    async def list(self, *, tenant: str) -> list[CollectionDescription]:
         """Describe all collections, in the order of their names.
 
         Raises:

@@ -111,7 +111,7 @@ class Documents:
         self._locks = locks
         self._limits = limits or GatewayLimits()
 
-    async def get(self, collection: ResolvedCollection, document_id: str, *, tenant: str = "default") -> StoredDocument:
+    async def get(self, collection: ResolvedCollection, document_id: str, *, tenant: str) -> StoredDocument:
         """Return one document with its stored text.
 
         Raises:
@@ -129,9 +129,7 @@ class Documents:
         # It is read page by page, so that its version may be replaced meanwhile.
         raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
 
-    async def delete(
-        self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str = "default"
-    ) -> list[str]:
+    async def delete(self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str) -> list[str]:
         """Delete documents; those that do not exist are passed over.
 
         Returns:
@@ -174,7 +172,7 @@ class Documents:
         return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
 
     async def list(
-        self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", tenant: str = "default"
+        self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", tenant: str
     ) -> tuple[list[StoredDocument], str]:
         """Return a page of documents without their texts, in a stable order that has no meaning.
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable
 
-from qdrant_client import grpc as qdrant
-
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.versions import current_version
+from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import chunk_from_payload, earlier_head_id, head_id
+from trivium_gateway.qdrant.points import earlier_head_id, head_id
 
 __all__ = ["DocumentHeads"]
-
-_IDS_PER_CALL = 1000
 
 
 class DocumentHeads:
@@ -46,19 +43,8 @@ class DocumentHeads:
         wanted = list(versions)
         ids = {head_id(tenant, document_id) for document_id, _ in wanted}
         ids |= {earlier_head_id(tenant, document_id, seen) for document_id, seen in wanted if seen and "." not in seen}
+        chunks = QdrantChunks(self._connection, collection.physical, tenant)
         committed: dict[str, list[str]] = {}
-        ordered = sorted(ids)
-        for start in range(0, len(ordered), _IDS_PER_CALL):
-            request = qdrant.GetPoints(
-                collection_name=collection.physical,
-                ids=[qdrant.PointId(uuid=one) for one in ordered[start : start + _IDS_PER_CALL]],
-                with_payload=qdrant.WithPayloadSelector(
-                    include=qdrant.PayloadIncludeSelector(fields=("document_id", "content_hash"))
-                ),
-                with_vectors=qdrant.WithVectorsSelector(enable=False),
-            )
-            reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
-            for point in reply.result:
-                head = chunk_from_payload(point.payload)
-                committed.setdefault(head.document_id, []).append(head.version)
+        for head in await chunks.by_ids(sorted(ids), ("document_id", "content_hash"), timeout_seconds):
+            committed.setdefault(head.document_id, []).append(head.version)
         return {document_id: current_version(found) or "" for document_id, found in committed.items()}

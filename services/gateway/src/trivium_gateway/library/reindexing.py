@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from qdrant_client import grpc as qdrant
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import NotFound
 
@@ -19,7 +18,7 @@ from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.copying import PointCopier, SeenPoint
 from trivium_gateway.qdrant.points import StoredChunk
-from trivium_gateway.qdrant.words import stored_words
+from trivium_gateway.qdrant.words import StoredWords, stored_words
 
 __all__ = ["ReindexProgress", "Reindexer"]
 
@@ -235,5 +234,5 @@ def _is_late(point: SeenPoint, there: str | None, run: _Run | None, newest_age_s
     return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there))
 
 
-def _words_of(chunk: StoredChunk) -> qdrant.Vector | None:
+def _words_of(chunk: StoredChunk) -> StoredWords | None:
     return stored_words(indexed_text(chunk.title, chunk.text), ANALYZER_VERSION)

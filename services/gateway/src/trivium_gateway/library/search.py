@@ -132,7 +132,7 @@ class Store:
         filter: Filter | None = None,  # noqa: A002 - the word of the interface
         limit: int,
         timeout_seconds: float,
-        tenant: str = "default",
+        tenant: str,
         dense_weight: float = 1.0,
     ) -> SearchResult:
         """Find the chunks that are closest to a query.

@@ -20,6 +20,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "TOKEN_CODES",
     "EmbeddedChunk",
+    "Point",
     "StoredChunk",
     "chunk_from_payload",
     "earlier_head_id",
@@ -49,6 +50,9 @@ TOKEN_CODES = "token_codes"
 """Payload field of the vectors of a chunk's tokens, in base64: a payload has no bytes."""
 SCHEMA_VERSION = 2
 """Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
+
+Point = qdrant.PointStruct
+"""A chunk with its vectors, ready to be written; only this folder looks into it."""
 
 _POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
 _METADATA_PREFIX = "metadata."

@@ -9,7 +9,10 @@ from qdrant_client.conversions.conversion import json_to_value
 from trivium_lexical import ANALYZER_VERSION, SparseVector, document_vector, query_vector
 from trivium_serving.errors import FailedPrecondition
 
-__all__ = ["QDRANTS_OWN", "asked_words", "stored_words"]
+__all__ = ["QDRANTS_OWN", "StoredWords", "asked_words", "stored_words"]
+
+StoredWords = qdrant.Vector
+"""The vector of a chunk's words, ready to be written; only this folder looks into it."""
 
 QDRANTS_OWN = 0
 """The analyzer of collections that say nothing of one: Qdrant's `qdrant/bm25` with its tokenizer `multilingual`."""

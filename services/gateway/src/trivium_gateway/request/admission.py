@@ -6,15 +6,16 @@ import asyncio
 import math
 import time
 from collections import deque
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import Overloaded
+from trivium_serving.errors import DeadlineExceeded, Overloaded
+from trivium_serving.request_context import caller_timeout
 
 from trivium_gateway.request.question_limit import QuestionLimit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+    from collections.abc import AsyncIterator, Callable, Hashable
 
     from trivium_gateway.request.metrics import QuestionMetrics
 
@@ -195,29 +196,39 @@ class QuestionAdmission:
 
 
 class CallLimit:
-    """Bounds calls of another kind, such as ingestion: so many at once, more are refused.
+    """Bounds calls of another kind, such as ingestion: so many at once, more are refused, and each has its time.
 
     Args:
         what: Them, for messages.
         most: Most at once.
+        longest_seconds: Longest time of one; a shorter deadline of the caller goes before.
     """
 
-    def __init__(self, what: str, most: int) -> None:
+    def __init__(self, what: str, most: int, longest_seconds: float) -> None:
         self._what = what
         self._most = most
+        self._longest_seconds = longest_seconds
         self._running = 0
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Holds a place while the block runs.
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[None]:
+        """Runs the block as one call.
 
         Raises:
-            Overloaded: There is none.
+            Overloaded: There is no place for it.
+            DeadlineExceeded: Its time is over.
         """
         if self._running >= self._most:
             raise Overloaded(f"{self._running} {self._what} run, which is the limit. Try again shortly.")
+        asked = caller_timeout()
+        seconds = self._longest_seconds if asked is None else min(asked, self._longest_seconds)
         self._running += 1
         try:
-            yield
+            async with asyncio.timeout(seconds) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise DeadlineExceeded(f"The call was not done within {seconds:g} s. Allow it more time.") from error
         finally:
             self._running -= 1

@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from trivium_serving.metrics import DURATION_BUCKETS
 
 from trivium_gateway.domain.degradation import Reason, Stage
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import OPERATIONS, OUTCOMES
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 TIMED_STAGES = ("embed", "search", "rerank", "generate")
 TOKEN_KINDS = ("query", "document", "prompt", "completion")
-DEFAULT_TENANT = "default"
 
 _CANDIDATE_BUCKETS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000)
 _POSITION_BUCKETS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -148,7 +148,7 @@ class QuestionMetrics:
             for ending in OUTCOMES:
                 self._questions.labels(operation, ending)
         for kind in TOKEN_KINDS:
-            self.count_tokens(kind, 0)
+            self.count_tokens(EVERYBODY.tenant, kind, 0)
         for stage in TIMED_STAGES:
             self._stage_seconds.labels(stage)
         for stage in Stage:
@@ -184,13 +184,13 @@ class QuestionMetrics:
         for degradation in record.degraded:
             self._degraded.labels(degradation.stage, degradation.reason.value).inc()
         for kind, count in record.tokens.items():
-            self.count_tokens(kind, count, record.principal.tenant)
+            self.count_tokens(record.principal.tenant, kind, count)
         if "trivium.answerable" in record.facts:
             self._answers.labels("answered" if record.facts["trivium.answerable"] else "refused").inc()
             if record.facts["trivium.answerable"]:
                 self._citations.observe(record.facts["trivium.citations"])
 
-    def count_tokens(self, kind: str, count: int, tenant: str = DEFAULT_TENANT) -> None:
+    def count_tokens(self, tenant: str, kind: str, count: int) -> None:
         """Counts tokens: one of TOKEN_KINDS."""
         self._tokens.labels(self._tenants.value(tenant), kind).inc(count)
 

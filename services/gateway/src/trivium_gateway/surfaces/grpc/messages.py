@@ -17,7 +17,7 @@ from trivium_gateway.domain.degradation import Reason, Stage
 from trivium_gateway.library.descriptions import CollectionState
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.models.messages import tool_call_message, tools_from, turns_from
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,7 @@ _LARGEST_EXACT_NUMBER = 2**53
 def search_from(request: pb.RetrieveRequest) -> Search:
     """What a request asks to look for."""
     rerank = request.rerank if request.HasField("rerank") else None
-    return Search((Query(request.query),), EVERYBODY, _options(request, rerank))
+    return Search((Query(request.query),), principal(), _options(request, rerank))
 
 
 def question_from(request: pb.AnswerRequest) -> Question:
@@ -90,7 +90,7 @@ def question_from(request: pb.AnswerRequest) -> Question:
         raise InvalidField("mode", f"mode {request.mode} does not exist.")
     return Question(
         request.question,
-        EVERYBODY,
+        principal(),
         _options(request),
         turns_from("history", request.history),
         _MODES[request.mode],

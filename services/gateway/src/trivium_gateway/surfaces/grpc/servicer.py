@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
+from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.answerer import Summary
 from trivium_gateway.domain.degradation import header_value
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages import (
     collection_message,
     document_from,
@@ -51,13 +52,13 @@ class GatewayServicer(GatewayServiceServicer):
 
     async def Retrieve(self, request: pb.RetrieveRequest, context: _Context) -> pb.RetrieveResponse:
         """Finds the passages that answer a query."""
-        found = await self._gateway.retrieve(search_from(request), timeout_seconds=context.time_remaining())
+        found = await self._gateway.questions.retrieve(search_from(request))
         _set_trailer(context, found.degraded)
         return found_message(found)
 
     async def Answer(self, request: pb.AnswerRequest, context: _Context) -> AsyncIterator[pb.AnswerResponse]:
         """Answers a question as a stream."""
-        events = self._gateway.answer(question_from(request), timeout_seconds=context.time_remaining())
+        events = self._gateway.questions.answer(question_from(request))
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Summary):
@@ -86,26 +87,22 @@ class GatewayServicer(GatewayServiceServicer):
                     yield document_from(document)
 
         limit = self._gateway.limits.max_documents_per_stream
-        results = await self._gateway.ingest(
-            first.collection, documents(), max_documents=limit, timeout_seconds=context.time_remaining()
-        )
+        results = await self._gateway.library.ingest(principal(), first.collection, documents(), max_documents=limit)
         return pb.IngestDocumentsResponse(documents=map(result_message, results))
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: _Context) -> pb.GetDocumentResponse:
         """Returns one document with its stored text."""
-        document = await self._gateway.get_document(
-            request.collection, request.id, timeout_seconds=context.time_remaining()
-        )
+        document = await self._gateway.library.get_document(principal(), request.collection, request.id)
         return pb.GetDocumentResponse(document=document_message(document))
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: _Context) -> pb.ListDocumentsResponse:
         """Lists documents."""
         page_size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
-        documents, next_token = await self._gateway.list_documents(
+        documents, next_token = await self._gateway.library.list_documents(
+            principal(),
             request.collection,
             page_size=page_size,
             page_token=request.page_token,
-            timeout_seconds=context.time_remaining(),
         )
         return pb.ListDocumentsResponse(documents=map(document_message, documents), next_page_token=next_token)
 
@@ -113,42 +110,44 @@ class GatewayServicer(GatewayServiceServicer):
         self, request: pb.DeleteDocumentsRequest, context: _Context
     ) -> pb.DeleteDocumentsResponse:
         """Deletes documents."""
-        deleted = await self._gateway.delete_documents(
-            request.collection, request.ids, timeout_seconds=context.time_remaining()
-        )
+        deleted = await self._gateway.library.delete_documents(principal(), request.collection, request.ids)
         return pb.DeleteDocumentsResponse(deleted_ids=deleted)
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: _Context
     ) -> pb.CreateCollectionResponse:
         """Creates a collection."""
-        collection = await self._gateway.create_collection(request.name, timeout_seconds=context.time_remaining())
+        async with self._gateway.library.collections() as collections:
+            collection = await collections.create(request.name, tenant=principal().tenant)
         return pb.CreateCollectionResponse(collection=collection_message(collection))
 
     async def GetCollection(self, request: pb.GetCollectionRequest, context: _Context) -> pb.GetCollectionResponse:
         """Describes one collection."""
-        collection = await self._gateway.get_collection(request.name, timeout_seconds=context.time_remaining())
+        async with self._gateway.library.collections() as collections:
+            collection = await collections.get(request.name, tenant=principal().tenant)
         return pb.GetCollectionResponse(collection=collection_message(collection))
 
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: _Context
     ) -> pb.ListCollectionsResponse:
         """Lists all collections."""
-        collections = await self._gateway.list_collections(timeout_seconds=context.time_remaining())
-        return pb.ListCollectionsResponse(collections=map(collection_message, collections))
+        async with self._gateway.library.collections() as collections:
+            found = await collections.list(tenant=principal().tenant)
+        return pb.ListCollectionsResponse(collections=map(collection_message, found))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: _Context
     ) -> pb.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
-        await self._gateway.delete_collection(request.name, timeout_seconds=context.time_remaining())
+        async with self._gateway.library.collections() as collections:
+            await collections.delete(request.name)
         return pb.DeleteCollectionResponse()
 
     async def ReindexCollection(
         self, request: pb.ReindexCollectionRequest, context: _Context
     ) -> pb.ReindexCollectionResponse:
         """Makes a collection anew, a part of it each call."""
-        progress = await self._gateway.reindex_collection(request.name, timeout_seconds=context.time_remaining())
+        progress = await self._gateway.library.reindex(request.name)
         return pb.ReindexCollectionResponse(
             done=progress.done, done_count=progress.done_count, total_count=progress.total_count
         )
@@ -156,6 +155,11 @@ class GatewayServicer(GatewayServiceServicer):
     async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
         """Says how each stage is."""
         return status_message(self._gateway.readiness)
+
+
+def serve(gateway: Gateway, server: grpc.aio.Server) -> None:
+    """Has a server serve the gateway."""
+    add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
 
 
 def _set_trailer(context: _Context, degraded: Iterable[Degradation]) -> None:

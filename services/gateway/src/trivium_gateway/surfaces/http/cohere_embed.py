@@ -15,6 +15,7 @@ from trivium_gateway.answering.embedding import Embeddings, EmbedTask
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.models.embed import EmbedOptions, EmbedRole
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.model_ids import MODEL
@@ -125,7 +126,7 @@ def cohere_embed_routes(gateway: Gateway) -> APIRouter:
     async def embed(request: Request) -> Response:
         body = await read_json(request, CohereEmbedBody, gateway.limits.max_body_bytes)
         task = body.task()
-        embeddings = await while_connected(request, gateway.embed(task))
+        embeddings = await while_connected(request, gateway.questions.embed(principal(), task))
         columns = [
             json_bytes(kind) + b":[" + b",".join(await _rows(embeddings, kind)) + b"]"
             for kind in dict.fromkeys(body.embedding_types or ["float"])

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
@@ -40,15 +41,20 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     )
     async def create_collection(request: Request) -> Response:
         body = await read_json(request, CollectionBody, gateway.limits.max_body_bytes)
-        return JsonResponse(collection_json(await gateway.create_collection(body.name)), status_code=201)
+        async with gateway.library.collections() as collections:
+            created = await collections.create(body.name, tenant=principal().tenant)
+        return JsonResponse(collection_json(created), status_code=201)
 
     @router.get("/v1/collections", summary="List all collections", **documented(ListCollectionsResponse))
     async def list_collections() -> Response:
-        return JsonResponse({"collections": [collection_json(one) for one in await gateway.list_collections()]})
+        async with gateway.library.collections() as collections:
+            found = await collections.list(tenant=principal().tenant)
+        return JsonResponse({"collections": [collection_json(one) for one in found]})
 
     @router.get("/v1/collections/{name}", summary="Describe a collection", **documented(CollectionResponse))
     async def get_collection(name: str) -> Response:
-        return JsonResponse(collection_json(await gateway.get_collection(name)))
+        async with gateway.library.collections() as collections:
+            return JsonResponse(collection_json(await collections.get(name, tenant=principal().tenant)))
 
     @router.delete(
         "/v1/collections/{name}",
@@ -56,7 +62,8 @@ def collection_routes(gateway: Gateway) -> APIRouter:
         **documented(DeleteCollectionResponse),
     )
     async def delete_collection(name: str) -> Response:
-        await gateway.delete_collection(name)
+        async with gateway.library.collections() as collections:
+            await collections.delete(name)
         return JsonResponse({"deleted": name})
 
     @router.post(
@@ -65,6 +72,6 @@ def collection_routes(gateway: Gateway) -> APIRouter:
         **documented(ReindexResponse),
     )
     async def reindex_collection(name: str) -> Response:
-        return JsonResponse(reindex_json(await gateway.reindex_collection(name)))
+        return JsonResponse(reindex_json(await gateway.library.reindex(name)))
 
     return router

@@ -12,6 +12,7 @@ from trivium_serving.errors import InvalidField
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.library.documents import DocumentResult, NewDocument
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, media_type, read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
@@ -69,14 +70,15 @@ def document_routes(gateway: Gateway) -> APIRouter:
         if media_type(request) == "multipart/form-data":
             upload = await read_upload(request, limits)
             try:
-                work = gateway.ingest(
-                    upload.collection, upload.documents(), max_documents=limits.max_documents_per_request
+                work = gateway.library.ingest(
+                    principal(), upload.collection, upload.documents(), max_documents=limits.max_documents_per_request
                 )
                 return _results(await while_connected(request, work))
             finally:
                 await upload.close()
         body = await read_json(request, DocumentsBody, limits.max_body_bytes)
-        work = gateway.ingest(
+        work = gateway.library.ingest(
+            principal(),
             body.collection or "",
             [_new_document(one) for one in body.documents],
             max_documents=limits.max_documents_per_request,
@@ -89,7 +91,9 @@ def document_routes(gateway: Gateway) -> APIRouter:
         page_size: Annotated[int, Query(description="Most documents, 1 to 1000.")] = _DEFAULT_PAGE_SIZE,
         page_token: Annotated[str, Query(description="next_page_token of the page before.")] = "",
     ) -> Response:
-        documents, next_token = await gateway.list_documents(collection, page_size=page_size, page_token=page_token)
+        documents, next_token = await gateway.library.list_documents(
+            principal(), collection, page_size=page_size, page_token=page_token
+        )
         shown = [document_json(one, with_text=False) for one in documents]
         return JsonResponse({"documents": shown, "next_page_token": next_token})
 
@@ -99,7 +103,9 @@ def document_routes(gateway: Gateway) -> APIRouter:
     )
     async def get_document(request: Request, collection: _Collection = "") -> Response:
         return JsonResponse(
-            document_json(await gateway.get_document(collection, _document_id(request)), with_text=True)
+            document_json(
+                await gateway.library.get_document(principal(), collection, _document_id(request)), with_text=True
+            )
         )
 
     @router.delete(
@@ -108,7 +114,8 @@ def document_routes(gateway: Gateway) -> APIRouter:
         **documented(DeleteDocumentResponse),
     )
     async def delete_document(request: Request, collection: _Collection = "") -> Response:
-        return JsonResponse({"deleted_ids": await gateway.delete_documents(collection, [_document_id(request)])})
+        deleted = await gateway.library.delete_documents(principal(), collection, [_document_id(request)])
+        return JsonResponse({"deleted_ids": deleted})
 
     return router
 

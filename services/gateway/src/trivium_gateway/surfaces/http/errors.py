@@ -6,7 +6,6 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-import grpc
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from trivium_serving.errors import (
@@ -16,7 +15,6 @@ from trivium_serving.errors import (
     InvalidField,
     NotFound,
     Overloaded,
-    Status,
     TriviumError,
     Unavailable,
     Unimplemented,
@@ -56,21 +54,28 @@ class OriginNotAllowed(FailedPrecondition):
     default_reason = "ORIGIN_NOT_ALLOWED"
 
 
-_HTTP_ONLY = {
-    MethodNotAllowed: Status(grpc.StatusCode.UNIMPLEMENTED, 405),
-    BodyTooSlow: Status(grpc.StatusCode.DEADLINE_EXCEEDED, 408),
-    OriginNotAllowed: Status(grpc.StatusCode.PERMISSION_DENIED, 403),
+_HTTP_ONLY: dict[type[TriviumError], tuple[str, int]] = {
+    MethodNotAllowed: ("UNIMPLEMENTED", 405),
+    BodyTooSlow: ("DEADLINE_EXCEEDED", 408),
+    OriginNotAllowed: ("PERMISSION_DENIED", 403),
 }
+
+
+def _status(error: TriviumError) -> tuple[str, int]:
+    """The status's name, and its number in HTTP."""
+    if type(error) in _HTTP_ONLY:
+        return _HTTP_ONLY[type(error)]
+    status = status_of(error)
+    return status.grpc_code.name, status.http_status
 
 
 def error_body(error: TriviumError) -> dict[str, Any]:
     """The body for an error. Some clients read `message`, others `detail`; both say the same."""
-    status = _HTTP_ONLY.get(type(error)) or status_of(error)
-    http_status = status.http_status
+    status, http_status = _status(error)
     message = INTERNAL_MESSAGE if http_status == 500 else error.message
     described: dict[str, Any] = {
         "code": http_status,
-        "status": status.grpc_code.name,
+        "status": status,
         "reason": error.reason,
         "message": message,
     }

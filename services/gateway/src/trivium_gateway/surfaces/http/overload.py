@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi.routing import APIRoute
 
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.errors import error_response
 from trivium_gateway.surfaces.http.openai.errors import OpenAIRoute, openai_error_response
 
@@ -46,7 +47,7 @@ class OverloadMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        refusal = None if route is None else self._gateway.refusal(_OPERATIONS[route.path])
+        refusal = None if route is None else self._gateway.questions.refusal(_OPERATIONS[route.path], principal())
         if route is None or refusal is None:
             await self._app(scope, receive, send)
             return

@@ -17,7 +17,7 @@ from trivium_gateway.answering.question import Query, Question, Search, SearchOp
 from trivium_gateway.domain.conversation import AnswerMode, Message, Role
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.surfaces.http.errors import error_body
@@ -100,7 +100,7 @@ def question_routes(gateway: Gateway) -> APIRouter:
     )
     async def retrieve(request: Request) -> Response:
         body = await read_json(request, RetrieveBody, gateway.limits.max_body_bytes)
-        found = await while_connected(request, gateway.retrieve(_search(body)))
+        found = await while_connected(request, gateway.questions.retrieve(_search(body)))
         return JsonResponse(found_json(found), headers=degraded_header(found.degraded))
 
     @router.post(
@@ -110,7 +110,7 @@ def question_routes(gateway: Gateway) -> APIRouter:
     )
     async def answer(request: Request) -> Response:
         body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
-        events = gateway.answer(_question(body))
+        events = gateway.questions.answer(_question(body))
         if not body.stream:
             summary = await while_connected(request, _whole(events))
             return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
@@ -130,7 +130,7 @@ def _search(body: RetrieveBody) -> Search:
         rerank=body.rerank,
         collapse=body.collapse,
     )
-    return Search((Query(body.query),), EVERYBODY, options)
+    return Search((Query(body.query),), principal(), options)
 
 
 def _question(body: AnswerBody) -> Question:
@@ -142,7 +142,7 @@ def _question(body: AnswerBody) -> Question:
         collapse=body.collapse,
     )
     history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
-    return Question(body.question, EVERYBODY, options, history, AnswerMode(body.mode or "auto"))
+    return Question(body.question, principal(), options, history, AnswerMode(body.mode or "auto"))
 
 
 async def _whole(events: AsyncGenerator[Event, None]) -> Summary:

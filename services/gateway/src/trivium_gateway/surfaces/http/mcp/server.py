@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from trivium_serving.errors import INTERNAL_MESSAGE, NotFound, TriviumError
 from trivium_serving.logs import log_failure
 
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.mcp import texts
 from trivium_gateway.surfaces.http.mcp.tools import TOOLS
 from trivium_gateway.surfaces.http.reference import self_contained
@@ -73,7 +74,9 @@ def mcp_server(gateway: Gateway, *, read_only: bool) -> Server[Any]:
     ) -> types.ListResourcesResult:
         token = (params.cursor if params else None) or ""
         try:
-            documents, following = await gateway.list_documents("", page_size=_RESOURCES_PER_PAGE, page_token=token)
+            documents, following = await gateway.library.list_documents(
+                principal(), "", page_size=_RESOURCES_PER_PAGE, page_token=token
+            )
         except TriviumError as error:
             raise _protocol_error(error) from error
         resources = [
@@ -100,7 +103,7 @@ def mcp_server(gateway: Gateway, *, read_only: bool) -> Server[Any]:
         try:
             if not uri.startswith(_SCHEME) or not separator:
                 raise NotFound(f"{uri} is no document; its uri would be {_SCHEME}COLLECTION/ID.")
-            document = await gateway.get_document(collection, unquote(document_id))
+            document = await gateway.library.get_document(principal(), collection, unquote(document_id))
         except TriviumError as error:
             raise _protocol_error(error) from error
         if len(document.text) > _LONGEST_RESOURCE:

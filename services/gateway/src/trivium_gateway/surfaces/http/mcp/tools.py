@@ -10,7 +10,7 @@ from trivium_gateway.answering.answerer import Summary
 from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.library.documents import NewDocument
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
 from trivium_gateway.surfaces.http.rendering import result_json
@@ -78,14 +78,14 @@ class Tool:
 
 
 async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -> Output:
-    found = await gateway.retrieve(Search((Query(body.query),), EVERYBODY, _options(body)))
+    found = await gateway.questions.retrieve(Search((Query(body.query),), principal(), _options(body)))
     passages = [_passage(index, one) for index, one in enumerate(found.passages, 1)]
     output = shapes.SearchOutput(passages=passages, degraded=_degraded(found.degraded))
     return Output(output, texts.search_text(output))
 
 
 async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
-    async with aclosing(gateway.answer(Question(body.question, EVERYBODY, _options(body)))) as events:
+    async with aclosing(gateway.questions.answer(Question(body.question, principal(), _options(body)))) as events:
         async for event in events:
             if isinstance(event, Summary):
                 output = _answered(event)
@@ -95,8 +95,8 @@ async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -
 
 async def _list_documents(gateway: Gateway, body: shapes.ListDocumentsInput, _report: Report) -> Output:
     page_size = _PAGE_SIZE if body.page_size is None else body.page_size
-    documents, token = await gateway.list_documents(
-        body.collection or "", page_size=page_size, page_token=body.page_token or ""
+    documents, token = await gateway.library.list_documents(
+        principal(), body.collection or "", page_size=page_size, page_token=body.page_token or ""
     )
     listed = [
         shapes.ListedDocument(id=one.id, title=one.title, uri=one.uri, metadata=dict(one.metadata)) for one in documents
@@ -106,7 +106,7 @@ async def _list_documents(gateway: Gateway, body: shapes.ListDocumentsInput, _re
 
 
 async def _read_document(gateway: Gateway, body: shapes.ReadDocumentInput, _report: Report) -> Output:
-    document = await gateway.get_document(body.collection or "", body.id)
+    document = await gateway.library.get_document(principal(), body.collection or "", body.id)
     start = body.start or 0
     end = start + (body.max_characters or shapes.DEFAULT_CHARACTERS)
     output = shapes.ReadDocumentOutput(
@@ -125,7 +125,9 @@ async def _read_document(gateway: Gateway, body: shapes.ReadDocumentInput, _repo
 async def _ingest(gateway: Gateway, body: shapes.IngestInput, report: Report) -> Output:
     most = gateway.limits.max_documents_per_request
     check_document_count(len(body.documents), most)
-    results = await gateway.ingest(body.collection or "", _reported(body.documents, report), max_documents=most)
+    results = await gateway.library.ingest(
+        principal(), body.collection or "", _reported(body.documents, report), max_documents=most
+    )
     output = shapes.IngestOutput(documents=[DocumentResultShape.model_validate(result_json(one)) for one in results])
     return Output(output, texts.ingest_text(output), failed=all(one.error is not None for one in results))
 
@@ -140,16 +142,18 @@ async def _reported(documents: list[shapes.IngestedDocument], report: Report) ->
 
 
 async def _list_collections(gateway: Gateway, _body: shapes.ListCollectionsInput, _report: Report) -> Output:
-    collections = [
+    async with gateway.library.collections() as collections:
+        found = await collections.list(tenant=principal().tenant)
+    listed = [
         shapes.ListedCollection(
             name=one.name,
             state=one.state.value,
             chunk_count=one.chunk_count,
             metadata_keys=sorted(one.metadata_keys),
         )
-        for one in await gateway.list_collections()
+        for one in found
     ]
-    output = shapes.ListCollectionsOutput(collections=collections)
+    output = shapes.ListCollectionsOutput(collections=listed)
     return Output(output, texts.collections_text(output))
 
 

@@ -41,7 +41,7 @@ def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
             dropped_messages=exchange.dropped_count,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
         )
-        events = gateway.answer(question)
+        events = gateway.questions.answer(question)
         if not body.stream:
             summary, deltas = await while_connected(request, whole(events))
             return JsonResponse(completion.whole(summary, deltas), headers=degraded_header(summary.degraded))

@@ -12,7 +12,7 @@ from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.question import Question
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import at_most
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, QuestionOptions, one_or_several, refuse
 from trivium_gateway.surfaces.http.openai.turns import Exchange, exchange_of, text_of
@@ -151,7 +151,7 @@ class ChatBody(QuestionOptions):
         tools = self._tools()
         return Question(
             exchange.question,
-            EVERYBODY,
+            principal(),
             self.search_options(),
             exchange.history,
             self.answer_mode(),

@@ -13,6 +13,7 @@ from trivium_serving.errors import InvalidField
 from trivium_gateway.answering.embedding import Embeddings, EmbedTask
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.models.embed import EmbedOptions, EmbedRole
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody
@@ -67,7 +68,7 @@ def add_embedding_routes(router: APIRouter, gateway: Gateway) -> None:
     )
     async def embed(request: Request) -> Response:
         body = await read_json(request, EmbeddingsBody, gateway.limits.max_body_bytes)
-        embeddings = await while_connected(request, gateway.embed(body.task()))
+        embeddings = await while_connected(request, gateway.questions.embed(principal(), body.task()))
         rows = await _rows(embeddings, as_base64=body.encoding_format == "base64")
         usage = {"prompt_tokens": embeddings.token_count, "total_tokens": embeddings.token_count}
         rest = json_bytes({"object": "list", "model": embeddings.model, "usage": usage})

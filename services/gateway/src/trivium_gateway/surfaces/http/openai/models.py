@@ -8,6 +8,7 @@ from starlette.responses import Response
 from trivium_serving.errors import TriviumError
 
 from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse
 from trivium_gateway.surfaces.http.openai.model_ids import COLLECTION_PREFIX, MODEL, MODEL_ALONE, no_model
 from trivium_gateway.surfaces.http.openai.shapes import ListModelsResponse, ModelShape
@@ -52,12 +53,13 @@ def add_model_routes(router: APIRouter, gateway: Gateway) -> None:
 async def _ids(gateway: Gateway) -> list[str]:
     """All ids, `trivium` first."""
     try:
-        collections = [one.name for one in await gateway.list_collections()]
+        async with gateway.library.collections() as collections:
+            names = [one.name for one in await collections.list(tenant=principal().tenant)]
     except TriviumError:  # without Qdrant none of them can be asked; what is there all the same is listed
-        collections = []
+        names = []
     stages = {one.stage: one.model for one in gateway.readiness.stages()}
     named = [stages[stage] for stage in _NAMED_STAGES if stages.get(stage)]
-    return list(dict.fromkeys([MODEL, MODEL_ALONE, *(COLLECTION_PREFIX + name for name in collections), *named]))
+    return list(dict.fromkeys([MODEL, MODEL_ALONE, *(COLLECTION_PREFIX + name for name in names), *named]))
 
 
 def _model(model: str) -> dict[str, Any]:

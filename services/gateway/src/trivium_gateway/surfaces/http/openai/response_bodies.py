@@ -12,7 +12,7 @@ from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.answering.question import Question
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import at_most
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, QuestionOptions, refuse
 from trivium_gateway.surfaces.http.openai.chat_bodies import (
@@ -109,7 +109,7 @@ class ResponsesBody(QuestionOptions):
         refuse("background", self.background, "Send stream: true to see the answer while it is written.")
         return Question(
             exchange.question,
-            EVERYBODY,
+            principal(),
             self.search_options(),
             exchange.history,
             self.answer_mode(),

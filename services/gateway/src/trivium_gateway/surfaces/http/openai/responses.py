@@ -41,7 +41,7 @@ def add_response_routes(router: APIRouter, gateway: Gateway) -> None:
         question = body.question(exchange)
         links = Links(request, question.options.collection)
         response = ResponseObject(body, question, links, dropped_messages=exchange.dropped_count)
-        answer = gateway.answer(question)
+        answer = gateway.questions.answer(question)
         if not body.stream:
             summary, deltas = await while_connected(request, whole(answer))
             return JsonResponse(response.whole(summary, deltas), headers=degraded_header(summary.degraded))

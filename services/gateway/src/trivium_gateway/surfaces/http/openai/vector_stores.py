@@ -16,8 +16,8 @@ from trivium_gateway.domain.passages import Passage
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
 from trivium_gateway.models.ranking import reciprocal_ranks
-from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import Deadline
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, one_or_several
@@ -76,7 +76,7 @@ class VectorSearchBody(OpenAIBody):
             raise InvalidField("max_num_results", f"max_num_results is {most}; it must lie between 1 and 100.")
         rerank = self.ranking_options is None or self.ranking_options.ranker != "none"
         options = SearchOptions.of(collection=collection, filter=conditions, top_n=most, rerank=rerank)
-        return [Search((Query(query),), EVERYBODY, options) for query in self.query]
+        return [Search((Query(query),), principal(), options) for query in self.query]
 
     def least_score(self) -> float:
         """The score below which nothing is shown."""
@@ -97,7 +97,8 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
         **documented(ListVectorStoresResponse, errors=OpenAIErrorResponse),
     )
     async def list_vector_stores() -> Response:
-        stores = [_store(one) for one in await gateway.list_collections()]
+        async with gateway.library.collections() as collections:
+            stores = [_store(one) for one in await collections.list(tenant=principal().tenant)]
         first, last = (stores[0]["id"], stores[-1]["id"]) if stores else (None, None)
         return JsonResponse({"object": "list", "data": stores, "first_id": first, "last_id": last, "has_more": False})
 
@@ -107,7 +108,8 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
         **documented(VectorStoreShape, errors=OpenAIErrorResponse),
     )
     async def get_vector_store(id: str) -> Response:  # noqa: A002  # the name in the route
-        return JsonResponse(_store(await gateway.get_collection(id)))
+        async with gateway.library.collections() as collections:
+            return JsonResponse(_store(await collections.get(id, tenant=principal().tenant)))
 
     @router.post(
         "/v1/vector_stores/{id}/search",
@@ -134,8 +136,10 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
 
 async def _find(gateway: Gateway, searches: list[Search]) -> list[Found]:
     """What each search finds, all of them in the time of one."""
-    deadline = Deadline.after(gateway.times.question_seconds)
-    return [await gateway.retrieve(search, timeout_seconds=deadline.remaining_seconds()) for search in searches]
+    deadline = Deadline.after(gateway.questions.longest_seconds)
+    return [
+        await gateway.questions.retrieve(search, timeout_seconds=deadline.remaining_seconds()) for search in searches
+    ]
 
 
 def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:

@@ -9,6 +9,7 @@ from trivium_serving.errors import TriviumError
 from trivium_serving.logs import log_failure
 
 from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
@@ -44,7 +45,7 @@ def rerank_routes(gateway: Gateway) -> APIRouter:
     async def cohere_rerank(request: Request) -> Response:
         body = await read_json(request, CohereBody, max_bytes)
         task = body.task()
-        ranked = await while_connected(request, gateway.rerank(task))
+        ranked = await while_connected(request, gateway.questions.rerank(principal(), task))
         return JsonResponse(cohere_json(ranked, task.texts if body.return_documents else None, "2"))
 
     @router.post(
@@ -55,7 +56,7 @@ def rerank_routes(gateway: Gateway) -> APIRouter:
     async def jina_rerank(request: Request) -> Response:
         body = await read_json(request, JinaBody, max_bytes)
         task = body.task()
-        ranked = await while_connected(request, gateway.rerank(task))
+        ranked = await while_connected(request, gateway.questions.rerank(principal(), task))
         return JsonResponse(jina_json(ranked, task.texts if body.return_documents else None))
 
     tei_documented = documented(TeiResponse, TeiBody)
@@ -66,7 +67,7 @@ def rerank_routes(gateway: Gateway) -> APIRouter:
         try:
             body = await read_json(request, TeiBody, max_bytes)
             task = body.task()
-            ranked = await while_connected(request, gateway.rerank(task))
+            ranked = await while_connected(request, gateway.questions.rerank(principal(), task))
         except TriviumError as error:
             log_failure(_logger, "POST /rerank", error)
             return tei_error_response(error)

@@ -1,0 +1,171 @@
+"""Calls that read and write chunks, whatever they are for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qdrant_client import grpc as qdrant
+
+from trivium_gateway.qdrant.points import (
+    Point,
+    StoredChunk,
+    chunk_from_payload,
+    integer_condition,
+    keyword_condition,
+    scoped_filter,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trivium_gateway.qdrant.connection import QdrantConnection
+
+_READ_TIMEOUT_SECONDS = 30.0
+_WRITE_TIMEOUT_SECONDS = 120.0
+_SCROLL_PAGE = 256
+_IDS_PER_CALL = 1000
+
+
+async def upsert(connection: QdrantConnection, physical: str, points: Sequence[Point]) -> None:
+    """Write points into a physical collection; they are durable when this returns."""
+    request = qdrant.UpsertPoints(
+        collection_name=physical,
+        wait=True,
+        points=points,
+        # Two gateways may write the same chunk 0: all copies of a shard must see both in the same order.
+        ordering=qdrant.WriteOrdering(type=qdrant.WriteOrderingType.Medium),
+    )
+    await connection.call(connection.points.Upsert, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
+
+
+class QdrantChunks:
+    """The chunks of a tenant in a physical collection.
+
+    Args:
+        connection: To Qdrant.
+        physical: The collection's name in Qdrant.
+        tenant: Whose chunks.
+    """
+
+    def __init__(self, connection: QdrantConnection, physical: str, tenant: str) -> None:
+        self._connection = connection
+        self._physical = physical
+        self._tenant = tenant
+
+    async def delete(self, versions: Sequence[str]) -> None:
+        """Delete all chunks of some versions of documents."""
+        request = qdrant.DeletePoints(
+            collection_name=self._physical, wait=True, points=qdrant.PointsSelector(filter=self._filter((), versions))
+        )
+        await self._connection.call(self._connection.points.Delete, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
+
+    async def count_by_version(self, document_ids: Sequence[str]) -> dict[str, int]:
+        """Count the chunks of each version of some documents."""
+        limit = 4 * len(document_ids) + 16
+        while True:
+            request = qdrant.FacetCounts(
+                collection_name=self._physical,
+                key="content_hash",
+                filter=self._filter(document_ids),
+                limit=limit,
+                exact=True,
+            )
+            reply = await self._connection.call(
+                self._connection.points.Facet, request, timeout_seconds=_READ_TIMEOUT_SECONDS
+            )
+            if len(reply.hits) < limit:
+                return {hit.value.string_value: hit.count for hit in reply.hits}
+            limit *= 4
+
+    async def by_ids(
+        self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float = _READ_TIMEOUT_SECONDS
+    ) -> list[StoredChunk]:
+        """Read the chunks with some ids, which takes no search; those that do not exist are missing."""
+        chunks: list[StoredChunk] = []
+        for start in range(0, len(ids), _IDS_PER_CALL):
+            request = qdrant.GetPoints(
+                collection_name=self._physical,
+                ids=[qdrant.PointId(uuid=one) for one in ids[start : start + _IDS_PER_CALL]],
+                with_payload=_payload(fields),
+                with_vectors=qdrant.WithVectorsSelector(enable=False),
+            )
+            reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
+            chunks += [chunk_from_payload(point.payload) for point in reply.result]
+        return chunks
+
+    async def read(
+        self,
+        fields: Sequence[str],
+        *,
+        document_ids: Sequence[str] = (),
+        versions: Sequence[str] = (),
+        heads_only: bool = False,
+    ) -> list[StoredChunk]:
+        """Read all chunks that match; see `page`."""
+        chunks: list[StoredChunk] = []
+        offset = ""
+        while True:
+            page, offset = await self.page(
+                fields,
+                document_ids=document_ids,
+                versions=versions,
+                heads_only=heads_only,
+                limit=_SCROLL_PAGE,
+                offset=offset,
+            )
+            chunks += page
+            if not offset:
+                return chunks
+
+    async def page(
+        self,
+        fields: Sequence[str],
+        *,
+        document_ids: Sequence[str] = (),
+        versions: Sequence[str] = (),
+        heads_only: bool = False,
+        limit: int,
+        offset: str,
+    ) -> tuple[list[StoredChunk], str]:
+        """Read some chunks, in the order of their points' ids.
+
+        Args:
+            fields: What to read of each.
+            document_ids: Of these documents; of all if there are none.
+            versions: Of these versions; of all if there are none.
+            heads_only: Chunks 0 only.
+            limit: Most chunks.
+            offset: The point to begin at; empty for the first.
+
+        Returns:
+            The chunks, and the point at which the next page begins, empty after the last.
+        """
+        request = qdrant.ScrollPoints(
+            collection_name=self._physical,
+            filter=self._filter(document_ids, versions, heads_only=heads_only),
+            limit=limit,
+            with_payload=_payload(fields),
+            with_vectors=qdrant.WithVectorsSelector(enable=False),
+            offset=qdrant.PointId(uuid=offset) if offset else None,
+        )
+        reply = await self._connection.call(
+            self._connection.points.Scroll, request, timeout_seconds=_READ_TIMEOUT_SECONDS
+        )
+        following = reply.next_page_offset.uuid if reply.HasField("next_page_offset") else ""
+        return [chunk_from_payload(point.payload) for point in reply.result], following
+
+    def _filter(
+        self, document_ids: Sequence[str] = (), versions: Sequence[str] = (), *, heads_only: bool = False
+    ) -> qdrant.Filter:
+        conditions = []
+        if document_ids:
+            conditions.append(keyword_condition("document_id", document_ids))
+        if versions:
+            conditions.append(keyword_condition("content_hash", versions))
+        if heads_only:
+            conditions.append(integer_condition("chunk_index", 0))
+        return scoped_filter(self._tenant, conditions)
+
+
+def _payload(fields: Sequence[str]) -> qdrant.WithPayloadSelector:
+    return qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=fields))
