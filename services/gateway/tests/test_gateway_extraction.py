@@ -185,7 +185,7 @@ def test_html_nested_without_end_keeps_its_text_and_is_read_at_once(tag: str) ->
 def test_html_deeper_than_is_followed_keeps_lines_and_hides_scripts() -> None:
     script = "<script>var page = '<div><div>';</script><!-- <div> -->"
     page = "<div>" * 600 + "<div>one</div><div>two <b>three</b></div>" + script * 600 + "</div>" * 600 + "<h2>four</h2>"
-    assert html_text(page)[1] == "one\ntwo three\n\nfour"
+    assert html_text(page)[1] == "one\ntwo three\n\n## four"
 
 
 @pytest.mark.parametrize(

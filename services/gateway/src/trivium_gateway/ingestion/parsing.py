@@ -2,14 +2,16 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.ingestion.decoding import decode, stored_form
+from trivium_gateway.ingestion.decoding import charset_of, decode, stored_form
 from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
+from trivium_gateway.ingestion.front_matter import FrontMatter, front_matter
 from trivium_gateway.library.documents import NewDocument
 
 __all__ = ["DocumentParser", "ParsedDocument"]
@@ -22,10 +24,12 @@ class ParsedDocument:
     Attributes:
         title: The title given, else the content's own; may be empty.
         text: The text as it is stored; never blank.
+        metadata: Facts that it states about itself.
     """
 
     title: str
     text: str
+    metadata: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
 _LARGE = 200_000
@@ -68,17 +72,22 @@ class DocumentParser:
         if isinstance(content, bytes):
             format_name = recognise(content, document.filename, document.media_type).name
             if format_name not in IN_PLACE:
+                if format_name == "html" and (charset := charset_of(document.media_type)):
+                    content = (await asyncio.to_thread(decode, content, charset)).encode(errors="replace")
                 extracted = await self._extractor.extract(format_name, content)
                 own_title, content = extracted.title, extracted.text
         if len(content) > _LARGE:
-            text = await asyncio.to_thread(_text_of, content)
+            text = await asyncio.to_thread(_text_of, content, document.media_type)
         else:
-            text = _text_of(content)
+            text = _text_of(content, document.media_type)
         self._check_size(len(text.encode()))
+        facts = FrontMatter()
         if format_name == "markdown":
-            own_title = _first_heading(text)
+            facts = front_matter(text)
+            text = text[facts.end :] if text[facts.end :].strip() else text
+            own_title = facts.title or _first_heading(text)
         title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
-        return ParsedDocument(title, text)
+        return ParsedDocument(title, text, facts.metadata)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_document_bytes:
@@ -88,8 +97,8 @@ class DocumentParser:
             )
 
 
-def _text_of(content: str | bytes) -> str:
-    return stored_form(decode(content) if isinstance(content, bytes) else content)
+def _text_of(content: str | bytes, media_type: str) -> str:
+    return stored_form(decode(content, charset_of(media_type)) if isinstance(content, bytes) else content)
 
 
 def _first_heading(markdown: str) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trivium_serving.errors import InvalidField
+from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_title, check_uri
-from trivium_gateway.domain.metadata import Metadata, checked_metadata
+from trivium_gateway.domain.metadata import JsonValue, Metadata, checked_metadata
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
@@ -84,6 +85,7 @@ class DocumentPreparer:
         if document.text is not None and document.data is not None:
             raise InvalidField("text", "The document has both a text and a file; send one of them.")
         parsed = await self._parser.parse(document)
+        metadata = _with_own(metadata, parsed.metadata, self._limits)
         version = {
             "tenant": tenant,
             "id": document_id,
@@ -103,6 +105,16 @@ class DocumentPreparer:
         else:
             content_hash = _hash_of(version)
         return PreparedDocument(document_id, parsed.title, document.uri, metadata, parsed.text, content_hash)
+
+
+def _with_own(given: Metadata, own: Mapping[str, JsonValue], limits: GatewayLimits) -> Metadata:
+    """Add what a document says of itself, unless its sender said it, and only if there is room for it."""
+    if not own:
+        return given
+    try:
+        return checked_metadata({**own, **given}, limits)
+    except (InvalidField, TooLarge):
+        return given
 
 
 def _hash_of(version: dict[str, object]) -> str:

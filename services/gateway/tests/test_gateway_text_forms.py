@@ -1,0 +1,134 @@
+"""Text comes out as people wrote it: in whatever encoding, without front matter, pictures' data and noise."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.ingestion.chunking import ChunkingSettings
+from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.extraction import Extractor
+from trivium_gateway.ingestion.parsing import DocumentParser
+from trivium_gateway.ingestion.preparation import DocumentPreparer
+from trivium_gateway.library.documents import NewDocument
+from trivium_serving.errors import TriviumError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_PICTURE = base64.b64encode(random.Random(7).randbytes(6000)).decode()
+
+
+@pytest_asyncio.fixture
+async def parser() -> AsyncIterator[DocumentParser]:
+    extractor = Extractor(GatewayLimits(), CollectorRegistry())
+    yield DocumentParser(extractor, GatewayLimits())
+    await extractor.close()
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding", "says"),
+    [
+        ("<meta charset='gb2312'>", "gbk", "安全阀在九巴时打开。"),
+        ("<meta http-equiv=Content-Type content='text/html; charset=iso-8859-1'>", "cp1252", "Prüfung \u2013 10 €"),
+        ('<?xml version="1.0" encoding="Shift_JIS"?>', "cp932", "安全弁は九バールで開きます"),
+        ('<meta charset="iso-2022-jp">', "iso2022_jp", "安全弁"),
+        ('<meta charset="windows-1251">', "utf-8", "Насос останавливается"),
+    ],
+)
+def test_declared_encoding_is_read(declaration: str, encoding: str, says: str) -> None:
+    assert decode(f"{declaration}<p>{says}".encode(encoding)).endswith(f"<p>{says}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("cp1252", "Teil;Maß\nBügel;12,5\n"),
+        ("cp1252", "La pompe s'arrête après dix secondes, l'opérateur vérifie."),
+        ("cp1252", "¿Cuándo se abre la válvula? El año próximo."),
+        ("cp1250", "Čerpadlo se zastaví po deseti sekundách a tlak je třeba kontrolovat každý den."),
+        ("cp1251", "Насос останавливается через десять секунд, давление нужно проверять."),
+        ("koi8_r", "Насос останавливается через десять секунд, давление нужно проверять."),
+        ("cp1253", "Η αντλία σταματά μετά από δέκα δευτερόλεπτα"),
+        ("gb18030", "零件,长度\n安全阀,12\n"),
+        ("big5", "安全閥在九巴時打開。水泵在十秒後停止。"),
+        ("cp932", "安全弁は九バールで開きます。ポンプは十秒後に停止します。"),
+        ("euc_jp", "安全弁は九バールで開きます。ポンプは十秒後に停止します。"),
+        ("cp949", "안전 밸브는 구 바에서 열립니다. 펌프는 십 초 후에 멈춥니다."),
+        ("utf-16-le", "No mark, 10 bar: grün"),
+    ],
+)
+def test_undeclared_encoding_is_told_from_the_text(encoding: str, says: str) -> None:
+    assert decode(says.encode(encoding)) == says
+
+
+async def test_charset_of_the_media_type_is_used(parser: DocumentParser) -> None:
+    data = "<p>Łódź</p>".encode("iso8859_2")
+    page = await parser.parse(NewDocument(data=data, media_type='text/html; charset="iso-8859-2"'))
+    text = await parser.parse(NewDocument(data=data, media_type="text/plain; charset=iso-8859-2"))
+    assert (page.text, text.text) == ("Łódź", "<p>Łódź</p>")
+
+
+@pytest.mark.parametrize(
+    ("source", "title", "text"),
+    [
+        ('---\nlayout: post\ntitle: "The seal"\ntags:\n  - press\n---\nDrain it.\n', "The seal", "Drain it.\n"),
+        ("---\r\nauthor: Kim\r\n---\r\n\r\n# Head\r\n", "Head", "# Head\n"),
+        ("+++\ntitle = 'The seal'\n+++\nDrain it.\n", "The seal", "Drain it.\n"),
+        ("---\ntitle: {{ page.title }}: x\n---\n# Head\n", "Head", "# Head\n"),
+        ("---\n\nA rule, then text.\n\n---\n# Head\n", "Head", "---\n\nA rule, then text.\n\n---\n# Head\n"),
+        ("Underlined\n---\ntext\n", "Underlined", "Underlined\n---\ntext\n"),
+    ],
+)
+async def test_front_matter_gives_the_title_and_is_no_text(
+    parser: DocumentParser, source: str, title: str, text: str
+) -> None:
+    parsed = await parser.parse(NewDocument(data=source.encode(), filename="a.md"))
+    assert (parsed.title, parsed.text) == (title, text)
+
+
+async def test_front_matter_is_metadata_unless_the_sender_says_otherwise(parser: DocumentParser) -> None:
+    source = "---\ntags: [press, seal]\nversion: 1.10\nauthor: Kim\nlayout: post\n---\ntext\n"
+    preparer = DocumentPreparer(parser, GatewayLimits(), ChunkingSettings())
+    document = NewDocument(data=source.encode(), filename="a.md", metadata={"author": "Jo"})
+    prepared = await preparer.prepare(document, tenant="default", model_fingerprint="f")
+    assert prepared.metadata == {"tags": ["press", "seal"], "version": "1.10", "author": "Jo"}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (f"![Section](data:image/png;base64,{_PICTURE})\n\nText.\n", "![Section](data:image/png)\n\nText.\n"),
+        (f"![][image1]\n\n[image1]: <data:image/png;base64,{_PICTURE}>\n", "![][image1]\n\n"),
+        (f'<img src="data:image/png;base64,{_PICTURE}" alt="Valve">', '<img src="data:image/png" alt="Valve">'),
+        (f"url(data:image/svg+xml,{'%3Csvg' * 40})", "url(data:image/svg+xml)"),
+        ("Write `data:text/plain;base64,aGk=` there.", "Write `data:text/plain;base64,aGk=` there."),
+    ],
+    ids=["markdown", "reference", "html", "percent", "short"],
+)
+async def test_data_of_pictures_in_text_is_left_out_and_their_description_kept(
+    parser: DocumentParser, source: str, text: str
+) -> None:
+    assert (await parser.parse(NewDocument(data=source.encode(), filename="a.md"))).text == text
+    assert (await parser.parse(NewDocument(text=source))).text == text
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "Subject: x\nContent-Transfer-Encoding: base64\n\n"
+        + "\n".join(_PICTURE[at : at + 76] for at in range(0, 6000, 76)),
+        "data " + _PICTURE,
+        "\x01\x02a\x03\x04b" * 100,
+    ],
+    ids=["mail", "line", "controls"],
+)
+async def test_text_that_is_mostly_encoded_data_is_refused(parser: DocumentParser, noise: str) -> None:
+    with pytest.raises(TriviumError) as caught:
+        await parser.parse(NewDocument(data=noise.encode(), filename="a.txt"))
+    assert caught.value.reason == "UNREADABLE_TEXT"
