@@ -160,7 +160,7 @@ def test_html_with_text_in_navigation_alone_keeps_it() -> None:
 async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
     parsed = await parser.parse(NewDocument(data=make_pdf("Page one\nline two", "Page two", title="A title")))
     assert parsed.title == "A title"
-    assert parsed.text == "Page one\nline two\n\nPage two"
+    assert parsed.text == "Page one\nline two\n\n\fPage two"
 
 
 @pytest.mark.parametrize(

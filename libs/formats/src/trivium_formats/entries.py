@@ -49,7 +49,13 @@ FORMATS: tuple[Format, ...] = (
         ("text/html", "application/xhtml+xml"),
         "the main content: paragraphs, headings, lists, tables, code",
     ),
-    Format("pdf", "PDF", (".pdf",), ("application/pdf", "application/x-pdf"), "the text of each page"),
+    Format(
+        "pdf",
+        "PDF",
+        (".pdf",),
+        ("application/pdf", "application/x-pdf"),
+        "lines, tables, headings, pages, form values; no running headers and footers",
+    ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
 )
 

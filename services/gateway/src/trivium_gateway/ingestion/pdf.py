@@ -1,12 +1,26 @@
 """The text of a PDF file."""
 
-import io
+import re
 
-from pypdf import PdfReader
-from pypdf.errors import DependencyError, PyPdfError
+import pypdfium2
+import pypdfium2.raw as pdfium
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_gateway.ingestion.pdf_layout import pages_text, without_running_lines
+from trivium_gateway.ingestion.pdf_lines import Line, lines_of
+
 __all__ = ["pdf_text"]
+
+# What programs write where nobody gave a title.
+_NO_TITLE = re.compile(
+    r"\W*(?:untitled|anonymous|unknown|document\d*|presentation\d*|powerpoint presentation|blank page|title|slide \d+|"
+    r"untitled (?:document|spreadsheet|presentation|\d+)|no(?: title)?|print|microsoft (?:word|excel|powerpoint) - .*|"
+    r".*\.(?:docx?|xlsx?|pptx?|odt|ods|odp|indd|qxd|rtf|tex|dvi|ps|eps|pdf|html?|txt|tmp|md))\W*",
+    re.I,
+)
+_FIRST_HEADING = re.compile(r"#{1,6} (.+)")
+_SCANNED_PAGES = 20
+"""So many pages are looked at for pictures."""
 
 
 def pdf_text(data: bytes, *, max_pages: int, max_characters: int) -> tuple[str, str]:
@@ -18,52 +32,82 @@ def pdf_text(data: bytes, *, max_pages: int, max_characters: int) -> tuple[str, 
         max_characters: Longest text that may come out of it.
 
     Returns:
-        The title, which may be empty, and the text, its pages separated by blank lines.
+        The title, which may be empty, and the text as Markdown, its pages separated by form feeds.
 
     Raises:
         InvalidField: The file is encrypted (PDF_ENCRYPTED), damaged (PDF_BROKEN) or has no text (PDF_NO_TEXT).
         TooLarge: It has too many pages or too much text (DOCUMENT_TOO_LARGE).
     """
+    document = _opened(data)
     try:
-        reader = PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not _opens_without_password(reader):
-            raise InvalidField("data", "The PDF is encrypted. Save a copy without a password.", reason="PDF_ENCRYPTED")
-        if len(reader.pages) > max_pages:
+        count = len(document)
+        if count > max_pages:
             raise TooLarge(
-                f"The PDF has {len(reader.pages)} pages; at most {max_pages} are allowed. Split it.",
-                reason="DOCUMENT_TOO_LARGE",
+                f"The PDF has {count} pages; at most {max_pages} are allowed. Split it.", reason="DOCUMENT_TOO_LARGE"
             )
-        text = _text_of_pages(reader, max_characters)
-        title = str(reader.metadata.title or "") if reader.metadata else ""
-    except (InvalidField, TooLarge, MemoryError):
-        raise
-    except Exception as error:
-        # pypdf raises anything on a damaged file: its own errors, and KeyError, TypeError, RecursionError and more.
-        raise InvalidField("data", f"The PDF is damaged: {type(error).__name__}.", reason="PDF_BROKEN") from error
-    if not text.strip():
-        raise InvalidField(
-            "data", "The PDF has no text; it may be a scan. Run text recognition (OCR) on it.", reason="PDF_NO_TEXT"
-        )
-    return title, text
+        document.init_forms()
+        pages = _pages(document, max_characters)
+        text = pages_text(without_running_lines(pages))
+        if not text.strip():
+            text = pages_text(pages)
+        if not text.strip():
+            raise InvalidField("data", _why_no_text(document), reason="PDF_NO_TEXT")
+        return _title(document, text), text
+    except pypdfium2.PdfiumError as error:
+        raise _broken(error) from error
+    finally:
+        document.close()
 
 
-def _opens_without_password(reader: PdfReader) -> bool:
+def _opened(data: bytes) -> pypdfium2.PdfDocument:
     try:
-        return bool(reader.decrypt(""))
-    except (DependencyError, NotImplementedError, PyPdfError):
-        return False
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
+            raise InvalidField(
+                "data", "The PDF is encrypted. Save a copy without a password.", reason="PDF_ENCRYPTED"
+            ) from None
+        raise _broken(error) from error
 
 
-def _text_of_pages(reader: PdfReader, max_characters: int) -> str:
-    pages: list[str] = []
+def _broken(error: pypdfium2.PdfiumError) -> InvalidField:
+    return InvalidField("data", f"The PDF is damaged: {error}", reason="PDF_BROKEN")
+
+
+def _pages(document: pypdfium2.PdfDocument, max_characters: int) -> list[list[Line]]:
+    pages: list[list[Line]] = []
     length = 0
-    for page in reader.pages:
-        # Fonts without a map to Unicode leave halves of surrogate pairs and NULs behind.
-        text = page.extract_text().encode(errors="replace").decode().replace("\0", "")
-        length += len(text)
+    for index in range(len(document)):
+        try:
+            page = document[index]
+        except pypdfium2.PdfiumError:  # one broken page is an empty one, so that the others keep their numbers
+            pages.append([])
+            continue
+        lines = lines_of(document, page)
+        page.close()
+        length += sum(len(line.text) for line in lines)
         if length > max_characters:
             raise TooLarge(
                 f"The PDF has more than {max_characters} characters of text. Split it.", reason="DOCUMENT_TOO_LARGE"
             )
-        pages.append(text.strip())
-    return "\n\n".join(page for page in pages if page)
+        pages.append(lines)
+    return pages
+
+
+def _why_no_text(document: pypdfium2.PdfDocument) -> str:
+    pages = [document[index] for index in range(min(len(document), _SCANNED_PAGES))]
+    pictures = sum(any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2)) for page in pages)
+    if pictures:
+        return (
+            f"The PDF is a scan: {pictures} of its first {len(pages)} pages are pictures, and none has text. "
+            "Run text recognition (OCR) on it."
+        )
+    return "The PDF has no text: its pages are empty, or their letters are drawn. Run text recognition (OCR) on it."
+
+
+def _title(document: pypdfium2.PdfDocument, text: str) -> str:
+    title: str = document.get_metadata_value("Title").strip()
+    if title and not _NO_TITLE.fullmatch(title):
+        return title
+    heading = _FIRST_HEADING.match(text)
+    return heading[1] if heading else ""

@@ -81,11 +81,11 @@ class DocumentPreparer:
         check_document_id(document_id, self._limits)
         check_title(document.title, self._limits)
         check_uri(document.uri, self._limits)
-        metadata = checked_metadata(document.metadata, self._limits)
+        given = checked_metadata(document.metadata, self._limits)
         if document.text is not None and document.data is not None:
             raise InvalidField("text", "The document has both a text and a file; send one of them.")
         parsed = await self._parser.parse(document)
-        metadata = _with_own(metadata, parsed.metadata, self._limits)
+        metadata = _with_own(given, parsed.metadata, self._limits)
         version = {
             "tenant": tenant,
             "id": document_id,

@@ -1,0 +1,193 @@
+"""From the lines of pages to text: running headers and footers go, tables, headings and paragraphs are told apart."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from trivium_gateway.ingestion.markdown_tables import markdown_table
+from trivium_gateway.ingestion.pdf_lines import Line, Segment
+
+__all__ = ["PAGE_BREAK", "pages_text", "without_running_lines"]
+
+PAGE_BREAK = "\f"
+"""Stands between two pages, so that the page of a place in the text is known from the text."""
+
+_EDGE_LINES = 3
+"""So many lines at a page's top and bottom may be running ones."""
+_LEAST_REPEATS = 3
+_SAME_PLACE_POINTS = 6.0
+_DIGITS = re.compile(r"\d+|\b[ivxl]+\b")
+
+_LARGER = 1.15
+_MOST_HEADING_CHARACTERS = 120
+_DEEPEST_HEADING = 4
+_PARAGRAPH_GAP = 0.75
+"""In heights of a line: a larger gap between two lines parts paragraphs."""
+_ALIGNED_POINTS = 4.0
+_LEAST_ROWS = 2
+_MOST_COLUMNS = 4
+_LEAST_COLUMN_LINES = 3
+_LEAST_PROSE_CHARACTERS = 25
+"""A column whose lines are longer on average is one of prose, where the others are, too."""
+_ENDS_SENTENCE = (".", "!", "?", ":", "。", "！", "？", "：", "|", "\u201d", '"')
+
+
+def without_running_lines(pages: Sequence[list[Line]]) -> list[list[Line]]:
+    """Take out lines that stand at the same place of several pages, but for numbers in them."""
+    places: Counter[tuple[str, int]] = Counter()
+    for lines in pages:
+        places.update({key for line in _edge_lines(lines) for key in _keys(line)})
+    kept = []
+    for lines in pages:
+        running = {id(line) for line in _edge_lines(lines) if max(places[key] for key in _keys(line)) >= _LEAST_REPEATS}
+        kept.append([line for line in lines if id(line) not in running])
+    return kept
+
+
+def pages_text(pages: Sequence[Sequence[Line]]) -> str:
+    """Write pages as Markdown, with a page break between each two."""
+    pages = [_in_columns(lines) for lines in pages]
+    levels = _heading_levels(pages)
+    text = ""
+    for number, lines in enumerate(pages):
+        page = _page_text(lines, levels)
+        if number:
+            torn = text and page and not text.endswith(_ENDS_SENTENCE) and page[0].islower()
+            text = text + ("\n" if torn else "\n\n") + PAGE_BREAK + page
+        else:
+            text = page
+    return text
+
+
+def _edge_lines(lines: Sequence[Line]) -> list[Line]:
+    by_height = sorted(lines, key=lambda line: -line.top)
+    return by_height if len(by_height) <= 2 * _EDGE_LINES else [*by_height[:_EDGE_LINES], *by_height[-_EDGE_LINES:]]
+
+
+def _keys(line: Line) -> list[tuple[str, int]]:
+    text = _DIGITS.sub("#", line.text.lower())
+    place = int(line.bottom / _SAME_PLACE_POINTS)
+    return [(text, place - 1), (text, place)]
+
+
+def _heading_levels(pages: Sequence[Sequence[Line]]) -> dict[float, int]:
+    """Give the level of each size of type that is larger than that of most text."""
+    characters: Counter[float] = Counter()
+    for lines in pages:
+        for line in lines:
+            characters[_rounded(line.size)] += len(line.text)
+    if not characters:
+        return {}
+    body = characters.most_common(1)[0][0]
+    larger = sorted((size for size in characters if size >= body * _LARGER), reverse=True)
+    return {size: min(level, _DEEPEST_HEADING) for level, size in enumerate(larger, start=1)}
+
+
+def _rounded(size: float) -> float:
+    return round(size * 2) / 2
+
+
+def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> str:
+    blocks: list[str] = []
+    position = 0
+    previous: Line | None = None
+    while position < len(lines):
+        line = lines[position]
+        rows, row_lines = _table_at(lines, position)
+        if rows:
+            blocks.append("\n\n" + markdown_table(rows))
+            position += row_lines
+            previous = None
+            continue
+        level = levels.get(_rounded(line.size), 0) if len(line.text) <= _MOST_HEADING_CHARACTERS else 0
+        if level and any(character.isalpha() for character in line.text):
+            goes_on = (
+                previous is not None and _rounded(previous.size) == _rounded(line.size) and _follows(previous, line)
+            )
+            blocks.append(f" {line.text}" if goes_on else f"\n\n{'#' * level} {line.text}")
+        elif previous is None or not _follows(previous, line) or levels.get(_rounded(previous.size)):
+            blocks.append(f"\n\n{line.text}")
+        else:
+            blocks.append(f"\n{line.text}")
+        previous = line
+        position += 1
+    return "".join(blocks).strip()
+
+
+def _follows(before: Line, line: Line) -> bool:
+    """Tell whether a line belongs to the paragraph of the one before it."""
+    gap = before.bottom - line.top
+    height = max(before.top - before.bottom, line.top - line.bottom, before.size * 0.7)
+    return -height <= gap <= _PARAGRAPH_GAP * max(height, before.size)
+
+
+def _table_at(lines: Sequence[Line], position: int) -> tuple[list[list[str]], int]:
+    """Find the rows of a table that begins at a line, and of how many lines they are made; none if none does.
+
+    The first row has something in each column; the cells of the others stand under them. A line with one cell alone,
+    and not the first, goes on with that cell of the row above.
+    """
+    columns = lines[position].segments
+    rows = [[segment.text for segment in columns]] if len(columns) > 1 else []
+    count = 1
+    for before, line in pairwise(lines[position:] if rows else ()):
+        row = _row_under(columns, line.segments)
+        if row is None:
+            break
+        if len(line.segments) > 1:
+            rows.append(row)
+        elif not row[0] and _follows(before, line):
+            at = next(place for place, cell in enumerate(row) if cell)
+            rows[-1][at] = f"{rows[-1][at]} {row[at]}".strip()
+        else:
+            break
+        count += 1
+    return (rows, count) if len(rows) >= _LEAST_ROWS else ([], 0)
+
+
+def _in_columns(lines: Sequence[Line]) -> list[Line]:
+    """Put prose that was written across columns, line by line, into the order in which it is read."""
+    ordered: list[Line] = []
+    position = 0
+    while position < len(lines):
+        columns = lines[position].segments
+        rows = []
+        for line in lines[position:] if 2 <= len(columns) <= _MOST_COLUMNS else ():
+            row = _row_under(columns, line.segments)
+            if row is None:
+                break
+            rows.append(row)
+        cells = [[row[at] for row in rows if row[at]] for at in range(len(columns))]
+        if len(rows) >= _LEAST_COLUMN_LINES and all(
+            sum(map(len, column)) > _LEAST_PROSE_CHARACTERS * len(column) for column in cells
+        ):
+            for column in columns:
+                for line in lines[position : position + len(rows)]:
+                    ordered += [
+                        Line([segment], line.bottom, line.top, line.size)
+                        for segment in line.segments
+                        if _aligned(column, segment)
+                    ]
+            position += len(rows)
+        else:
+            ordered.append(lines[position])
+            position += 1
+    return ordered
+
+
+def _row_under(columns: Sequence[Segment], segments: Sequence[Segment]) -> list[str] | None:
+    row = [""] * len(columns)
+    for segment in segments:
+        at = next((place for place, column in enumerate(columns) if _aligned(column, segment)), None)
+        if at is None or row[at]:
+            return None
+        row[at] = segment.text
+    return row
+
+
+def _aligned(column: Segment, segment: Segment) -> bool:
+    middle, other = (column.left + column.right) / 2, (segment.left + segment.right) / 2
+    return (
+        min(abs(column.left - segment.left), abs(column.right - segment.right), abs(middle - other)) <= _ALIGNED_POINTS
+    )

@@ -1,0 +1,187 @@
+"""The lines of a PDF page: characters where the page has them, and what was filled into its form."""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pypdfium2.raw as pdfium
+from pypdfium2 import PdfDocument, PdfPage
+
+__all__ = ["Line", "Segment", "lines_of"]
+
+_CELL_GAP = 1.2
+"""In sizes of the type: a wider gap within a line parts two cells or columns."""
+# The first two stand for hyphens that a line's end made: pdfium puts what they part on one line.
+_ODD = {0xFFFE: "", 2: "", 0xAD: "", 0xFFFF: "", 0xA0: " "}
+_MOST_VALUE_CHARACTERS = 10_000
+_CHOSEN, _NOT_CHOSEN = "[x]", "[ ]"
+
+
+@dataclass(slots=True)
+class Segment:
+    """A part of a line without a wide gap in it; in points from the page's lower left corner."""
+
+    text: str
+    left: float
+    right: float
+
+
+@dataclass(slots=True)
+class Line:
+    """Text on one baseline.
+
+    Attributes:
+        segments: Its parts from left to right.
+        bottom: Where it begins, in points from the page's lower edge.
+        top: Where it ends.
+        size: The size of its type in points.
+    """
+
+    segments: list[Segment]
+    bottom: float
+    top: float
+    size: float
+
+    @property
+    def text(self) -> str:
+        return " ".join(segment.text for segment in self.segments)
+
+
+def lines_of(document: PdfDocument, page: PdfPage) -> list[Line]:
+    """Read a page's lines in the order that the file suggests, values of form fields where they are shown."""
+    lines = [line for line in _text_lines(page) if line.segments]
+    for value in _form_values(document, page):
+        _add_value(lines, value)
+    return lines
+
+
+def _text_lines(page: PdfPage) -> Iterator[Line]:
+    text_page = page.get_textpage()
+    try:
+        builder = _LineBuilder()
+        box = [ctypes.c_double() for _ in range(4)]
+        left, right, bottom, top = box
+        references = [ctypes.byref(value) for value in box]
+        for index in range(text_page.count_chars()):
+            code = pdfium.FPDFText_GetUnicode(text_page, index)
+            if code in (10, 13):
+                if builder.line.segments:
+                    yield builder.take()
+                continue
+            pdfium.FPDFText_GetCharBox(text_page, index, *references)
+            size = pdfium.FPDFText_GetFontSize(text_page, index) if builder.wants_size else 0.0
+            builder.add(code, left.value, right.value, bottom.value, top.value, size)
+        yield builder.take()
+    finally:
+        text_page.close()
+
+
+class _LineBuilder:
+    def __init__(self) -> None:
+        self.line = Line([], 0.0, 0.0, 0.0)
+        self.wants_size = True
+        self._blank = False
+
+    def add(self, code: int, left: float, right: float, bottom: float, top: float, size: float) -> None:
+        """Add a character; a size of 0 means that of those before it."""
+        character = chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else ""
+        if not character or character.isspace():
+            self._blank = self._blank or bool(character)
+            return
+        line = self.line
+        if not line.segments:
+            line.bottom, line.top, line.size = bottom, top, max(size, top - bottom, 1.0)
+            self.wants_size = False
+            line.segments.append(Segment(character, left, right))
+        else:
+            last = line.segments[-1]
+            if left - last.right > _CELL_GAP * line.size:
+                line.segments.append(Segment(character, left, right))
+            else:
+                last.text += f" {character}" if self._blank else character
+                last.right = max(last.right, right)
+        line.bottom, line.top = min(line.bottom, bottom), max(line.top, top)
+        self._blank = False
+
+    def take(self) -> Line:
+        """Give the line, and begin the next."""
+        line, self.line = self.line, Line([], 0.0, 0.0, 0.0)
+        self.wants_size, self._blank = True, False
+        for segment in line.segments:
+            segment.text = segment.text.translate(_ODD)
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    name: str
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+def _form_values(document: PdfDocument, page: PdfPage) -> Iterator[_Value]:
+    form = document.formenv
+    if form is None:
+        return
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        try:
+            if pdfium.FPDFAnnot_GetSubtype(annotation) != pdfium.FPDF_ANNOT_WIDGET:
+                continue
+            text = _value_of(form, annotation)
+            rectangle = pdfium.FS_RECTF()
+            if text and pdfium.FPDFAnnot_GetRect(annotation, rectangle):
+                name = _string(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation) or _string(
+                    pdfium.FPDFAnnot_GetFormFieldName, form, annotation
+                )
+                yield _Value(name, text, rectangle.left, rectangle.right, rectangle.bottom, rectangle.top)
+        finally:
+            pdfium.FPDFPage_CloseAnnot(annotation)
+
+
+def _value_of(form: object, annotation: object) -> str:
+    kind = pdfium.FPDFAnnot_GetFormFieldType(form, annotation)
+    if kind in (pdfium.FPDF_FORMFIELD_CHECKBOX, pdfium.FPDF_FORMFIELD_RADIOBUTTON):
+        return _CHOSEN if pdfium.FPDFAnnot_IsChecked(form, annotation) else _NOT_CHOSEN
+    if kind in (pdfium.FPDF_FORMFIELD_TEXTFIELD, pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX):
+        return " ".join(_string(pdfium.FPDFAnnot_GetFormFieldValue, form, annotation).split())
+    return ""
+
+
+def _string(read: object, form: object, annotation: object) -> str:
+    length = min(read(form, annotation, None, 0), 2 * _MOST_VALUE_CHARACTERS)  # type: ignore[operator]
+    if length <= 2:
+        return ""
+    buffer = ctypes.create_string_buffer(length)
+    read(form, annotation, ctypes.cast(buffer, ctypes.POINTER(pdfium.FPDF_WCHAR)), length)  # type: ignore[operator]
+    return buffer.raw[: length - 2].decode("utf-16-le", errors="replace").replace("\0", "")
+
+
+def _add_value(lines: list[Line], value: _Value) -> None:
+    """Put a value into the line that it stands on; without one it gets a line with the field's name."""
+    middle = (value.bottom + value.top) / 2
+    beside = [line for line in lines if line.bottom - 2 <= middle <= line.top + 2]
+    segment = Segment(value.text, value.left, value.right)
+    if not beside:
+        label = f"{value.name}: " if value.name else ""
+        segment.text = label + value.text
+        place = next((at for at, line in enumerate(lines) if line.top < middle), len(lines))
+        lines.insert(place, Line([segment], value.bottom, value.top, value.top - value.bottom))
+        return
+    line = min(beside, key=lambda each: abs((each.bottom + each.top) / 2 - middle))
+    if any(
+        value.text == one.text and one.left >= value.left - 2 and one.right <= value.right + 2 for one in line.segments
+    ):
+        return  # it is text of the page, too
+    place = next((at for at, one in enumerate(line.segments) if one.left > value.left), len(line.segments))
+    before = line.segments[place - 1] if place else None
+    if before is not None and (before.text.endswith(":") or value.text in (_CHOSEN, _NOT_CHOSEN)):
+        before.text += f" {value.text}"
+        before.right = value.right
+    else:
+        line.segments.insert(place, segment)

@@ -1,0 +1,180 @@
+"""PDFs come out in lines, tables, headings and pages, with what was filled in and without what runs along."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import pypdf
+import pytest
+from pypdf.generic import (
+    ArrayObject,
+    DecodedStreamObject,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    TextStringObject,
+)
+from trivium_gateway.ingestion.pdf import pdf_text
+from trivium_serving.errors import InvalidField
+
+
+@dataclass
+class Page:
+    """What a page has: words at places, and fields of a form."""
+
+    words: list[tuple[float, float, str]] = field(default_factory=list)
+    large: list[tuple[float, float, str]] = field(default_factory=list)
+    fields: list[tuple[float, float, str, str]] = field(default_factory=list)
+    picture: bool = False
+
+
+def _pdf(*pages: Page, title: str = "") -> bytes:
+    writer = pypdf.PdfWriter()
+    names = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    font = writer._add_object(DictionaryObject({NameObject(key): NameObject(names[key]) for key in names}))
+    form_fields = ArrayObject()
+    for each in pages:
+        page = writer.add_blank_page(612, 792)
+        shown = [(size, *word) for size, words in ((12, each.words), (20, each.large)) for word in words]
+        drawn = "".join(f"BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET " for size, x, y, text in shown)
+        if each.picture:
+            drawn += "q 600 0 0 700 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x00 EI Q"
+        stream = DecodedStreamObject()
+        stream.set_data(drawn.encode("latin-1"))
+        page[NameObject("/Contents")] = writer._add_object(stream)
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        widgets = ArrayObject()
+        for x, y, name, value in each.fields:
+            widget = DictionaryObject(
+                {
+                    NameObject("/Type"): NameObject("/Annot"),
+                    NameObject("/Subtype"): NameObject("/Widget"),
+                    NameObject("/FT"): NameObject("/Tx"),
+                    NameObject("/T"): TextStringObject(name),
+                    NameObject("/V"): TextStringObject(value),
+                    NameObject("/Rect"): ArrayObject([FloatObject(at) for at in (x, y - 3, x + 200, y + 12)]),
+                }
+            )
+            widgets.append(writer._add_object(widget))
+        if widgets:
+            page[NameObject("/Annots")] = widgets
+            form_fields.extend(widgets)
+    if form_fields:
+        writer._root_object[NameObject("/AcroForm")] = DictionaryObject({NameObject("/Fields"): form_fields})
+    if title:
+        writer.add_metadata({"/Title": title})
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def _read(*pages: Page, title: str = "") -> tuple[str, str]:
+    return pdf_text(_pdf(*pages, title=title), max_pages=100, max_characters=1_000_000)
+
+
+def _text(*pages: Page) -> str:
+    return _read(*pages)[1]
+
+
+def test_words_that_are_placed_one_by_one_come_out_in_lines() -> None:
+    words = ["The", "relief", "valve", "opens", "at", "nine", "bar."]
+    places, at = [], 72.0
+    for word in words:
+        places.append((at, 700.0, word))
+        at += 6.7 * len(word) + 3
+    assert _text(Page([*places, (72, 684, "It closes.")])) == "The relief valve opens at nine bar.\nIt closes."
+
+
+def test_table_keeps_rows_columns_and_empty_cells() -> None:
+    rows = [("Fluid", "Capacity", "Grade"), ("Coolant", "17.6 l", "Gold"), ("Oil", "", "5W-20"), ("Brake", "0.9 l", "")]
+    cells = [(72 + 150 * x, 700 - 16 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row) if cell]
+    assert _text(Page([(72, 740, "Fill these in."), *cells])) == (
+        "Fill these in.\n\n| Fluid | Capacity | Grade |\n| --- | --- | --- |\n| Coolant | 17.6 l | Gold |\n"
+        "| Oil |  | 5W-20 |\n| Brake | 0.9 l |  |"
+    )
+
+
+def test_cell_of_several_lines_is_one_cell() -> None:
+    page = Page([(72, 700, "Part"), (250, 700, "Use"), (72, 684, "Seal"), (250, 684, "closes the"), (250, 670, "lid")])
+    assert _text(page).endswith("| Seal | closes the lid |")
+
+
+def test_columns_written_line_by_line_are_read_one_after_the_other() -> None:
+    left = ["Drain the tank before the lid", "is opened, and let it cool for", "at least one hour in the open."]
+    right = ["The pump stops after ten", "seconds without any pressure", "and must be started by hand."]
+    words = [(x, 700.0 - 14 * y, line) for y in range(3) for x, line in ((72.0, left[y]), (330.0, right[y]))]
+    text = _text(Page(words))
+    assert text.index(left[2]) < text.index(right[0])
+    assert "|" not in text
+
+
+def test_larger_type_is_a_heading_and_wider_gaps_part_paragraphs() -> None:
+    page = Page([(72, 670, "First."), (72, 656, "Goes on."), (72, 620, "Second.")], large=[(72, 700, "Limits")])
+    page.words.sort(key=lambda word: -word[1])
+    title, text = pdf_text(_pdf(page), max_pages=9, max_characters=1000)
+    assert title == "Limits" or "# Limits" in text
+    assert "First.\nGoes on.\n\nSecond." in text
+
+
+def test_pages_are_parted_by_form_feeds_and_a_sentence_goes_on_over_them() -> None:
+    text = _text(
+        Page([(72, 700, "The valve opens")]), Page([(72, 700, "at nine bar.")]), Page(), Page([(72, 700, "End.")])
+    )
+    assert text == "The valve opens\n\fat nine bar.\n\n\f\n\n\fEnd."
+    assert text[: text.index("End.")].count("\f") == 3
+
+
+def test_running_headers_and_footers_are_left_out() -> None:
+    pages = [
+        Page(
+            [
+                (72, 760, "Northwind Service Manual Rev. F"),
+                (72, 700, f"The part {word} is made of steel."),
+                (300, 30, f"Page {number} of 4"),
+            ]
+        )
+        for number, word in enumerate(("alpha", "beta", "gamma", "delta"), start=1)
+    ]
+    text = _text(*pages)
+    assert "Northwind" not in text
+    assert "Page" not in text
+    assert all(f"The part {word}" in text for word in ("alpha", "beta", "gamma", "delta"))
+
+
+def test_lines_that_all_pages_consist_of_are_kept() -> None:
+    assert "Label" in _text(*[Page([(72, 700, "Label")])] * 4)
+
+
+def test_values_of_a_form_stand_with_their_labels() -> None:
+    page = Page(
+        [(72, 700, "Inspector:"), (72, 670, "Result:")],
+        fields=[(150, 700, "who", "Jo Winter"), (150, 670, "what", "Passed"), (72, 500, "Remark", "No label")],
+    )
+    text = _text(page)
+    assert "Inspector: Jo Winter" in text
+    assert "Result: Passed" in text
+    assert "Remark: No label" in text
+
+
+def test_word_that_is_parted_at_a_lines_end_is_whole() -> None:
+    text = _text(Page([(72, 700, "The inspec-"), (72, 686, "tion takes an hour.")]))
+    assert text == "The inspection takes an hour."
+
+
+@pytest.mark.parametrize(
+    "title", ["untitled", "(anonymous)", "Microsoft Word - manual.doc", "report_final.indd", "PowerPoint Presentation"]
+)
+def test_title_that_a_program_left_is_not_taken(title: str) -> None:
+    page = Page([(72, 700, "Text.")])
+    assert _read(page, title=title)[0] == ""
+    assert _read(page, title="Manual of the press")[0] == "Manual of the press"
+
+
+def test_scan_is_told_from_an_empty_file() -> None:
+    with pytest.raises(InvalidField, match="is a scan") as scan:
+        _read(Page(picture=True))
+    with pytest.raises(InvalidField, match="no text") as empty:
+        _read(Page())
+    assert scan.value.reason == empty.value.reason == "PDF_NO_TEXT"
