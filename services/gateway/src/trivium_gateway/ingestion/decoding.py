@@ -17,10 +17,10 @@ _UTF16_ZEROS = 0.1
 
 _DECLARATION_BYTES = 4096
 _DECLARATION = re.compile(
-    rb"""(?:<meta\s[^>]{0,200}?charset|<\?xml\s[^>]{0,200}?encoding|@charset|coding[:=])\s*=?\s*["']?([\w.:-]{2,40})""",
+    rb"""(?:<meta\s[^>]{0,200}?charset|<\?xml\s[^>]{0,200}?encoding|@charset|coding[:=])\s{0,8}=?\s{0,8}["']?([\w.:-]{2,40})""",
     re.I,
 )
-_CHARSET_PARAMETER = re.compile(r""";\s*charset\s*=\s*["']?([\w.:-]{2,40})""", re.I)
+_CHARSET_PARAMETER = re.compile(r""";\s{0,8}charset\s{0,8}=\s{0,8}["']?([\w.:-]{2,40})""", re.I)
 # What the web means by a name is more than it says.
 _MEANT = {
     "iso8859-1": "cp1252",

@@ -50,7 +50,7 @@ _DOUBLE_BYTE: tuple[tuple[str, re.Pattern[bytes], re.Pattern[str]], ...] = (
 )
 """By encoding: the bytes of its common characters, and what the language cannot do without."""
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
-_CAPITAL_WITHIN = re.compile(r"[^\W\d_A-Z]*[a-zß-öø-ÿа-яёα-ω][À-ÖØ-ÞА-ЯЁΑ-ΩŁŚŻŹĆČŘŠŽ]")
+_CAPITAL_WITHIN = re.compile(r"[a-zß-öø-ÿа-яёα-ω][À-ÖØ-ÞА-ЯЁΑ-ΩŁŚŻŹĆČŘŠŽ]")
 _TWO_SCRIPTS = re.compile(r"[a-zA-Z](?=[\u0370-\u1fff\u3041-\ud7a3])|[\u0370-\u1fff\u3041-\ud7a3](?=[a-zA-Z])")
 _SYMBOL_WITHIN = re.compile(r"[^\W\d_]{2}[\u00a1-\u00a9\u00ac-\u00b6\u00b8\u00b9\u00bc-\u00bf]|[¹³¼¾][^\W\d_]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")

@@ -9,7 +9,7 @@ _SIMPLE = re.compile(r"[\w+\u2212-]+\Z")
 _POWERS_OF_UNITS = {"2": "\u00b2", "3": "\u00b3"}
 _NOTE = re.compile(r"\[?\(?(\d{1,3}|[*†‡§]{1,3}|[a-z])\)?\]?\Z")
 _MOST_UNIT_LETTERS = 3
-_LAST_LETTERS = re.compile(r"[^\W\d_]+\Z")
+_LAST_LETTERS = re.compile(r"[^\W\d_]{1,8}\Z")
 
 
 def inline_form(tag: str, text: str, before: str, *, is_link: bool) -> str:

@@ -13,9 +13,10 @@ __all__ = ["pdf_text"]
 
 # What programs write where nobody gave a title.
 _NO_TITLE = re.compile(
-    r"\W*(?:untitled|anonymous|unknown|document\d*|presentation\d*|powerpoint presentation|blank page|title|slide \d+|"
-    r"untitled (?:document|spreadsheet|presentation|\d+)|no(?: title)?|print|microsoft (?:word|excel|powerpoint) - .*|"
-    r".*\.(?:docx?|xlsx?|pptx?|odt|ods|odp|indd|qxd|rtf|tex|dvi|ps|eps|pdf|html?|txt|tmp|md))\W*",
+    r"(?:untitled(?: (?:document|spreadsheet|presentation))?|anonymous|unknown|document|presentation|title|slide|print|"
+    r"powerpoint presentation|blank page|no title)? ?\d{0,9}\Z"
+    r"|microsoft (?:word|excel|powerpoint) - "
+    r"|[^.]{0,300}\.(?:docx?|xlsx?|pptx?|odt|ods|odp|indd|qxd|rtf|tex|dvi|ps|eps|pdf|html?|txt|tmp|md)\Z",
     re.I,
 )
 _FIRST_HEADING = re.compile(r"#{1,6} (.+)")
@@ -107,7 +108,7 @@ def _why_no_text(document: pypdfium2.PdfDocument) -> str:
 
 def _title(document: pypdfium2.PdfDocument, text: str) -> str:
     title: str = document.get_metadata_value("Title").strip()
-    if title and not _NO_TITLE.fullmatch(title):
+    if not _NO_TITLE.match(title.strip(" ()[]<>")):
         return title
     heading = _FIRST_HEADING.match(text)
     return heading[1] if heading else ""
