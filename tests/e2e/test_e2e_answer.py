@@ -43,6 +43,41 @@ def filled(stack: Stack) -> Stack:
     return stack
 
 
+def test_long_question_finds_what_its_end_asks_for(filled: Stack) -> None:
+    texts = {
+        "valve": "The relief valve opens at nine bar.",
+        "plant": "The plant has run the machine for many years and colleagues looked at it.",
+        "pump": "The pump stops after ten seconds.",
+    }
+    filled.http.post("/v1/collections", json={"name": "long"}).raise_for_status()
+    filled.ingest(*({"id": one, "text": text} for one, text in texts.items()), collection="long")
+    around = "We have been running this machine in our plant for many years, and colleagues have looked at it. " * 20
+
+    def retrieved(question: str) -> dict[str, dict[str, Any]]:
+        body = filled.http.post("/v1/retrieve", json={"query": around + question, "collection": "long"}).json()
+        assert body["degraded"] == []
+        return {one["document_id"]: one for one in body["passages"]}
+
+    valve, pump = retrieved("When does the relief valve open?"), retrieved("When does the pump stop?")
+
+    assert (next(iter(valve)), next(iter(pump))) == ("valve", "pump")
+    for one in texts:
+        assert valve[one]["scores"]["dense"] != pump[one]["scores"]["dense"]
+        assert valve[one]["scores"]["rerank"] != pump[one]["scores"]["rerank"]
+
+
+def test_quoted_phrases_occur_and_excluded_words_do_not(filled: Stack) -> None:
+    def found(query: str) -> set[str]:
+        body = filled.http.post("/v1/retrieve", json={"query": query}).json()
+        return {one["document_id"] for one in body["passages"]}
+
+    assert found('"grey heron" fish') == {"guides/heron.md"}
+    assert found("fish -heron -茶 -水温") == {"guides/otter.md"}
+    refused = filled.http.post("/v1/retrieve", json={"query": "-heron"})
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (400, "EMPTY_QUERY")
+    assert refused.json()["error"]["field"] == "query"
+
+
 def _check_citations(body: dict[str, Any]) -> None:
     """Every citation points at a passage of the answer, and at its own place in the text."""
     assert body["citations"]

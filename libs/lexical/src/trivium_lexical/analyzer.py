@@ -22,8 +22,9 @@ _K1 = 1.2
 _B = 0.75
 _AVERAGE_WORDS = 100.0
 # How much a term says in a query, beside a word's stem and an identifier as a whole, which say 1.
-_FORM = 0.2
+_FORM = 0.3
 _PART = 0.5
+_AROUND = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,30 @@ def document_vector(text: str) -> SparseVector:
     return _vector({term: count * (_K1 + 1) / (count + damping) for term, count in counts.items()})
 
 
-def query_vector(text: str) -> SparseVector:
+def query_vector(text: str, focus: str = "") -> SparseVector:
     """Weigh the terms of a query.
 
     Function words are left out, unless it has no others. Whatever its spelling, an identifier finds itself: as a whole,
     and less so by its parts.
+
+    Args:
+        text: The query.
+        focus: The part of a long query that says what it asks. Of the words around it there are many, and each says
+            less.
     """
+    weights = _query_weights(text)
+    if focus:
+        weights = {term: _AROUND * weight for term, weight in weights.items()} | _query_weights(focus)
+    return _vector(weights)
+
+
+def _query_weights(text: str) -> dict[int, float]:
     words = [word for word, _ in _words_of(text, for_query=True)]
     weights: dict[int, float] = {}
     for word in [word for word in words if not word.is_function_word] or words:
         for term, weight in word.terms:
             weights[term] = max(weight, weights.get(term, 0.0))
-    return _vector(weights)
+    return weights
 
 
 def _vector(weights: Mapping[int, float]) -> SparseVector:

@@ -159,7 +159,7 @@ class RetrieveRequest(google.protobuf.message.Message):
     RERANK_FIELD_NUMBER: builtins.int
     COLLAPSE_FIELD_NUMBER: builtins.int
     query: builtins.str
-    """The query; not blank."""
+    """The query; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
     """Most passages to return; default 5, at most 100."""
     candidates: builtins.int
@@ -446,7 +446,7 @@ class AnswerRequest(google.protobuf.message.Message):
     TOOL_TURNS_FIELD_NUMBER: builtins.int
     COLLAPSE_FIELD_NUMBER: builtins.int
     question: builtins.str
-    """The question; not blank."""
+    """The question; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
     """Most passages to answer from; default 5, at most 100."""
     candidates: builtins.int

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from trivium_conversation.sampling import DEFAULT_SAMPLING
 from trivium_conversation.tools import NO_TOOLS
+from trivium_lexical import ParsedQuery, parse_query
+from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.conversation import AnswerMode, check_conversation, check_message, check_options
 from trivium_gateway.domain.limits import check_candidates, check_query, check_top_n
@@ -89,6 +91,26 @@ class Query:
     text: str
     field: str = "query"
 
+    @property
+    def demanded(self) -> ParsedQuery:
+        """What it looks for, and what it demands word for word."""
+        return parse_query(self.text)
+
+    def check(self, limits: GatewayLimits) -> None:
+        """Checks everything that can be checked without asking anyone.
+
+        Raises:
+            InvalidField: It breaks a rule.
+            TooLarge: It is too long.
+        """
+        check_query(self.field, self.text, limits)
+        if not self.demanded.text:
+            raise InvalidField(
+                self.field,
+                f"{self.field} only says what must not occur. Say what to look for, too.",
+                reason="EMPTY_QUERY",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -112,7 +134,7 @@ class Search:
             TooLarge: The query is too long.
         """
         for query in self.queries:
-            check_query(query.field, query.text, limits)
+            query.check(limits)
         self.options.check(limits)
 
 

@@ -20,6 +20,7 @@ from trivium_serving.errors import (
 from trivium_gateway.answering.ordering import best_passages, weights_of
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.fusion import reading_weight
+from trivium_gateway.library.demands import search_as_demanded
 from trivium_gateway.library.search import indexed_text
 from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.models.rerank import JudgedText
@@ -112,7 +113,7 @@ class Retriever:
             return ()
         embedded = await self._embed(search, collection, record)
         candidates = await self._find(search, collection, conditions, embedded, record)
-        judged = await self._judge(search, collection, candidates, record)
+        judged = await self._judge(search, collection, embedded[0], candidates, record)
         weights = weights_of(embedded[0], judged, collection)
         return best_passages(candidates, judged, weights, search.options, record)
 
@@ -140,7 +141,7 @@ class Retriever:
                     embedded = await asyncio.gather(
                         *(
                             self._embed_client.embed_query(
-                                query.text,
+                                query.demanded.text,
                                 expected_fingerprint=collection.model_fingerprint,
                                 timeout_seconds=seconds,
                             )
@@ -175,10 +176,12 @@ class Retriever:
                     seconds = record.seconds(self._timeouts.search, _SEARCH_SHARE)
                     results = await asyncio.gather(
                         *(
-                            self._store.search(
+                            search_as_demanded(
+                                self._store,
                                 collection,
+                                query.demanded,
                                 vector=one.vector if one else None,
-                                text=query.text,
+                                focus=one.long.focus if one and one.long else "",
                                 filter=conditions,
                                 limit=max(search.options.candidates, search.options.top_n),
                                 timeout_seconds=seconds,
@@ -203,7 +206,12 @@ class Retriever:
         return candidates
 
     async def _judge(
-        self, search: Search, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
+        self,
+        search: Search,
+        collection: ResolvedCollection,
+        embedded: QueryVector | None,
+        candidates: Sequence[Candidate],
+        record: Record,
     ) -> Reranking | None:
         """The reranker's scores; None if it was not asked or cannot answer."""
         if not search.options.rerank or not candidates:
@@ -218,8 +226,9 @@ class Retriever:
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):
-                    return await self._rerank_client.rerank(
-                        search.queries[0].text,
+                    return await self._rerank_client.rerank_long(
+                        search.queries[0].demanded.text,
+                        embedded.long if embedded else None,
                         texts,
                         timeout_seconds=record.seconds(self._timeouts.rerank, _RERANK_SHARE),
                         places=search.options.top_n,

@@ -21,6 +21,7 @@ from trivium_gateway.qdrant.legs import LegQuery, dense_leg, sparse_leg
 from trivium_gateway.qdrant.points import (
     TOKEN_CODES,
     chunk_from_payload,
+    id_condition,
     keyword_condition,
     scoped_filter,
     token_codes_from,
@@ -129,7 +130,10 @@ class Store:
         *,
         vector: Sequence[float] | None,
         text: str | None,
+        focus: str = "",
         filter: Filter | None = None,  # noqa: A002 - the word of the interface
+        within: Collection[str] | None = None,
+        without: Collection[str] = (),
         limit: int,
         timeout_seconds: float,
         tenant: str,
@@ -145,7 +149,10 @@ class Store:
             collection: Where to search.
             vector: The query's vector, of the collection's dimension; None to search by words alone.
             text: The query's text; None to search by vector alone. At least one of both is given.
+            focus: What a long text asks above all; empty for all of it.
             filter: Conditions on the chunks.
+            within: Ids of the only chunks to find; None for all.
+            without: Ids of chunks not to find.
             limit: Most candidates, from 1.
             timeout_seconds: Time for the whole search, a second attempt with one leg included.
             tenant: Whose chunks to search.
@@ -161,9 +168,13 @@ class Store:
         until = time.monotonic() + timeout_seconds
         committed = CommittedCandidates(self._heads, collection, tenant)
         best = SearchResult([], [])
+        only = [] if within is None else [id_condition(within)]
+        barred = [id_condition(without)] if without else []
         for _ in range(_SEARCHES):
+            stale = [keyword_condition("content_hash", sorted(committed.stale))] if committed.stale else []
+            scope = scoped_filter(tenant, only, filter, without=[*barred, *stale])
             found = await self._search(
-                collection, vector, text, filter, limit, _seconds_until(until), tenant, committed.stale, dense_weight
+                collection, vector, text, focus, scope, limit, _seconds_until(until), tenant, dense_weight
             )
             kept, again = await committed.keep(found.candidates, _seconds_until(until))
             if len(kept) >= len(best.candidates):
@@ -197,21 +208,19 @@ class Store:
         collection: ResolvedCollection,
         vector: Sequence[float] | None,
         text: str | None,
-        user_filter: Filter | None,
+        focus: str,
+        scope: qdrant.Filter,
         limit: int,
         timeout_seconds: float,
         tenant: str,
-        stale: Collection[str],
         dense_weight: float,
     ) -> SearchResult:
-        without = [keyword_condition("content_hash", sorted(stale))] if stale else []
-        scope = scoped_filter(tenant, user_filter=user_filter, without=without)
         legs: dict[Leg, LegQuery] = {}
         if vector is not None:
             legs["dense"] = dense_leg(vector, scope)
         unreadable: list[DegradedLeg] = []
         try:
-            words = asked_words(text, collection.analyzer) if text is not None else None
+            words = asked_words(text, collection.analyzer, focus) if text is not None else None
         except FailedPrecondition as error:
             if vector is None:
                 raise

@@ -1,8 +1,9 @@
 """Calls the embed service."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from trivium_serving.errors import (
     Unavailable,
 )
 
+from trivium_gateway.models.long_queries import LongQuery, split_query
 from trivium_gateway.models.upstream import broken_answer, upstream_error
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
 FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
 _CODES = grpc.StatusCode
+_SPARE_TOKENS = 16  # of a prompt before queries
 _TEXT = re.compile(r"\btexts\[(\d+)\]")
 
 
@@ -72,12 +75,14 @@ class QueryVector:
         token_count: Tokens of the query as the model read it.
         cached: Whether it was remembered from an earlier call.
         read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
+        long: Its parts, if it is longer than the model reads at a time; the vector is put together from theirs.
     """
 
     vector: Sequence[float]
     token_count: int
     cached: bool
     read_share: float = 1.0
+    long: LongQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ class EmbedClient:
         )
 
     async def embed_query(self, text: str, *, expected_fingerprint: str, timeout_seconds: float) -> QueryVector:
-        """Embed a query, or remember its vector. A query over the model's maximum is cut to it.
+        """Embed a query, or remember its vector. One that is longer than the model reads is read in parts.
 
         Args:
             text: The query; not blank.
@@ -193,18 +198,33 @@ class EmbedClient:
         remembered = self._remembered.get(expected_fingerprint, text)
         if remembered is not None:
             return remembered
+        until = time.monotonic() + timeout_seconds
+        response = await self._embed_queries([text], expected_fingerprint, timeout_seconds)
+        vector = _vectors(response, 1, expected_fingerprint)[0].copy()
+        token_count, long = sum(response.token_counts), None
+        if 0 < response.model.max_input_tokens <= token_count:  # it was cut
+            tokens = await self.tokenize([text], timeout_seconds=max(0.001, until - time.monotonic()))
+            window_tokens = tokens.max_input_tokens - tokens.overhead_tokens - _SPARE_TOKENS
+            long = split_query(text, tokens.starts[0], max(1, window_tokens))
+            response = await self._embed_queries(long.parts, expected_fingerprint, max(0.001, until - time.monotonic()))
+            vector = long.combined(_vectors(response, len(long.parts), expected_fingerprint))
+            vector /= max(float(np.linalg.norm(vector)), 1e-12)
+            token_count += sum(response.token_counts)
+        read_share = response.read_shares[0] if response.read_shares else 1.0
+        made = QueryVector(vector.tolist(), token_count, cached=False, read_share=read_share, long=long)
+        self._remembered.put(expected_fingerprint, text, vector, made)
+        return made
+
+    async def _embed_queries(
+        self, texts: Sequence[str], expected_fingerprint: str, timeout_seconds: float
+    ) -> pb.EmbedResponse:
         request = pb.EmbedRequest(
-            texts=[text], role=pb.EMBED_ROLE_QUERY, truncate=True, expected_fingerprint=expected_fingerprint
+            texts=texts, role=pb.EMBED_ROLE_QUERY, truncate=True, expected_fingerprint=expected_fingerprint
         )
         try:
-            response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+            return await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
             raise _model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
-        vector = _vectors(response, 1, expected_fingerprint)[0]
-        token_count = response.token_counts[0] if response.token_counts else 0
-        read_share = response.read_shares[0] if response.read_shares else 1.0
-        self._remembered.put(expected_fingerprint, text, vector.copy(), token_count, read_share)
-        return QueryVector(vector.tolist(), token_count, cached=False, read_share=read_share)
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
@@ -332,12 +352,11 @@ class _QueryMemory:
         entry = self._entries.get((fingerprint, text))
         if entry is None:
             return None
-        return QueryVector(entry.vector.tolist(), entry.token_count, cached=True, read_share=entry.read_share)
+        return replace(entry.made, vector=entry.vector.tolist(), cached=True)
 
-    def put(
-        self, fingerprint: str, text: str, vector: NDArray[np.float32], token_count: int, read_share: float
-    ) -> None:
-        entry = _Remembered(text, vector, token_count, read_share)
+    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
+        # The vector as an array, which takes a tenth of what a list of numbers does.
+        entry = _Remembered(text, vector, replace(made, vector=()))
         if entry.byte_count() <= self._entries.maxsize:
             self._entries[fingerprint, text] = entry
 
@@ -347,12 +366,12 @@ class _Remembered(NamedTuple):
 
     text: str
     vector: NDArray[np.float32]
-    token_count: int
-    read_share: float
+    made: QueryVector
 
     def byte_count(self) -> int:
-        # A string has up to four bytes a character; the rest is what Python needs around it.
-        return 4 * len(self.text) + self.vector.nbytes + 512
+        # A string has up to four bytes a character, and one that was cut into parts is there twice; the rest is what
+        # Python needs around it.
+        return 4 * len(self.text) * (2 if self.made.long else 1) + self.vector.nbytes + 512
 
 
 def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,6 +18,8 @@ from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from trivium_gateway.models.long_queries import LongQuery
 
 _logger = logging.getLogger(__name__)
 
@@ -127,6 +130,46 @@ class RerankClient:
             response.token_count,
             response.model.max_input_tokens,
         )
+
+    async def rerank_long(
+        self,
+        query: str,
+        long: LongQuery | None,
+        texts: Sequence[JudgedText],
+        *,
+        timeout_seconds: float,
+        places: int = 0,
+    ) -> Reranking:
+        """Scores texts by how well they answer a query that may be longer than the model reads.
+
+        A similarity is put together from all parts of such a query; a relevance is that for what it asks.
+
+        Args:
+            query: The query.
+            long: Its parts, if it is longer than a model reads.
+            texts: At least one.
+            timeout_seconds: How long all of it may take.
+            places: How many of the best matter; 0 for all.
+
+        Raises:
+            TriviumError: See `rerank`.
+        """
+        if long is None:
+            return await self.rerank(query, texts, timeout_seconds=timeout_seconds, places=places)
+        until = time.monotonic() + timeout_seconds
+        judged = await self.rerank(long.focus, texts, timeout_seconds=timeout_seconds, places=places)
+        if judged.kind is ScoreKind.RELEVANCE:
+            return judged
+        rows, token_count = [judged.scores], judged.token_count
+        for window in long.windows:  # one after the other: the first call had the texts read, and the others remember
+            part = await self.rerank(window, texts, timeout_seconds=max(0.001, until - time.monotonic()))
+            rows.append(part.scores)
+            token_count += part.token_count
+        scores = [
+            None if None in of_text else float(long.combined([[score or 0.0] for score in of_text])[0])
+            for of_text in zip(*rows, strict=True)
+        ]
+        return replace(judged, scores=tuple(scores), token_count=token_count)
 
     async def model(self, *, timeout_seconds: float) -> str:
         """Name of the model that judges.

@@ -26,6 +26,7 @@ __all__ = [
     "earlier_head_id",
     "empty_condition",
     "head_id",
+    "id_condition",
     "integer_condition",
     "keyword_condition",
     "metadata_key",
@@ -223,6 +224,11 @@ def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
 def integer_condition(field: str, value: int) -> qdrant.Condition:
     """Ask that a field has a whole number."""
     return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=qdrant.Match(integer=value)))
+
+
+def id_condition(ids: Iterable[str]) -> qdrant.Condition:
+    """Ask that a point is one of some."""
+    return qdrant.Condition(has_id=qdrant.HasIdCondition(has_id=[qdrant.PointId(uuid=one) for one in ids]))
 
 
 def empty_condition(field: str) -> qdrant.Condition:

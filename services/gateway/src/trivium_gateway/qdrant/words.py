@@ -37,12 +37,13 @@ def stored_words(text: str, analyzer: int) -> qdrant.Vector | None:
     return qdrant.Vector(sparse=vector) if vector.indices else None
 
 
-def asked_words(text: str, analyzer: int) -> qdrant.VectorInput | None:
+def asked_words(text: str, analyzer: int, focus: str = "") -> qdrant.VectorInput | None:
     """Make the vector of a query's words; None if it has none.
 
     Args:
         text: The query.
         analyzer: The collection's.
+        focus: What a long query asks above all; empty for all of it.
 
     Raises:
         FailedPrecondition: It is none that this version of Trivium has (ANALYZER_CHANGED).
@@ -50,7 +51,7 @@ def asked_words(text: str, analyzer: int) -> qdrant.VectorInput | None:
     if analyzer == QDRANTS_OWN:
         return qdrant.VectorInput(document=_document(text))
     _check(analyzer)
-    vector = _sparse(query_vector(text))
+    vector = _sparse(query_vector(text, focus))
     return qdrant.VectorInput(sparse=vector) if vector.indices else None
 
 

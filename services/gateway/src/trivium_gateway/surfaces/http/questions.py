@@ -53,7 +53,7 @@ _FILTER = Field(
 class RetrieveBody(JsonBody):
     """What to look for."""
 
-    query: str = Field(description="The query.")
+    query: str = Field(description='The query. "Phrases" must occur in each passage, -words must not.')
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION

@@ -1,0 +1,98 @@
+"""Holds a search to what a query demands word for word: "phrases" that occur, and -words that do not."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from trivium_lexical import ParsedQuery
+
+from trivium_gateway.domain.filters import Filter
+from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.search import Candidate, SearchResult, Store, indexed_text
+from trivium_gateway.qdrant.words import asked_words
+
+__all__ = ["search_as_demanded"]
+
+_MOST_CHUNKS = 1000
+"""Most chunks of one search, and most that have the phrases and are ordered."""
+_PAGES = 5
+_WIDER = (1, 4, 16)
+"""How many times as many chunks are searched as are wanted, while exclusions leave too few."""
+
+
+async def search_as_demanded(
+    store: Store,
+    collection: ResolvedCollection,
+    query: ParsedQuery,
+    *,
+    vector: Sequence[float] | None,
+    focus: str = "",
+    filter: Filter | None,  # noqa: A002 - the word of the interface
+    limit: int,
+    timeout_seconds: float,
+    tenant: str,
+    dense_weight: float = 1.0,
+) -> SearchResult:
+    """Find the chunks that are closest to a query, and that it allows.
+
+    Qdrant knows terms and no phrases, so that the texts decide. What has a phrase has its words, too: those chunks that
+    have most of them, 5,000 at most, are read, and of those with the phrases 1,000 at most are searched. Exclusions are
+    taken out of what is found, and the search is made again, wider, without them.
+
+    Args:
+        store: Searches.
+        collection: Where to search.
+        query: What to look for.
+        vector: Its vector; None to search by words alone.
+        focus: What a long query asks above all; empty for all of it.
+        filter: Conditions on the chunks.
+        limit: Most candidates.
+        timeout_seconds: Time for all of it.
+        tenant: Whose chunks to search.
+        dense_weight: How much the vectors count; see `Store.search`.
+
+    Raises:
+        TriviumError: See `Store.search`.
+    """
+    until = time.monotonic() + timeout_seconds
+
+    async def search(**more: Any) -> SearchResult:
+        arguments: dict[str, Any] = {"vector": vector, "text": query.text, "focus": focus, "limit": limit} | more
+        seconds = max(0.001, until - time.monotonic())
+        return await store.search(
+            collection,
+            filter=filter,
+            timeout_seconds=seconds,
+            tenant=tenant,
+            dense_weight=dense_weight,
+            **arguments,
+        )
+
+    def allowed(found: Sequence[Candidate]) -> list[Candidate]:
+        return [one for one in found if query.allows(indexed_text(one.title, one.text))]
+
+    if not query.phrases and not query.exclusions:
+        return await search()
+    within: list[str] | None = None
+    words = " ".join(query.phrases)
+    if words and asked_words(words, collection.analyzer) is not None:
+        within, seen = [], set[str]()
+        for _ in range(_PAGES):
+            page = (await search(vector=None, text=words, focus="", limit=_MOST_CHUNKS, without=seen)).candidates
+            within += [one.id for one in allowed(page)]
+            seen |= {one.id for one in page}
+            if len(page) < _MOST_CHUNKS or len(within) >= _MOST_CHUNKS:
+                break
+        if not within:
+            return SearchResult([], [])
+        within = within[:_MOST_CHUNKS]
+    refused: set[str] = set()
+    for times in _WIDER:
+        wanted = min(_MOST_CHUNKS, limit * times)
+        found = await search(limit=wanted, within=within, without=refused)
+        kept = allowed(found.candidates)
+        refused |= {one.id for one in found.candidates} - {one.id for one in kept}
+        if len(kept) >= limit or len(found.candidates) < wanted:
+            break
+    return replace(found, candidates=kept[:limit])

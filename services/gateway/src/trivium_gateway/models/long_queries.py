@@ -1,0 +1,73 @@
+"""Reads a query that is longer than a model's window: what it asks above all, and the whole of it window by window."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LongQuery", "split_query"]
+
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_ASKING = ("?", "？")
+_FOCUS_CHARACTERS = 500
+_FOCUS_SHARE = 0.75
+"""How much what it asks counts. Of 1,000 characters of circumstances, few say what the passage has to be about."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongQuery:
+    """A query in parts that a model can read.
+
+    Attributes:
+        focus: What it asks: the sentences with a question mark, or else its end.
+        windows: All of it, in order.
+    """
+
+    focus: str
+    windows: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The focus and the windows: what a model is given."""
+        return (self.focus, *self.windows)
+
+    def combined(self, of_parts: Sequence[Sequence[float]] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """Put together what a model made of the parts.
+
+        Args:
+            of_parts: For each of `parts` a row: its vector, or its scores of some texts.
+
+        Returns:
+            One row of the same length.
+        """
+        rows = np.asarray(of_parts, dtype=np.float32)
+        combined: NDArray[np.float32] = _FOCUS_SHARE * rows[0] + (1 - _FOCUS_SHARE) * rows[1:].mean(axis=0)
+        return combined
+
+
+def split_query(text: str, token_starts: Sequence[int] | NDArray[np.uint32], window_tokens: int) -> LongQuery:
+    """Cut a query into parts.
+
+    Args:
+        text: The query.
+        token_starts: Where its tokens begin, in code points.
+        window_tokens: How many of them the model reads at a time.
+    """
+    cuts = [0, *(int(token_starts[at]) for at in range(window_tokens, len(token_starts), window_tokens)), len(text)]
+    windows = (text[start:end].strip() for start, end in itertools.pairwise(cuts))
+    return LongQuery(_focus_of(text), tuple(window for window in windows if window))
+
+
+def _focus_of(text: str) -> str:
+    sentences = [sentence for part in _SENTENCE_ENDS.split(text) if (sentence := part.strip())]
+    focus: list[str] = []
+    room = _FOCUS_CHARACTERS
+    for sentence in reversed([one for one in sentences if one.endswith(_ASKING)] or sentences[-1:]):
+        if len(sentence) > room and focus:
+            break
+        focus.insert(0, sentence[-_FOCUS_CHARACTERS:])
+        room -= len(sentence)
+    return " ".join(focus)
