@@ -151,7 +151,7 @@ class GatewayProcess:
             (
                 embed_probe(self._health("embed", embed.FULL_NAME), embed_client),
                 SearchProbe(self._qdrant, collections, store),
-                rerank_probe(self._health("rerank", rerank.FULL_NAME), rerank_client),
+                rerank_probe(self._health("rerank", rerank.FULL_NAME), rerank_client, embed_client),
                 generate_probe(self._health("generate", generate.FULL_NAME), generate_client, quotes_engine=is_private),
             ),
             metrics=stage_metrics,

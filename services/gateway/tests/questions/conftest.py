@@ -126,7 +126,13 @@ class Peer:
 class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
     """Vectors of hashed words: texts with the same words are close."""
 
-    model = ModelInfo(name="words", fingerprint="0123456789abcdef" * 4, backend="test", max_input_tokens=256)
+    model = ModelInfo(
+        name="words",
+        fingerprint="0123456789abcdef" * 4,
+        backend="test",
+        max_input_tokens=256,
+        token_fingerprint="cd" * 32,
+    )
 
     def __init__(self) -> None:
         super().__init__(embed_pb.DESCRIPTOR.services_by_name["EmbedService"].full_name)
@@ -155,7 +161,10 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)
-        return embed_pb.GetModelResponse(model=self.model, dimension=_DIMENSION, normalized=True, max_texts=256)
+        codes = embed_pb.TOKEN_CODES_1_BIT if self.gives_codes else embed_pb.TOKEN_CODES_UNSPECIFIED
+        return embed_pb.GetModelResponse(
+            model=self.model, dimension=_DIMENSION, normalized=True, max_texts=256, token_codes=codes
+        )
 
     def _embedded(self, request: Any) -> Any:
         texts = list(request.texts)

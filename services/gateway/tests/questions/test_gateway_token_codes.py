@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from trivium.rerank.v1 import rerank_service_pb2 as pb
+from trivium_gateway.health.probes import rerank_probe
+from trivium_gateway.models import rerank
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.models.health import ServiceHealth
+from trivium_serving.channels import open_channel
 from trivium_serving.errors import InvalidField, Unavailable
 
 from .conftest import codes_of
@@ -160,3 +165,22 @@ async def test_retrieve_by_a_reranker_of_an_earlier_version_is_asked_by_text_aga
     await _retrieve(stack)
 
     assert len(_asked(stack).texts) == 2
+
+
+async def test_rerank_stage_says_when_it_takes_no_token_codes_that_embed_gives(stack: Stack) -> None:
+    async def detail() -> str:
+        async with (
+            open_channel(f"127.0.0.1:{stack.rerank.port}") as reranks,
+            open_channel(f"127.0.0.1:{stack.embed.port}") as embeds,
+        ):
+            health = ServiceHealth("rerank", reranks, rerank.FULL_NAME)
+            probe = rerank_probe(health, rerank.RerankClient(reranks), EmbedClient(embeds))
+            status = await probe.look()
+            assert status.ready
+            return status.detail
+
+    assert "reads the candidates" in await detail()
+    stack.rerank.token_fingerprint = stack.embed.model.token_fingerprint
+    assert await detail() == ""
+    stack.embed.gives_codes = False
+    assert "reads the candidates" in await detail()

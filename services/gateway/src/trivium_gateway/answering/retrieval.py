@@ -243,7 +243,7 @@ class Retriever:
     ) -> Sequence[bytes]:
         """For each candidate, what the reranker needs not read it for; empty for those that it has to read."""
         none = [b""] * len(candidates)
-        if not self._rerank_client.takes_codes:
+        if not self._rerank_client.token_fingerprint:
             return none
         try:
             async with record.waiting("search"):

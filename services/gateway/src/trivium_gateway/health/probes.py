@@ -6,7 +6,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded
+from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, TriviumError
 
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.passages import Passage, Scores, Span
@@ -33,6 +33,11 @@ _DESCRIPTION_SECONDS = 10.0
 _SEARCH_EVERY_SECONDS = 5.0
 # As long as a question's search may take by default: one that is only slow is used all the same.
 _SEARCH_SECONDS = 5.0
+
+_READS_ALL = (
+    "It reads the candidates of each question, since it takes no token vectors that embed gives. Give it its model: "
+    "TRIVIUM_RERANK_MODEL or, beside a cross-encoder, TRIVIUM_RERANK_FIRST_MODEL."
+)
 
 _QUESTION = "What is warm?"
 _TEXT = "A room with a stove is warm."
@@ -165,11 +170,17 @@ def embed_probe(health: ServiceHealth, client: EmbedClient) -> ServiceProbe:
     return ServiceProbe(health, describe=describe, work=work)
 
 
-def rerank_probe(health: ServiceHealth, client: RerankClient) -> ServiceProbe:
-    """Looks at the rerank service."""
+def rerank_probe(health: ServiceHealth, client: RerankClient, embed_client: EmbedClient) -> ServiceProbe:
+    """Looks at the rerank service, and whether it judges by what embed gives, which is far quicker."""
 
     async def describe() -> tuple[str, str]:
-        return await client.model(timeout_seconds=_LOOK_SECONDS), ""
+        name = await client.model(timeout_seconds=_LOOK_SECONDS)
+        try:
+            given = await embed_client.model(timeout_seconds=_LOOK_SECONDS)
+        except TriviumError:  # its own stage says so
+            return name, ""
+        codes = given.token_fingerprint if given.gives_codes else ""
+        return name, "" if codes and codes == client.token_fingerprint else _READS_ALL
 
     async def work() -> None:
         await client.rerank(_QUESTION, [JudgedText(_TEXT)], timeout_seconds=_WARM_UP_SECONDS)

@@ -56,6 +56,7 @@ class EmbedModel:
         max_texts: Most texts in one call.
         max_input_tokens: Longest input in tokens; 0 if there is no such limit.
         gives_codes: Whether documents get the vectors of their tokens as well.
+        token_fingerprint: Identity of the vectors of tokens; empty if there are none to be had.
     """
 
     name: str
@@ -64,6 +65,7 @@ class EmbedModel:
     max_texts: int
     max_input_tokens: int
     gives_codes: bool = False
+    token_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class EmbedClient:
             max_texts=response.max_texts,
             max_input_tokens=response.model.max_input_tokens,
             gives_codes=response.token_codes != pb.TOKEN_CODES_UNSPECIFIED,
+            token_fingerprint=response.model.token_fingerprint,
         )
 
     async def embed_query(self, text: str, *, expected_fingerprint: str, timeout_seconds: float) -> QueryVector:

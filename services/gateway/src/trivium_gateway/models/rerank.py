@@ -79,9 +79,9 @@ class RerankClient:
         self._token_fingerprint = ""
 
     @property
-    def takes_codes(self) -> bool:
-        """Whether the service judges by token codes, as far as it has said so."""
-        return bool(self._token_fingerprint)
+    def token_fingerprint(self) -> str:
+        """Whose token codes the service judges by, as far as it has said so; empty for none."""
+        return self._token_fingerprint
 
     async def rerank(
         self,
