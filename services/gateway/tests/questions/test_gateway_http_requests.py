@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_gateway.surfaces.http import responses
+from trivium_gateway.surfaces.http import shapes as native
 from trivium_gateway.surfaces.http.openai import shapes
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def check_error(response: httpx.Response, code: int, reason: str, field: str | N
     """Checks an error body and returns its message."""
     assert response.status_code == code, response.text
     body = response.json()
-    responses.ErrorResponse.model_validate(body)
+    native.ErrorResponse.model_validate(body)
     error = body["error"]
     assert body["message"] == body["detail"] == error["message"]
     assert (error["code"], error["reason"], error.get("field")) == (code, reason, field)
@@ -350,19 +350,19 @@ async def test_responses_look_as_the_description_says(stack: Stack) -> None:
     where = {"collection": stack.collection}
     query = {"query": "herons", **where}
     for method, path, body, shape in (
-        ("POST", "/v1/retrieve", query, responses.RetrieveResponse),
-        ("POST", "/v1/retrieve", {**query, "rerank": False}, responses.RetrieveResponse),
-        ("POST", "/v1/answer", {"question": "herons?", **where}, responses.AnswerResponse),
-        ("POST", "/v1/documents", {"documents": [{"id": "s", "text": "S."}], **where}, responses.AddDocumentsResponse),
-        ("POST", "/v1/documents", {"documents": [{"text": ""}], **where}, responses.AddDocumentsResponse),
-        ("GET", f"/v1/documents?collection={stack.collection}", None, responses.ListDocumentsResponse),
-        ("GET", f"/v1/documents/heron?collection={stack.collection}", None, responses.DocumentResponse),
-        ("DELETE", f"/v1/documents/s?collection={stack.collection}", None, responses.DeleteDocumentResponse),
-        ("POST", "/v1/collections", {"name": f"{stack.collection}-s"}, responses.CollectionResponse),
-        ("GET", f"/v1/collections/{stack.collection}", None, responses.CollectionResponse),
-        ("GET", "/v1/collections", None, responses.ListCollectionsResponse),
-        ("DELETE", f"/v1/collections/{stack.collection}-s", None, responses.DeleteCollectionResponse),
-        ("GET", "/readyz", None, responses.ReadinessResponse),
+        ("POST", "/v1/retrieve", query, native.RetrieveResponse),
+        ("POST", "/v1/retrieve", {**query, "rerank": False}, native.RetrieveResponse),
+        ("POST", "/v1/answer", {"question": "herons?", **where}, native.AnswerResponse),
+        ("POST", "/v1/documents", {"documents": [{"id": "s", "text": "S."}], **where}, native.AddDocumentsResponse),
+        ("POST", "/v1/documents", {"documents": [{"text": ""}], **where}, native.AddDocumentsResponse),
+        ("GET", f"/v1/documents?collection={stack.collection}", None, native.ListDocumentsResponse),
+        ("GET", f"/v1/documents/heron?collection={stack.collection}", None, native.DocumentResponse),
+        ("DELETE", f"/v1/documents/s?collection={stack.collection}", None, native.DeleteDocumentResponse),
+        ("POST", "/v1/collections", {"name": f"{stack.collection}-s"}, native.CollectionResponse),
+        ("GET", f"/v1/collections/{stack.collection}", None, native.CollectionResponse),
+        ("GET", "/v1/collections", None, native.ListCollectionsResponse),
+        ("DELETE", f"/v1/collections/{stack.collection}-s", None, native.DeleteCollectionResponse),
+        ("GET", "/readyz", None, native.ReadinessResponse),
         ("GET", "/v1/models", None, shapes.ListModelsResponse),
         ("GET", "/v1/models/trivium", None, shapes.ModelShape),
     ):

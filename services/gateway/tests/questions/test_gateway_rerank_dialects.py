@@ -10,7 +10,7 @@ import cohere
 import pytest
 import pytest_asyncio
 from cohere.core.api_error import ApiError
-from trivium_gateway.surfaces.http.rerank import responses
+from trivium_gateway.surfaces.http.rerank import shapes
 from trivium_serving.errors import Overloaded, TooLarge, Unavailable
 
 from .conftest import HANG
@@ -48,7 +48,7 @@ def message_of(path: str, response: httpx.Response, code: int, reason: str) -> s
     assert response.status_code == code, response.text
     body = response.json()
     if path == "/rerank":
-        responses.TeiErrorResponse.model_validate(body)
+        shapes.TeiErrorResponse.model_validate(body)
         assert body["reason"] == reason
         message: str = body["error"]
     else:
@@ -113,7 +113,7 @@ async def test_jina_response_has_what_its_clients_read(stack: Stack) -> None:
     response = await post(stack, "/v1/rerank", model="trivium", top_n=2, return_documents=True)
 
     body = response.json()
-    responses.JinaResponse.model_validate(body)
+    shapes.JinaResponse.model_validate(body)
     assert (body["model"], body["object"]) == ("word-share", "list")
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] > 0
     assert body["results"][0] == {"index": 1, "relevance_score": 1.0, "document": {"text": TEXTS[1]}}
@@ -140,7 +140,7 @@ async def test_tei_response_is_a_bare_list(stack: Stack) -> None:
     response = await post(stack, "/rerank", raw_scores=False, return_text=True, truncate=True)
 
     body = response.json()
-    responses.TeiResponse.model_validate(body)
+    shapes.TeiResponse.model_validate(body)
     assert body == [{"index": index, "score": score, "text": TEXTS[index]} for index, score in ORDER]
     assert (await post(stack, "/rerank")).json() == [{"index": index, "score": score} for index, score in ORDER]
 

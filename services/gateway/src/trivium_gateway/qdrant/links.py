@@ -19,7 +19,7 @@ _Call = Callable[[AsyncQdrantClient, float], Awaitable[Any]]
 _SILENT_SECONDS = 0.3
 """How long a call may take, while nothing else is heard, before the connection itself is looked at."""
 _PING_SECONDS = 5.0
-_PATIENCE_SECONDS = (_SILENT_SECONDS, _SILENT_SECONDS, _PING_SECONDS)
+_NEXT_TRY_SECONDS = (_SILENT_SECONDS, _SILENT_SECONDS, _PING_SECONDS)
 """How long to wait, with each further connection, before the next one is tried."""
 
 
@@ -134,11 +134,11 @@ class QdrantLinks:
         taken: _Link | None = None
         try:
             # A balancer may lead a new connection to the same node.
-            for patience_seconds in _PATIENCE_SECONDS:
+            for seconds in _NEXT_TRY_SECONDS:
                 # In a thread: making a client reads certificates.
                 fresh = _Link(await asyncio.to_thread(self._open_client))
                 pings[asyncio.create_task(fresh.ping())] = fresh
-                await _first_good((old, *pings), patience_seconds)
+                await _first_good((old, *pings), seconds)
                 if old.done() and old.result():
                     return
                 taken = next((pings[ping] for ping in pings if ping.done() and ping.result()), None)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Right(StrEnum):
+class Scope(StrEnum):
     """What a principal may do."""
 
     READ = "read"
     """Ask, search, and read documents."""
-    WRITE = "write"
+    INGEST = "ingest"
     """Add and delete documents."""
-    MANAGE = "manage"
+    ADMIN = "admin"
     """Create and delete collections."""
+    ACT_AS = "act-as"
+    """Say for which user it asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,14 @@ class Principal:
         tenant: Whose data it is about.
         user: Who of the tenant; empty if nobody says.
         groups: What the user belongs to.
-        rights: What it may do.
+        scopes: What it may do.
     """
 
     tenant: str
     user: str
     groups: frozenset[str]
-    rights: frozenset[Right]
+    scopes: frozenset[Scope]
 
 
-EVERYBODY = Principal("default", "", frozenset(), frozenset(Right))
-"""Who asks where nobody has to say who they are: the only tenant, with all rights."""
+EVERYBODY = Principal("default", "", frozenset(), frozenset(Scope))
+"""Who asks where nobody has to say who they are: the only tenant, with all scopes."""

@@ -95,9 +95,9 @@ async def limited_stream(request: Request, max_bytes: int) -> AsyncGenerator[byt
     pieces = aiter(request.stream())
     begin = time.monotonic()
     while True:
-        patience = _BODY_SECONDS + size / _BODY_BYTES_PER_SECOND - (time.monotonic() - begin)
+        seconds_left = _BODY_SECONDS + size / _BODY_BYTES_PER_SECOND - (time.monotonic() - begin)
         try:
-            chunk = await asyncio.wait_for(anext(pieces, None), max(0.0, patience))
+            chunk = await asyncio.wait_for(anext(pieces, None), max(0.0, seconds_left))
         except TimeoutError:
             raise BodyTooSlow(
                 f"Of the body {size} bytes came in {time.monotonic() - begin:.0f} seconds. Send it faster, or less."

@@ -17,11 +17,11 @@ from trivium_gateway.gateway import Gateway
 from trivium_gateway.models.embed import EmbedOptions, EmbedRole
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
-from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.model_ids import MODEL
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, json_bytes
+from trivium_gateway.surfaces.http.streams import while_connected
 
 _LIMITS = GatewayLimits()
 # Vectors are written so many at a time, so that other requests are served in between.

@@ -11,7 +11,7 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json, reindex_json
-from trivium_gateway.surfaces.http.responses import (
+from trivium_gateway.surfaces.http.shapes import (
     CollectionResponse,
     DeleteCollectionResponse,
     ListCollectionsResponse,

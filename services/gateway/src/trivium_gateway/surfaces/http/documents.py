@@ -14,16 +14,16 @@ from trivium_gateway.gateway import Gateway
 from trivium_gateway.library.documents import DocumentResult, NewDocument
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, media_type, read_json
-from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, document_json, result_json
-from trivium_gateway.surfaces.http.responses import (
+from trivium_gateway.surfaces.http.shapes import (
     AddDocumentsResponse,
     DeleteDocumentResponse,
     DocumentResponse,
     ListDocumentsResponse,
 )
+from trivium_gateway.surfaces.http.streams import while_connected
 from trivium_gateway.surfaces.http.uploads import read_upload
 
 _LIMITS = GatewayLimits()

@@ -1,6 +1,5 @@
 """POST /v1/answer and POST /v1/retrieve."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -9,8 +8,6 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from trivium_serving.errors import TriviumError
-from trivium_serving.logs import log_failure
 
 from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
 from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
@@ -19,7 +16,6 @@ from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
-from trivium_gateway.surfaces.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.surfaces.http.errors import error_body
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
@@ -31,9 +27,15 @@ from trivium_gateway.surfaces.http.rendering import (
     sources_json,
     summary_json,
 )
-from trivium_gateway.surfaces.http.responses import AnswerResponse, RetrieveResponse
-
-_logger = logging.getLogger(__name__)
+from trivium_gateway.surfaces.http.shapes import AnswerResponse, RetrieveResponse
+from trivium_gateway.surfaces.http.streams import (
+    EventStreamResponse,
+    event_bytes,
+    evidence,
+    while_connected,
+    whole,
+    with_errors,
+)
 
 _LIMITS = GatewayLimits()
 
@@ -112,11 +114,14 @@ def question_routes(gateway: Gateway) -> APIRouter:
         body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
         events = gateway.questions.answer(_question(body))
         if not body.stream:
-            summary = await while_connected(request, _whole(events))
+            summary, _ = await while_connected(request, whole(events))
             return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
         # What fails before there is anything to show is an error response as anywhere else.
-        sources = await while_connected(request, _first(events))
-        return EventStreamResponse(_event_stream(sources, events), degraded_header(sources.degraded))
+        sources = await while_connected(request, evidence(events))
+        pieces = with_errors(
+            _pieces(sources, events), "/v1/answer", lambda error: event_bytes("error", error_body(error))
+        )
+        return EventStreamResponse(pieces, degraded_header(sources.degraded))
 
     return router
 
@@ -145,37 +150,11 @@ def _question(body: AnswerBody) -> Question:
     return Question(body.question, principal(), options, history, AnswerMode(body.mode or "auto"))
 
 
-async def _whole(events: AsyncGenerator[Event, None]) -> Summary:
-    """The unstreamed answer is the end of the stream."""
+async def _pieces(sources: Sources, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(events):
+        yield event_bytes("sources", sources_json(sources))
         async for event in events:
-            if isinstance(event, Summary):
-                return event
-    raise AssertionError("an answer ends with its summary")
-
-
-async def _first(events: AsyncGenerator[Event, None]) -> Sources:
-    try:
-        event = await anext(events)
-    except BaseException:
-        await events.aclose()
-        raise
-    assert isinstance(event, Sources)
-    return event
-
-
-async def _event_stream(sources: Sources, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(events):
-        try:
-            yield event_bytes("sources", sources_json(sources))
-            async for event in events:
-                if isinstance(event, Delta):
-                    yield event_bytes("delta", delta_json(event))
-                elif isinstance(event, Summary):
-                    yield event_bytes("summary", summary_json(event))
-        except TriviumError as error:
-            log_failure(_logger, "/v1/answer", error)
-            yield event_bytes("error", error_body(error))
-        except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-            log_failure(_logger, "/v1/answer", error)
-            yield event_bytes("error", error_body(TriviumError("")))
+            if isinstance(event, Delta):
+                yield event_bytes("delta", delta_json(event))
+            elif isinstance(event, Summary):
+                yield event_bytes("summary", summary_json(event))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
-from trivium_gateway.surfaces.http.responses import DegradationShape, DocumentResultShape
+from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
 
 DEFAULT_CHARACTERS = 20_000
 _COLLAPSE = Field(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trivium_gateway.answering.answerer import Summary
 from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.library.documents import NewDocument
@@ -14,13 +12,15 @@ from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
 from trivium_gateway.surfaces.http.rendering import result_json
-from trivium_gateway.surfaces.http.responses import DegradationShape, DocumentResultShape
+from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
+from trivium_gateway.surfaces.http.streams import whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from pydantic import BaseModel
 
+    from trivium_gateway.answering.answerer import Summary
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.gateway import Gateway
@@ -85,12 +85,9 @@ async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -
 
 
 async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
-    async with aclosing(gateway.questions.answer(Question(body.question, principal(), _options(body)))) as events:
-        async for event in events:
-            if isinstance(event, Summary):
-                output = _answered(event)
-                return Output(output, texts.answer_text(output))
-    raise AssertionError("an answer ends with its summary")
+    summary, _ = await whole(gateway.questions.answer(Question(body.question, principal(), _options(body))))
+    output = _answered(summary)
+    return Output(output, texts.answer_text(output))
 
 
 async def _list_documents(gateway: Gateway, body: shapes.ListDocumentsInput, _report: Report) -> Output:

@@ -1,20 +1,24 @@
 """POST /v1/chat/completions."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import read_json
-from trivium_gateway.surfaces.http.connection import EventStreamResponse, while_connected
 from trivium_gateway.surfaces.http.openai.chat_bodies import ChatBody
 from trivium_gateway.surfaces.http.openai.completions import Completion
 from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse, openai_error_body
 from trivium_gateway.surfaces.http.openai.evidence import Links
 from trivium_gateway.surfaces.http.openai.shapes import ChatCompletionResponse
-from trivium_gateway.surfaces.http.openai.streams import beginning, chunks, data_bytes, whole, with_errors
 from trivium_gateway.surfaces.http.reference import documented
-from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header
+from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header, json_bytes
+from trivium_gateway.surfaces.http.streams import EventStreamResponse, beginning, while_connected, whole, with_errors
 
 
 def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
@@ -47,8 +51,30 @@ def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
             return JsonResponse(completion.whole(summary, deltas), headers=degraded_header(summary.degraded))
         sources, first = await while_connected(request, beginning(events))
         pieces = with_errors(
-            chunks(completion, sources, first, events),
+            _chunks(completion, sources, first, events),
             "/v1/chat/completions",
-            lambda error: data_bytes(openai_error_body(error)),
+            lambda error: _data_bytes(openai_error_body(error)),
         )
         return EventStreamResponse(pieces, degraded_header(sources.degraded))
+
+
+async def _chunks(
+    completion: Completion, sources: Sources, first: Event, events: AsyncGenerator[Event, None]
+) -> AsyncGenerator[bytes, None]:
+    """An answer as the chunks of a chat completion."""
+    async with aclosing(events):
+        yield _data_bytes(completion.begin(sources))
+        event: Event | None = first
+        while event is not None:
+            if isinstance(event, Delta):
+                yield _data_bytes(completion.go_on(event))
+            elif isinstance(event, Summary):
+                for chunk in completion.end(event):
+                    yield _data_bytes(chunk)
+            event = await anext(events, None)
+    yield b"data: [DONE]\n\n"
+
+
+def _data_bytes(content: Any) -> bytes:
+    """A server-sent event without a name."""
+    return b"data: " + json_bytes(content) + b"\n\n"

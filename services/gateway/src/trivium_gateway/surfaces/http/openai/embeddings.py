@@ -15,13 +15,13 @@ from trivium_gateway.gateway import Gateway
 from trivium_gateway.models.embed import EmbedOptions, EmbedRole
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
-from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody
 from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse
 from trivium_gateway.surfaces.http.openai.model_ids import MODEL
 from trivium_gateway.surfaces.http.openai.shapes import EmbeddingsResponse
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, json_bytes
+from trivium_gateway.surfaces.http.streams import while_connected
 
 # Vectors are written so many at a time, so that other requests are served in between.
 _ROWS_AT_A_TIME = 64

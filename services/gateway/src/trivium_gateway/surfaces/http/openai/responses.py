@@ -11,15 +11,21 @@ from starlette.responses import Response
 from trivium_gateway.answering.answerer import Delta, Event, Summary
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import read_json
-from trivium_gateway.surfaces.http.connection import EventStreamResponse, event_bytes, while_connected
 from trivium_gateway.surfaces.http.openai.errors import RESPONSES_PATH, OpenAIErrorResponse, openai_error_body
 from trivium_gateway.surfaces.http.openai.evidence import Links
 from trivium_gateway.surfaces.http.openai.response_bodies import ResponsesBody
 from trivium_gateway.surfaces.http.openai.response_objects import ResponseEvents, ResponseObject
 from trivium_gateway.surfaces.http.openai.shapes import ResponseShape
-from trivium_gateway.surfaces.http.openai.streams import beginning, whole, with_errors
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header
+from trivium_gateway.surfaces.http.streams import (
+    EventStreamResponse,
+    beginning,
+    event_bytes,
+    while_connected,
+    whole,
+    with_errors,
+)
 
 
 def add_response_routes(router: APIRouter, gateway: Gateway) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trivium_gateway.surfaces.http.responses import (
+from trivium_gateway.surfaces.http.shapes import (
     CitationShape,
     DegradationShape,
     PassageShape,

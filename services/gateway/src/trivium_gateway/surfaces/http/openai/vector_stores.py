@@ -19,7 +19,6 @@ from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.request.record import Deadline
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
-from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, one_or_several
 from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse
 from trivium_gateway.surfaces.http.openai.models import CREATED
@@ -27,6 +26,7 @@ from trivium_gateway.surfaces.http.openai.shapes import ListVectorStoresResponse
 from trivium_gateway.surfaces.http.openai.vector_filters import filter_of
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header, found_json
+from trivium_gateway.surfaces.http.streams import while_connected
 
 _MOST_QUERIES = 10
 

@@ -11,12 +11,11 @@ from trivium_serving.logs import log_failure
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
-from trivium_gateway.surfaces.http.connection import while_connected
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
 from trivium_gateway.surfaces.http.rerank.bodies import CohereBody, JinaBody, TeiBody
-from trivium_gateway.surfaces.http.rerank.responses import (
+from trivium_gateway.surfaces.http.rerank.shapes import (
     CohereResponse,
     JinaResponse,
     TeiErrorResponse,
@@ -26,6 +25,7 @@ from trivium_gateway.surfaces.http.rerank.responses import (
     tei_error_response,
     tei_json,
 )
+from trivium_gateway.surfaces.http.streams import while_connected
 
 _logger = logging.getLogger(__name__)
 

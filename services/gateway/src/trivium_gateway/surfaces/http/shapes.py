@@ -1,4 +1,4 @@
-"""What responses look like, for the OpenAPI description. `rendering.py` makes them; a test holds both together."""
+"""What bodies of responses look like, for the OpenAPI description. `rendering.py` makes them; a test compares."""
 
 from __future__ import annotations
 
