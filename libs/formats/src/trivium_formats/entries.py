@@ -24,6 +24,7 @@ class Format:
     keeps: str
 
 
+_OFFICE = "application/vnd.openxmlformats-officedocument"
 _CODE_ENDINGS = (
     *(".py", ".pyi", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".vue", ".svelte", ".java", ".kt", ".kts", ".scala"),
     *(".groovy", ".gradle", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".mm", ".cs", ".fs", ".vb", ".go"),
@@ -55,6 +56,144 @@ FORMATS: tuple[Format, ...] = (
         (".pdf",),
         ("application/pdf", "application/x-pdf"),
         "lines, tables, headings, pages, form values; no running headers and footers",
+    ),
+    Format(
+        "docx",
+        "Word",
+        (".docx", ".docm", ".dotx", ".dotm"),
+        (f"{_OFFICE}.wordprocessingml.document", f"{_OFFICE}.wordprocessingml.template"),
+        "headings, paragraphs, lists with their numbers, tables with merged cells repeated, footnotes and endnotes, "
+        "text boxes, formulas, exponents, pictures' descriptions; not headers and footers, comments, deleted text",
+    ),
+    Format(
+        "pptx",
+        "PowerPoint",
+        (".pptx", ".pptm", ".ppsx", ".potx"),
+        (f"{_OFFICE}.presentationml.presentation", f"{_OFFICE}.presentationml.slideshow"),
+        "each slide under a heading with its number and title: text, tables, pictures' descriptions, notes",
+    ),
+    Format(
+        "xlsx",
+        "Excel",
+        (".xlsx", ".xlsm", ".xlsb", ".xltx"),
+        (f"{_OFFICE}.spreadsheetml.sheet", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
+        "each sheet under a heading with its name, as tables: values as they were saved, merged cells repeated; not "
+        "charts and comments",
+    ),
+    Format(
+        "odt",
+        "OpenDocument text",
+        (".odt", ".ott"),
+        ("application/vnd.oasis.opendocument.text",),
+        "headings, paragraphs, lists with their numbers, tables with merged cells repeated, notes, exponents",
+    ),
+    Format(
+        "ods",
+        "OpenDocument spreadsheet",
+        (".ods", ".ots"),
+        ("application/vnd.oasis.opendocument.spreadsheet",),
+        "as of Excel",
+    ),
+    Format(
+        "odp",
+        "OpenDocument presentation",
+        (".odp", ".otp"),
+        ("application/vnd.oasis.opendocument.presentation",),
+        "as of PowerPoint",
+    ),
+    Format(
+        "rtf",
+        "RTF",
+        (".rtf",),
+        ("application/rtf", "text/rtf"),
+        "paragraphs, headings with an outline level, tables, footnotes, exponents; not headers, footers, pictures",
+    ),
+    Format(
+        "epub",
+        "EPUB",
+        (".epub",),
+        ("application/epub+zip",),
+        "the chapters in reading order, each as HTML is read",
+    ),
+    Format(
+        "mail",
+        "mail",
+        (".eml",),
+        ("message/rfc822",),
+        "subject, sender, recipients, date, the text, and each attachment of a format that is read under a heading "
+        "with its name, three mails deep",
+    ),
+    Format(
+        "mailbox",
+        "mailbox",
+        (".mbox",),
+        ("application/mbox",),
+        "each mail under a heading with its subject, as above",
+    ),
+    Format(
+        "mhtml",
+        "web archive",
+        (".mhtml", ".mht"),
+        ("multipart/related", "application/x-mimearchive"),
+        "the page, as HTML is read",
+    ),
+    Format(
+        "notebook",
+        "Jupyter notebook",
+        (".ipynb",),
+        ("application/x-ipynb+json",),
+        "Markdown as it is, code, and the first 4,000 characters of each output of text",
+    ),
+    Format(
+        "csv",
+        "CSV",
+        (".csv",),
+        ("text/csv", "application/csv"),
+        "a table with the first row as its header; commas, semicolons, tabs and bars are told apart",
+    ),
+    Format("tsv", "TSV", (".tsv", ".tab"), ("text/tab-separated-values",), "a table with the first row as its header"),
+    Format(
+        "json",
+        "JSON",
+        (".json", ".geojson"),
+        ("application/json",),
+        "records with the same short fields as a table, anything else as a list of `name: value`",
+    ),
+    Format(
+        "jsonl",
+        "JSON lines",
+        (".jsonl", ".ndjson"),
+        ("application/jsonl", "application/x-ndjson"),
+        "as of JSON; a file that `trivium ingest` is given by name holds a document in each line instead",
+    ),
+    Format(
+        "xml",
+        "XML",
+        (".xml", ".rss", ".atom"),
+        ("application/xml", "text/xml"),
+        "text as paragraphs, elements with nothing but text as `name: value`, attributes",
+    ),
+    Format(
+        "subtitles",
+        "subtitles",
+        (".srt", ".vtt"),
+        ("application/x-subrip", "text/vtt"),
+        "what is said and who says it, with the time each half minute",
+    ),
+    Format(
+        "rst",
+        "reStructuredText",
+        (".rst",),
+        ("text/x-rst", "text/prs.fallenstein.rst"),
+        "headings, code; the rest as it is",
+    ),
+    Format("org", "Org", (".org",), ("text/org",), "headings, code; the rest as it is"),
+    Format(
+        "latex",
+        "LaTeX",
+        (".tex", ".latex"),
+        ("application/x-tex", "text/x-tex"),
+        "headings, items, footnotes, captions; formulas and tables as they are written",
     ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
 )

@@ -47,6 +47,20 @@ REFUSALS: tuple[Refusal, ...] = (
         "Save it as .pptx",
     ),
     Refusal(
+        "a mail in Outlook's own form",
+        (".msg", ".pst", ".ost"),
+        ("application/vnd.ms-outlook",),
+        (),
+        "Save it as .eml, or a folder of them as .mbox",
+    ),
+    Refusal(
+        "a document of an old Office, or an encrypted one",
+        (),
+        (),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",),
+        "Save it in today's form without a password: .docx, .xlsx, .pptx, .eml",
+    ),
+    Refusal(
         "a document of Apple's iWork",
         (".pages", ".numbers", ".key"),
         ("application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"),

@@ -85,7 +85,7 @@ class GatewayLimits:
     max_collection_metadata_keys: int = 256
     """Most metadata keys of one collection, all documents together: each has an index of its own."""
     max_pdf_pages: int = 5_000
-    """Most pages of a PDF."""
+    """Most pages of a PDF, and slides, sheets, chapters or mails of other files."""
     max_parse_seconds: float = 60.0
     """Most processor time to extract the text of one file, however large."""
     max_parse_memory_bytes: int = 1024 * 1024 * 1024

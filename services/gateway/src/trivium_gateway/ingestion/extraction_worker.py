@@ -15,7 +15,8 @@ import sys
 
 from trivium_serving.errors import TooLarge, TriviumError
 
-from trivium_gateway.ingestion.formats.readers import READERS, Bounds
+from trivium_gateway.ingestion.formats.bounds import Bounds
+from trivium_gateway.ingestion.formats.readers import read
 
 __all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
 
@@ -54,7 +55,7 @@ def _give_up_rights(max_memory_bytes: int) -> None:
 
 def _extract(format_name: str, data: bytes, bounds: Bounds) -> dict[str, str]:
     try:
-        title, text = READERS[format_name](data, bounds)
+        title, text = read(format_name, data, bounds)
     except MemoryError:
         return {"error": "TooLarge", "reason": "PARSE_LIMIT", "message": "The file takes too much memory to read."}
     except TriviumError as error:

@@ -17,6 +17,17 @@ _PDF = format_named(".pdf")
 
 # Possessive: what is not a page would else be divided into comments in every way there is.
 _HTML_START = re.compile(rb"(?:\s++|<!--.*?-->|<\?xml.*?\?>)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+# Four headers in a row, one of which no text has by chance.
+_MAIL_START = re.compile(
+    rb"(?=(?:[^\n]+\n){0,30}?(?:Message-ID|MIME-Version|Received|Return-Path):)"
+    rb"(?:[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n)*){4}",
+    re.I,
+)
+_PACKED = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PARTS = ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx"), (b"xl/workbook", ".xlsx"))
+_DIRECTORY_BYTES = 1 << 20
+_CONTAINERS = frozenset(format_named(ending) for ending in (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub"))
 _MARK = b"\xef\xbb\xbf"
 _SNIFFED_BYTES = 1024
 _BINARY = re.compile(rb"[\x00-\x08]")
@@ -32,7 +43,7 @@ def recognise(data: bytes, filename: str = "", media_type: str = "") -> Format:
         InvalidField: It is a format that cannot be read (UNSUPPORTED_FORMAT); the message says which, and what to do.
     """
     named = _by_name(filename, media_type)
-    found = _by_signature(data) or named or _by_beginning(data) or _TEXT
+    found = _by_signature(data, named) or named or _by_beginning(data) or _TEXT
     if isinstance(found, Refusal):
         raise InvalidField(
             "data", f"The file is {found.title}. {found.instead}. Trivium reads {names_of_formats()}.",
@@ -51,13 +62,31 @@ def _by_name(filename: str, media_type: str) -> Format | Refusal | None:
     return by_ending or refusal_named(ending) or told or refusal_named(media_type)
 
 
-def _by_signature(data: bytes) -> Format | Refusal | None:
+def _by_signature(data: bytes, named: Format | Refusal | None) -> Format | Refusal | None:
     """Tell what a file begins with that no text begins with."""
     if data.startswith(b"%PDF-"):
         return _PDF
+    if data.startswith(b"{\\rtf"):
+        return format_named(".rtf")
     if not _BINARY.search(data, 0, _SNIFFED_BYTES):
         return None
-    return next((each for each in REFUSALS if data.startswith(each.signatures)), None)
+    if data.startswith(_PACKED):
+        packed = _packed_format(data)
+        if packed is not None:
+            return packed
+    found = next((each for each in REFUSALS if data.startswith(each.signatures)), None)
+    # What a name says of a container is more exact, and so is what its reader says of one that is encrypted.
+    is_container = data.startswith((_PACKED, _OLE))
+    return named if found and is_container and (isinstance(named, Refusal) or named in _CONTAINERS) else found
+
+
+def _packed_format(data: bytes) -> Format | None:
+    """Tell the format of an archive by its first part, if it says so, or else by the directory at its end."""
+    if data[30:38] == b"mimetype":
+        length = int.from_bytes(data[18:22], "little")
+        return format_named(data[38 : 38 + min(length, 100)].decode("latin-1").strip())
+    directory = data[-_DIRECTORY_BYTES:]
+    return next((format_named(ending) for part, ending in _PARTS if part in directory), None)
 
 
 def _by_beginning(data: bytes) -> Format | None:
@@ -65,4 +94,6 @@ def _by_beginning(data: bytes) -> Format | None:
     beginning = data[:_SNIFFED_BYTES].removeprefix(_MARK)
     if b"%PDF-" in beginning:
         return _PDF
-    return _HTML if _HTML_START.match(beginning) else None
+    if _HTML_START.match(beginning):
+        return _HTML
+    return format_named(".eml") if _MAIL_START.match(beginning) else None

@@ -1,0 +1,52 @@
+"""How much may be in a file and come out of it."""
+
+from dataclasses import dataclass
+
+from trivium_serving.errors import InvalidField, TooLarge
+
+__all__ = ["MAX_ATTACHMENT_DEPTH", "MAX_MEMBERS", "MAX_UNPACKED_BYTES", "Bounds", "broken", "encrypted", "too_much"]
+
+MAX_MEMBERS = 20_000
+"""Most files in a packed document."""
+MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+"""Largest size of them all, unpacked."""
+MAX_ATTACHMENT_DEPTH = 3
+"""How deep mails may be attached to mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may come out of a file.
+
+    Attributes:
+        max_pages: Most pages, slides, sheets, chapters or messages.
+        max_characters: Longest text.
+    """
+
+    max_pages: int
+    max_characters: int
+
+    def check_pages(self, count: int, kind: str) -> None:
+        """Refuse a file with too many pages, or what it has in their place.
+
+        Raises:
+            TooLarge: It has (DOCUMENT_TOO_LARGE).
+        """
+        if count > self.max_pages:
+            raise too_much(f"{count} {kind}; at most {self.max_pages} are allowed")
+
+
+def broken(what: str, error: Exception | None = None) -> InvalidField:
+    """Say that a file is damaged."""
+    cause = f": {type(error).__name__}" if error is not None else ""
+    return InvalidField("data", f"The file is damaged, or it is no {what}{cause}. Save it anew.", reason="FILE_BROKEN")
+
+
+def encrypted() -> InvalidField:
+    """Say that a file needs a password."""
+    return InvalidField("data", "The file is encrypted. Save a copy without a password.", reason="FILE_ENCRYPTED")
+
+
+def too_much(what: str) -> TooLarge:
+    """Say that a file is over a bound."""
+    return TooLarge(f"The file has {what}. Split it.", reason="DOCUMENT_TOO_LARGE")

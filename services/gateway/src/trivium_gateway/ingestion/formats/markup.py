@@ -1,0 +1,112 @@
+"""Other markup whose text reads well as it is: headings become those of Markdown, the rest stays."""
+
+import re
+
+from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.formats.bounds import Bounds
+
+__all__ = ["read_latex", "read_org", "read_restructured_text"]
+
+_UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}\s*")
+_RST_CODE = re.compile(r"\.\. (?:code-block|code|sourcecode)::[ \t]*(\S*)")
+_ROLE = re.compile(r":[a-z:]+:`([^`<]+?)(?:[ \t]*<[^`>]*>)?`")
+_ORG_HEADING = re.compile(r"(\*{1,6})[ \t]+(?:(?:TODO|DONE)[ \t]+)?(.*?)(?:[ \t]+:[\w@#%:]+:)?\s*")
+_ORG_BLOCK = re.compile(r"#\+(begin|end)_(src|example)[ \t]*(\S*)", re.I)
+_ORG_TITLE = re.compile(r"#\+title:[ \t]*(.*)", re.I)
+_TEX_COMMENT = re.compile(r"(?<!\\)%.*")
+_TEX_HEADING = re.compile(r"\\(part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\{([^{}]*)\}")
+_TEX_LEVELS = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
+_TEX_TITLE = re.compile(r"\\title\{([^{}]*)\}")
+_TEX_WRAPPED = re.compile(r"\\(?:textbf|textit|emph|texttt|underline|textsc|mbox|text|url)\{([^{}]*)\}")
+_TEX_FOOTNOTE = re.compile(r"\\(?:footnote|caption)\{([^{}]*)\}")
+_TEX_DROPPED = re.compile(
+    r"\\(?:label|vspace|hspace|centering|small|noindent|hline|toprule|midrule|bottomrule|maketitle|tableofcontents)\*?(?:\{[^{}]*\})?"
+)
+_TEX_ITEM = re.compile(r"\\item(?:\[([^\]]*)\])?[ \t]*")
+_TEX_ENVIRONMENT = re.compile(
+    r"\\(?:begin|end)\{(?:document|itemize|enumerate|description|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?"
+)
+
+
+def read_restructured_text(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read reStructuredText: headings by their underlines, in the order in which these appear, and code."""
+    lines = decode(data).replace("\r\n", "\n").split("\n")
+    levels: dict[str, int] = {}
+    title = ""
+    out: list[str] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        below = lines[index + 1] if index + 1 < len(lines) else ""
+        over = _UNDERLINE.fullmatch(line)
+        if over and index + 2 < len(lines) and lines[index + 2].rstrip() == line.rstrip() and below.strip():
+            key, heading, index = over[1] * 2, below.strip(), index + 3
+        elif (under := _UNDERLINE.fullmatch(below)) and line.strip() and not _UNDERLINE.fullmatch(line):
+            if len(below.rstrip()) < len(line.rstrip()) or line[0].isspace():
+                out.append(line)
+                index += 1
+                continue
+            key, heading, index = under[1], line.strip(), index + 2
+        elif code := _RST_CODE.fullmatch(line.strip()):
+            index = _take_code(lines, index + 1, code[1], out)
+            continue
+        else:
+            out.append(_ROLE.sub(r"\1", line))
+            index += 1
+            continue
+        level = levels.setdefault(key, len(levels) + 1)
+        title = title or heading
+        out += [f"{'#' * min(level, 6)} {heading}", ""]
+    return title, "\n".join(out)
+
+
+def _take_code(lines: list[str], index: int, language: str, out: list[str]) -> int:
+    """Add the indented lines that follow as code; give the index of the first line after them."""
+    block: list[str] = []
+    while index < len(lines) and (not lines[index].strip() or lines[index][0].isspace()):
+        block.append(lines[index])
+        index += 1
+    while block and (not block[0].strip() or block[0].lstrip().startswith(":")):
+        block.pop(0)
+    indent = min((len(line) - len(line.lstrip()) for line in block if line.strip()), default=0)
+    out += [f"```{language}", *("\n".join(line[indent:] for line in block).rstrip().split("\n")), "```", ""]
+    return index
+
+
+def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read an Org file: headings and code."""
+    title = ""
+    out: list[str] = []
+    in_code = False
+    for line in decode(data).splitlines():
+        block = _ORG_BLOCK.match(line.strip())
+        if block:
+            in_code = block[1].lower() == "begin"
+            out.append(f"```{block[3]}" if in_code else "```")
+        elif in_code:
+            out.append(line)
+        elif heading := _ORG_HEADING.fullmatch(line):
+            out.append(f"{'#' * len(heading[1])} {heading[2]}")
+            title = title or heading[2]
+        elif named := _ORG_TITLE.match(line):
+            title = named[1]
+            out.append(f"# {title}")
+        elif not line.startswith("#+"):
+            out.append(line)
+    return title, "\n".join(out)
+
+
+def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read LaTeX: headings, items and footnotes; formulas and tables stay as they are written."""
+    text = _TEX_COMMENT.sub("", decode(data))
+    title = _TEX_TITLE.search(text)
+    _, begin, body = text.partition(r"\begin{document}")
+    text = body.partition(r"\end{document}")[0] if begin else text
+    for _ in range(3):
+        text = _TEX_WRAPPED.sub(r"\1", text)
+    text = _TEX_FOOTNOTE.sub(r" (\1)", text)
+    text = _TEX_HEADING.sub(lambda match: f"\n\n{'#' * _TEX_LEVELS[match[1]]} {match[2]}\n\n", text)
+    text = _TEX_ITEM.sub(lambda match: f"- {match[1]}: " if match[1] else "- ", text)
+    text = _TEX_ENVIRONMENT.sub("", _TEX_DROPPED.sub("", text))
+    text = text.replace("~", " ").replace(r"\%", "%").replace(r"\&", "&").replace(r"\_", "_")
+    return (title[1] if title else ""), re.sub(r"\n{3,}", "\n\n", text).strip()

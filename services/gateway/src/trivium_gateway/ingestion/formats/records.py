@@ -1,0 +1,116 @@
+"""Data as text: JSON, lines of JSON, XML."""
+
+import json
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.formats.blocks import Blocks
+from trivium_gateway.ingestion.formats.bounds import Bounds, broken
+from trivium_gateway.ingestion.formats.packages import local_name, parse_xml
+
+__all__ = ["read_json", "read_json_lines", "read_xml"]
+
+_MOST_COLUMNS = 40
+_MOST_DEPTH = 100
+_LONG_VALUE_CHARACTERS = 200
+
+
+def read_json(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read JSON: like records become a table, anything else a list of `name: value`."""
+    blocks = Blocks(bounds)
+    try:
+        _add(json.loads(decode(data)), blocks)
+    except (ValueError, RecursionError) as error:
+        raise broken("JSON", error) from error
+    return "", blocks.text()
+
+
+def read_json_lines(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read lines of JSON: like records become a table, others lists of `name: value`."""
+    blocks = Blocks(bounds)
+    try:
+        _add([json.loads(line) for line in decode(data).splitlines() if line.strip()], blocks)
+    except (ValueError, RecursionError) as error:
+        raise broken("file of JSON lines", error) from error
+    return "", blocks.text()
+
+
+def read_xml(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read XML of any kind: text as paragraphs, and elements with nothing but text as `name: value`."""
+    root = parse_xml(data, "XML")
+    blocks = Blocks(bounds)
+    _add_element(root, blocks, 0)
+    title = next((each.text or "" for each in root.iter() if local_name(each) == "title"), "")
+    return title, blocks.text()
+
+
+def _add(value: object, blocks: Blocks) -> None:
+    if isinstance(value, list) and (columns := _columns(value)):
+        blocks.table([columns, *([_scalar(record.get(name)) for name in columns] for record in value)])
+        return
+    records = value if isinstance(value, list) else [value]
+    for record in records:
+        if isinstance(record, dict):
+            for name, inner in record.items():
+                if isinstance(inner, list) and _columns(inner):
+                    blocks.paragraph(f"{name}:")
+                    _add(inner, blocks)
+                else:
+                    for depth, line in _lines(name, inner, 0):
+                        blocks.item(depth, "-", line)
+        else:
+            for depth, line in _lines("", record, 0):
+                blocks.item(depth, "-", line)
+        blocks.paragraph("")
+
+
+def _columns(values: list[object]) -> list[str]:
+    """Name the columns of records with single short values; empty if they are none."""
+    names: dict[str, None] = {}
+    for record in values:
+        if not isinstance(record, dict) or any(not _is_short(value) for value in record.values()):
+            return []
+        names.update(dict.fromkeys(record))
+        if len(names) > _MOST_COLUMNS:
+            return []
+    return list(names) if len(values) > 1 and len(names) > 1 else []
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, (dict, list)) and len(_scalar(value)) <= _LONG_VALUE_CHARACTERS
+
+
+def _lines(name: str, value: object, depth: int) -> Iterator[tuple[int, str]]:
+    prefix = f"{name}: " if name else ""
+    if not isinstance(value, (dict, list)):
+        yield depth, prefix + _scalar(value)
+    elif isinstance(value, list) and all(not isinstance(each, (dict, list)) for each in value):
+        yield depth, prefix + ", ".join(map(_scalar, value))
+    else:
+        if name:
+            yield depth, f"{name}:"
+        inner = (
+            value.items() if isinstance(value, dict) else ((str(index), each) for index, each in enumerate(value, 1))
+        )
+        for key, each in inner:
+            yield from _lines(str(key), each, depth + bool(name))
+
+
+def _scalar(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _add_element(element: Element, blocks: Blocks, depth: int) -> None:
+    name = local_name(element)
+    attributes = [f"{key.rpartition('}')[2]}: {value}" for key, value in element.attrib.items()]
+    text = " ".join((element.text or "").split())
+    mixed = any((child.tail or "").strip() for child in element)
+    if not len(element) or mixed or depth >= _MOST_DEPTH:
+        whole = " ".join("".join(element.itertext()).split())
+        said = f"{name}: {whole}" if whole and not mixed else whole or (name if attributes else "")
+        blocks.item(0, "-", said + (f" ({', '.join(attributes)})" if attributes else ""))
+        return
+    blocks.paragraph(", ".join([f"{name}{': ' + text if text else ''}", *attributes]))
+    for child in element:
+        _add_element(child, blocks, depth + 1)

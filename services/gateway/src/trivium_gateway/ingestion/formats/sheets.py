@@ -1,0 +1,91 @@
+"""Workbooks: Excel's (Office Open XML) and OpenDocument's."""
+
+import datetime
+import io
+from collections.abc import Sequence
+
+import python_calamine
+from python_calamine import CalamineSheet, CalamineWorkbook
+
+from trivium_gateway.ingestion.formats.blocks import Blocks
+from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
+from trivium_gateway.ingestion.formats.packages import Package
+
+__all__ = ["add_table", "read_sheets"]
+
+_MOST_CELLS = 5_000_000
+_MOST_MERGED_CELLS = 100_000
+
+
+def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read a workbook: each sheet under a heading with its name, as a table; merged cells repeat what they say.
+
+    Formulas give the value that was saved. Hidden sheets are kept, charts and comments are left out.
+    """
+    package = Package(data, "workbook")
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except python_calamine.PasswordError as error:
+        raise encrypted() from error
+    except python_calamine.CalamineError as error:
+        raise broken("workbook", error) from error
+    names = workbook.sheet_names
+    bounds.check_pages(len(names), "sheets")
+    blocks = Blocks(bounds)
+    for name in names:
+        sheet = workbook.get_sheet_by_name(name)
+        if sheet.total_height * sheet.total_width > _MOST_CELLS:
+            raise too_much(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
+        rows = _cells(sheet)
+        if rows:
+            blocks.heading(2, f"Sheet {name}")
+            add_table(rows, blocks)
+    return package.office_title() if "docProps/core.xml" in package.names else "", blocks.text()
+
+
+def add_table(rows: Sequence[Sequence[str]], blocks: Blocks) -> None:
+    """Add a sheet's rows: each run of them between blank rows as a table, and single cells before it as text."""
+    table: list[Sequence[str]] = []
+    for row in [*rows, ()]:
+        filled = [cell for cell in row if cell.strip()]
+        if len(filled) > 1 or (filled and table):
+            table.append(row)
+        elif filled:
+            blocks.paragraph(filled[0])
+        elif table:
+            _add_rows(table, blocks)
+            table = []
+
+
+def _add_rows(table: list[Sequence[str]], blocks: Blocks) -> None:
+    used = [column for column in range(max(map(len, table))) if any(len(r) > column and r[column] for r in table)]
+    blocks.table([[row[column] if column < len(row) else "" for column in used] for row in table])
+
+
+def _cells(sheet: CalamineSheet) -> list[list[str]]:
+    rows = [[_written(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+    left = _MOST_MERGED_CELLS
+    for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
+        left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)
+        if left < 0:
+            break
+        for row in rows[top : bottom + 1]:
+            # What is merged over the whole width is a caption, and needs no repetition.
+            if first == 0 and last >= len(row) - 1:
+                continue
+            row[first : last + 1] = [rows[top][first]] * len(row[first : last + 1])
+    return rows
+
+
+def _written(value: object) -> str:
+    """Write a value as people do: no `.0` behind whole numbers, no midnight behind dates, sixteen digits at most."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e16 else f"{value:.15g}"
+    if isinstance(value, datetime.datetime):
+        is_day = value.time() == datetime.time()
+        return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    return str(value)
