@@ -9,10 +9,10 @@ __all__ = ["read_latex", "read_org", "read_restructured_text"]
 
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}\s*")
 _RST_CODE = re.compile(r"\.\. (?:code-block|code|sourcecode)::[ \t]*(\S*)")
-_ROLE = re.compile(r":[a-z:]+:`([^`<]+?)(?:[ \t]*<[^`>]*>)?`")
-_ORG_HEADING = re.compile(r"(\*{1,6})[ \t]+(?:(?:TODO|DONE)[ \t]+)?(.*?)(?:[ \t]+:[\w@#%:]+:)?\s*")
+_ROLE = re.compile(r":[a-z]{1,20}:`([^`<\n]{1,200})(?:<[^`>\n]{0,200}>)?`")
+_ORG_HEADING = re.compile(r"(\*{1,6})[ \t]++(?:(?:TODO|DONE)[ \t]++)?(\S.*)")
 _ORG_BLOCK = re.compile(r"#\+(begin|end)_(src|example)[ \t]*(\S*)", re.I)
-_ORG_TITLE = re.compile(r"#\+title:[ \t]*(.*)", re.I)
+_ORG_TITLE = re.compile(r"#\+title:(.*)", re.I)
 _TEX_COMMENT = re.compile(r"(?<!\\)%.*")
 _TEX_HEADING = re.compile(r"\\(part|chapter|section|subsection|subsubsection|paragraph)\*?(?:\[[^\]]*\])?\{([^{}]*)\}")
 _TEX_LEVELS = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
@@ -22,7 +22,7 @@ _TEX_FOOTNOTE = re.compile(r"\\(?:footnote|caption)\{([^{}]*)\}")
 _TEX_DROPPED = re.compile(
     r"\\(?:label|vspace|hspace|centering|small|noindent|hline|toprule|midrule|bottomrule|maketitle|tableofcontents)\*?(?:\{[^{}]*\})?"
 )
-_TEX_ITEM = re.compile(r"\\item(?:\[([^\]]*)\])?[ \t]*")
+_TEX_ITEM = re.compile(r"\\item(?:\[([^\]\n]{0,200})\])?[ \t]*+")
 _TEX_ENVIRONMENT = re.compile(
     r"\\(?:begin|end)\{(?:document|itemize|enumerate|description|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?"
 )
@@ -51,7 +51,7 @@ def read_restructured_text(data: bytes, bounds: Bounds) -> tuple[str, str]:
             index = _take_code(lines, index + 1, code[1], out)
             continue
         else:
-            out.append(_ROLE.sub(r"\1", line))
+            out.append(_ROLE.sub(lambda match: match[1].strip(), line))
             index += 1
             continue
         level = levels.setdefault(key, len(levels) + 1)
@@ -86,10 +86,12 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
         elif in_code:
             out.append(line)
         elif heading := _ORG_HEADING.fullmatch(line):
-            out.append(f"{'#' * len(heading[1])} {heading[2]}")
-            title = title or heading[2]
+            said, _, tags = heading[2].rstrip().rpartition(" ")
+            said = said.rstrip() if said and tags.startswith(":") and tags.endswith(":") else heading[2].rstrip()
+            out.append(f"{'#' * len(heading[1])} {said}")
+            title = title or said
         elif named := _ORG_TITLE.match(line):
-            title = named[1]
+            title = named[1].strip()
             out.append(f"# {title}")
         elif not line.startswith("#+"):
             out.append(line)

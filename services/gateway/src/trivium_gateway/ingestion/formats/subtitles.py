@@ -9,7 +9,7 @@ from trivium_gateway.ingestion.formats.bounds import Bounds, broken
 __all__ = ["read_subtitles"]
 
 _TIMES = re.compile(r"(?:(\d{1,3}):)?(\d{2}):(\d{2})[.,]\d{3}[ \t]+-->[ \t].*")
-_VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>]*)>")
+_VOICE = re.compile(r"<v(?:\.[^ \t>\n]{0,100})?[ \t]([^>\n]{0,200})>")
 _TAG = re.compile(r"</?[^<>]*>|\{\\[^{}]*\}")
 _SECONDS_OF_PARAGRAPH = 30
 
