@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from e2e.stack import Stack
+from e2e.stack import Stack, stacks_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,13 +58,4 @@ def seen(request: pytest.FixtureRequest) -> Callable[[str], None]:
 @pytest.fixture
 def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
     """Makes stacks that are ended with the test; variables that go before a stack's own may be given by name."""
-    stacks: list[Stack] = []
-
-    def make(**environ: str) -> Stack:
-        stacks.append(Stack(tmp_path_factory.mktemp("chaos"), environ))
-        return stacks[-1]
-
-    yield make
-    for stack in stacks:
-        stack.end()
-        stack.http.close()
+    yield from stacks_in(lambda: tmp_path_factory.mktemp("chaos"))

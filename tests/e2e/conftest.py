@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.stack import Stack
+from e2e.stack import Stack, stacks_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,16 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Makes stacks that are ended with the test; variables that go before a stack's own may be given by name."""
-    stacks: list[Stack] = []
-
-    def make(**environ: str) -> Stack:
-        stacks.append(Stack(tmp_path / "stack", environ))
-        return stacks[-1]
-
-    yield make
-    for stack in stacks:
-        stack.end()
-        stack.http.close()
+    yield from stacks_in(lambda: tmp_path / "stack")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import httpx
 from contract.qdrant_under_test import command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
@@ -167,3 +167,21 @@ class Stack:
         response.raise_for_status()
         body: dict[str, Any] = response.json()
         return body
+
+
+def stacks_in(folder: Callable[[], Path]) -> Iterator[Callable[..., Stack]]:
+    """What a fixture yields that makes stacks, and ends them after its test.
+
+    Args:
+        folder: Where the next one has its data and logs.
+    """
+    stacks: list[Stack] = []
+
+    def make(**environ: str) -> Stack:
+        stacks.append(Stack(folder(), environ))
+        return stacks[-1]
+
+    yield make
+    for stack in stacks:
+        stack.end()
+        stack.http.close()

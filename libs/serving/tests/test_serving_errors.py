@@ -17,6 +17,7 @@ from trivium_serving.errors import (
     Unavailable,
     Unimplemented,
     cause_of,
+    chain_of,
     error_from_rpc,
     status_of,
     to_rpc_status,
@@ -77,3 +78,19 @@ def test_cause_of_an_error_that_is_among_its_own_causes_is_found_or_empty() -> N
     assert cause_of(outer) == ""
     shared.because("the peer's words")
     assert cause_of(outer) == "the peer's words"
+
+
+def test_chain_of_an_error_raised_while_another_was_handled_has_both_unless_that_was_hidden() -> None:
+    def raised(hidden: bool) -> list[type[BaseException]]:
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError:
+                if hidden:
+                    raise Unavailable("gone") from None
+                raise Unavailable("gone")  # noqa: B904 - which is what is tested
+        except Unavailable as error:
+            return [type(link) for link in chain_of(error)]
+
+    assert raised(hidden=False) == [Unavailable, KeyError]
+    assert raised(hidden=True) == [Unavailable]

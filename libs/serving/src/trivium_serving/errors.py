@@ -155,14 +155,17 @@ class DeadlineExceeded(TriviumError):
 
 def cause_of(error: BaseException) -> str:
     """What an error comes from, for the log: its cause, or else that of the error it was raised from."""
+    return next((link.cause for link in chain_of(error) if isinstance(link, TriviumError) and link.cause), "")
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """An error and those that led to it, the latest first; an error may be among its own causes."""
+    links: list[BaseException] = []
     link: BaseException | None = error
-    seen: set[int] = set()
-    while link is not None and id(link) not in seen:  # an error may be among its own causes
-        if isinstance(link, TriviumError) and link.cause:
-            return link.cause
-        seen.add(id(link))
-        link = link.__cause__
-    return ""
+    while link is not None and not any(link is other for other in links):
+        links.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return links
 
 
 @dataclass(frozen=True, slots=True)

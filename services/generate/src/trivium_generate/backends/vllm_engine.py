@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
-from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable
+from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable, chain_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ def failure_to_start(error: Exception, status: EngineStatus) -> TriviumError:
     """
     if isinstance(error, TriviumError):
         return error
-    kinds = set(status.error_kinds) or {kind.__name__ for link in _chain(error) for kind in type(link).__mro__}
+    kinds = set(status.error_kinds) or {kind.__name__ for link in chain_of(error) for kind in type(link).__mro__}
     cause = f"{status.error.rstrip('.')}." if status.error else f"{type(error).__name__}: {_summary(error)}"
     # Memory is also short while an engine before this one gives its own back.
     passes = (bool(kinds & _PASSING) and not kinds & _NOT_FOUND) or "memory" in cause.lower()
@@ -164,16 +164,6 @@ def end_children() -> None:
         if child.is_alive():
             child.kill()
             child.join()
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error and those that led to it."""
-    links: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in links:
-        links.append(link)
-        link = link.__cause__ or link.__context__
-    return links
 
 
 def _summary(error: Exception) -> str:
