@@ -51,6 +51,8 @@ def test_declared_encoding_is_read(declaration: str, encoding: str, says: str) -
         ("cp1252", "Teil;Maß\nBügel;12,5\n"),
         ("cp1252", "La pompe s'arrête après dix secondes, l'opérateur vérifie."),
         ("cp1252", "¿Cuándo se abre la válvula? El año próximo."),
+        ("cp1252", "The pump’s seal costs £40 – or £35 for ten."),
+        ("cp1250", "Łatwo ją wymienić. Łódź leży w środku Polski."),
         ("cp1250", "Čerpadlo se zastaví po deseti sekundách a tlak je třeba kontrolovat každý den."),
         ("cp1251", "Насос останавливается через десять секунд, давление нужно проверять."),
         ("koi8_r", "Насос останавливается через десять секунд, давление нужно проверять."),

@@ -17,7 +17,7 @@ _MARKS = "«»“”„‘’–—…€°§·"
 _CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 _GREEK = "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ"
 _CANDIDATES: tuple[tuple[str, str, str], ...] = (
-    ("cp1252", "äöüßéèêëàâáçñóôíîïúûÄÖÜÉÈÀÅØÇÑÁÓÍÚ²³µ¡¿®©ªº" + _MARKS, "ìùøæåãõòðþýÿ"),
+    ("cp1252", "äöüßéèêëàâáçñóôíîïúûÄÖÜÉÈÀÅØÇÑÁÓÍÚ£²³µ¡¿®©ªº" + _MARKS, "ìùøæåãõòðþýÿ"),
     ("cp1250", "ąęłńśźżčďéěíóřšúůýžáôäöüűăâîşţŁŚŻŹČŘŠŽÁÉÍÖÜŐÚ" + _MARKS, "ćőňťľĆ"),
     ("iso8859_2", "ąęłńśźżčďéěíóřšúůýžáôäöüűăâîşţŁŚŻŹČŘŠŽÁÉÍÖÜŐÚ", "ćőňťľĆ"),
     ("cp1254", "çğıöşüÇĞİÖŞÜ" + _MARKS, "âîû"),
@@ -52,7 +52,7 @@ _DOUBLE_BYTE: tuple[tuple[str, re.Pattern[bytes], re.Pattern[str]], ...] = (
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _CAPITAL_WITHIN = re.compile(r"[a-zß-öø-ÿа-яёα-ω][À-ÖØ-ÞА-ЯЁΑ-ΩŁŚŻŹĆČŘŠŽ]")
 _TWO_SCRIPTS = re.compile(r"[a-zA-Z](?=[\u0370-\u1fff\u3041-\ud7a3])|[\u0370-\u1fff\u3041-\ud7a3](?=[a-zA-Z])")
-_SYMBOL_WITHIN = re.compile(r"[^\W\d_]{2}[\u00a1-\u00a9\u00ac-\u00b6\u00b8\u00b9\u00bc-\u00bf]|[¹³¼¾][^\W\d_]")
+_SYMBOL_WITHIN = re.compile(r"[^\W\d_]{2}[\u00a1-\u00a9\u00ac-\u00b6\u00b8\u00b9\u00bc-\u00bf]|[£¹³¼¾][^\W\d_]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
