@@ -58,7 +58,7 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
     assert best == Candidate(
         id=best.id, document_id="cat", version=best.version, chunk_index=0, title="Cats", uri="",
         text="Cats sleep most of the day.", start=0, end=27, metadata={"legs": 4, "lang": "en"},
-        dense=best.dense, sparse=best.sparse, fused=best.fused,
+        heading=(), page=0, table_header="", dense=best.dense, sparse=best.sparse, fused=best.fused,
     )  # fmt: skip
     assert 0.3 < (best.dense or 0) <= 1
     assert (best.sparse or 0) > 0

@@ -52,6 +52,8 @@ class Passage:
         metadata: The document's metadata.
         duplicates: Other documents that say the same in nearly the same words, best first: this passage stands for
             theirs.
+        heading: The headings that it stands under, outermost first.
+        page: Its page, from 1; None in a document without pages.
     """
 
     id: str
@@ -64,6 +66,8 @@ class Passage:
     span: Span
     metadata: Mapping[str, Any]
     duplicates: tuple[str, ...] = ()
+    heading: tuple[str, ...] = ()
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

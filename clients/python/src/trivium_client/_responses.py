@@ -141,6 +141,8 @@ def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
             span=_span(message.span),
             metadata=_metadata(message.metadata),
             duplicates=tuple(message.duplicates),
+            heading=tuple(message.heading),
+            page=message.page if message.HasField("page") else None,
         )
         for message in messages
     )

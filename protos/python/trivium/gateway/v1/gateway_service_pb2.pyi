@@ -257,6 +257,8 @@ class Passage(google.protobuf.message.Message):
     SPAN_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     DUPLICATES_FIELD_NUMBER: builtins.int
+    HEADING_FIELD_NUMBER: builtins.int
+    PAGE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the piece; it changes when the document does."""
     document_id: builtins.str
@@ -269,6 +271,8 @@ class Passage(google.protobuf.message.Message):
     """The piece's text."""
     score: builtins.float
     """Relevance, from 0 to 1."""
+    page: builtins.int
+    """Its page, from 1. Unset in a document without pages."""
     @property
     def scores(self) -> Global___PassageScores:
         """What the score was made of."""
@@ -285,6 +289,10 @@ class Passage(google.protobuf.message.Message):
     def duplicates(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Other documents that say the same in nearly the same words, best first; this passage stands for theirs."""
 
+    @property
+    def heading(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The headings that it stands under, outermost first."""
+
     def __init__(
         self,
         *,
@@ -298,9 +306,12 @@ class Passage(google.protobuf.message.Message):
         span: trivium.type.v1.span_pb2.Span | None = ...,
         metadata: google.protobuf.struct_pb2.Struct | None = ...,
         duplicates: collections.abc.Iterable[builtins.str] | None = ...,
+        heading: collections.abc.Iterable[builtins.str] | None = ...,
+        page: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["metadata", b"metadata", "scores", b"scores", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["document_id", b"document_id", "duplicates", b"duplicates", "id", b"id", "metadata", b"metadata", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_page", b"_page", "metadata", b"metadata", "page", b"page", "scores", b"scores", "span", b"span"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "document_id", b"document_id", "duplicates", b"duplicates", "heading", b"heading", "id", b"id", "metadata", b"metadata", "page", b"page", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Passage: typing_extensions.TypeAlias = Passage
 

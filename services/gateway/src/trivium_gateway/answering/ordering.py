@@ -75,6 +75,9 @@ def best_passages(
                 scores=_scores(one, judged, judged.scores[position] if judged else None, weights),
                 span=Span(one.start, one.end),
                 metadata=one.metadata,
+                heading=one.heading,
+                page=one.page or None,
+                table_header=one.table_header,
                 duplicates=_other_documents(one, [candidates[other] for other in others]),
             )
         )

@@ -222,7 +222,7 @@ class Retriever:
                 codes = await self._token_codes(collection, candidates, record)
                 stage.note({"trivium.token_codes": sum(map(bool, codes))})
                 texts = [
-                    JudgedText(indexed_text(one.title, one.text), code, one.search_score)
+                    JudgedText(indexed_text(one.title, one.text, one.table_header), code, one.search_score)
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):

@@ -56,6 +56,9 @@ class Passage:
         metadata: The document's metadata.
         duplicates: Other documents that say the same in nearly the same words, best first: this passage stands for
             theirs.
+        heading: The headings that it stands under, outermost first.
+        page: Its page, from 1; None in a document without pages.
+        table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
     """
 
     id: str
@@ -68,6 +71,14 @@ class Passage:
     span: Span
     metadata: Metadata
     duplicates: tuple[str, ...] = ()
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+    table_header: str = ""
+
+    @property
+    def readable_text(self) -> str:
+        """The text, below the names of the columns if it begins with a row of a table."""
+        return f"{self.table_header}\n{self.text}" if self.table_header else self.text
 
 
 @dataclass(frozen=True, slots=True)

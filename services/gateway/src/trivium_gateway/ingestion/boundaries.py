@@ -6,6 +6,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium_gateway.ingestion.structure import code_blocks, tables_of
+
 __all__ = ["Boundary", "boundary_qualities"]
 
 
@@ -28,15 +30,15 @@ _PATTERNS = (
     (Boundary.SENTENCE, re.compile(r"(?<=[\u3040-\u30ff\u3400-\u9fff])[.!?]+\s*")),
     (Boundary.SENTENCE, re.compile(r"\n(?=[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t])[ \t]*")),
     (Boundary.PARAGRAPH, re.compile(r"\n[ \t]*\n\s*")),
-    (Boundary.SECTION, re.compile(r"\n[ \t]*(?=#{1,6}[ \t]+\S)")),
+    (Boundary.SECTION, re.compile(r"\n[ \t\f]*(?=#{1,6}[ \t]+\S)")),
 )
 # The second look at the first stop keeps a long row of stops from being tried from each of them.
 _STOP = re.compile(r"""[.!?](?<![.!?]{2})[.!?]*+["'\u201d\u2019)\]]*+\s+""")
 # After a capital, a list's number or an abbreviation a stop does not end a sentence: J. Smith, 3. third, e.g. this.
 _NO_SENTENCE_BEFORE = re.compile(r"(?:[A-Z]|(?:^|\n)\d{1,2}|\b(?:e\.g|i\.e|cf|Mr|Dr|vs|No|Fig))\Z")
 _LOOK_BACK_CHARACTERS = 4
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})", re.M)
-_HEADING_LINE = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S.*\n\s*", re.M)
+_HEADING_LINE = re.compile(r"^[ \t\f]{0,3}#{1,6}[ \t]+\S.*\n\s*", re.M)
+_ROW_END = re.compile(r"\n[ \t]*(?=\|)")
 _CODE_LINE_END = re.compile(r"\n\s*")
 
 _IS_SPACE = np.zeros(0x3002, dtype=np.bool_)
@@ -63,10 +65,19 @@ def boundary_qualities(text: str, positions: NDArray[np.int64]) -> NDArray[np.in
     following = _indices_of(_ends_of(_HEADING_LINE, text), positions)
     qualities[following[qualities[following] < Boundary.SECTION]] = Boundary.NONE
     # Code is cut between its lines, and nothing else in it that looks like a boundary is one.
-    for begin, end in _code_blocks(text):
+    code = code_blocks(text)
+    for begin, end in code:
         first, last = np.searchsorted(positions, (begin + 1, end))
         qualities[first:last] = Boundary.NONE
         _raise_to(qualities, _indices_of(_ends_of(_CODE_LINE_END, text, begin, end), positions), Boundary.LINE)
+    # A table is cut between its rows, each of which says something by itself, and not below its names of columns, if
+    # there is a choice.
+    for table in tables_of(text, code):
+        first, last = np.searchsorted(positions, (table.start + 1, table.end))
+        qualities[first:last] = Boundary.NONE
+        row_ends = _ends_of(_ROW_END, text, table.rows, table.end)
+        _raise_to(qualities, _indices_of(row_ends, positions), Boundary.SENTENCE)
+        _raise_to(qualities, _indices_of(np.array([table.rows]), positions), Boundary.LINE)
     return qualities
 
 
@@ -112,18 +123,3 @@ def _indices_of(offsets: NDArray[np.int64], positions: NDArray[np.int64]) -> NDA
 
 def _raise_to(qualities: NDArray[np.int8], indices: NDArray[np.int64], quality: Boundary) -> None:
     qualities[indices] = np.maximum(qualities[indices], quality)
-
-
-def _code_blocks(text: str) -> list[tuple[int, int]]:
-    """Find fenced code blocks, fences included; one that is never closed goes to the end."""
-    blocks: list[tuple[int, int]] = []
-    begin, fence = 0, ""
-    for match in _FENCE.finditer(text):
-        if not fence:
-            begin, fence = match.start(1), match[1]
-        elif match[1].startswith(fence):
-            blocks.append((begin, match.end()))
-            fence = ""
-    if fence:
-        blocks.append((begin, len(text)))
-    return blocks

@@ -11,7 +11,7 @@ from trivium_gateway.ingestion.boundaries import Boundary, boundary_qualities
 
 __all__ = ["CHUNKER_VERSION", "ChunkSpan", "ChunkingSettings", "chunk_spans"]
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Part of a document's content hash: raise it when the same text is cut differently, so that documents are cut anew."""
 
 # Tokenizers know no longer words. Some make one unknown token of them, which comes apart in many once the word is cut.
@@ -117,14 +117,14 @@ class _Cutter:
         count = len(self._starts)
         first, end = 0, 0
         while end < count:
-            end = self._end_of_chunk(first)
+            end = self._end_of_chunk(first, end)
             spans.append(ChunkSpan(int(self._starts[first]), self._length if end == count else int(self._starts[end])))
             first = self._start_after(first, end)
         assert all(one.start < other.start <= one.end < other.end for one, other in pairwise(spans))
         return spans
 
-    def _end_of_chunk(self, first: int) -> int:
-        """Choose the unit before which the chunk that begins at `first` ends."""
+    def _end_of_chunk(self, first: int, covered: int) -> int:
+        """Choose the unit before which the chunk that begins at `first` ends, after all that is covered already."""
         count, tokens_before = len(self._starts), self._tokens_before
         last = min(
             self._unit_after_tokens(int(tokens_before[first]) + self._most_tokens),
@@ -139,6 +139,11 @@ class _Cutter:
         # Leave no crumb for the last chunk.
         last = max(lowest, min(last, self._unit_after_tokens(int(tokens_before[-1]) - self._most_tokens // 4)))
         window = self._qualities[lowest : last + 1]
+        if not window.any():  # rather a short chunk than a row of a table or a line of code that is cut
+            begin = max(first, covered) + 1
+            earlier = np.flatnonzero(self._qualities[begin:lowest] >= Boundary.LINE)
+            if len(earlier):
+                return begin + int(earlier[-1])
         return lowest + len(window) - 1 - int(np.argmax(window[::-1]))
 
     def _start_after(self, first: int, end: int) -> int:

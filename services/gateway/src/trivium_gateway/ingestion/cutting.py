@@ -11,6 +11,7 @@ from trivium_serving.errors import TooLarge
 
 from trivium_gateway.ingestion.chunking import ChunkingSettings, ChunkSpan, chunk_spans
 from trivium_gateway.ingestion.preparation import PreparedDocument
+from trivium_gateway.ingestion.structure import Place, Structure
 from trivium_gateway.models.embed import EmbedClient
 
 __all__ = ["CutDocument", "DocumentCutter"]
@@ -23,6 +24,8 @@ _LARGE_CHARACTERS = 50_000
 
 _MAX_TITLE_TOKENS = 64
 """A longer title is cut where it stands above a chunk's text: it would crowd the text out."""
+_MAX_TABLE_HEADER_TOKENS = 64
+"""Longer names of a table's columns are not repeated above its later chunks."""
 _SPARE_TOKENS = 3
 """The line break after the title, and a word that comes apart differently at a cut."""
 
@@ -37,12 +40,14 @@ class CutDocument:
         document: The document.
         heading: Its title as it stands above each chunk's text where that is indexed.
         spans: Its chunks.
+        places: Where each of them begins.
         token_count: Tokens of its text, and of the heading above each chunk; what chunks share is counted once.
     """
 
     document: PreparedDocument
     heading: str
     spans: Sequence[ChunkSpan]
+    places: Sequence[Place]
     token_count: int
 
 
@@ -82,20 +87,40 @@ class DocumentCutter:
         heading, heading_tokens = document.title, len(title_starts)
         if heading_tokens > _MAX_TITLE_TOKENS:
             heading, heading_tokens = heading[: int(title_starts[_MAX_TITLE_TOKENS])].rstrip(), _MAX_TITLE_TOKENS
-        settings = self._settings
-        if room is not None:
-            left = max(1, room - heading_tokens - _SPARE_TOKENS)
-            settings = replace(settings, chunk_tokens=min(settings.chunk_tokens, left))
         if len(document.text) > _LARGE_CHARACTERS:
-            spans = await asyncio.to_thread(chunk_spans, document.text, starts, settings)
+            spans, places = await asyncio.to_thread(self._cut_text, document.text, starts, room, heading_tokens)
         else:
-            spans = chunk_spans(document.text, starts, settings)
+            spans, places = self._cut_text(document.text, starts, room, heading_tokens)
         if len(spans) > self._max_chunks:
             return TooLarge(
                 f"The document comes to {len(spans)} chunks; at most {self._max_chunks} are allowed. Split it.",
                 reason="TOO_MANY_CHUNKS",
             )
-        return CutDocument(document, heading, spans, len(starts) + heading_tokens * len(spans))
+        return CutDocument(document, heading, spans, places, len(starts) + heading_tokens * len(spans))
+
+    def _cut_text(
+        self, text: str, starts: NDArray[np.uint32], room: int | None, heading_tokens: int
+    ) -> tuple[list[ChunkSpan], list[Place]]:
+        """Cut a text so that above each chunk there is room for its heading, and in a table for the columns' names."""
+        structure = Structure(text)
+        settings = self._settings
+        header_tokens = [
+            int(np.diff(np.searchsorted(starts, (table.start, table.rows)))[0]) for table in structure.tables
+        ]
+        repeated = max((count for count in header_tokens if count <= _MAX_TABLE_HEADER_TOKENS), default=0)
+        if room is not None:
+            left = max(1, room - heading_tokens - repeated - _SPARE_TOKENS)
+            settings = replace(settings, chunk_tokens=min(settings.chunk_tokens, left))
+        spans = chunk_spans(text, starts, settings)
+        most = max(
+            (
+                table.rows - table.start
+                for table, count in zip(structure.tables, header_tokens, strict=True)
+                if count <= _MAX_TABLE_HEADER_TOKENS
+            ),
+            default=0,
+        )
+        return spans, [structure.place(span.start, span.end, most) for span in spans]
 
     async def _tokenize(self, texts: Sequence[str]) -> tuple[list[NDArray[np.uint32]], int | None]:
         """Find the tokens of texts of any length.

@@ -12,6 +12,7 @@ from trivium_gateway.ingestion.decoding import charset_of, decode, stored_form
 from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
 from trivium_gateway.ingestion.front_matter import FrontMatter, front_matter
+from trivium_gateway.ingestion.structure import headings_of
 from trivium_gateway.library.documents import NewDocument
 
 __all__ = ["DocumentParser", "ParsedDocument"]
@@ -35,12 +36,7 @@ class ParsedDocument:
 _LARGE = 200_000
 """Characters or bytes from which on the event loop does not wait for the work."""
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ATX_HEADING = re.compile(r" {0,3}#{1,6}[ \t]++(.+)")
-_SETEXT_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
-_SEARCHED_LINES = 1000
-_INLINE_MARKUP = re.compile(r"!?\[([^\[\]]*+)\]\([^()]*+\)|`+|\*+(?=\S)|(?<=\S)\*+")
-_MAX_HEADING_CHARACTERS = 1000
+_SEARCHED_CHARACTERS = 100_000
 _BLANKS = re.compile(r"\s+")
 
 
@@ -102,29 +98,8 @@ def _text_of(content: str | bytes, media_type: str) -> str:
 
 
 def _first_heading(markdown: str) -> str:
-    """Find the first heading outside of code, among the first lines."""
-    fence = ""
-    previous = ""
-    for whole_line in markdown.split("\n", _SEARCHED_LINES)[:_SEARCHED_LINES]:
-        line = whole_line[:_MAX_HEADING_CHARACTERS]
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        elif heading := _ATX_HEADING.match(line):
-            return _INLINE_MARKUP.sub(r"\1", _without_closing_marks(heading[1]))
-        elif previous.strip() and previous.strip("-= \t") and _SETEXT_UNDERLINE.match(line):
-            return _INLINE_MARKUP.sub(r"\1", previous)
-        previous = line
-    return ""
-
-
-def _without_closing_marks(heading: str) -> str:
-    heading = heading.rstrip(" \t")
-    unmarked = heading.rstrip("#")
-    return unmarked.rstrip(" \t") if unmarked.endswith((" ", "\t")) else heading
+    found = headings_of(markdown[:_SEARCHED_CHARACTERS])
+    return found[0].title if found else ""
 
 
 def _one_line(title: str) -> str:

@@ -68,7 +68,10 @@ class _Piece:
 
     def text(self) -> str:
         document = self.writing.cut.document
-        return indexed_text(self.writing.cut.heading, document.text[self.span.start : self.span.end])
+        place = self.writing.cut.places[self.index]
+        return indexed_text(
+            self.writing.cut.heading, document.text[self.span.start : self.span.end], place.table_header
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +292,14 @@ def _incomplete_error(writing: _Writing) -> Unavailable:
 
 def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[StoredWords | None]:
     # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
-    return [stored_words(indexed_text(chunk.title, chunk.text), analyzer) for chunk in map(_stored_chunk, batch)]
+    return [
+        stored_words(indexed_text(chunk.title, chunk.text, chunk.table_header), analyzer)
+        for chunk in map(_stored_chunk, batch)
+    ]
 
 
 def _stored_chunk(piece: _Piece) -> StoredChunk:
-    document = piece.writing.cut.document
+    document, place = piece.writing.cut.document, piece.writing.cut.places[piece.index]
     return StoredChunk(
         document_id=document.id,
         index=piece.index,
@@ -305,6 +311,9 @@ def _stored_chunk(piece: _Piece) -> StoredChunk:
         version=piece.writing.version,
         chunk_count=len(piece.writing.cut.spans),
         metadata=document.metadata,
+        heading=place.heading,
+        page=place.page,
+        table_header=place.table_header,
     )
 
 

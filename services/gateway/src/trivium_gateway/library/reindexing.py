@@ -162,7 +162,7 @@ class Reindexer:
             for start in range(0, len(chunks), _EMBEDDED_AT_A_TIME):
                 some = chunks[start : start + _EMBEDDED_AT_A_TIME]
                 embedded = await self._embed.embed_documents(
-                    [indexed_text(chunk.title, chunk.text) for chunk in some],
+                    [indexed_text(chunk.title, chunk.text, chunk.table_header) for chunk in some],
                     expected_fingerprint=fingerprint,
                     timeout_seconds=_EMBED_TIMEOUT_SECONDS,
                 )
@@ -235,4 +235,4 @@ def _is_late(point: SeenPoint, there: str | None, run: _Run | None, newest_age_s
 
 
 def _words_of(chunk: StoredChunk) -> StoredWords | None:
-    return stored_words(indexed_text(chunk.title, chunk.text), ANALYZER_VERSION)
+    return stored_words(indexed_text(chunk.title, chunk.text, chunk.table_header), ANALYZER_VERSION)

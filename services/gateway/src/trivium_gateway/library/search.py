@@ -55,6 +55,9 @@ class Candidate:
         start: Where the chunk begins in the document's stored text, in code points.
         end: Where it ends, exclusive.
         metadata: The document's metadata.
+        heading: The headings that it stands under, outermost first.
+        page: Its page, from 1; 0 in a document without pages.
+        table_header: The names of the columns whose rows it begins with; may be empty.
         dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
         sparse: BM25 score; None if that leg did not find the chunk or did not run.
         fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
@@ -70,6 +73,9 @@ class Candidate:
     start: int
     end: int
     metadata: Metadata
+    heading: tuple[str, ...]
+    page: int
+    table_header: str
     dense: float | None
     sparse: float | None
     fused: float | None
@@ -108,9 +114,15 @@ class SearchResult:
     degraded_legs: Sequence[DegradedLeg]
 
 
-def indexed_text(title: str, text: str) -> str:
-    """Give the text of a chunk as it is embedded, indexed for BM25, and best reranked: under its document's title."""
-    return f"{title}\n{text}" if title else text
+def indexed_text(title: str, text: str, table_header: str = "") -> str:
+    """Give the text of a chunk as it is embedded, indexed for BM25, and best reranked.
+
+    Args:
+        title: Its document's title, under which it stands; may be empty.
+        text: The chunk's text.
+        table_header: The names of the columns whose rows it begins with; may be empty.
+    """
+    return "\n".join(part for part in (title, table_header, text) if part)
 
 
 class Store:
@@ -340,6 +352,9 @@ def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: 
         start=chunk.start,
         end=chunk.end,
         metadata=chunk.metadata,
+        heading=chunk.heading,
+        page=chunk.page,
+        table_header=chunk.table_header,
         dense=dense,
         sparse=sparse,
         fused=fused,

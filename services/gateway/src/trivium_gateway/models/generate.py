@@ -174,7 +174,7 @@ class GenerateClient:
             TriviumError: The call failed, or ended early.
         """
         request = pb.GenerateRequest(
-            passages=[pb.Passage(text=one.text, title=one.title, score=one.score) for one in passages],
+            passages=[pb.Passage(text=one.readable_text, title=one.title, score=one.score) for one in passages],
             mode=_MODES[mode],
             sampling=_sampling(sampling),
             tools=tools_message(tools),

@@ -9,7 +9,10 @@ from trivium_gateway.qdrant.points import BM25, DENSE
 
 __all__ = ["LegQuery", "dense_leg", "sparse_leg"]
 
-_PAYLOAD_FIELDS = ("document_id", "chunk_index", "content_hash", "text", "title", "uri", "start", "end", "metadata")
+_PAYLOAD_FIELDS = (
+    *("document_id", "chunk_index", "content_hash", "text", "title", "uri", "start", "end", "metadata"),
+    *("heading", "page", "table_header"),
+)
 
 _CANDIDATE = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=_PAYLOAD_FIELDS))
 """What a candidate is made of."""

@@ -45,6 +45,7 @@ BM25 = "bm25"
 CHUNK_FIELDS = (
     *("document_id", "chunk_index", "content_hash", "chunk_count"),
     *("text", "title", "uri", "start", "end", "metadata"),
+    *("heading", "page", "table_header"),
 )
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
@@ -75,6 +76,9 @@ class StoredChunk:
         version: The version of the document that it belongs to; see `document_versions`.
         chunk_count: How many chunks this version has; 0 if an earlier version of Trivium wrote it, which did not say.
         metadata: Its document's metadata.
+        heading: The headings that it stands under, outermost first.
+        page: Its page, from 1; 0 in a document without pages.
+        table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
     """
 
     document_id: str
@@ -87,6 +91,9 @@ class StoredChunk:
     version: str
     chunk_count: int
     metadata: Metadata
+    heading: tuple[str, ...] = ()
+    page: int = 0
+    table_header: str = ""
 
 
 def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
@@ -136,7 +143,7 @@ def point_of(
         words: The vector of its words; None if it has none.
         tenant: Whose it is.
     """
-    payload = {
+    payload: dict[str, Any] = {
         "tenant": tenant,
         "document_id": chunk.document_id,
         "chunk_index": chunk.index,
@@ -150,6 +157,8 @@ def point_of(
         "metadata": chunk.metadata,
         "schema_version": SCHEMA_VERSION,
     }
+    place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
+    payload |= {key: value for key, value in place.items() if value}
     codes = {TOKEN_CODES: token_codes_value(embedded.token_codes)} if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     if words is not None:
@@ -175,6 +184,9 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         version=fields.get("content_hash", ""),
         chunk_count=fields.get("chunk_count", 0),
         metadata=cast("Metadata", fields.get("metadata", {})),
+        heading=tuple(fields.get("heading", ())),
+        page=fields.get("page", 0),
+        table_header=fields.get("table_header", ""),
     )
 
 

@@ -40,6 +40,7 @@ _LATER_NUMBER = re.compile(r"\(?(?!1[.)])\d")
 _UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…。！？：；，、|`\t]")
 _QUOTE = re.compile(r"^(?:>\s?)+")
 _TABLE_ROW = re.compile(r"\|.*\|")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?")
 
 # Every repetition is bounded, so that no text, however hostile, takes more than linear time.
@@ -278,7 +279,9 @@ def _beginning(lines: list[str], separator: str, code: bool, chinese: bool) -> s
 
 def _rows(lines: list[str]) -> Iterator[str]:
     """Rows of a table, each cell with the name of its column if the passage has the table's head."""
-    cells = [[strip_inline(cell) for cell in line.strip("|").split("|")] for line in lines]
+    cells = [
+        [strip_inline(cell) for cell in _CELL_END.split(line[1:-1] if line[:1] == "|" else line)] for line in lines
+    ]
     is_rule = [_TABLE_RULE.fullmatch(line) is not None for line in lines]
     header = cells[0] if is_rule[1:2] == [True] else []
     for number, row in enumerate(cells):

@@ -281,6 +281,8 @@ def _passage(passage: Passage) -> pb.Passage:
         ),
         span=_span(passage.span),
         duplicates=passage.duplicates,
+        heading=passage.heading,
+        page=passage.page,
     )
     _fill(message.metadata, passage.metadata)
     return message

@@ -111,6 +111,8 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "span": _span_json(passage.span),
         "metadata": dict(passage.metadata),
         "duplicates": list(passage.duplicates),
+        "heading": list(passage.heading),
+        "page": passage.page,
     }
 
 

@@ -51,6 +51,8 @@ class PassageShape(_Shape):
         description="Other documents that say the same in nearly the same words, best first; this passage stands for "
         "theirs."
     )
+    heading: list[str] = Field(description="The headings that it stands under, outermost first.")
+    page: int | None = Field(description="Its page, from 1; null in a document without pages.")
 
 
 class CitationShape(_Shape):

@@ -95,6 +95,8 @@ class FoundPassage(_Output):
     text: str
     score: float = Field(description="Relevance, from 0 to 1.")
     duplicates: list[str] = Field(description="Other documents that say the same in nearly the same words.")
+    heading: list[str] = Field(description="The headings that it stands under, outermost first.")
+    page: int | None = Field(description="Its page, from 1; null in a document without pages.")
 
 
 class SearchOutput(_Output):

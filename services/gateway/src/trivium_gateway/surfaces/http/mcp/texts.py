@@ -77,11 +77,15 @@ def error_text(error: TriviumError) -> str:
 
 def _heading(passage: shapes.FoundPassage) -> str:
     document = json.dumps(passage.document_id, ensure_ascii=False)
-    return f"[{passage.index}]{_titled(passage.title)} document {document}{_from(passage.uri)}"
+    return f"[{passage.index}]{_titled(passage.title)} document {document}{_on(passage.page)}{_from(passage.uri)}"
 
 
 def _also(passage: shapes.FoundPassage) -> str:
     return f", also in {json.dumps(passage.duplicates, ensure_ascii=False)}" if passage.duplicates else ""
+
+
+def _on(page: int | None) -> str:
+    return "" if page is None else f", page {page}"
 
 
 def _titled(title: str) -> str:

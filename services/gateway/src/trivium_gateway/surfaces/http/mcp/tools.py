@@ -230,9 +230,11 @@ def _passage(index: int, passage: Passage) -> shapes.FoundPassage:
         document_id=passage.document_id,
         title=passage.title,
         uri=passage.uri,
-        text=passage.text,
+        text=passage.readable_text,
         score=passage.score,
         duplicates=list(passage.duplicates),
+        heading=list(passage.heading),
+        page=passage.page,
     )
 
 
