@@ -320,3 +320,9 @@ def test_more_text_than_is_allowed_is_refused() -> None:
     lines = "\n".join(json.dumps({"a": "x" * 150, "b": number}) for number in range(9000))
     with pytest.raises(TooLarge, match="characters of text"):
         text_of(lines.encode(), "a.jsonl")
+
+
+async def test_text_of_a_font_without_a_map_to_unicode_is_refused(parser: DocumentParser) -> None:
+    with pytest.raises(InvalidField) as caught:
+        await parser.parse(NewDocument(data=("\ue001\ue002\ue003 " * 100).encode(), filename="a.txt"))
+    assert caught.value.reason == "UNREADABLE_TEXT"

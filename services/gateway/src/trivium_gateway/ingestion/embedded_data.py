@@ -20,7 +20,7 @@ _DATA_REFERENCE_LINE = re.compile(
 
 _ENCODED = re.compile(r"(?:[A-Za-z0-9+/]{40,}+={0,2}(?:\n|\Z)){2,}+|[A-Za-z0-9+/]{200,}+={0,2}")
 _KINDS_OF_BASE64 = tuple(map(re.compile, ("[a-z]", "[A-Z]", "[0-9]")))
-_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd]")
+_CONTROL = re.compile(r"[\ue000-\uf8ff\x01-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd]")
 _MOST_ENCODED_SHARE = 0.5
 _MOST_CONTROL_SHARE = 0.1
 
@@ -37,7 +37,8 @@ def check_readable(text: str) -> None:
     """Refuse what no question can find anything in.
 
     Raises:
-        InvalidField: More than half of it is base64, or more than a tenth control characters (UNREADABLE_TEXT).
+        InvalidField: More than half of it is base64, or more than a tenth control characters or private ones of
+            a font without a map to Unicode (UNREADABLE_TEXT).
     """
     encoded = sum(
         len(run[0]) for run in _ENCODED.finditer(text) if all(kind.search(run[0]) for kind in _KINDS_OF_BASE64)
