@@ -231,7 +231,8 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
 
     assert set(body) == {
         *("answer", "answerable", "confidence", "citations", "passages"),
-        *("timings", "degraded", "usage", "model", "request_id", "dropped_passages", "stages"),
+        *("timings", "degraded", "usage", "model", "request_id", "dropped_passages"),
+        *("stages", "search_query", "queries"),
     }
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]

@@ -11,6 +11,7 @@ from trivium_client._answers import (
     AnswerMode,
     AnswerSources,
     Citation,
+    Expansion,
     Message,
     Usage,
 )
@@ -41,7 +42,7 @@ from trivium_client._errors import (
     Unavailable,
 )
 from trivium_client._json import to_json
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, StageTime, Timings
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "DocumentError",
     "DocumentResult",
     "DocumentStatus",
+    "Expansion",
     "FailedPrecondition",
     "GatewayUnreachable",
     "IngestProgress",
@@ -75,6 +77,7 @@ __all__ = [
     "ReindexProgress",
     "Retrieval",
     "Scores",
+    "SearchedQuery",
     "Span",
     "StageStatus",
     "StageTime",

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivium_client._passages import Degradation, Passage, Span, StageTime, Timings
+from trivium_client._passages import Degradation, Passage, SearchedQuery, Span, StageTime, Timings
 
 AnswerMode: TypeAlias = Literal["auto", "model", "extractive"]
 """By which means an answer is written: the language model if it can, else the next best; the model or an error; the
 sentences of the passages that answer best."""
+
+
+Expansion: TypeAlias = Literal["queries", "hyde"]
+"""What a language model adds to what is searched for: further queries, or a passage as it might answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSources:
-    """First event of a streamed answer: the evidence. `[n]` in the answer is `passages[n - 1]`."""
+    """First event of a streamed answer: the evidence. `[n]` in the answer is `passages[n - 1]`.
+
+    Attributes:
+        passages: The evidence.
+        search_query: As in Answer.
+    """
 
     passages: tuple[Passage, ...]
+    search_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,9 @@ class Answer:
         request_id: Identifies the request in logs.
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
         stages: All stages that ran, in the order in which they began.
+        search_query: What was searched for in place of a question that leans on its conversation; None if it was
+            searched for as it is.
+        queries: All texts that were searched for, the question or what it was rewritten as first.
     """
 
     answer: str
@@ -102,6 +115,8 @@ class Answer:
     request_id: str
     dropped_passages: tuple[int, ...] = ()
     stages: tuple[StageTime, ...] = ()
+    search_query: str | None = None
+    queries: tuple[SearchedQuery, ...] = ()
 
 
 AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer

@@ -10,7 +10,7 @@ from typing import Any, Self
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 
 from trivium_client import _requests, _responses
-from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
+from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message
 from trivium_client._async_connection import AsyncConnection
 from trivium_client._async_ingestion import AsyncIngestion
 from trivium_client._channel import ChannelSettings
@@ -88,6 +88,8 @@ class AsyncTrivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
         collapse: bool | None = None,
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
@@ -100,6 +102,8 @@ class AsyncTrivium:
             filter=filter,
             mode=mode,
             collapse=collapse,
+            queries=queries,
+            expand=expand,
             timeout_seconds=timeout_seconds,
         )
         async with aclosing(events):
@@ -119,6 +123,8 @@ class AsyncTrivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
         collapse: bool | None = None,
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work; see `contextlib.aclosing`.
@@ -132,6 +138,8 @@ class AsyncTrivium:
             filter: Conditions that all must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en"]}`.
             mode: By which means the answer is written.
             collapse: False to show passages that say the same in nearly the same words each for itself.
+            queries: What to search for beside the question, at most 10; what is found is judged by the question.
+            expand: What the language model adds to what is searched for.
             timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
@@ -146,6 +154,8 @@ class AsyncTrivium:
             conditions=filter,
             mode=mode,
             collapse=collapse,
+            queries=queries,
+            expand=expand,
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
@@ -167,6 +177,9 @@ class AsyncTrivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         rerank: bool | None = None,
         collapse: bool | None = None,
+        history: Sequence[Message] = (),
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> Retrieval:
         """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
@@ -178,6 +191,9 @@ class AsyncTrivium:
             conditions=filter,
             rerank=rerank,
             collapse=collapse,
+            history=history,
+            queries=queries,
+            expand=expand,
         )
         return _responses.retrieval(
             await self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))

@@ -9,7 +9,7 @@ from typing import Any, Self
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 
 from trivium_client import _requests, _responses
-from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Message
+from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message
 from trivium_client._channel import ChannelSettings
 from trivium_client._collections import Collection, ReindexProgress
 from trivium_client._connection import Connection
@@ -86,6 +86,8 @@ class Trivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
         collapse: bool | None = None,
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
@@ -98,6 +100,8 @@ class Trivium:
             filter=filter,
             mode=mode,
             collapse=collapse,
+            queries=queries,
+            expand=expand,
             timeout_seconds=timeout_seconds,
         )
         with closing(events):
@@ -117,6 +121,8 @@ class Trivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         mode: AnswerMode = "auto",
         collapse: bool | None = None,
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> Generator[AnswerEvent, None, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work.
@@ -130,6 +136,8 @@ class Trivium:
             filter: Conditions that all must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en"]}`.
             mode: By which means the answer is written.
             collapse: False to show passages that say the same in nearly the same words each for itself.
+            queries: What to search for beside the question, at most 10; what is found is judged by the question.
+            expand: What the language model adds to what is searched for.
             timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
@@ -144,6 +152,8 @@ class Trivium:
             conditions=filter,
             mode=mode,
             collapse=collapse,
+            queries=queries,
+            expand=expand,
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
@@ -165,6 +175,9 @@ class Trivium:
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
         rerank: bool | None = None,
         collapse: bool | None = None,
+        history: Sequence[Message] = (),
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
         timeout_seconds: float | None = None,
     ) -> Retrieval:
         """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
@@ -176,6 +189,9 @@ class Trivium:
             conditions=filter,
             rerank=rerank,
             collapse=collapse,
+            history=history,
+            queries=queries,
+            expand=expand,
         )
         return _responses.retrieval(
             self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))

@@ -54,6 +54,7 @@ class Passage:
             theirs.
         heading: The headings that it stands under, outermost first.
         page: Its page, from 1; None in a document without pages.
+        found_by: Positions of the `queries` that found it, from 0; empty if only one was searched for.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Passage:
     duplicates: tuple[str, ...] = ()
     heading: tuple[str, ...] = ()
     page: int | None = None
+    found_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,38 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchedQuery:
+    """A text that was searched for.
+
+    Attributes:
+        text: The text.
+        origin: `question`: what was asked, or what it was rewritten as; `request`: sent along; `model`: written by the
+            language model; `passage`: made up by it, to find its like.
+    """
+
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieval:
-    """The passages for a query, best first."""
+    """The passages for a query, best first.
+
+    Attributes:
+        passages: The passages.
+        timings: Milliseconds per stage.
+        degraded: Stages that were replaced by the next best means; empty if all is well.
+        request_id: Identifies the request in logs.
+        stages: All stages that ran, in the order in which they began.
+        search_query: What was searched for in place of a query that leans on its conversation; None if it was searched
+            for as it is.
+        queries: All texts that were searched for, the query or what it was rewritten as first.
+    """
 
     passages: tuple[Passage, ...]
     timings: Timings
     degraded: tuple[Degradation, ...]
     request_id: str
     stages: tuple[StageTime, ...] = ()
+    search_query: str | None = None
+    queries: tuple[SearchedQuery, ...] = ()

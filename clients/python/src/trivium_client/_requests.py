@@ -7,7 +7,7 @@ from google.protobuf import struct_pb2
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import message_pb2
 
-from trivium_client._answers import AnswerMode, Message
+from trivium_client._answers import AnswerMode, Expansion, Message
 from trivium_client._documents import NewDocument
 from trivium_client._errors import InvalidRequest
 
@@ -18,6 +18,7 @@ _ROLES = {
     "user": message_pb2.ROLE_USER,
     "assistant": message_pb2.ROLE_ASSISTANT,
 }
+_EXPANSIONS = {"queries": pb.EXPANSION_QUERIES, "hyde": pb.EXPANSION_HYDE}
 _MODES = {
     "auto": pb.ANSWER_MODE_AUTO,
     "model": pb.ANSWER_MODE_MODEL,
@@ -34,6 +35,9 @@ def retrieve(
     conditions: Mapping[str, Any] | None,
     rerank: bool | None,
     collapse: bool | None,
+    history: Sequence[Message],
+    queries: Sequence[str],
+    expand: Sequence[Expansion],
 ) -> pb.RetrieveRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -45,6 +49,9 @@ def retrieve(
         filter=_filter_struct(conditions),
         rerank=rerank,
         collapse=collapse,
+        history=_turns(history),
+        queries=list(queries),
+        expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
     )
 
 
@@ -58,22 +65,30 @@ def answer(
     conditions: Mapping[str, Any] | None,
     mode: AnswerMode,
     collapse: bool | None,
+    queries: Sequence[str],
+    expand: Sequence[Expansion],
 ) -> pb.AnswerRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
         pb.AnswerRequest,
         question=question,
-        history=[
-            _built(message_pb2.Message, role=_choice("history.role", turn.role, _ROLES), content=turn.content)
-            for turn in history
-        ],
+        history=_turns(history),
         top_n=top_n,
         candidates=candidates,
         collection=collection,
         filter=_filter_struct(conditions),
         mode=_choice("mode", mode, _MODES),
         collapse=collapse,
+        queries=list(queries),
+        expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
     )
+
+
+def _turns(history: Sequence[Message]) -> list[message_pb2.Message]:
+    return [
+        _built(message_pb2.Message, role=_choice("history.role", turn.role, _ROLES), content=turn.content)
+        for turn in history
+    ]
 
 
 def delete_documents(ids: Iterable[str], *, collection: str) -> pb.DeleteDocumentsRequest:

@@ -11,7 +11,7 @@ from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSour
 from trivium_client._collections import Collection, CollectionState, ReindexProgress
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, Span, StageTime, Timings
+from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 
 _STAGES = {
@@ -26,6 +26,12 @@ _REASONS = {
     degradation_pb2.DEGRADATION_REASON_TIMEOUT: "timeout",
     degradation_pb2.DEGRADATION_REASON_OVERLOADED: "overloaded",
     degradation_pb2.DEGRADATION_REASON_LOADING: "loading",
+}
+_ORIGINS: dict[int, str] = {
+    pb.QUERY_ORIGIN_QUESTION: "question",
+    pb.QUERY_ORIGIN_REQUEST: "request",
+    pb.QUERY_ORIGIN_MODEL: "model",
+    pb.QUERY_ORIGIN_PASSAGE: "passage",
 }
 _STATUSES: dict[int, DocumentStatus] = {
     pb.DOCUMENT_STATUS_INDEXED: "indexed",
@@ -49,6 +55,8 @@ def retrieval(message: pb.RetrieveResponse) -> Retrieval:
         degraded=_degraded(message.degraded),
         request_id=message.request_id,
         stages=_stages(message.stages),
+        search_query=_search_query(message),
+        queries=_queries(message.queries),
     )
 
 
@@ -56,7 +64,7 @@ def answer_event(message: pb.AnswerResponse) -> AnswerEvent | None:
     """Returns None for an event that this version does not know."""
     match message.WhichOneof("event"):
         case "sources":
-            return AnswerSources(_passages(message.sources.passages))
+            return AnswerSources(_passages(message.sources.passages), _search_query(message.sources))
         case "delta":
             return AnswerDelta(message.delta.text, _citations(message.delta.citations))
         case "summary":
@@ -125,6 +133,8 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         request_id=message.request_id,
         dropped_passages=tuple(message.dropped_passages),
         stages=_stages(message.stages),
+        search_query=_search_query(message),
+        queries=_queries(message.queries),
     )
 
 
@@ -143,6 +153,7 @@ def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
             duplicates=tuple(message.duplicates),
             heading=tuple(message.heading),
             page=message.page if message.HasField("page") else None,
+            found_by=tuple(message.found_by),
         )
         for message in messages
     )
@@ -157,6 +168,14 @@ def _scores(message: pb.PassageScores) -> Scores:
         dense_weight=_single(message.dense_weight) if message.HasField("dense_weight") else None,
         rerank_weight=_single(message.rerank_weight) if message.HasField("rerank_weight") else None,
     )
+
+
+def _search_query(message: pb.RetrieveResponse | pb.Sources | pb.AnswerSummary) -> str | None:
+    return message.search_query if message.HasField("search_query") else None
+
+
+def _queries(messages: Iterable[pb.SearchedQuery]) -> tuple[SearchedQuery, ...]:
+    return tuple(SearchedQuery(message.text, _ORIGINS.get(message.origin, "unknown")) for message in messages)
 
 
 def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:

@@ -23,6 +23,7 @@ from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
 from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
+from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway, Library, Questions
 from trivium_gateway.health.metrics import StageMetrics
@@ -170,7 +171,9 @@ class GatewayProcess:
                 settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
             ),
         )
+        rewriter = QuestionRewriter(generate_client, RewritingMeans(settings.rewrite), settings.rewrite_timeout_seconds)
         questions = Questions(
+            rewriter=rewriter,
             retriever=retriever,
             answerer=Answerer(
                 retriever,

@@ -15,6 +15,7 @@ from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
 from trivium_gateway.answering.answerer import Delta, Sources, Summary
+from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.library.collections import DEFAULT_COLLECTION
 from trivium_gateway.request.record import Record
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import Question, Search
     from trivium_gateway.answering.reranking import RankedTexts, Reranker, RerankTask
     from trivium_gateway.answering.retrieval import Retriever
+    from trivium_gateway.answering.rewriting import QuestionRewriter
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.passages import Passage
@@ -62,11 +64,13 @@ class Found:
         passages: Best first.
         timings: When each stage ran, and for how long.
         degraded: Stages that were replaced by the next best means.
+        searched: What was searched for.
     """
 
     passages: tuple[Passage, ...]
     timings: Timings
     degraded: tuple[Degradation, ...]
+    searched: Searched = NOTHING_SEARCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Questions:
     """Questions and queries: checked, let in as they can be answered in time, and recorded.
 
     Args:
+        rewriter: Makes of a question what is searched for.
         retriever: Finds passages.
         answerer: Answers questions.
         reranker: Orders texts.
@@ -105,6 +110,7 @@ class Questions:
     def __init__(
         self,
         *,
+        rewriter: QuestionRewriter,
         retriever: Retriever,
         answerer: Answerer,
         reranker: Reranker,
@@ -116,6 +122,7 @@ class Questions:
         limits: GatewayLimits,
         longest_seconds: float,
     ) -> None:
+        self._rewriter = rewriter
         self._retriever = retriever
         self._answerer = answerer
         self._reranker = reranker
@@ -139,11 +146,13 @@ class Questions:
         """
         with self._recorded("retrieve", search.principal, timeout_seconds) as record:
             search.check(self._limits)
+            # Before it has a place: a language model that rewrites admits for itself, and others search meanwhile.
+            plan = await self._rewriter.rewrite(search, record)
             async with self._place(record) as place:
-                passages = await self._retriever.retrieve(search, record)
+                passages = await self._retriever.retrieve(plan, record)
                 _note_retrieval(place, record)
                 record.end()
-                return Found(passages, record.timings(), record.degraded)
+                return Found(passages, record.timings(), record.degraded, Searched.of(search.queries[0].text, plan))
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
@@ -156,7 +165,8 @@ class Questions:
         """
         with self._recorded("answer", question.principal) as record:
             question.check(self._limits)
-            answering = aclosing(self._answerer.answer(question, record))
+            plan = await self._rewriter.rewrite(question.search(), record) if question.uses_documents else None
+            answering = aclosing(self._answerer.answer(question, plan, record))
             async with self._place(record) as place, answering as events:
                 async for event in events:
                     if isinstance(event, Sources):

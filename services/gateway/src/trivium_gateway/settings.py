@@ -83,6 +83,18 @@ class GatewaySettings:
     rerank_timeout_seconds: float = setting(
         10.0, "Longest time to rerank; then the order of the search stays.", minimum=0.01, maximum=600
     )
+    rewrite: str = setting(
+        "auto",
+        "What makes a question stand alone that leans on its conversation, before it is searched for: the language "
+        "model if there is one, else a rule; the rule always; or nothing.",
+        choices=("auto", "rule", "off"),
+    )
+    rewrite_timeout_seconds: float = setting(
+        3.0,
+        "Longest time for what the language model rewrites; then the rule does, or it is done without.",
+        minimum=0.01,
+        maximum=600,
+    )
     generate_begin_timeout_seconds: float = setting(
         30.0,
         "Longest time until an answer begins to be written; then the passages stand in its place.",

@@ -55,7 +55,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     body = response.json()
     assert set(body) == {
         "answer", "answerable", "confidence", "citations", "passages", "timings", "degraded", "usage", "model",
-        "request_id", "dropped_passages", "stages",
+        "request_id", "dropped_passages", "stages", "search_query", "queries",
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
@@ -65,7 +65,8 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     heron = body["passages"][0]
     assert heron["document_id"] == "heron"
     assert set(heron) == {
-        "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata", "duplicates"
+        "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata", "duplicates", "heading",
+        "page", "found_by",
     }  # fmt: skip
     assert set(heron["scores"]) == {"dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight"}
     assert heron["metadata"] == {"year": 2021}
@@ -100,7 +101,7 @@ async def test_stream_has_the_same_content_as_the_unstreamed_answer(stack: Stack
     assert [name for name, _ in events] == ["sources", "delta", "delta", "summary"]
     summary = events[-1][1]
     assert without_times(summary) == without_times(whole)
-    assert events[0][1] == {"passages": whole["passages"]}
+    assert events[0][1] == {"search_query": None, "passages": whole["passages"]}
     assert "".join(data["text"] for name, data in events if name == "delta") == whole["answer"]
     assert [one for name, data in events if name == "delta" for one in data["citations"]] == whole["citations"]
 
@@ -144,7 +145,7 @@ async def test_retrieve_scores_descend_within_zero_and_one(stack: Stack) -> None
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)
-    assert set(body) == {"passages", "timings", "stages", "degraded", "request_id"}
+    assert set(body) == {"passages", "timings", "stages", "degraded", "request_id", "search_query", "queries"}
     assert [one["name"] for one in body["stages"]] == ["embed", "search", "rerank"]
     assert body["timings"]["generate"] is None
 

@@ -71,6 +71,7 @@ class AnswerRequest:
         deadline: When the caller gives up, on the event loop's clock in seconds; None for never.
         tools: What the model may call.
         tool_turns: Its calls since the question, and their results, oldest first.
+        standalone_question: The question as it can be understood without the conversation; empty if it is the same.
     """
 
     question: str
@@ -83,6 +84,12 @@ class AnswerRequest:
     deadline: float | None = None
     tools: Tools = NO_TOOLS
     tool_turns: tuple[Turn, ...] = ()
+    standalone_question: str = ""
+
+    @property
+    def meant_question(self) -> str:
+        """The question for whoever does not read the conversation."""
+        return self.standalone_question or self.question
 
 
 @dataclass(frozen=True, slots=True)

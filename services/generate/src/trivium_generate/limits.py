@@ -85,6 +85,7 @@ class Limits:
         if not request.question.strip():
             raise InvalidField(question, "The question is empty. Ask something.")
         check_chars(question, request.question, question_chars, "Shorten the question.")
+        check_chars("standalone_question", request.standalone_question, self.question_chars, "Shorten the question.")
         count = len(request.history) + len(request.tool_turns)
         if count > self.turns:
             raise TooLarge(

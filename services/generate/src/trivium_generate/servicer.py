@@ -187,6 +187,7 @@ def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> 
         deadline=deadline,
         tools=_tools_from_proto(request.tools),
         tool_turns=tool_turns,
+        standalone_question=request.standalone_question,
     )
 
 

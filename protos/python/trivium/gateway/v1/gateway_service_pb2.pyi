@@ -117,6 +117,62 @@ ANSWER_MODE_EXTRACTIVE: AnswerMode.ValueType  # 3
 """The sentences of the passages that answer best."""
 Global___AnswerMode: typing_extensions.TypeAlias = AnswerMode
 
+class _Expansion:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ExpansionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Expansion.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EXPANSION_UNSPECIFIED: _Expansion.ValueType  # 0
+    """Not said; not allowed."""
+    EXPANSION_QUERIES: _Expansion.ValueType  # 1
+    """Further queries: for the parts of the question, or in other words."""
+    EXPANSION_HYDE: _Expansion.ValueType  # 2
+    """A passage as it might answer (hypothetical document embeddings), to find its like by meaning."""
+
+class Expansion(_Expansion, metaclass=_ExpansionEnumTypeWrapper):
+    """What a language model adds to what is searched for."""
+
+EXPANSION_UNSPECIFIED: Expansion.ValueType  # 0
+"""Not said; not allowed."""
+EXPANSION_QUERIES: Expansion.ValueType  # 1
+"""Further queries: for the parts of the question, or in other words."""
+EXPANSION_HYDE: Expansion.ValueType  # 2
+"""A passage as it might answer (hypothetical document embeddings), to find its like by meaning."""
+Global___Expansion: typing_extensions.TypeAlias = Expansion
+
+class _QueryOrigin:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _QueryOriginEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_QueryOrigin.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    QUERY_ORIGIN_UNSPECIFIED: _QueryOrigin.ValueType  # 0
+    """Not said."""
+    QUERY_ORIGIN_QUESTION: _QueryOrigin.ValueType  # 1
+    """It is what was asked, or what that was rewritten as."""
+    QUERY_ORIGIN_REQUEST: _QueryOrigin.ValueType  # 2
+    """It was sent along."""
+    QUERY_ORIGIN_MODEL: _QueryOrigin.ValueType  # 3
+    """The language model wrote it as a further query."""
+    QUERY_ORIGIN_PASSAGE: _QueryOrigin.ValueType  # 4
+    """The language model made it up as a passage; it is searched for by meaning alone."""
+
+class QueryOrigin(_QueryOrigin, metaclass=_QueryOriginEnumTypeWrapper):
+    """Where a text that was searched for comes from."""
+
+QUERY_ORIGIN_UNSPECIFIED: QueryOrigin.ValueType  # 0
+"""Not said."""
+QUERY_ORIGIN_QUESTION: QueryOrigin.ValueType  # 1
+"""It is what was asked, or what that was rewritten as."""
+QUERY_ORIGIN_REQUEST: QueryOrigin.ValueType  # 2
+"""It was sent along."""
+QUERY_ORIGIN_MODEL: QueryOrigin.ValueType  # 3
+"""The language model wrote it as a further query."""
+QUERY_ORIGIN_PASSAGE: QueryOrigin.ValueType  # 4
+"""The language model made it up as a passage; it is searched for by meaning alone."""
+Global___QueryOrigin: typing_extensions.TypeAlias = QueryOrigin
+
 class _FinishReason:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -158,6 +214,9 @@ class RetrieveRequest(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     RERANK_FIELD_NUMBER: builtins.int
     COLLAPSE_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
+    QUERIES_FIELD_NUMBER: builtins.int
+    EXPAND_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -174,6 +233,18 @@ class RetrieveRequest(google.protobuf.message.Message):
     def filter(self) -> google.protobuf.struct_pb2.Struct:
         """Conditions, all of which must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}`."""
 
+    @property
+    def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
+        """Earlier turns of the conversation that the query may lean on, oldest first."""
+
+    @property
+    def queries(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What to search for beside the query; at most 10. What is found is judged by the query."""
+
+    @property
+    def expand(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Expansion.ValueType]:
+        """What a language model is to add to that; default nothing."""
+
     def __init__(
         self,
         *,
@@ -184,9 +255,12 @@ class RetrieveRequest(google.protobuf.message.Message):
         filter: google.protobuf.struct_pb2.Struct | None = ...,
         rerank: builtins.bool | None = ...,
         collapse: builtins.bool | None = ...,
+        history: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
+        queries: collections.abc.Iterable[builtins.str] | None = ...,
+        expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "rerank", b"rerank", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "filter", b"filter", "query", b"query", "rerank", b"rerank", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "queries", b"queries", "query", b"query", "rerank", b"rerank", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -199,6 +273,28 @@ class RetrieveRequest(google.protobuf.message.Message):
 Global___RetrieveRequest: typing_extensions.TypeAlias = RetrieveRequest
 
 @typing.final
+class SearchedQuery(google.protobuf.message.Message):
+    """A text that was searched for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The text."""
+    origin: Global___QueryOrigin.ValueType
+    """Where it comes from."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        origin: Global___QueryOrigin.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["origin", b"origin", "text", b"text"]) -> None: ...
+
+Global___SearchedQuery: typing_extensions.TypeAlias = SearchedQuery
+
+@typing.final
 class RetrieveResponse(google.protobuf.message.Message):
     """The passages for a query."""
 
@@ -208,9 +304,13 @@ class RetrieveResponse(google.protobuf.message.Message):
     TIMINGS_FIELD_NUMBER: builtins.int
     DEGRADED_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    SEARCH_QUERY_FIELD_NUMBER: builtins.int
+    QUERIES_FIELD_NUMBER: builtins.int
     STAGES_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Identifies the request in logs."""
+    search_query: builtins.str
+    """What was searched for in place of the query, which leans on its conversation; unset if it was searched for as it is."""
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """Best first."""
@@ -224,6 +324,10 @@ class RetrieveResponse(google.protobuf.message.Message):
         """Stages that were replaced by the next best means."""
 
     @property
+    def queries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchedQuery]:
+        """All texts that were searched for, the query or what it was rewritten as first."""
+
+    @property
     def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StageTime]:
         """All stages that ran, in the order in which they began."""
 
@@ -234,10 +338,13 @@ class RetrieveResponse(google.protobuf.message.Message):
         timings: Global___StageTimings | None = ...,
         degraded: collections.abc.Iterable[trivium.type.v1.degradation_pb2.Degradation] | None = ...,
         request_id: builtins.str = ...,
+        search_query: builtins.str | None = ...,
+        queries: collections.abc.Iterable[Global___SearchedQuery] | None = ...,
         stages: collections.abc.Iterable[Global___StageTime] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["degraded", b"degraded", "passages", b"passages", "request_id", b"request_id", "stages", b"stages", "timings", b"timings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_search_query", b"_search_query", "search_query", b"search_query", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_search_query", b"_search_query", "degraded", b"degraded", "passages", b"passages", "queries", b"queries", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_search_query", b"_search_query"]) -> typing.Literal["search_query"] | None: ...
 
 Global___RetrieveResponse: typing_extensions.TypeAlias = RetrieveResponse
 
@@ -259,6 +366,7 @@ class Passage(google.protobuf.message.Message):
     DUPLICATES_FIELD_NUMBER: builtins.int
     HEADING_FIELD_NUMBER: builtins.int
     PAGE_FIELD_NUMBER: builtins.int
+    FOUND_BY_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the piece; it changes when the document does."""
     document_id: builtins.str
@@ -293,6 +401,10 @@ class Passage(google.protobuf.message.Message):
     def heading(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The headings that it stands under, outermost first."""
 
+    @property
+    def found_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Positions of the searched queries that found it, from 0; empty if there was only one."""
+
     def __init__(
         self,
         *,
@@ -308,9 +420,10 @@ class Passage(google.protobuf.message.Message):
         duplicates: collections.abc.Iterable[builtins.str] | None = ...,
         heading: collections.abc.Iterable[builtins.str] | None = ...,
         page: builtins.int | None = ...,
+        found_by: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_page", b"_page", "metadata", b"metadata", "page", b"page", "scores", b"scores", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_page", b"_page", "document_id", b"document_id", "duplicates", b"duplicates", "heading", b"heading", "id", b"id", "metadata", b"metadata", "page", b"page", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "document_id", b"document_id", "duplicates", b"duplicates", "found_by", b"found_by", "heading", b"heading", "id", b"id", "metadata", b"metadata", "page", b"page", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Passage: typing_extensions.TypeAlias = Passage
@@ -456,6 +569,8 @@ class AnswerRequest(google.protobuf.message.Message):
     TOOLS_FIELD_NUMBER: builtins.int
     TOOL_TURNS_FIELD_NUMBER: builtins.int
     COLLAPSE_FIELD_NUMBER: builtins.int
+    QUERIES_FIELD_NUMBER: builtins.int
+    EXPAND_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -490,6 +605,14 @@ class AnswerRequest(google.protobuf.message.Message):
         are searched for by the question all the same.
         """
 
+    @property
+    def queries(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What to search for beside the question; at most 10."""
+
+    @property
+    def expand(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Expansion.ValueType]:
+        """What a language model is to add to that; default nothing."""
+
     def __init__(
         self,
         *,
@@ -504,9 +627,11 @@ class AnswerRequest(google.protobuf.message.Message):
         tools: trivium.type.v1.tool_pb2.Tools | None = ...,
         tool_turns: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
         collapse: builtins.bool | None = ...,
+        queries: collections.abc.Iterable[builtins.str] | None = ...,
+        expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "filter", b"filter", "history", b"history", "mode", b"mode", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -614,6 +739,9 @@ class Sources(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PASSAGES_FIELD_NUMBER: builtins.int
+    SEARCH_QUERY_FIELD_NUMBER: builtins.int
+    search_query: builtins.str
+    """What was searched for in place of the question, as in AnswerSummary."""
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """`[n]` in the answer is `passages[n-1]`."""
@@ -622,8 +750,11 @@ class Sources(google.protobuf.message.Message):
         self,
         *,
         passages: collections.abc.Iterable[Global___Passage] | None = ...,
+        search_query: builtins.str | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["passages", b"passages"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_search_query", b"_search_query", "search_query", b"search_query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_search_query", b"_search_query", "passages", b"passages", "search_query", b"search_query"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_search_query", b"_search_query"]) -> typing.Literal["search_query"] | None: ...
 
 Global___Sources: typing_extensions.TypeAlias = Sources
 
@@ -780,6 +911,8 @@ class AnswerSummary(google.protobuf.message.Message):
     FINISH_REASON_FIELD_NUMBER: builtins.int
     TOOL_CALLS_FIELD_NUMBER: builtins.int
     STAGES_FIELD_NUMBER: builtins.int
+    SEARCH_QUERY_FIELD_NUMBER: builtins.int
+    QUERIES_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
@@ -792,6 +925,8 @@ class AnswerSummary(google.protobuf.message.Message):
     """Identifies the request in logs."""
     finish_reason: Global___FinishReason.ValueType
     """Why the answer ended."""
+    search_query: builtins.str
+    """What was searched for in place of the question, which leans on its conversation; unset if it was searched for as it is."""
     @property
     def citations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """All citations, in the order of the text."""
@@ -824,6 +959,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StageTime]:
         """All stages that ran, in the order in which they began."""
 
+    @property
+    def queries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchedQuery]:
+        """All texts that were searched for, the question or what it was rewritten as first."""
+
     def __init__(
         self,
         *,
@@ -841,10 +980,15 @@ class AnswerSummary(google.protobuf.message.Message):
         finish_reason: Global___FinishReason.ValueType = ...,
         tool_calls: collections.abc.Iterable[trivium.type.v1.tool_pb2.ToolCall] | None = ...,
         stages: collections.abc.Iterable[Global___StageTime] | None = ...,
+        search_query: builtins.str | None = ...,
+        queries: collections.abc.Iterable[Global___SearchedQuery] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "request_id", b"request_id", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "confidence", b"confidence", "search_query", b"search_query", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "queries", b"queries", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_search_query", b"_search_query"]) -> typing.Literal["search_query"] | None: ...
 
 Global___AnswerSummary: typing_extensions.TypeAlias = AnswerSummary
 

@@ -31,7 +31,7 @@ from trivium.type.v1 import tool_pb2 as trivium_dot_type_dot_v1_dot_tool__pb2
 from trivium.type.v1 import usage_pb2 as trivium_dot_type_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*trivium/generate/v1/generate_service.proto\x12\x13trivium.generate.v1\x1a!trivium/type/v1/degradation.proto\x1a\x1dtrivium/type/v1/message.proto\x1a trivium/type/v1/model_info.proto\x1a\x1atrivium/type/v1/span.proto\x1a\x1ctrivium/type/v1/timing.proto\x1a\x1atrivium/type/v1/tool.proto\x1a\x1btrivium/type/v1/usage.proto\"\xc4\x02\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12.\n\x08passages\x18\x02 \x03(\x0b\x32\x1c.trivium.generate.v1.Passage\x12)\n\x07history\x18\x03 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12/\n\x08sampling\x18\x04 \x01(\x0b\x32\x1d.trivium.generate.v1.Sampling\x12/\n\x04mode\x18\x05 \x01(\x0e\x32!.trivium.generate.v1.GenerateMode\x12*\n\x08messages\x18\x06 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\x12%\n\x05tools\x18\x08 \x01(\x0b\x32\x16.trivium.type.v1.Tools\"5\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe5\x01\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\x12\x19\n\x0ctop_logprobs\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x0f\n\r_top_logprobs\"w\n\x10GenerateResponse\x12+\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1a.trivium.generate.v1.DeltaH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.trivium.generate.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.trivium.generate.v1.Citation\x12\x33\n\x08logprobs\x18\x03 \x03(\x0b\x32!.trivium.generate.v1.TokenLogprob\x12-\n\ntool_calls\x18\x04 \x03(\x0b\x32\x19.trivium.type.v1.ToolCall\"\\\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\x12,\n\x03top\x18\x03 \x03(\x0b\x32\x1f.trivium.generate.v1.TopLogprob\",\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"E\n\x08\x43itation\x12\r\n\x05index\x18\x01 \x01(\r\x12*\n\x0b\x61nswer_span\x18\x02 \x01(\x0b\x32\x15.trivium.type.v1.Span\"\xbf\x02\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.trivium.generate.v1.FinishReason\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x04 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x31\n\x0b\x64\x65gradation\x18\x05 \x01(\x0b\x32\x1c.trivium.type.v1.Degradation\x12\x18\n\x10\x64ropped_passages\x18\x06 \x03(\r\x12\x1e\n\x16removed_citation_count\x18\x07 \x01(\r\x12\x1a\n\x12\x64ropped_turn_count\x18\x08 \x01(\r\"\x11\n\x0fGetModelRequest\"\x8f\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.trivium.generate.v1.ModelState\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x10\n\x08\x61\x64\x61pters\x18\x04 \x03(\t\"\x92\x01\n\x0eRewriteRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12)\n\x07history\x18\x02 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12.\n\x04task\x18\x03 \x01(\x0e\x32 .trivium.generate.v1.RewriteTask\x12\x13\n\x0bmax_queries\x18\x04 \x01(\r\"r\n\x0fRewriteResponse\x12\r\n\x05texts\x18\x01 \x03(\t\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo*|\n\x0cGenerateMode\x12\x1d\n\x19GENERATE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12GENERATE_MODE_AUTO\x10\x01\x12\x17\n\x13GENERATE_MODE_MODEL\x10\x02\x12\x1c\n\x18GENERATE_MODE_EXTRACTIVE\x10\x03*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03*|\n\x0bRewriteTask\x12\x1c\n\x18REWRITE_TASK_UNSPECIFIED\x10\x00\x12\x1b\n\x17REWRITE_TASK_STANDALONE\x10\x01\x12\x18\n\x14REWRITE_TASK_QUERIES\x10\x02\x12\x18\n\x14REWRITE_TASK_PASSAGE\x10\x03*\x87\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_STATE_NONE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x32\x9b\x02\n\x0fGenerateService\x12Y\n\x08Generate\x12$.trivium.generate.v1.GenerateRequest\x1a%.trivium.generate.v1.GenerateResponse0\x01\x12W\n\x08GetModel\x12$.trivium.generate.v1.GetModelRequest\x1a%.trivium.generate.v1.GetModelResponse\x12T\n\x07Rewrite\x12#.trivium.generate.v1.RewriteRequest\x1a$.trivium.generate.v1.RewriteResponseB7\n\x13trivium.generate.v1P\x01Z\x1etrivium/generate/v1;generatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*trivium/generate/v1/generate_service.proto\x12\x13trivium.generate.v1\x1a!trivium/type/v1/degradation.proto\x1a\x1dtrivium/type/v1/message.proto\x1a trivium/type/v1/model_info.proto\x1a\x1atrivium/type/v1/span.proto\x1a\x1ctrivium/type/v1/timing.proto\x1a\x1atrivium/type/v1/tool.proto\x1a\x1btrivium/type/v1/usage.proto\"\xe1\x02\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12.\n\x08passages\x18\x02 \x03(\x0b\x32\x1c.trivium.generate.v1.Passage\x12)\n\x07history\x18\x03 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12/\n\x08sampling\x18\x04 \x01(\x0b\x32\x1d.trivium.generate.v1.Sampling\x12/\n\x04mode\x18\x05 \x01(\x0e\x32!.trivium.generate.v1.GenerateMode\x12*\n\x08messages\x18\x06 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\x12%\n\x05tools\x18\x08 \x01(\x0b\x32\x16.trivium.type.v1.Tools\x12\x1b\n\x13standalone_question\x18\t \x01(\t\"5\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\"\xe5\x01\n\x08Sampling\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\x12\x19\n\x0ctop_logprobs\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\r\n\x0b_max_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x07\n\x05_seedB\x0f\n\r_top_logprobs\"w\n\x10GenerateResponse\x12+\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x1a.trivium.generate.v1.DeltaH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.trivium.generate.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.trivium.generate.v1.Citation\x12\x33\n\x08logprobs\x18\x03 \x03(\x0b\x32!.trivium.generate.v1.TokenLogprob\x12-\n\ntool_calls\x18\x04 \x03(\x0b\x32\x19.trivium.type.v1.ToolCall\"\\\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\x12,\n\x03top\x18\x03 \x03(\x0b\x32\x1f.trivium.generate.v1.TopLogprob\",\n\nTopLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x02\"E\n\x08\x43itation\x12\r\n\x05index\x18\x01 \x01(\r\x12*\n\x0b\x61nswer_span\x18\x02 \x01(\x0b\x32\x15.trivium.type.v1.Span\"\xbf\x02\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.trivium.generate.v1.FinishReason\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x04 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x31\n\x0b\x64\x65gradation\x18\x05 \x01(\x0b\x32\x1c.trivium.type.v1.Degradation\x12\x18\n\x10\x64ropped_passages\x18\x06 \x03(\r\x12\x1e\n\x16removed_citation_count\x18\x07 \x01(\r\x12\x1a\n\x12\x64ropped_turn_count\x18\x08 \x01(\r\"\x11\n\x0fGetModelRequest\"\x8f\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.trivium.generate.v1.ModelState\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x10\n\x08\x61\x64\x61pters\x18\x04 \x03(\t\"\x92\x01\n\x0eRewriteRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12)\n\x07history\x18\x02 \x03(\x0b\x32\x18.trivium.type.v1.Message\x12.\n\x04task\x18\x03 \x01(\x0e\x32 .trivium.generate.v1.RewriteTask\x12\x13\n\x0bmax_queries\x18\x04 \x01(\r\"r\n\x0fRewriteResponse\x12\r\n\x05texts\x18\x01 \x03(\t\x12%\n\x05usage\x18\x02 \x01(\x0b\x32\x16.trivium.type.v1.Usage\x12)\n\x05model\x18\x03 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo*|\n\x0cGenerateMode\x12\x1d\n\x19GENERATE_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12GENERATE_MODE_AUTO\x10\x01\x12\x17\n\x13GENERATE_MODE_MODEL\x10\x02\x12\x1c\n\x18GENERATE_MODE_EXTRACTIVE\x10\x03*}\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03*|\n\x0bRewriteTask\x12\x1c\n\x18REWRITE_TASK_UNSPECIFIED\x10\x00\x12\x1b\n\x17REWRITE_TASK_STANDALONE\x10\x01\x12\x18\n\x14REWRITE_TASK_QUERIES\x10\x02\x12\x18\n\x14REWRITE_TASK_PASSAGE\x10\x03*\x87\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_STATE_NONE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n\x11MODEL_STATE_READY\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x32\x9b\x02\n\x0fGenerateService\x12Y\n\x08Generate\x12$.trivium.generate.v1.GenerateRequest\x1a%.trivium.generate.v1.GenerateResponse0\x01\x12W\n\x08GetModel\x12$.trivium.generate.v1.GetModelRequest\x1a%.trivium.generate.v1.GetModelResponse\x12T\n\x07Rewrite\x12#.trivium.generate.v1.RewriteRequest\x1a$.trivium.generate.v1.RewriteResponseB7\n\x13trivium.generate.v1P\x01Z\x1etrivium/generate/v1;generatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,40 +39,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.generate.v1.generat
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023trivium.generate.v1P\001Z\036trivium/generate/v1;generatev1'
-  _globals['_GENERATEMODE']._serialized_start=2154
-  _globals['_GENERATEMODE']._serialized_end=2278
-  _globals['_FINISHREASON']._serialized_start=2280
-  _globals['_FINISHREASON']._serialized_end=2405
-  _globals['_REWRITETASK']._serialized_start=2407
-  _globals['_REWRITETASK']._serialized_end=2531
-  _globals['_MODELSTATE']._serialized_start=2534
-  _globals['_MODELSTATE']._serialized_end=2669
+  _globals['_GENERATEMODE']._serialized_start=2183
+  _globals['_GENERATEMODE']._serialized_end=2307
+  _globals['_FINISHREASON']._serialized_start=2309
+  _globals['_FINISHREASON']._serialized_end=2434
+  _globals['_REWRITETASK']._serialized_start=2436
+  _globals['_REWRITETASK']._serialized_end=2560
+  _globals['_MODELSTATE']._serialized_start=2563
+  _globals['_MODELSTATE']._serialized_end=2698
   _globals['_GENERATEREQUEST']._serialized_start=283
-  _globals['_GENERATEREQUEST']._serialized_end=607
-  _globals['_PASSAGE']._serialized_start=609
-  _globals['_PASSAGE']._serialized_end=662
-  _globals['_SAMPLING']._serialized_start=665
-  _globals['_SAMPLING']._serialized_end=894
-  _globals['_GENERATERESPONSE']._serialized_start=896
-  _globals['_GENERATERESPONSE']._serialized_end=1015
-  _globals['_DELTA']._serialized_start=1018
-  _globals['_DELTA']._serialized_end=1189
-  _globals['_TOKENLOGPROB']._serialized_start=1191
-  _globals['_TOKENLOGPROB']._serialized_end=1283
-  _globals['_TOPLOGPROB']._serialized_start=1285
-  _globals['_TOPLOGPROB']._serialized_end=1329
-  _globals['_CITATION']._serialized_start=1331
-  _globals['_CITATION']._serialized_end=1400
-  _globals['_FINISH']._serialized_start=1403
-  _globals['_FINISH']._serialized_end=1722
-  _globals['_GETMODELREQUEST']._serialized_start=1724
-  _globals['_GETMODELREQUEST']._serialized_end=1741
-  _globals['_GETMODELRESPONSE']._serialized_start=1744
-  _globals['_GETMODELRESPONSE']._serialized_end=1887
-  _globals['_REWRITEREQUEST']._serialized_start=1890
-  _globals['_REWRITEREQUEST']._serialized_end=2036
-  _globals['_REWRITERESPONSE']._serialized_start=2038
-  _globals['_REWRITERESPONSE']._serialized_end=2152
-  _globals['_GENERATESERVICE']._serialized_start=2672
-  _globals['_GENERATESERVICE']._serialized_end=2955
+  _globals['_GENERATEREQUEST']._serialized_end=636
+  _globals['_PASSAGE']._serialized_start=638
+  _globals['_PASSAGE']._serialized_end=691
+  _globals['_SAMPLING']._serialized_start=694
+  _globals['_SAMPLING']._serialized_end=923
+  _globals['_GENERATERESPONSE']._serialized_start=925
+  _globals['_GENERATERESPONSE']._serialized_end=1044
+  _globals['_DELTA']._serialized_start=1047
+  _globals['_DELTA']._serialized_end=1218
+  _globals['_TOKENLOGPROB']._serialized_start=1220
+  _globals['_TOKENLOGPROB']._serialized_end=1312
+  _globals['_TOPLOGPROB']._serialized_start=1314
+  _globals['_TOPLOGPROB']._serialized_end=1358
+  _globals['_CITATION']._serialized_start=1360
+  _globals['_CITATION']._serialized_end=1429
+  _globals['_FINISH']._serialized_start=1432
+  _globals['_FINISH']._serialized_end=1751
+  _globals['_GETMODELREQUEST']._serialized_start=1753
+  _globals['_GETMODELREQUEST']._serialized_end=1770
+  _globals['_GETMODELRESPONSE']._serialized_start=1773
+  _globals['_GETMODELRESPONSE']._serialized_end=1916
+  _globals['_REWRITEREQUEST']._serialized_start=1919
+  _globals['_REWRITEREQUEST']._serialized_end=2065
+  _globals['_REWRITERESPONSE']._serialized_start=2067
+  _globals['_REWRITERESPONSE']._serialized_end=2181
+  _globals['_GENERATESERVICE']._serialized_start=2701
+  _globals['_GENERATESERVICE']._serialized_end=2984
 # @@protoc_insertion_point(module_scope)

@@ -156,12 +156,17 @@ class GenerateRequest(google.protobuf.message.Message):
     MESSAGES_FIELD_NUMBER: builtins.int
     ADAPTER_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
+    STANDALONE_QUESTION_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank, unless `messages` take its place."""
     mode: Global___GenerateMode.ValueType
     """By which means."""
     adapter: builtins.str
     """Name of the adapter (LoRA) to answer with, one of GetModelResponse.adapters; empty for the model itself."""
+    standalone_question: builtins.str
+    """The question as it can be understood without the conversation, which an extractive answer goes by; empty if that is the
+    question itself.
+    """
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
         """The evidence, most relevant first. `[n]` in the answer is `passages[n-1]`. May be empty only beside `messages`: then
@@ -198,9 +203,10 @@ class GenerateRequest(google.protobuf.message.Message):
         messages: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
         adapter: builtins.str = ...,
         tools: trivium.type.v1.tool_pb2.Tools | None = ...,
+        standalone_question: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["sampling", b"sampling", "tools", b"tools"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "history", b"history", "messages", b"messages", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling", "tools", b"tools"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "history", b"history", "messages", b"messages", "mode", b"mode", "passages", b"passages", "question", b"question", "sampling", b"sampling", "standalone_question", b"standalone_question", "tools", b"tools"]) -> None: ...
 
 Global___GenerateRequest: typing_extensions.TypeAlias = GenerateRequest
 

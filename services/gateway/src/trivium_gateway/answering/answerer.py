@@ -11,6 +11,7 @@ from trivium_conversation.sampling import FinishReason
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError
 
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
+from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.domain.passages import Citation, Span
 from trivium_gateway.models.generate import GeneratedEnd
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from trivium_conversation.sampling import TokenLogprob
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.question import Question
+    from trivium_gateway.answering.question import Question, Search
     from trivium_gateway.answering.retrieval import Retriever
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Passage
@@ -41,10 +42,12 @@ class Sources:
     Attributes:
         passages: `[n]` in the answer is `passages[n-1]`.
         degraded: What was replaced so far.
+        searched: What was searched for.
     """
 
     passages: tuple[Passage, ...]
     degraded: tuple[Degradation, ...]
+    searched: Searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Summary:
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
         finish_reason: Why the answer ended.
         tool_calls: All calls of tools; the answer goes on when it is asked for again with their results.
+        searched: What was searched for.
     """
 
     answer: str
@@ -99,6 +103,7 @@ class Summary:
     dropped_passages: tuple[int, ...]
     finish_reason: FinishReason
     tool_calls: tuple[ToolCall, ...] = ()
+    searched: Searched = NOTHING_SEARCHED
 
 
 Event = Sources | Delta | Summary
@@ -131,20 +136,22 @@ class Answerer:
         self._generate = generate
         self._timeouts = timeouts
 
-    async def answer(self, question: Question, record: Record) -> AsyncGenerator[Event, None]:
+    async def answer(self, question: Question, plan: Search | None, record: Record) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels all work for it.
 
         Args:
             question: The question; checked.
+            plan: What to search for; None if documents are not to be used.
             record: Takes note of what happens.
 
         Raises:
             TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
-        passages = await self._retriever.retrieve(question.search(), record) if question.uses_documents else ()
-        yield Sources(passages, record.degraded)
-        draft = _Draft(passages, answerable=bool(passages) or not question.uses_documents)
+        passages = await self._retriever.retrieve(plan, record) if plan else ()
+        searched = Searched.of(question.text, plan)
+        yield Sources(passages, record.degraded, searched)
+        draft = _Draft(passages, searched, answerable=bool(passages) or not question.uses_documents)
         if not passages and question.needs_passages:
             yield draft.add(refusal(question.text))
         else:
@@ -195,6 +202,7 @@ class Answerer:
             sampling=question.sampling,
             tools=question.tools,
             tool_turns=question.tool_turns,
+            standalone_question=draft.searched.search_query or "",
             timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
         begin_seconds = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
@@ -221,8 +229,9 @@ def _is_callers_mistake(error: TriviumError) -> bool:
 class _Draft:
     """An answer while it is written."""
 
-    def __init__(self, passages: tuple[Passage, ...], *, answerable: bool) -> None:
+    def __init__(self, passages: tuple[Passage, ...], searched: Searched, *, answerable: bool) -> None:
         self.passages = passages
+        self.searched = searched
         self.answerable = answerable
         self.text = ""
         self.model = ""
@@ -293,4 +302,5 @@ class _Draft:
             dropped_passages=self._dropped_passages,
             finish_reason=self._finish_reason,
             tool_calls=self._tool_calls,
+            searched=self.searched,
         )

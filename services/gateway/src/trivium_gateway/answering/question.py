@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trivium_conversation.sampling import DEFAULT_SAMPLING
@@ -11,10 +12,10 @@ from trivium_lexical import ParsedQuery, parse_query
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.conversation import AnswerMode, check_conversation, check_message, check_options
-from trivium_gateway.domain.limits import check_candidates, check_query, check_top_n
+from trivium_gateway.domain.limits import check_candidates, check_queries, check_query, check_top_n
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from trivium_conversation.sampling import Sampling
     from trivium_conversation.tools import Tools
@@ -79,17 +80,42 @@ class SearchOptions:
         check_candidates(self.candidates, limits)
 
 
+class Expansion(StrEnum):
+    """What a language model adds to what is searched for."""
+
+    QUERIES = "queries"
+    """Further queries: for the parts of the question, or in other words."""
+    HYDE = "hyde"
+    """A passage as it might answer, to find its like by meaning (Gao et al., ACL 2023: hypothetical document
+    embeddings)."""
+
+
+class Origin(StrEnum):
+    """Where a query comes from."""
+
+    QUESTION = "question"
+    """What was asked, or what it was rewritten as."""
+    REQUEST = "request"
+    """Sent along by the caller."""
+    MODEL = "model"
+    """Written by the language model."""
+    PASSAGE = "passage"
+    """A passage that the language model made up: it is searched for by meaning, and never by its words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One text that is searched for.
 
     Attributes:
         text: The text; not blank.
-        field: What the request calls the text that it comes from, for errors: `query` or `question`.
+        field: What the request calls the text that it comes from, for errors: `query`, `question` or `queries[0]`.
+        origin: Where it comes from.
     """
 
     text: str
     field: str = "query"
+    origin: Origin = Origin.QUESTION
 
     @property
     def demanded(self) -> ParsedQuery:
@@ -120,22 +146,76 @@ class Search:
         queries: At least one. Passages are found for each, and judged by the first.
         principal: Who looks; nothing else is found than what it may see.
         options: Where to look, and how deep.
+        history: The turns before the first query, oldest first, that it may lean on.
+        expand: What a language model is to add.
+        by_model: Whether a language model may rewrite the first query.
     """
 
     queries: tuple[Query, ...]
     principal: Principal
     options: SearchOptions = SearchOptions()  # frozen
+    history: tuple[Message, ...] = ()
+    expand: tuple[Expansion, ...] = ()
+    by_model: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        query: Query,
+        principal: Principal,
+        options: SearchOptions,
+        *,
+        history: tuple[Message, ...] = (),
+        queries: Sequence[str] = (),
+        expand: Sequence[Expansion] = (),
+        by_model: bool = True,
+    ) -> Search:
+        """What to search for with a query, and with others that its caller sent along."""
+        others = (Query(text, f"queries[{number}]", Origin.REQUEST) for number, text in enumerate(queries))
+        return cls((query, *others), principal, options, history, tuple(dict.fromkeys(expand)), by_model)
+
+    def demanded(self, query: Query) -> ParsedQuery:
+        """What one of the queries looks for and demands: what the model wrote, the same as the question."""
+        if query.origin in (Origin.MODEL, Origin.PASSAGE):
+            return replace(self.queries[0].demanded, text=query.text)
+        return query.demanded
 
     def check(self, limits: GatewayLimits) -> None:
         """Checks everything that can be checked without asking anyone.
 
         Raises:
             InvalidField: A field breaks a rule.
-            TooLarge: The query is too long.
+            TooLarge: A query or the history is too long, or there are too many queries.
         """
+        check_queries(len(self.queries) - 1, limits)
         for query in self.queries:
             query.check(limits)
+        check_conversation(self.history, (), limits)
         self.options.check(limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was searched for.
+
+    Attributes:
+        search_query: What the question was rewritten as; None if it was searched for as it stands.
+        queries: All texts that were searched for, the question or its rewriting first.
+    """
+
+    search_query: str | None = None
+    queries: tuple[Query, ...] = ()
+
+    @classmethod
+    def of(cls, asked: str, plan: Search | None) -> Searched:
+        """What a plan made of what was asked."""
+        if plan is None:
+            return NOTHING_SEARCHED
+        query = plan.queries[0].text
+        return cls(query if query != asked else None, plan.queries)
+
+
+NOTHING_SEARCHED = Searched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +233,8 @@ class Question:
             the language model as it is.
         tools: What the language model may call. Whoever asks runs them, and asks again with the results.
         tool_turns: The model's calls since the question, and their results, oldest first.
+        queries: What to search for beside the question.
+        expand: What a language model is to add to that.
     """
 
     text: str
@@ -164,6 +246,8 @@ class Question:
     uses_documents: bool = True
     tools: Tools = NO_TOOLS
     tool_turns: tuple[Message, ...] = ()
+    queries: tuple[str, ...] = ()
+    expand: tuple[Expansion, ...] = ()
 
     @property
     def needs_model(self) -> bool:
@@ -179,8 +263,16 @@ class Question:
         return self.mode is AnswerMode.EXTRACTIVE or not (self.tools.may_be_called or self.tool_turns)
 
     def search(self) -> Search:
-        """What to search for to answer it: the question as it stands."""
-        return Search((Query(self.text, "question"),), self.principal, self.options)
+        """What to search for to answer it."""
+        return Search.of(
+            Query(self.text, "question"),
+            self.principal,
+            self.options,
+            history=self.history,
+            queries=self.queries,
+            expand=self.expand,
+            by_model=self.mode is not AnswerMode.EXTRACTIVE,
+        )
 
     def check(self, limits: GatewayLimits) -> None:
         """Checks everything that can be checked without asking anyone.

@@ -18,6 +18,7 @@ from trivium_serving.errors import (
 )
 
 from trivium_gateway.answering.ordering import best_passages, weights_of
+from trivium_gateway.answering.question import Origin
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.fusion import reading_weight
 from trivium_gateway.library.demands import search_as_demanded
@@ -26,7 +27,7 @@ from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.models.rerank import JudgedText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from trivium_gateway.answering.question import Search
     from trivium_gateway.domain.filters import Filter
@@ -112,10 +113,12 @@ class Retriever:
         if collection is None:  # `default`, before anything was written to it
             return ()
         embedded = await self._embed(search, collection, record)
-        candidates = await self._find(search, collection, conditions, embedded, record)
+        found = await self._find(search, collection, conditions, embedded, record)
+        candidates = _merged(found)
         judged = await self._judge(search, collection, embedded[0], candidates, record)
         weights = weights_of(embedded[0], judged, collection)
-        return best_passages(candidates, judged, weights, search.options, record)
+        passages = best_passages(candidates, judged, weights, search.options, record)
+        return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
@@ -168,8 +171,8 @@ class Retriever:
         conditions: Filter | None,
         embedded: Sequence[QueryVector | None],
         record: Record,
-    ) -> Sequence[Candidate]:
-        """What the search finds for the queries, best first."""
+    ) -> Sequence[Sequence[Candidate]]:
+        """What the search finds for each query, best first."""
         with record.stage("search") as stage:
             try:
                 async with record.waiting("search"):
@@ -179,9 +182,10 @@ class Retriever:
                             search_as_demanded(
                                 self._store,
                                 collection,
-                                query.demanded,
+                                search.demanded(query),
                                 vector=one.vector if one else None,
                                 focus=one.long.focus if one and one.long else "",
+                                by_words=one is None or query.origin is not Origin.PASSAGE,
                                 filter=conditions,
                                 limit=max(search.options.candidates, search.options.top_n),
                                 timeout_seconds=seconds,
@@ -195,15 +199,16 @@ class Retriever:
                 raise _CollectionGone(collection, error) from error
             except DeadlineExceeded as error:
                 raise _search_too_slow(record) from error
-            candidates = _merged([one.candidates for one in results])
+            found = [one.candidates for one in results]
             failed = {leg.leg: leg for one in results for leg in one.degraded_legs}
-            stage.note({"trivium.candidates": len(candidates), "trivium.failed_legs": list(failed)})
-            near = [one.dense for one in candidates if one.dense is not None]
+            count = len({one.id for some in found for one in some})
+            stage.note({"trivium.candidates": count, "trivium.failed_legs": list(failed)})
+            near = [one.dense for some in found for one in some if one.dense is not None]
             if near:
                 stage.note({"trivium.best_dense": max(near)})
         for leg in failed.values():
             record.degrade(_leg_degradation(leg), leg.cause)
-        return candidates
+        return found
 
     async def _judge(
         self,
@@ -292,3 +297,11 @@ def _merged(rankings: Sequence[Sequence[Candidate]]) -> Sequence[Candidate]:
     shares = reciprocal_ranks([[one.id for one in ranking] for ranking in rankings])
     found = {one.id: one for ranking in reversed(rankings) for one in ranking}
     return [replace(found[chunk_id], fused=share) for chunk_id, share in shares.items()]
+
+
+def _told_by(rankings: Sequence[Sequence[Candidate]]) -> Callable[[Passage], Passage]:
+    """What says of passages which of several queries found them."""
+    ids = [{one.id for one in ranking} for ranking in rankings]
+    return lambda passage: replace(
+        passage, found_by=tuple(position for position, found in enumerate(ids) if passage.id in found)
+    )

@@ -26,6 +26,7 @@ _CALLERS_MISTAKES = (InvalidField, TooLarge, NotFound, AlreadyExists)
 class Stage(StrEnum):
     """The stages that can be replaced today. Others may come: a stage's name may be any."""
 
+    REWRITE = "rewrite"
     EMBED = "embed"
     SEARCH_DENSE = "search.dense"
     SEARCH_SPARSE = "search.sparse"
@@ -49,8 +50,8 @@ class Degradation:
     Attributes:
         stage: The stage's name.
         reason: What was wrong with it.
-        fallback: What was done in its place: `sparse`, `dense`, `fused-order`, `extractive`,
-            `passages` or `refusal`.
+        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`,
+            `extractive`, `passages` or `refusal`.
         detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
             `MODEL_CHANGED`; else empty.
     """

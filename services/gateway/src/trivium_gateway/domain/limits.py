@@ -11,6 +11,7 @@ __all__ = [
     "check_document_count",
     "check_document_id",
     "check_page_size",
+    "check_queries",
     "check_query",
     "check_title",
     "check_top_n",
@@ -28,6 +29,8 @@ class GatewayLimits:
 
     max_query_characters: int = 8_000
     """Longest query or question, in code points."""
+    max_queries: int = 10
+    """Most further queries that a caller may send along with a question."""
     max_history_messages: int = 64
     """Most earlier turns that come with a question."""
     max_history_characters: int = 64_000
@@ -115,6 +118,16 @@ def check_query(field: str, text: str, limits: GatewayLimits) -> None:
     check_unicode(field, text)
     if is_blank(text):
         raise InvalidField(field, f"The {field} is blank.", reason="EMPTY_QUERY")
+
+
+def check_queries(count: int, limits: GatewayLimits) -> None:
+    """Refuse too many further queries.
+
+    Raises:
+        TooLarge: There are.
+    """
+    if count > limits.max_queries:
+        raise TooLarge(f"There are {count} queries; at most {limits.max_queries} are allowed.", field="queries")
 
 
 def is_blank(text: str) -> bool:

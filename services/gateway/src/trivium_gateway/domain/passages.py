@@ -59,6 +59,7 @@ class Passage:
         heading: The headings that it stands under, outermost first.
         page: Its page, from 1; None in a document without pages.
         table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
+        found_by: Positions of the queries that found it, from 0; empty if only one was searched for.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Passage:
     heading: tuple[str, ...] = ()
     page: int | None = None
     table_header: str = ""
+    found_by: tuple[int, ...] = ()
 
     @property
     def readable_text(self) -> str:

@@ -28,6 +28,7 @@ async def search_as_demanded(
     *,
     vector: Sequence[float] | None,
     focus: str = "",
+    by_words: bool = True,
     filter: Filter | None,  # noqa: A002 - the word of the interface
     limit: int,
     timeout_seconds: float,
@@ -46,6 +47,7 @@ async def search_as_demanded(
         query: What to look for.
         vector: Its vector; None to search by words alone.
         focus: What a long query asks above all; empty for all of it.
+        by_words: Whether to search by words as well where there is a vector.
         filter: Conditions on the chunks.
         limit: Most candidates.
         timeout_seconds: Time for all of it.
@@ -58,7 +60,8 @@ async def search_as_demanded(
     until = time.monotonic() + timeout_seconds
 
     async def search(**more: Any) -> SearchResult:
-        arguments: dict[str, Any] = {"vector": vector, "text": query.text, "focus": focus, "limit": limit} | more
+        text = query.text if by_words or vector is None else None
+        arguments: dict[str, Any] = {"vector": vector, "text": text, "focus": focus, "limit": limit} | more
         seconds = max(0.001, until - time.monotonic())
         return await store.search(
             collection,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from trivium_serving.channels import outgoing_metadata
 
 from trivium_gateway.domain.conversation import AnswerMode, Message, Role
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
+from trivium_gateway.domain.limits import is_blank
 from trivium_gateway.domain.passages import Span
 from trivium_gateway.models.messages import tool_call_from, tools_message, turn_message
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
@@ -49,6 +51,8 @@ _FINISH_REASONS = {
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
 }
+_CONNECTING = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
+_CONNECT_SECONDS = 0.3
 # Fields of a request that hold what our own caller sent.
 _CALLERS_FIELDS = ("question", "history", "tool_turns", "sampling", "tools")
 _MESSAGE = re.compile(r"messages\[(\d+)\](.*)")
@@ -107,6 +111,14 @@ class GeneratedEnd:
     reason: FinishReason
 
 
+class RewriteTask(Enum):
+    """What a question is rewritten as."""
+
+    STANDALONE = pb.REWRITE_TASK_STANDALONE
+    QUERIES = pb.REWRITE_TASK_QUERIES
+    PASSAGE = pb.REWRITE_TASK_PASSAGE
+
+
 class ModelState(Enum):
     """State of the service's language model."""
 
@@ -155,6 +167,7 @@ class GenerateClient:
         sampling: Sampling = DEFAULT_SAMPLING,
         tools: Tools = NO_TOOLS,
         tool_turns: Sequence[Message] = (),
+        standalone_question: str = "",
         timeout_seconds: float,
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         """Has an answer written; ends with one GeneratedEnd. Closing the iterator cancels the call.
@@ -168,6 +181,7 @@ class GenerateClient:
             sampling: How to sample.
             tools: What the language model may call.
             tool_turns: Its calls since the question, and their results, oldest first.
+            standalone_question: The question as it can be understood without the history; empty if it is the same.
             timeout_seconds: How long the whole answer may take.
 
         Raises:
@@ -178,6 +192,7 @@ class GenerateClient:
             mode=_MODES[mode],
             sampling=_sampling(sampling),
             tools=tools_message(tools),
+            standalone_question=standalone_question,
         )
         if passages and not tool_turns:
             request.question = question
@@ -205,7 +220,7 @@ class GenerateClient:
         self, request: pb.GenerateRequest, timeout_seconds: float
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         """What one replica answers: one with its model, if there is any."""
-        has_model = self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+        has_model = self._has_model()
         for stub in (self._model_stub, self._stub) if has_model else (self._stub,):
             call = stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
             begun = False
@@ -220,6 +235,44 @@ class GenerateClient:
                     raise
             finally:
                 call.cancel()  # does nothing to a call that has ended
+
+    def _has_model(self) -> bool:
+        return self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
+    async def has_model(self) -> bool:
+        """Whether any replica has its language model now. Connects first, if need be, which takes a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                while (state := self._model_channel.get_state(try_to_connect=True)) in _CONNECTING:
+                    await self._model_channel.wait_for_state_change(state)
+        return self._has_model()
+
+    async def rewrite(
+        self, question: str, history: Sequence[Message], task: RewriteTask, *, timeout_seconds: float
+    ) -> Sequence[str]:
+        """Has the language model rewrite a question for a search.
+
+        Args:
+            question: The question; not blank.
+            history: Earlier turns, oldest first.
+            task: What to make of it.
+            timeout_seconds: How long it may take.
+
+        Returns:
+            At least one text; of queries a few.
+
+        Raises:
+            TriviumError: The call failed, or the model wrote nothing to search for.
+        """
+        request = pb.RewriteRequest(question=question, history=map(turn_message, history), task=task.value)
+        try:
+            response = await self._model_stub.Rewrite(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("generate", error) from error
+        texts = [text for text in response.texts if not is_blank(text)]
+        if not texts:
+            raise broken_answer("generate", "rewrites a question as nothing")
+        return texts
 
     async def model(self, *, timeout_seconds: float) -> GenerateModel:
         """Describes the model.

@@ -90,8 +90,8 @@ class ExtractiveAnswerer:
         if self._vectors is not None and len(rows) > 1:
             texts = [scored.sentences[row].text for row in rows]
             try:
-                similarities = await self._vectors.similarities(request.question, texts, _patience(request))
-                scores = add_vectors(request.question, scored, rows, similarities)
+                similarities = await self._vectors.similarities(request.meant_question, texts, _patience(request))
+                scores = add_vectors(request.meant_question, scored, rows, similarities)
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
@@ -120,4 +120,4 @@ def _score(request: AnswerRequest) -> Scored:
         Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])
         for number, passage in enumerate(request.passages[:1])
     ]
-    return score_words(request.question, request.passages, quotes)
+    return score_words(request.meant_question, request.passages, quotes)

@@ -11,7 +11,7 @@ from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.answering.answerer import Delta, Sources
-from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
+from trivium_gateway.answering.question import Expansion, Origin, Query, Question, Search, SearchOptions
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Reason, Stage
 from trivium_gateway.library.descriptions import CollectionState
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct, Value
 
     from trivium_gateway.answering.answerer import Event, Summary
+    from trivium_gateway.answering.question import Searched
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.metadata import JsonValue, Metadata
     from trivium_gateway.domain.passages import Citation, Passage, Span
@@ -39,6 +40,13 @@ _MODES = {
     pb.ANSWER_MODE_AUTO: AnswerMode.AUTO,
     pb.ANSWER_MODE_MODEL: AnswerMode.MODEL,
     pb.ANSWER_MODE_EXTRACTIVE: AnswerMode.EXTRACTIVE,
+}
+_EXPANSIONS = {pb.EXPANSION_QUERIES: Expansion.QUERIES, pb.EXPANSION_HYDE: Expansion.HYDE}
+_ORIGINS = {
+    Origin.QUESTION: pb.QUERY_ORIGIN_QUESTION,
+    Origin.REQUEST: pb.QUERY_ORIGIN_REQUEST,
+    Origin.MODEL: pb.QUERY_ORIGIN_MODEL,
+    Origin.PASSAGE: pb.QUERY_ORIGIN_PASSAGE,
 }
 _FINISH_REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
@@ -75,9 +83,20 @@ _LARGEST_EXACT_NUMBER = 2**53
 
 
 def search_from(request: pb.RetrieveRequest) -> Search:
-    """What a request asks to look for."""
+    """What a request asks to look for.
+
+    Raises:
+        InvalidField: A role or an expansion is none that there is.
+    """
     rerank = request.rerank if request.HasField("rerank") else None
-    return Search((Query(request.query),), principal(), _options(request, rerank))
+    return Search.of(
+        Query(request.query),
+        principal(),
+        _options(request, rerank),
+        history=turns_from("history", request.history),
+        queries=request.queries,
+        expand=_expansions(request.expand),
+    )
 
 
 def question_from(request: pb.AnswerRequest) -> Question:
@@ -97,7 +116,17 @@ def question_from(request: pb.AnswerRequest) -> Question:
         _sampling(request.sampling),
         tools=tools_from(request.tools),
         tool_turns=turns_from("tool_turns", request.tool_turns),
+        queries=tuple(request.queries),
+        expand=_expansions(request.expand),
     )
+
+
+def _expansions(expand: Iterable[pb.Expansion.ValueType]) -> tuple[Expansion, ...]:
+    wanted = tuple(expand)
+    for number, one in enumerate(wanted):
+        if one not in _EXPANSIONS:
+            raise InvalidField(f"expand[{number}]", f"expand[{number}] must be EXPANSION_QUERIES or EXPANSION_HYDE.")
+    return tuple(_EXPANSIONS[one] for one in wanted)
 
 
 def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None = None) -> SearchOptions:
@@ -153,6 +182,8 @@ def found_message(found: Found) -> pb.RetrieveResponse:
         passages=map(_passage, found.passages),
         timings=_timings(found.timings),
         stages=_stages(found.timings),
+        search_query=found.searched.search_query,
+        queries=_queries(found.searched),
         degraded=_degradations(found.degraded),
         request_id=request_id(),
     )
@@ -161,7 +192,8 @@ def found_message(found: Found) -> pb.RetrieveResponse:
 def event_message(event: Event) -> pb.AnswerResponse:
     """One message of the answer to Answer."""
     if isinstance(event, Sources):
-        return pb.AnswerResponse(sources=pb.Sources(passages=map(_passage, event.passages)))
+        sources = pb.Sources(passages=map(_passage, event.passages), search_query=event.searched.search_query)
+        return pb.AnswerResponse(sources=sources)
     if isinstance(event, Delta):
         return pb.AnswerResponse(delta=_delta(event))
     return pb.AnswerResponse(summary=_summary(event))
@@ -248,6 +280,8 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         passages=map(_passage, summary.passages),
         timings=_timings(summary.timings),
         stages=_stages(summary.timings),
+        search_query=summary.searched.search_query,
+        queries=_queries(summary.searched),
         degraded=_degradations(summary.degraded),
         usage=usage_pb2.Usage(
             prompt_tokens=summary.prompt_tokens,
@@ -283,6 +317,7 @@ def _passage(passage: Passage) -> pb.Passage:
         duplicates=passage.duplicates,
         heading=passage.heading,
         page=passage.page,
+        found_by=passage.found_by,
     )
     _fill(message.metadata, passage.metadata)
     return message
@@ -299,6 +334,10 @@ def _citation(citation: Citation) -> pb.Citation:
         span=_span(passage.span),
         answer_span=_span(citation.answer_span),
     )
+
+
+def _queries(searched: Searched) -> Iterable[pb.SearchedQuery]:
+    return (pb.SearchedQuery(text=one.text, origin=_ORIGINS[one.origin]) for one in searched.queries)
 
 
 def _span(span: Span) -> span_pb2.Span:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
-from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
+from trivium_gateway.answering.question import Expansion, Query, Question, Search, SearchOptions
 from trivium_gateway.domain.conversation import AnswerMode, Message, Role
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
@@ -52,10 +52,32 @@ _FILTER = Field(
 )
 
 
+class MessageBody(JsonBody):
+    """An earlier turn of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+History = Annotated[list[MessageBody], *at_most(_LIMITS.max_history_messages, "HISTORY_TOO_LONG")]
+Queries = Annotated[list[str], *at_most(_LIMITS.max_queries)]
+_Expand = Annotated[list[Literal["queries", "hyde"]], *at_most(2)]
+_HISTORY = Field(None, description="Earlier turns, oldest first.")
+_QUERIES = Field(None, description="What to search for beside it, at most 10; what is found is judged by the question.")
+_EXPAND = Field(
+    None,
+    description="What the language model adds to what is searched for: further queries, or a passage as it might "
+    "answer (hyde); default nothing.",
+)
+
+
 class RetrieveBody(JsonBody):
     """What to look for."""
 
     query: str = Field(description='The query. "Phrases" must occur in each passage, -words must not.')
+    history: History | None = _HISTORY
+    queries: Queries | None = _QUERIES
+    expand: _Expand | None = _EXPAND
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION
@@ -64,20 +86,13 @@ class RetrieveBody(JsonBody):
     collapse: bool | None = _COLLAPSE
 
 
-class MessageBody(JsonBody):
-    """An earlier turn of the conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
 class AnswerBody(JsonBody):
     """A question."""
 
     question: str = Field(description="The question.")
-    history: Annotated[list[MessageBody], *at_most(_LIMITS.max_history_messages, "HISTORY_TOO_LONG")] | None = Field(
-        None, description="Earlier turns, oldest first."
-    )
+    history: History | None = _HISTORY
+    queries: Queries | None = _QUERIES
+    expand: _Expand | None = _EXPAND
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION
@@ -135,7 +150,14 @@ def _search(body: RetrieveBody) -> Search:
         rerank=body.rerank,
         collapse=body.collapse,
     )
-    return Search((Query(body.query),), principal(), options)
+    return Search.of(
+        Query(body.query),
+        principal(),
+        options,
+        history=turns_of(body.history),
+        queries=body.queries or (),
+        expand=_expansions(body),
+    )
 
 
 def _question(body: AnswerBody) -> Question:
@@ -146,8 +168,24 @@ def _question(body: AnswerBody) -> Question:
         candidates=body.candidates,
         collapse=body.collapse,
     )
-    history = tuple(Message(Role(turn.role), turn.content) for turn in body.history or ())
-    return Question(body.question, principal(), options, history, AnswerMode(body.mode or "auto"))
+    return Question(
+        body.question,
+        principal(),
+        options,
+        turns_of(body.history),
+        AnswerMode(body.mode or "auto"),
+        queries=tuple(body.queries or ()),
+        expand=_expansions(body),
+    )
+
+
+def turns_of(history: list[MessageBody] | None) -> tuple[Message, ...]:
+    """The turns of a conversation."""
+    return tuple(Message(Role(turn.role), turn.content) for turn in history or ())
+
+
+def _expansions(body: RetrieveBody | AnswerBody) -> tuple[Expansion, ...]:
+    return tuple(map(Expansion, body.expand or ()))
 
 
 async def _pieces(sources: Sources, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.answering.question import Searched
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage, Span
     from trivium_gateway.gateway import Found
@@ -50,6 +51,7 @@ def degraded_header(degraded: Iterable[Degradation]) -> dict[str, str]:
 def found_json(found: Found) -> dict[str, Any]:
     """The body of /v1/retrieve."""
     return {
+        **searched_json(found.searched),
         "passages": [passage_json(one) for one in found.passages],
         "timings": _timings_json(found.timings),
         "stages": _stages_json(found.timings),
@@ -64,6 +66,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "answer": summary.answer,
         "answerable": summary.answerable,
         "confidence": summary.confidence,
+        **searched_json(summary.searched),
         "citations": [_citation_json(one) for one in summary.citations],
         "passages": [passage_json(one) for one in summary.passages],
         "timings": _timings_json(summary.timings),
@@ -82,7 +85,18 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def sources_json(sources: Sources) -> dict[str, Any]:
     """The data of a `sources` event."""
-    return {"passages": [passage_json(one) for one in sources.passages]}
+    return {
+        "search_query": sources.searched.search_query,
+        "passages": [passage_json(one) for one in sources.passages],
+    }
+
+
+def searched_json(searched: Searched) -> dict[str, Any]:
+    """What was searched for."""
+    return {
+        "search_query": searched.search_query,
+        "queries": [{"text": one.text, "origin": one.origin.value} for one in searched.queries],
+    }
 
 
 def delta_json(delta: Delta) -> dict[str, Any]:
@@ -113,6 +127,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "duplicates": list(passage.duplicates),
         "heading": list(passage.heading),
         "page": passage.page,
+        "found_by": list(passage.found_by),
     }
 
 

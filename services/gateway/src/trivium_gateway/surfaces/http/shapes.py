@@ -6,6 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+# Both are always there.
+_SEARCH_QUERY = Field(
+    description="What was searched for in place of a question that leans on its conversation; null if it was searched "
+    "for as it is."
+)
+_QUERIES = Field(description="All texts that were searched for, the question or what it was rewritten as first.")
+
 
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -53,6 +60,9 @@ class PassageShape(_Shape):
     )
     heading: list[str] = Field(description="The headings that it stands under, outermost first.")
     page: int | None = Field(description="Its page, from 1; null in a document without pages.")
+    found_by: list[int] = Field(
+        description="Positions of the `queries` that found it, from 0; empty if there was only one."
+    )
 
 
 class CitationShape(_Shape):
@@ -111,9 +121,21 @@ class UsageShape(_Shape):
     is_estimated: bool
 
 
+class SearchedQueryShape(_Shape):
+    """A text that was searched for."""
+
+    text: str
+    origin: Literal["question", "request", "model", "passage"] = Field(
+        description="question: what was asked, or its rewriting; request: sent along; model: written by the language "
+        "model; passage: made up by it, to find its like."
+    )
+
+
 class RetrieveResponse(_Shape):
     """The passages for a query, best first."""
 
+    search_query: str | None = _SEARCH_QUERY
+    queries: list[SearchedQueryShape] = _QUERIES
     passages: list[PassageShape]
     timings: TimingsShape
     stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")
@@ -127,6 +149,8 @@ class AnswerResponse(_Shape):
     answer: str
     answerable: bool
     confidence: float | None
+    search_query: str | None = _SEARCH_QUERY
+    queries: list[SearchedQueryShape] = _QUERIES
     citations: list[CitationShape]
     passages: list[PassageShape]
     timings: TimingsShape

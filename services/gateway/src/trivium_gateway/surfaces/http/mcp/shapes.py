@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
+from trivium_gateway.surfaces.http.questions import History, Queries
 from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
 
 DEFAULT_CHARACTERS = 20_000
@@ -19,10 +20,18 @@ _FILTER = Field(
 )
 
 
+_HISTORY = Field(None, description="Earlier turns that it leans on, oldest first.")
+_SEARCH_QUERY = Field(description="What was searched for in place of a question that leans on its history, else null.")
+
+
 class SearchInput(JsonBody):
     """What to look for."""
 
     query: str = Field(description="The query, in the words of a person; a question is fine.")
+    history: History | None = _HISTORY
+    queries: Queries | None = Field(
+        None, description="What to search for beside it, for example in other words; at most 10."
+    )
     collection: str | None = _COLLECTION
     top_n: int | None = Field(None, description="Most passages, from 1 to 100; default 5.")
     filter: dict[str, Any] | None = _FILTER
@@ -32,7 +41,11 @@ class SearchInput(JsonBody):
 class AnswerInput(JsonBody):
     """A question."""
 
-    question: str = Field(description="The question, complete in itself: earlier turns are not known.")
+    question: str = Field(description="The question, complete in itself unless history is given.")
+    history: History | None = _HISTORY
+    queries: Queries | None = Field(
+        None, description="What to search for beside it, for example its parts; at most 10."
+    )
     collection: str | None = _COLLECTION
     top_n: int | None = Field(None, description="Most passages to answer from, from 1 to 100; default 5.")
     filter: dict[str, Any] | None = _FILTER
@@ -103,6 +116,7 @@ class SearchOutput(_Output):
     """The passages, best first."""
 
     passages: list[FoundPassage]
+    search_query: str | None = _SEARCH_QUERY
     degraded: list[DegradationShape] = Field(description="Stages that were replaced by the next best means.")
 
 
@@ -112,6 +126,7 @@ class AnswerOutput(_Output):
     answer: str = Field(description="`[n]` cites the source with index n.")
     answerable: bool = Field(description="Whether the documents can answer the question.")
     sources: list[FoundPassage] = Field(description="The passages that the answer cites.")
+    search_query: str | None = _SEARCH_QUERY
     degraded: list[DegradationShape] = Field(description="Stages that were replaced by the next best means.")
 
 

@@ -11,6 +11,7 @@ from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
+from trivium_gateway.surfaces.http.questions import turns_of
 from trivium_gateway.surfaces.http.rendering import result_json
 from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
 from trivium_gateway.surfaces.http.streams import whole
@@ -78,14 +79,27 @@ class Tool:
 
 
 async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -> Output:
-    found = await gateway.questions.retrieve(Search((Query(body.query),), principal(), _options(body)))
-    passages = [_passage(index, one) for index, one in enumerate(found.passages, 1)]
-    output = shapes.SearchOutput(passages=passages, degraded=_degraded(found.degraded))
+    search = Search.of(
+        Query(body.query),
+        principal(),
+        _options(body),
+        history=turns_of(body.history),
+        queries=body.queries or (),
+    )
+    found = await gateway.questions.retrieve(search)
+    output = shapes.SearchOutput(
+        passages=[_passage(index, one) for index, one in enumerate(found.passages, 1)],
+        search_query=found.searched.search_query,
+        degraded=_degraded(found.degraded),
+    )
     return Output(output, texts.search_text(output))
 
 
 async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
-    summary, _ = await whole(gateway.questions.answer(Question(body.question, principal(), _options(body))))
+    question = Question(
+        body.question, principal(), _options(body), turns_of(body.history), queries=tuple(body.queries or ())
+    )
+    summary, _ = await whole(gateway.questions.answer(question))
     output = _answered(summary)
     return Output(output, texts.answer_text(output))
 
@@ -220,6 +234,7 @@ def _answered(summary: Summary) -> shapes.AnswerOutput:
         answer=summary.answer,
         answerable=summary.answerable,
         sources=[_passage(index, cited[index]) for index in sorted(cited)],
+        search_query=summary.searched.search_query,
         degraded=_degraded(summary.degraded),
     )
 

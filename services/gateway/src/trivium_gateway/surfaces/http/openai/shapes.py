@@ -9,6 +9,7 @@ from trivium_gateway.surfaces.http.shapes import (
     DegradationShape,
     PassageShape,
     RetrieveResponse,
+    SearchedQueryShape,
     StageTimeShape,
     TimingsShape,
 )
@@ -23,6 +24,10 @@ class EvidenceShape(_Shape):
 
     answerable: bool
     confidence: float | None
+    search_query: str | None = Field(
+        description="What was searched for in place of a last message that leans on the others, else null."
+    )
+    queries: list[SearchedQueryShape] = Field(description="All texts that were searched for.")
     citations: list[CitationShape]
     passages: list[PassageShape]
     timings: TimingsShape

@@ -36,8 +36,9 @@ export class Turn {
     this.element.setAttribute("aria-busy", "true");
   }
 
-  sources(passages) {
+  sources({ passages, search_query }) {
     this.#passages = passages;
+    if (search_query) this.before.append(el("p.quiet.searched", { t: ["answer.searched", { query: search_query }] }));
     this.progress = this.#replaceProgress(el("p.progress", { t: ["answer.writing", { count: passages.length }] }));
   }
 

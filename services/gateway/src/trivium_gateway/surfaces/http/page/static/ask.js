@@ -56,7 +56,7 @@ async function ask(question) {
   try {
     const body = { question, collection, mode: state.get("mode"), ...(earlier.length ? { history: earlier } : {}) };
     for await (const { name, content } of answer(body, controller.signal)) {
-      if (name === "sources") turn.sources(content.passages);
+      if (name === "sources") turn.sources(content);
       else if (name === "delta") turn.delta(content);
       else if (name === "summary") turn.summary(content);
     }

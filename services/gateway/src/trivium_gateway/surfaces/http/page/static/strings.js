@@ -22,6 +22,7 @@ const en = {
   "status.stage.ready": "ready",
   "status.stage.down": "down",
 
+  "stage.rewrite": "Rewrite",
   "stage.embed": "Embed",
   "stage.search": "Search",
   "stage.rerank": "Rerank",
@@ -51,6 +52,7 @@ const en = {
   "mode.extractive": "Quote the documents",
 
   "answer.searching": "Searching your documents…",
+  "answer.searched": "Searched for: {query}",
   "answer.writing": "Writing from {count} passages…",
   "answer.ready": "Answer: {answer}",
   "answer.stopped": "Stopped. What stands above is not the whole answer.",
@@ -63,6 +65,8 @@ const en = {
   "refused.todo": "Ask in other words, choose another collection, or add documents that hold the answer.",
 
   "degraded.title": "Answered by the next best means",
+  "degraded.rewrite.rule": "The language model is {reason}: the question was completed from the conversation by rule.",
+  "degraded.rewrite.question": "The language model is {reason}: no further queries were searched for.",
   "degraded.embed.sparse": "The embedding model is {reason}: the search went by words alone.",
   "degraded.search.dense.sparse": "Search by meaning is {reason}: the search went by words alone.",
   "degraded.search.sparse.dense": "Search by words is {reason}: the search went by meaning alone.",
@@ -204,6 +208,7 @@ const zh = {
   "status.stage.ready": "就绪",
   "status.stage.down": "不可用",
 
+  "stage.rewrite": "改写",
   "stage.embed": "向量化",
   "stage.search": "检索",
   "stage.rerank": "重排",
@@ -233,6 +238,7 @@ const zh = {
   "mode.extractive": "摘录原文",
 
   "answer.searching": "正在检索文档…",
+  "answer.searched": "检索的是：{query}",
   "answer.writing": "正在根据 {count} 个段落撰写…",
   "answer.ready": "答案：{answer}",
   "answer.stopped": "已停止。以上不是完整的答案。",
@@ -245,6 +251,8 @@ const zh = {
   "refused.todo": "请换一种说法，选择别的集合，或添加包含答案的文档。",
 
   "degraded.title": "已用次优方式回答",
+  "degraded.rewrite.rule": "语言模型{reason}：已按规则根据对话补全问题。",
+  "degraded.rewrite.question": "语言模型{reason}：没有检索更多查询。",
   "degraded.embed.sparse": "向量模型{reason}：只按词语检索。",
   "degraded.search.dense.sparse": "语义检索{reason}：只按词语检索。",
   "degraded.search.sparse.dense": "词语检索{reason}：只按语义检索。",
