@@ -238,8 +238,15 @@ class Collections:
             NotFound: It was deleted.
             Unavailable: Qdrant cannot be reached.
         """
-        if tenant != collection.sole_tenant:
+        if tenant == collection.sole_tenant:
+            return
+        try:
             await self._tenancy.admit(collection.physical, tenant)
+        except NotFound:
+            moved = await self.moved(collection)
+            if moved.physical == collection.physical:
+                raise
+            await self._tenancy.admit(moved.physical, tenant)
 
     def forget(self, collection: ResolvedCollection) -> None:
         """Look a collection up anew next time, because Qdrant says that it is gone."""
