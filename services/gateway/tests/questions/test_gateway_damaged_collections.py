@@ -96,6 +96,7 @@ async def test_damaged_collection_is_listed_with_its_state_beside_those_that_wor
             "model_fingerprint": "",
             "dimension": 0,
             "metadata_keys": [],
+            "needs_reindex": False,
         }
         assert listed.status_code == 200
         shown = {one["name"]: (one["state"], one["chunk_count"]) for one in listed.json()["collections"]}

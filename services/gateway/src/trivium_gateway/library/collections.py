@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError, cause_of
@@ -55,7 +55,7 @@ class ResolvedCollection:
     dimension: int
     analyzer: int
     sole_tenant: str = ""
-    sole_until: float = 0.0
+    sole_until: float = field(default=0.0, compare=False)
 
     def is_sole(self, tenant: str, until: float) -> bool:
         """Whether all chunks are certain to be a tenant's, up to a moment on the monotonic clock."""
