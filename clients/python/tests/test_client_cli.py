@@ -184,14 +184,14 @@ def test_ingest_names_what_failed_and_ends_with_status_1(gateway: Any, run: Run,
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "good.md").write_text("text")
     (tmp_path / "empty.md").write_text("")
-    (tmp_path / "code.py").write_text("pass")
+    (tmp_path / "sound.wav").write_text("pass")
 
     status, out, err = run("ingest", str(tmp_path))
 
     assert status == 1
     assert out.startswith("1 indexed, 1 failed in ")
     assert err.splitlines() == [
-        "warning: passed over 1 files of other types: 1 .py",
+        "warning: passed over 1 files of other types: 1 .wav",
         f"error: {tmp_path}/empty.md: there is no text (EMPTY)",
     ]
 
