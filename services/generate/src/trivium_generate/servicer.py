@@ -16,6 +16,7 @@ from trivium.type.v1 import (
     tool_pb2,
     usage_pb2,
 )
+from trivium_conversation.sampling import sampling_from_message
 from trivium_model_service.deadlines import deadline_of
 from trivium_model_service.messages import model_info
 from trivium_serving import tracing
@@ -29,7 +30,6 @@ from trivium_generate.answer import (
     Mode,
     Passage,
     Role,
-    Sampling,
     Tool,
     ToolCall,
     ToolChoice,
@@ -180,7 +180,7 @@ def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> 
         question=question,
         passages=tuple(Passage(passage.text, passage.title, passage.score) for passage in request.passages),
         history=history,
-        sampling=_sampling_from_proto(request.sampling),
+        sampling=sampling_from_message(request.sampling),
         mode=_MODES[request.mode],
         is_conversation=bool(request.messages),
         adapter=request.adapter,
@@ -233,18 +233,6 @@ def _turns_from_proto(field: str, messages: Iterable[message_pb2.Message]) -> tu
         calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls)
         turns.append(Turn(_ROLES[message.role], message.content, calls, message.tool_call_id))
     return tuple(turns)
-
-
-def _sampling_from_proto(sampling: pb.Sampling) -> Sampling:
-    return Sampling(
-        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
-        temperature=sampling.temperature if sampling.HasField("temperature") else None,
-        top_p=sampling.top_p if sampling.HasField("top_p") else None,
-        seed=sampling.seed if sampling.HasField("seed") else None,
-        stop=tuple(sampling.stop),
-        json_schema=sampling.json_schema,
-        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
-    )
 
 
 def _delta_to_proto(delta: Delta) -> pb.Delta:

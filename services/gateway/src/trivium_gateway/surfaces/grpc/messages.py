@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
-from trivium_conversation.sampling import FinishReason, Sampling
+from trivium_conversation.sampling import FinishReason, sampling_from_message
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
@@ -113,7 +113,7 @@ def question_from(request: pb.AnswerRequest) -> Question:
         _options(request),
         turns_from("history", request.history),
         _MODES[request.mode],
-        _sampling(request.sampling),
+        sampling_from_message(request.sampling),
         tools=tools_from(request.tools),
         tool_turns=turns_from("tool_turns", request.tool_turns),
         queries=tuple(request.queries),
@@ -241,18 +241,6 @@ def status_message(readiness: Readiness) -> pb.GetStatusResponse:
         for one in readiness.stages()
     ]
     return pb.GetStatusResponse(ready=readiness.ready, stages=stages)
-
-
-def _sampling(sampling: pb.Sampling) -> Sampling:
-    return Sampling(
-        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
-        temperature=sampling.temperature if sampling.HasField("temperature") else None,
-        top_p=sampling.top_p if sampling.HasField("top_p") else None,
-        seed=sampling.seed if sampling.HasField("seed") else None,
-        stop=tuple(sampling.stop),
-        json_schema=sampling.json_schema,
-        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
-    )
 
 
 def _delta(delta: Delta) -> pb.AnswerDelta:
