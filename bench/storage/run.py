@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import os
 import random
 import re
@@ -24,7 +23,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,7 +138,6 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
         fingerprint=_FINGERPRINT,
         dimension=_DIMENSION,
         analyzer=ANALYZER_VERSION,
-        sole_tenant="default",
     )
     store = ChunkStore(connection)
     made_up = np.random.default_rng(2)
@@ -185,12 +182,8 @@ class Searches:
         return (time.perf_counter() - begin) * 1e3
 
     async def some(self) -> str:
-        """Median and 95th percentile, with the collection's own statistics and with those of the tenant."""
-        own, counted = [], []
-        for _ in range(_SEARCHES):  # in turn, so that both have the same machine
-            own.append(await self.once(COLLECTION))
-            counted.append(await self.once(SHARED))
-        return f"{_times(own)}, words counted anew {_times(counted)}"
+        """Median and 95th percentile."""
+        return _times([await self.once(COLLECTION) for _ in range(_SEARCHES)])
 
     async def until_indexed(self, engine: Engine, at_most_seconds: float) -> str:
         """The same while the search index is built."""
@@ -205,16 +198,14 @@ def _times(taken: Sequence[float]) -> str:
 
 
 COLLECTION = ResolvedCollection(
+    "default",
     "bench",
     physical_name("bench", _FINGERPRINT, ANALYZER_VERSION),
     "made up",
     _FINGERPRINT,
     _DIMENSION,
     ANALYZER_VERSION,
-    "default",
-    math.inf,
 )
-SHARED = replace(COLLECTION, sole_tenant="")
 
 
 async def measure(count: int, sentences: Sequence[str]) -> None:

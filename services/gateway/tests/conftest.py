@@ -29,6 +29,7 @@ from trivium_gateway.library.documents import DocumentResult, Documents, NewDocu
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.search import Store
 from trivium_gateway.models.embed import EmbedClient, EmbeddedDocuments
+from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
@@ -164,13 +165,13 @@ def open_storage(addresses: Addresses) -> OpenStorage:
         connection = QdrantConnection(addresses.qdrant_url, grpc_port or addresses.qdrant_grpc_port)
         async with open_channel(addresses.embed_target) as channel:
             embed = CountedEmbed(channel, addresses.embed_target)
-            collections = Collections(connection, embed, limits, settling_seconds=0.1)
+            collections = Collections(connection, embed, limits)
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
             ingester = Ingester(
                 collections, chunks, embed, locks, limits, registry, QuestionAdmission(256, QuestionMetrics(registry))
             )
             documents = Documents(chunks, locks, limits)
-            store, sweeper = Store(connection), Sweeper(collections, chunks, "default")
+            store, sweeper = Store(connection), Sweeper(collections, chunks)
             yield Storage(connection, embed, collections, chunks, documents, ingester, store, sweeper, registry)
             await ingester.close()
         await connection.close()
@@ -182,6 +183,7 @@ def open_storage(addresses: Addresses) -> OpenStorage:
 async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
     """The storing half of a gateway before an empty Qdrant."""
     async with open_storage() as opened:
-        for collection in await opened.collections.list(tenant="default"):
-            await opened.collections.delete(collection.name)
+        qdrant = QdrantCollections(opened.connection)
+        for physical in await qdrant.names():
+            await qdrant.delete(physical)
         yield opened

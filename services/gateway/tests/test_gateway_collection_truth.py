@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,10 +71,10 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
         ]
         gateway.collections.forget(known)
         calls += [
-            gateway.collections.find(""),
+            gateway.collections.find("", tenant="default"),
             gateway.collections.resolve("", tenant="default"),
             gateway.collections.create("default", tenant="default"),
-            gateway.collections.delete("default"),
+            gateway.collections.delete("default", tenant="default"),
         ]
         for call in calls:
             with pytest.raises(Unavailable) as caught:
@@ -106,7 +105,7 @@ async def test_deletion_that_qdrant_has_not_done_is_no_success(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(QdrantCollections, "delete", close_then_delete)
             with pytest.raises(Unavailable):
-                await gateway.collections.delete("papers")
+                await gateway.collections.delete("papers", tenant="default")
     assert physical in await _names(storage)
     assert (await storage.collections.get("papers", tenant="default")).name == "papers"
 
@@ -133,8 +132,8 @@ async def test_collection_deleted_by_another_gateway_is_not_found_and_default_is
     async with open_storage() as other:
         stale = await other.collections.resolve("", tenant="default")
         await other.collections.resolve("papers", tenant="default")
-        await storage.collections.delete("default")
-        await storage.collections.delete("papers")
+        await storage.collections.delete("default", tenant="default")
+        await storage.collections.delete("papers", tenant="default")
         with pytest.raises(NotFound):
             await other.documents.list(stale, page_size=10, tenant="default")
         with pytest.raises(NotFound):
@@ -152,7 +151,7 @@ async def test_collection_whose_alias_is_missing_is_read_and_the_next_write_comp
     before = await storage.collections.resolve("", tenant="default")
     await _drop_alias(storage, "default")
     storage.collections.forget(before)
-    assert await storage.collections.find("") == before
+    assert await storage.collections.find("", tenant="default") == before
     assert [one.name for one in await storage.collections.list(tenant="default")] == ["default"]
     assert await QdrantCollections(storage.connection).aliases() == {}
     await storage.ingest(NewDocument(id="b", text="Two."))
@@ -163,7 +162,7 @@ async def test_collection_whose_alias_is_missing_is_read_and_the_next_write_comp
 async def test_deletion_that_broke_off_after_the_alias_can_be_repeated(storage: Storage) -> None:
     await storage.collections.create("papers", tenant="default")
     await _drop_alias(storage, "papers")
-    await storage.collections.delete("papers")
+    await storage.collections.delete("papers", tenant="default")
     assert [name for name in await _names(storage) if name.startswith("papers")] == []
 
 
@@ -178,10 +177,9 @@ async def test_collection_and_alias_of_another_application_are_neither_shown_nor
     try:
         assert [one.name for one in await storage.collections.list(tenant="default")] == ["mine"]
         for name in foreign:
-            described = partial(storage.collections.get, tenant="default")
-            for call in (described, storage.collections.delete, storage.collections.find):
+            for call in (storage.collections.get, storage.collections.delete, storage.collections.find):
                 with pytest.raises(NotFound):
-                    await call(name)
+                    await call(name, tenant="default")
             with pytest.raises(AlreadyExists) as caught:
                 await storage.collections.create(name, tenant="default")
             assert caught.value.reason == "COLLECTION_NAME_TAKEN"
@@ -203,7 +201,7 @@ async def test_collection_of_another_application_with_the_name_of_ours_to_be_is_
     physical = physical_name("default", (await storage.embed.model()).fingerprint, ANALYZER_VERSION)
     await _make_foreign(storage, physical)
     try:
-        assert await storage.collections.find("") is None
+        assert await storage.collections.find("", tenant="default") is None
         with pytest.raises(AlreadyExists) as caught:
             await storage.collections.resolve("", tenant="default")
         assert caught.value.reason == "COLLECTION_NAME_TAKEN"

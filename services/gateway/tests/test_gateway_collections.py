@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,19 +62,16 @@ async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storag
 
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:
-    assert await storage.collections.find("") is None
+    assert await storage.collections.find("", tenant="default") is None
     assert await storage.collections.list(tenant="default") == []
     assert (await storage.collections.resolve("", tenant="default")).name == "default"
-    assert await storage.collections.find("default") is not None
+    assert await storage.collections.find("default", tenant="default") is not None
 
 
 async def test_unknown_collection_is_not_found(storage: Storage) -> None:
-    resolve, described = (
-        partial(one, tenant="default") for one in (storage.collections.resolve, storage.collections.get)
-    )
-    for call in (resolve, storage.collections.find, described):
+    for call in (storage.collections.resolve, storage.collections.find, storage.collections.get):
         with pytest.raises(NotFound) as caught:
-            await call("nowhere")
+            await call("nowhere", tenant="default")
         assert caught.value.reason == "COLLECTION_NOT_FOUND"
 
 
@@ -122,10 +118,10 @@ async def test_collections_are_listed_in_the_order_of_their_names(storage: Stora
 async def test_deleted_collection_is_gone_with_its_data(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="one"))
     stale = await storage.collections.resolve("", tenant="default")
-    await storage.collections.delete("default")
-    assert await storage.collections.find("") is None
+    await storage.collections.delete("default", tenant="default")
+    assert await storage.collections.find("", tenant="default") is None
     with pytest.raises(NotFound):
-        await storage.collections.delete("default")
+        await storage.collections.delete("default", tenant="default")
     with pytest.raises(NotFound):
         await storage.store.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, tenant="default")
     with pytest.raises(NotFound):

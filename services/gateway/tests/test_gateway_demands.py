@@ -40,7 +40,7 @@ async def valves(open_storage: OpenStorage) -> AsyncIterator[tuple[Storage, Reso
         ]
         assert not any(result.error for result in await storage.ingest(*documents, collection=collection))
         yield storage, collection
-        await storage.collections.delete("valves")
+        await storage.collections.delete("valves", tenant="default")
 
 
 async def _found(valves: tuple[Storage, ResolvedCollection], query: str, limit: int = 10) -> list[str]:

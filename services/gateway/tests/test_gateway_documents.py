@@ -31,8 +31,8 @@ async def test_unknown_document_is_not_found(storage: Storage) -> None:
 
 async def test_document_of_another_tenant_is_not_found_nor_listed_nor_deleted(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text="Mine."), tenant="mine")
-    collection = await storage.collections.resolve("", tenant="default")
-    with pytest.raises(NotFound):
+    collection = await storage.collections.resolve("", tenant="mine")
+    with pytest.raises(NotFound):  # by the filter alone: others have no way to this collection
         await storage.documents.get(collection, "a", tenant="other")
     assert await storage.documents.list(collection, page_size=10, tenant="other") == ([], "")
     assert await storage.documents.delete(collection, ["a"], tenant="other") == []

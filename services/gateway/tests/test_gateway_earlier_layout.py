@@ -76,7 +76,7 @@ def _vector(stored: qdrant.VectorOutput) -> qdrant.Vector:
 
 
 async def _found(storage: Storage) -> set[tuple[str, int]]:
-    collection = await storage.collections.find("")
+    collection = await storage.collections.find("", tenant="default")
     assert collection is not None
     found = await storage.store.search(
         collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30, tenant="default"
@@ -86,7 +86,7 @@ async def _found(storage: Storage) -> set[tuple[str, int]]:
 
 async def test_earlier_documents_are_read_counted_unchanged_and_not_swept(storage: Storage) -> None:
     await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text="One sentence."))
-    collection = await storage.collections.find("")
+    collection = await storage.collections.find("", tenant="default")
     assert collection is not None
     assert (await storage.documents.get(collection, "a", tenant="default")).text == _TEXT
     listed, _ = await storage.documents.list(collection, page_size=10, tenant="default")

@@ -61,11 +61,11 @@ async def old(open_storage: OpenStorage) -> AsyncIterator[Storage]:
         collection = await storage.collections.resolve("old", tenant="default")
         assert not any(result.error for result in await storage.ingest(*_documents(_NUMBERS), collection=collection))
         yield storage
-        await storage.collections.delete("old")
+        await storage.collections.delete("old", tenant="default")
 
 
 async def _first(storage: Storage, query: str) -> str | None:
-    collection = await storage.collections.find("old")
+    collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
     found = await storage.store.search(
         collection, vector=None, text=query, limit=5, timeout_seconds=10, tenant="default"
@@ -74,7 +74,7 @@ async def _first(storage: Storage, query: str) -> str | None:
 
 
 async def _stored(storage: Storage) -> dict[str, str]:
-    collection = await storage.collections.find("old")
+    collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
     listed, _ = await storage.documents.list(collection, page_size=1000, tenant="default")
     return {one.id: (await storage.documents.get(collection, one.id, tenant="default")).text for one in listed}
@@ -86,7 +86,7 @@ async def _physical(storage: Storage) -> set[str]:
 
 async def _reindex(storage: Storage) -> Reindexer:
     reindexer = Reindexer(storage.connection, storage.collections, storage.embed)
-    while not (await reindexer.reindex("old", seconds=0)).done:
+    while not (await reindexer.reindex("old", tenant="default", seconds=0)).done:
         pass
     return reindexer
 
@@ -126,7 +126,8 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
 async def test_collection_that_is_made_as_this_version_makes_them_is_left_alone(storage: Storage) -> None:
     default = await storage.collections.resolve("", tenant="default")
 
-    assert (await Reindexer(storage.connection, storage.collections, storage.embed).reindex("default", seconds=1)).done
+    reindexer = Reindexer(storage.connection, storage.collections, storage.embed)
+    assert (await reindexer.reindex("default", tenant="default", seconds=1)).done
     assert (await storage.collections.resolve("", tenant="default")).physical == default.physical
 
 
@@ -191,7 +192,7 @@ async def test_writes_while_a_collection_is_reindexed_by_another_gateway_are_kep
         await other.ingest(*_documents([9003], "Late."), *_documents([9100]), collection=stale)
         await other.documents.delete(stale, ["d9004"], tenant="default")
         move.set()
-        while (await old.collections.own("old")).physical == stale.physical:
+        while (await old.collections.own("old", tenant="default")).physical == stale.physical:
             pass
         # The other gateway believes in the old index still.
         results = await other.ingest(*_documents([9005], "Later."), *_documents([9101]), collection=stale)
@@ -240,7 +241,7 @@ async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_wh
     ]
     assert written.error is not None
     assert written.error.reason == "ANALYZER_CHANGED"
-    await storage.collections.delete("later")
+    await storage.collections.delete("later", tenant="default")
 
 
 async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
@@ -270,11 +271,11 @@ async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
             timeout_seconds=30,
         )
         assert expected.token_codes[0] in codes
-        await storage.collections.delete("old")
+        await storage.collections.delete("old", tenant="default")
 
 
 async def _codes(storage: Storage) -> set[bytes]:
-    collection = await storage.collections.find("old")
+    collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
     found = await storage.store.search(
         collection, vector=None, text="torque", limit=100, timeout_seconds=10, tenant="default"

@@ -61,7 +61,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
             )
         await storage.chunks.upsert(collection, points)
         yield storage, collection
-        await storage.collections.delete("changes")
+        await storage.collections.delete("changes", tenant="default")
 
 
 async def _by_words(storage: Storage, collection: ResolvedCollection, query: str) -> Sequence[Candidate]:
@@ -120,7 +120,7 @@ async def mixed(open_storage: OpenStorage) -> AsyncIterator[tuple[Storage, Resol
         documents = [NewDocument(id=one, text=text) for one, text in _DOCUMENTS.items()]
         assert not any(result.error for result in await storage.ingest(*documents, collection=collection))
         yield storage, collection
-        await storage.collections.delete("mixed")
+        await storage.collections.delete("mixed", tenant="default")
 
 
 _QUERIES = {

@@ -47,7 +47,6 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import CallLimit, QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
-from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.surfaces.door import let_call_in
 from trivium_gateway.surfaces.grpc import servicer
 from trivium_gateway.surfaces.http.application import http_application
@@ -141,7 +140,7 @@ class GatewayProcess:
         self._ingester = Ingester(
             collections, chunks, embed_client, locks, limits, self.registry, admission, chunking, extraction
         )
-        self._sweeper = Sweeper(collections, chunks, EVERYBODY.tenant)
+        self._sweeper = Sweeper(collections, chunks)
         stage_metrics, outcomes = StageMetrics(self.registry), Outcomes()
         self._pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(stage_metrics.count_silence, stage))

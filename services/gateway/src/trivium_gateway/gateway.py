@@ -290,10 +290,12 @@ class Library:
         async with self._calls.call(), self._qdrant.waiting():
             yield self._collections
 
-    async def reindex(self, name: str) -> ReindexProgress:
+    async def reindex(self, principal: Principal, name: str) -> ReindexProgress:
         """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
         async with self._calls.call(), self._qdrant.waiting():
-            return await self._reindexer.reindex(name or DEFAULT_COLLECTION, seconds=_REINDEX_SECONDS)
+            return await self._reindexer.reindex(
+                name or DEFAULT_COLLECTION, tenant=principal.tenant, seconds=_REINDEX_SECONDS
+            )
 
     async def ingest(
         self,
@@ -317,7 +319,7 @@ class Library:
                 resolved, documents, max_documents=max_documents, tenant=principal.tenant
             )
         _log_causes(results)
-        self._document_metrics.count_received(resolved.name, results)
+        self._document_metrics.count_received(resolved.alias, results)
         tokens = sum(result.token_count for result in results)
         self._question_metrics.count_tokens(principal.tenant, "document", tokens)
         return results
@@ -330,7 +332,7 @@ class Library:
         """
         check_document_id(document_id, self._limits)
         async with self.collections() as collections:
-            resolved = await collections.find(collection)
+            resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
             return await self._documents.get(resolved, document_id, tenant=principal.tenant)
@@ -341,7 +343,7 @@ class Library:
         """Returns a page of documents, and the token of the next; see Documents.list."""
         check_page_size(page_size, self._limits)
         async with self.collections() as collections:
-            resolved = await collections.find(collection)
+            resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return [], ""
             return await self._documents.list(
@@ -362,7 +364,7 @@ class Library:
         for document_id in document_ids:
             check_document_id(document_id, self._limits)
         async with self.collections() as collections:
-            resolved = await collections.find(collection)
+            resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return []
             deleted = await self._documents.delete(resolved, document_ids, tenant=principal.tenant)

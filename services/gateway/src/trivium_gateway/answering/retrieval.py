@@ -126,7 +126,7 @@ class Retriever:
         try:
             limit = asyncio.timeout(record.seconds(self._timeouts.search, _SEARCH_SHARE))
             async with limit, record.waiting("search"):
-                collection = await self._collections.find(options.collection)
+                collection = await self._collections.find(options.collection, tenant=search.principal.tenant)
                 if collection is None or not options.filter:
                     return collection, None
                 return collection, await self._collections.parse_filter(collection, options.filter)

@@ -1,14 +1,27 @@
-"""Names of collections: those that people give, and those that Qdrant sees."""
+"""Names of collections and tenants: those that people give, and those that Qdrant sees."""
 
 import hashlib
 import re
 
 from trivium_serving.errors import InvalidField
 
-__all__ = ["check_name", "name_behind", "physical_name"]
+__all__ = [
+    "DEFAULT_TENANT",
+    "alias_behind",
+    "alias_of",
+    "check_name",
+    "check_tenant",
+    "name_and_tenant",
+    "name_of",
+    "physical_name",
+]
+
+DEFAULT_TENANT = "default"
+"""The tenant of whoever does not have to say who they are. Its collections stand in Qdrant under their own names."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_PHYSICAL_NAME = re.compile(r"(?P<name>.+)__[0-9A-Za-z]{12}")
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PHYSICAL_NAME = re.compile(r"(?P<alias>.+)__[0-9A-Za-z]{12}")
 _FINGERPRINT_CHARACTERS = 12
 
 
@@ -31,21 +44,55 @@ def check_name(name: str) -> None:
         )
 
 
-def physical_name(name: str, model_fingerprint: str, analyzer: int) -> str:
+def check_tenant(tenant: str) -> None:
+    """Refuse what cannot be a tenant's name.
+
+    Raises:
+        InvalidField: It is not 1 to 64 small letters, digits, `-` and `_`, or does not begin with a letter or digit.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidField(
+            "tenant",
+            "A tenant's name has 1 to 64 small letters, digits, `-` and `_` (ASCII), the first one a letter or digit.",
+        )
+
+
+def alias_of(tenant: str, name: str) -> str:
+    """Give the alias in Qdrant of a tenant's collection; no two tenants have one in common.
+
+    Args:
+        tenant: Whose collection.
+        name: The name that they use.
+    """
+    return name if tenant == DEFAULT_TENANT else f"{tenant}.{name}"
+
+
+def name_and_tenant(alias: str) -> tuple[str, str]:
+    """Give the name that people use for what is behind an alias, and whose it is."""
+    tenant, dot, name = alias.partition(".")
+    return (name, tenant) if dot else (alias, DEFAULT_TENANT)
+
+
+def name_of(alias: str) -> str:
+    """Give the name that people use for what is behind an alias."""
+    return name_and_tenant(alias)[0]
+
+
+def physical_name(alias: str, model_fingerprint: str, analyzer: int) -> str:
     """Give the name of the collection in Qdrant that holds a model's vectors, and those of an analyzer.
 
     Args:
-        name: The name that people use.
+        alias: The collection's alias.
         model_fingerprint: The embedding model's.
         analyzer: Version of the analyzer of words; 0 in collections from before there was one.
     """
     made_with = model_fingerprint
     if analyzer:
         made_with = hashlib.sha256(f"{model_fingerprint} {analyzer}".encode()).hexdigest()
-    return f"{name}__{made_with[:_FINGERPRINT_CHARACTERS]}"
+    return f"{alias}__{made_with[:_FINGERPRINT_CHARACTERS]}"
 
 
-def name_behind(physical: str) -> str:
-    """Give the name that people use for a physical collection; empty if that is none of Trivium's."""
+def alias_behind(physical: str) -> str:
+    """Give the alias for a physical collection; empty if that is none of Trivium's."""
     match = _PHYSICAL_NAME.fullmatch(physical)
-    return match["name"] if match else ""
+    return match["alias"] if match else ""

@@ -14,7 +14,6 @@ from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate import ModelState
 from trivium_gateway.models.rerank import JudgedText
 from trivium_gateway.qdrant.version import too_old
-from trivium_gateway.request.principal import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -141,8 +140,7 @@ class SearchProbe:
     async def _try(
         self, collection: ResolvedCollection, vector: list[float] | None, text: str | None, seconds: float
     ) -> None:
-        # Whose chunks it finds, if any, does not matter.
-        tenant = EVERYBODY.tenant
+        tenant = collection.tenant
         await self._store.search(collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, tenant=tenant)
 
     async def _some(self) -> ResolvedCollection | None:

@@ -146,7 +146,6 @@ class Ingester:
                 "ingest the documents into it.",
                 reason="MODEL_CHANGED",
             )
-        await self._collections.admit(collection, tenant)
         jobs: list[_Job] = []
         too_many = False
         running: set[asyncio.Task[None]] = set()

@@ -24,13 +24,11 @@ class Sweeper:
     Args:
         collections: All of them.
         chunks: Where their chunks are.
-        tenant: Whose chunks.
     """
 
-    def __init__(self, collections: Collections, chunks: ChunkStore, tenant: str) -> None:
+    def __init__(self, collections: Collections, chunks: ChunkStore) -> None:
         self._collections = collections
         self._chunks = chunks
-        self._tenant = tenant
 
     async def run(self) -> None:
         """Sweep all collections some time after the start and then every hour, until cancelled."""
@@ -50,7 +48,7 @@ class Sweeper:
             How many versions were deleted.
         """
         swept = 0
-        for collection in await self._collections.with_remains(tenant=self._tenant):
+        for collection in await self._collections.with_remains():
             deleted = await self._sweep_one(collection)
             swept += deleted
             if deleted:
@@ -61,8 +59,8 @@ class Sweeper:
 
     async def _sweep_one(self, collection: ResolvedCollection) -> int:
         deleted: set[str] = set()
-        async for versions in self._chunks.abandoned(collection, self._tenant):
+        async for versions in self._chunks.abandoned(collection, collection.tenant):
             if versions:
-                await self._chunks.delete_versions(collection, versions, self._tenant)
+                await self._chunks.delete_versions(collection, versions, collection.tenant)
                 deleted.update(versions)
         return len(deleted)

@@ -1,4 +1,4 @@
-"""What Qdrant has under the name of a collection, and what of it is Trivium's."""
+"""What Qdrant has under the alias of a collection, and what of it is Trivium's."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trivium_serving.errors import NotFound, TriviumError, Unavailable
 
-from trivium_gateway.domain.names import name_behind, physical_name
+from trivium_gateway.domain.names import alias_behind, name_and_tenant, name_of, physical_name
 from trivium_gateway.library.descriptions import CollectionState, state_told_by
 from trivium_gateway.qdrant.collections import PhysicalCollection, QdrantCollections
 
@@ -34,11 +34,11 @@ class OwnCollection:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What stands in Qdrant under one name.
+    """What stands in Qdrant under one alias.
 
     Attributes:
-        own: The collection of this name; None if there is none.
-        foreign: Aliases and collections of other applications that stand where this name's would.
+        own: The collection of this alias; None if there is none.
+        foreign: Aliases and collections of other applications that stand where this one's would.
     """
 
     own: OwnCollection | None
@@ -46,13 +46,13 @@ class Place:
 
 
 class CollectionLookup:
-    """Finds collections by the names that people use.
+    """Finds collections by their aliases, see `alias_of`.
 
-    A collection is Trivium's if its name is made of the name that people use and of what its metadata say it was made
-    with, and if no alias but that name points to it. All others are never shown, written to or deleted.
+    A collection is Trivium's if its name is made of its alias and of what its metadata say it was made with, and if no
+    other alias points to it. All others are never shown, written to or deleted.
 
     Of one that Qdrant cannot read the fingerprint is not known. There the alias decides: Trivium alone makes an alias
-    `<name>` for a collection `<name>__<12 characters>`. Without the alias, such a collection is left alone.
+    `<alias>` for a collection `<alias>__<12 characters>`. Without it, such a collection is left alone.
 
     Args:
         qdrant: Where they are.
@@ -61,11 +61,11 @@ class CollectionLookup:
     def __init__(self, qdrant: QdrantCollections) -> None:
         self._qdrant = qdrant
 
-    async def look(self, name: str, aliases: Mapping[str, str] | None = None) -> Place:
-        """See what stands under a name.
+    async def look(self, alias: str, aliases: Mapping[str, str] | None = None) -> Place:
+        """See what stands under an alias.
 
         Args:
-            name: The name.
+            alias: The alias.
             aliases: All aliases, if they were asked for a moment ago.
 
         Raises:
@@ -74,28 +74,28 @@ class CollectionLookup:
                 reached. None of these means that there is none.
         """
         for _ in range(_ATTEMPTS):
-            target = (await self._qdrant.aliases() if aliases is None else aliases).get(name)
-            if target is not None and name_behind(target) != name:
-                return Place(None, frozenset((name,)))
+            target = (await self._qdrant.aliases() if aliases is None else aliases).get(alias)
+            if target is not None and alias_behind(target) != alias:
+                return Place(None, frozenset((alias,)))
             try:
                 if target is not None:
                     described = await self._qdrant.describe(target)
                     if not _is_own(target, described):
-                        return Place(None, frozenset((name,)))
+                        return Place(None, frozenset((alias,)))
                     return Place(OwnCollection(target, described, has_alias=True), frozenset())
-                return await self._look_without_alias(name)
+                return await self._look_without_alias(alias)
             except NotFound:  # deleted since
                 aliases = None
         raise Unavailable(
-            f"The collection {name!r} is being deleted and created all the time. Try again.",
+            f"The collection {name_of(alias)!r} is being deleted and created all the time. Try again.",
             reason="COLLECTION_UNAVAILABLE",
         )
 
-    async def see(self, name: str, aliases: Mapping[str, str] | None = None) -> OwnCollection | TriviumError | None:
-        """See the collection of a name, whether or not Qdrant can read it.
+    async def see(self, alias: str, aliases: Mapping[str, str] | None = None) -> OwnCollection | TriviumError | None:
+        """See the collection of an alias, whether or not Qdrant can read it.
 
         Args:
-            name: The name.
+            alias: The alias.
             aliases: All aliases, if they were asked for a moment ago.
 
         Returns:
@@ -106,15 +106,15 @@ class CollectionLookup:
             Unavailable: Qdrant cannot be reached.
         """
         try:
-            return (await self.look(name, aliases)).own
+            return (await self.look(alias, aliases)).own
         except TriviumError as error:
             if state_told_by(error) is None:
                 raise
-            target = (await self._qdrant.aliases() if aliases is None else aliases).get(name, "")
-            return error if name_behind(target) == name else None
+            target = (await self._qdrant.aliases() if aliases is None else aliases).get(alias, "")
+            return error if alias_behind(target) == alias else None
 
-    async def owned(self, name: str) -> list[str]:
-        """List the physical collections of Trivium's that belong to a name; earlier models leave some behind.
+    async def owned(self, alias: str) -> list[str]:
+        """List the physical collections of Trivium's that belong to an alias; earlier models leave some behind.
 
         Returns:
             Their names, the one that the alias points to last. Those that are damaged are among them.
@@ -124,10 +124,10 @@ class CollectionLookup:
             TriviumError: Qdrant cannot be reached; or something cannot be read that may not be Trivium's.
         """
         aliases, names = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
-        target = aliases.get(name)
-        if target is not None and name_behind(target) != name:
+        target = aliases.get(alias)
+        if target is not None and alias_behind(target) != alias:
             return []
-        named = {physical for physical in names if name_behind(physical) == name} | ({target} if target else set())
+        named = {physical for physical in names if alias_behind(physical) == alias} | ({target} if target else set())
         owned = []
         for physical in sorted(named, key=lambda one: (one == target, one)):
             try:
@@ -143,8 +143,11 @@ class CollectionLookup:
                 owned.append(physical)
         return owned
 
-    async def all(self) -> dict[str, OwnCollection | TriviumError]:
-        """Find all collections, by the names that people use, in the order of these.
+    async def all(self, tenant: str | None = None) -> dict[str, OwnCollection | TriviumError]:
+        """Find all collections, by their aliases, in the order of these.
+
+        Args:
+            tenant: Whose collections; None for every tenant's.
 
         Returns:
             Each collection, or why it cannot be read. What cannot be read and may not be Trivium's is left out.
@@ -152,25 +155,26 @@ class CollectionLookup:
         Raises:
             Unavailable: Qdrant cannot be reached.
         """
-        aliases, physical = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
-        aliased = {name for name, target in aliases.items() if name_behind(target) == name}
-        names = sorted((aliased | {name_behind(one) for one in physical}) - {""})
+        targets, physical = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
+        aliased = {alias for alias, target in targets.items() if alias_behind(target) == alias}
+        found = sorted((aliased | {alias_behind(one) for one in physical}) - {""})
+        wanted = [alias for alias in found if tenant in (None, name_and_tenant(alias)[1])]
         at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def see(name: str) -> OwnCollection | TriviumError | None:
+        async def see(alias: str) -> OwnCollection | TriviumError | None:
             async with at_once:
-                return await self.see(name, aliases)
+                return await self.see(alias, targets)
 
-        seen = await asyncio.gather(*(see(name) for name in names))
-        return {name: one for name, one in zip(names, seen, strict=True) if one is not None}
+        seen = await asyncio.gather(*map(see, wanted))
+        return {alias: one for alias, one in zip(wanted, seen, strict=True) if one is not None}
 
-    async def _look_without_alias(self, name: str) -> Place:
+    async def _look_without_alias(self, alias: str) -> Place:
         owned: list[OwnCollection] = []
         foreign: set[str] = set()
         for physical in await self._qdrant.names():
-            if physical == name:
+            if physical == alias:
                 foreign.add(physical)
-            elif name_behind(physical) == name:
+            elif alias_behind(physical) == alias:
                 described = await self._qdrant.describe(physical)
                 if _is_own(physical, described):
                     owned.append(OwnCollection(physical, described, has_alias=False))
@@ -182,4 +186,4 @@ class CollectionLookup:
 
 
 def _is_own(physical: str, described: PhysicalCollection) -> bool:
-    return physical == physical_name(name_behind(physical), described.model_fingerprint, described.analyzer)
+    return physical == physical_name(alias_behind(physical), described.model_fingerprint, described.analyzer)

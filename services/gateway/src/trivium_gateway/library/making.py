@@ -1,11 +1,11 @@
-"""Creates, completes and deletes the collections behind the names that people use."""
+"""Creates, completes and deletes the collections behind aliases."""
 
 import asyncio
 
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
-from trivium_gateway.domain.names import physical_name
+from trivium_gateway.domain.names import name_of, physical_name
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection, Place
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import QdrantCollections
@@ -27,35 +27,34 @@ class CollectionMaker:
         self._lookup = lookup
         self._embed = embed
 
-    async def complete(self, name: str, place: Place, tenant: str) -> OwnCollection:
+    async def complete(self, alias: str, place: Place) -> OwnCollection:
         """Create a collection, or what its creation has left out.
 
         Args:
-            name: Its name.
+            alias: Its alias.
             place: What stands there now.
-            tenant: Who writes to it first.
 
         Raises:
             AlreadyExists: Something of another application stands there (COLLECTION_NAME_TAKEN).
             Unavailable: Qdrant or the embed service cannot be reached, or somebody deletes it at the same time.
         """
         try:
-            physical = await self._prepare(name, place, tenant)
+            physical = await self._prepare(alias, place)
             if place.own is None or not place.own.has_alias:
                 # Last: whoever finds the alias finds the collection complete.
-                await self._qdrant.point_alias(name, physical)
-            own = (await self._lookup.look(name)).own
+                await self._qdrant.point_alias(alias, physical)
+            own = (await self._lookup.look(alias)).own
         except NotFound as error:
-            raise _deleted_meanwhile(name) from error
+            raise _deleted_meanwhile(alias) from error
         if own is None:
-            raise _deleted_meanwhile(name)
+            raise _deleted_meanwhile(alias)
         return own
 
-    async def delete(self, name: str) -> bool:
+    async def delete(self, alias: str) -> bool:
         """Delete all that belongs to a collection.
 
         Args:
-            name: Its name.
+            alias: Its alias.
 
         Returns:
             Whether there was anything.
@@ -65,32 +64,31 @@ class CollectionMaker:
         """
         # What an earlier model left behind goes, too; and what the alias points to last, so that if this breaks off
         # the collection is still there to be deleted.
-        owned = await self._lookup.owned(name)
+        owned = await self._lookup.owned(alias)
         for physical in owned:
             if not await self._qdrant.delete(physical):
-                await self._check_is_gone(name, physical)
+                await self._check_is_gone(alias, physical)
         return bool(owned)
 
-    async def _prepare(self, name: str, place: Place, tenant: str) -> str:
+    async def _prepare(self, alias: str, place: Place) -> str:
         if place.own is not None:
             await self._qdrant.index_system_fields(place.own.physical)
             return place.own.physical
         model = await self._embed.model()
-        physical = physical_name(name, model.fingerprint, ANALYZER_VERSION)
-        taken = place.foreign & {name, physical}
+        physical = physical_name(alias, model.fingerprint, ANALYZER_VERSION)
+        taken = place.foreign & {alias, physical}
         if taken:
-            raise _taken(name, *taken)
+            raise _taken(alias, *taken)
         await self._qdrant.create(
             physical,
             model=model.name,
             fingerprint=model.fingerprint,
             dimension=model.dimension,
             analyzer=ANALYZER_VERSION,
-            sole_tenant=tenant,
         )
         return physical
 
-    async def _check_is_gone(self, name: str, physical: str) -> None:
+    async def _check_is_gone(self, alias: str, physical: str) -> None:
         """See whether a collection that Qdrant did not find to delete is deleted, as by another gateway.
 
         Raises:
@@ -99,20 +97,21 @@ class CollectionMaker:
         aliases, names = await asyncio.gather(self._qdrant.aliases(), self._qdrant.names())
         if physical in names or physical in aliases.values():
             raise Unavailable(
-                f"Qdrant cannot delete the collection {name!r} now, and has not. Try again.",
+                f"Qdrant cannot delete the collection {name_of(alias)!r} now, and has not. Try again.",
                 reason="COLLECTION_UNAVAILABLE",
             )
 
 
-def _deleted_meanwhile(name: str) -> Unavailable:
+def _deleted_meanwhile(alias: str) -> Unavailable:
     return Unavailable(
-        f"The collection {name!r} was deleted while it was created. Try again.", reason="COLLECTION_UNAVAILABLE"
+        f"The collection {name_of(alias)!r} was deleted while it was created. Try again.",
+        reason="COLLECTION_UNAVAILABLE",
     )
 
 
-def _taken(name: str, *taken: str) -> AlreadyExists:
+def _taken(alias: str, *taken: str) -> AlreadyExists:
     return AlreadyExists(
         f"Qdrant has {' and '.join(repr(one) for one in sorted(taken))}, which is another application's, and Trivium "
-        f"leaves it alone. Give the collection another name than {name!r}, or remove that from Qdrant.",
+        f"leaves it alone. Give the collection another name than {name_of(alias)!r}, or remove that from Qdrant.",
         reason="COLLECTION_NAME_TAKEN",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import NotFound
 
+from trivium_gateway.domain.names import alias_of
 from trivium_gateway.library.collections import Collections, resolved
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import OwnCollection
@@ -102,11 +103,12 @@ class Reindexer:
         self._runs: dict[str, _Run] = {}
         self._locks = KeyedLocks()
 
-    async def reindex(self, name: str, *, seconds: float) -> ReindexProgress:
+    async def reindex(self, name: str, *, tenant: str, seconds: float) -> ReindexProgress:
         """Work on a collection for a while. Call it until it is done.
 
         Args:
             name: Its name.
+            tenant: Whose it is.
             seconds: About how long to work at most.
 
         Raises:
@@ -115,31 +117,33 @@ class Reindexer:
                 Nothing is lost.
         """
         until = self._clock() + seconds
-        async with self._locks.hold([(name,)]):
+        alias = alias_of(tenant, name)
+        async with self._locks.hold([(alias,)]):
             try:
-                return await self._work(name, until)
+                return await self._work(name, tenant, until)
             except NotFound:  # deleted since
-                self._runs.pop(name, None)
+                self._runs.pop(alias, None)
                 raise
 
-    async def _work(self, name: str, until: float) -> ReindexProgress:
-        own = await self._collections.own(name)
+    async def _work(self, name: str, tenant: str, until: float) -> ReindexProgress:
+        alias = alias_of(tenant, name)
+        own = await self._collections.own(name, tenant=tenant)
         if own.described.analyzer != ANALYZER_VERSION:
-            run = self._runs.get(name)
+            run = self._runs.get(alias)
             if run is None or run.copier.source != own.physical:
-                run = self._runs[name] = await self._begin(name, own)
+                run = self._runs[alias] = await self._begin(own)
             while not await self._copy_page(run):
                 if self._clock() >= until:
                     return ReindexProgress(False, min(run.seen_count, run.total_count), run.total_count)
-            await self._index_keys(await self._collections.own(name), run)
-            await self._qdrant.point_alias(name, run.copier.target)
-            own = await self._collections.own(name)
-        await self._finish(name, own)
+            await self._index_keys(await self._collections.own(name, tenant=tenant), run)
+            await self._qdrant.point_alias(alias, run.copier.target)
+            own = await self._collections.own(name, tenant=tenant)
+        await self._finish(alias, own)
         return ReindexProgress(True, own.described.point_count, own.described.point_count)
 
-    async def _begin(self, name: str, own: OwnCollection) -> _Run:
+    async def _begin(self, own: OwnCollection) -> _Run:
         described = own.described
-        successor = resolved(name, own).successor()
+        successor = resolved(own).successor()
         assert successor is not None  # its analyzer is another one
         copier = await self._copier(own.physical, successor.physical, described.model_fingerprint)
         run = _Run(copier, described.point_count)
@@ -192,10 +196,10 @@ class Reindexer:
         run.seen_count = run.copied_count = 0
         return is_last
 
-    async def _finish(self, name: str, own: OwnCollection) -> None:
+    async def _finish(self, alias: str, own: OwnCollection) -> None:
         """Copy what was written last to an index that does not answer any more, and delete it."""
-        run = self._runs.get(name)
-        for physical in await self._collections.replaced(name, own):
+        run = self._runs.get(alias)
+        for physical in await self._collections.replaced(own):
             copier = await self._copier(physical, own.physical, own.described.model_fingerprint)
             # Until then other gateways believe that it answers.
             await asyncio.sleep(self._collections.remember_seconds)
@@ -206,7 +210,7 @@ class Reindexer:
                 if late:
                     await copier.copy(late)
             await self._qdrant.delete(physical)
-        self._runs.pop(name, None)
+        self._runs.pop(alias, None)
 
 
 async def _newest_age_seconds(copier: PointCopier) -> float:

@@ -238,10 +238,7 @@ class Store:
                 raise
             words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
         if words is not None:
-            # Others' chunks must neither show in the scores nor bend them.
-            is_sole = collection.is_sole(tenant, until=time.monotonic() + timeout_seconds)
-            corpus = None if is_sole else scoped_filter(tenant)
-            legs["sparse"] = sparse_leg(words, scope, corpus=corpus)
+            legs["sparse"] = sparse_leg(words, scope)
         if not legs:  # a query without words, and no model to read it
             return SearchResult([], [])
         started = time.monotonic()

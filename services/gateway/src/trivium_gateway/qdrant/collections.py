@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value, value_to_json
 from trivium_serving.errors import AlreadyExists
 
-from trivium_gateway.domain.metadata import JsonValue, MetadataKind
+from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import (
     BM25,
@@ -29,8 +27,6 @@ __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCol
 
 _TIMEOUT_SECONDS = 30.0
 _DIFFERENT_COUNTS = 10_000
-_SOLE_TENANT = "sole_tenant"
-_IS_SHARED = "is_shared"
 
 _FIELD_TYPES = {
     MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
@@ -81,9 +77,6 @@ class PhysicalCollection:
         indexed_fields: The other fields that are indexed.
         point_count: How many points it has, roughly.
         analyzer: Version of the analyzer that its words were indexed by.
-        sole_tenant: The only tenant that may have written to it; empty if several may have.
-        is_shared: Whether any tenant may write to it without further ado.
-        asked_at: When Qdrant was asked, on the monotonic clock.
     """
 
     model: str
@@ -93,9 +86,6 @@ class PhysicalCollection:
     indexed_fields: frozenset[str]
     point_count: int
     analyzer: int
-    sole_tenant: str
-    is_shared: bool
-    asked_at: float
 
     @property
     def is_indexed(self) -> bool:
@@ -115,9 +105,7 @@ class QdrantCollections:
         self._connection = connection
         self._distribution = distribution
 
-    async def create(
-        self, physical: str, *, model: str, fingerprint: str, dimension: int, analyzer: int, sole_tenant: str = ""
-    ) -> None:
+    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int, analyzer: int) -> None:
         """Create a collection with its payload indexes, which must exist before data (HNSW is built around them).
 
         Args:
@@ -126,23 +114,20 @@ class QdrantCollections:
             fingerprint: The model's fingerprint.
             dimension: Numbers per vector.
             analyzer: Version of the analyzer.
-            sole_tenant: Who alone writes to it, until others are admitted; empty for any tenant.
         """
         dense = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
         sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
-        facts: dict[str, JsonValue] = {
+        facts = {
             "model": model,
             "model_fingerprint": fingerprint,
             "schema_version": SCHEMA_VERSION,
             "analyzer": analyzer,
         }
-        if sole_tenant:
-            facts[_SOLE_TENANT] = sole_tenant
         request = qdrant.CreateCollection(
             collection_name=physical,
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
             sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
-            metadata=_metadata(facts),
+            metadata={key: json_to_value(value) for key, value in facts.items()},
             shard_number=self._distribution.shard_number or None,
             replication_factor=self._distribution.replication_factor or None,
         )
@@ -166,7 +151,6 @@ class QdrantCollections:
         Raises:
             NotFound: There is none of this name.
         """
-        asked_at = time.monotonic()
         reply = await self._connection.call(
             self._connection.collections.Get,
             qdrant.GetCollectionInfoRequest(collection_name=physical),
@@ -190,22 +174,7 @@ class QdrantCollections:
             indexed_fields=frozenset(fields),
             point_count=reply.result.points_count,
             analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
-            sole_tenant=str(facts.get(_SOLE_TENANT, "")),
-            is_shared=_SOLE_TENANT not in facts or bool(facts.get(_IS_SHARED)),
-            asked_at=asked_at,
         )
-
-    async def end_sole_tenancy(self, physical: str) -> None:
-        """Note that a collection is no longer one tenant's."""
-        await self._note(physical, {_SOLE_TENANT: ""})
-
-    async def begin_sharing(self, physical: str) -> None:
-        """Note that nobody takes a collection for one tenant's any more, so that others may write to it."""
-        await self._note(physical, {_IS_SHARED: True})
-
-    async def _note(self, physical: str, facts: Mapping[str, JsonValue]) -> None:
-        request = qdrant.UpdateCollection(collection_name=physical, metadata=_metadata(facts))
-        await self._connection.call(self._connection.collections.Update, request, timeout_seconds=_TIMEOUT_SECONDS)
 
     async def count(self, physical: str, tenant: str) -> int:
         """Count the points of a tenant, exactly, whether or not their documents were committed."""
@@ -278,7 +247,3 @@ class QdrantCollections:
             collection_name=physical, wait=True, field_name=path, field_type=field_type, field_index_params=params
         )
         await self._connection.call(self._connection.points.CreateFieldIndex, request, timeout_seconds=_TIMEOUT_SECONDS)
-
-
-def _metadata(facts: Mapping[str, JsonValue]) -> dict[str, Any]:
-    return {key: json_to_value(value) for key, value in facts.items()}

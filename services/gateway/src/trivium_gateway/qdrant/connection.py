@@ -26,7 +26,7 @@ from trivium_serving.errors import (
 )
 from trivium_serving.tls import TlsFiles, hint
 
-from trivium_gateway.domain.names import name_behind
+from trivium_gateway.domain.names import alias_behind, name_of
 from trivium_gateway.qdrant.links import QdrantLinks
 from trivium_gateway.qdrant.version import is_too_old, too_old
 
@@ -251,17 +251,22 @@ def _storage_full() -> StorageFull:
     )
 
 
+def _told(physical: str) -> str:
+    """The name that people use, if it has one."""
+    return name_of(alias_behind(physical)) or physical
+
+
 def _closed(physical: str) -> TriviumError:
     return Unavailable(
-        f"Qdrant knows the collection {name_behind(physical) or physical!r} and cannot open it now. It may just be "
-        "starting: try again. If it stays so, look into Qdrant's log.",
+        f"Qdrant knows the collection {_told(physical)!r} and cannot open it now. It may just be starting: try again. "
+        "If it stays so, look into Qdrant's log.",
         reason="COLLECTION_UNAVAILABLE",
     )
 
 
 def _damaged(physical: str) -> TriviumError:
     return FailedPrecondition(
-        f"The collection {name_behind(physical) or physical!r} is damaged: Qdrant cannot read its files, which are as "
+        f"The collection {_told(physical)!r} is damaged: Qdrant cannot read its files, which are as "
         "they were found. Restore them from a backup, or delete the collection and ingest its documents again. All "
         "other collections work.",
         reason="COLLECTION_DAMAGED",

@@ -25,7 +25,6 @@ class LegQuery:
     using: str
     nearest: qdrant.VectorInput
     scope: qdrant.Filter
-    params: qdrant.SearchParams | None
 
     def query(self, physical: str, limit: int) -> qdrant.QueryPoints:
         """The query for the best points of the leg."""
@@ -34,7 +33,6 @@ class LegQuery:
             query=qdrant.Query(nearest=self.nearest),
             using=self.using,
             filter=self.scope,
-            params=self.params,
             limit=limit,
             with_payload=_CANDIDATE,
         )
@@ -42,17 +40,9 @@ class LegQuery:
 
 def dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> LegQuery:
     """The nearest vectors."""
-    return LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope, None)
+    return LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope)
 
 
-def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter, *, corpus: qdrant.Filter | None) -> LegQuery:
-    """BM25.
-
-    Args:
-        words: The vector of the query's words.
-        scope: Which chunks to find.
-        corpus: Over which chunks to count how rare a word is, anew for each query; None for what the collection has
-            counted of all its chunks, which costs nothing.
-    """
-    params = None if corpus is None else qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
-    return LegQuery(BM25, words, scope, params)
+def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter) -> LegQuery:
+    """BM25, by how rare each word is in the whole collection, which is one tenant's."""
+    return LegQuery(BM25, words, scope)

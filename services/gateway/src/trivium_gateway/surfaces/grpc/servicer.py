@@ -140,14 +140,14 @@ class GatewayServicer(GatewayServiceServicer):
     ) -> pb.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
         async with self._gateway.library.collections() as collections:
-            await collections.delete(request.name)
+            await collections.delete(request.name, tenant=principal().tenant)
         return pb.DeleteCollectionResponse()
 
     async def ReindexCollection(
         self, request: pb.ReindexCollectionRequest, context: _Context
     ) -> pb.ReindexCollectionResponse:
         """Makes a collection anew, a part of it each call."""
-        progress = await self._gateway.library.reindex(request.name)
+        progress = await self._gateway.library.reindex(principal(), request.name)
         return pb.ReindexCollectionResponse(
             done=progress.done, done_count=progress.done_count, total_count=progress.total_count
         )

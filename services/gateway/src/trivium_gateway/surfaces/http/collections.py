@@ -63,7 +63,7 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     )
     async def delete_collection(name: str) -> Response:
         async with gateway.library.collections() as collections:
-            await collections.delete(name)
+            await collections.delete(name, tenant=principal().tenant)
         return JsonResponse({"deleted": name})
 
     @router.post(
@@ -72,6 +72,6 @@ def collection_routes(gateway: Gateway) -> APIRouter:
         **documented(ReindexResponse),
     )
     async def reindex_collection(name: str) -> Response:
-        return JsonResponse(reindex_json(await gateway.library.reindex(name)))
+        return JsonResponse(reindex_json(await gateway.library.reindex(principal(), name)))
 
     return router
