@@ -41,7 +41,7 @@ async def animals(open_storage: OpenStorage) -> AsyncIterator[Storage]:
 async def _search(
     storage: Storage, query: str, *, filter_json: Mapping[str, Any] | None = None, tenant: str = "default", **more: Any
 ) -> SearchResult:
-    collection = await storage.collections.resolve("", tenant="default")
+    collection = await storage.collections.resolve("", tenant=tenant)
     embedded = await storage.embed.embed_query(
         query, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )

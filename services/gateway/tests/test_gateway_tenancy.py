@@ -10,7 +10,7 @@ from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.search import Store
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_serving.errors import NotFound
+from trivium_serving.errors import InvalidField, NotFound
 
 if TYPE_CHECKING:
     from .conftest import Storage
@@ -68,5 +68,9 @@ async def test_collections_of_one_name_are_each_tenants_own(storage: Storage) ->
 
 async def test_tenants_collection_is_not_reached_by_its_alias(storage: Storage) -> None:
     await storage.collections.create("reports", tenant="first")
-    with pytest.raises(NotFound):
-        await storage.collections.get("first.reports", tenant="default")
+    for call in (storage.collections.get, storage.collections.find, storage.collections.resolve):
+        with pytest.raises(NotFound):
+            await call("first.reports", tenant="default")
+    for change in (storage.collections.create, storage.collections.delete):
+        with pytest.raises(InvalidField):
+            await change("first.reports", tenant="default")

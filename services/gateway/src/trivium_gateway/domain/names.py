@@ -11,6 +11,7 @@ __all__ = [
     "alias_of",
     "check_name",
     "check_tenant",
+    "is_name",
     "name_and_tenant",
     "name_of",
     "physical_name",
@@ -25,6 +26,11 @@ _PHYSICAL_NAME = re.compile(r"(?P<alias>.+)__[0-9A-Za-z]{12}")
 _FINGERPRINT_CHARACTERS = 12
 
 
+def is_name(name: str) -> bool:
+    """Whether a collection may have a name; an alias of another tenant's is none."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> None:
     """Refuse what cannot be a collection's name.
 
@@ -32,7 +38,7 @@ def check_name(name: str) -> None:
         InvalidField: It is not 1 to 64 letters, digits, `-` and `_`, or does not begin with a letter or digit, or looks
             like that of a physical collection.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidField(
             "name",
             "A collection's name has 1 to 64 letters, digits, `-` and `_` (ASCII), the first one a letter or digit.",

@@ -13,7 +13,15 @@ from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, Triviu
 from trivium_gateway.domain.filters import Filter, parse_filter
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.metadata import JsonValue, MetadataKind
-from trivium_gateway.domain.names import alias_behind, alias_of, check_name, name_and_tenant, name_of, physical_name
+from trivium_gateway.domain.names import (
+    alias_behind,
+    alias_of,
+    check_name,
+    is_name,
+    name_and_tenant,
+    name_of,
+    physical_name,
+)
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
@@ -124,7 +132,7 @@ class Collections:
             Unavailable: The embed service or Qdrant cannot be reached, or Qdrant cannot tell yet.
         """
         check_name(name)
-        alias = alias_of(tenant, name)
+        alias = _alias(tenant, name)
         async with self._changes.hold([(alias,)]):
             place = await self._lookup.look(alias)
             if place.own is not None and place.own.has_alias:
@@ -144,7 +152,7 @@ class Collections:
             TriviumError: Qdrant cannot be reached; or there is one that it cannot read and that may not be Trivium's.
         """
         name = name or DEFAULT_COLLECTION
-        alias = alias_of(tenant, name)
+        alias = _alias(tenant, name)
         # What cannot be read and may not be Trivium's is not shown, but not denied either.
         seen = await self._lookup.see(alias) or (await self._lookup.look(alias)).own
         if seen is None:
@@ -160,7 +168,7 @@ class Collections:
             Unavailable: Not everything was deleted; repeat it.
         """
         check_name(name)
-        alias = alias_of(tenant, name)
+        alias = _alias(tenant, name)
         async with self._changes.hold([(alias,)]):
             self._known.pop(alias, None)
             if not await self._maker.delete(alias):
@@ -181,7 +189,7 @@ class Collections:
                 embed service cannot be reached.
         """
         name = name or DEFAULT_COLLECTION
-        alias = alias_of(tenant, name)
+        alias = _alias(tenant, name)
         known = await self._recall(alias)
         if known is None or not known.is_complete:
             async with self._changes.hold([(alias,)]):
@@ -207,7 +215,7 @@ class Collections:
             Unavailable: Qdrant cannot be reached, or cannot open the collection now.
         """
         name = name or DEFAULT_COLLECTION
-        known = await self._recall(alias_of(tenant, name))
+        known = await self._recall(_alias(tenant, name))
         if known is None and name != DEFAULT_COLLECTION:
             raise _not_found(name)
         return known.collection if known else None
@@ -256,7 +264,7 @@ class Collections:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
         """
         check_name(name)
-        alias = alias_of(tenant, name)
+        alias = _alias(tenant, name)
         own = (await self._lookup.look(alias)).own
         if own is None:
             raise _not_found(name)
@@ -423,6 +431,12 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.dimension,
         described.analyzer,
     )
+
+
+def _alias(tenant: str, name: str) -> str:
+    if not is_name(name):  # it might be the alias of another tenant's
+        raise _not_found(name)
+    return alias_of(tenant, name)
 
 
 def _not_found(name: str) -> NotFound:
