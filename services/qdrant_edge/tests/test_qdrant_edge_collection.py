@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,6 +152,24 @@ async def test_replacement_has_the_writes_made_since_the_copy(database: Database
     assert (await values(collection))[50] == "after"
 
 
+async def test_copy_that_caught_up_has_the_writes_made_before_and_after_that(database: Database) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(*range(10), value="old"))
+    building = collection.path.with_name("building")
+
+    await collection.copy(lambda: copy_tree(collection.path, building))
+    await collection.write(upsert(3, 10, value="new"))
+    assert await database.catch_up(collection, building)
+    await collection.write(upsert(3, value="newer"))
+    await collection.write(delete(0))
+    expected = await values(collection)
+
+    assert await database.adopt(collection, building, {})
+
+    assert await values(collection) == expected
+    assert expected[3] == "newer"
+
+
 async def test_replacement_lets_running_reads_end_on_the_old_data(database: Database) -> None:
     collection = database.collection("docs")
     await collection.write(upsert(1, value="x"))
@@ -240,6 +259,25 @@ async def test_optimizer_when_its_child_fails_leaves_the_collection_as_it_was(
     assert [folder.name for folder in collection.path.parent.iterdir()] == ["0"]
     await collection.write(upsert(500))
     assert len(await values(collection)) == 101
+
+
+async def test_optimizer_builds_an_index_while_a_collection_is_written_all_the_time(database: Database) -> None:
+    schema = replace(database.collection("docs").entry.schema, sparse={})  # so that each point has all vectors
+    await database.create("dense", schema)
+    collection = database.collection("dense")
+    await collection.write(upsert(*range(100)))
+    optimizer = Optimizer(database, EngineMetrics(CollectorRegistry()), from_points=60, quiet_seconds=3600)
+    assert await optimizer.is_due(collection)
+
+    await optimizer.optimize(collection)
+
+    assert not await optimizer.is_due(collection)
+    await collection.write(upsert(*range(100, 140)))
+    assert not await optimizer.is_due(collection)
+    settled = Optimizer(database, EngineMetrics(CollectorRegistry()), from_points=60, quiet_seconds=0)
+    assert await settled.is_due(collection)  # half as many are enough once it is quiet
+    await collection.write(upsert(*range(140, 160)))
+    assert await optimizer.is_due(collection)
 
 
 async def test_optimizer_without_enough_free_space_does_nothing(

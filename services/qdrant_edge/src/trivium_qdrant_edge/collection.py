@@ -37,6 +37,11 @@ _Result = TypeVar("_Result")
 # What an operation that stores nothing takes in memory, about.
 _SMALL_BYTES = 1_000
 
+# A copy is caught up with until it lacks this few writes, or is not getting there: each round is shorter than the last
+# where the engine is quicker than those who write.
+_FEW_WRITES = 4
+_MOST_ROUNDS = 8
+
 # A larger collection ends without new digests of all its files, so that the end of the process does not wait for them.
 _MOST_DIGESTED_BYTES = 1 << 30
 
@@ -196,6 +201,31 @@ class Collection:
         with engine_errors():
             return self._live_shard().info().points_count
 
+    async def catch_up(self, open_shard: Callable[[], qdrant_edge.EdgeShard]) -> bool:
+        """Applies to the copy most of the writes made since, while this collection takes more.
+
+        So that `replace`, which no write passes, has little left to do.
+
+        Args:
+            open_shard: Opens the copy.
+
+        Returns:
+            Whether it was done; not so if the copy was too far behind.
+        """
+        shard = await asyncio.to_thread(open_shard)
+        try:
+            for _ in range(_MOST_ROUNDS):
+                operations = await self._on_writer(self._remembered.take)
+                if operations is None:
+                    return False
+                for operation in operations:
+                    await asyncio.to_thread(_repeat, shard, operation)
+                if len(operations) <= _FEW_WRITES:
+                    break
+            return True
+        finally:
+            await asyncio.to_thread(_close, shard)
+
     def forget_copy(self) -> None:
         """Remembers no more writes: the copy will not be used, or is."""
         with suppress(RuntimeError):  # closed meanwhile
@@ -217,16 +247,14 @@ class Collection:
         """
 
         def run() -> bool:
-            operations = self._remembered.all()
+            size_bytes, operations = self._remembered.size_bytes, self._remembered.take()
             if operations is None:
                 return False
-            self._room.check(self._remembered.size_bytes, self.path)
+            self._room.check(size_bytes, self.path)
             with engine_errors():
                 shard = open_shard()
             for operation in operations:
-                # What failed on the old shard fails here in the same way, and leaves the same behind.
-                with suppress(TriviumError), engine_errors():
-                    shard.update(operation)
+                _repeat(shard, operation)
             with engine_errors():
                 shard.flush()
             old, self.entry = self.path, commit()
@@ -313,3 +341,15 @@ class Collection:
 
     def _closing(self) -> Unavailable:
         return Unavailable(f"Collection `{self.name}` is being closed or deleted.", reason="CLOSING")
+
+
+def _repeat(shard: qdrant_edge.EdgeShard, operation: qdrant_edge.UpdateOperation) -> None:
+    # What failed on the old shard fails here in the same way, and leaves the same behind.
+    with suppress(TriviumError), engine_errors():
+        shard.update(operation)
+
+
+def _close(shard: qdrant_edge.EdgeShard) -> None:
+    with engine_errors():
+        shard.flush()
+        shard.close()

@@ -231,6 +231,15 @@ class Database:
 
         await self._change(change)
 
+    async def catch_up(self, collection: Collection, building: Path) -> bool:
+        """Applies most of the writes since `collection.copy` to what was built of the copy; see `adopt`.
+
+        Returns:
+            Whether it was done; not so if the copy is too far behind.
+        """
+        config = collection.entry.schema.engine_config()
+        return await collection.catch_up(lambda: qdrant_edge.EdgeShard.load(str(building), config))
+
     async def adopt(self, collection: Collection, building: Path, sealed: Mapping[str, str]) -> bool:
         """Replaces the collection's data by what was built from a copy of it, and the writes made since.
 

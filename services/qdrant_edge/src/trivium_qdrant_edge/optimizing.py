@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+_BUSY_DIVISOR = 8
+_QUIET_DIVISOR = 2
 _FREE_SPACE_FACTOR = 3  # the copy, and the index built beside it
 
 
@@ -43,7 +45,7 @@ class Optimizer:
         database: The collections.
         metrics: Where the work is counted.
         from_points: How many points without an index are worth the work.
-        quiet_seconds: How long a collection must not have changed.
+        quiet_seconds: How long a collection must not have changed to be taken for settled.
     """
 
     def __init__(self, database: Database, metrics: EngineMetrics, *, from_points: int, quiet_seconds: float) -> None:
@@ -67,11 +69,16 @@ class Optimizer:
                     _logger.error("cannot optimize collection %s: %s", collection.name, error)
 
     async def is_due(self, collection: Collection) -> bool:
-        """Whether the collection has been quiet, and has enough points without an index."""
-        if time.monotonic() - collection.changed_at < self._quiet_seconds:
-            return False
-        left_over = self._left_over.get(collection.entry.id, 0)
-        return await collection.unindexed_count() - left_over >= self._from_points
+        """Whether the collection has enough points without an index.
+
+        Each of them is compared with each query, so that a long ingestion is not waited for: once an eighth of the
+        points has none, the index is built anew. The less is left when it is quiet, the less is searched without.
+        """
+        unindexed, count = await collection.unindexed_count(), collection.points_count()
+        enough = max(self._from_points, count // _BUSY_DIVISOR)
+        if time.monotonic() - collection.changed_at >= self._quiet_seconds:
+            enough = self._from_points // _QUIET_DIVISOR if unindexed < count else self._from_points
+        return unindexed - self._left_over.get(collection.entry.id, 0) >= enough
 
     async def optimize(self, collection: Collection) -> None:
         """Builds the collection's search index now.
@@ -99,6 +106,8 @@ class Optimizer:
         try:
             await collection.copy(lambda: copy_tree(source, building))
             await _run_child(building)
+            if not await self._database.catch_up(collection, building):
+                return False
             sealed = await asyncio.to_thread(digest_sealed, building)
             return await self._database.adopt(collection, building, sealed)
         finally:

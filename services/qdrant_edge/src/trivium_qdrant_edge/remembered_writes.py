@@ -9,9 +9,10 @@ if TYPE_CHECKING:
 
     import qdrant_edge
 
-# How much a copy may lack. What the engine keeps of a message in memory is a small multiple of its size.
-_MOST_COUNT = 2_000
-_MOST_BYTES = 64 << 20
+# How much a copy may lack: some minutes of what an encoder on a few cores gives. What the engine keeps of a message in
+# memory is about its size.
+_MOST_COUNT = 20_000
+_MOST_BYTES = 256 << 20
 
 
 class RememberedWrites:
@@ -39,6 +40,9 @@ class RememberedWrites:
         else:
             self._writes.append(operation)
 
-    def all(self) -> Sequence[qdrant_edge.UpdateOperation] | None:
-        """The writes in their order; None if they were too many, or nothing was begun."""
-        return self._writes
+    def take(self) -> Sequence[qdrant_edge.UpdateOperation] | None:
+        """The writes in their order, which are forgotten; None if they were too many, or nothing was begun."""
+        taken = self._writes
+        if taken is not None:
+            self.begin()
+        return taken

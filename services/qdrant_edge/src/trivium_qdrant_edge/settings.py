@@ -57,7 +57,11 @@ class QdrantEdgeSettings:
         minimum=0,
     )
     optimize_quiet_seconds: float = setting(
-        10.0, "How long a collection must not have changed before its index is built.", minimum=0, maximum=3600
+        10.0,
+        "How long a collection must not have changed to be taken for settled. Then half as many points without an "
+        "index are enough to build it anew; before, it takes an eighth of all points, if that is more.",
+        minimum=0,
+        maximum=3600,
     )
     drain_seconds: float = setting(10.0, "How long running calls may take to end at SIGTERM.", minimum=0, maximum=600)
 
