@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1 import embed_service_pb2_grpc
+from trivium_evidence.sentences import split_passages
+from trivium_evidence.terms import inverse_frequencies, terms
 from trivium_generate.answer import AnswerRequest, Passage
 from trivium_generate.clients import EmbedClient
 from trivium_generate.extractive.answering import ExtractiveAnswerer
-from trivium_generate.extractive.sentences import split_passages
-from trivium_generate.extractive.terms import inverse_frequencies, terms
 from trivium_serving.channels import open_channel
 
 PASSAGES = 5

@@ -31,7 +31,7 @@ MOST_CPU_SECONDS = 1.0
 
 LONGEST_TEXTS = {
     # The word before a full stop is looked for in the 40 characters before it.
-    "services/generate/src/trivium_generate/extractive/sentences.py:_LAST_WORD": 80,
+    "libs/evidence/src/trivium_evidence/sentences.py:_LAST_WORD": 80,
 }
 PUT_TOGETHER = {
     # Alternatives of fixed words.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from trivium_evidence.answer_types import answer_test
 from trivium_generate.answer import AnswerRequest, Passage
-from trivium_generate.extractive.answer_types import answer_test
 from trivium_generate.extractive.answering import ExtractiveAnswerer
 from trivium_serving.errors import DeadlineExceeded, Overloaded, Unavailable
 

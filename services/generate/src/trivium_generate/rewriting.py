@@ -9,11 +9,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from trivium_conversation.checks import check_chars
+from trivium_evidence.terms import terms
 from trivium_serving import tracing
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, Unavailable
 
 from trivium_generate.answer import AnswerRequest, Delta, Mode, Role, Sampling
-from trivium_generate.extractive.terms import terms
 from trivium_generate.prompting import fill
 from trivium_generate.prompts import prompt_for
 from trivium_generate.traces import traced

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from trivium_evidence.sentences import Sentence, split_passages
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import TriviumError
 
@@ -15,7 +16,6 @@ from trivium_generate.answer import Degradation
 from trivium_generate.degradation import reason_of
 from trivium_generate.extractive.scoring import Scored, add_vectors, in_reach, score_words
 from trivium_generate.extractive.selection import choose, compose
-from trivium_generate.extractive.sentences import Sentence, split_passages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

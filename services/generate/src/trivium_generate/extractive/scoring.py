@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from trivium_generate.extractive.answer_types import answer_test
-from trivium_generate.extractive.sentences import is_question
-from trivium_generate.extractive.terms import inverse_frequencies, terms
-from trivium_generate.language import is_chinese
+from trivium_evidence.answer_types import answer_test
+from trivium_evidence.language import is_chinese
+from trivium_evidence.sentences import is_question
+from trivium_evidence.terms import inverse_frequencies, terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from trivium_evidence.sentences import Sentence
 
     from trivium_generate.answer import Passage
-    from trivium_generate.extractive.sentences import Sentence
 
 _OVERLAP_WEIGHT = 6.5
 _CONTEXT_WEIGHT = 4.0

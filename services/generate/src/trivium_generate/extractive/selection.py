@@ -6,16 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from trivium_generate.language import is_chinese
+from trivium_evidence.language import is_chinese
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from trivium_evidence.sentences import Sentence
 
     from trivium_generate.extractive.scoring import Scored
-    from trivium_generate.extractive.sentences import Sentence
 
 MAX_SENTENCES = 3
 # Sentences are added until the answer is among them with this probability, by their scores.

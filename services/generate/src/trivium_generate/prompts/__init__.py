@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from trivium_generate.language import is_chinese
+from trivium_evidence.language import is_chinese
 
 if TYPE_CHECKING:
     from pathlib import Path

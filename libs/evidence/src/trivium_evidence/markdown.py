@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from trivium_generate.language import is_chinese
+from trivium_evidence.language import is_chinese
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

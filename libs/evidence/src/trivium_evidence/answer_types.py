@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_generate.extractive.terms import terms
+from trivium_evidence.terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

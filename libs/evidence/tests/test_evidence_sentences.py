@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from trivium_generate.extractive.markdown import strip_inline
-from trivium_generate.extractive.sentences import split, split_passages
+from trivium_evidence.markdown import strip_inline
+from trivium_evidence.sentences import split, split_passages
 
 
 def texts(passage: str) -> list[str]:

@@ -44,7 +44,7 @@ def inverse_frequencies(wanted: Iterable[str], texts: Sequence[frozenset[str]]) 
     total = len(texts)
     return {
         term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
-        * (_FUNCTION_WORD_SHARE if term in _FUNCTION_WORDS else 1)
+        * (_FUNCTION_WORD_SHARE if is_function_term(term) else 1)
         for term in sorted(set(wanted))
         if counts[term]
     }
@@ -56,6 +56,16 @@ def _stem(word: str) -> str:
         if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM:
             return word[: -len(suffix)].rstrip("e")
     return word.rstrip("e") if len(word) > _MIN_STEM else word
+
+
+def is_function_term(term: str) -> bool:
+    """Whether a term holds a text together and says little about what it is about."""
+    return term in _FUNCTION_WORDS
+
+
+def words_of(text: str) -> frozenset[str]:
+    """A list of words, written as a text."""
+    return frozenset(text.split())
 
 
 def _terms_of_words(words: str) -> frozenset[str]:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_generate.extractive.markdown import Block, blocks
+from trivium_evidence.markdown import Block, blocks
+from trivium_evidence.terms import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 # Longer ones are cut at the next best mark: they are seldom sentences.
 _MAX_SENTENCE_CHARS = 400
@@ -18,11 +19,7 @@ _MIN_SENTENCE_CHARS = 2
 _NEAR = 40
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_ABBREVIATIONS = _words(
+_ABBREVIATIONS = words_of(
     """
     mr mrs ms dr prof rev fr sr jr st mt ft gen col lt capt sgt maj adm gov sen rep pres hon messrs
     v vs c ca p pp etc cf al approx e.g i.e viz resp fig figs eq eqs no nos vol ed eds ch sec art
@@ -98,14 +95,21 @@ def split(text: str) -> list[str]:
     """The sentences of some prose."""
     found: list[str] = []
     start = 0
-    for match in _ENDS.finditer(text):
-        before, after = text[max(start, match.end() - _NEAR) : match.end()], text[match.end() : match.end() + _NEAR]
-        if after and not _ends_sentence(before, after, match.group()):
-            continue
-        _add(found, text[start : match.end()])
-        start = match.end()
+    for end in sentence_ends(text):
+        _add(found, text[start:end])
+        start = end
     _add(found, text[start:])
     return found
+
+
+def sentence_ends(text: str) -> Iterator[int]:
+    """Where sentences of some prose end within it, in code points."""
+    start = 0
+    for match in _ENDS.finditer(text):
+        before, after = text[max(start, match.end() - _NEAR) : match.end()], text[match.end() : match.end() + _NEAR]
+        if not after or _ends_sentence(before, after, match.group()):
+            yield match.end()
+            start = match.end()
 
 
 def is_question(sentence: str) -> bool:
@@ -144,7 +148,7 @@ def _ends_sentence(before: str, after: str, end: str) -> bool:
     return "." not in stem or (bool(next_word) and next_word[0].strip(",").lower() in _OPENERS)
 
 
-_OPENERS = _words(
+_OPENERS = words_of(
     """
     the a an this that these those it its he she they his her their in on at by for from with as if when while after
     before although however but and there we you
