@@ -4,7 +4,7 @@ Needs a running stack (`make up`).
 
     .venv/bin/python bench/documents/facts.py
 
-Writes to a collection of its own and deletes it at the end. The files are made by `tests/documents/known`; `--write DIR`
+Writes to a collection of its own and deletes it at the end. `tests/documents/known` makes the files; `--write DIR`
 writes them and nothing else.
 """
 

@@ -36,7 +36,7 @@ SUMMARY = pb.AnswerResponse(
     summary=pb.AnswerSummary(
         answer="Blue [1].",
         answerable=True,
-        citations=[pb.Citation(index=1, document_id="a", passage_id="p")],
+        citations=[pb.Citation(index=1, document_id="a", passage_id="p", page=3, heading=["Limits"])],
         passages=[pb.Passage(id="p", document_id="a", score=0.9)],
         timings=pb.StageTimings(embed_ms=1.5, total_ms=9),
         degraded=[
@@ -238,6 +238,7 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]
     assert set(body["citations"][0]) == {
         *("index", "document_id", "passage_id", "title", "uri", "span", "answer_span"),
+        *("page", "heading"),
     }
     weights = {"dense_weight", "rerank_weight"}
     assert set(body["passages"][0]["scores"]) == {"dense", "sparse", "fused", "rerank"} | weights

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from documents.files import packed
 from documents.known.outlook import msg
-from documents.known.office import docx_table
 from documents.known.prints import Page, pdf
 from documents.known.recipe import Recipe
 from documents.known.web import html_table
+from documents.known.word import docx_table
 
 if TYPE_CHECKING:
     from documents.known.recipe import Subject
@@ -81,50 +81,79 @@ def _text(subject: Subject) -> bytes:
     return "\n\n".join([*subject.prose(3), subject.sentence]).encode()
 
 
-_FLOW = {"said": "Flow: {flow}"}
+_FLOW = "Flow: {flow}"
 
 RECIPES = [
     Recipe(".eml", "text in base64", lambda s: mail("\n\n".join([*s.prose(2), s.sentence])).as_bytes()),
-    Recipe(".eml", "HTML alone", _html_only, **_FLOW),
-    Recipe(".eml", "attached CSV", lambda s: mail("Here.", (*_CSV, _csv(s))).as_bytes(), **_FLOW, part="pumps.csv"),
+    Recipe(".eml", "HTML alone", _html_only, said=_FLOW),
+    Recipe(".eml", "attached CSV", lambda s: mail("Here.", (*_CSV, _csv(s))).as_bytes(), said=_FLOW, part="pumps.csv"),
     Recipe(".eml", "attached PDF", lambda s: mail("Here.", (*_PDF, _pdf(s))).as_bytes(), page=2, part="pumps.pdf"),
     Recipe(
-        ".eml", "attached Word document", lambda s: mail("Here.", (*_DOCX, docx_table(s))).as_bytes(), **_FLOW,
-        heading="Limits", part="pumps.docx",
+        ".eml",
+        "attached Word document",
+        lambda s: mail("Here.", (*_DOCX, docx_table(s))).as_bytes(),
+        said=_FLOW,
+        heading="Limits",
+        part="pumps.docx",
     ),
     Recipe(".eml", "attached mail", _attached_mail, heading="About {name}"),
     Recipe(
-        ".eml", "attached archive",
+        ".eml",
+        "attached archive",
         lambda s: mail("Here.", ("all.zip", "application/zip", packed({"in/pumps.txt": _text(s)}))).as_bytes(),
         part="in/pumps.txt",
     ),
     Recipe(
-        ".eml", "sender", lambda s: mail("All is well.", subject=f"The {s.name} pump").as_bytes(),
-        "Who wrote the mail about the {name} pump?", "jo@example.org",
+        ".eml",
+        "sender",
+        lambda s: mail("All is well.", subject=f"The {s.name} pump").as_bytes(),
+        "Who wrote the mail about the {name} pump?",
+        "jo@example.org",
     ),
     Recipe(
-        ".mbox", "second mail",
+        ".mbox",
+        "second mail",
         lambda s: _mbox(mail(subject="One"), mail(_text(s).decode(), subject=f"About {s.name}")),
         heading="About {name}",
     ),
     Recipe(
-        ".mbox", "attached CSV", lambda s: _mbox(mail(subject="One"), mail("Here.", (*_CSV, _csv(s)), subject="Two")),
-        **_FLOW, part="pumps.csv",
+        ".mbox",
+        "attached CSV",
+        lambda s: _mbox(mail(subject="One"), mail("Here.", (*_CSV, _csv(s)), subject="Two")),
+        said=_FLOW,
+        part="pumps.csv",
     ),
-    Recipe(".mbox", "a line that begins with From", lambda s: _mbox(mail(f"Dear Ed,\n\nFrom today on: {s.sentence}\n"))),
-    Recipe(".msg", "text", lambda s: msg("Pumps", _text(s).decode())),
-    Recipe(".msg", "attached CSV", lambda s: msg("Pumps", "Here.", {"pumps.csv": _csv(s)}), **_FLOW, part="pumps.csv"),
-    Recipe(".zip", "text in a folder", lambda s: packed({"a/pumps.txt": _text(s), "b.txt": "Nothing."}), part="a/pumps.txt"),
     Recipe(
-        ".zip", "PDF in an archive in an archive",
-        lambda s: packed({"inner.zip": packed({"pumps.pdf": _pdf(s)}), "b.txt": "Nothing."}), page=2,
+        ".mbox", "a line that begins with From", lambda s: _mbox(mail(f"Dear Ed,\n\nFrom today on: {s.sentence}\n"))
+    ),
+    Recipe(".msg", "text", lambda s: msg("Pumps", _text(s).decode())),
+    Recipe(
+        ".msg", "attached CSV", lambda s: msg("Pumps", "Here.", {"pumps.csv": _csv(s)}), said=_FLOW, part="pumps.csv"
+    ),
+    Recipe(
+        ".zip", "text in a folder", lambda s: packed({"a/pumps.txt": _text(s), "b.txt": "Nothing."}), part="a/pumps.txt"
+    ),
+    Recipe(
+        ".zip",
+        "PDF in an archive in an archive",
+        lambda s: packed({"inner.zip": packed({"pumps.pdf": _pdf(s)}), "b.txt": "Nothing."}),
+        page=2,
         part="inner.zip!/pumps.pdf",
     ),
     Recipe(
-        ".zip", "mail with an attached CSV",
-        lambda s: packed({"mails/1.eml": mail("Here.", (*_CSV, _csv(s))).as_bytes()}), **_FLOW, part="pumps.csv",
+        ".zip",
+        "mail with an attached CSV",
+        lambda s: packed({"mails/1.eml": mail("Here.", (*_CSV, _csv(s))).as_bytes()}),
+        said=_FLOW,
+        part="pumps.csv",
     ),
-    Recipe(".tar.gz", "Word document", lambda s: _tar({"docs/pumps.docx": docx_table(s)}), **_FLOW, heading="Limits",
-           part="docs/pumps.docx"),
+    Recipe(
+        ".tar.gz",
+        "Word document",
+        lambda s: _tar({"docs/pumps.docx": docx_table(s)}),
+        said=_FLOW,
+        heading="Limits",
+        part="docs/pumps.docx",
+    ),
     Recipe(".txt.gz", "text", lambda s: gzip.compress(_text(s))),
-]  # fmt: skip
+]

@@ -10,11 +10,6 @@ from documents.known.recipe import Recipe
 if TYPE_CHECKING:
     from documents.known.recipe import Subject
 
-_W = (
-    'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
-    'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math" '
-    'xmlns:v="urn:schemas-microsoft-com:vml"'
-)
 _P = (
     'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
     'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
@@ -24,7 +19,7 @@ _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _TYPE = "application/vnd.openxmlformats-officedocument"
-_STEP = "What is step 3 of stopping the {name} pump?"
+_STEP = "Which vent is opened to stop the {name} pump?"
 _CYCLES = "How many cycles does the {name} pump stand?"
 _STEPS = ("Close the outlet.", "Switch off the drive.", "Open the vent {}-V.", "Drain the casing.")
 
@@ -57,102 +52,6 @@ def office_file(main: str, parts: dict[str, tuple[str, str]], relations: dict[st
         )
     declared = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
     return packed(files | {name: declared + content for name, (_, content) in parts.items()})
-
-
-def _p(text: str, properties: str = "") -> str:
-    return f'<w:p><w:pPr>{properties}</w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>'
-
-
-def _cell(text: str, properties: str = "") -> str:
-    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{_p(text)}</w:tc>"
-
-
-def _table(rows: list[str], columns: int = 3) -> str:
-    grid = f"<w:tblGrid>{'<w:gridCol/>' * columns}</w:tblGrid>"
-    return f"<w:tbl><w:tblPr/>{grid}{''.join(f'<w:tr>{row}</w:tr>' for row in rows)}</w:tbl>"
-
-
-def docx(body: str, notes: str = "", kind: str = "footnote") -> bytes:
-    """A Word document with a heading, the body under it, and one note."""
-    levels = '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>'
-    heading = _p("Limits", '<w:pStyle w:val="Heading1"/>')
-    last = _p("Storage", '<w:pStyle w:val="Heading1"/>') + _p("Keep them dry.")
-    return office_file(
-        "word/document.xml",
-        {
-            "word/document.xml": (
-                "wordprocessingml.document.main",
-                f"<w:document {_W}><w:body>{heading}{body}{last}<w:sectPr/></w:body></w:document>",
-            ),
-            "word/styles.xml": (
-                "wordprocessingml.styles",
-                f'<w:styles {_W}><w:style w:type="paragraph" w:styleId="Heading1"><w:name w:val="heading 1"/>'
-                "</w:style></w:styles>",
-            ),
-            "word/numbering.xml": (
-                "wordprocessingml.numbering",
-                f'<w:numbering {_W}><w:abstractNum w:abstractNumId="0">{levels}</w:abstractNum>'
-                '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num></w:numbering>',
-            ),
-            f"word/{kind}s.xml": (
-                f"wordprocessingml.{kind}s",
-                f'<w:{kind}s {_W}><w:{kind} w:type="separator" w:id="0">{_p("")}</w:{kind}>'
-                f'<w:{kind} w:id="2">{_p(notes)}</w:{kind}></w:{kind}s>',
-            ),
-        },
-        {"word/document.xml": {"styles.xml": "styles", "numbering.xml": "numbering", f"{kind}s.xml": f"{kind}s"}},
-    )
-
-
-def docx_table(subject: Subject) -> bytes:
-    """A Word document with the subject's table."""
-    return docx(_table(["".join(map(_cell, row)) for row in subject.rows()]))
-
-
-def _docx_merged(subject: Subject) -> bytes:
-    begin, goes_on = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
-    rows = [
-        "".join(map(_cell, ("Pump", "Setting", "Flow"))),
-        _cell("Quill", begin) + _cell("low") + _cell("1 l/s"),
-        _cell("", goes_on) + _cell("high") + _cell("2 l/s"),
-        _cell(subject.name, begin) + _cell("low") + _cell("3 l/s"),
-        _cell("", goes_on) + _cell("high") + _cell(subject.flow),
-    ]
-    return docx(_table(rows))
-
-
-def _docx_numbered(subject: Subject) -> bytes:
-    numbered = '<w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
-    steps = [_p(step.format(subject.name), numbered) for step in _STEPS]
-    return docx(_p(f"To stop the {subject.name} pump:") + "".join([*steps[:2], _p("Wait."), *steps[2:]]))
-
-
-def _docx_raised(subject: Subject) -> bytes:
-    return docx(
-        f'<w:p><w:r><w:t xml:space="preserve">The {subject.name} pump stands 10</w:t></w:r><w:r><w:rPr>'
-        f'<w:vertAlign w:val="superscript"/></w:rPr><w:t>{subject.power}</w:t></w:r>'
-        '<w:r><w:t xml:space="preserve"> cycles.</w:t></w:r></w:p>'
-    )
-
-
-def _docx_formula(subject: Subject) -> bytes:
-    formula = (
-        f"<m:oMath><m:sSup><m:e><m:r><m:t>10</m:t></m:r></m:e><m:sup><m:r><m:t>{subject.power}</m:t></m:r></m:sup>"
-        "</m:sSup></m:oMath>"
-    )
-    return docx(
-        f'<w:p><w:r><w:t xml:space="preserve">The {subject.name} pump stands </w:t></w:r>{formula}'
-        '<w:r><w:t xml:space="preserve"> cycles.</w:t></w:r></w:p>'
-    )
-
-
-def _docx_box(subject: Subject) -> bytes:
-    box = f"<w:pict><v:shape><v:textbox><w:txbxContent>{_p(subject.sentence)}</w:txbxContent></v:textbox></v:shape>"
-    return docx(_p(subject.prose(1)[0]) + f"<w:p><w:r>{box}</w:pict></w:r></w:p>")
-
-
-def _noted(kind: str) -> str:
-    return f'<w:p><w:r><w:t>They are tested.</w:t></w:r><w:r><w:{kind}Reference w:id="2"/></w:r></w:p>'
 
 
 def _shape(text: str, placeholder: str = "", number: int = 2) -> str:
@@ -205,9 +104,11 @@ def _pptx_table(subject: Subject) -> bytes:
                                  for cell in row) + "</a:tr>"
         for row in subject.rows()
     )  # fmt: skip
-    frame = '<p:nvGraphicFramePr><p:cNvPr id="9" name="T"/><p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr><p:xfrm/>'
+    frame = (
+        '<p:nvGraphicFramePr><p:cNvPr id="9" name="T"/><p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr><p:xfrm/>'
+    )
     uri = "http://schemas.openxmlformats.org/drawingml/2006/table"
-    table = f'<a:tbl><a:tblGrid>{"<a:gridCol w=" + chr(34) + "1" + chr(34) + "/>"}</a:tblGrid>{rows}</a:tbl>'
+    table = f"<a:tbl><a:tblGrid>{'<a:gridCol w=' + chr(34) + '1' + chr(34) + '/>'}</a:tblGrid>{rows}</a:tbl>"
     return pptx(
         f'<p:graphicFrame>{frame}<a:graphic><a:graphicData uri="{uri}">{table}</a:graphicData></a:graphic>'
         "</p:graphicFrame>"
@@ -252,7 +153,12 @@ def xlsx(*sheets: list[list[str]], merged: str = "") -> bytes:
 
 
 def _merged_rows(subject: Subject) -> list[list[str]]:
-    return [["Pump", "Setting", "Flow"], [subject.name, "low", "3 l/s"], ["", "high", subject.flow], ["Quill", "low", "1"]]
+    return [
+        ["Pump", "Setting", "Flow"],
+        [subject.name, "low", "3 l/s"],
+        ["", "high", subject.flow],
+        ["Quill", "low", "1"],
+    ]
 
 
 def _odt(body: str) -> bytes:
@@ -282,8 +188,12 @@ def _od_table(rows: list[list[str]], name: str = "Limits") -> str:
 
 
 def _od_merged(subject: Subject) -> str:
-    spanning = f'<table:table-cell table:number-rows-spanned="2" office:value-type="string"><text:p>{subject.name}</text:p>'
-    table = _od_table([["Pump", "Setting", "Flow"], ["Quill", "low", "1 l/s"], ["@", "low", "3 l/s"], ["%", "high", "!"]])
+    spanning = (
+        f'<table:table-cell table:number-rows-spanned="2" office:value-type="string"><text:p>{subject.name}</text:p>'
+    )
+    table = _od_table(
+        [["Pump", "Setting", "Flow"], ["Quill", "low", "1 l/s"], ["@", "low", "3 l/s"], ["%", "high", "!"]]
+    )
     cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     return (
         table.replace(cell.format("@"), f"{spanning}</table:table-cell>")
@@ -294,7 +204,9 @@ def _od_merged(subject: Subject) -> str:
 
 def _od_numbered(subject: Subject) -> str:
     items = [f"<text:list-item><text:p>{step.format(subject.name)}</text:p></text:list-item>" for step in _STEPS]
-    return f'<text:p>To stop the {subject.name} pump:</text:p><text:list text:style-name="L">{"".join(items)}</text:list>'
+    return (
+        f'<text:p>To stop the {subject.name} pump:</text:p><text:list text:style-name="L">{"".join(items)}</text:list>'
+    )
 
 
 def _od_note(subject: Subject) -> str:
@@ -308,7 +220,8 @@ def _odp(body: str, notes: str = "Speak slowly.") -> bytes:
     box = "<draw:frame{}><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
     title = box.format(' presentation:class="title"', "Limits")
     return opendocument(
-        "presentation", f"<draw:page>{title}{body}<presentation:notes>{box.format('', notes)}</presentation:notes></draw:page>"
+        "presentation",
+        f"<draw:page>{title}{body}<presentation:notes>{box.format('', notes)}</presentation:notes></draw:page>",
     )
 
 
@@ -331,58 +244,106 @@ def _rtf_numbered(subject: Subject) -> str:
     return rf"To stop the {subject.name} pump:\par {steps}"
 
 
-_LIMITS = {"heading": "Limits"}
-_FLOW = {"said": "Flow: {flow}", **_LIMITS}
+_FLOW = "Flow: {flow}"
+_VENT = "Open the vent {name}-V"
+_RAISED = "10^{power}"
 _HIGH = "What is the flow of the {name} pump at the setting high?"
-_STEP_3 = {"question": _STEP, "said": "Open the vent {name}-V", **_LIMITS}
-_RAISED = {"question": _CYCLES, "said": "10^{power}", **_LIMITS}
 
 RECIPES = [
-    Recipe(".docx", "paragraph", lambda s: docx("".join(map(_p, [*s.prose(3), s.sentence]))), **_LIMITS),
-    Recipe(".docx", "table cell", docx_table, **_FLOW),
-    Recipe(".docx", "merged cell", _docx_merged, _HIGH, **_FLOW),
-    Recipe(".docx", "footnote", lambda s: docx(_noted("footnote"), s.sentence)),
-    Recipe(".docx", "endnote", lambda s: docx(_noted("endnote"), s.sentence, "endnote")),
-    Recipe(".docx", "numbered step", _docx_numbered, **_STEP_3),
-    Recipe(".docx", "exponent", _docx_raised, **_RAISED),
-    Recipe(".docx", "formula", _docx_formula, **_RAISED),
-    Recipe(".docx", "text box", _docx_box, **_LIMITS),
-    Recipe(".docx", "inserted text", lambda s: docx(_p(s.prose(1)[0]) + f'<w:ins w:id="9">{_p(s.sentence)}</w:ins>')),
-    Recipe(".pptx", "text", lambda s: pptx(_shape(s.sentence)), **_LIMITS),
-    Recipe(".pptx", "table cell", _pptx_table, **_FLOW),
+    Recipe(".pptx", "text", lambda s: pptx(_shape(s.sentence)), heading="Limits"),
+    Recipe(".pptx", "table cell", _pptx_table, said=_FLOW, heading="Limits"),
     Recipe(".pptx", "notes", lambda s: pptx(_shape("See the notes."), s.sentence), heading="Notes to slide 2"),
-    Recipe(".pptx", "picture's description", _pptx_picture, **_LIMITS),
-    Recipe(".pptx", "group", _pptx_group, **_LIMITS),
-    Recipe(".xlsx", "beside an empty cell", lambda s: xlsx(s.rows()), **_FLOW),
-    Recipe(".xlsx", "merged cell", lambda s: xlsx(_merged_rows(s), merged="A2:A3"), _HIGH, **_FLOW),
-    Recipe(".xlsx", "second sheet", lambda s: xlsx([["Nothing", "here"], ["a", "b"]], s.rows()), said="Flow: {flow}",
-           heading="Second"),
-    Recipe(".xlsx", "row 300", lambda s: xlsx(s.rows(500, at=300)), **_FLOW),
-    Recipe(".xlsx", "under a caption", lambda s: xlsx([["All pumps"], [], *s.rows()]), **_FLOW),
-    Recipe(".odt", "table cell", lambda s: _odt(_od_table(s.rows())), **_FLOW),
-    Recipe(".odt", "merged cell", lambda s: _odt(_od_merged(s)), _HIGH, **_FLOW),
+    Recipe(".pptx", "picture's description", _pptx_picture, heading="Limits"),
+    Recipe(".pptx", "group", _pptx_group, heading="Limits"),
+    Recipe(".xlsx", "beside an empty cell", lambda s: xlsx(s.rows()), said=_FLOW, heading="Limits"),
+    Recipe(
+        ".xlsx", "merged cell", lambda s: xlsx(_merged_rows(s), merged="A2:A3"), _HIGH, said=_FLOW, heading="Limits"
+    ),
+    Recipe(
+        ".xlsx",
+        "second sheet",
+        lambda s: xlsx([["Nothing", "here"], ["a", "b"]], s.rows()),
+        said="Flow: {flow}",
+        heading="Second",
+    ),
+    Recipe(".xlsx", "row 100", lambda s: xlsx(s.rows(140, at=100)), said=_FLOW, heading="Limits"),
+    Recipe(".xlsx", "under a caption", lambda s: xlsx([["All pumps"], [], *s.rows()]), said=_FLOW, heading="Limits"),
+    Recipe(".odt", "table cell", lambda s: _odt(_od_table(s.rows())), said=_FLOW, heading="Limits"),
+    Recipe(".odt", "merged cell", lambda s: _odt(_od_merged(s)), _HIGH, said=_FLOW, heading="Limits"),
     Recipe(".odt", "footnote", lambda s: _odt(_od_note(s))),
-    Recipe(".odt", "numbered step", lambda s: _odt(_od_numbered(s)), **_STEP_3),
     Recipe(
-        ".odt", "exponent",
-        lambda s: _odt(f'<text:p>The {s.name} pump stands 10<text:span text:style-name="up">{s.power}</text:span> '
-                       "cycles.</text:p>"),
-        **_RAISED,
+        ".odt",
+        "numbered step",
+        lambda s: _odt(_od_numbered(s)),
+        question=_STEP,
+        said=_VENT,
+        cited="3. Open the vent",
+        heading="Limits",
     ),
-    Recipe(".ods", "beside an empty cell", lambda s: opendocument("spreadsheet", _od_table(s.rows())), **_FLOW),
-    Recipe(".ods", "merged cell", lambda s: opendocument("spreadsheet", _od_merged(s)), _HIGH, **_FLOW),
     Recipe(
-        ".ods", "second sheet",
+        ".odt",
+        "exponent",
+        lambda s: _odt(
+            f'<text:p>The {s.name} pump stands 10<text:span text:style-name="up">{s.power}</text:span> cycles.</text:p>'
+        ),
+        question=_CYCLES,
+        said=_RAISED,
+        heading="Limits",
+    ),
+    Recipe(
+        ".ods",
+        "beside an empty cell",
+        lambda s: opendocument("spreadsheet", _od_table(s.rows())),
+        said=_FLOW,
+        heading="Limits",
+    ),
+    Recipe(
+        ".ods", "merged cell", lambda s: opendocument("spreadsheet", _od_merged(s)), _HIGH, said=_FLOW, heading="Limits"
+    ),
+    Recipe(
+        ".ods",
+        "second sheet",
         lambda s: opendocument("spreadsheet", _od_table([["a", "b"], ["c", "d"]], "One") + _od_table(s.rows(), "Two")),
-        said="Flow: {flow}", heading="Two",
+        said="Flow: {flow}",
+        heading="Two",
     ),
-    Recipe(".odp", "text", lambda s: _odp(f"<draw:frame><draw:text-box><text:p>{s.sentence}</text:p></draw:text-box>"
-                                          "</draw:frame>"), **_LIMITS),
+    Recipe(
+        ".odp",
+        "text",
+        lambda s: _odp(f"<draw:frame><draw:text-box><text:p>{s.sentence}</text:p></draw:text-box></draw:frame>"),
+        heading="Limits",
+    ),
     Recipe(".odp", "notes", lambda s: _odp("", s.sentence), heading="Notes to slide 1"),
-    Recipe(".odp", "table cell", lambda s: _odp(f"<draw:frame>{_od_table(s.rows())}</draw:frame>"), **_FLOW),
-    Recipe(".rtf", "paragraph", lambda s: _rtf("".join(rf"{each}\par " for each in [*s.prose(3), s.sentence])), **_LIMITS),
-    Recipe(".rtf", "table cell", lambda s: _rtf(_rtf_table(s.rows())), **_FLOW),
+    Recipe(
+        ".odp",
+        "table cell",
+        lambda s: _odp(f"<draw:frame>{_od_table(s.rows())}</draw:frame>"),
+        said=_FLOW,
+        heading="Limits",
+    ),
+    Recipe(
+        ".rtf",
+        "paragraph",
+        lambda s: _rtf("".join(rf"{each}\par " for each in [*s.prose(3), s.sentence])),
+        heading="Limits",
+    ),
+    Recipe(".rtf", "table cell", lambda s: _rtf(_rtf_table(s.rows())), said=_FLOW, heading="Limits"),
     Recipe(".rtf", "footnote", lambda s: _rtf(rf"They are tested.{{\footnote {s.sentence}}}\par ")),
-    Recipe(".rtf", "numbered step", lambda s: _rtf(_rtf_numbered(s)), **_STEP_3),
-    Recipe(".rtf", "exponent", lambda s: _rtf(rf"The {s.name} pump stands 10{{\super {s.power}}} cycles.\par "), **_RAISED),
-]  # fmt: skip
+    Recipe(
+        ".rtf",
+        "numbered step",
+        lambda s: _rtf(_rtf_numbered(s)),
+        question=_STEP,
+        said=_VENT,
+        cited="3. Open the vent",
+        heading="Limits",
+    ),
+    Recipe(
+        ".rtf",
+        "exponent",
+        lambda s: _rtf(rf"The {s.name} pump stands 10{{\super {s.power}}} cycles.\par "),
+        question=_CYCLES,
+        said=_RAISED,
+        heading="Limits",
+    ),
+]

@@ -55,7 +55,9 @@ def _compound(root: _Entry) -> bytes:
     starts, sizes = [_END] * len(entries), [0] * len(entries)
     for number, entry in enumerate(entries[1:], 1):
         if entry.kind == 2 and entry.data:
-            target, chain, size = (small, small_table, _SMALL_SECTOR) if len(entry.data) < _SMALL_FILE else (sectors, table, _SECTOR)
+            target, chain, size = (
+                (small, small_table, _SMALL_SECTOR) if len(entry.data) < _SMALL_FILE else (sectors, table, _SECTOR)
+            )
             starts[number], sizes[number] = _append(target, chain, entry.data, size), len(entry.data)
     starts[0], sizes[0] = _append(sectors, table, bytes(small), _SECTOR), len(small)
     small_packed = struct.pack(f"<{len(small_table)}I", *small_table)
@@ -82,8 +84,7 @@ def _flatten(entry: _Entry, at: int, entries: list[_Entry], links: list[tuple[in
     inside = sorted(entry.inside, key=lambda each: (len(each.name), each.name.upper()))
     numbers = range(len(entries), len(entries) + len(inside))
     entries += inside
-    for number in numbers:
-        links.append((_FREE, number + 1 if number + 1 in numbers else _FREE, _FREE))
+    links += [(_FREE, number + 1 if number + 1 in numbers else _FREE, _FREE) for number in numbers]
     if inside:
         links[at] = (*links[at][:2], numbers[0])
     for number, each in zip(numbers, inside, strict=True):

@@ -91,8 +91,14 @@ def _file(objects: list[bytes], root: int) -> bytes:
     for number, content in enumerate(objects, 1):
         places.append(len(out))
         out += b"%d 0 obj\n%b\nendobj\n" % (number, content)
-    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(b"%010d 00000 n \n" % at for at in places)
-    return out + table + b"trailer << /Size %d /Root %d 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, root, len(out))
+    table = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1) + b"".join(
+        b"%010d 00000 n \n" % at for at in places
+    )
+    return (
+        out
+        + table
+        + b"trailer << /Size %d /Root %d 0 R >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, root, len(out))
+    )
 
 
 def _pixels(page: bytes, scale: float = 2.5) -> tuple[int, int, bytes]:
@@ -128,8 +134,8 @@ def scanned(*pages: bytes) -> bytes:
         )
         objects.append(b"<< /Length 33 >>\nstream\nq 612 0 0 792 0 0 cm /I1 Do Q   \nendstream")
         objects.append(
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R /Resources << /XObject << /I1 %d 0 R "
-            b">> >> >>" % (len(objects), len(objects) - 1)
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
+            b"/Resources << /XObject << /I1 %d 0 R >> >> >>" % (len(objects), len(objects) - 1)
         )
         kids.append(b"%d 0 R" % len(objects))
     objects[0] = b"<< /Type /Catalog /Pages 2 0 R >>"
@@ -160,7 +166,7 @@ def _single_words(subject: Subject) -> bytes:
         x = _LEFT
         for word in line.split():
             page.words.append((11, x, y, word))
-            x += 6.0 * len(word) + 4
+            x += 6.6 * len(word) + 3
     return pdf(page)
 
 
@@ -192,15 +198,26 @@ def _simple(subject: Subject) -> bytes:
 
 RECIPES = [
     Recipe(".pdf", "third page", _third_page, page=3, heading="Limits"),
-    Recipe(".pdf", "table cell", lambda s: pdf(Page().lines(*s.prose(1)), Page().table(s.rows())), said="Flow: {flow}", page=2),
+    Recipe(
+        ".pdf",
+        "table cell",
+        lambda s: pdf(Page().lines(*s.prose(1)), Page().table(s.rows())),
+        said="Flow: {flow}",
+        page=2,
+    ),
     Recipe(".pdf", "under a heading", _simple, page=1, heading="Limits"),
     Recipe(".pdf", "form", _form, page=1, heading="Acceptance"),
     Recipe(".pdf", "two columns", _columns, page=1),
     Recipe(".pdf", "words placed singly", _single_words, page=1),
     Recipe(".pdf", "footnote", _note, page=2),
     Recipe(".pdf", "between running lines", _running, page=2),
-    Recipe(".pdf", "table over two pages", lambda s: pdf(Page().table(s.rows(39)[:20]), Page().table(
-        [s.rows(39)[0], *s.rows(39, at=30)[20:]])), said="Flow: {flow}", page=2),
+    Recipe(
+        ".pdf",
+        "table over two pages",
+        lambda s: pdf(Page().table(s.rows(39)[:20]), Page().table([s.rows(39)[0], *s.rows(39, at=30)[20:]])),
+        said="Flow: {flow}",
+        page=2,
+    ),
     Recipe(".pdf", "scanned page", lambda s: scanned(pdf(Page().lines("Cover", size=30)), _simple(s)), page=2),
     Recipe(".png", "picture of a page", lambda s: png(_simple(s))),
-]  # fmt: skip
+]

@@ -49,7 +49,9 @@ class Subject:
 
     def prose(self, count: int = 4) -> list[str]:
         """Sentences about other pumps."""
-        return [f"The flow of the {name} pump is {flow}, at a head of {head}." for name, head, flow in self.others(count)]
+        return [
+            f"The flow of the {name} pump is {flow}, at a head of {head}." for name, head, flow in self.others(count)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from documents.known.recipe import Recipe
 if TYPE_CHECKING:
     from documents.known.recipe import Subject
 
-_FLOW = {"said": "Flow: {flow}"}
+_FLOW = "Flow: {flow}"
 
 
 def _delimited(rows: list[list[str]], delimiter: str = ",") -> bytes:
@@ -30,7 +30,10 @@ def _records(subject: Subject, count: int = 6) -> list[dict[str, str]]:
 
 
 def _nested(subject: Subject) -> dict[str, object]:
-    return {"plant": "Graz", "pumps": {subject.name: {"flow": subject.flow, "head": subject.head}, "Quill": {"flow": 3}}}
+    return {
+        "plant": "Graz",
+        "pumps": {subject.name: {"flow": subject.flow, "head": subject.head}, "Quill": {"flow": 3}},
+    }
 
 
 def _xml(subject: Subject, *, attributes: bool) -> bytes:
@@ -50,18 +53,18 @@ def _feed(subject: Subject) -> bytes:
 
 
 RECIPES = [
-    Recipe(".csv", "beside an empty cell", lambda s: _delimited(s.rows()), **_FLOW),
-    Recipe(".csv", "semicolons", lambda s: _delimited(s.rows(), ";"), **_FLOW),
-    Recipe(".csv", "beside a line end", lambda s: _delimited(_with_line_end(s)), **_FLOW),
-    Recipe(".csv", "row 400", lambda s: _delimited(s.rows(600, at=400)), **_FLOW),
-    Recipe(".tsv", "beside an empty cell", lambda s: _delimited(s.rows(), "\t"), **_FLOW),
-    Recipe(".json", "records", lambda s: json.dumps(_records(s)).encode(), **_FLOW),
+    Recipe(".csv", "beside an empty cell", lambda s: _delimited(s.rows()), said=_FLOW),
+    Recipe(".csv", "semicolons", lambda s: _delimited(s.rows(), ";"), said=_FLOW),
+    Recipe(".csv", "beside a line end", lambda s: _delimited(_with_line_end(s)), said=_FLOW),
+    Recipe(".csv", "row 150", lambda s: _delimited(s.rows(200, at=150)), said=_FLOW),
+    Recipe(".tsv", "beside an empty cell", lambda s: _delimited(s.rows(), "\t"), said=_FLOW),
+    Recipe(".json", "records", lambda s: json.dumps(_records(s)).encode(), said=_FLOW),
     Recipe(".json", "nested", lambda s: json.dumps(_nested(s)).encode(), said="flow: {flow}"),
     Recipe(
         ".json", "records within",
-        lambda s: json.dumps({"site": "Graz", "pumps": _records(s, 40)}, indent=1).encode(), **_FLOW,
+        lambda s: json.dumps({"site": "Graz", "pumps": _records(s, 40)}, indent=1).encode(), said=_FLOW,
     ),
-    Recipe(".jsonl", "records", lambda s: "\n".join(map(json.dumps, _records(s))).encode(), **_FLOW),
+    Recipe(".jsonl", "records", lambda s: "\n".join(map(json.dumps, _records(s))).encode(), said=_FLOW),
     Recipe(
         ".jsonl", "texts",
         lambda s: "\n".join(json.dumps({"text": each * 3 if each != s.sentence else each, "n": [1]})

@@ -11,7 +11,7 @@ from documents.known.recipe import Recipe
 if TYPE_CHECKING:
     from documents.known.recipe import Subject
 
-_STEP = "What is step 3 of stopping the {name} pump?"
+_STEP = "Which vent is opened to stop the {name} pump?"
 _CYCLES = "How many cycles does the {name} pump stand?"
 
 
@@ -77,8 +77,18 @@ def _tex(body: str) -> str:
 def _tabular(rows: list[list[str]]) -> str:
     lines = [" & ".join(row) + r" \\" for row in rows]
     return "\n".join(
-        [r"\begin{table}[h]", r"\begin{tabular}{l|r|r}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
-        + [r"\end{tabular}", r"\caption{All pumps.}", r"\end{table}"]
+        [
+            r"\begin{table}[h]",
+            r"\begin{tabular}{l|r|r}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\caption{All pumps.}",
+            r"\end{table}",
+        ]
     )
 
 
@@ -102,19 +112,32 @@ RECIPES = [
     Recipe(".txt", "UTF-16", lambda s: _paragraphs(s).encode("utf-16")),
     Recipe(".txt", "Windows-1252", lambda s: f"Prüfung für Größen über 5 §.\n\n{_paragraphs(s)}".encode("cp1252")),
     Recipe(".txt", "wrapped lines", lambda s: _wrapped(s).encode()),
-    Recipe(".txt", "the end of a long text", lambda s: ("\n\n".join(s.prose(400)) + "\n\n" + s.sentence).encode()),
+    Recipe(".txt", "the end of a long text", lambda s: ("\n\n".join(s.prose(90)) + "\n\n" + s.sentence).encode()),
     Recipe(
-        ".md", "table cell", lambda s: f"# Pumps\n\n## Limits\n\n{_pipes(s.rows())}\n".encode(), said="Flow: {flow}",
+        ".md",
+        "table cell",
+        lambda s: f"# Pumps\n\n## Limits\n\n{_pipes(s.rows())}\n".encode(),
+        said="Flow: {flow}",
         heading="Limits",
     ),
     Recipe(
-        ".md", "front matter", lambda s: f"---\ntitle: Pumps\nowner: Jo\n---\n\n# Limits\n\n{_paragraphs(s)}".encode(),
+        ".md",
+        "front matter",
+        lambda s: f"---\ntitle: Pumps\nowner: Jo\n---\n\n# Limits\n\n{_paragraphs(s)}".encode(),
         heading="Limits",
     ),
     Recipe(".md", "after a picture", lambda s: _picture(s).encode()),
-    Recipe(".md", "numbered step", lambda s: f"# Stops\n\n{_steps(s)}\n".encode(), _STEP, "Open the vent {name}-V"),
     Recipe(
-        ".md", "footnote",
+        ".md",
+        "numbered step",
+        lambda s: f"# Stops\n\n{_steps(s)}\n".encode(),
+        _STEP,
+        "Open the vent {name}-V",
+        "3. Open the vent",
+    ),
+    Recipe(
+        ".md",
+        "footnote",
         lambda s: f"# Pumps\n\nThe pumps are tested.[^1]\n\n{s.prose(1)[0]}\n\n[^1]: {s.sentence}\n".encode(),
     ),
     Recipe(".rst", "grid table", lambda s: _rst(_grid(s.rows())).encode(), said="Flow: {flow}", heading="Limits"),
@@ -122,52 +145,76 @@ RECIPES = [
     Recipe(".rst", "list table", lambda s: _rst(_list_table(s.rows())).encode(), said="Flow: {flow}", heading="Limits"),
     Recipe(".rst", "footnote", lambda s: _rst(f"They are tested [#a]_.\n\n.. [#a] {s.sentence}").encode()),
     Recipe(
-        ".org", "table cell",
-        lambda s: _org(_pipes(s.rows()).replace("|---|---|---|", "|---+---+---|")).encode(), said="Flow: {flow}",
+        ".org",
+        "table cell",
+        lambda s: _org(_pipes(s.rows()).replace("|---|---|---|", "|---+---+---|")).encode(),
+        said="Flow: {flow}",
         heading="Limits",
     ),
     Recipe(".org", "paragraph", lambda s: _org(_paragraphs(s)).encode(), heading="Limits"),
     Recipe(".org", "footnote", lambda s: _org(f"They are tested.[fn:1]\n\n[fn:1] {s.sentence}\n").encode()),
     Recipe(".tex", "table cell", lambda s: _tex(_tabular(s.rows())).encode(), said="Flow: {flow}", heading="Limits"),
-    Recipe(".tex", "footnote", lambda s: _tex(f"They are tested.\\footnote{{{s.sentence}}}").encode(), heading="Limits"),
     Recipe(
-        ".tex", "exponent", lambda s: _tex(f"The {s.name} pump stands $10^{{{s.power}}}$ cycles.").encode(), _CYCLES,
-        "10^{power}", heading="Limits",
+        ".tex", "footnote", lambda s: _tex(f"They are tested.\\footnote{{{s.sentence}}}").encode(), heading="Limits"
     ),
     Recipe(
-        ".tex", "list",
-        lambda s: _tex("\\begin{itemize}\n" + "\n".join(f"\\item {each}" for each in [*s.prose(2), s.sentence])
-                       + "\n\\end{itemize}").encode(),
+        ".tex",
+        "exponent",
+        lambda s: _tex(f"The {s.name} pump stands $10^{{{s.power}}}$ cycles.").encode(),
+        _CYCLES,
+        "10^{power}",
         heading="Limits",
     ),
     Recipe(
-        ".ipynb", "Markdown cell",
-        lambda s: _notebook({"cell_type": "markdown", "source": ["## Limits\n", "\n", s.sentence]}), heading="Limits",
+        ".tex",
+        "list",
+        lambda s: _tex(
+            "\\begin{itemize}\n"
+            + "\n".join(f"\\item {each}" for each in [*s.prose(2), s.sentence])
+            + "\n\\end{itemize}"
+        ).encode(),
+        heading="Limits",
     ),
     Recipe(
-        ".ipynb", "output",
+        ".ipynb",
+        "Markdown cell",
+        lambda s: _notebook({"cell_type": "markdown", "source": ["## Limits\n", "\n", s.sentence]}),
+        heading="Limits",
+    ),
+    Recipe(
+        ".ipynb",
+        "output",
         lambda s: _notebook(
             {"cell_type": "markdown", "source": "# Measured"},
-            {"cell_type": "code", "source": "print(flow)", "execution_count": 1,
-             "outputs": [{"output_type": "stream", "name": "stdout", "text": [s.sentence]}]},
+            {
+                "cell_type": "code",
+                "source": "print(flow)",
+                "execution_count": 1,
+                "outputs": [{"output_type": "stream", "name": "stdout", "text": [s.sentence]}],
+            },
         ),
         heading="Measured",
     ),
     Recipe(
-        ".ipynb", "table in Markdown",
+        ".ipynb",
+        "table in Markdown",
         lambda s: _notebook({"cell_type": "markdown", "source": f"## Limits\n\n{_pipes(s.rows())}"}),
-        said="Flow: {flow}", heading="Limits",
+        said="Flow: {flow}",
+        heading="Limits",
     ),
     Recipe(".py", "docstring", lambda s: _python(s).encode()),
     Recipe(".sql", "comment", lambda s: f"-- {s.sentence}\nselect flow from pumps where name = 'x';\n".encode()),
     Recipe(
-        ".yaml", "value", lambda s: f"pumps:\n  - name: {s.name}\n    flow: {s.flow}\n  - name: Quill\n".encode(),
+        ".yaml",
+        "value",
+        lambda s: f"pumps:\n  - name: {s.name}\n    flow: {s.flow}\n  - name: Quill\n".encode(),
     ),
     Recipe(".js", "comment", lambda s: f"// {s.sentence}\nexport const flow = (pump) => table[pump];\n".encode()),
     Recipe(".srt", "what is said", lambda s: _subtitles(s, ",").encode()),
     Recipe(".vtt", "what is said", lambda s: f"WEBVTT\n\n{_subtitles(s, '.')}\n".encode()),
     Recipe(
-        ".vtt", "a voice",
+        ".vtt",
+        "a voice",
         lambda s: f"WEBVTT\n\n{_subtitles(s, '.')}\n".replace(s.sentence, f"<v Jo>{s.sentence}</v>").encode(),
     ),
-]  # fmt: skip
+]

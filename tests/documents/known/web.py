@@ -52,7 +52,8 @@ def _epub(chapter: str) -> bytes:
     return packed(
         {
             "mimetype": "application/epub+zip",
-            "META-INF/container.xml": '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+            "META-INF/container.xml": '<container version="1.0" '
+            'xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
             '<rootfiles><rootfile full-path="OPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles>'
             "</container>",
             "OPS/book.opf": '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" '
@@ -82,33 +83,54 @@ _CYCLES = "How many cycles does the {name} pump stand?"
 RECIPES = [
     Recipe(".html", "table cell", lambda s: html(html_table(s.rows())), said="Flow: {flow}", heading="Limits"),
     Recipe(
-        ".html", "merged cell", lambda s: html(_merged(s)), "What is the flow of the {name} pump at the setting high?",
-        "Flow: {flow}", heading="Limits",
-    ),
-    Recipe(
-        ".html", "exponent", lambda s: html(f"<p>The {s.name} pump stands 10<sup>{s.power}</sup> cycles.</p>"), _CYCLES,
-        "10^{power}", heading="Limits",
-    ),
-    Recipe(
-        ".html", "numbered step", lambda s: html(_steps(s)), "What is step 3 of stopping the {name} pump?",
-        "Open the vent {name}-V", heading="Limits",
-    ),
-    Recipe(
-        ".html", "definition list",
-        lambda s: html(f"<dl><dt>Flow of the Quill pump</dt><dd>7 l/s</dd><dt>Flow of the {s.name} pump</dt>"
-                       f"<dd>{s.flow}</dd></dl>"),
+        ".html",
+        "merged cell",
+        lambda s: html(_merged(s)),
+        "What is the flow of the {name} pump at the setting high?",
+        "Flow: {flow}",
         heading="Limits",
     ),
     Recipe(
-        ".html", "declared encoding", lambda s: html("<p>Größen für Prüfer</p>" + _prose(s), "windows-1252"),
+        ".html",
+        "exponent",
+        lambda s: html(f"<p>The {s.name} pump stands 10<sup>{s.power}</sup> cycles.</p>"),
+        _CYCLES,
+        "10^{power}",
+        heading="Limits",
+    ),
+    Recipe(
+        ".html",
+        "numbered step",
+        lambda s: html(_steps(s)),
+        "Which vent is opened to stop the {name} pump?",
+        "Open the vent {name}-V",
+        "3. Open the vent",
+        heading="Limits",
+    ),
+    Recipe(
+        ".html",
+        "definition list",
+        lambda s: html(
+            f"<dl><dt>Flow of the Quill pump</dt><dd>7 l/s</dd><dt>Flow of the {s.name} pump</dt><dd>{s.flow}</dd></dl>"
+        ),
+        heading="Limits",
+    ),
+    Recipe(
+        ".html",
+        "declared encoding",
+        lambda s: html("<p>Größen für Prüfer</p>" + _prose(s), "windows-1252"),
         heading="Limits",
     ),
     Recipe(".epub", "second chapter", lambda s: _epub(_prose(s)), heading="Limits"),
     Recipe(".epub", "table cell", lambda s: _epub(html_table(s.rows())), said="Flow: {flow}", heading="Limits"),
     Recipe(
-        ".epub", "exponent", lambda s: _epub(f"<p>The {s.name} pump stands 10<sup>{s.power}</sup> cycles.</p>"),
-        _CYCLES, "10^{power}", heading="Limits",
+        ".epub",
+        "exponent",
+        lambda s: _epub(f"<p>The {s.name} pump stands 10<sup>{s.power}</sup> cycles.</p>"),
+        _CYCLES,
+        "10^{power}",
+        heading="Limits",
     ),
     Recipe(".mhtml", "paragraph", lambda s: _mhtml(_prose(s)), heading="Limits"),
     Recipe(".mhtml", "table cell", lambda s: _mhtml(html_table(s.rows())), said="Flow: {flow}", heading="Limits"),
-]  # fmt: skip
+]

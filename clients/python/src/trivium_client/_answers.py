@@ -34,6 +34,8 @@ class Citation:
         uri: Where the document came from; may be empty.
         span: Where the passage stands in the document's stored text.
         answer_span: Where `[n]` stands in the answer.
+        page: The passage's page, from 1; None in a document without pages.
+        heading: The headings that the passage stands under, outermost first.
     """
 
     index: int
@@ -43,6 +45,8 @@ class Citation:
     uri: str
     span: Span
     answer_span: Span
+    page: int | None = None
+    heading: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,8 @@ def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
             uri=message.uri,
             span=_span(message.span),
             answer_span=_span(message.answer_span),
+            page=message.page if message.HasField("page") else None,
+            heading=tuple(message.heading),
         )
         for message in messages
     )

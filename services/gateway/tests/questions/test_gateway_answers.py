@@ -82,6 +82,8 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
             "uri": "https://x.org/heron",
             "span": heron["span"],
             "answer_span": {"start": start, "end": start + 3},
+            "page": None,
+            "heading": [],
         }
         assert body["answer"][start : start + 3] == "[1]"
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}

@@ -69,13 +69,16 @@ def print_costs(answer: Answer) -> None:
 
 
 def source_line(number: int, passage: Passage, *, cited: bool) -> Text:
-    """Number, score, name and place of a passage."""
+    """Number, score, name and place of a passage: `page 12, Limits` and where its document came from."""
     name = passage.title or passage.document_id
     place = passage.uri or (passage.document_id if passage.title else "")
+    within = [f"page {passage.page}"] if passage.page is not None else []
+    within += [heading for heading in passage.heading[-1:] if heading != name]
     return Text.assemble(
         (f"[{number}]", "bold cyan" if cited else "dim"),
         (f" {passage.score:.2f} ", "green" if cited else "dim"),
         (name, "bold" if cited else ""),
+        f", {', '.join(within)}" if within else "",
         (f"  {place}" if place else "", "dim"),
     )
 

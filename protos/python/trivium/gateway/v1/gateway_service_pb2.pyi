@@ -857,6 +857,8 @@ class Citation(google.protobuf.message.Message):
     URI_FIELD_NUMBER: builtins.int
     SPAN_FIELD_NUMBER: builtins.int
     ANSWER_SPAN_FIELD_NUMBER: builtins.int
+    PAGE_FIELD_NUMBER: builtins.int
+    HEADING_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Number of the passage, from 1."""
     document_id: builtins.str
@@ -867,6 +869,8 @@ class Citation(google.protobuf.message.Message):
     """The document's title; may be empty."""
     uri: builtins.str
     """Where the document came from; may be empty."""
+    page: builtins.int
+    """The passage's page, from 1. Unset in a document without pages."""
     @property
     def span(self) -> trivium.type.v1.span_pb2.Span:
         """Where the passage stands in the document's stored text."""
@@ -874,6 +878,10 @@ class Citation(google.protobuf.message.Message):
     @property
     def answer_span(self) -> trivium.type.v1.span_pb2.Span:
         """Where `[n]` stands in the answer."""
+
+    @property
+    def heading(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The headings that the passage stands under, outermost first."""
 
     def __init__(
         self,
@@ -885,9 +893,12 @@ class Citation(google.protobuf.message.Message):
         uri: builtins.str = ...,
         span: trivium.type.v1.span_pb2.Span | None = ...,
         answer_span: trivium.type.v1.span_pb2.Span | None = ...,
+        page: builtins.int | None = ...,
+        heading: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer_span", b"answer_span", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer_span", b"answer_span", "document_id", b"document_id", "index", b"index", "passage_id", b"passage_id", "span", b"span", "title", b"title", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "page", b"page", "span", b"span"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "span", b"span", "title", b"title", "uri", b"uri"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Citation: typing_extensions.TypeAlias = Citation
 

@@ -321,6 +321,8 @@ def _citation(citation: Citation) -> pb.Citation:
         uri=passage.uri,
         span=_span(passage.span),
         answer_span=_span(citation.answer_span),
+        page=passage.page,
+        heading=passage.heading,
     )
 
 

@@ -198,6 +198,8 @@ def _citation_json(citation: Citation) -> dict[str, Any]:
         "uri": passage.uri,
         "span": _span_json(passage.span),
         "answer_span": _span_json(citation.answer_span),
+        "page": passage.page,
+        "heading": list(passage.heading),
     }
 
 

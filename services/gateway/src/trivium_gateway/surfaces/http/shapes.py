@@ -75,6 +75,8 @@ class CitationShape(_Shape):
     uri: str
     span: SpanShape = Field(description="Where the passage stands in the document's stored text.")
     answer_span: SpanShape = Field(description="Where `[n]` stands in the answer.")
+    page: int | None = Field(description="The passage's page, from 1; null in a document without pages.")
+    heading: list[str] = Field(description="The headings that the passage stands under, outermost first.")
 
 
 class DegradationShape(_Shape):

@@ -5,6 +5,7 @@ import { language, t } from "./i18n.js";
 import { blocks, element, marked } from "./markdown.js";
 import * as notices from "./notices.js";
 import { peekable } from "./peek.js";
+import { placeOf } from "./excerpt.js";
 import { openReader } from "./reader.js";
 import { scores, seconds, waterfall } from "./waterfall.js";
 
@@ -128,7 +129,7 @@ export class Turn {
       meter.firstChild.style.inlineSize = `${passage.score * 100}%`;
       const button = el("button.source", { type: "button", onclick: () => this.#open(passage, button) },
         el("span.number", {}, String(at + 1)),
-        el("span.name", {}, foreign(passage.title || passage.document_id)), meter,
+        el("span.name", {}, foreign(passage.title || passage.document_id), placeOf(passage)), meter,
         el("span.unseen", { t: ["sources.score", { score }] }),
         el("span.snippet", { dir: "auto" }, snippet(passage)));
       return el(cited.has(at + 1) ? "li.cited" : "li", {}, button);

@@ -1,7 +1,7 @@
 // A part of a document as text, with a passage marked in it. Of a long document only what is near the passage becomes
 // part of the page; the rest is shown on demand, so that the longest document opens as fast as a short one.
 
-import { el } from "./dom.js";
+import { el, foreign } from "./dom.js";
 import { t } from "./i18n.js";
 import { utf16Offsets, whole } from "./spans.js";
 
@@ -15,6 +15,14 @@ export function locate(text, passage) {
   if (!passage.text || text.slice(start, end).trim() === passage.text.trim()) return { start, end };
   const found = text.indexOf(passage.text.trim());
   return found < 0 ? null : { start: found, end: found + passage.text.trim().length };
+}
+
+/** Where in its document a passage stands, for people: "page 12, Limits"; empty where nothing is known. */
+export function placeOf({ page, heading, title }) {
+  const last = heading?.at(-1);
+  const shown = last && last !== title ? last : "";
+  return el("span.place", {},
+    page ? el("span", { t: ["place.page", { page }] }) : "", page && shown ? ", " : "", shown ? foreign(shown) : "");
 }
 
 /** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it the claim's own words. */

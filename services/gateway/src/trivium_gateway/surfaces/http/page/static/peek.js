@@ -2,7 +2,7 @@
 
 import { el, foreign } from "./dom.js";
 import { language } from "./i18n.js";
-import { excerpt, locate, reveal } from "./excerpt.js";
+import { excerpt, locate, placeOf, reveal } from "./excerpt.js";
 import { openDocument } from "./library.js";
 
 const BEFORE = 280; // UTF-16 units of the document around the passage
@@ -42,7 +42,7 @@ async function open(button, passage, collection) {
   const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
   const body = el("div.peek-body", {}, excerpt(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.claim));
   card.replaceChildren(
-    el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)),
+    el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)), placeOf(passage),
       el("span.quiet", { t: ["sources.score", { score }] })), body);
   card.hidden = false;
   place();

@@ -2,7 +2,7 @@
 
 import { el, foreign, icon, calm } from "./dom.js";
 import { t } from "./i18n.js";
-import { excerpt, locate, reveal } from "./excerpt.js";
+import { excerpt, locate, placeOf, reveal } from "./excerpt.js";
 import { openDocument, webAddress } from "./library.js";
 
 const AROUND = 12_000; // UTF-16 units shown before and after a passage
@@ -61,6 +61,7 @@ function display(found, passage) {
   heading.replaceChildren(foreign(found.title || found.id));
   const link = webAddress(found.uri);
   facts.replaceChildren(
+    passage ? placeOf(passage) : "",
     el("bdi", {}, found.id),
     link ? el("a", { href: link, rel: "noopener noreferrer", target: "_blank" }, foreign(found.uri))
       : found.uri ? foreign(found.uri) : "",

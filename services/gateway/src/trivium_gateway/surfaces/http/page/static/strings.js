@@ -60,6 +60,7 @@ const en = {
   "answer.again": "Ask again",
   "answer.forgotten": "Earlier turns no longer go along: the conversation has grown too long.",
   "answer.source": "Source {index}: {title}",
+  "place.page": "page {page}",
 
   "refused.title": "Not in your documents",
   "refused.todo": "Ask in other words, choose another collection, or add documents that hold the answer.",
@@ -246,6 +247,7 @@ const zh = {
   "answer.again": "重新提问",
   "answer.forgotten": "对话过长，较早的内容不再随问题发送。",
   "answer.source": "来源 {index}：{title}",
+  "place.page": "第 {page} 页",
 
   "refused.title": "文档中没有答案",
   "refused.todo": "请换一种说法，选择别的集合，或添加包含答案的文档。",
