@@ -102,7 +102,17 @@ def test_trivium_retriever_is_part_of_a_pipeline_that_can_be_written_down(gatewa
                     {"field": "lang", "operator": "==", "value": "en"},
                 ],
             },
-            {"metadata.year": {"gte": 2020, "lt": 2025}, "metadata.lang": "en"},
+            {"all": [{"metadata.year": {"gte": 2020}}, {"metadata.year": {"lt": 2025}}, {"metadata.lang": "en"}]},
+        ),
+        (
+            {
+                "operator": "NOT",
+                "conditions": [
+                    {"field": "meta.lang", "operator": "!=", "value": None},
+                    {"operator": "OR", "conditions": [{"field": "meta.a", "operator": "not in", "value": [1, 2]}]},
+                ],
+            },
+            {"not": {"all": [{"not": {"metadata.lang": None}}, {"any": [{"not": {"metadata.a": [1, 2]}}]}]}},
         ),
     ],
 )
@@ -113,12 +123,8 @@ def test_filters_of_haystack_are_written_as_those_of_trivium(filters: Any, writt
 @pytest.mark.parametrize(
     ("filters", "problem"),
     [
-        ({"operator": "OR", "conditions": []}, "'OR'; Trivium knows AND"),
-        ({"field": "meta.a", "operator": "!=", "value": 1}, "'!='"),
-        (
-            {"operator": "AND", "conditions": [{"field": "meta.a", "operator": "==", "value": n} for n in (1, 2)]},
-            "two conditions on metadata.a",
-        ),
+        ({"operator": "XOR", "conditions": []}, "'XOR'; Haystack knows AND"),
+        ({"operator": "NOT", "conditions": [{"field": "meta.a", "operator": "~", "value": 1}]}, "'~'"),
     ],
 )
 def test_filters_that_trivium_cannot_be_asked_are_refused_at_once(filters: Any, problem: str) -> None:

@@ -4,11 +4,13 @@ import dataclasses
 import subprocess
 import sys
 import threading
+from datetime import UTC, date, datetime
 from inspect import ismodule
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import MessageToDict
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2
 from trivium_client import (
@@ -218,6 +220,20 @@ def test_argument_that_the_contract_cannot_say_is_refused(call: Any, field: str)
         call(Trivium("127.0.0.1:1"))
 
     assert caught.value.field == field
+
+
+def test_filter_takes_dates_filters_and_none(gateway: Any) -> None:
+    gateway.will("Retrieve", pb.RetrieveResponse())
+
+    with Trivium(gateway.address) as trivium:
+        due = {"lt": date(2026, 1, 31), "gte": datetime(2026, 1, 1, 12, tzinfo=UTC)}
+        trivium.retrieve("x", filter={"metadata.due": due, "any": ({"metadata.a": None}, {"metadata.b": (1, 2)})})
+
+    (request,) = gateway.requests
+    assert MessageToDict(request.filter) == {
+        "metadata.due": {"lt": "2026-01-31", "gte": "2026-01-01T12:00:00+00:00"},
+        "any": [{"metadata.a": None}, {"metadata.b": [1.0, 2.0]}],
+    }
 
 
 def test_json_is_that_of_the_http_interface(gateway: Any) -> None:

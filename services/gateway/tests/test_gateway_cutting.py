@@ -16,7 +16,7 @@ _TEXT = "Unbelievable antidisestablishmentarianism, 人工智能是一门学科�
 
 
 def _document(text: str, title: str = "") -> PreparedDocument:
-    return PreparedDocument("a", title, "", {}, text, "0")
+    return PreparedDocument("a", title, "", {}, frozenset(), text, "0")
 
 
 async def _cut(storage: Storage, document: PreparedDocument, settings: ChunkingSettings | None = None) -> CutDocument:

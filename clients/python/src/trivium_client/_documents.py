@@ -18,7 +18,7 @@ class NewDocument:
         id: Identifies the document in its collection; empty for the hash of the uri, else of the content.
         title: Its title; empty to take the content's own.
         uri: Where it came from; may be empty.
-        metadata: Facts to filter by: strings, numbers, booleans and lists of those.
+        metadata: Facts to filter by: strings, numbers, booleans, dates, lists of one of these, and objects of those.
         data: The content as the bytes of a file: text, Markdown, HTML or PDF.
         filename: The file's name; its ending tells the type where `media_type` does not.
         media_type: The file's type, for example `application/pdf`; may be empty.

@@ -1,6 +1,7 @@
 """Builds the contract's messages from this library's values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2
@@ -162,14 +163,25 @@ def _filter_struct(conditions: Mapping[str, Any] | None) -> struct_pb2.Struct | 
 def _struct(field: str, values: Mapping[str, Any]) -> struct_pb2.Struct:
     struct = struct_pb2.Struct()
     try:
-        struct.update(values)
+        struct.update({key: _json_form(value) for key, value in values.items()})
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidRequest(
-            f"{field} may hold strings, numbers, booleans and lists of those: {error}",
+            f"{field} may hold strings, numbers, booleans, dates, lists, objects and None: {error}",
             reason="INVALID_FIELD",
             field=field,
         ) from None
     return struct
+
+
+def _json_form(value: Any) -> Any:
+    """Writes dates as the contract has them; a moment without a zone is of UTC there."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _json_form(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_form(one) for one in value]
+    return value
 
 
 def _choice(field: str, name: str, choices: Mapping[str, _Value]) -> _Value:

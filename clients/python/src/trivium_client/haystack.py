@@ -116,43 +116,36 @@ class TriviumRetriever:
 def trivium_filter(filters: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Writes Haystack's filters as Trivium's; Trivium's own pass as they are.
 
-    `{"field": "meta.year", "operator": ">=", "value": 2020}` becomes `{"metadata.year": {"gte": 2020}}`. Conditions
-    under `AND` are put together. Trivium knows no `OR` and no negation.
+    `{"field": "meta.year", "operator": ">=", "value": 2020}` becomes `{"metadata.year": {"gte": 2020}}`.
 
     Raises:
-        ValueError: If there is no way to say it.
+        ValueError: If an operator is none of Haystack's.
     """
     if not filters:
         return None
-    if "operator" not in filters:
-        return dict(filters)
-    written: dict[str, Any] = {}
-    for field, condition in _conditions(filters):
-        have = written.get(field)
-        if have is None:
-            written[field] = condition
-        elif isinstance(have, dict) and isinstance(condition, dict) and not have.keys() & condition.keys():
-            written[field] = have | condition
-        else:
-            raise ValueError(f"the filters have two conditions on {field}; only different bounds go together")
-    return written
+    return _written(filters) if "operator" in filters else dict(filters)
 
 
-def _conditions(filters: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _written(filters: Mapping[str, Any]) -> dict[str, Any]:
     operator = filters["operator"]
-    if operator == "AND":
-        return [condition for part in filters["conditions"] for condition in _conditions(part)]
+    if operator in ("AND", "OR", "NOT"):
+        parts = [_written(part) for part in filters["conditions"]]
+        if operator == "OR":
+            return {"any": parts}
+        return {"all": parts} if operator == "AND" else {"not": {"all": parts}}
     field, value = str(filters.get("field", "")), filters.get("value")
     name = (
         f"metadata.{field.removeprefix('meta.')}" if field not in ("document_id", "meta.document_id") else "document_id"
     )
-    if operator == "==":
-        return [(name, value)]
-    if operator == "in":
-        return [(name, list(value or ()))]
     if operator in _RANGES:
-        return [(name, {_RANGES[operator]: value})]
-    raise ValueError(f"the filters have the operator {operator!r}; Trivium knows AND, ==, in, >, >=, < and <=")
+        return {name: {_RANGES[operator]: value}}
+    if operator in ("==", "in"):
+        return {name: value}
+    if operator in ("!=", "not in"):
+        return {"not": {name: value}}
+    raise ValueError(
+        f"the filters have the operator {operator!r}; Haystack knows AND, OR, NOT, ==, !=, in, not in, >, >=, < and <="
+    )
 
 
 def _output(retrieval: Retrieval) -> dict[str, Any]:

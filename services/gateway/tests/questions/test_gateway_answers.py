@@ -180,6 +180,8 @@ async def test_retrieve_with_filter_finds_only_what_it_allows(stack: Stack) -> N
     assert await found({"metadata.year": {"gte": 2020}}) == {"heron"}
     assert await found({"metadata.lang": ["en", "zh"]}) == {"otter", "swift"}
     assert await found({"document_id": "swift", "metadata.lang": "en"}) == {"swift"}
+    assert await found({"metadata.year": None}) == {"swift"}
+    assert await found({"not": {"any": [{"metadata.year": None}, {"metadata.lang": "en"}]}}) == {"heron"}
     assert await found({}) == {"heron", "otter", "swift"}
 
 

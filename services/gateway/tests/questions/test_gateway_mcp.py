@@ -85,6 +85,13 @@ async def test_search_gives_passages_as_text_and_as_data(stack: Stack, client: C
     assert "Herons eat fish and frogs." in text_of(result)
 
 
+async def test_search_obeys_a_filter_with_not_and_null(stack: Stack, client: Client) -> None:
+    conditions = {"not": {"metadata.year": None}, "any": [{"metadata.lang": None}]}
+    result = await call(client, "search", query="otters", collection=stack.collection, filter=conditions)
+
+    assert [passage["document_id"] for passage in result.structured_content["passages"]] == ["heron"]
+
+
 async def test_answer_names_its_sources(stack: Stack, client: Client) -> None:
     result = await call(client, "answer", question="What do herons eat?", collection=stack.collection)
 

@@ -41,6 +41,13 @@ async def failure(call: Any) -> grpc.aio.AioRpcError:
     raise AssertionError("the call did not fail")
 
 
+async def test_filter_with_not_any_and_null_means_the_same_over_grpc(stack: Stack) -> None:
+    conditions: Any = {"not": {"any": [{"metadata.year": None}, {"metadata.lang": "en"}]}}
+    request = pb.RetrieveRequest(query="otters", collection=stack.collection, filter=conditions)
+
+    assert [passage.document_id for passage in (await stack.stub.Retrieve(request)).passages] == ["heron"]
+
+
 async def test_answer_over_grpc_is_the_answer_over_http(stack: Stack) -> None:
     events = [event async for event in stack.stub.Answer(question(stack))]
 

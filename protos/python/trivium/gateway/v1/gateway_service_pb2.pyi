@@ -231,7 +231,9 @@ class RetrieveRequest(google.protobuf.message.Message):
     """Whether passages that say the same in nearly the same words are shown once; default true."""
     @property
     def filter(self) -> google.protobuf.struct_pb2.Struct:
-        """Conditions, all of which must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}`."""
+        """Conditions, all of which must hold: `{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}`. Null is for
+        what is absent, ranges are over numbers and dates, and `not`, `any` and `all` hold filters.
+        """
 
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
@@ -1049,7 +1051,7 @@ class DocumentInput(google.protobuf.message.Message):
     """Plain text."""
     @property
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
-        """Facts about it to filter by: strings, numbers, booleans and lists of those."""
+        """Facts about it to filter by: strings, dates, numbers, booleans, lists of one of these, and objects of those."""
 
     @property
     def file(self) -> Global___FileContent:

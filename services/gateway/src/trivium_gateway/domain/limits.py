@@ -42,7 +42,9 @@ class GatewayLimits:
     max_filter_bytes: int = 65_536
     """Largest filter, as JSON in UTF-8."""
     max_filter_conditions: int = 32
-    """Most fields in a filter."""
+    """Most conditions on fields in a filter, those within `not`, `any` and `all` included."""
+    max_filter_depth: int = 10
+    """Most levels of a filter: one, and one for each `not`, `any` and `all` within another."""
     max_filter_values: int = 1_000
     """Most values in one list of a filter."""
     max_top_n: int = 100
@@ -79,8 +81,10 @@ class GatewayLimits:
     """Longest uri, in code points."""
     max_metadata_keys: int = 64
     """Most metadata keys of one document."""
+    max_metadata_depth: int = 8
+    """Most levels of objects in the metadata of one document, the metadata themselves included."""
     max_metadata_key_characters: int = 64
-    """Longest metadata key, in code points."""
+    """Longest metadata key, those of the objects around it and dots between included, in code points."""
     max_metadata_list_values: int = 256
     """Most values in one list of the metadata."""
     max_metadata_bytes: int = 16_384

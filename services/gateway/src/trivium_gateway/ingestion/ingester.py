@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence, Sized
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, TriviumError
 
+from trivium_gateway.domain.dates import HOW_DATES_ARE_WRITTEN
+from trivium_gateway.domain.ids import forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_count
-from trivium_gateway.domain.metadata import MetadataKind, kind_of
+from trivium_gateway.domain.metadata import MetadataKind, flat_metadata, kind_of
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
 from trivium_gateway.ingestion.extraction import ExtractionSettings, Extractor
@@ -220,6 +222,9 @@ class Ingester:
         errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
         for (job, _), failure in zip(changed, errors, strict=True):
             job.error = failure
+        done = [form for job in jobs if job.error is None for form in forms_of_id(job.id)[1:]]
+        same = [version for form in done if form in versions for version in versions[form].dead()]
+        await self._writer.delete_dead(collection, same, tenant)
 
     async def _prepare(self, collection: ResolvedCollection, job: _Job, tenant: str) -> None:
         try:
@@ -238,8 +243,9 @@ class Ingester:
     ) -> dict[str, DocumentVersions]:
         """Find out what is stored, and which documents are not changed; tidy up behind writes that broke off."""
         prepared = [job for job in jobs if job.prepared is not None]
+        ids = [form for job in prepared for form in forms_of_id(job.id)]
         with self._metrics.stage("lookup"):
-            versions = await patiently(lambda: self._chunks.versions(collection, [job.id for job in prepared], tenant))
+            versions = await patiently(lambda: self._chunks.versions(collection, ids, tenant))
         dead: list[str] = []
         for job in prepared:
             stored = versions.get(job.id, DocumentVersions())
@@ -276,13 +282,15 @@ class Ingester:
         known = await patiently(lambda: self._collections.metadata_kinds(collection))
         wanted: dict[str, MetadataKind] = {}
         for kinds in kinds_of.values():
-            wanted |= {key: kind for key, kind in kinds.items() if known.get(key) != kind and key not in wanted}
+            for key, kind in kinds.items():
+                if not _takes(known.get(key), kind) and (key not in wanted or kind.takes(wanted[key])):
+                    wanted[key] = kind
         if wanted:
             known = await patiently(lambda: self._collections.index_keys(collection, wanted))
         for job in jobs:
             for key, kind in kinds_of.get(job.id, {}).items():
-                if known.get(key) != kind:
-                    job.error = _kind_error(key, kind, known.get(key))
+                if not _takes(known.get(key), kind):
+                    _refuse(job, key, _kind_error(key, kind, known.get(key)))
 
 
 def _is_changed(job: _Job) -> bool:
@@ -290,8 +298,21 @@ def _is_changed(job: _Job) -> bool:
 
 
 def _kinds_of(prepared: PreparedDocument) -> dict[str, MetadataKind]:
-    kinds = ((key, kind_of(value)) for key, value in prepared.metadata.items())
+    kinds = ((key, kind_of(value)) for key, value in flat_metadata(prepared.metadata).items())
     return {key: kind for key, kind in kinds if kind is not None}
+
+
+def _takes(known: MetadataKind | None, kind: MetadataKind) -> bool:
+    return known is not None and known.takes(kind)
+
+
+def _refuse(job: _Job, key: str, error: TriviumError) -> None:
+    """Leave out a fact that a document states about itself; what its sender says of it is an error."""
+    if job.prepared is None or key not in job.prepared.own_keys:
+        job.error = error
+        return
+    kept = {name: value for name, value in job.prepared.metadata.items() if name != key}
+    job.prepared = replace(job.prepared, metadata=kept)
 
 
 def _kind_error(key: str, kind: MetadataKind, known: MetadataKind | None) -> TriviumError:
@@ -302,10 +323,11 @@ def _kind_error(key: str, kind: MetadataKind, known: MetadataKind | None) -> Tri
             reason="TOO_MANY_METADATA_KEYS",
             field=field,
         )
+    how = f"write it as {HOW_DATES_ARE_WRITTEN}" if known is MetadataKind.DATE else "convert the value"
     return InvalidField(
         field,
         f"{field} is of kind {kind.value} here, and of kind {known.value} in this collection. A key has one kind in "
-        "all documents of a collection: convert the value, or use another key.",
+        f"all documents of a collection: {how}, or use another key.",
         reason="METADATA_TYPE_CONFLICT",
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_gateway.domain.ids import canonical_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_title, check_uri
 from trivium_gateway.domain.metadata import JsonValue, Metadata, checked_metadata
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
@@ -31,6 +32,7 @@ class PreparedDocument:
         title: Its title; may be empty.
         uri: Where it came from; may be empty.
         metadata: Facts about it.
+        own_keys: Keys of the metadata that it states about itself, and that nobody vouched for.
         text: The text to store; never blank.
         content_hash: Equal exactly if storing it again would change nothing.
     """
@@ -39,6 +41,7 @@ class PreparedDocument:
     title: str
     uri: str
     metadata: Metadata
+    own_keys: frozenset[str]
     text: str
     content_hash: str
 
@@ -46,7 +49,7 @@ class PreparedDocument:
 def document_id_of(document: NewDocument) -> str:
     """Give a document's id: its own, else the hash of its uri, else that of its content."""
     if document.id:
-        return document.id
+        return canonical_id(document.id)
     if document.uri:
         content = document.uri.encode(errors="replace")
     elif document.text is not None:
@@ -104,7 +107,8 @@ class DocumentPreparer:
             content_hash = await asyncio.to_thread(_hash_of, version)
         else:
             content_hash = _hash_of(version)
-        return PreparedDocument(document_id, parsed.title, document.uri, metadata, parsed.text, content_hash)
+        own_keys = frozenset(metadata.keys() - given.keys())
+        return PreparedDocument(document_id, parsed.title, document.uri, metadata, own_keys, parsed.text, content_hash)
 
 
 def _with_own(given: Metadata, own: Mapping[str, JsonValue], limits: GatewayLimits) -> Metadata:

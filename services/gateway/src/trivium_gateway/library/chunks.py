@@ -15,7 +15,10 @@ __all__ = ["ChunkStore"]
 _READ_TIMEOUT_SECONDS = 30.0
 _SWEEP_PAGE = 1000
 
-_HEAD_FIELDS = ("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count", "metadata")
+_HEAD_FIELDS = (
+    *("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count"),
+    *("metadata", "nested_metadata"),
+)
 _VERSION_FIELDS = ("document_id", "content_hash")
 
 

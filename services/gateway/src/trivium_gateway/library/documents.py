@@ -9,6 +9,7 @@ from enum import Enum
 
 from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
 
+from trivium_gateway.domain.ids import canonical_id, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.domain.metadata import JsonValue, Metadata
 from trivium_gateway.library.chunks import ChunkStore
@@ -119,11 +120,18 @@ class Documents:
             NotFound: The collection has no such document (DOCUMENT_NOT_FOUND).
         """
         check_document_id(document_id, self._limits)
+        for form in forms_of_id(document_id):
+            found = await self._get(collection, form, tenant)
+            if found is not None:
+                return found
+        raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
+
+    async def _get(self, collection: ResolvedCollection, document_id: str, tenant: str) -> StoredDocument | None:
         for _ in range(_READ_ATTEMPTS):
             versions = await self._chunks.read_document(collection, document_id, tenant)
             current = current_version(version for version, chunks in versions.items() if chunks[0].index == 0)
             if current is None:
-                raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
+                return None
             if _is_whole(versions[current]):
                 return _stored(versions[current])
         # It is read page by page, so that its version may be replaced meanwhile.
@@ -133,7 +141,7 @@ class Documents:
         """Delete documents; those that do not exist are passed over.
 
         Returns:
-            The ids of those that were there, in the order given, each once.
+            The ids of those that were there, in the order given, each once, in canonical form.
 
         Raises:
             InvalidField: No id is given, or one is not a possible id.
@@ -149,7 +157,7 @@ class Documents:
             )
         for document_id in document_ids:
             check_document_id(document_id, self._limits)
-        unique = list(dict.fromkeys(document_ids))
+        unique = list(dict.fromkeys(form for document_id in document_ids for form in forms_of_id(document_id)))
         deleted: set[str] = set()
         gone: list[NotFound] = []
         # A successor may be in the making, with copies of these documents, or be the collection by now.
@@ -161,7 +169,7 @@ class Documents:
                 gone.append(error)
         if len(gone) == len(places):
             raise gone[0]
-        return [document_id for document_id in unique if document_id in deleted]
+        return list(dict.fromkeys(canonical_id(one) for one in unique if one in deleted))
 
     async def _delete(self, collection: ResolvedCollection, unique: Sequence[str], tenant: str) -> list[str]:
         async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):

@@ -33,6 +33,7 @@ _FIELD_TYPES = {
     # One index of doubles for all numbers: 2020 and 2020.5 may stand under the same key.
     MetadataKind.NUMBER: qdrant.FieldType.FieldTypeFloat,
     MetadataKind.BOOLEAN: qdrant.FieldType.FieldTypeBool,
+    MetadataKind.DATE: qdrant.FieldType.FieldTypeDatetime,
 }
 _SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
@@ -46,6 +47,7 @@ _KINDS = {
     qdrant.PayloadSchemaType.Keyword: MetadataKind.TEXT,
     qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
     qdrant.PayloadSchemaType.Bool: MetadataKind.BOOLEAN,
+    qdrant.PayloadSchemaType.Datetime: MetadataKind.DATE,
 }
 
 

@@ -5,13 +5,15 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value, value_to_json
 
-from trivium_gateway.domain.filters import Condition, Filter
-from trivium_gateway.domain.metadata import Metadata, MetadataKind
+from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
+from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
 
 __all__ = [
     "BM25",
@@ -45,7 +47,7 @@ BM25 = "bm25"
 CHUNK_FIELDS = (
     *("document_id", "chunk_index", "content_hash", "chunk_count"),
     *("text", "title", "uri", "start", "end", "metadata"),
-    *("heading", "page", "table_header"),
+    *("heading", "page", "table_header", "nested_metadata"),
 )
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
@@ -75,7 +77,8 @@ class StoredChunk:
         end: Where it ends, exclusive.
         version: The version of the document that it belongs to; see `document_versions`.
         chunk_count: How many chunks this version has; 0 if an earlier version of Trivium wrote it, which did not say.
-        metadata: Its document's metadata.
+        metadata: Its document's metadata. In the payload they are flat, as filters see them; beside these, as
+            `nested_metadata`, as they came, if that is something else.
         heading: The headings that it stands under, outermost first.
         page: Its page, from 1; 0 in a document without pages.
         table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
@@ -154,9 +157,11 @@ def point_of(
         "end": chunk.end,
         "content_hash": chunk.version,
         "chunk_count": chunk.chunk_count,
-        "metadata": chunk.metadata,
+        "metadata": flat_metadata(chunk.metadata),
         "schema_version": SCHEMA_VERSION,
     }
+    if payload["metadata"] != chunk.metadata:
+        payload["nested_metadata"] = chunk.metadata
     place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
     payload |= {key: value for key, value in place.items() if value}
     codes = {TOKEN_CODES: token_codes_value(embedded.token_codes)} if embedded.token_codes else {}
@@ -183,7 +188,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
         end=fields.get("end", 0),
         version=fields.get("content_hash", ""),
         chunk_count=fields.get("chunk_count", 0),
-        metadata=cast("Metadata", fields.get("metadata", {})),
+        metadata=cast("Metadata", fields.get("nested_metadata") or fields.get("metadata", {})),
         heading=tuple(fields.get("heading", ())),
         page=fields.get("page", 0),
         table_header=fields.get("table_header", ""),
@@ -219,7 +224,7 @@ def scoped_filter(
         user_filter: What the request asks for.
         without: What no point may fulfil.
     """
-    asked = [_condition_of(condition) for condition in user_filter.conditions] if user_filter else []
+    asked = [_condition_of(part) for part in user_filter.parts] if user_filter else []
     return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked], must_not=without)
 
 
@@ -258,24 +263,46 @@ def metadata_key(path: str) -> str | None:
     return path.removeprefix(_METADATA_PREFIX).strip('"') if path.startswith(_METADATA_PREFIX) else None
 
 
-def _condition_of(condition: Condition) -> qdrant.Condition:
+def _condition_of(part: Part) -> qdrant.Condition:
+    if isinstance(part, Not):
+        return qdrant.Condition(filter=qdrant.Filter(must_not=[_all_of(part.filter)]))
+    if isinstance(part, Filter):
+        return _all_of(part)
+    if isinstance(part, AnyOf):
+        return qdrant.Condition(filter=qdrant.Filter(should=[_all_of(one) for one in part.filters]))
+    return _field_condition(part)
+
+
+def _all_of(user_filter: Filter) -> qdrant.Condition:
+    return qdrant.Condition(filter=qdrant.Filter(must=[_condition_of(part) for part in user_filter.parts]))
+
+
+def _field_condition(condition: Condition) -> qdrant.Condition:
     key = metadata_key(condition.field)
     path = condition.field if key is None else metadata_path(key)
-    if not condition.any_of:
-        bounds = qdrant.Range(gt=condition.gt, gte=condition.gte, lt=condition.lt, lte=condition.lte)
-        return qdrant.Condition(field=qdrant.FieldCondition(key=path, range=bounds))
-    if condition.kind is MetadataKind.TEXT:
-        return keyword_condition(path, cast("tuple[str, ...]", condition.any_of))
-    if condition.kind is MetadataKind.BOOLEAN:
-        matches = [
-            qdrant.FieldCondition(key=path, match=qdrant.Match(boolean=bool(value))) for value in condition.any_of
-        ]
-    else:
-        # Numbers have an index of doubles, which answers ranges and no matches.
-        matches = [
-            qdrant.FieldCondition(key=path, range=qdrant.Range(gte=float(value), lte=float(value)))
-            for value in condition.any_of
-        ]
-    if len(matches) == 1:
-        return qdrant.Condition(field=matches[0])
-    return qdrant.Condition(filter=qdrant.Filter(should=[qdrant.Condition(field=match) for match in matches]))
+    options: list[qdrant.Condition] = []
+    if condition.kind is MetadataKind.TEXT and condition.values:
+        options.append(keyword_condition(path, cast("tuple[str, ...]", condition.values)))
+    elif condition.kind is MetadataKind.BOOLEAN:
+        matches = [qdrant.Match(boolean=bool(value)) for value in condition.values]
+        options += [qdrant.Condition(field=qdrant.FieldCondition(key=path, match=match)) for match in matches]
+    # Numbers and dates have indexes that answer ranges, and no matches.
+    options += [_range_condition(path, condition.kind, bounds) for bounds in condition.ranges]
+    if condition.or_absent:
+        options.append(empty_condition(path))
+    return options[0] if len(options) == 1 else qdrant.Condition(filter=qdrant.Filter(should=options))
+
+
+def _range_condition(path: str, kind: MetadataKind, bounds: Range) -> qdrant.Condition:
+    given = {"gt": bounds.gt, "gte": bounds.gte, "lt": bounds.lt, "lte": bounds.lte}
+    if kind is MetadataKind.DATE:
+        moments = {name: _timestamp(moment) for name, moment in given.items() if isinstance(moment, datetime)}
+        return qdrant.Condition(field=qdrant.FieldCondition(key=path, datetime_range=qdrant.DatetimeRange(**moments)))
+    numbers = {name: number for name, number in given.items() if isinstance(number, float)}
+    return qdrant.Condition(field=qdrant.FieldCondition(key=path, range=qdrant.Range(**numbers)))
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

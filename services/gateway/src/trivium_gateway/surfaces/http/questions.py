@@ -47,8 +47,8 @@ _COLLAPSE = Field(
 _COLLECTION = Field(None, description="Collection to search; default `default`.")
 _FILTER = Field(
     None,
-    description="Conditions, all of which must hold.",
-    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}],
+    description="Conditions, all of which must hold; `not`, `any` and `all` hold filters. Null is for what is absent.",
+    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"], "not": {"metadata.draft": True}}],
 )
 
 

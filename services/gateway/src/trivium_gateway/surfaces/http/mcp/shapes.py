@@ -15,8 +15,11 @@ _COLLAPSE = Field(
 _COLLECTION = Field(None, description="Collection; default `default`. list_collections names them.")
 _FILTER = Field(
     None,
-    description="Conditions on documents, all of which must hold, on metadata keys that list_collections names.",
-    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"]}],
+    description="Conditions on documents, all of which must hold, on metadata keys that list_collections names: a "
+    "value, a list of values one of which matches, null for absent, or a range with gt, gte, lt, lte over numbers or "
+    "dates. "
+    '`{"not": {...}}` negates, `{"any": [{...}, ...]}` is or.',
+    examples=[{"metadata.year": {"gte": 2020}, "metadata.lang": ["en", "zh"], "not": {"metadata.draft": True}}],
 )
 
 
@@ -78,7 +81,9 @@ class IngestedDocument(JsonBody):
     id: str | None = Field(None, description="Its id; a document with that id is replaced. Default is made of the uri.")
     title: str | None = Field(None, description="Its title.")
     uri: str | None = Field(None, description="Where it came from, for citations.")
-    metadata: dict[str, Any] | None = Field(None, description="Facts to filter by: texts, numbers, booleans, or lists.")
+    metadata: dict[str, Any] | None = Field(
+        None, description="Facts to filter by: texts, dates, numbers, booleans, lists, objects."
+    )
 
 
 class IngestInput(JsonBody):
