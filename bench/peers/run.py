@@ -98,7 +98,7 @@ class Ours:
         begin = time.perf_counter()
         results = self._trivium.ingest(documents, collection=COLLECTION)
         if any(result.status == "failed" for result in results):
-            raise SystemExit("documents failed")
+            raise SystemExit(f"documents failed: {next(one.error for one in results if one.status == 'failed')}")
         return time.perf_counter() - begin
 
     def search(self, queries: list[str]) -> tuple[list[list[str]], list[float]]:
