@@ -49,6 +49,8 @@ _CLUSTERS = 200
 _SEARCHES = 200
 _LIMIT = 100
 """The default number of candidates."""
+_IDLE_SECONDS = 5.0
+"""Longer than a collection has to be quiet."""
 _INDEX_FROM_POINTS = 20_000
 """The default of TRIVIUM_QDRANT_EDGE_OPTIMIZE_FROM_POINTS."""
 _FINGERPRINT = "bench0storage"
@@ -102,10 +104,17 @@ class Engine:
         """MB that its data folder takes on the disk."""
         return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*") if path.is_file()) / 1e6
 
+    def is_building(self) -> bool:
+        """Whether it builds a search index in the background."""
+        return bool(self._metric(r"collection_running_optimizations\{[^}]*\}"))
+
     def indexes_built(self) -> int:
-        """How many search indexes it has built in the background."""
+        """How many search indexes it has built."""
+        return self._metric(r'optimizations_total\{outcome="done"\}')
+
+    def _metric(self, pattern: str) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as response:
-            found = re.search(r'optimizations_total\{outcome="done"\} (\d+)', response.read().decode())
+            found = re.search(rf"{pattern} (\d+)", response.read().decode())
         return int(found[1]) if found else 0
 
 
@@ -130,8 +139,10 @@ def made_up_vectors(count: int) -> npt.NDArray[np.float32]:
     return vectors.astype(np.float32)
 
 
-async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.NDArray[np.float32]) -> float:
-    """Writes all pieces as the gateway does; pieces a second."""
+async def write(
+    connection: QdrantConnection, pieces: list[str], vectors: npt.NDArray[np.float32], searches: Searches
+) -> tuple[float, str]:
+    """Writes all as the gateway does, and searches in between; pieces a second, and times in the slowest tenth."""
     await QdrantCollections(connection).create(
         COLLECTION.physical,
         model="made up",
@@ -141,8 +152,11 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
     )
     store = ChunkStore(connection)
     made_up = np.random.default_rng(2)
+    taken: list[float] = []
     begin = time.perf_counter()
     for first in range(0, len(pieces), _BATCH):
+        if first:
+            taken += [await searches.once(COLLECTION) for _ in range(4)]
         points = []
         for number in range(first, min(first + _BATCH, len(pieces))):
             text = pieces[number]
@@ -153,7 +167,10 @@ async def write(connection: QdrantConnection, pieces: list[str], vectors: npt.ND
             embedded = EmbeddedChunk(vectors[number].tolist(), made_up.bytes(28 + 50 * (len(text) // 4)))
             points.append(point_of(chunk, embedded, stored_words(text, ANALYZER_VERSION), "default"))
         await store.upsert(COLLECTION, points)
-    return len(pieces) / (time.perf_counter() - begin)
+    rate = len(pieces) / (time.perf_counter() - begin)
+    tenth = max(20, len(taken) // 10)
+    parts = [taken[at : at + tenth] for at in range(0, len(taken), tenth)]
+    return rate, _times(max((part for part in parts if len(part) >= 8), key=statistics.median, default=taken))
 
 
 class Searches:
@@ -185,12 +202,15 @@ class Searches:
         """Median and 95th percentile."""
         return _times([await self.once(COLLECTION) for _ in range(_SEARCHES)])
 
-    async def until_indexed(self, engine: Engine, at_most_seconds: float) -> str:
-        """The same while the search index is built."""
+    async def until_settled(self, engine: Engine, at_most_seconds: float) -> str:
+        """The same while the search index is built, until nothing is left to build."""
         taken, begin = [], time.perf_counter()
-        while not engine.indexes_built() and time.perf_counter() < begin + at_most_seconds:
+        idle_since = begin
+        while (now := time.perf_counter()) < min(begin + at_most_seconds, idle_since + _IDLE_SECONDS):
             taken += [await self.once(COLLECTION) for _ in range(20)]
-        return f"{_times(taken)}, {time.perf_counter() - begin:.0f} s"
+            if engine.is_building():
+                idle_since = now
+        return f"{_times(taken)}, {idle_since - begin:.0f} s"
 
 
 def _times(taken: Sequence[float]) -> str:
@@ -221,10 +241,12 @@ async def measure(count: int, sentences: Sequence[str]) -> None:
             rss, anonymous = engine.memory()
             print(f"{count:,} points; texts {text_megabytes:.0f} MB, vectors {vectors.nbytes / 1e6:.0f} MB")
             print(f"  empty:    {rss:5.0f} MB in memory, {anonymous:.0f} of it no file's")
-            print(f"  writing:  {await write(connection, pieces, vectors):.0f} points/s")
+            rate, slowest = await write(connection, pieces, vectors, searches)
+            print(f"  writing:  {rate:.0f} points/s; indexes built: {engine.indexes_built()}")
+            print(f"  search, in the slowest tenth of the writing: {slowest}")
             report("written", engine)
             if count >= _INDEX_FROM_POINTS:
-                print(f"  search, while the index is built: {await searches.until_indexed(engine, 600)}")
+                print(f"  search, until nothing is left to index: {await searches.until_settled(engine, 600)}")
                 report("indexed", engine)
             print(f"  search:   {await searches.some()}", flush=True)
             engine.stop()

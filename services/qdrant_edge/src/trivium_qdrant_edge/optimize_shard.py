@@ -13,14 +13,16 @@ import sys
 import qdrant_edge
 
 _PR_SET_PDEATHSIG = 1
-_LOWEST_PRIORITY = 19
+# A tenth of a core beside work that keeps all busy. Of the lowest, a seventieth, an index that is built while documents
+# are embedded would be given up before it is there.
+_LOW_PRIORITY = 10
 
 
 def main() -> None:
     """Optimizes the shard in the folder that the first argument names; what breaks ends the process."""
     if sys.platform == "linux":  # elsewhere an orphan ends its work, on a copy that the next start deletes
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.nice(_LOWEST_PRIORITY)
+    os.nice(_LOW_PRIORITY)
     shard = qdrant_edge.EdgeShard.load(sys.argv[1])
     shard.optimize()
     shard.flush()
