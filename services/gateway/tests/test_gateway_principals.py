@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 import pytest
+from trivium_gateway.access.guard import Guard
 from trivium_gateway.answering.question import Question, Search
 from trivium_gateway.gateway import Library, Questions
 from trivium_gateway.ingestion.ingester import Ingester
@@ -40,7 +41,7 @@ def test_who_asks_has_a_default_nowhere(owner: type[Any]) -> None:
 
 async def test_principal_is_known_behind_the_door_only() -> None:
     async def behind() -> str:
-        let_in()
+        let_in(Guard(), {})
         return principal().tenant
 
     with pytest.raises(LookupError):

@@ -36,12 +36,15 @@ from trivium_client._errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    PermissionDenied,
     TemporaryError,
     TooLarge,
     TriviumError,
+    Unauthenticated,
     Unavailable,
 )
 from trivium_client._json import to_json
+from trivium_client._keys import Key, MadeKey
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 
@@ -69,11 +72,14 @@ __all__ = [
     "IngestProgress",
     "InternalError",
     "InvalidRequest",
+    "Key",
+    "MadeKey",
     "Message",
     "NewDocument",
     "NotFound",
     "Overloaded",
     "Passage",
+    "PermissionDenied",
     "ReindexProgress",
     "Retrieval",
     "Scores",
@@ -87,6 +93,7 @@ __all__ = [
     "TooLarge",
     "Trivium",
     "TriviumError",
+    "Unauthenticated",
     "Unavailable",
     "Usage",
     "to_json",

@@ -4,10 +4,12 @@ import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.gateway.v1 import key_service_pb2 as keys_pb
 
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message
@@ -16,6 +18,7 @@ from trivium_client._async_ingestion import AsyncIngestion
 from trivium_client._channel import ChannelSettings
 from trivium_client._collections import Collection, ReindexProgress
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
+from trivium_client._keys import Key, MadeKey, key_from, timestamp
 from trivium_client._passages import Retrieval
 from trivium_client._retries import DEFAULT_RETRIES, or_default
 from trivium_client._status import Status
@@ -46,6 +49,8 @@ class AsyncTrivium:
             down; 0 for never. The gateway's word on when to come back is kept, unless that is past the deadline: then
             the error comes at once. Calls that change something are sent again only if they were refused before they
             began. Ingestion has its own, `patience_seconds`.
+        api_key: What the gateway knows you by, `tv_...`, if it asks for a key. None for the environment's
+            TRIVIUM_API_KEY.
         tls_ca: File with the certificates of the authorities that the gateway's may come from, PEM. None for the
             environment's TRIVIUM_TLS_CA, else a connection without TLS.
         tls_cert: File of the certificate to show, if the gateway asks for one (mTLS). None for the environment's
@@ -61,12 +66,15 @@ class AsyncTrivium:
         answer_timeout_seconds: float = 120.0,
         ingest_timeout_seconds: float = 600.0,
         retries: int = DEFAULT_RETRIES,
+        api_key: str | None = None,
         tls_ca: str | os.PathLike[str] | None = None,
         tls_cert: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
     ) -> None:
         self._connection = AsyncConnection(
-            ChannelSettings.resolve(address, retries=retries, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key)
+            ChannelSettings.resolve(
+                address, retries=retries, api_key=api_key, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key
+            )
         )
         self._timeout_seconds = timeout_seconds
         self._answer_timeout_seconds = answer_timeout_seconds
@@ -339,6 +347,61 @@ class AsyncTrivium:
         request, timeout = _requests.reindex_collection(name), self._timeout(timeout_seconds)
         response = await self._connection.unary(self._connection.stub.ReindexCollection, request, timeout)
         return _responses.reindex_progress(response)
+
+    async def create_key(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[str] = ("read",),
+        tenant: str = "",
+        user: str = "",
+        groups: Sequence[str] = (),
+        expires_at: datetime | None = None,
+        timeout_seconds: float | None = None,
+    ) -> MadeKey:
+        """Makes a key, on a gateway that asks for them.
+
+        Args:
+            name: What people call it.
+            scopes: What it may do: read, ingest, admin, act-as, operator; none that this client's own key lacks.
+            tenant: Whose data it opens; empty for the tenant of this client's own key.
+            user: For whom it asks, if it is one person's.
+            groups: What they belong to.
+            expires_at: When it ends; None for never.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = keys_pb.CreateKeyRequest(
+            name=name, tenant=tenant, scopes=scopes, user=user, groups=groups, expires_at=timestamp(expires_at)
+        )
+        timeout = self._timeout(timeout_seconds)
+        made = await self._connection.unary(self._connection.key_stub.CreateKey, request, timeout, repeatable=False)
+        return MadeKey(key_from(made.key), made.text)
+
+    async def list_keys(self, *, timeout_seconds: float | None = None) -> list[Key]:
+        """Lists the keys that this client's own may change, the oldest first."""
+        request, timeout = keys_pb.ListKeysRequest(), self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.key_stub.ListKeys, request, timeout)
+        return [key_from(message) for message in response.keys]
+
+    async def rotate_key(
+        self, key_id: str, *, grace_seconds: float | None = None, timeout_seconds: float | None = None
+    ) -> MadeKey:
+        """Gives a key another secret.
+
+        Args:
+            key_id: The key's id.
+            grace_seconds: How long the secret that it has had is still taken; None for an hour.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = keys_pb.RotateKeyRequest(id=key_id, grace_seconds=grace_seconds)
+        timeout = self._timeout(timeout_seconds)
+        made = await self._connection.unary(self._connection.key_stub.RotateKey, request, timeout, repeatable=False)
+        return MadeKey(key_from(made.key), made.text)
+
+    async def revoke_key(self, key_id: str, *, timeout_seconds: float | None = None) -> None:
+        """Ends a key; raises NotFound if there is none."""
+        request, timeout = keys_pb.RevokeKeyRequest(id=key_id), self._timeout(timeout_seconds)
+        await self._connection.unary(self._connection.key_stub.RevokeKey, request, timeout, repeatable=False)
 
     async def status(self, *, timeout_seconds: float | None = None) -> Status:
         """Says how each stage is."""

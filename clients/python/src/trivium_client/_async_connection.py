@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from trivium.gateway.v1 import gateway_service_pb2_grpc
+from trivium.gateway.v1 import gateway_service_pb2_grpc, key_service_pb2_grpc
 
-from trivium_client._channel import REQUEST_ID_KEY, ChannelSettings, new_request_id
+from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, InvalidRequest, TriviumError, closed_error, error_from_rpc
 from trivium_client._retries import Attempts
 
@@ -34,6 +34,7 @@ class AsyncConnection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._stub: gateway_service_pb2_grpc.GatewayServiceAsyncStub | None = None
+        self._key_stub: key_service_pb2_grpc.KeyServiceAsyncStub | None = None
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceAsyncStub":
@@ -55,6 +56,17 @@ class AsyncConnection:
         assert self._stub is not None, "it was opened above"
         return self._stub
 
+    @property
+    def key_stub(self) -> "key_service_pb2_grpc.KeyServiceAsyncStub":
+        """The calls about keys; see `stub`."""
+        assert self.stub is not None, "it opens both"
+        assert self._key_stub is not None, "it was opened with it"
+        return self._key_stub
+
+    def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        """What each attempt of a call brings along."""
+        return self._settings.metadata(request_id)
+
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self._settings
         self._channel = (
@@ -64,6 +76,7 @@ class AsyncConnection:
         )
         self._loop = loop
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+        self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
 
     async def unary(
         self,
@@ -88,9 +101,7 @@ class AsyncConnection:
         request_id = new_request_id()
         while True:
             try:
-                return await method(
-                    request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),)
-                )
+                return await method(request, timeout=attempts.remaining_seconds(), metadata=self.metadata(request_id))
             except grpc.aio.AioRpcError as rpc_error:
                 error = self.error(rpc_error, timeout_seconds, request_id)
             except asyncio.CancelledError:
@@ -113,7 +124,7 @@ class AsyncConnection:
         attempts = Attempts(self._settings.retries, timeout_seconds, repeatable=True)
         request_id = new_request_id()
         while True:
-            responses = method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+            responses = method(request, timeout=attempts.remaining_seconds(), metadata=self.metadata(request_id))
             begun = False
             try:
                 async for response in responses:

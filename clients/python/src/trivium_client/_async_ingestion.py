@@ -10,7 +10,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 
 from trivium_client._async_connection import AsyncConnection
 from trivium_client._batches import Batch, Batches
-from trivium_client._channel import REQUEST_ID_KEY, new_request_id
+from trivium_client._channel import new_request_id
 from trivium_client._documents import DocumentResult, NewDocument
 from trivium_client._errors import closed_error
 from trivium_client._retries import Patience
@@ -87,7 +87,7 @@ class AsyncIngestion:
         while True:
             try:
                 response = await self._connection.stub.IngestDocuments(
-                    iter([batch.request]), timeout=self._timeout_seconds, metadata=((REQUEST_ID_KEY, request_id),)
+                    iter([batch.request]), timeout=self._timeout_seconds, metadata=self._connection.metadata(request_id)
                 )
             except grpc.aio.AioRpcError as rpc_error:
                 error = self._connection.error(rpc_error, self._timeout_seconds, request_id)

@@ -13,6 +13,7 @@ from trivium_client._tls import channel_credentials
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
+KEY_VARIABLE = "TRIVIUM_API_KEY"
 REQUEST_ID_KEY = "x-request-id"
 MAX_MESSAGE_BYTES = 64 << 20
 
@@ -29,12 +30,19 @@ class ChannelSettings:
         retries: How often a call may be sent again.
         credentials: For TLS; None without.
         options: gRPC's channel arguments.
+        api_key: What the gateway knows the caller by; empty for none.
     """
 
     address: str
     retries: int
     credentials: grpc.ChannelCredentials | None
     options: list[tuple[str, Any]] = field(repr=False)
+    api_key: str = field(default="", repr=False)
+
+    def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        """What each attempt of a call brings along."""
+        key = (("authorization", f"Bearer {self.api_key}"),) if self.api_key else ()
+        return ((REQUEST_ID_KEY, request_id), *key)
 
     @classmethod
     def resolve(
@@ -42,6 +50,7 @@ class ChannelSettings:
         address: str | None,
         *,
         retries: int,
+        api_key: str | None = None,
         tls_ca: str | os.PathLike[str] | None = None,
         tls_cert: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
@@ -81,7 +90,18 @@ class ChannelSettings:
         ]
         if host in ("localhost", "127.0.0.1", "[::1]"):
             options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine
-        return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options)
+        key = os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key
+        return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options, _checked_key(key.strip()))
+
+
+def _checked_key(key: str) -> str:
+    if not key.isascii() or not key.isprintable():
+        raise InvalidRequest(
+            "the key has characters that no key has; give it as it was shown, tv_...",
+            reason="INVALID_FIELD",
+            field="api_key",
+        )
+    return key
 
 
 def new_request_id() -> str:

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from trivium.gateway.v1 import gateway_service_pb2_grpc
+from trivium.gateway.v1 import gateway_service_pb2_grpc, key_service_pb2_grpc
 
-from trivium_client._channel import REQUEST_ID_KEY, ChannelSettings, new_request_id
+from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, TriviumError, closed_error, error_from_rpc
 from trivium_client._retries import Attempts
 
@@ -27,7 +27,7 @@ class Connection:
     def __init__(self, settings: ChannelSettings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.address = settings.address
         self.sleep = sleep
-        self._retries = settings.retries
+        self._settings = settings
         self._closed = False
         self._channel = (
             grpc.insecure_channel(settings.address, options=settings.options)
@@ -35,6 +35,7 @@ class Connection:
             else grpc.secure_channel(settings.address, settings.credentials, options=settings.options)
         )
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+        self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceStub":
@@ -46,6 +47,21 @@ class Connection:
         if self._closed:
             raise closed_error()
         return self._stub
+
+    @property
+    def key_stub(self) -> "key_service_pb2_grpc.KeyServiceStub":
+        """The calls about keys.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        if self._closed:
+            raise closed_error()
+        return self._key_stub
+
+    def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        """What each attempt of a call brings along."""
+        return self._settings.metadata(request_id)
 
     def unary(
         self,
@@ -66,11 +82,11 @@ class Connection:
         Raises:
             TriviumError: If the call fails.
         """
-        attempts = Attempts(self._retries, timeout_seconds, repeatable=repeatable)
+        attempts = Attempts(self._settings.retries, timeout_seconds, repeatable=repeatable)
         request_id = new_request_id()
         while True:
             try:
-                return method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+                return method(request, timeout=attempts.remaining_seconds(), metadata=self.metadata(request_id))
             except grpc.RpcError as rpc_error:
                 error = self.error(rpc_error, timeout_seconds, request_id)
             self._pause_or_raise(attempts, error)
@@ -86,10 +102,10 @@ class Connection:
         Raises:
             TriviumError: If the call fails.
         """
-        attempts = Attempts(self._retries, timeout_seconds, repeatable=True)
+        attempts = Attempts(self._settings.retries, timeout_seconds, repeatable=True)
         request_id = new_request_id()
         while True:
-            responses = method(request, timeout=attempts.remaining_seconds(), metadata=((REQUEST_ID_KEY, request_id),))
+            responses = method(request, timeout=attempts.remaining_seconds(), metadata=self.metadata(request_id))
             begun = False
             try:
                 for response in responses:

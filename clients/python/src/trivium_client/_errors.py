@@ -19,6 +19,8 @@ class TriviumError(Exception):
     TriviumError
     ├── InvalidRequest          the call is wrong as it stands; `field` says where
     │   ├── TooLarge            over a limit
+    │   ├── Unauthenticated     no key, or one that is not taken
+    │   ├── PermissionDenied    the key lacks a scope
     │   ├── NotFound            no such document or collection
     │   ├── AlreadyExists       the name is taken
     │   └── FailedPrecondition  not in this state
@@ -67,6 +69,14 @@ class TooLarge(InvalidRequest):
     """Something is over a limit; the message names the limit."""
 
 
+class Unauthenticated(InvalidRequest):
+    """The gateway asks for a key, and there is none, or one that is wrong, expired or revoked."""
+
+
+class PermissionDenied(InvalidRequest):
+    """The key may not do that; the message names the scope that it lacks."""
+
+
 class NotFound(InvalidRequest):
     """There is no such document or collection."""
 
@@ -110,6 +120,8 @@ class InternalError(TriviumError):
 _BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,

@@ -8,7 +8,7 @@ import grpc
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 
 from trivium_client._batches import Batch, Batches
-from trivium_client._channel import REQUEST_ID_KEY, new_request_id
+from trivium_client._channel import new_request_id
 from trivium_client._connection import Connection
 from trivium_client._documents import DocumentResult, NewDocument
 from trivium_client._errors import closed_error
@@ -75,7 +75,7 @@ class Ingestion:
 
     def _send(self, batch: Batch, request_id: str) -> Call:
         return self._connection.stub.IngestDocuments.future(
-            _messages(batch.request), timeout=self._timeout_seconds, metadata=((REQUEST_ID_KEY, request_id),)
+            _messages(batch.request), timeout=self._timeout_seconds, metadata=self._connection.metadata(request_id)
         )
 
     def _land(self, batch: Batch, call: Call, request_id: str) -> list[DocumentResult]:

@@ -95,6 +95,18 @@ class TooLarge(TriviumError):
         self.field = field
 
 
+class Unauthenticated(TriviumError):
+    """Nobody knows who asks."""
+
+    default_reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(TriviumError):
+    """Who asks may not do that."""
+
+    default_reason = "PERMISSION_DENIED"
+
+
 class NotFound(TriviumError):
     """What the request names does not exist."""
 
@@ -179,6 +191,8 @@ class Status:
 _STATUS_BY_ERROR: dict[type[TriviumError], Status] = {
     InvalidField: Status(grpc.StatusCode.INVALID_ARGUMENT, 400),
     TooLarge: Status(grpc.StatusCode.INVALID_ARGUMENT, 413),
+    Unauthenticated: Status(grpc.StatusCode.UNAUTHENTICATED, 401),
+    PermissionDenied: Status(grpc.StatusCode.PERMISSION_DENIED, 403),
     NotFound: Status(grpc.StatusCode.NOT_FOUND, 404),
     AlreadyExists: Status(grpc.StatusCode.ALREADY_EXISTS, 409),
     FailedPrecondition: Status(grpc.StatusCode.FAILED_PRECONDITION, 409),

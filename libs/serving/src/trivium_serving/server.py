@@ -247,7 +247,7 @@ async def serve_until_signal(
         loop.add_signal_handler(number, stopped.set)
     try:
         port = await server.start()
-        _serve_metrics(server, metrics_port)
+        serve_metrics(server.service, server.listen, metrics_port, server.registry)
     except TriviumError as error:
         _logger.error("%s", error.message)
         await server.stop(0)
@@ -277,18 +277,29 @@ async def serve_until_signal(
     return exit_status
 
 
-def _serve_metrics(server: GrpcServer, port: int) -> None:
+def serve_metrics(service: str, listen: str, port: int, registry: CollectorRegistry) -> None:
+    """Serves metrics for Prometheus, to whoever reaches them.
+
+    Args:
+        service: Short name of the service.
+        listen: Where the service listens, HOST:PORT; its host is that of the metrics, too.
+        port: Their port; 0 for none.
+        registry: What there is to show.
+
+    Raises:
+        ListenError: The port is taken.
+    """
     if port == 0:
         return
-    host = server.listen.rpartition(":")[0].strip("[]")
+    host = listen.rpartition(":")[0].strip("[]")
     try:
-        http, _ = start_http_server(port, addr=host, registry=server.registry)
+        http, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         raise ListenError(
             f"cannot serve metrics on {host}:{port}: {error.strerror}. "
-            f"Set TRIVIUM_{server.service.upper()}_METRICS_PORT to a free port, or to 0 for none."
+            f"Set TRIVIUM_{service.upper()}_METRICS_PORT to a free port, or to 0 for none."
         ) from error
     # Always as plain text: in OpenMetrics prometheus_client writes the colons in vLLM's names as underscores
     # (https://github.com/prometheus/client_python/issues/1177), so that no panel and no alert finds them.
-    app = make_wsgi_app(server.registry)
+    app = make_wsgi_app(registry)
     http.set_app(lambda environ, start_response: app({**environ, "HTTP_ACCEPT": ""}, start_response))

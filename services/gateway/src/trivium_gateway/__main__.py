@@ -18,11 +18,12 @@ def main() -> None:
         description="Answers questions from documents: retrieval, orchestration and ingestion over gRPC and HTTP.",
     )
     # Not above: what they import takes a second, which --help need not wait for.
-    from trivium_gateway.app import run
+    from trivium_gateway.app import check_access, run
     from trivium_gateway.surfaces.http.origins import OriginPolicy
 
     try:
         OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
+        check_access(settings)
     except ValueError as error:
         refuse_to_start("gateway", error)
     sys.exit(asyncio.run(run(settings)))

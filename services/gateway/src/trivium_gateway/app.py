@@ -16,15 +16,19 @@ from trivium_serving.errors import TriviumError
 from trivium_serving.heap import freeze_heap
 from trivium_serving.message_gate import MessageGate
 from trivium_serving.pulse import Pulse, health_of
-from trivium_serving.server import GrpcServer, ListenError
+from trivium_serving.server import GrpcServer, ListenError, serve_metrics
 from trivium_serving.tls import TlsError
 
+from trivium_gateway.access.key_store import FileKeyStore
+from trivium_gateway.access.keyring import Access
+from trivium_gateway.access.keys import given_key
 from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
 from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
 from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.domain.names import DEFAULT_TENANT
 from trivium_gateway.gateway import Gateway, Library, Questions
 from trivium_gateway.health.metrics import StageMetrics
 from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
@@ -47,8 +51,9 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import CallLimit, QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
+from trivium_gateway.request.principal import Scope
 from trivium_gateway.surfaces.door import let_call_in
-from trivium_gateway.surfaces.grpc import servicer
+from trivium_gateway.surfaces.grpc import keys, servicer
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
@@ -67,6 +72,9 @@ if TYPE_CHECKING:
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 
 _logger = logging.getLogger(__name__)
+
+_KEYS = "gateway/keys.sqlite"
+_FIRST_KEY = "gateway/first-key"
 
 
 class GatewayProcess:
@@ -99,12 +107,13 @@ class GatewayProcess:
             settings.qdrant_tls_ca,
             settings.qdrant_compression,
         )
+        self._access = _access(settings)
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
-            full_names=(servicer.FULL_NAME,),
+            full_names=(servicer.FULL_NAME, keys.FULL_NAME),
             registry=self.registry,
-            let_in=let_call_in,
+            let_in=partial(let_call_in, self._access.guard),
             gate=MessageGate(bodies),
             max_connections=grpc_connections_within(files),
             stall_seconds=limits.stall_seconds,
@@ -112,10 +121,17 @@ class GatewayProcess:
         self.background = self._grpc.background
         self.gateway = gateway = self._compose()
         servicer.serve(gateway, self._grpc.grpc)
+        keys.serve(self._access.keyring, self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
         app = http_application(
-            gateway, self.registry, HttpMetrics(self.registry), bodies, origins, _mcp_endpoint(gateway, settings.mcp)
+            gateway,
+            self.registry,
+            HttpMetrics(self.registry),
+            bodies,
+            self._access,
+            origins,
+            _mcp_endpoint(gateway, settings.mcp),
         )
         connections = Connections(limits, door, ProbesOnly(app))
         self._http = HttpServer(app, settings.http_listen, self.background, connections)
@@ -221,17 +237,32 @@ class GatewayProcess:
 
         Raises:
             ListenError: An address is taken or not this machine's.
+            Unavailable: The keys cannot be read.
         """
+        await self._open_access()
         try:
             self.grpc_port = await self._grpc.start()
         except ListenError as error:
             hint = error.message.replace("TRIVIUM_GATEWAY_LISTEN", "TRIVIUM_GATEWAY_GRPC_LISTEN")
             raise ListenError(hint) from error
         self.http_port = await self._http.start()
+        serve_metrics("gateway", self._settings.http_listen, self._settings.metrics_port, self.registry)
         for stage, pulse in self._pulses.items():
             self.background.start(f"pulse.{stage}", pulse.watch)
         self._readiness.watch(self.background)
+        if not self._access.guard.is_open:
+            self.background.start("keys", self._access.guard.follow)
         self.background.start("sweep", self._sweeper.run)
+
+    async def _open_access(self) -> None:
+        """Reads the keys, and makes the first one where there is none."""
+        if self._access.guard.is_open:
+            return
+        first = self._settings.data_dir / _FIRST_KEY
+        if self._settings.admin_key:
+            await self._access.guard.load()
+        elif await self._access.keyring.make_first(first):
+            _logger.info("made the first key, which may do everything, and wrote it to %s", first)
 
     async def stop(self, drain_seconds: float) -> None:
         """Tells health checks, refuses new calls, gives running ones some time to end, and closes everything."""
@@ -242,6 +273,33 @@ class GatewayProcess:
         await self._qdrant.close()
         for channel in (*self._channels.values(), self._model_channel):
             await channel.close()
+
+
+def check_access(settings: GatewaySettings) -> None:
+    """Refuses settings that let strangers do everything.
+
+    Raises:
+        ValueError: They do, or the key that they give is none.
+    """
+    others = [listen for listen in (settings.grpc_listen, settings.http_listen) if not is_loopback(listen)]
+    if settings.auth == "off" and others and settings.allow_anonymous != "yes":
+        raise ValueError(
+            f"others reach {' and '.join(others)}, and without keys everybody may read and delete everything. Set "
+            "TRIVIUM_GATEWAY_AUTH=keys; or, if something before the gateway asks who comes, "
+            "TRIVIUM_GATEWAY_ALLOW_ANONYMOUS=yes"
+        )
+    try:
+        _access(settings)
+    except ValueError as error:
+        raise ValueError(f"TRIVIUM_GATEWAY_ADMIN_KEY: {error}") from None
+
+
+def _access(settings: GatewaySettings) -> Access:
+    """Who may ask."""
+    if settings.auth == "off":
+        return Access.kept_in(None)
+    given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
+    return Access.kept_in(FileKeyStore(settings.data_dir / _KEYS), given)
 
 
 def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:

@@ -18,6 +18,7 @@ from trivium_gateway.answering.answerer import Delta, Sources, Summary
 from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.library.collections import DEFAULT_COLLECTION
+from trivium_gateway.request.principal import Scope
 from trivium_gateway.request.record import Record
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.ingester import Ingester
     from trivium_gateway.library.collections import Collections
+    from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
     from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
@@ -231,6 +233,7 @@ class Questions:
     def _recorded(
         self, operation: str, principal: Principal, timeout_seconds: float | None = None
     ) -> AbstractContextManager[Record]:
+        principal.require(Scope.READ)
         seconds = min(one for one in (self.longest_seconds, timeout_seconds, caller_timeout()) if one is not None)
         return self._metrics.counting(Record(operation, principal, seconds, self._pulses, self._outcomes))
 
@@ -280,19 +283,41 @@ class Library:
         self._limits = limits
 
     @asynccontextmanager
-    async def collections(self) -> AsyncIterator[Collections]:
-        """The collections, for one call about them.
+    async def _call(self, principal: Principal, scope: Scope) -> AsyncIterator[Collections]:
+        """The collections, for one call about them or what is in them.
 
         Raises:
+            PermissionDenied: The principal lacks the scope.
             Overloaded: There are too many calls.
             DeadlineExceeded: The call's time is over.
         """
+        principal.require(scope)
         async with self._calls.call(), self._qdrant.waiting():
             yield self._collections
 
+    async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
+        """Creates a collection; see Collections.create."""
+        async with self._call(principal, Scope.ADMIN) as collections:
+            return await collections.create(name, tenant=principal.tenant)
+
+    async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
+        """Describes a collection; see Collections.get."""
+        async with self._call(principal, Scope.READ) as collections:
+            return await collections.get(name, tenant=principal.tenant)
+
+    async def list_collections(self, principal: Principal) -> list[CollectionDescription]:
+        """Describes all collections; see Collections.list."""
+        async with self._call(principal, Scope.READ) as collections:
+            return await collections.list(tenant=principal.tenant)
+
+    async def delete_collection(self, principal: Principal, name: str) -> None:
+        """Deletes a collection; see Collections.delete."""
+        async with self._call(principal, Scope.ADMIN) as collections:
+            await collections.delete(name, tenant=principal.tenant)
+
     async def reindex(self, principal: Principal, name: str) -> ReindexProgress:
         """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
-        async with self._calls.call(), self._qdrant.waiting():
+        async with self._call(principal, Scope.ADMIN):
             return await self._reindexer.reindex(
                 name or DEFAULT_COLLECTION, tenant=principal.tenant, seconds=_REINDEX_SECONDS
             )
@@ -313,6 +338,7 @@ class Library:
             documents: The documents.
             max_documents: Most documents in one call.
         """
+        principal.require(Scope.INGEST)
         async with self._ingestions.call():
             resolved = await self._collections.resolve(collection, tenant=principal.tenant)
             results = await self._ingester.ingest(
@@ -331,7 +357,7 @@ class Library:
             NotFound: There is no such document, or no such collection.
         """
         check_document_id(document_id, self._limits)
-        async with self.collections() as collections:
+        async with self._call(principal, Scope.READ) as collections:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
@@ -342,7 +368,7 @@ class Library:
     ) -> tuple[list[StoredDocument], str]:
         """Returns a page of documents, and the token of the next; see Documents.list."""
         check_page_size(page_size, self._limits)
-        async with self.collections() as collections:
+        async with self._call(principal, Scope.READ) as collections:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return [], ""
@@ -363,7 +389,7 @@ class Library:
             raise InvalidField("ids", "No document id is given.")
         for document_id in document_ids:
             check_document_id(document_id, self._limits)
-        async with self.collections() as collections:
+        async with self._call(principal, Scope.INGEST) as collections:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return []

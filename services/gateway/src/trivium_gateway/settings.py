@@ -1,6 +1,7 @@
 """Settings of the gateway."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
@@ -28,6 +29,31 @@ class GatewaySettings:
         "",
         "Names under which this gateway is reached, beside localhost, addresses and those of allowed origins: "
         "rag.example.com or *.example.com, separated by commas; * for any, which lets pages of any site in.",
+    )
+    auth: str = setting(
+        "off",
+        "Whether to ask for keys. Off, everybody who reaches the gateway may do everything, so that it has to listen "
+        "on this machine only.",
+        choices=("off", "keys"),
+    )
+    allow_anonymous: str = setting(
+        "no",
+        "Whether everybody may do everything on a gateway that others reach, too: yes where something before it asks "
+        "who comes.",
+        choices=("no", "yes"),
+    )
+    admin_key: str = setting(
+        "",
+        "A key that may do everything, tv_ID_SECRET, beside those that were made: to set up, or where all are lost.",
+        secret=True,
+    )
+    data_dir: Path = setting(Path(".data"), "Folder for what is kept; keys go to its gateway/.", env="TRIVIUM_DATA_DIR")
+    metrics_port: int = setting(
+        0,
+        "Port on which metrics are served to everybody who reaches it, on the host of the HTTP address; 0 for none. "
+        "They are at /metrics, too, with keys for operators only.",
+        minimum=0,
+        maximum=65535,
     )
     mcp: str = setting(
         "on",

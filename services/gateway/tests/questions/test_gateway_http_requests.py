@@ -297,7 +297,7 @@ async def test_internal_error_says_nothing_about_its_cause(
 ) -> None:
     from trivium_gateway.library.collections import Collections
 
-    async def broken(*_: Any) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the secret cause")
 
     monkeypatch.setattr(Collections, "find", broken)

@@ -18,6 +18,7 @@ from trivium_client.cli.doctor import doctor
 from trivium_client.cli.documents import documents_app
 from trivium_client.cli.failures import FAILED, failure_text, status_of
 from trivium_client.cli.ingest import ingest
+from trivium_client.cli.keys import keys_app
 from trivium_client.cli.mcp import mcp
 from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
@@ -61,7 +62,8 @@ def trivium(
     `trivium chat`. If something does not work, `trivium doctor` says what and why.
 
     Results go to standard output, everything else to standard error; where that is no terminal there are neither
-    colours nor progress bars. TRIVIUM_GATEWAY names a gateway that is not on this machine.
+    colours nor progress bars. TRIVIUM_GATEWAY names a gateway that is not on this machine, and TRIVIUM_API_KEY holds
+    the key for one that asks for it.
     """
     files = {"TRIVIUM_TLS_CA": tls_ca, "TRIVIUM_TLS_CERT": tls_cert, "TRIVIUM_TLS_KEY": tls_key}
     os.environ.update({variable: str(path) for variable, path in files.items() if path is not None})
@@ -74,6 +76,7 @@ app.command()(chat)
 app.command()(search)
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
+app.add_typer(keys_app, name="keys")
 app.command()(reindex)
 app.command()(status)
 app.command()(doctor)

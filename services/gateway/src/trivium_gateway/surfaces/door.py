@@ -7,28 +7,47 @@ from typing import TYPE_CHECKING, Any
 
 from trivium_serving.request_context import set_caller_timeout, set_tenant
 
-from trivium_gateway.request.principal import EVERYBODY
+from trivium_gateway.access.guard import Credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trivium_gateway.access.guard import Guard
     from trivium_gateway.request.principal import Principal
 
 _principal: ContextVar[Principal] = ContextVar("trivium_principal")
 
-
-def let_in() -> None:
-    """Notes who asks the request that has just come: everybody, as long as nobody has to say who they are."""
-    _principal.set(EVERYBODY)
-    set_tenant(EVERYBODY.tenant)
+CREDENTIAL_HEADERS = ("authorization", "x-api-key", "x-trivium-user", "x-trivium-groups")
 
 
-def let_call_in(context: Any) -> None:
+def let_in(guard: Guard, headers: Mapping[str, Any]) -> Principal:
+    """Notes who makes the request that has just come.
+
+    Args:
+        guard: Knows who may.
+        headers: The request's, or its metadata; names in small letters or without regard to them.
+
+    Raises:
+        TriviumError: See Guard.principal.
+    """
+    brought = guard.principal(Credentials(*(str(headers.get(name, "")) for name in CREDENTIAL_HEADERS)))
+    _principal.set(brought)
+    set_tenant(brought.tenant)
+    return brought
+
+
+def let_call_in(guard: Guard, context: Any) -> None:
     """Notes who makes a gRPC call, and how long they wait.
 
     Args:
+        guard: Knows who may.
         context: The call's, a grpc.aio.ServicerContext.
+
+    Raises:
+        TriviumError: See Guard.principal.
     """
-    let_in()
     set_caller_timeout(context.time_remaining())
+    let_in(guard, dict(context.invocation_metadata() or ()))
 
 
 def principal() -> Principal:

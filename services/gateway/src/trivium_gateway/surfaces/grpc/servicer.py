@@ -117,30 +117,26 @@ class GatewayServicer(GatewayServiceServicer):
         self, request: pb.CreateCollectionRequest, context: _Context
     ) -> pb.CreateCollectionResponse:
         """Creates a collection."""
-        async with self._gateway.library.collections() as collections:
-            collection = await collections.create(request.name, tenant=principal().tenant)
+        collection = await self._gateway.library.create_collection(principal(), request.name)
         return pb.CreateCollectionResponse(collection=collection_message(collection))
 
     async def GetCollection(self, request: pb.GetCollectionRequest, context: _Context) -> pb.GetCollectionResponse:
         """Describes one collection."""
-        async with self._gateway.library.collections() as collections:
-            collection = await collections.get(request.name, tenant=principal().tenant)
+        collection = await self._gateway.library.get_collection(principal(), request.name)
         return pb.GetCollectionResponse(collection=collection_message(collection))
 
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: _Context
     ) -> pb.ListCollectionsResponse:
         """Lists all collections."""
-        async with self._gateway.library.collections() as collections:
-            found = await collections.list(tenant=principal().tenant)
+        found = await self._gateway.library.list_collections(principal())
         return pb.ListCollectionsResponse(collections=map(collection_message, found))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: _Context
     ) -> pb.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
-        async with self._gateway.library.collections() as collections:
-            await collections.delete(request.name, tenant=principal().tenant)
+        await self._gateway.library.delete_collection(principal(), request.name)
         return pb.DeleteCollectionResponse()
 
     async def ReindexCollection(

@@ -8,10 +8,12 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 
+from trivium_gateway.surfaces.http.access import AccessMiddleware
 from trivium_gateway.surfaces.http.cohere_embed import cohere_embed_routes
 from trivium_gateway.surfaces.http.collections import collection_routes
 from trivium_gateway.surfaces.http.documents import document_routes
 from trivium_gateway.surfaces.http.errors import install_error_handlers
+from trivium_gateway.surfaces.http.keys import key_routes
 from trivium_gateway.surfaces.http.middleware import RequestMiddleware
 from trivium_gateway.surfaces.http.openai.routes import openai_routes
 from trivium_gateway.surfaces.http.operations import operation_routes
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from trivium_serving.body_budget import BodyBudget
 
+    from trivium_gateway.access.keyring import Access
     from trivium_gateway.gateway import Gateway
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
     from trivium_gateway.surfaces.metrics import HttpMetrics
@@ -38,6 +41,7 @@ def http_application(
     registry: CollectorRegistry,
     metrics: HttpMetrics,
     bodies: BodyBudget,
+    access: Access,
     origins: OriginPolicy | None = None,
     mcp: McpEndpoint | None = None,
 ) -> FastAPI:
@@ -48,6 +52,7 @@ def http_application(
         registry: Whose metrics `/metrics` shows.
         metrics: Where requests are counted.
         bodies: Bounds the bytes of all requests' bodies.
+        access: Who may ask.
         origins: Whose pages may call it; only its own if None.
         mcp: What answers at /mcp; nothing if None. It works while the application's lifespan is entered.
     """
@@ -70,6 +75,7 @@ def http_application(
         cohere_embed_routes(gateway),
         document_routes(gateway),
         collection_routes(gateway),
+        key_routes(access.keyring, gateway.limits),
         operation_routes(gateway, registry),
         page_routes(gateway.limits),
         *(() if mcp is None else (mcp.routes(),)),
@@ -82,6 +88,7 @@ def http_application(
         app.include_router(router)
     install_error_handlers(app, routes)
     app.add_middleware(OverloadMiddleware, gateway=gateway, routes=routes)
+    app.add_middleware(AccessMiddleware, guard=access.guard)
     app.add_middleware(PathMiddleware)
     if origins.allowed:
         app.add_middleware(

@@ -41,20 +41,17 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     )
     async def create_collection(request: Request) -> Response:
         body = await read_json(request, CollectionBody, gateway.limits.max_body_bytes)
-        async with gateway.library.collections() as collections:
-            created = await collections.create(body.name, tenant=principal().tenant)
+        created = await gateway.library.create_collection(principal(), body.name)
         return JsonResponse(collection_json(created), status_code=201)
 
     @router.get("/v1/collections", summary="List all collections", **documented(ListCollectionsResponse))
     async def list_collections() -> Response:
-        async with gateway.library.collections() as collections:
-            found = await collections.list(tenant=principal().tenant)
+        found = await gateway.library.list_collections(principal())
         return JsonResponse({"collections": [collection_json(one) for one in found]})
 
     @router.get("/v1/collections/{name}", summary="Describe a collection", **documented(CollectionResponse))
     async def get_collection(name: str) -> Response:
-        async with gateway.library.collections() as collections:
-            return JsonResponse(collection_json(await collections.get(name, tenant=principal().tenant)))
+        return JsonResponse(collection_json(await gateway.library.get_collection(principal(), name)))
 
     @router.delete(
         "/v1/collections/{name}",
@@ -62,8 +59,7 @@ def collection_routes(gateway: Gateway) -> APIRouter:
         **documented(DeleteCollectionResponse),
     )
     async def delete_collection(name: str) -> Response:
-        async with gateway.library.collections() as collections:
-            await collections.delete(name, tenant=principal().tenant)
+        await gateway.library.delete_collection(principal(), name)
         return JsonResponse({"deleted": name})
 
     @router.post(

@@ -14,7 +14,6 @@ from trivium_serving.logs import log_request
 from trivium_serving.request_context import begin_request, set_caller, set_caller_timeout
 from trivium_serving.tracing import Span, request_span
 
-from trivium_gateway.surfaces.door import let_in
 from trivium_gateway.surfaces.http.bodies import HELD_BODY
 from trivium_gateway.surfaces.http.errors import error_response
 
@@ -57,7 +56,6 @@ class RequestMiddleware:
         start = time.perf_counter()
         headers = Headers(scope=scope)
         current = begin_request(headers.get("x-request-id"))
-        let_in()
         set_caller(scope["client"][0] if scope.get("client") else "")
         quiet = scope["path"] in _QUIET
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"

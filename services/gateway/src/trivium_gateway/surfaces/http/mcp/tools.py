@@ -153,8 +153,7 @@ async def _reported(documents: list[shapes.IngestedDocument], report: Report) ->
 
 
 async def _list_collections(gateway: Gateway, _body: shapes.ListCollectionsInput, _report: Report) -> Output:
-    async with gateway.library.collections() as collections:
-        found = await collections.list(tenant=principal().tenant)
+    found = await gateway.library.list_collections(principal())
     listed = [
         shapes.ListedCollection(
             name=one.name,

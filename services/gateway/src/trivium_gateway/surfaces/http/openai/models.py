@@ -53,8 +53,7 @@ def add_model_routes(router: APIRouter, gateway: Gateway) -> None:
 async def _ids(gateway: Gateway) -> list[str]:
     """All ids, `trivium` first."""
     try:
-        async with gateway.library.collections() as collections:
-            names = [one.name for one in await collections.list(tenant=principal().tenant)]
+        names = [one.name for one in await gateway.library.list_collections(principal())]
     except TriviumError:  # without Qdrant none of them can be asked; what is there all the same is listed
         names = []
     stages = {one.stage: one.model for one in gateway.readiness.stages()}

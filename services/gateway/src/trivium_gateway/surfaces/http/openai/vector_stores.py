@@ -97,8 +97,7 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
         **documented(ListVectorStoresResponse, errors=OpenAIErrorResponse),
     )
     async def list_vector_stores() -> Response:
-        async with gateway.library.collections() as collections:
-            stores = [_store(one) for one in await collections.list(tenant=principal().tenant)]
+        stores = [_store(one) for one in await gateway.library.list_collections(principal())]
         first, last = (stores[0]["id"], stores[-1]["id"]) if stores else (None, None)
         return JsonResponse({"object": "list", "data": stores, "first_id": first, "last_id": last, "has_more": False})
 
@@ -108,8 +107,7 @@ def add_vector_store_routes(router: APIRouter, gateway: Gateway) -> None:
         **documented(VectorStoreShape, errors=OpenAIErrorResponse),
     )
     async def get_vector_store(id: str) -> Response:  # noqa: A002  # the name in the route
-        async with gateway.library.collections() as collections:
-            return JsonResponse(_store(await collections.get(id, tenant=principal().tenant)))
+        return JsonResponse(_store(await gateway.library.get_collection(principal(), id)))
 
     @router.post(
         "/v1/vector_stores/{id}/search",

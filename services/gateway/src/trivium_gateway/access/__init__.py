@@ -1,0 +1,1 @@
+"""Who may ask: keys, where they are kept, and whom a request comes from."""

@@ -1,0 +1,134 @@
+"""Tells from what a request brings along whom it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated, Unavailable
+
+from trivium_gateway.access.keys import split_key
+from trivium_gateway.request.principal import EVERYBODY, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trivium_gateway.access.key_store import KeyStore
+    from trivium_gateway.access.keys import Key
+    from trivium_gateway.request.principal import Principal
+
+_logger = logging.getLogger(__name__)
+
+_FOLLOW_SECONDS = 1.0
+_BEARER = "bearer "
+_MOST_GROUPS = 100
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings along.
+
+    Attributes:
+        authorization: Its `Authorization`.
+        api_key: Its `X-API-Key`.
+        user: For whom it asks, as it says: its `X-Trivium-User`.
+        groups: What they belong to, separated by commas: its `X-Trivium-Groups`.
+    """
+
+    authorization: str = ""
+    api_key: str = ""
+    user: str = ""
+    groups: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key."""
+        if self.authorization[: len(_BEARER)].lower() == _BEARER:
+            return self.authorization[len(_BEARER) :].strip()
+        return self.api_key.strip()
+
+
+class Guard:
+    """Lets in who has a key; or everybody, if there is no place that keys are kept in.
+
+    Keys are held in memory. What another process has changed is known within a second or two; if they cannot be read,
+    the last ones that could hold.
+
+    Args:
+        store: Where keys are kept; None to let everybody in.
+        given: Keys beside those in the store, as from the settings.
+    """
+
+    def __init__(self, store: KeyStore | None = None, given: Iterable[Key] = ()) -> None:
+        self._store = store
+        self._given = {key.id: key for key in given}
+        self._keys = dict(self._given)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody is let in."""
+        return self._store is None
+
+    def principal(self, credentials: Credentials) -> Principal:
+        """Whom a request comes from.
+
+        Raises:
+            Unauthenticated: It has no key, or one that is not known.
+            PermissionDenied: It says for whom it asks, and its key may not.
+            InvalidField: What it says of that is too long.
+        """
+        if self.is_open:
+            return _acting(EVERYBODY, credentials)
+        if not credentials.key:
+            raise Unauthenticated(
+                "This gateway asks for a key. Send it as `Authorization: Bearer tv_...` or `X-API-Key`; whoever runs "
+                "the gateway makes one with `trivium keys create`."
+            )
+        key_id, secret = split_key(credentials.key)
+        key = self._keys.get(key_id)
+        principal = None if key is None else key.principal(secret, time.time())
+        if principal is None:
+            raise Unauthenticated("The key is not one of this gateway's, or has expired or been revoked.")
+        return _acting(principal, credentials)
+
+    async def load(self) -> list[Key]:
+        """Reads the keys anew.
+
+        Raises:
+            Unavailable: They cannot be read.
+        """
+        kept = [] if self._store is None else await self._store.all()
+        self._keys = self._given | {key.id: key for key in kept}
+        return kept
+
+    async def follow(self) -> None:
+        """Reads the keys anew all the time, until cancelled."""
+        was_read = True
+        while True:
+            await asyncio.sleep(_FOLLOW_SECONDS)
+            try:
+                await self.load()
+                was_read = True
+            except Unavailable as error:
+                if was_read:
+                    _logger.warning("the keys cannot be read, and those known hold: %s", error.cause or error.message)
+                was_read = False
+
+
+def _acting(principal: Principal, credentials: Credentials) -> Principal:
+    """The principal, for the user that the request names."""
+    if not credentials.user and not credentials.groups:
+        return principal
+    if Scope.ACT_AS not in principal.scopes:
+        raise PermissionDenied("Saying for whom one asks takes a key with the scope `act-as`.")
+    groups = frozenset(group.strip() for group in credentials.groups.split(",") if group.strip())
+    if len(groups) > _MOST_GROUPS or any(len(name) > _LONGEST_NAME for name in (credentials.user, *groups)):
+        raise InvalidField(
+            "X-Trivium-Groups",
+            f"A user and a group have at most {_LONGEST_NAME} characters, and a user at most {_MOST_GROUPS} groups.",
+        )
+    return replace(principal, user=credentials.user, groups=groups)
