@@ -30,7 +30,7 @@ import numpy as np
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import Store
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
@@ -185,7 +185,7 @@ class Searches:
     def __init__(
         self, connection: QdrantConnection, sentences: Sequence[str], vectors: npt.NDArray[np.float32]
     ) -> None:
-        self._store, self._draw = Store(connection), random.Random(1)
+        self._chunk_search, self._draw = ChunkSearch(connection), random.Random(1)
         self._sentences, self._vectors = sentences, vectors
 
     async def once(self, collection: ResolvedCollection) -> float:
@@ -193,7 +193,7 @@ class Searches:
         text = " ".join(self._draw.choice(self._sentences).split()[:10])
         vector = self._vectors[self._draw.randrange(len(self._vectors))].tolist()
         begin = time.perf_counter()
-        await self._store.search(
+        await self._chunk_search.search(
             collection, text=text, vector=vector, limit=_LIMIT, tenant="default", timeout_seconds=10
         )
         return (time.perf_counter() - begin) * 1e3

@@ -27,7 +27,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections, ResolvedCollection
 from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
-from trivium_gateway.library.search import Store
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.models.embed import EmbedClient, EmbeddedDocuments
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
@@ -77,7 +77,7 @@ class Storage:
     chunks: ChunkStore
     documents: Documents
     ingester: Ingester
-    store: Store
+    chunk_search: ChunkSearch
     sweeper: Sweeper
     registry: CollectorRegistry
 
@@ -171,8 +171,8 @@ def open_storage(addresses: Addresses) -> OpenStorage:
                 collections, chunks, embed, locks, limits, registry, QuestionAdmission(256, QuestionMetrics(registry))
             )
             documents = Documents(chunks, locks, limits)
-            store, sweeper = Store(connection), Sweeper(collections, chunks)
-            yield Storage(connection, embed, collections, chunks, documents, ingester, store, sweeper, registry)
+            chunk_search, sweeper = ChunkSearch(connection), Sweeper(collections, chunks)
+            yield Storage(connection, embed, collections, chunks, documents, ingester, chunk_search, sweeper, registry)
             await ingester.close()
         await connection.close()
 

@@ -64,7 +64,7 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
         known = await gateway.collections.resolve("", tenant="default")
         opening.closed.add(default.physical)
         calls: list[Awaitable[object]] = [
-            gateway.store.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5, tenant="default"),
+            gateway.chunk_search.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5, tenant="default"),
             gateway.documents.get(known, "a", tenant="default"),
             gateway.documents.list(known, page_size=10, tenant="default"),
             gateway.documents.delete(known, ["a"], tenant="default"),

@@ -123,7 +123,7 @@ async def test_deleted_collection_is_gone_with_its_data(storage: Storage) -> Non
     with pytest.raises(NotFound):
         await storage.collections.delete("default", tenant="default")
     with pytest.raises(NotFound):
-        await storage.store.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, tenant="default")
+        await storage.chunk_search.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, tenant="default")
     with pytest.raises(NotFound):
         await storage.collections.get("default", tenant="default")
 

@@ -50,10 +50,10 @@ async def _found(valves: tuple[Storage, ResolvedCollection], query: str, limit: 
         parsed.text, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
     found = await search_as_demanded(
-        storage.store, collection, parsed, vector=embedded.vector, filter=None, limit=limit, timeout_seconds=20,
+        storage.chunk_search, collection, parsed, vector=embedded.vector, filter=None, limit=limit, timeout_seconds=20,
         tenant="default",
     )  # fmt: skip
-    return [one.document_id for one in found.candidates]
+    return [one.chunk.document_id for one in found.candidates]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -78,10 +78,10 @@ def _vector(stored: qdrant.VectorOutput) -> qdrant.Vector:
 async def _found(storage: Storage) -> set[tuple[str, int]]:
     collection = await storage.collections.find("", tenant="default")
     assert collection is not None
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30, tenant="default"
     )
-    return {(one.document_id, one.chunk_index) for one in found.candidates}
+    return {(one.chunk.document_id, one.chunk.index) for one in found.candidates}
 
 
 async def test_earlier_documents_are_read_counted_unchanged_and_not_swept(storage: Storage) -> None:

@@ -237,10 +237,12 @@ async def test_very_long_title_leaves_room_for_the_text(storage: Storage) -> Non
 async def test_markdown_file_gets_its_title_and_is_found_by_it(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", data=b"# Zanzibar\n\nSome words.", filename="a.md"))
     collection = await storage.collections.resolve("", tenant="default")
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="zanzibar", limit=3, timeout_seconds=10, tenant="default"
     )
-    assert [(one.title, one.text) for one in found.candidates] == [("Zanzibar", "# Zanzibar\n\nSome words.")]
+    assert [(one.chunk.title, one.chunk.text) for one in found.candidates] == [
+        ("Zanzibar", "# Zanzibar\n\nSome words.")
+    ]
 
 
 async def test_embed_service_that_is_gone_is_unavailable_for_the_whole_call(

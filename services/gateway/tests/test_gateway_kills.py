@@ -71,12 +71,12 @@ async def _check(storage: Storage, acknowledged: dict[str, int], sent: dict[str,
         shown[document_id] = _version_of(text)
         assert text == _text(document_id, shown[document_id])
         assert acknowledged[document_id] <= shown[document_id] <= sent[document_id]
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="harbour", limit=1000, timeout_seconds=30, tenant="default"
     )
     versions: dict[str, set[int]] = {}
     for one in found.candidates:
-        versions.setdefault(one.document_id, set()).add(_version_of(one.text))
+        versions.setdefault(one.chunk.document_id, set()).add(_version_of(one.chunk.text))
     listed, _ = await storage.documents.list(collection, page_size=100, tenant="default")
     assert {one.id: {shown[one.id]} for one in listed} == versions
     chunk_count = sum(one.chunk_count for one in listed)

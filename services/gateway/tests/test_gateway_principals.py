@@ -14,7 +14,7 @@ from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
-from trivium_gateway.library.search import Store
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.surfaces.door import let_in, principal
 from trivium_serving.request_context import tenant
@@ -24,7 +24,7 @@ _WHO = ("principal", "tenant")
 
 @pytest.mark.parametrize(
     "owner",
-    [Question, Search, Questions, Library, Ingester, ChunkStore, Collections, Documents, Store, QuestionMetrics],
+    [Question, Search, Questions, Library, Ingester, ChunkStore, Collections, Documents, ChunkSearch, QuestionMetrics],
 )
 def test_who_asks_has_a_default_nowhere(owner: type[Any]) -> None:
     named = [

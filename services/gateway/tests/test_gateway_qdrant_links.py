@@ -35,10 +35,10 @@ async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_n
         collection = await gateway.collections.resolve("", tenant="default")
 
         async def search() -> None:
-            found = await gateway.store.search(
+            found = await gateway.chunk_search.search(
                 collection, vector=None, text="ferry", limit=1, timeout_seconds=60, tenant="default"
             )
-            assert [one.document_id for one in found.candidates] == ["a"]
+            assert [one.chunk.document_id for one in found.candidates] == ["a"]
 
         await search()
         assert proxy.connections == 1
@@ -109,7 +109,7 @@ async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
             assert isinstance(result.error, StorageFull)
             assert result.error.reason == "STORAGE_FULL"
             assert full.calls.count("/qdrant.Points/Upsert") == 1
-            found = await gateway.store.search(
+            found = await gateway.chunk_search.search(
                 collection, vector=None, text="one", limit=1, timeout_seconds=60, tenant="default"
             )
             assert found.candidates == []

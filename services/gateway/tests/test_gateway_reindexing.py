@@ -67,10 +67,10 @@ async def old(open_storage: OpenStorage) -> AsyncIterator[Storage]:
 async def _first(storage: Storage, query: str) -> str | None:
     collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text=query, limit=5, timeout_seconds=10, tenant="default"
     )
-    return found.candidates[0].document_id if found.candidates else None
+    return found.candidates[0].chunk.document_id if found.candidates else None
 
 
 async def _stored(storage: Storage) -> dict[str, str]:
@@ -230,12 +230,12 @@ async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_wh
         "torque", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )).vector  # fmt: skip
 
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=vector, text="torque", limit=5, timeout_seconds=10, tenant="default"
     )
     (written,) = await storage.ingest(*_documents([9001]), collection=collection)
 
-    assert [one.document_id for one in found.candidates] == ["d9000"]
+    assert [one.chunk.document_id for one in found.candidates] == ["d9000"]
     assert [(one.leg, getattr(one.cause, "reason", "")) for one in found.degraded_legs] == [
         ("sparse", "ANALYZER_CHANGED")
     ]
@@ -277,7 +277,9 @@ async def test_reindexing_gives_chunks_the_token_codes_that_they_lack(
 async def _codes(storage: Storage) -> set[bytes]:
     collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="torque", limit=100, timeout_seconds=10, tenant="default"
     )
-    return set(await storage.store.token_codes(collection, found.candidates, timeout_seconds=10))
+    return set(
+        await storage.chunk_search.token_codes(collection, found.candidates, timeout_seconds=10, tenant="default")
+    )

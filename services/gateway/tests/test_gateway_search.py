@@ -8,8 +8,9 @@ import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant
 from trivium_gateway.library.documents import NewDocument
-from trivium_gateway.library.search import Candidate, SearchResult, Store
+from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
 from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.points import StoredChunk
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:
@@ -48,28 +49,28 @@ async def _search(
     arguments: dict[str, Any] = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
     if filter_json is not None:
         arguments["filter"] = await storage.collections.parse_filter(collection, filter_json)
-    return await storage.store.search(collection, tenant=tenant, **arguments)
+    return await storage.chunk_search.search(collection, tenant=tenant, **arguments)
 
 
 async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -> None:
     found = await _search(animals, "Which animals sleep?")
     assert found.degraded_legs == []
     best = found.candidates[0]
-    assert best == Candidate(
-        id=best.id, document_id="cat", version=best.version, chunk_index=0, title="Cats", uri="",
-        text="Cats sleep most of the day.", start=0, end=27, metadata={"legs": 4, "lang": "en"},
-        heading=(), page=0, table_header="", dense=best.dense, sparse=best.sparse, fused=best.fused,
+    chunk = StoredChunk(
+        document_id="cat", index=0, title="Cats", uri="", text="Cats sleep most of the day.", start=0, end=27,
+        version=best.chunk.version, chunk_count=1, metadata={"legs": 4, "lang": "en"},
     )  # fmt: skip
+    assert best == Candidate(best.id, chunk, dense=best.dense, sparse=best.sparse, fused=best.fused)
     assert 0.3 < (best.dense or 0) <= 1
     assert (best.sparse or 0) > 0
     assert [one.fused for one in found.candidates] == sorted((one.fused for one in found.candidates), reverse=True)  # type: ignore[type-var]
-    without_words = [one for one in found.candidates if one.document_id == "maus"]
+    without_words = [one for one in found.candidates if one.chunk.document_id == "maus"]
     assert without_words[0].sparse is None
 
 
 async def test_search_by_words_alone_finds_chinese_terms(animals: Storage) -> None:
     found = await _search(animals, "人工智能", vector=None)
-    assert [one.document_id for one in found.candidates] == ["maus"]
+    assert [one.chunk.document_id for one in found.candidates] == ["maus"]
     assert (found.candidates[0].dense, found.candidates[0].fused) == (None, None)
     assert found.candidates[0].search_score == found.candidates[0].sparse
     assert found.degraded_legs == []
@@ -77,7 +78,7 @@ async def test_search_by_words_alone_finds_chinese_terms(animals: Storage) -> No
 
 async def test_search_by_vector_alone_has_dense_scores(animals: Storage) -> None:
     found = await _search(animals, "animals that fly", text=None)
-    assert found.candidates[0].document_id == "bird"
+    assert found.candidates[0].chunk.document_id == "bird"
     assert found.candidates[0].sparse is None
     assert found.degraded_legs == []
 
@@ -111,15 +112,15 @@ async def test_filter_leaves_what_matches_all_conditions(
     animals: Storage, filter_json: dict[str, Any], expected: set[str]
 ) -> None:
     found = await _search(animals, "cats dogs birds", filter_json=filter_json)
-    assert {one.document_id for one in found.candidates} == expected
+    assert {one.chunk.document_id for one in found.candidates} == expected
 
 
 @pytest.mark.parametrize("key", ["dc.title", "作者", "a b", "x:y/z@w"])
 async def test_filter_on_a_key_of_any_characters_works(storage: Storage, key: str) -> None:
     await storage.ingest(NewDocument(id="a", text="one", metadata={key: "x"}), NewDocument(id="b", text="one"))
     found = await _search(storage, "one", filter_json={f"metadata.{key}": "x"})
-    assert [one.document_id for one in found.candidates] == ["a"]
-    assert found.candidates[0].metadata == {key: "x"}
+    assert [one.chunk.document_id for one in found.candidates] == ["a"]
+    assert found.candidates[0].chunk.metadata == {key: "x"}
 
 
 async def test_tenants_never_see_each_others_documents(storage: Storage) -> None:
@@ -127,7 +128,7 @@ async def test_tenants_never_see_each_others_documents(storage: Storage) -> None
     await storage.ingest(NewDocument(id="a", text="The secret of the second."), tenant="second")
     for tenant in ("first", "second"):
         found = await _search(storage, "secret", tenant=tenant)
-        assert [one.text for one in found.candidates] == [f"The secret of the {tenant}."]
+        assert [one.chunk.text for one in found.candidates] == [f"The secret of the {tenant}."]
     assert (await _search(storage, "secret")).candidates == []
 
 
@@ -138,8 +139,8 @@ async def test_one_tenants_documents_do_not_bend_anothers_scores(storage: Storag
     others = [NewDocument(id=f"{number}", text=f"The budget of year {number}.") for number in range(60)]
     await storage.ingest(*others, tenant="other")
     after = await _search(storage, "budget", tenant="mine", vector=None)
-    assert [(one.document_id, one.sparse) for one in after.candidates] == [
-        (one.document_id, one.sparse) for one in before.candidates
+    assert [(one.chunk.document_id, one.sparse) for one in after.candidates] == [
+        (one.chunk.document_id, one.sparse) for one in before.candidates
     ]
 
 
@@ -156,13 +157,13 @@ class _BrokenLeg(QdrantConnection):
         return await super().call(method, request, timeout_seconds=timeout_seconds)
 
 
-def _store_without(storage: Storage, broken: str, error: Exception | None = None) -> Store:
+def _search_without(storage: Storage, broken: str, error: Exception | None = None) -> ChunkSearch:
     connection = _BrokenLeg.__new__(_BrokenLeg)
     connection.__dict__.update(storage.connection.__dict__)
     connection.broken = broken
     if error is not None:
         connection.error = error
-    return Store(connection)
+    return ChunkSearch(connection)
 
 
 @pytest.mark.parametrize(
@@ -175,20 +176,20 @@ async def test_leg_that_fails_is_reported_and_the_other_answers(
     query = await animals.embed.embed_query(
         "cats sleep", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
-    store = _store_without(animals, broken)
-    found = await store.search(
+    chunk_search = _search_without(animals, broken)
+    found = await chunk_search.search(
         collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10, tenant="default"
     )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [(leg, "unavailable")]
-    assert found.candidates[0].document_id == "cat"
+    assert found.candidates[0].chunk.document_id == "cat"
     assert found.candidates[0].fused is None
     assert found.candidates[0].search_score == getattr(found.candidates[0], score)
 
 
 async def test_leg_that_is_too_slow_is_reported_as_such(animals: Storage) -> None:
     collection = await animals.collections.resolve("", tenant="default")
-    store = _store_without(animals, "dense", DeadlineExceeded("slow"))
-    found = await store.search(
+    chunk_search = _search_without(animals, "dense", DeadlineExceeded("slow"))
+    found = await chunk_search.search(
         collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default"
     )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [("dense", "timeout")]
@@ -196,16 +197,18 @@ async def test_leg_that_is_too_slow_is_reported_as_such(animals: Storage) -> Non
 
 async def test_search_without_any_leg_is_unavailable(storage: Storage) -> None:
     collection = await storage.collections.resolve("", tenant="default")
-    store = _store_without(storage, "dense bm25")
+    chunk_search = _search_without(storage, "dense bm25")
     with pytest.raises(Unavailable):
-        await store.search(collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default")
+        await chunk_search.search(
+            collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default"
+        )
 
 
 async def test_search_without_qdrant_says_in_its_cause_where_it_was_looked_for(storage: Storage) -> None:
     collection = await storage.collections.resolve("", tenant="default")
     connection = QdrantConnection("http://127.0.0.1:1", 1)
     with pytest.raises(Unavailable) as caught:
-        await Store(connection).search(
+        await ChunkSearch(connection).search(
             collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5, tenant="default"
         )
     await connection.close()

@@ -8,7 +8,7 @@ import pytest
 from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.library.documents import NewDocument
-from trivium_gateway.library.search import Store
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import InvalidField, NotFound
 
@@ -32,7 +32,7 @@ async def test_search_asks_each_leg_once_and_for_its_tenant_only(storage: Storag
     collection = await storage.collections.resolve("", tenant="default")
     connection = _Noting.__new__(_Noting)
     connection.__dict__.update(storage.connection.__dict__, queries=[])
-    await Store(connection).search(
+    await ChunkSearch(connection).search(
         collection,
         vector=[1.0] * collection.dimension,
         text="report",

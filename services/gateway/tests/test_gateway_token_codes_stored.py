@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def _found(storage: "Storage", collection: ResolvedCollection) -> list[Candidate]:
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="heron", limit=100, timeout_seconds=10, tenant="default"
     )
     return list(found.candidates)
@@ -23,12 +23,12 @@ async def test_ingestion_keeps_the_token_codes_of_each_chunk(storage: "Storage")
     words = [f"Heron number {number} was seen at the pond in the morning." for number in range(60)]
     await storage.ingest(NewDocument(id="long", text=" ".join(words)), NewDocument(id="short", text="A heron."))
     candidates = await _found(storage, collection)
-    codes = await storage.store.token_codes(collection, candidates, timeout_seconds=10)
+    codes = await storage.chunk_search.token_codes(collection, candidates, timeout_seconds=10, tenant="default")
 
     assert len(candidates) > 3
     for candidate, code in zip(candidates, codes, strict=True):
-        tokens = await storage.embed.tokenize([candidate.text], timeout_seconds=10)
-        marks = candidate.text.count(".")
+        tokens = await storage.embed.tokenize([candidate.chunk.text], timeout_seconds=10)
+        marks = candidate.chunk.text.count(".")
         assert len(decode_codes(code).token_ids) == len(tokens.starts[0]) - marks
 
 
@@ -38,7 +38,7 @@ async def test_token_codes_of_chunks_that_are_gone_are_empty(storage: "Storage")
     candidates = await _found(storage, collection)
     await storage.documents.delete(collection, ["a"], tenant="default")
 
-    assert await storage.store.token_codes(collection, candidates, timeout_seconds=10) == [b""]
+    assert await storage.chunk_search.token_codes(collection, candidates, timeout_seconds=10, tenant="default") == [b""]
 
 
 async def test_document_as_stored_is_read_without_its_token_codes(storage: "Storage") -> None:

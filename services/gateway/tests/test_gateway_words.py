@@ -65,7 +65,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
 
 
 async def _by_words(storage: Storage, collection: ResolvedCollection, query: str) -> Sequence[Candidate]:
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text=query, limit=10, timeout_seconds=10, tenant="default"
     )
     return found.candidates
@@ -79,7 +79,7 @@ async def test_document_with_the_id_of_a_thousand_is_first_by_words(
     async def first(query: str) -> str:
         found = await _by_words(*thousand, query)
         assert len(found) < 2 or found[0].sparse != found[1].sparse, query
-        return found[0].document_id
+        return found[0].chunk.document_id
 
     for form in ("{}", "What does {} change?", "the plant of {}, please"):
         assert [await first(form.format(one)) for one in asked] == asked
@@ -138,7 +138,9 @@ async def test_query_finds_its_document_first_by_words_in_any_writing(
 ) -> None:
     found = await asyncio.gather(*(_by_words(*mixed, query) for query in _QUERIES))
 
-    assert {query: candidates[0].document_id for query, candidates in zip(_QUERIES, found, strict=True)} == _QUERIES
+    assert {
+        query: candidates[0].chunk.document_id for query, candidates in zip(_QUERIES, found, strict=True)
+    } == _QUERIES
 
 
 async def test_query_without_words_finds_nothing_by_words(mixed: tuple[Storage, ResolvedCollection]) -> None:

@@ -56,18 +56,18 @@ async def _kill_at(storage: Storage, step: str, when: Callable[[Any], bool], doc
 async def _found(storage: Storage, text: str = "sentence of the document") -> set[tuple[str, int]]:
     """Whatever a search finds: document ids and versions' chunk indexes."""
     collection = await storage.collections.resolve("", tenant="default")
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text=text, limit=1000, timeout_seconds=20, tenant="default"
     )
-    return {(one.document_id, one.chunk_index) for one in found.candidates}
+    return {(one.chunk.document_id, one.chunk.index) for one in found.candidates}
 
 
 async def _texts_found(storage: Storage) -> str:
     collection = await storage.collections.resolve("", tenant="default")
-    found = await storage.store.search(
+    found = await storage.chunk_search.search(
         collection, vector=None, text="sentence of the document", limit=1000, timeout_seconds=20, tenant="default"
     )
-    return "".join(sorted(one.text for one in found.candidates))
+    return "".join(sorted(one.chunk.text for one in found.candidates))
 
 
 def _make_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,12 +331,14 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
     async def read(side: Storage) -> int:
         reads = 0
         while writing:
-            found = await side.store.search(
+            found = await side.chunk_search.search(
                 collection, vector=None, text="harbour", limit=100, timeout_seconds=20, tenant="default"
             )
             versions: dict[str, set[str]] = {}
             for one in found.candidates:
-                versions.setdefault(one.document_id, set()).add(one.text.split("harbour of ")[1].split(".")[0])
+                versions.setdefault(one.chunk.document_id, set()).add(
+                    one.chunk.text.split("harbour of ")[1].split(".")[0]
+                )
             assert {document_id: len(words) for document_id, words in versions.items()} == dict.fromkeys(ids, 1)
             reads += 1
         return reads

@@ -43,7 +43,7 @@ from trivium_gateway.library.documents import Documents
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
 from trivium_gateway.library.reindexing import Reindexer
-from trivium_gateway.library.search import Store
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.models import embed, generate, rerank
 from trivium_gateway.models.health import ServiceHealth
 from trivium_gateway.qdrant.collections import Distribution
@@ -147,7 +147,7 @@ class GatewayProcess:
         generate_client = generate.GenerateClient(self._channels["generate"], self._model_channel)
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         collections = Collections(self._qdrant, embed_client, limits, distribution=distribution)
-        store = Store(self._qdrant)
+        chunk_search = ChunkSearch(self._qdrant)
         chunks, locks = ChunkStore(self._qdrant), KeyedLocks()
         question_metrics = QuestionMetrics(self.registry)
         chunking = ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens)
@@ -166,7 +166,7 @@ class GatewayProcess:
         readiness = Readiness(
             (
                 embed_probe(self._health("embed", embed.FULL_NAME), embed_client),
-                SearchProbe(self._qdrant, collections, store),
+                SearchProbe(self._qdrant, collections, chunk_search),
                 rerank_probe(self._health("rerank", rerank.FULL_NAME), rerank_client, embed_client),
                 generate_probe(self._health("generate", generate.FULL_NAME), generate_client, quotes_engine=is_private),
             ),
@@ -180,7 +180,7 @@ class GatewayProcess:
         retriever = Retriever(
             collections=collections,
             embed=embed_client,
-            store=store,
+            chunk_search=chunk_search,
             rerank=rerank_client,
             timeouts=StageTimeouts(
                 settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds

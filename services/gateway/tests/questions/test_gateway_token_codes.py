@@ -129,7 +129,7 @@ async def test_retrieve_when_the_codes_cannot_be_had_asks_by_text(
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("away", reason="UPSTREAM_UNAVAILABLE")
 
-    monkeypatch.setattr("trivium_gateway.library.search.Store.token_codes", away)
+    monkeypatch.setattr("trivium_gateway.library.search.ChunkSearch.token_codes", away)
     response = await _retrieve(stack)
 
     assert len(_asked(stack).texts) == 2

@@ -59,25 +59,26 @@ def best_passages(
         record.note({"trivium.best_position": order[0] + 1})
     groups = [[rank] for rank in range(len(order))][: options.top_n]
     if options.collapse:
-        groups = near_duplicates([candidates[position].text for position in order], options.top_n)
+        groups = near_duplicates([candidates[position].chunk.text for position in order], options.top_n)
     passages = []
     for group in groups:
         position, *others = (order[rank] for rank in group)
         one = candidates[position]
+        chunk = one.chunk
         passages.append(
             Passage(
                 id=one.id,
-                document_id=one.document_id,
-                title=one.title,
-                uri=one.uri,
-                text=one.text,
+                document_id=chunk.document_id,
+                title=chunk.title,
+                uri=chunk.uri,
+                text=chunk.text,
                 score=scores[position],
                 scores=_scores(one, judged, judged.scores[position] if judged else None, weights),
-                span=Span(one.start, one.end),
-                metadata=one.metadata,
-                heading=one.heading,
-                page=one.page or None,
-                table_header=one.table_header,
+                span=Span(chunk.start, chunk.end),
+                metadata=chunk.metadata,
+                heading=chunk.heading,
+                page=chunk.page or None,
+                table_header=chunk.table_header,
                 duplicates=_other_documents(one, [candidates[other] for other in others]),
             )
         )
@@ -97,5 +98,5 @@ def _scores(candidate: Candidate, judged: Reranking | None, rerank_score: float 
 
 
 def _other_documents(candidate: Candidate, duplicates: Sequence[Candidate]) -> tuple[str, ...]:
-    documents = dict.fromkeys(one.document_id for one in duplicates)
-    return tuple(one for one in documents if one != candidate.document_id)
+    documents = dict.fromkeys(one.chunk.document_id for one in duplicates)
+    return tuple(one for one in documents if one != candidate.chunk.document_id)

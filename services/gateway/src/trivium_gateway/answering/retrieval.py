@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.library.collections import Collections, ResolvedCollection
-    from trivium_gateway.library.search import Candidate, DegradedLeg, Store
+    from trivium_gateway.library.search import Candidate, ChunkSearch, DegradedLeg
     from trivium_gateway.models.embed import EmbedClient, QueryVector
     from trivium_gateway.models.rerank import RerankClient, Reranking
     from trivium_gateway.request.record import Record
@@ -62,7 +62,7 @@ class Retriever:
     Args:
         collections: Where to find collections.
         embed: Embeds the query.
-        store: Searches.
+        chunk_search: Searches.
         rerank: Judges what the search found.
         timeouts: Per stage.
     """
@@ -72,13 +72,13 @@ class Retriever:
         *,
         collections: Collections,
         embed: EmbedClient,
-        store: Store,
+        chunk_search: ChunkSearch,
         rerank: RerankClient,
         timeouts: StageTimeouts,
     ) -> None:
         self._collections = collections
         self._embed_client = embed
-        self._store = store
+        self._chunk_search = chunk_search
         self._rerank_client = rerank
         self._timeouts = timeouts
 
@@ -180,7 +180,7 @@ class Retriever:
                     results = await asyncio.gather(
                         *(
                             search_as_demanded(
-                                self._store,
+                                self._chunk_search,
                                 collection,
                                 search.demanded(query),
                                 vector=one.vector if one else None,
@@ -224,10 +224,12 @@ class Retriever:
         try:
             with record.stage("rerank") as stage:
                 stage.note({"trivium.texts": len(candidates)})
-                codes = await self._token_codes(collection, candidates, record)
+                codes = await self._token_codes(search, collection, candidates, record)
                 stage.note({"trivium.token_codes": sum(map(bool, codes))})
                 texts = [
-                    JudgedText(indexed_text(one.title, one.text, one.table_header), code, one.search_score)
+                    JudgedText(
+                        indexed_text(one.chunk.title, one.chunk.text, one.chunk.table_header), code, one.search_score
+                    )
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):
@@ -244,7 +246,7 @@ class Retriever:
             return None
 
     async def _token_codes(
-        self, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
+        self, search: Search, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
     ) -> Sequence[bytes]:
         """For each candidate, what the reranker needs not read it for; empty for those that it has to read."""
         none = [b""] * len(candidates)
@@ -253,7 +255,9 @@ class Retriever:
         try:
             async with record.waiting("search"):
                 seconds = record.seconds(self._timeouts.search, _CODES_SHARE)
-                return await self._store.token_codes(collection, candidates, timeout_seconds=seconds)
+                return await self._chunk_search.token_codes(
+                    collection, candidates, timeout_seconds=seconds, tenant=search.principal.tenant
+                )
         except TriviumError as error:
             _logger.warning("the token codes of candidates cannot be had, so they are read: %s", cause_of(error))
             return none

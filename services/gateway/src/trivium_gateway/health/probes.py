@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from trivium_gateway.library.collections import Collections, ResolvedCollection
-    from trivium_gateway.library.search import Store
+    from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
     from trivium_gateway.models.generate import GenerateClient
     from trivium_gateway.models.health import ServiceHealth
@@ -95,15 +95,15 @@ class SearchProbe:
     Args:
         qdrant: The connection that requests use.
         collections: Where to find a collection to search in.
-        store: Searches.
+        chunk_search: Searches.
     """
 
     stage = SEARCH
 
-    def __init__(self, qdrant: QdrantConnection, collections: Collections, store: Store) -> None:
+    def __init__(self, qdrant: QdrantConnection, collections: Collections, chunk_search: ChunkSearch) -> None:
         self._qdrant = qdrant
         self._collections = collections
-        self._store = store
+        self._chunk_search = chunk_search
         self._searched_at = float("-inf")
         self._detail = ""
 
@@ -141,7 +141,9 @@ class SearchProbe:
         self, collection: ResolvedCollection, vector: list[float] | None, text: str | None, seconds: float
     ) -> None:
         tenant = collection.tenant
-        await self._store.search(collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, tenant=tenant)
+        await self._chunk_search.search(
+            collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, tenant=tenant
+        )
 
     async def _some(self) -> ResolvedCollection | None:
         """A collection to search in; None if there is none that is whole."""

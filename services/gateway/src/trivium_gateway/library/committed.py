@@ -43,14 +43,14 @@ class CommittedCandidates:
         """
         found: dict[str, set[str]] = {}
         for one in candidates:
-            found.setdefault(one.document_id, set()).add(one.version)
+            found.setdefault(one.chunk.document_id, set()).add(one.chunk.version)
         current = await self._current(candidates, found, timeout_seconds)
         for document_id, version in current.items():
             self._counted.setdefault(document_id, []).append(version)
         shown = {document_id: self._shown(document_id, versions) for document_id, versions in found.items()}
         self.stale |= {version for versions in found.values() for version in versions} - set(shown.values())
         self.stale -= set(current.values())
-        kept = [one for one in candidates if one.version == shown[one.document_id]]
+        kept = [one for one in candidates if one.chunk.version == shown[one.chunk.document_id]]
         missing = any(not version and document_id in current for document_id, version in shown.items())
         return kept, missing or 2 * len(kept) < len(candidates)
 
@@ -63,9 +63,9 @@ class CommittedCandidates:
     ) -> dict[str, str]:
         # A chunk 0 that was found says what counted when it was; only for the rest it is looked up.
         current = {
-            one.document_id: one.version
+            one.chunk.document_id: one.chunk.version
             for one in candidates
-            if one.chunk_index == 0 and one.id == head_id(self._tenant, one.document_id)
+            if one.chunk.index == 0 and one.id == head_id(self._tenant, one.chunk.document_id)
         }
         unsure = [
             (document_id, version)

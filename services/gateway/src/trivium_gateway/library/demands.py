@@ -9,7 +9,7 @@ from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import Candidate, SearchResult, Store, indexed_text
+from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult, indexed_text
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["search_as_demanded"]
@@ -22,7 +22,7 @@ _WIDER = (1, 4, 16)
 
 
 async def search_as_demanded(
-    store: Store,
+    chunk_search: ChunkSearch,
     collection: ResolvedCollection,
     query: ParsedQuery,
     *,
@@ -42,7 +42,7 @@ async def search_as_demanded(
     taken out of what is found, and the search is made again, wider, without them.
 
     Args:
-        store: Searches.
+        chunk_search: Searches.
         collection: Where to search.
         query: What to look for.
         vector: Its vector; None to search by words alone.
@@ -52,10 +52,10 @@ async def search_as_demanded(
         limit: Most candidates.
         timeout_seconds: Time for all of it.
         tenant: Whose chunks to search.
-        dense_weight: How much the vectors count; see `Store.search`.
+        dense_weight: How much the vectors count; see `ChunkSearch.search`.
 
     Raises:
-        TriviumError: See `Store.search`.
+        TriviumError: See `ChunkSearch.search`.
     """
     until = time.monotonic() + timeout_seconds
 
@@ -63,7 +63,7 @@ async def search_as_demanded(
         text = query.text if by_words or vector is None else None
         arguments: dict[str, Any] = {"vector": vector, "text": text, "focus": focus, "limit": limit} | more
         seconds = max(0.001, until - time.monotonic())
-        return await store.search(
+        return await chunk_search.search(
             collection,
             filter=filter,
             timeout_seconds=seconds,
@@ -73,7 +73,7 @@ async def search_as_demanded(
         )
 
     def allowed(found: Sequence[Candidate]) -> list[Candidate]:
-        return [one for one in found if query.allows(indexed_text(one.title, one.text))]
+        return [one for one in found if query.allows(indexed_text(one.chunk.title, one.chunk.text))]
 
     if not query.phrases and not query.exclusions:
         return await search()

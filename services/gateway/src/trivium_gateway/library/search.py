@@ -5,30 +5,22 @@ import itertools
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse
-from trivium_gateway.domain.metadata import Metadata
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
+from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.legs import LegQuery, dense_leg, sparse_leg
-from trivium_gateway.qdrant.points import (
-    TOKEN_CODES,
-    chunk_from_payload,
-    id_condition,
-    keyword_condition,
-    scoped_filter,
-    token_codes_from,
-)
+from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_both, sparse_leg
+from trivium_gateway.qdrant.points import Scope, StoredChunk, id_condition, keyword_condition, scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
-__all__ = ["Candidate", "DegradedLeg", "Leg", "SearchResult", "Store", "indexed_text"]
+__all__ = ["Candidate", "ChunkSearch", "DegradedLeg", "Leg", "SearchResult", "indexed_text"]
 
 Leg = Literal["dense", "sparse"]
 LegReason = Literal["unavailable", "timeout", "overloaded"]
@@ -46,36 +38,14 @@ class Candidate:
 
     Attributes:
         id: Identifies the chunk; it changes when the document does.
-        document_id: The document's id.
-        version: The version of the document.
-        chunk_index: Position of the chunk in its document, from 0.
-        title: The document's title; may be empty.
-        uri: Where the document came from; may be empty.
-        text: The chunk's text, `stored_text[start:end]`.
-        start: Where the chunk begins in the document's stored text, in code points.
-        end: Where it ends, exclusive.
-        metadata: The document's metadata.
-        heading: The headings that it stands under, outermost first.
-        page: Its page, from 1; 0 in a document without pages.
-        table_header: The names of the columns whose rows it begins with; may be empty.
+        chunk: The chunk.
         dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
         sparse: BM25 score; None if that leg did not find the chunk or did not run.
         fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
     """
 
     id: str
-    document_id: str
-    version: str
-    chunk_index: int
-    title: str
-    uri: str
-    text: str
-    start: int
-    end: int
-    metadata: Metadata
-    heading: tuple[str, ...]
-    page: int
-    table_header: str
+    chunk: StoredChunk
     dense: float | None
     sparse: float | None
     fused: float | None
@@ -125,7 +95,7 @@ def indexed_text(title: str, text: str, table_header: str = "") -> str:
     return "\n".join(part for part in (title, table_header, text) if part)
 
 
-class Store:
+class ChunkSearch:
     """Searches the chunks of collections.
 
     Args:
@@ -196,7 +166,7 @@ class Store:
         return best
 
     async def token_codes(
-        self, collection: ResolvedCollection, candidates: Sequence[Candidate], *, timeout_seconds: float
+        self, collection: ResolvedCollection, candidates: Sequence[Candidate], *, timeout_seconds: float, tenant: str
     ) -> list[bytes]:
         """Give the packed token vectors of candidates, in their order; empty for each that was stored without.
 
@@ -205,15 +175,8 @@ class Store:
         Raises:
             TriviumError: Qdrant cannot give them now.
         """
-        request = qdrant.GetPoints(
-            collection_name=collection.physical,
-            ids=[qdrant.PointId(uuid=candidate.id) for candidate in candidates],
-            with_payload=qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=[TOKEN_CODES])),
-            with_vectors=qdrant.WithVectorsSelector(enable=False),
-        )
-        reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
-        codes = {point.id.uuid: token_codes_from(point.payload) for point in reply.result}
-        return [codes.get(candidate.id, b"") for candidate in candidates]
+        chunks = QdrantChunks(self._connection, collection.physical, tenant)
+        return await chunks.token_codes([one.id for one in candidates], timeout_seconds)
 
     async def _search(
         self,
@@ -221,7 +184,7 @@ class Store:
         vector: Sequence[float] | None,
         text: str | None,
         focus: str,
-        scope: qdrant.Filter,
+        scope: Scope,
         limit: int,
         timeout_seconds: float,
         tenant: str,
@@ -267,12 +230,9 @@ class Store:
         dense_weight: float,
     ) -> SearchResult:
         """Run both legs in one call, and fuse what they find."""
-        queries = [leg.query(collection.physical, limit) for leg in legs.values()]
-        request = qdrant.QueryBatchPoints(collection_name=collection.physical, query_points=queries)
-        reply = await self._connection.call(
-            self._connection.points.QueryBatch, request, timeout_seconds=timeout_seconds
-        )
-        found = {leg: one.result for leg, one in zip(legs, reply.result, strict=True)}
+        queries = list(legs.values())
+        hits = await find_both(self._connection, collection.physical, queries, limit, timeout_seconds=timeout_seconds)
+        found = dict(zip(legs, hits, strict=True))
         dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
         fused = fuse(
             [
@@ -281,9 +241,9 @@ class Store:
                 LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0),
             ]
         )
-        points = {point.id.uuid: point for leg in legs for point in found[leg]}
+        chunks = {hit.id: hit.chunk for leg in legs for hit in found[leg]}
         candidates = [
-            _candidate(points[id_], dense=dense.get(id_), sparse=sparse.get(id_), fused=score)
+            Candidate(id_, chunks[id_], dense.get(id_), sparse.get(id_), score)
             for id_, score in itertools.islice(fused.items(), limit)
         ]
         return SearchResult(candidates, [])
@@ -316,46 +276,21 @@ class Store:
     async def _search_leg(
         self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
     ) -> list[Candidate]:
-        reply = await self._connection.call(
-            self._connection.points.Query,
-            query.query(collection.physical, limit),
-            timeout_seconds=timeout_seconds,
-        )
+        hits = await find(self._connection, collection.physical, query, limit, timeout_seconds=timeout_seconds)
         return [
-            _candidate(
-                point,
-                dense=point.score if leg == "dense" else None,
-                sparse=point.score if leg == "sparse" else None,
+            Candidate(
+                hit.id,
+                hit.chunk,
+                dense=hit.score if leg == "dense" else None,
+                sparse=hit.score if leg == "sparse" else None,
                 fused=None,
             )
-            for point in reply.result
+            for hit in hits
         ]
 
 
-def _scores(points: Sequence[Any]) -> dict[str, float]:
-    return {point.id.uuid: point.score for point in points}
-
-
-def _candidate(point: Any, *, dense: float | None, sparse: float | None, fused: float | None) -> Candidate:
-    chunk = chunk_from_payload(point.payload)
-    return Candidate(
-        id=point.id.uuid,
-        document_id=chunk.document_id,
-        version=chunk.version,
-        chunk_index=chunk.index,
-        title=chunk.title,
-        uri=chunk.uri,
-        text=chunk.text,
-        start=chunk.start,
-        end=chunk.end,
-        metadata=chunk.metadata,
-        heading=chunk.heading,
-        page=chunk.page,
-        table_header=chunk.table_header,
-        dense=dense,
-        sparse=sparse,
-        fused=fused,
-    )
+def _scores(hits: Sequence[Hit]) -> dict[str, float]:
+    return {hit.id: hit.score for hit in hits}
 
 
 def _seconds_until(moment: float) -> float:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import grpc as qdrant
 
 from trivium_gateway.qdrant.points import (
+    TOKEN_CODES,
     Point,
     StoredChunk,
     chunk_from_payload,
     integer_condition,
     keyword_condition,
     scoped_filter,
+    token_codes_from,
 )
 
 if TYPE_CHECKING:
@@ -81,17 +83,13 @@ class QdrantChunks:
         self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float = _READ_TIMEOUT_SECONDS
     ) -> list[StoredChunk]:
         """Read the chunks with some ids, which takes no search; those that do not exist are missing."""
-        chunks: list[StoredChunk] = []
-        for start in range(0, len(ids), _IDS_PER_CALL):
-            request = qdrant.GetPoints(
-                collection_name=self._physical,
-                ids=[qdrant.PointId(uuid=one) for one in ids[start : start + _IDS_PER_CALL]],
-                with_payload=_payload(fields),
-                with_vectors=qdrant.WithVectorsSelector(enable=False),
-            )
-            reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
-            chunks += [chunk_from_payload(point.payload) for point in reply.result]
-        return chunks
+        return [chunk_from_payload(point.payload) for point in await self._points(ids, fields, timeout_seconds)]
+
+    async def token_codes(self, ids: Sequence[str], timeout_seconds: float) -> list[bytes]:
+        """Read the packed token vectors of the chunks with some ids, in their order; empty where there are none."""
+        points = await self._points(ids, (TOKEN_CODES,), timeout_seconds)
+        codes = {point.id.uuid: token_codes_from(point.payload) for point in points}
+        return [codes.get(one, b"") for one in ids]
 
     async def read(
         self,
@@ -153,6 +151,19 @@ class QdrantChunks:
         )
         following = reply.next_page_offset.uuid if reply.HasField("next_page_offset") else ""
         return [chunk_from_payload(point.payload) for point in reply.result], following
+
+    async def _points(self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float) -> list[Any]:
+        points: list[Any] = []
+        for start in range(0, len(ids), _IDS_PER_CALL):
+            request = qdrant.GetPoints(
+                collection_name=self._physical,
+                ids=[qdrant.PointId(uuid=one) for one in ids[start : start + _IDS_PER_CALL]],
+                with_payload=_payload(fields),
+                with_vectors=qdrant.WithVectorsSelector(enable=False),
+            )
+            reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
+            points += reply.result
+        return points
 
     def _filter(
         self, document_ids: Sequence[str] = (), versions: Sequence[str] = (), *, heads_only: bool = False

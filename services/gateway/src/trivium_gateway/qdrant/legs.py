@@ -1,21 +1,32 @@
-"""The legs of a hybrid search as Qdrant is asked for them."""
+"""The legs of a hybrid search: how Qdrant is asked for them, and what it finds."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from qdrant_client import grpc as qdrant
 
-from trivium_gateway.qdrant.points import BM25, DENSE
+from trivium_gateway.qdrant.points import BM25, CHUNK_FIELDS, DENSE, StoredChunk, chunk_from_payload
 
-__all__ = ["LegQuery", "dense_leg", "sparse_leg"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
-_PAYLOAD_FIELDS = (
-    *("document_id", "chunk_index", "content_hash", "text", "title", "uri", "start", "end", "metadata"),
-    *("heading", "page", "table_header"),
-)
+    from trivium_gateway.qdrant.connection import QdrantConnection
 
-_CANDIDATE = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=_PAYLOAD_FIELDS))
+__all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_both", "sparse_leg"]
+
+_CANDIDATE = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=CHUNK_FIELDS))
 """What a candidate is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a leg found, under the id of its point."""
+
+    id: str
+    chunk: StoredChunk
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +57,25 @@ def dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> LegQuery:
 def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter) -> LegQuery:
     """BM25, by how rare each word is in the whole collection, which is one tenant's."""
     return LegQuery(BM25, words, scope)
+
+
+async def find(
+    connection: QdrantConnection, physical: str, leg: LegQuery, limit: int, *, timeout_seconds: float
+) -> list[Hit]:
+    """Give what one leg finds, best first."""
+    reply = await connection.call(connection.points.Query, leg.query(physical, limit), timeout_seconds=timeout_seconds)
+    return _hits(reply.result)
+
+
+async def find_both(
+    connection: QdrantConnection, physical: str, legs: Sequence[LegQuery], limit: int, *, timeout_seconds: float
+) -> list[list[Hit]]:
+    """Give what each of the legs finds, best first, in one call."""
+    queries = [leg.query(physical, limit) for leg in legs]
+    request = qdrant.QueryBatchPoints(collection_name=physical, query_points=queries)
+    reply = await connection.call(connection.points.QueryBatch, request, timeout_seconds=timeout_seconds)
+    return [_hits(one.result) for one in reply.result]
+
+
+def _hits(points: Iterable[Any]) -> list[Hit]:
+    return [Hit(point.id.uuid, chunk_from_payload(point.payload), point.score) for point in points]

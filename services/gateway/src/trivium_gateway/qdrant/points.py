@@ -23,6 +23,7 @@ __all__ = [
     "TOKEN_CODES",
     "EmbeddedChunk",
     "Point",
+    "Scope",
     "StoredChunk",
     "chunk_from_payload",
     "earlier_head_id",
@@ -57,6 +58,8 @@ SCHEMA_VERSION = 2
 
 Point = qdrant.PointStruct
 """A chunk with its vectors, ready to be written; only this folder looks into it."""
+Scope = qdrant.Filter
+"""Which chunks a call is about; made by `scoped_filter`, and only this folder looks into it."""
 
 _POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
 _METADATA_PREFIX = "metadata."
