@@ -27,13 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 from trivium_lexical import ANALYZER_VERSION
 
@@ -160,7 +161,7 @@ async def write(
         points = []
         for number in range(first, min(first + _BATCH, len(pieces))):
             text = pieces[number]
-            chunk = StoredChunk(
+            chunk = Chunk(
                 f"document-{number // 10}", number % 10, "Title", "", text, 0, len(text), f"{number // 10:064}", 10, {}
             )
             # As many bytes as the signs of the text's tokens, about one for each four characters, take.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import StoredChunk
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
     found = await _search(animals, "Which animals sleep?")
     assert found.degraded_legs == []
     best = found.candidates[0]
-    chunk = StoredChunk(
+    chunk = Chunk(
         document_id="cat", index=0, title="Cats", uri="", text="Cats sleep most of the day.", start=0, end=27,
         version=best.chunk.version, chunk_count=1, metadata={"legs": 4, "lang": "en"},
     )  # fmt: skip

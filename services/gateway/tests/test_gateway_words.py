@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import pytest_asyncio
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.versions import new_version
-from trivium_gateway.qdrant.points import EmbeddedChunk, StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
         draw, points = random.Random(1), []
         for one in ids:
             text = f"Change {one}: The {draw.choice(_PARTS)} {draw.choice(_CHANGES)}. Plant {draw.choice(_PLANTS)}."
-            chunk = StoredChunk(one, 0, "Change request", "", text, 0, len(text), new_version("0"), 1, {})
+            chunk = Chunk(one, 0, "Change request", "", text, 0, len(text), new_version("0"), 1, {})
             vector = np.ones(collection.dimension).tolist()
             points.append(
                 point_of(chunk, EmbeddedChunk(vector, b""), stored_words(text, collection.analyzer), "default")

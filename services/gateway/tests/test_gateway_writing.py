@@ -12,7 +12,7 @@ from trivium_serving.errors import NotFound, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trivium_gateway.qdrant.points import StoredChunk
+    from trivium_gateway.domain.chunks import Chunk
 
     from .conftest import Storage
 
@@ -20,7 +20,7 @@ _OLD = "".join(f"Old sentence number {number} of the document. " for number in r
 _NEW = "".join(f"New sentence number {number} of the document. " for number in range(90))
 
 
-async def _versions(storage: Storage, document_id: str = "a") -> list[list[StoredChunk]]:
+async def _versions(storage: Storage, document_id: str = "a") -> list[list[Chunk]]:
     collection = await storage.collections.resolve("", tenant="default")
     return list((await storage.chunks.read_document(collection, document_id, "default")).values())
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.passages import Passage, Scores
 
 
 def _passage(text: str) -> Passage:
-    return Passage("p", "d", "", "", text, 0.5, Scores(), Span(0, len(text)), {})
+    return Passage("p", Chunk("d", 0, "", "", text, 0, len(text), "", 1, {}), 0.5, Scores())
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ async def test_search_for_several_queries_finds_what_each_finds(stack: Stack) ->
 
     async def found(*queries: str) -> set[str]:
         search = Search(tuple(map(Query, queries)), EVERYBODY, options)
-        return {one.document_id for one in (await stack.process.gateway.questions.retrieve(search)).passages}
+        return {one.chunk.document_id for one in (await stack.process.gateway.questions.retrieve(search)).passages}
 
     one, other = "What do herons eat?", "swifts sleep in the air"
     both = await found(one, other)

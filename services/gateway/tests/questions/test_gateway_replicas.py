@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.conversation import AnswerMode
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.models.generate import MODEL_HEALTH_NAME, GenerateClient, GeneratedEnd
 from trivium_serving.channels import open_channel
 
@@ -17,7 +18,7 @@ from .conftest import GeneratePeer, finish
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PASSAGE = Passage("", "", "", "", "Herons eat fish.", 1.0, Scores(), Span(0, 16), {})
+PASSAGE = Passage("", Chunk("", 0, "", "", "Herons eat fish.", 0, 16, "", 1, {}), 1.0, Scores())
 
 
 class Replicas:

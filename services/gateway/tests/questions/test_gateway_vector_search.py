@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.gateway import Found
 from trivium_gateway.request.record import Timings
 from trivium_gateway.surfaces.http.openai.vector_stores import _merged
 
-_PASSAGE = Passage("", "d", "", "", "text", 0.0, Scores(), Span(0, 4), {})
+_PASSAGE = Passage("", Chunk("d", 0, "", "", "text", 0, 4, "", 1, {}), 0.0, Scores())
 
 
 def _found(**scores: float) -> Found:

@@ -12,8 +12,9 @@ from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, Tri
 
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
 from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
+from trivium_gateway.domain.chunks import Span
 from trivium_gateway.domain.degradation import Stage
-from trivium_gateway.domain.passages import Citation, Span
+from trivium_gateway.domain.passages import Citation
 from trivium_gateway.models.generate import GeneratedEnd
 
 if TYPE_CHECKING:

@@ -38,5 +38,5 @@ def passages_as_answer(passages: Sequence[Passage]) -> Iterator[tuple[str, int]]
         put in parentheses, so that `[n]` always means a passage.
     """
     for index, passage in enumerate(passages[:_SHOWN_PASSAGES], start=1):
-        text = _CITATION_LIKE.sub(r"(\1)", passage.readable_text.strip())
+        text = _CITATION_LIKE.sub(r"(\1)", passage.chunk.readable_text.strip())
         yield f"{'' if index == 1 else chr(10) * 2}{text} [{index}]", index

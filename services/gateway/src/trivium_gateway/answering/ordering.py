@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trivium_gateway.domain.duplicates import near_duplicates
 from trivium_gateway.domain.fusion import reading_weight
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.models.ranking import ScoreKind, descending_order, final_scores
 
 if TYPE_CHECKING:
@@ -64,22 +64,13 @@ def best_passages(
     for group in groups:
         position, *others = (order[rank] for rank in group)
         one = candidates[position]
-        chunk = one.chunk
         passages.append(
             Passage(
-                id=one.id,
-                document_id=chunk.document_id,
-                title=chunk.title,
-                uri=chunk.uri,
-                text=chunk.text,
-                score=scores[position],
-                scores=_scores(one, judged, judged.scores[position] if judged else None, weights),
-                span=Span(chunk.start, chunk.end),
-                metadata=chunk.metadata,
-                heading=chunk.heading,
-                page=chunk.page or None,
-                table_header=chunk.table_header,
-                duplicates=_other_documents(one, [candidates[other] for other in others]),
+                one.id,
+                one.chunk,
+                scores[position],
+                _scores(one, judged, judged.scores[position] if judged else None, weights),
+                _other_documents(one, [candidates[other] for other in others]),
             )
         )
     return tuple(passages)

@@ -22,7 +22,6 @@ from trivium_gateway.answering.question import Origin
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.fusion import reading_weight
 from trivium_gateway.library.demands import search_as_demanded
-from trivium_gateway.library.search import indexed_text
 from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.models.rerank import JudgedText
 
@@ -227,9 +226,7 @@ class Retriever:
                 codes = await self._token_codes(search, collection, candidates, record)
                 stage.note({"trivium.token_codes": sum(map(bool, codes))})
                 texts = [
-                    JudgedText(
-                        indexed_text(one.chunk.title, one.chunk.text, one.chunk.table_header), code, one.search_score
-                    )
+                    JudgedText(one.chunk.indexed_text, code, one.search_score)
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trivium_gateway.domain.metadata import Metadata
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A half-open range of Unicode code points, `[start, end)`."""
-
-    start: int
-    end: int
+    from trivium_gateway.domain.chunks import Chunk, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +34,24 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document, found for a query.
+    """A chunk, found for a query.
 
     Attributes:
-        id: Identifies the piece; it changes when the document does.
-        document_id: The document's id.
-        title: The document's title; may be empty.
-        uri: Where the document came from; may be empty.
-        text: The piece's text.
+        id: Identifies the chunk; it changes when the document does.
+        chunk: The chunk.
         score: Relevance, from 0 to 1.
         scores: What the score was made of.
-        span: Where the text stands in the document's stored text.
-        metadata: The document's metadata.
         duplicates: Other documents that say the same in nearly the same words, best first: this passage stands for
             theirs.
-        heading: The headings that it stands under, outermost first.
-        page: Its page, from 1; None in a document without pages.
-        table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
         found_by: Positions of the queries that found it, from 0; empty if only one was searched for.
     """
 
     id: str
-    document_id: str
-    title: str
-    uri: str
-    text: str
+    chunk: Chunk
     score: float
     scores: Scores
-    span: Span
-    metadata: Metadata
     duplicates: tuple[str, ...] = ()
-    heading: tuple[str, ...] = ()
-    page: int | None = None
-    table_header: str = ""
     found_by: tuple[int, ...] = ()
-
-    @property
-    def readable_text(self) -> str:
-        """The text, below the names of the columns if it begins with a row of a table."""
-        return f"{self.table_header}\n{self.text}" if self.table_header else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, TriviumError
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.conversation import AnswerMode
-from trivium_gateway.domain.passages import Passage, Scores, Span
+from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate import ModelState
 from trivium_gateway.models.rerank import JudgedText
@@ -196,7 +197,7 @@ def generate_probe(health: ServiceHealth, client: GenerateClient, *, quotes_engi
         client: Calls it.
         quotes_engine: Whether to tell why the language model failed in its engine's own words.
     """
-    passage = Passage("", "", "", "", _TEXT, 1.0, Scores(), Span(0, len(_TEXT)), {})
+    passage = Passage("", Chunk("", 0, "", "", _TEXT, 0, len(_TEXT), "", 1, {}), 1.0, Scores())
 
     async def describe() -> tuple[str, str]:
         model = await client.model(timeout_seconds=_LOOK_SECONDS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
+from trivium_gateway.domain.chunks import Chunk, indexed_text
 from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
 from trivium_gateway.ingestion.finishing import to_the_end
@@ -14,10 +15,9 @@ from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.models.embed import EmbedClient
-from trivium_gateway.qdrant.points import EmbeddedChunk, Point, StoredChunk, point_of
+from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
 from trivium_gateway.qdrant.words import StoredWords, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
 
@@ -232,7 +232,7 @@ class DocumentWriter:
         # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
         words = await asyncio.to_thread(_words_of, batch, target.collection.analyzer)
         return [
-            point_of(_stored_chunk(piece), of_model, of_words, target.tenant)
+            point_of(_chunk_of(piece), of_model, of_words, target.tenant)
             for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
         ]
 
@@ -292,15 +292,12 @@ def _incomplete_error(writing: _Writing) -> Unavailable:
 
 def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[StoredWords | None]:
     # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
-    return [
-        stored_words(indexed_text(chunk.title, chunk.text, chunk.table_header), analyzer)
-        for chunk in map(_stored_chunk, batch)
-    ]
+    return [stored_words(chunk.indexed_text, analyzer) for chunk in map(_chunk_of, batch)]
 
 
-def _stored_chunk(piece: _Piece) -> StoredChunk:
+def _chunk_of(piece: _Piece) -> Chunk:
     document, place = piece.writing.cut.document, piece.writing.cut.places[piece.index]
-    return StoredChunk(
+    return Chunk(
         document_id=document.id,
         index=piece.index,
         title=document.title,

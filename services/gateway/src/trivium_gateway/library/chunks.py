@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
 from trivium_gateway.qdrant.chunks import QdrantChunks, upsert
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import CHUNK_FIELDS, Point, StoredChunk
+from trivium_gateway.qdrant.points import CHUNK_FIELDS, Point
 
 __all__ = ["ChunkStore"]
 
@@ -85,20 +86,20 @@ class ChunkStore:
 
     async def read_document(
         self, collection: ResolvedCollection, document_id: str, tenant: str
-    ) -> dict[str, list[StoredChunk]]:
+    ) -> dict[str, list[Chunk]]:
         """Read all chunks of one document.
 
         Returns:
             The chunks of each version, in their order.
         """
-        by_version: dict[str, list[StoredChunk]] = {}
+        by_version: dict[str, list[Chunk]] = {}
         for chunk in await self._of(collection, tenant).read(CHUNK_FIELDS, document_ids=[document_id]):
             by_version.setdefault(chunk.version, []).append(chunk)
         return {version: sorted(chunks, key=lambda chunk: chunk.index) for version, chunks in by_version.items()}
 
     async def page_of_heads(
         self, collection: ResolvedCollection, *, offset: str, limit: int, tenant: str
-    ) -> tuple[list[StoredChunk], str]:
+    ) -> tuple[list[Chunk], str]:
         """Read chunk 0 of some documents, in the order of their points' ids.
 
         Args:

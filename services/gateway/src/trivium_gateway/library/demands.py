@@ -9,7 +9,7 @@ from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult, indexed_text
+from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["search_as_demanded"]
@@ -73,7 +73,7 @@ async def search_as_demanded(
         )
 
     def allowed(found: Sequence[Candidate]) -> list[Candidate]:
-        return [one for one in found if query.allows(indexed_text(one.chunk.title, one.chunk.text))]
+        return [one for one in found if query.allows(f"{one.chunk.title}\n{one.chunk.text}")]
 
     if not query.phrases and not query.exclusions:
         return await search()

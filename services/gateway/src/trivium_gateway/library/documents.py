@@ -9,6 +9,7 @@ from enum import Enum
 
 from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.ids import canonical_id, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.domain.metadata import JsonValue, Metadata
@@ -16,7 +17,6 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.versions import current_version
-from trivium_gateway.qdrant.points import StoredChunk
 
 __all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]
 
@@ -214,11 +214,11 @@ class Documents:
         return documents, _token_of(following)
 
 
-def _is_whole(chunks: Sequence[StoredChunk]) -> bool:
+def _is_whole(chunks: Sequence[Chunk]) -> bool:
     return [chunk.index for chunk in chunks] == list(range(chunks[0].chunk_count or len(chunks)))
 
 
-def _stored(chunks: Sequence[StoredChunk]) -> StoredDocument:
+def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
     """Put a document together from its chunks, which cover its text and may overlap."""
     pieces: list[str] = []
     length = 0
@@ -229,7 +229,7 @@ def _stored(chunks: Sequence[StoredChunk]) -> StoredDocument:
     return StoredDocument(head.document_id, head.title, head.uri, head.metadata, len(chunks), "".join(pieces))
 
 
-def _listed(head: StoredChunk, chunk_count: int) -> StoredDocument:
+def _listed(head: Chunk, chunk_count: int) -> StoredDocument:
     return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count)
 
 

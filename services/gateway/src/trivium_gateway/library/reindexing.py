@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import NotFound
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import alias_of
 from trivium_gateway.library.collections import Collections, resolved
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import OwnCollection
-from trivium_gateway.library.search import indexed_text
 from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.copying import PointCopier, SeenPoint
-from trivium_gateway.qdrant.points import StoredChunk
 from trivium_gateway.qdrant.words import StoredWords, stored_words
 
 __all__ = ["ReindexProgress", "Reindexer"]
@@ -161,12 +160,12 @@ class Reindexer:
         model = await self._embed.model()
         gives_codes = model.gives_codes and model.fingerprint == fingerprint
 
-        async def codes_of(chunks: Sequence[StoredChunk]) -> list[bytes]:
+        async def codes_of(chunks: Sequence[Chunk]) -> list[bytes]:
             codes: list[bytes] = []
             for start in range(0, len(chunks), _EMBEDDED_AT_A_TIME):
                 some = chunks[start : start + _EMBEDDED_AT_A_TIME]
                 embedded = await self._embed.embed_documents(
-                    [indexed_text(chunk.title, chunk.text, chunk.table_header) for chunk in some],
+                    [chunk.indexed_text for chunk in some],
                     expected_fingerprint=fingerprint,
                     timeout_seconds=_EMBED_TIMEOUT_SECONDS,
                 )
@@ -238,5 +237,5 @@ def _is_late(point: SeenPoint, there: str | None, run: _Run | None, newest_age_s
     return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there))
 
 
-def _words_of(chunk: StoredChunk) -> StoredWords | None:
-    return stored_words(indexed_text(chunk.title, chunk.text, chunk.table_header), ANALYZER_VERSION)
+def _words_of(chunk: Chunk) -> StoredWords | None:
+    return stored_words(chunk.indexed_text, ANALYZER_VERSION)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse
 from trivium_gateway.library.collections import ResolvedCollection
@@ -17,10 +18,10 @@ from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_both, sparse_leg
-from trivium_gateway.qdrant.points import Scope, StoredChunk, id_condition, keyword_condition, scoped_filter
+from trivium_gateway.qdrant.points import Scope, id_condition, keyword_condition, scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
-__all__ = ["Candidate", "ChunkSearch", "DegradedLeg", "Leg", "SearchResult", "indexed_text"]
+__all__ = ["Candidate", "ChunkSearch", "DegradedLeg", "Leg", "SearchResult"]
 
 Leg = Literal["dense", "sparse"]
 LegReason = Literal["unavailable", "timeout", "overloaded"]
@@ -45,7 +46,7 @@ class Candidate:
     """
 
     id: str
-    chunk: StoredChunk
+    chunk: Chunk
     dense: float | None
     sparse: float | None
     fused: float | None
@@ -82,17 +83,6 @@ class SearchResult:
 
     candidates: Sequence[Candidate]
     degraded_legs: Sequence[DegradedLeg]
-
-
-def indexed_text(title: str, text: str, table_header: str = "") -> str:
-    """Give the text of a chunk as it is embedded, indexed for BM25, and best reranked.
-
-    Args:
-        title: Its document's title, under which it stands; may be empty.
-        text: The chunk's text.
-        table_header: The names of the columns whose rows it begins with; may be empty.
-    """
-    return "\n".join(part for part in (title, table_header, text) if part)
 
 
 class ChunkSearch:

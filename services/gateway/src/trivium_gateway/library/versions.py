@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from trivium_gateway.qdrant.points import StoredChunk
+from trivium_gateway.domain.chunks import Chunk
 
 __all__ = [
     "ABANDONED_SECONDS",
@@ -52,7 +52,7 @@ class DocumentVersions:
         chunk_counts: Number of chunks of each version, those included that were never committed.
     """
 
-    heads: dict[str, StoredChunk] = field(default_factory=dict)
+    heads: dict[str, Chunk] = field(default_factory=dict)
     chunk_counts: dict[str, int] = field(default_factory=dict)
 
     def current(self) -> str | None:

@@ -17,10 +17,10 @@ from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason, TokenL
 from trivium_conversation.tools import NO_TOOLS
 from trivium_serving.channels import outgoing_metadata
 
+from trivium_gateway.domain.chunks import Span
 from trivium_gateway.domain.conversation import AnswerMode, Message, Role
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.limits import is_blank
-from trivium_gateway.domain.passages import Span
 from trivium_gateway.models.messages import tool_call_from, tools_message, turn_message
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
@@ -188,7 +188,9 @@ class GenerateClient:
             TriviumError: The call failed, or ended early.
         """
         request = pb.GenerateRequest(
-            passages=[pb.Passage(text=one.readable_text, title=one.title, score=one.score) for one in passages],
+            passages=[
+                pb.Passage(text=one.chunk.readable_text, title=one.chunk.title, score=one.score) for one in passages
+            ],
             mode=_MODES[mode],
             sampling=_sampling(sampling),
             tools=tools_message(tools),

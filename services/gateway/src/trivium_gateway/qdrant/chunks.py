@@ -9,7 +9,6 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.qdrant.points import (
     TOKEN_CODES,
     Point,
-    StoredChunk,
     chunk_from_payload,
     integer_condition,
     keyword_condition,
@@ -20,6 +19,7 @@ from trivium_gateway.qdrant.points import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 _READ_TIMEOUT_SECONDS = 30.0
@@ -81,7 +81,7 @@ class QdrantChunks:
 
     async def by_ids(
         self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float = _READ_TIMEOUT_SECONDS
-    ) -> list[StoredChunk]:
+    ) -> list[Chunk]:
         """Read the chunks with some ids, which takes no search; those that do not exist are missing."""
         return [chunk_from_payload(point.payload) for point in await self._points(ids, fields, timeout_seconds)]
 
@@ -98,9 +98,9 @@ class QdrantChunks:
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
         heads_only: bool = False,
-    ) -> list[StoredChunk]:
+    ) -> list[Chunk]:
         """Read all chunks that match; see `page`."""
-        chunks: list[StoredChunk] = []
+        chunks: list[Chunk] = []
         offset = ""
         while True:
             page, offset = await self.page(
@@ -124,7 +124,7 @@ class QdrantChunks:
         heads_only: bool = False,
         limit: int,
         offset: str,
-    ) -> tuple[list[StoredChunk], str]:
+    ) -> tuple[list[Chunk], str]:
         """Read some chunks, in the order of their points' ids.
 
         Args:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from qdrant_client import grpc as qdrant
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import BM25, TOKEN_CODES, StoredChunk, chunk_from_payload, token_codes_value
+from trivium_gateway.qdrant.points import BM25, TOKEN_CODES, chunk_from_payload, token_codes_value
 
 __all__ = ["PointCopier", "SeenPoint"]
 
@@ -47,8 +48,8 @@ class PointCopier:
         connection: QdrantConnection,
         source: str,
         target: str,
-        words_of: Callable[[StoredChunk], qdrant.Vector | None],
-        codes_of: Callable[[Sequence[StoredChunk]], Awaitable[Sequence[bytes]]] | None = None,
+        words_of: Callable[[Chunk], qdrant.Vector | None],
+        codes_of: Callable[[Sequence[Chunk]], Awaitable[Sequence[bytes]]] | None = None,
     ) -> None:
         self._connection = connection
         self.source = source

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import grpc as qdrant
 
-from trivium_gateway.qdrant.points import BM25, CHUNK_FIELDS, DENSE, StoredChunk, chunk_from_payload
+from trivium_gateway.qdrant.points import BM25, CHUNK_FIELDS, DENSE, chunk_from_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 __all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_both", "sparse_leg"]
@@ -25,7 +26,7 @@ class Hit:
     """A chunk that a leg found, under the id of its point."""
 
     id: str
-    chunk: StoredChunk
+    chunk: Chunk
     score: float
 
 

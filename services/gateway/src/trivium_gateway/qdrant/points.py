@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value, value_to_json
 
+from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
 from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
 
@@ -24,7 +25,6 @@ __all__ = [
     "EmbeddedChunk",
     "Point",
     "Scope",
-    "StoredChunk",
     "chunk_from_payload",
     "earlier_head_id",
     "empty_condition",
@@ -66,42 +66,6 @@ _METADATA_PREFIX = "metadata."
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as Qdrant has it.
-
-    Attributes:
-        document_id: Its document's id.
-        index: Its position in the document, from 0.
-        title: Its document's title; may be empty.
-        uri: Where its document came from; may be empty.
-        text: Its text.
-        start: Where it begins in the document's stored text, in code points.
-        end: Where it ends, exclusive.
-        version: The version of the document that it belongs to; see `document_versions`.
-        chunk_count: How many chunks this version has; 0 if an earlier version of Trivium wrote it, which did not say.
-        metadata: Its document's metadata. In the payload they are flat, as filters see them; beside these, as
-            `nested_metadata`, as they came, if that is something else.
-        heading: The headings that it stands under, outermost first.
-        page: Its page, from 1; 0 in a document without pages.
-        table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
-    """
-
-    document_id: str
-    index: int
-    title: str
-    uri: str
-    text: str
-    start: int
-    end: int
-    version: str
-    chunk_count: int
-    metadata: Metadata
-    heading: tuple[str, ...] = ()
-    page: int = 0
-    table_header: str = ""
-
-
 def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
     """Give the id of a chunk's point.
 
@@ -138,10 +102,11 @@ class EmbeddedChunk:
     token_codes: bytes
 
 
-def point_of(
-    chunk: StoredChunk, embedded: EmbeddedChunk, words: qdrant.Vector | None, tenant: str
-) -> qdrant.PointStruct:
+def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None, tenant: str) -> qdrant.PointStruct:
     """Make the point that keeps a chunk.
+
+    Its payload has the metadata flat, as filters see them; beside these, as `nested_metadata`, as they came, if that is
+    something else.
 
     Args:
         chunk: The chunk.
@@ -178,10 +143,10 @@ def point_of(
     )
 
 
-def chunk_from_payload(payload: Mapping[str, Any]) -> StoredChunk:
+def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
     """Read a chunk from a point's payload. Fields that were not asked for are empty."""
     fields = {key: value_to_json(value) for key, value in payload.items()}
-    return StoredChunk(
+    return Chunk(
         document_id=fields.get("document_id", ""),
         index=fields.get("chunk_index", 0),
         title=fields.get("title", ""),

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.answerer import Event, Summary
     from trivium_gateway.answering.question import Searched
+    from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.metadata import JsonValue, Metadata
-    from trivium_gateway.domain.passages import Citation, Passage, Span
+    from trivium_gateway.domain.passages import Citation, Passage
     from trivium_gateway.gateway import Found
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
@@ -285,13 +286,13 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
 
 
 def _passage(passage: Passage) -> pb.Passage:
-    scores = passage.scores
+    chunk, scores = passage.chunk, passage.scores
     message = pb.Passage(
         id=passage.id,
-        document_id=passage.document_id,
-        title=passage.title,
-        uri=passage.uri,
-        text=passage.text,
+        document_id=chunk.document_id,
+        title=chunk.title,
+        uri=chunk.uri,
+        text=chunk.text,
         score=passage.score,
         scores=pb.PassageScores(
             dense=scores.dense,
@@ -301,25 +302,26 @@ def _passage(passage: Passage) -> pb.Passage:
             dense_weight=scores.dense_weight,
             rerank_weight=scores.rerank_weight,
         ),
-        span=_span(passage.span),
+        span=_span(chunk.span),
         duplicates=passage.duplicates,
-        heading=passage.heading,
-        page=passage.page,
+        heading=chunk.heading,
+        page=chunk.page or None,
         found_by=passage.found_by,
     )
-    _fill(message.metadata, passage.metadata)
+    _fill(message.metadata, chunk.metadata)
     return message
 
 
 def _citation(citation: Citation) -> pb.Citation:
     passage = citation.passage
+    chunk = passage.chunk
     return pb.Citation(
         index=citation.index,
-        document_id=passage.document_id,
+        document_id=chunk.document_id,
         passage_id=passage.id,
-        title=passage.title,
-        uri=passage.uri,
-        span=_span(passage.span),
+        title=chunk.title,
+        uri=chunk.uri,
+        span=_span(chunk.span),
         answer_span=_span(citation.answer_span),
         page=passage.page,
         heading=passage.heading,

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.answerer import Delta, Sources, Summary
     from trivium_gateway.answering.question import Searched
+    from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
-    from trivium_gateway.domain.passages import Citation, Passage, Span
+    from trivium_gateway.domain.passages import Citation, Passage
     from trivium_gateway.gateway import Found
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
@@ -106,13 +107,13 @@ def delta_json(delta: Delta) -> dict[str, Any]:
 
 def passage_json(passage: Passage) -> dict[str, Any]:
     """A passage."""
-    scores = passage.scores
+    chunk, scores = passage.chunk, passage.scores
     return {
         "id": passage.id,
-        "document_id": passage.document_id,
-        "title": passage.title,
-        "uri": passage.uri,
-        "text": passage.text,
+        "document_id": chunk.document_id,
+        "title": chunk.title,
+        "uri": chunk.uri,
+        "text": chunk.text,
         "score": passage.score,
         "scores": {
             "dense": scores.dense,
@@ -122,11 +123,11 @@ def passage_json(passage: Passage) -> dict[str, Any]:
             "dense_weight": scores.dense_weight,
             "rerank_weight": scores.rerank_weight,
         },
-        "span": _span_json(passage.span),
-        "metadata": dict(passage.metadata),
+        "span": _span_json(chunk.span),
+        "metadata": dict(chunk.metadata),
         "duplicates": list(passage.duplicates),
-        "heading": list(passage.heading),
-        "page": passage.page,
+        "heading": list(chunk.heading),
+        "page": chunk.page or None,
         "found_by": list(passage.found_by),
     }
 
@@ -190,13 +191,14 @@ def readiness_json(readiness: Readiness) -> dict[str, Any]:
 
 def _citation_json(citation: Citation) -> dict[str, Any]:
     passage = citation.passage
+    chunk = passage.chunk
     return {
         "index": citation.index,
-        "document_id": passage.document_id,
+        "document_id": chunk.document_id,
         "passage_id": passage.id,
-        "title": passage.title,
-        "uri": passage.uri,
-        "span": _span_json(passage.span),
+        "title": chunk.title,
+        "uri": chunk.uri,
+        "span": _span_json(chunk.span),
         "answer_span": _span_json(citation.answer_span),
         "page": passage.page,
         "heading": list(passage.heading),

@@ -239,16 +239,17 @@ def _answered(summary: Summary) -> shapes.AnswerOutput:
 
 
 def _passage(index: int, passage: Passage) -> shapes.FoundPassage:
+    chunk = passage.chunk
     return shapes.FoundPassage(
         index=index,
-        document_id=passage.document_id,
-        title=passage.title,
-        uri=passage.uri,
-        text=passage.readable_text,
+        document_id=chunk.document_id,
+        title=chunk.title,
+        uri=chunk.uri,
+        text=chunk.readable_text,
         score=passage.score,
         duplicates=list(passage.duplicates),
-        heading=list(passage.heading),
-        page=passage.page,
+        heading=list(chunk.heading),
+        page=chunk.page or None,
     )
 
 

@@ -35,9 +35,9 @@ class Links:
 
     def to(self, passage: Passage) -> str:
         """The document's uri if that is an address of the web, else where the gateway shows it."""
-        if passage.uri.lower().startswith(_LINKABLE):
-            return passage.uri
-        return f"{self._base}v1/documents/{quote(passage.document_id)}{self._query}"
+        if passage.chunk.uri.lower().startswith(_LINKABLE):
+            return passage.chunk.uri
+        return f"{self._base}v1/documents/{quote(passage.chunk.document_id)}{self._query}"
 
     def annotations(self, citations: Iterable[Citation]) -> list[dict[str, Any]]:
         """Citations as chat completions have them; a span is a half-open range of code points."""
@@ -53,7 +53,7 @@ class Links:
             "start_index": span.start,
             "end_index": span.end,
             "url": self.to(passage),
-            "title": passage.title or passage.document_id,
+            "title": passage.chunk.title or passage.chunk.document_id,
         }
 
 

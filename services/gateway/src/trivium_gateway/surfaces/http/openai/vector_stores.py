@@ -155,16 +155,17 @@ def _merged(found: list[Found], most: int, least_score: float) -> list[Passage]:
 
 
 def _result(passage: Passage) -> dict[str, Any]:
+    chunk = passage.chunk
     return {
-        "file_id": passage.document_id,
-        "filename": passage.title or passage.document_id,
+        "file_id": chunk.document_id,
+        "filename": chunk.title or chunk.document_id,
         "score": passage.score,
         # Attributes are single values; a list is shown as JSON.
         "attributes": {
             key: value if isinstance(value, str | int | float | bool) else json.dumps(value, ensure_ascii=False)
-            for key, value in passage.metadata.items()
+            for key, value in chunk.metadata.items()
         },
-        "content": [{"type": "text", "text": passage.text}],
+        "content": [{"type": "text", "text": chunk.text}],
     }
 
 
