@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from trivium_conversation.turns import Role, Turn
 from trivium_gateway.answering.condensing import condense
-from trivium_gateway.domain.conversation import Message, Role
 
 BRIDGE = (
-    Message(Role.USER, "Who designed the Golden Gate Bridge?"),
-    Message(Role.ASSISTANT, "It was designed by Joseph Strauss, who worked with Charles Ellis [1]."),
+    Turn(Role.USER, "Who designed the Golden Gate Bridge?"),
+    Turn(Role.ASSISTANT, "It was designed by Joseph Strauss, who worked with Charles Ellis [1]."),
 )
 
 
@@ -40,35 +40,35 @@ def test_condense_of_a_question_about_a_person_takes_the_one_that_the_answer_nam
 
 
 def test_condense_where_nothing_is_named_carries_the_last_words() -> None:
-    history = (Message(Role.USER, "how long does the warranty of pumps last"),)
+    history = (Turn(Role.USER, "how long does the warranty of pumps last"),)
     assert condense("and what does it cost?", history) == "warranty pumps last: and what does it cost?"
 
 
 def test_condense_after_a_change_of_subject_forgets_the_subject_before() -> None:
-    history = (*BRIDGE, Message(Role.USER, "How high is the Eiffel Tower?"), Message(Role.ASSISTANT, "330 metres [1]."))
+    history = (*BRIDGE, Turn(Role.USER, "How high is the Eiffel Tower?"), Turn(Role.ASSISTANT, "330 metres [1]."))
     assert condense("Who built it?", history) == "Eiffel Tower: Who built it?"
 
 
 def test_condense_after_several_questions_that_lean_still_knows_the_subject() -> None:
-    history = (*BRIDGE, Message(Role.USER, "When was it opened?"), Message(Role.ASSISTANT, "In 1937 [1]."))
+    history = (*BRIDGE, Turn(Role.USER, "When was it opened?"), Turn(Role.ASSISTANT, "In 1937 [1]."))
     assert condense("And how long is it?", history) == "Golden Gate Bridge: And how long is it?"
 
 
 def test_condense_carries_nothing_that_the_question_has() -> None:
-    history = (Message(Role.USER, "What does the PPR-9087 weigh?"),)
+    history = (Turn(Role.USER, "What does the PPR-9087 weigh?"),)
     assert condense("Does it fit the PPR-9087?", history) == "weigh: Does it fit the PPR-9087?"
 
 
 def test_condense_of_a_chinese_question_carries_what_it_is_about() -> None:
-    history = (Message(Role.USER, "《泡泡战士》是哪家公司开发的？"),)
+    history = (Turn(Role.USER, "《泡泡战士》是哪家公司开发的？"),)
     assert condense("它什么时候在中国运营？", history) == "泡泡战士: 它什么时候在中国运营？"
     assert condense("金门大桥有多长？", history) == "金门大桥有多长？"
 
 
 def test_condense_without_a_conversation_leaves_the_question() -> None:
     assert condense("When was it opened?", ()) == "When was it opened?"
-    assert condense("When was it opened?", (Message(Role.SYSTEM, "Be brief."),)) == "When was it opened?"
+    assert condense("When was it opened?", (Turn(Role.SYSTEM, "Be brief."),)) == "When was it opened?"
 
 
 def test_condense_of_a_long_history_of_one_word_carries_no_such_word() -> None:
-    assert condense("Why?", (Message(Role.USER, "X" * 60_000),)) == "Why?"
+    assert condense("Why?", (Turn(Role.USER, "X" * 60_000),)) == "Why?"

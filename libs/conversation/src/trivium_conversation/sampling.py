@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from trivium_serving.errors import InvalidField, TooLarge
 
@@ -66,19 +65,6 @@ class TokenLogprob:
     token: str
     logprob: float
     top: tuple[tuple[str, float], ...] = ()
-
-
-def sampling_from_message(sampling: Any) -> Sampling:
-    """What a `Sampling` message says; that of the gateway and that of the generation service have the same fields."""
-    return Sampling(
-        max_tokens=sampling.max_tokens if sampling.HasField("max_tokens") else None,
-        temperature=sampling.temperature if sampling.HasField("temperature") else None,
-        top_p=sampling.top_p if sampling.HasField("top_p") else None,
-        seed=sampling.seed if sampling.HasField("seed") else None,
-        stop=tuple(sampling.stop),
-        json_schema=sampling.json_schema,
-        top_logprobs=sampling.top_logprobs if sampling.HasField("top_logprobs") else None,
-    )
 
 
 def check_sampling(sampling: Sampling, most_tokens: int = MAX_ANSWER_TOKENS) -> None:

@@ -9,14 +9,12 @@ from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
 from trivium.type.v1 import (
     degradation_pb2,
-    message_pb2,
     model_info_pb2,
     span_pb2,
     timing_pb2,
-    tool_pb2,
     usage_pb2,
 )
-from trivium_conversation.sampling import sampling_from_message
+from trivium_conversation.messages import logprob_messages, sampling_from, tool_call_message, tools_from, turns_from
 from trivium_model_service.deadlines import deadline_of
 from trivium_model_service.messages import model_info
 from trivium_serving import tracing
@@ -30,10 +28,6 @@ from trivium_generate.answer import (
     Mode,
     Passage,
     Role,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    Tools,
     Turn,
 )
 from trivium_generate.answering import EXTRACTIVE
@@ -42,7 +36,7 @@ from trivium_generate.supervision import ModelState
 from trivium_generate.traces import traced
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     import grpc
 
@@ -59,18 +53,6 @@ _MODES = {
     pb.GENERATE_MODE_AUTO: Mode.AUTO,
     pb.GENERATE_MODE_MODEL: Mode.MODEL,
     pb.GENERATE_MODE_EXTRACTIVE: Mode.EXTRACTIVE,
-}
-_ROLES = {
-    message_pb2.ROLE_SYSTEM: Role.SYSTEM,
-    message_pb2.ROLE_USER: Role.USER,
-    message_pb2.ROLE_ASSISTANT: Role.ASSISTANT,
-    message_pb2.ROLE_TOOL: Role.TOOL,
-}
-_TOOL_CHOICES = {
-    tool_pb2.TOOL_CHOICE_UNSPECIFIED: ToolChoice.AUTO,
-    tool_pb2.TOOL_CHOICE_AUTO: ToolChoice.AUTO,
-    tool_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
-    tool_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
 }
 _FINISH_REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
@@ -157,7 +139,7 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
         rewriting = await self._rewriter.rewrite(
             RewriteRequest(
                 request.question,
-                _turns_from_proto("history", request.history),
+                turns_from("history", request.history),
                 _TASKS[request.task],
                 request.max_queries or DEFAULT_QUERIES,
                 deadline_of(context),
@@ -172,7 +154,7 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
 def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> AnswerRequest:
     if request.mode not in _MODES:
         raise InvalidField("mode", f"There is no mode {request.mode}. Use AUTO, MODEL or EXTRACTIVE.")
-    question, history = request.question, _turns_from_proto("history", request.history)
+    question, history = request.question, turns_from("history", request.history)
     tool_turns: tuple[Turn, ...] = ()
     if request.messages:
         question, history, tool_turns = _conversation(request)
@@ -180,12 +162,12 @@ def _request_from_proto(request: pb.GenerateRequest, deadline: float | None) -> 
         question=question,
         passages=tuple(Passage(passage.text, passage.title, passage.score) for passage in request.passages),
         history=history,
-        sampling=sampling_from_message(request.sampling),
+        sampling=sampling_from(request.sampling),
         mode=_MODES[request.mode],
         is_conversation=bool(request.messages),
         adapter=request.adapter,
         deadline=deadline,
-        tools=_tools_from_proto(request.tools),
+        tools=tools_from(request.tools),
         tool_turns=tool_turns,
         standalone_question=request.standalone_question,
     )
@@ -196,7 +178,7 @@ def _conversation(request: pb.GenerateRequest) -> tuple[str, tuple[Turn, ...], t
     for field in ("question", "history"):
         if getattr(request, field):
             raise InvalidField(field, f"{field} and messages are both set. Send the conversation once, as messages.")
-    turns = _turns_from_proto("messages", request.messages)
+    turns = turns_from("messages", request.messages)
     last = len(turns) - 1
     if turns[last].role not in (Role.USER, Role.TOOL):
         raise InvalidField(
@@ -214,27 +196,6 @@ def _conversation(request: pb.GenerateRequest) -> tuple[str, tuple[Turn, ...], t
     return turns[asked].content, turns[:asked], turns[asked + 1 :]
 
 
-def _tools_from_proto(tools: tool_pb2.Tools) -> Tools:
-    if tools.choice not in _TOOL_CHOICES:
-        raise InvalidField("tools.choice", f"There is no choice {tools.choice}. Use AUTO, NONE or REQUIRED.")
-    return Tools(
-        tuple(Tool(tool.name, tool.description, tool.parameters, tool.strict) for tool in tools.definitions),
-        _TOOL_CHOICES[tools.choice],
-        tools.required_name,
-        tools.parallel if tools.HasField("parallel") else None,
-    )
-
-
-def _turns_from_proto(field: str, messages: Iterable[message_pb2.Message]) -> tuple[Turn, ...]:
-    turns = []
-    for number, message in enumerate(messages):
-        if message.role not in _ROLES:
-            raise InvalidField(f"{field}[{number}].role", "The role is missing. Use SYSTEM, USER, ASSISTANT or TOOL.")
-        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls)
-        turns.append(Turn(_ROLES[message.role], message.content, calls, message.tool_call_id))
-    return tuple(turns)
-
-
 def _delta_to_proto(delta: Delta) -> pb.Delta:
     return pb.Delta(
         text=delta.text,
@@ -242,17 +203,8 @@ def _delta_to_proto(delta: Delta) -> pb.Delta:
             pb.Citation(index=citation.index, answer_span=span_pb2.Span(start=citation.start, end=citation.end))
             for citation in delta.citations
         ],
-        logprobs=[
-            pb.TokenLogprob(
-                token=written.token,
-                logprob=written.logprob,
-                top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in written.top],
-            )
-            for written in delta.logprobs
-        ],
-        tool_calls=[
-            tool_pb2.ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in delta.tool_calls
-        ],
+        logprobs=logprob_messages(delta.logprobs, pb.TokenLogprob),
+        tool_calls=map(tool_call_message, delta.tool_calls),
     )
 
 

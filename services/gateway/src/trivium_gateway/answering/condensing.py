@@ -11,16 +11,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_conversation.turns import Role
 from trivium_lexical.folding import fold
 from trivium_lexical.languages import language_of, stem
 
 from trivium_gateway.answering.leaning import CHINESE, PERSONS, WORD, leans, says_something
-from trivium_gateway.domain.conversation import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trivium_gateway.domain.conversation import Message
+    from trivium_conversation.turns import Turn
 
 __all__ = ["condense"]
 
@@ -56,7 +56,7 @@ class _Phrase:
     weight: float = 0.0
 
 
-def condense(question: str, history: Sequence[Message]) -> str:
+def condense(question: str, history: Sequence[Turn]) -> str:
     """Gives a question that can be understood without the conversation.
 
     Args:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from trivium_conversation.sampling import Sampling
     from trivium_conversation.tools import Tools
+    from trivium_conversation.turns import Turn
 
-    from trivium_gateway.domain.conversation import Message
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.request.principal import Principal
@@ -154,7 +154,7 @@ class Search:
     queries: tuple[Query, ...]
     principal: Principal
     options: SearchOptions = SearchOptions()  # frozen
-    history: tuple[Message, ...] = ()
+    history: tuple[Turn, ...] = ()
     expand: tuple[Expansion, ...] = ()
     by_model: bool = True
 
@@ -165,7 +165,7 @@ class Search:
         principal: Principal,
         options: SearchOptions,
         *,
-        history: tuple[Message, ...] = (),
+        history: tuple[Turn, ...] = (),
         queries: Sequence[str] = (),
         expand: Sequence[Expansion] = (),
         by_model: bool = True,
@@ -240,12 +240,12 @@ class Question:
     text: str
     principal: Principal
     options: SearchOptions = SearchOptions()  # frozen
-    history: tuple[Message, ...] = ()
+    history: tuple[Turn, ...] = ()
     mode: AnswerMode = AnswerMode.AUTO
     sampling: Sampling = DEFAULT_SAMPLING
     uses_documents: bool = True
     tools: Tools = NO_TOOLS
-    tool_turns: tuple[Message, ...] = ()
+    tool_turns: tuple[Turn, ...] = ()
     queries: tuple[str, ...] = ()
     expand: tuple[Expansion, ...] = ()
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from trivium_conversation.sampling import check_sampling
 from trivium_conversation.tools import check_tools
-from trivium_conversation.turns import Role, check_tool_calls
-from trivium_conversation.turns import Turn as Message
+from trivium_conversation.turns import Role, Turn, check_tool_calls
 from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.limits import check_query, check_unicode
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
 
 
-__all__ = ["AnswerMode", "Message", "Role", "check_conversation", "check_message", "check_options"]
-
-
 class AnswerMode(StrEnum):
     """By which means an answer is written."""
 
@@ -37,7 +33,7 @@ class AnswerMode(StrEnum):
     """The sentences of the passages that answer best."""
 
 
-def check_conversation(history: Sequence[Message], tool_turns: Sequence[Message], limits: GatewayLimits) -> None:
+def check_conversation(history: Sequence[Turn], tool_turns: Sequence[Turn], limits: GatewayLimits) -> None:
     """Refuses what surrounds a question if it is too long, has an empty turn, or a call of a tool without its result.
 
     Args:
@@ -104,7 +100,7 @@ def check_options(mode: AnswerMode, sampling: Sampling, tools: Tools) -> None:
             raise InvalidField("tools.choice", "An extractive answer calls no tools. Ask in mode auto or model.")
 
 
-def _check_turn(field: str, turn: Message) -> None:
+def _check_turn(field: str, turn: Turn) -> None:
     check_unicode(f"{field}.content", turn.content)
     check_unicode(f"{field}.tool_call_id", turn.tool_call_id)
     for number, call in enumerate(turn.tool_calls):

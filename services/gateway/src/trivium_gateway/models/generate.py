@@ -13,21 +13,22 @@ import grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
 from trivium.type.v1 import degradation_pb2
-from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason, TokenLogprob
+from trivium_conversation.messages import logprobs_from, tool_call_from, tools_message, turn_message
+from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason
 from trivium_conversation.tools import NO_TOOLS
+from trivium_conversation.turns import Role, Turn
 from trivium_serving.channels import outgoing_metadata
 
 from trivium_gateway.domain.chunks import Span
-from trivium_gateway.domain.conversation import AnswerMode, Message, Role
+from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.limits import is_blank
-from trivium_gateway.models.messages import tool_call_from, tools_message, turn_message
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from trivium_conversation.sampling import Sampling
+    from trivium_conversation.sampling import Sampling, TokenLogprob
     from trivium_conversation.tools import Tools
     from trivium_conversation.turns import ToolCall
     from trivium_serving.errors import TriviumError
@@ -162,11 +163,11 @@ class GenerateClient:
         question: str,
         passages: Sequence[Passage],
         *,
-        history: Sequence[Message],
+        history: Sequence[Turn],
         mode: AnswerMode,
         sampling: Sampling = DEFAULT_SAMPLING,
         tools: Tools = NO_TOOLS,
-        tool_turns: Sequence[Message] = (),
+        tool_turns: Sequence[Turn] = (),
         standalone_question: str = "",
         timeout_seconds: float,
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
@@ -200,7 +201,7 @@ class GenerateClient:
             request.question = question
             request.history.extend(map(turn_message, history))
         else:
-            turns = (*history, Message(Role.USER, question), *tool_turns)
+            turns = (*history, Turn(Role.USER, question), *tool_turns)
             request.messages.extend(map(turn_message, turns))
         finished = False
         try:
@@ -250,7 +251,7 @@ class GenerateClient:
         return self._has_model()
 
     async def rewrite(
-        self, question: str, history: Sequence[Message], task: RewriteTask, *, timeout_seconds: float
+        self, question: str, history: Sequence[Turn], task: RewriteTask, *, timeout_seconds: float
     ) -> Sequence[str]:
         """Has the language model rewrite a question for a search.
 
@@ -322,10 +323,7 @@ def _text(delta: pb.Delta) -> GeneratedText:
         tuple(
             GeneratedCitation(one.index, Span(one.answer_span.start, one.answer_span.end)) for one in delta.citations
         ),
-        tuple(
-            TokenLogprob(one.token, one.logprob, tuple((top.token, top.logprob) for top in one.top))
-            for one in delta.logprobs
-        ),
+        logprobs_from(delta.logprobs),
         tuple(map(tool_call_from, delta.tool_calls)),
     )
 

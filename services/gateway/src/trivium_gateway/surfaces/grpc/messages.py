@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
-from trivium_conversation.sampling import FinishReason, sampling_from_message
+from trivium_conversation.messages import logprob_messages, sampling_from, tool_call_message, tools_from, turns_from
+from trivium_conversation.sampling import FinishReason
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
@@ -16,7 +17,6 @@ from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Reason, Stage
 from trivium_gateway.library.descriptions import CollectionState
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
-from trivium_gateway.models.messages import tool_call_message, tools_from, turns_from
 from trivium_gateway.surfaces.door import principal
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def question_from(request: pb.AnswerRequest) -> Question:
         _options(request),
         turns_from("history", request.history),
         _MODES[request.mode],
-        sampling_from_message(request.sampling),
+        sampling_from(request.sampling),
         tools=tools_from(request.tools),
         tool_turns=turns_from("tool_turns", request.tool_turns),
         queries=tuple(request.queries),
@@ -249,14 +249,7 @@ def _delta(delta: Delta) -> pb.AnswerDelta:
         text=delta.text,
         citations=map(_citation, delta.citations),
         tool_calls=map(tool_call_message, delta.tool_calls),
-        logprobs=[
-            pb.TokenLogprob(
-                token=one.token,
-                logprob=one.logprob,
-                top=[pb.TopLogprob(token=token, logprob=logprob) for token, logprob in one.top],
-            )
-            for one in delta.logprobs
-        ],
+        logprobs=logprob_messages(delta.logprobs, pb.TokenLogprob),
     )
 
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
+from trivium_conversation.turns import Role, Turn
 
 from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
 from trivium_gateway.answering.question import Expansion, Query, Question, Search, SearchOptions
-from trivium_gateway.domain.conversation import AnswerMode, Message, Role
+from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.door import principal
@@ -179,9 +180,9 @@ def _question(body: AnswerBody) -> Question:
     )
 
 
-def turns_of(history: list[MessageBody] | None) -> tuple[Message, ...]:
+def turns_of(history: list[MessageBody] | None) -> tuple[Turn, ...]:
     """The turns of a conversation."""
-    return tuple(Message(Role(turn.role), turn.content) for turn in history or ())
+    return tuple(Turn(Role(turn.role), turn.content) for turn in history or ())
 
 
 def _expansions(body: RetrieveBody | AnswerBody) -> tuple[Expansion, ...]:

@@ -1,16 +1,20 @@
-"""Turns, tools and their calls as messages, and back: both the surface and the generate service speak in them."""
+"""Turns, tools, sampling and log probabilities as messages, and back, whichever service they are of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trivium.type.v1 import message_pb2, tool_pb2
-from trivium_conversation.tools import Tool, ToolChoice, Tools
-from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField
 
+from trivium_conversation.sampling import Sampling, TokenLogprob
+from trivium_conversation.tools import Tool, ToolChoice, Tools
+from trivium_conversation.turns import Role, ToolCall, Turn
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+Kind = TypeVar("Kind")
 
 _ROLES = {
     message_pb2.ROLE_SYSTEM: Role.SYSTEM,
@@ -42,8 +46,7 @@ def turns_from(field: str, messages: Iterable[message_pb2.Message]) -> tuple[Tur
     for position, message in enumerate(messages):
         if message.role not in _ROLES:
             raise InvalidField(
-                f"{field}[{position}].role",
-                f"{field}[{position}].role must be ROLE_USER, ROLE_ASSISTANT, ROLE_SYSTEM or ROLE_TOOL.",
+                f"{field}[{position}].role", "The role is missing, or none. Use SYSTEM, USER, ASSISTANT or TOOL."
             )
         calls = tuple(map(tool_call_from, message.tool_calls))
         turns.append(Turn(_ROLES[message.role], message.content, calls, message.tool_call_id))
@@ -67,7 +70,7 @@ def tools_from(message: tool_pb2.Tools) -> Tools:
         InvalidField: The choice is none that there is.
     """
     if message.choice not in _CHOICES:
-        raise InvalidField("tools.choice", f"tools.choice {message.choice} does not exist.")
+        raise InvalidField("tools.choice", f"There is no choice {message.choice}. Use AUTO, NONE or REQUIRED.")
     return Tools(
         tuple(Tool(one.name, one.description, one.parameters, one.strict) for one in message.definitions),
         _CHOICES[message.choice],
@@ -99,3 +102,40 @@ def tool_call_from(message: tool_pb2.ToolCall) -> ToolCall:
 def tool_call_message(call: ToolCall) -> tool_pb2.ToolCall:
     """A call of a tool as a message."""
     return tool_pb2.ToolCall(id=call.id, name=call.name, arguments=call.arguments)
+
+
+def sampling_from(message: Any) -> Sampling:
+    """What a `Sampling` message says; those of all services have the same fields."""
+    return Sampling(
+        max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
+        temperature=message.temperature if message.HasField("temperature") else None,
+        top_p=message.top_p if message.HasField("top_p") else None,
+        seed=message.seed if message.HasField("seed") else None,
+        stop=tuple(message.stop),
+        json_schema=message.json_schema,
+        top_logprobs=message.top_logprobs if message.HasField("top_logprobs") else None,
+    )
+
+
+def logprobs_from(messages: Iterable[Any]) -> tuple[TokenLogprob, ...]:
+    """What `TokenLogprob` messages say; those of all services have the same fields."""
+    return tuple(
+        TokenLogprob(one.token, one.logprob, tuple((top.token, top.logprob) for top in one.top)) for one in messages
+    )
+
+
+def logprob_messages(logprobs: Iterable[TokenLogprob], kind: Callable[..., Kind]) -> list[Kind]:
+    """Log probabilities as messages.
+
+    Args:
+        logprobs: Of each token that the model wrote.
+        kind: The service's own `TokenLogprob`.
+    """
+    return [
+        kind(
+            token=one.token,
+            logprob=one.logprob,
+            top=[{"token": token, "logprob": logprob} for token, logprob in one.top],
+        )
+        for one in logprobs
+    ]
