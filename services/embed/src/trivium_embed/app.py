@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2
 from trivium.embed.v1.embed_service_pb2_grpc import add_EmbedServiceServicer_to_server
-from trivium_encoders import CodeForm, EncoderOptions, Role
+from trivium_encoders import CodeForm, Role
 from trivium_model_apis.settings import api_calls
 from trivium_model_service.app import ModelApp
 from trivium_model_service.result_cache import CacheMetrics
@@ -56,18 +56,7 @@ class EmbedApp(ModelApp):
 
 
 def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Callable[[], Awaitable[EmbeddingBackend]]:
-    options = EncoderOptions(
-        model=settings.model,
-        runtime=settings.runtime,
-        precision=settings.precision,
-        int8_texts=settings.int8_texts,
-        workers=settings.workers,
-        budget_tokens=settings.budget_tokens,
-        express_tokens=settings.express_tokens,
-        cache_dir=settings.data_dir / "cache",
-        max_length=settings.max_length,
-    )
-
+    options = settings.encoder_options(settings.model, express_tokens=settings.express_tokens)
     api_options = ApiOptions(
         model="" if settings.model == DEFAULT_MODEL else settings.model,
         url=settings.api_url,

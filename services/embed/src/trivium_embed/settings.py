@@ -1,9 +1,8 @@
 """Everything about the service that can be set."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from trivium_encoders.options import Precision, Runtime
+from trivium_model_service.encoder_settings import EncoderSettings
 from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
@@ -11,7 +10,7 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedSettings:
+class EmbedSettings(EncoderSettings):
     """Flag, environment variable (`TRIVIUM_EMBED_...`) and documentation of each setting."""
 
     listen: str = setting(
@@ -39,32 +38,11 @@ class EmbedSettings:
         minimum=0,
         maximum=16384,
     )
-    api_url: str = setting("", "Address of the model API; empty for the provider's own.", address=AddressKind.API)
-    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
     api_batch_texts: int = setting(0, "Most texts in a request to the API; 0 for what the provider takes.", minimum=0)
     api_batch_tokens: int = setting(100_000, "Most tokens (estimated) in a request to the API.", minimum=1)
-    api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)
-    api_timeout_seconds: float = setting(30.0, "Longest time of one attempt.", minimum=0.1, maximum=600)
     api_concurrency: int = setting(
         8, "Most requests to the API at the same time; streams take half of them at most.", minimum=1, maximum=256
     )
-    api_requests_per_minute: int = setting(0, "Most requests to the API in a minute; 0 for no bound.", minimum=0)
-    api_tokens_per_minute: int = setting(
-        0, "Most tokens (estimated) to the API in a minute; 0 for no bound.", minimum=0
-    )
-    runtime: Runtime = setting("auto", "What executes the model.", choices=("auto", "openvino", "torch"))
-    precision: Precision = setting(
-        "auto",
-        "Numbers inside the model; auto is bf16 where the hardware has it. int8 needs nncf, and a model that passes "
-        "its quality check.",
-        choices=("auto", "bf16", "fp32", "int8"),
-    )
-    int8_texts: Path | None = setting(
-        None,
-        'File of your own texts to calibrate and judge int8 with, one {"query": ...} or {"passage": ...} per line; '
-        "without it, texts that come along.",
-    )
-    workers: int = setting(0, "Single-threaded sessions; 0 for one per core.", minimum=0, maximum=1024)
     budget_tokens: int = setting(
         512, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
     )
@@ -75,7 +53,6 @@ class EmbedSettings:
         minimum=0,
         maximum=1 << 20,
     )
-    max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
     token_codes: str = setting(
         "1",
         "Bits a number of the token vectors that a passage is kept with, so that late interaction needs not read it "
@@ -100,8 +77,4 @@ class EmbedSettings:
     )
     stream_in_flight: int = setting(
         4, "Requests of one stream that are worked on at a time; the others wait at the caller.", minimum=1, maximum=64
-    )
-    drain_seconds: float = setting(10.0, "Time that running calls have to end after SIGTERM.", minimum=0)
-    data_dir: Path = setting(
-        Path(".data"), "Folder for what may be kept; converted models go to its cache/.", env="TRIVIUM_DATA_DIR"
     )

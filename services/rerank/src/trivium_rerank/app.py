@@ -6,7 +6,7 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2
 from trivium.rerank.v1.rerank_service_pb2_grpc import add_RerankServiceServicer_to_server
-from trivium_encoders import CodeForm, EncoderOptions
+from trivium_encoders import CodeForm
 from trivium_model_apis.settings import api_calls
 from trivium_model_service.app import ModelApp
 from trivium_serving.admission import Admission
@@ -55,23 +55,11 @@ class RerankApp(ModelApp):
 
 
 def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Callable[[], Awaitable[RerankBackend]]:
-    def options(default_model: str) -> EncoderOptions:
-        return EncoderOptions(
-            model=settings.model or default_model,
-            runtime=settings.runtime,
-            precision=settings.precision,
-            int8_texts=settings.int8_texts,
-            workers=settings.workers,
-            budget_tokens=settings.budget_tokens,
-            cache_dir=settings.data_dir / "cache",
-            max_length=settings.max_length,
-        )
-
     async def load_late_interaction() -> RerankBackend:
         from trivium_rerank.backends.late_interaction import DEFAULT_MODEL, LateInteractionBackend
 
         return await LateInteractionBackend.load(
-            options(DEFAULT_MODEL),
+            settings.encoder_options(settings.model or DEFAULT_MODEL),
             registry,
             form=CodeForm(int(settings.token_codes)),
             cache_bytes=settings.cache_bytes,
@@ -82,12 +70,14 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
         from trivium_rerank.backends.cross_encoder import DEFAULT_MODEL, CrossEncoderBackend
         from trivium_rerank.backends.late_interaction import LateInteractionBackend
 
-        judge = await CrossEncoderBackend.load(options(DEFAULT_MODEL), registry, settings.cache_bytes)
+        judge = await CrossEncoderBackend.load(
+            settings.encoder_options(settings.model or DEFAULT_MODEL), registry, settings.cache_bytes
+        )
         if not settings.first_model:
             return judge
         first = await LateInteractionBackend.load(
             # It reads queries alone, in a model that is small, and its metrics would stand beside the judge's.
-            replace(options(""), model=settings.first_model, precision="auto", workers=1, max_length=0),
+            replace(settings.encoder_options(settings.first_model), precision="auto", workers=1, max_length=0),
             CollectorRegistry(),
             form=CodeForm.SIGNS,
             cache_bytes=_FIRST_CACHE_BYTES,

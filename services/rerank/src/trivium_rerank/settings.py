@@ -1,15 +1,14 @@
 """Everything about the service that can be set."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from trivium_encoders.options import Precision, Runtime
+from trivium_model_service.encoder_settings import EncoderSettings
 from trivium_serving.addresses import AddressKind
 from trivium_serving.settings import setting
 
 
 @dataclass(frozen=True, slots=True)
-class RerankSettings:
+class RerankSettings(EncoderSettings):
     """Flag, environment variable (`TRIVIUM_RERANK_...`) and documentation of each setting."""
 
     listen: str = setting(
@@ -33,32 +32,9 @@ class RerankSettings:
         "With backend cross-encoder: the embedding model by whose token codes passages are compared first, so that the "
         "cross-encoder reads only those that can reach the top; the model of embed. Empty for none.",
     )
-    api_url: str = setting("", "Address of the model API; empty for the provider's own.", address=AddressKind.API)
-    api_key: str = setting("", "Key of the model API; an address of your own may need none.", secret=True)
-    api_attempts: int = setting(4, "Most attempts of a request to the API.", minimum=1, maximum=20)
-    api_timeout_seconds: float = setting(30.0, "Longest time of one attempt.", minimum=0.1, maximum=600)
-    api_concurrency: int = setting(8, "Most requests to the API at the same time.", minimum=1, maximum=256)
-    api_requests_per_minute: int = setting(0, "Most requests to the API in a minute; 0 for no bound.", minimum=0)
-    api_tokens_per_minute: int = setting(
-        0, "Most tokens (estimated) to the API in a minute; 0 for no bound.", minimum=0
-    )
-    runtime: Runtime = setting("auto", "What executes the model.", choices=("auto", "openvino", "torch"))
-    precision: Precision = setting(
-        "auto",
-        "Numbers inside the model; auto is bf16 where the hardware has it. int8 needs nncf, and a model that passes "
-        "its quality check.",
-        choices=("auto", "bf16", "fp32", "int8"),
-    )
-    int8_texts: Path | None = setting(
-        None,
-        'File of your own texts to calibrate and judge int8 with, one {"query": ...} or {"passage": ...} per line; '
-        "without it, texts that come along.",
-    )
-    workers: int = setting(0, "Single-threaded sessions; 0 for one per core.", minimum=0, maximum=1024)
     budget_tokens: int = setting(
         1024, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
     )
-    max_length: int = setting(0, "Longest input in tokens; 0 for the model's own maximum.", minimum=0)
     token_codes: str = setting(
         "1",
         "Bits a number of the token vectors of passages that come as text alone (late-interaction): 1, 4 or 8. Those "
@@ -80,8 +56,4 @@ class RerankSettings:
     )
     max_in_flight_tokens: int = setting(
         1_048_576, "Most tokens that are computed or wait, estimated from the texts' sizes.", minimum=1
-    )
-    drain_seconds: float = setting(10.0, "Time that running calls have to end after SIGTERM.", minimum=0)
-    data_dir: Path = setting(
-        Path(".data"), "Folder for what may be kept; converted models go to its cache/.", env="TRIVIUM_DATA_DIR"
     )
