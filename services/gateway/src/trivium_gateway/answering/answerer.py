@@ -170,8 +170,21 @@ class Answerer:
     async def _write(self, question: Question, draft: _Draft, record: Record) -> AsyncGenerator[Delta, None]:
         """Has the answer written by the generate service, or puts the passages in its place."""
         try:
-            async with aclosing(self._generated(question, draft, record)) as pieces:
-                async for piece in pieces:
+            generated = self._generate.generate(
+                question.text,
+                draft.passages,
+                history=question.history,
+                mode=question.mode,
+                sampling=question.sampling,
+                tools=question.tools,
+                tool_turns=question.tool_turns,
+                standalone_question=draft.searched.search_query or "",
+                timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
+            )
+            seconds: float | None = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
+            async with aclosing(generated) as pieces:
+                while (piece := await _next_piece(pieces, record, seconds)) is not None:
+                    seconds = None
                     if isinstance(piece, GeneratedEnd):
                         draft.end(piece)
                         if piece.degradation is not None:
@@ -191,34 +204,16 @@ class Answerer:
             for text, index in passages_as_answer(draft.passages):
                 yield draft.add(text, index)
 
-    async def _generated(
-        self, question: Question, draft: _Draft, record: Record
-    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
-        """What the generate service writes, if it begins in time."""
-        generated = self._generate.generate(
-            question.text,
-            draft.passages,
-            history=question.history,
-            mode=question.mode,
-            sampling=question.sampling,
-            tools=question.tools,
-            tool_turns=question.tool_turns,
-            standalone_question=draft.searched.search_query or "",
-            timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
-        )
-        begin_seconds = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
-        async with aclosing(generated) as pieces:
-            try:
-                async with asyncio.timeout(begin_seconds), record.waiting("generate"):
-                    piece: GeneratedText | GeneratedEnd | None = await anext(pieces)
-            except TimeoutError as error:
-                raise DeadlineExceeded(
-                    f"The generate service did not begin to write within {begin_seconds:.3g} s."
-                ) from error
-            while piece is not None:
-                yield piece
-                async with record.waiting("generate"):
-                    piece = await anext(pieces, None)
+
+async def _next_piece(
+    pieces: AsyncGenerator[GeneratedText | GeneratedEnd, None], record: Record, seconds: float | None
+) -> GeneratedText | GeneratedEnd | None:
+    """What the generate service writes next, within a time, unless that is None; None after the end."""
+    try:
+        async with asyncio.timeout(seconds), record.waiting("generate"):
+            return await anext(pieces, None)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"The generate service did not begin to write within {seconds:.3g} s.") from error
 
 
 def _is_callers_mistake(error: TriviumError) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -203,41 +203,30 @@ class GenerateClient:
         else:
             turns = (*history, Turn(Role.USER, question), *tool_turns)
             request.messages.extend(map(turn_message, turns))
-        finished = False
-        try:
-            async with aclosing(self._responses(request, timeout_seconds)) as responses:
-                async for response in responses:
+        finished = begun = False
+        # One replica with its model, if there is any.
+        for stub in (self._model_stub, self._stub) if self._has_model() else (self._stub,):
+            call = stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+            try:
+                async for response in call:
+                    begun = True
                     if response.HasField("finish"):
                         finished = True
                         yield _end(response.finish)
                     else:
                         yield _text(response.delta)
-        except grpc.aio.AioRpcError as error:
-            if not finished:
-                failure = _in_callers_words(upstream_error("generate", error), len(history))
-                raise blame("generate", failure, _CALLERS_FIELDS) from error
-        if not finished:
-            raise broken_answer("generate", "stops before its end")
-
-    async def _responses(
-        self, request: pb.GenerateRequest, timeout_seconds: float
-    ) -> AsyncGenerator[pb.GenerateResponse, None]:
-        """What one replica answers: one with its model, if there is any."""
-        has_model = self._has_model()
-        for stub in (self._model_stub, self._stub) if has_model else (self._stub,):
-            call = stub.Generate(request, timeout=timeout_seconds, metadata=outgoing_metadata())
-            begun = False
-            try:
-                async for response in call:
-                    begun = True
-                    yield response
-                return
+                break
             except grpc.aio.AioRpcError as error:
+                if finished:
+                    return
                 # The last one with a model may just have lost it: then any other answers as well as it can.
                 if begun or stub is self._stub or error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise
+                    failure = _in_callers_words(upstream_error("generate", error), len(history))
+                    raise blame("generate", failure, _CALLERS_FIELDS) from error
             finally:
                 call.cancel()  # does nothing to a call that has ended
+        if not finished:
+            raise broken_answer("generate", "stops before its end")
 
     def _has_model(self) -> bool:
         return self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
