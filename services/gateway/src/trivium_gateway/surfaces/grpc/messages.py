@@ -316,8 +316,8 @@ def _citation(citation: Citation) -> pb.Citation:
         uri=chunk.uri,
         span=_span(chunk.span),
         answer_span=_span(citation.answer_span),
-        page=passage.page,
-        heading=passage.heading,
+        page=chunk.page or None,
+        heading=chunk.heading,
     )
 
 

@@ -200,8 +200,8 @@ def _citation_json(citation: Citation) -> dict[str, Any]:
         "uri": chunk.uri,
         "span": _span_json(chunk.span),
         "answer_span": _span_json(citation.answer_span),
-        "page": passage.page,
-        "heading": list(passage.heading),
+        "page": chunk.page or None,
+        "heading": list(chunk.heading),
     }
 
 
