@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from e2e.keyed_gateway import KeyedGateway, running_keyed_gateway
 from trivium_client import AsyncTrivium, InvalidRequest, NotFound, PermissionDenied, Trivium, Unauthenticated
 from trivium_client.cli.app import app
-from trivium_client.stack.ports import free_ports
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from typer.testing import Result
-
-
-@dataclass
-class Gateway:
-    """A gateway that asks for keys, with nothing behind it."""
-
-    address: str
-    first_key: str
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway process of its own."""
-    folder: Path = tmp_path_factory.mktemp("data")
-    grpc_port, http_port = free_ports(2)
-    address = f"127.0.0.1:{grpc_port}"
-    flags = ("--auth", "keys", "--grpc-listen", address, "--http-listen", f"127.0.0.1:{http_port}")
-    environ = {**os.environ, "TRIVIUM_DATA_DIR": str(folder)}
-    process = subprocess.Popen([sys.executable, "-m", "trivium_gateway", *flags], env=environ)
-    first_key = folder / "gateway" / "first-key"
-    try:
-        deadline = time.monotonic() + 60
-        while socket.socket().connect_ex(("127.0.0.1", grpc_port)):
-            assert process.poll() is None, "the gateway has ended"
-            assert time.monotonic() < deadline, "the gateway does not listen"
-            time.sleep(0.05)
-        yield Gateway(address, first_key.read_text().strip())
-    finally:
-        process.terminate()
-        process.wait(30)
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedGateway]:
+    """A gateway that asks for keys."""
+    with running_keyed_gateway(tmp_path_factory.mktemp("data")) as running:
+        yield running
 
 
-def test_client_makes_lists_rotates_and_revokes_keys(gateway: Gateway) -> None:
+def test_client_makes_lists_rotates_and_revokes_keys(gateway: KeyedGateway) -> None:
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
     with Trivium(gateway.address, api_key=gateway.first_key) as trivium:
         made = trivium.create_key("bot", tenant="legal", scopes=["read"], user="ann", groups=["hr"], expires_at=end)
@@ -78,7 +46,9 @@ def test_client_makes_lists_rotates_and_revokes_keys(gateway: Gateway) -> None:
             trivium.revoke_key(made.key.id)
 
 
-async def test_async_client_sends_the_key_of_the_environment(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_async_client_sends_the_key_of_the_environment(
+    gateway: KeyedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with AsyncTrivium(gateway.address) as nobody:
         with pytest.raises(Unauthenticated, match="tv_"):
             await nobody.list_keys()
@@ -87,13 +57,13 @@ async def test_async_client_sends_the_key_of_the_environment(gateway: Gateway, m
         assert (await trivium.list_keys())[0].name == "first"
 
 
-def test_key_that_is_none_is_refused_unrepeated(gateway: Gateway) -> None:
+def test_key_that_is_none_is_refused_unrepeated(gateway: KeyedGateway) -> None:
     with pytest.raises(InvalidRequest) as caught:
         Trivium(gateway.address, api_key="tv_\u2026hidden")
     assert "hidden" not in str(caught.value)
 
 
-def test_command_makes_lists_rotates_and_revokes_keys(gateway: Gateway) -> None:
+def test_command_makes_lists_rotates_and_revokes_keys(gateway: KeyedGateway) -> None:
     def invoked(*arguments: str, key: str = gateway.first_key) -> Result:
         environ = {"TRIVIUM_API_KEY": key, "TRIVIUM_GATEWAY": gateway.address}
         return CliRunner().invoke(app, ["keys", *arguments], env=environ)

@@ -1,8 +1,9 @@
 // Calls of the gateway. Everything that can go wrong comes out as an ApiError with a kind that the page can explain.
 
+import { credentials, renewed } from "./key.js";
 import { events } from "./sse.js";
 
-const KINDS = { 400: "refused", 403: "forbidden", 404: "missing", 409: "refused", 413: "refused", 429: "overloaded",
+const KINDS = { 400: "refused", 401: "stranger", 403: "forbidden", 404: "missing", 409: "refused", 413: "refused", 429: "overloaded",
   500: "broken", 503: "unavailable", 504: "timeout" };
 
 /** What went wrong: `kind` is `network`, `interrupted`, `stopped`, or one of the above. */
@@ -21,7 +22,8 @@ export function documentPath(id, collection) {
 
 export function errorFrom(status, body, header = () => null) {
   const error = body?.error ?? {};
-  return new ApiError(KINDS[status] ?? (status >= 500 ? "unavailable" : "other"), {
+  const kind = error.reason === "PERMISSION_DENIED" ? "scope" : KINDS[status];
+  return new ApiError(kind ?? (status >= 500 ? "unavailable" : "other"), {
     message: error.message ?? "",
     reason: error.reason ?? "",
     retryAfter: Number(header("Retry-After")) || 1,
@@ -30,13 +32,17 @@ export function errorFrom(status, body, header = () => null) {
 }
 
 async function send(path, options) {
+  const key = credentials();
   let response;
   try {
-    response = await fetch(address(path), { credentials: "omit", cache: "no-store", ...options });
+    response = await fetch(address(path), {
+      credentials: "omit", cache: "no-store", ...options, headers: { ...options.headers, ...key },
+    });
   } catch (error) {
     throw new ApiError(error.name === "AbortError" ? "stopped" : "network");
   }
   if (response.ok) return response;
+  if (response.status === 401 && await renewed(key)) return send(path, options);
   const body = await response.json().catch(() => null);
   throw errorFrom(response.status, body, (name) => response.headers.get(name));
 }
@@ -86,6 +92,7 @@ export function upload(file, fields, onProgress) {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve, reject) => {
     request.open("POST", address("v1/documents"));
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
