@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SERVICES = ("qdrant", "embed", "rerank", "generate", "gateway", "prometheus")
 _START_SECONDS = 240.0
+_KEY = "tv_compose_" + "x" * 43
 _QUESTION = {"question": "How long does the warranty last?"}
 _DOCUMENT = {"documents": [{"id": "warranty", "title": "Warranty", "text": "The warranty lasts 24 months."}]}
 
@@ -48,10 +49,13 @@ class ComposeStack:
             "TRIVIUM_GRPC_PORT": str(_free_port()),
             "QDRANT_HTTP_PORT": str(_free_port()),
             "PROMETHEUS_PORT": str(self.prometheus_port),
+            "TRIVIUM_GATEWAY_ADMIN_KEY": _KEY,
             "TRIVIUM_GENERATE_VARIANT": "",
             "TRIVIUM_GENERATE_BACKEND": "extractive",
         }
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.http_port}", timeout=30, headers={"Authorization": f"Bearer {_KEY}"}
+        )
 
     def compose(self, *arguments: str) -> str:
         """Runs docker compose, of either generation."""
@@ -116,6 +120,12 @@ def test_compose_stack_answers_with_a_citation(stack: ComposeStack) -> None:
     assert "24 months" in answer["answer"]
     assert answer["citations"][0]["document_id"] == "warranty"
     assert answer["degraded"] == []
+
+
+def test_compose_stack_asks_for_a_key(stack: ComposeStack) -> None:
+    for path in ("/v1/collections", "/metrics"):
+        assert httpx.get(f"http://127.0.0.1:{stack.http_port}{path}").status_code == 401
+        assert stack.client.get(path).status_code == 200
 
 
 def test_compose_stack_is_scraped_by_prometheus(stack: ComposeStack) -> None:

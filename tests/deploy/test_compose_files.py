@@ -82,7 +82,7 @@ def test_compose_with_tls_gives_every_service_its_files_and_prometheus_the_same_
         for name in ("prometheus", "prometheus-tls")
     )
     for job in encrypted["scrape_configs"]:
-        if job["job_name"] in ("gateway", "qdrant"):
+        if job["job_name"] == "qdrant":
             assert job.pop("scheme") == "https"
             assert job.pop("tls_config") == {"ca_file": "/tls/ca.crt"}
     assert encrypted == plain

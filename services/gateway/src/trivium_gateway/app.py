@@ -262,7 +262,7 @@ class GatewayProcess:
         if self._settings.admin_key:
             await self._access.guard.load()
         elif await self._access.keyring.make_first(first):
-            _logger.info("made the first key, which may do everything, and wrote it to %s", first)
+            _logger.warning("made the first key, which may do everything: read it in %s", first)
 
     async def stop(self, drain_seconds: float) -> None:
         """Tells health checks, refuses new calls, gives running ones some time to end, and closes everything."""
