@@ -214,7 +214,7 @@ def test_ingest_as_json_has_a_result_per_document(gateway: Any, run: Run, tmp_pa
 
 
 def test_documents_are_listed_printed_and_deleted(gateway: Any, run: Run) -> None:
-    document = pb.Document(id="a b.md", title="A\nB", uri="u", chunk_count=3, text="the text")
+    document = pb.Document(id="a b.md", title="A\nB", uri="u", chunk_count=3, text="the text", content_hash="h")
     gateway.will("ListDocuments", *[pb.ListDocumentsResponse(documents=[document])] * 2)
     gateway.will("GetDocument", pb.GetDocumentResponse(document=document))
     gateway.will("DeleteDocuments", pb.DeleteDocumentsResponse(deleted_ids=["a"]))
@@ -226,6 +226,7 @@ def test_documents_are_listed_printed_and_deleted(gateway: Any, run: Run) -> Non
         "uri": "u",
         "metadata": {},
         "chunk_count": 3,
+        "content_hash": "h",
     }
     assert run("documents", "get", "a b.md") == (0, "the text\n", "")
     assert run("documents", "delete", "a", "b") == (5, "deleted a\n", "warning: there was no document b\n")
@@ -299,3 +300,32 @@ def test_ctrl_c_ends_an_answer_cleanly(gateway: Any) -> None:
 
     assert process.returncode == 130
     assert (out, err) == (b"", b"")
+
+
+def test_ingest_sends_metadata_of_the_command_line(gateway: Any, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A")
+    gateway.will("IngestDocuments", index_all)
+
+    status, _, err = run("ingest", "--metadata", "team=service", "--metadata", "year=2026", str(tmp_path))
+
+    assert status == 0, err
+    [document] = gateway.requests[0][0].documents
+    assert dict(document.metadata) == {"team": "service", "year": 2026.0}
+    assert (document.id, document.default_id, document.uri) == ("", "a.md", (tmp_path / "a.md").as_posix())
+
+
+def test_ingest_that_is_strict_sends_nothing_where_it_would_pass_over_files(
+    gateway: Any, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("A")
+    (tmp_path / "b.xyz").write_text("B")
+
+    status, _, err = run("ingest", "--strict", str(tmp_path))
+
+    assert status == 2
+    assert "passed over 1 files of other types: 1 .xyz" in " ".join(err.split())
+    assert gateway.requests == []
+
+
+def test_metadata_without_a_value_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    assert run("ingest", "--metadata", "team", str(tmp_path))[0] == 2

@@ -9,7 +9,7 @@ from trivium_client.cli.sources import Sources, Unreadable
 
 
 def ids(sources: Sources) -> list[str]:
-    return [source.read().id for source in sources]
+    return [source.read().default_id for source in sources]
 
 
 def test_folder_gives_files_of_known_types_with_relative_ids(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_file_is_taken_whatever_its_ending_with_its_path_as_uri(tmp_path: Path) 
     (source,) = Sources([path])
     document = source.read()
 
-    assert (document.id, document.filename, document.data) == ("notes.rst", "notes.rst", b"\xffbytes")
+    assert (document.default_id, document.filename, document.data) == ("notes.rst", "notes.rst", b"\xffbytes")
     assert document.uri == path.resolve().as_posix()
 
 
@@ -43,7 +43,7 @@ def test_two_files_with_one_id_fail_the_second(tmp_path: Path) -> None:
 
     first, second = Sources([tmp_path / "a", tmp_path / "b"])
 
-    assert first.read().id == "x.md"
+    assert first.read().default_id == "x.md"
     with pytest.raises(Unreadable, match=r"a/x\.md has the same id"):
         second.read()
 
@@ -114,3 +114,34 @@ def test_line_that_is_no_document_fails_alone(tmp_path: Path, line: bytes, reaso
         bad.read()
     assert caught.value.reason == reason
     assert bad.name.endswith(":2")
+
+
+def test_sidecar_says_facts_about_its_file_and_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A")
+    (tmp_path / "a.md.metadata.json").write_text('{"year": 2026, "team": "service"}')
+    (tmp_path / "other.metadata.json").write_text('{"year": 2026}')
+
+    sources = Sources([tmp_path], {"team": "all", "lang": "en"})
+    a, other = [source.read() for source in sources]
+
+    assert (a.default_id, a.metadata) == ("a.md", {"team": "service", "lang": "en", "year": 2026})
+    assert (other.default_id, other.metadata) == ("other.metadata.json", {"team": "all", "lang": "en"})
+    assert not sources.skipped
+
+
+@pytest.mark.parametrize("facts", ["{", "[1]"])
+def test_sidecar_that_is_no_object_fails_its_file(tmp_path: Path, facts: str) -> None:
+    (tmp_path / "a.md").write_text("A")
+    (tmp_path / "a.md.metadata.json").write_text(facts)
+
+    [a] = Sources([tmp_path / "a.md"])
+
+    with pytest.raises(Unreadable, match=r"a\.md\.metadata\.json is not"):
+        a.read()
+
+
+def test_metadata_of_the_command_line_go_before_no_line_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(b'{"text": "a", "metadata": {"year": 1}}\n{"text": "b"}\n')
+
+    assert [source.read().metadata for source in Sources([path], {"year": 2})] == [{"year": 1}, {"year": 2}]

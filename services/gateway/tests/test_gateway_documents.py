@@ -20,7 +20,8 @@ async def test_document_comes_back_as_it_was_given(storage: Storage) -> None:
     found = await storage.documents.get(
         await storage.collections.resolve("", tenant="default"), document_id, tenant="default"
     )
-    assert found == StoredDocument(document_id, "T", "https://x", {"a": [1, 2.5], "b": True}, 1, "Text.")
+    stored = StoredDocument(document_id, "T", "https://x", {"a": [1, 2.5], "b": True}, 1, found.content_hash, "Text.")
+    assert found == stored
 
 
 async def test_unknown_document_is_not_found(storage: Storage) -> None:

@@ -115,7 +115,7 @@ async def test_documents_that_fail_fail_alone_and_in_order(storage: Storage) -> 
         NewDocument(id="half \ud83d", text="x"),
         NewDocument(data=b"%PDF-1.4 broken", filename="a.pdf"),
         NewDocument(id="both", text="x", data=b"y"),
-        NewDocument(id="meta", text="x", metadata={"a": {"b": 1}}),
+        NewDocument(id="meta", text="x", metadata={"a": [{"b": 1}]}),
         NewDocument(id="also good", text="Also good."),
     )
     assert _outcomes(results) == [

@@ -115,8 +115,8 @@ class Batches:
 
 def _id_in_gateway(document: NewDocument) -> str:
     """The id that the gateway will know a document by: where none is given, it derives one."""
-    if document.id:
-        return document.id
+    if document.id or document.default_id:
+        return document.id or document.default_id
     content = document.text if document.text is not None else document.data or b""
     derived_from = document.uri or content
     if isinstance(derived_from, str):

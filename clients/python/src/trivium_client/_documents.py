@@ -22,6 +22,8 @@ class NewDocument:
         data: The content as the bytes of a file: text, Markdown, HTML or PDF.
         filename: The file's name; its ending tells the type where `media_type` does not.
         media_type: The file's type, for example `application/pdf`; may be empty.
+        default_id: Its id where `id` is empty and no document with its uri is stored; one that is keeps its own id.
+        moved_from: The document that it was before it was moved: what says the same in both is not embedded again.
     """
 
     text: str | None = None
@@ -32,6 +34,8 @@ class NewDocument:
     data: bytes | None = None
     filename: str = ""
     media_type: str = ""
+    default_id: str = ""
+    moved_from: str = ""
 
     @classmethod
     def from_file(
@@ -41,7 +45,8 @@ class NewDocument:
 
         Args:
             path: The file; its ending tells the type.
-            document_id: The document's id; empty for the file's name.
+            document_id: The document's id; empty for that of the document that was read from this file before, if
+                there is one, else for the file's name.
             title: Its title; empty to take the content's own.
             metadata: Facts to filter by.
 
@@ -50,7 +55,8 @@ class NewDocument:
         """
         path = Path(path)
         return cls(
-            id=document_id or path.name,
+            id=document_id,
+            default_id=path.name,
             title=title,
             uri=path.resolve().as_posix(),
             metadata=metadata or {},
@@ -69,17 +75,29 @@ class DocumentError:
 
 @dataclass(frozen=True, slots=True)
 class DocumentResult:
-    """What became of one document; `chunk_count` is the number of pieces it was cut into."""
+    """What became of one document.
+
+    Attributes:
+        id: Its id.
+        status: The outcome.
+        chunk_count: Number of pieces it was cut into.
+        error: Why it failed; else None.
+        content_hash: Of what is stored now, see `Document`; empty if it failed.
+    """
 
     id: str
     status: DocumentStatus
     chunk_count: int
     error: DocumentError | None
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it is stored; in lists `text` is None."""
+    """A document as it is stored; in lists `text` is None.
+
+    `content_hash` stays the same as long as nothing of the document changes, or of how it is stored.
+    """
 
     id: str
     title: str
@@ -87,6 +105,7 @@ class Document:
     metadata: Mapping[str, Any]
     chunk_count: int
     text: str | None
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,13 @@ def document_input(document: NewDocument) -> pb.DocumentInput:
             "a document needs either text or data, and not both", reason="INVALID_DOCUMENT", field="text"
         )
     try:
-        message = pb.DocumentInput(id=document.id, title=document.title, uri=document.uri)
+        message = pb.DocumentInput(
+            id=document.id,
+            title=document.title,
+            uri=document.uri,
+            default_id=document.default_id,
+            moved_from=document.moved_from,
+        )
         if document.data is not None:
             message.file.CopyFrom(
                 pb.FileContent(data=document.data, filename=document.filename, media_type=document.media_type)

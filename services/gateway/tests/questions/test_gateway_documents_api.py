@@ -37,7 +37,8 @@ async def test_document_of_any_id_comes_back_and_goes(stack: Stack, document_id:
     ]
     got = await stack.http.get(path, params=where)
     assert got.status_code == 200
-    assert got.json() == {
+    assert len(got.json()["content_hash"]) == 64
+    assert {key: value for key, value in got.json().items() if key != "content_hash"} == {
         "id": document_id, "title": "F", "uri": "", "metadata": {"n": 1, "x": 1.5}, "chunk_count": 1, "text": text
     }  # fmt: skip
     assert (await stack.http.delete(path, params=where)).json() == {"deleted_ids": [document_id]}
@@ -104,6 +105,16 @@ async def test_files_are_read_by_their_type_and_fail_alone(stack: Stack) -> None
     got = await stack.http.get(f"/v1/documents/{results[1]['id']}", params={"collection": stack.collection})
     assert got.json()["title"] == "Storks"
     assert "Storks clatter." in got.json()["text"]
+
+
+async def test_file_is_named_by_its_file_name_so_that_its_next_version_replaces_it(stack: Stack) -> None:
+    async def upload(text: bytes) -> Any:
+        files = {"file": ("guide/upload.txt", text)}
+        response = await stack.http.post("/v1/documents", files=files, data={"collection": stack.collection})
+        return response.json()["documents"]
+
+    assert await upload(b"One.") == [{"id": "guide/upload.txt", "status": "indexed", "chunks": 1}]
+    assert await upload(b"Two.") == [{"id": "guide/upload.txt", "status": "updated", "chunks": 1}]
 
 
 async def test_file_with_fields_of_its_own_is_stored_with_them(stack: Stack) -> None:

@@ -13,7 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
-from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption
+from trivium_client.cli.options import (
+    CollectionOption,
+    GatewayOption,
+    JsonOption,
+    MetadataOption,
+    StrictOption,
+    parse_metadata,
+)
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
 from trivium_client.cli.sources import Sources, Unreadable
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT
@@ -29,14 +36,17 @@ def ingest(
         ),
     ],
     collection: CollectionOption = "",
+    metadata: MetadataOption = None,
+    strict: StrictOption = False,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add files to the documents that questions are answered from.
 
     From folders, all files of known formats are taken, those in folders within included. A document's id is its path
-    in the folder that was named, its uri the file's path. In a .jsonl file each line is a document: `{"id": "a",
-    "title": "A", "text": "...", "uri": "...", "metadata": {"year": 2024}}`; only text is needed.
+    in the folder that was named, its uri the file's path; a file that is stored already keeps its id, whichever way it
+    comes. In a .jsonl file each line is a document: `{"id": "a", "title": "A", "text": "...", "uri": "...", "metadata":
+    {"year": 2024}}`; only text is needed. Facts about `manual.pdf` may stand beside it, in `manual.pdf.metadata.json`.
 
     Ingesting again is safe: what did not change costs nothing, what changed is replaced. A document that fails leaves
     the others alone; at the end each failure is named, and the exit status is 1.
@@ -45,6 +55,8 @@ def ingest(
 
         trivium ingest manual.pdf notes/
 
+        trivium ingest --metadata team=service --metadata year=2026 manuals/
+
         trivium ingest --collection papers papers.jsonl
 
         jq -c '{id: .key, title: .summary, text: .body}' tickets.json | trivium ingest -
@@ -52,7 +64,9 @@ def ingest(
     for path in paths:
         if str(path) != FROM_STANDARD_INPUT and not path.exists():
             raise typer.BadParameter(f"there is no file or folder {path}", param_hint="PATH")
-    sources = Sources(paths)
+    sources = Sources(paths, parse_metadata(metadata))
+    if strict and sources.skipped:
+        raise typer.BadParameter(f"{passed_over(sources.skipped)}, and --strict forbids that", param_hint="PATH")
     run = IngestRun(sources)
     try:
         with Trivium(gateway) as trivium, run.shown():
@@ -67,6 +81,12 @@ def ingest(
     run.tell_failures()
     if run.failures:
         raise typer.Exit(1)
+
+
+def passed_over(skipped: Counter[str]) -> str:
+    """Says what was passed over in folders."""
+    kinds = ", ".join(f"{count} {ending}" for ending, count in skipped.most_common(8))
+    return f"passed over {skipped.total()} files of other types: {kinds}"
 
 
 @dataclass(slots=True)
@@ -108,8 +128,7 @@ class IngestRun:
     def tell_failures(self) -> None:
         """Names everything that failed, and why, and what was passed over."""
         if self.sources.skipped:
-            kinds = ", ".join(f"{count} {ending}" for ending, count in self.sources.skipped.most_common(8))
-            warn(f"passed over {self.sources.skipped.total()} files of other types: {kinds}")
+            warn(passed_over(self.sources.skipped))
         for name, error in self.failures:
             fail(f"{name}: {error.message} ({error.reason})")
 

@@ -48,6 +48,34 @@ FilterOption = Annotated[
     ),
 ]
 
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="A fact about all documents, to filter by; may be repeated. VALUE is JSON, or else a text.",
+        show_default=False,
+    ),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Fail if there are files that would be passed over.")]
+
+
+def parse_metadata(facts: list[str] | None) -> dict[str, Any]:
+    """Reads the values of --metadata.
+
+    Raises:
+        typer.BadParameter: If one is not KEY=VALUE.
+    """
+    metadata: dict[str, Any] = {}
+    for fact in facts or ():
+        key, equals, value = fact.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"{fact!r} is not KEY=VALUE", param_hint="--metadata")
+        try:
+            metadata[key] = json.loads(value)
+        except ValueError:
+            metadata[key] = value
+    return metadata
+
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:
     """Reads the value of --filter.

@@ -4,11 +4,11 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from trivium_formats import known_endings
 
@@ -19,6 +19,8 @@ from trivium_client.cli.standard_input import FROM_STANDARD_INPUT, content
 FILE_ENDINGS = frozenset(known_endings())
 """What is taken from folders. A file that is named itself is taken whatever its ending."""
 LINES_ENDINGS = frozenset({".jsonl", ".ndjson"})
+SIDECAR_ENDING = ".metadata.json"
+"""Beside a file, of the same name and this: facts about it, as a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,15 @@ class Sources:
 
     Args:
         paths: Files and folders, which exist; `-` for lines of JSON on standard input.
+        metadata: Facts about all of them. What a file's sidecar says of it comes after, and what a line of JSON says.
+
+    Attributes:
+        skipped: What was passed over in folders, by ending or kind.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], metadata: Mapping[str, Any] | None = None) -> None:
         self.skipped: Counter[str] = Counter()
+        self._metadata = metadata or {}
         self._files: list[tuple[Path, str]] = []
         self._lines: list[Path] = []
         for path in paths:
@@ -72,15 +79,17 @@ class Sources:
         first_with_id: dict[str, Path] = {}
         for path, document_id in self._files:
             first = first_with_id.setdefault(document_id, path)
-            yield Source(str(path), _file_reader(path, document_id, first))
+            yield Source(str(path), _file_reader(path, document_id, first, self._metadata))
         for path in self._lines:
-            yield from _lines(path)
+            yield from _lines(path, self._metadata)
 
     def _in_folder(self, folder: Path) -> Iterator[tuple[Path, str]]:
         for parent, folders, files in os.walk(folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(files):
                 path = Path(parent, name)
+                if is_sidecar(path):
+                    continue
                 if special := _special_kind(path):
                     self.skipped[special] += 1
                 elif name.startswith(".") or path.suffix.lower() not in FILE_ENDINGS:
@@ -89,7 +98,7 @@ class Sources:
                     yield path, path.relative_to(folder).as_posix()
 
 
-def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewDocument]:
+def _file_reader(path: Path, document_id: str, first: Path, metadata: Mapping[str, Any]) -> Callable[[], NewDocument]:
     def read() -> NewDocument:
         if path != first:
             raise Unreadable(
@@ -100,29 +109,54 @@ def _file_reader(path: Path, document_id: str, first: Path) -> Callable[[], NewD
             size = path.stat().st_size
             if size > MAX_DOCUMENT_BYTES:
                 raise Unreadable("TOO_LARGE", f"it has {size:,} bytes; at most {MAX_DOCUMENT_BYTES:,} can be sent")
-            return NewDocument.from_file(path, document_id=document_id)
+            facts = {**metadata, **sidecar_of(path)}
+            return replace(NewDocument.from_file(path, metadata=facts), default_id=document_id)
         except OSError as error:
             raise Unreadable("UNREADABLE", error.strerror or str(error)) from None
 
     return read
 
 
-def _lines(path: Path) -> Iterator[Source]:
+def is_sidecar(path: Path) -> bool:
+    """Whether a file says something about another one beside it, and is no document."""
+    return path.name.endswith(SIDECAR_ENDING) and Path(str(path).removesuffix(SIDECAR_ENDING)).exists()
+
+
+def sidecar_of(path: Path) -> dict[str, Any]:
+    """Read what `manual.pdf.metadata.json` says about `manual.pdf`, an object; nothing if it is not there.
+
+    Raises:
+        Unreadable: It cannot be read.
+        OSError: The same.
+    """
+    sidecar = Path(f"{path}{SIDECAR_ENDING}")
+    if not sidecar.is_file():
+        return {}
+    try:
+        facts = json.loads(sidecar.read_bytes())
+    except ValueError as error:
+        raise Unreadable("INVALID_JSON", f"{sidecar.name} is not JSON: {error}") from None
+    if not isinstance(facts, dict):
+        raise Unreadable("INVALID_JSON", f"{sidecar.name} is not a JSON object")
+    return facts
+
+
+def _lines(path: Path, metadata: Mapping[str, Any]) -> Iterator[Source]:
     is_input = str(path) == FROM_STANDARD_INPUT
     name = "standard input" if is_input else str(path)
     if not is_input and _special_kind(path):
-        yield Source(str(path), _file_reader(path, "", path))
+        yield Source(str(path), _file_reader(path, "", path, {}))
         return
     try:
         with nullcontext(content()) if is_input else path.open("rb") as file:
             for number, line in _numbered(file):
-                yield Source(f"{name}:{number}", lambda line=line: _from_line(line))  # type: ignore[misc]
+                yield Source(f"{name}:{number}", lambda line=line: _from_line(line, metadata))  # type: ignore[misc]
     except OSError as error:
         reason = error.strerror or str(error)
         yield Source(str(path), lambda: _refuse("UNREADABLE", reason))
 
 
-def _from_line(line: bytes) -> NewDocument:
+def _from_line(line: bytes, metadata: Mapping[str, Any]) -> NewDocument:
     try:
         value = json.loads(line)
     except ValueError as error:
@@ -135,7 +169,7 @@ def _from_line(line: bytes) -> NewDocument:
         _refuse(error.reason, error.message)
     if document.text is None:
         _refuse("INVALID_DOCUMENT", "the field text is missing")
-    return document
+    return replace(document, metadata={**metadata, **document.metadata}) if metadata else document
 
 
 def _special_kind(path: Path) -> str | None:

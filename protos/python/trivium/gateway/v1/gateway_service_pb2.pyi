@@ -1041,6 +1041,8 @@ class DocumentInput(google.protobuf.message.Message):
     METADATA_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     FILE_FIELD_NUMBER: builtins.int
+    DEFAULT_ID_FIELD_NUMBER: builtins.int
+    MOVED_FROM_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the document in its collection; empty for the hash of the uri, else of the content."""
     title: builtins.str
@@ -1049,6 +1051,10 @@ class DocumentInput(google.protobuf.message.Message):
     """Where it came from; may be empty."""
     text: builtins.str
     """Plain text."""
+    default_id: builtins.str
+    """Its id where `id` is empty and no document with its uri is stored; one that is keeps its own id."""
+    moved_from: builtins.str
+    """The document that it was before it was moved or copied: what says the same in both is not embedded again."""
     @property
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
         """Facts about it to filter by: strings, dates, numbers, booleans, lists of one of these, and objects of those."""
@@ -1066,9 +1072,11 @@ class DocumentInput(google.protobuf.message.Message):
         metadata: google.protobuf.struct_pb2.Struct | None = ...,
         text: builtins.str = ...,
         file: Global___FileContent | None = ...,
+        default_id: builtins.str = ...,
+        moved_from: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["content", b"content", "file", b"file", "metadata", b"metadata", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["content", b"content", "file", b"file", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "default_id", b"default_id", "file", b"file", "id", b"id", "metadata", b"metadata", "moved_from", b"moved_from", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["content", b"content"]) -> typing.Literal["text", "file"] | None: ...
 
 Global___DocumentInput: typing_extensions.TypeAlias = DocumentInput
@@ -1129,12 +1137,15 @@ class DocumentResult(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     CHUNK_COUNT_FIELD_NUMBER: builtins.int
     ERROR_FIELD_NUMBER: builtins.int
+    CONTENT_HASH_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The document's id."""
     status: Global___DocumentStatus.ValueType
     """The outcome."""
     chunk_count: builtins.int
     """Number of pieces it was cut into."""
+    content_hash: builtins.str
+    """Of what is stored now; see `Document.content_hash`. Empty if it failed."""
     @property
     def error(self) -> Global___DocumentError:
         """Why it failed."""
@@ -1146,9 +1157,10 @@ class DocumentResult(google.protobuf.message.Message):
         status: Global___DocumentStatus.ValueType = ...,
         chunk_count: builtins.int = ...,
         error: Global___DocumentError | None = ...,
+        content_hash: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "error", b"error", "id", b"id", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "content_hash", b"content_hash", "error", b"error", "id", b"id", "status", b"status"]) -> None: ...
 
 Global___DocumentResult: typing_extensions.TypeAlias = DocumentResult
 
@@ -1186,6 +1198,7 @@ class Document(google.protobuf.message.Message):
     METADATA_FIELD_NUMBER: builtins.int
     CHUNK_COUNT_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    CONTENT_HASH_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Its id."""
     title: builtins.str
@@ -1196,6 +1209,8 @@ class Document(google.protobuf.message.Message):
     """Number of pieces it is cut into."""
     text: builtins.str
     """The stored text; empty in lists."""
+    content_hash: builtins.str
+    """Stays the same as long as nothing of the document changes, or of how it is stored."""
     @property
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
         """Facts about it."""
@@ -1209,9 +1224,10 @@ class Document(google.protobuf.message.Message):
         metadata: google.protobuf.struct_pb2.Struct | None = ...,
         chunk_count: builtins.int = ...,
         text: builtins.str = ...,
+        content_hash: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["metadata", b"metadata"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "content_hash", b"content_hash", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
 

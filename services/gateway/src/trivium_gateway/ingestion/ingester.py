@@ -47,6 +47,7 @@ class _Job:
         status: The outcome, unless `error` is set.
         chunk_count: Number of its chunks.
         token_count: Tokens that are embedded for it.
+        content_hash: Of what is stored of it.
         error: Why it failed.
     """
 
@@ -57,6 +58,7 @@ class _Job:
     status: DocumentStatus = DocumentStatus.INDEXED
     chunk_count: int = 0
     token_count: int = 0
+    content_hash: str = ""
     error: TriviumError | None = None
 
     def result(self) -> DocumentResult:
@@ -64,7 +66,9 @@ class _Job:
             # What cannot be an id may not even be text.
             printable = self.id.encode(errors="replace").decode()
             return DocumentResult(printable, DocumentStatus.FAILED, 0, self.error)
-        return DocumentResult(self.id, self.status, self.chunk_count, token_count=self.token_count)
+        return DocumentResult(
+            self.id, self.status, self.chunk_count, token_count=self.token_count, content_hash=self.content_hash
+        )
 
 
 class Ingester:
@@ -184,12 +188,31 @@ class Ingester:
         self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str, locked: asyncio.Event
     ) -> None:
         """Take some documents, no two of the same id, all the way."""
+        await self._identify(collection, jobs, tenant)
         async with self._locks.hold((collection.physical, tenant, job.id) for job in jobs):
             locked.set()
-            await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs))
+            await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs if job.error is None))
             await self._store(collection, [job for job in jobs if job.error is None], tenant)
         for job in jobs:  # of a long stream, only the outcomes are kept
+            job.content_hash = job.prepared.content_hash if job.prepared else ""
             job.prepared = job.cut = None
+
+    async def _identify(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
+        """Give documents that have no id of their own that of the one that comes from the same place."""
+        open_jobs = [job for job in jobs if not job.document.id and job.document.default_id]
+        uris = [job.document.uri for job in open_jobs if job.document.uri and job.document.uri.isprintable()]
+        try:
+            known = await patiently(lambda: self._chunks.ids_of_uris(collection, uris, tenant))
+        except TriviumError as error:
+            for job in open_jobs:
+                job.error = error
+            return
+        taken = {job.id for job in jobs}
+        for job in open_jobs:
+            ids = known.get(job.document.uri, [job.id])
+            if job.id not in ids and (free := min((one for one in ids if one not in taken), default="")):
+                taken.add(free)
+                job.id, job.document = free, replace(job.document, id=free)
 
     async def _store(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
         """Write some prepared documents, and again if the collection was made anew elsewhere meanwhile."""
@@ -244,6 +267,7 @@ class Ingester:
         """Find out what is stored, and which documents are not changed; tidy up behind writes that broke off."""
         prepared = [job for job in jobs if job.prepared is not None]
         ids = [form for job in prepared for form in forms_of_id(job.id)]
+        ids += [job.prepared.moved_from for job in prepared if job.prepared and job.prepared.moved_from]
         with self._metrics.stage("lookup"):
             versions = await patiently(lambda: self._chunks.versions(collection, ids, tenant))
         dead: list[str] = []

@@ -33,6 +33,7 @@ class PreparedDocument:
         uri: Where it came from; may be empty.
         metadata: Facts about it.
         own_keys: Keys of the metadata that it states about itself, and that nobody vouched for.
+        moved_from: The id that it had before; may be empty.
         text: The text to store; never blank.
         content_hash: Equal exactly if storing it again would change nothing.
     """
@@ -44,12 +45,13 @@ class PreparedDocument:
     own_keys: frozenset[str]
     text: str
     content_hash: str
+    moved_from: str = ""
 
 
 def document_id_of(document: NewDocument) -> str:
-    """Give a document's id: its own, else the hash of its uri, else that of its content."""
-    if document.id:
-        return canonical_id(document.id)
+    """Give a document's id: its own, else its default, else the hash of its uri, else that of its content."""
+    if document.id or document.default_id:
+        return canonical_id(document.id or document.default_id)
     if document.uri:
         content = document.uri.encode(errors="replace")
     elif document.text is not None:
@@ -107,8 +109,16 @@ class DocumentPreparer:
             content_hash = await asyncio.to_thread(_hash_of, version)
         else:
             content_hash = _hash_of(version)
-        own_keys = frozenset(metadata.keys() - given.keys())
-        return PreparedDocument(document_id, parsed.title, document.uri, metadata, own_keys, parsed.text, content_hash)
+        return PreparedDocument(
+            id=document_id,
+            title=parsed.title,
+            uri=document.uri,
+            metadata=metadata,
+            own_keys=frozenset(metadata.keys() - given.keys()),
+            text=parsed.text,
+            content_hash=content_hash,
+            moved_from=canonical_id(document.moved_from),
+        )
 
 
 def _with_own(given: Metadata, own: Mapping[str, JsonValue], limits: GatewayLimits) -> Metadata:

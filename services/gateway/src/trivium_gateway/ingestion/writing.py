@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
@@ -13,6 +13,7 @@ from trivium_gateway.ingestion.cutting import CutDocument
 from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
+from trivium_gateway.ingestion.reuse import embeddings_known
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
@@ -81,6 +82,7 @@ class _Target:
     collection: ResolvedCollection
     tenant: str
     versions: dict[str, DocumentVersions] = field(default_factory=dict)
+    known: Mapping[str, EmbeddedChunk] = field(default_factory=dict)
 
 
 class DocumentWriter:
@@ -123,13 +125,21 @@ class DocumentWriter:
         Args:
             collection: Where to.
             documents: Changed documents, no two of the same id.
-            versions: What was stored of them, and of others, before.
+            versions: What was stored of them, of others, and of what they were before they were moved.
             tenant: Whose they are.
 
         Returns:
             For each document why it failed; None if it is durable.
         """
-        target = _Target(collection, tenant, versions)
+        known = await embeddings_known(
+            self._chunks,
+            collection,
+            [cut.document for cut in documents],
+            versions,
+            tenant,
+            with_codes=(await patiently(self._embed.model)).gives_codes,
+        )
+        target = _Target(collection, tenant, versions, known)
         writings = [_Writing(cut) for cut in documents]
         pending = writings
         try:
@@ -222,13 +232,17 @@ class DocumentWriter:
 
     async def _points_of(self, target: _Target, batch: Sequence[_Piece]) -> list[Point]:
         texts = [piece.text() for piece in batch]
-        async with self._encoder:
-            with self._metrics.stage("embed"):
-                embedded: list[EmbeddedChunk] = []
-                while len(embedded) < len(texts):
-                    async with self._admission.bulk():
-                        count = _PIECE_TEXTS if self._admission.busy else len(texts)
-                        embedded += await self._embed_some(target, texts[len(embedded) :][:count])
+        new = [text for text in texts if text not in target.known]
+        made: list[EmbeddedChunk] = []
+        if new:
+            async with self._encoder:
+                with self._metrics.stage("embed"):
+                    while len(made) < len(new):
+                        async with self._admission.bulk():
+                            count = _PIECE_TEXTS if self._admission.busy else len(new)
+                            made += await self._embed_some(target, new[len(made) :][:count])
+        those_made = iter(made)
+        embedded = [target.known.get(text) or next(those_made) for text in texts]
         # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
         words = await asyncio.to_thread(_words_of, batch, target.collection.analyzer)
         return [

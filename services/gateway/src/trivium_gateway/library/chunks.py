@@ -9,7 +9,7 @@ from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
 from trivium_gateway.qdrant.chunks import QdrantChunks, upsert
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import CHUNK_FIELDS, Point
+from trivium_gateway.qdrant.points import CHUNK_FIELDS, EmbeddedChunk, Point
 
 __all__ = ["ChunkStore"]
 
@@ -21,6 +21,7 @@ _HEAD_FIELDS = (
     *("metadata", "nested_metadata"),
 )
 _VERSION_FIELDS = ("document_id", "content_hash")
+_SOURCE_FIELDS = ("document_id", "uri")
 
 
 class ChunkStore:
@@ -67,6 +68,22 @@ class ChunkStore:
     async def upsert(self, collection: ResolvedCollection, points: Sequence[Point]) -> None:
         """Write points; they are durable when this returns."""
         await upsert(self._connection, collection.physical, points)
+
+    async def embedded(
+        self, collection: ResolvedCollection, versions: Sequence[str], tenant: str
+    ) -> list[tuple[Chunk, EmbeddedChunk]]:
+        """Read the chunks of some versions, with what the embedding model made of them; none if there are none."""
+        return await self._of(collection, tenant).embedded(versions) if versions else []
+
+    async def ids_of_uris(
+        self, collection: ResolvedCollection, uris: Sequence[str], tenant: str
+    ) -> dict[str, list[str]]:
+        """Find the documents that come from some addresses; a uri that none comes from is missing."""
+        found: dict[str, list[str]] = {}
+        if uris:
+            for head in await self._of(collection, tenant).read(_SOURCE_FIELDS, uris=uris, heads_only=True):
+                found.setdefault(head.uri, []).append(head.document_id)
+        return found
 
     async def delete_versions(self, collection: ResolvedCollection, versions: Sequence[str], tenant: str) -> None:
         """Delete all chunks of some versions of documents; of none if there are none."""

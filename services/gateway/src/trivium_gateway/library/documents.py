@@ -4,7 +4,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
@@ -16,7 +16,7 @@ from trivium_gateway.domain.metadata import JsonValue, Metadata
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.locks import KeyedLocks
-from trivium_gateway.library.versions import current_version
+from trivium_gateway.library.versions import content_hash_of, current_version
 
 __all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]
 
@@ -34,6 +34,8 @@ class NewDocument:
         data: A file; None if `text` holds the content.
         filename: The file's name; its ending tells the type where `media_type` does not.
         media_type: The file's type; may be empty.
+        default_id: Its id where it has none and no document with its uri is stored; may be empty.
+        moved_from: The document that it was before it was moved; may be empty.
     """
 
     id: str | None = None
@@ -44,6 +46,8 @@ class NewDocument:
     data: bytes | None = None
     filename: str = ""
     media_type: str = ""
+    default_id: str = ""
+    moved_from: str = ""
 
 
 class DocumentStatus(Enum):
@@ -65,6 +69,7 @@ class DocumentResult:
         chunk_count: Number of pieces it is cut into; 0 if it failed.
         error: Why it failed, else None.
         token_count: Tokens that were embedded for it; 0 if it is unchanged or failed.
+        content_hash: Of what is stored; empty if it failed.
     """
 
     id: str
@@ -72,6 +77,7 @@ class DocumentResult:
     chunk_count: int
     error: TriviumError | None = None
     token_count: int = 0
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class StoredDocument:
         uri: Where it came from; may be empty.
         metadata: Facts about it.
         chunk_count: Number of pieces it is cut into.
+        content_hash: Stays the same as long as storing it again would change nothing.
         text: The stored text; empty in lists.
     """
 
@@ -92,6 +99,7 @@ class StoredDocument:
     uri: str
     metadata: Metadata
     chunk_count: int
+    content_hash: str
     text: str = ""
 
 
@@ -226,11 +234,12 @@ def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
         pieces.append(chunk.text[length - chunk.start :])
         length = chunk.end
     head = chunks[0]
-    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, len(chunks), "".join(pieces))
+    return replace(_listed(head, len(chunks)), text="".join(pieces))
 
 
 def _listed(head: Chunk, chunk_count: int) -> StoredDocument:
-    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count)
+    content_hash = content_hash_of(head.version)
+    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count, content_hash)
 
 
 def _token_of(point_id: str) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from qdrant_client import grpc as qdrant
 
 from trivium_gateway.qdrant.points import (
+    DENSE,
     TOKEN_CODES,
+    EmbeddedChunk,
     Point,
     chunk_from_payload,
     integer_condition,
@@ -26,6 +28,7 @@ _READ_TIMEOUT_SECONDS = 30.0
 _WRITE_TIMEOUT_SECONDS = 120.0
 _SCROLL_PAGE = 256
 _IDS_PER_CALL = 1000
+_TEXT_FIELDS = ("title", "text", "table_header")
 
 
 async def upsert(connection: QdrantConnection, physical: str, points: Sequence[Point]) -> None:
@@ -97,6 +100,7 @@ class QdrantChunks:
         *,
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
+        uris: Sequence[str] = (),
         heads_only: bool = False,
     ) -> list[Chunk]:
         """Read all chunks that match; see `page`."""
@@ -107,6 +111,7 @@ class QdrantChunks:
                 fields,
                 document_ids=document_ids,
                 versions=versions,
+                uris=uris,
                 heads_only=heads_only,
                 limit=_SCROLL_PAGE,
                 offset=offset,
@@ -115,12 +120,35 @@ class QdrantChunks:
             if not offset:
                 return chunks
 
+    async def embedded(self, versions: Sequence[str]) -> list[tuple[Chunk, EmbeddedChunk]]:
+        """Read the chunks of some versions of documents, with what the embedding model made of them."""
+        request = qdrant.ScrollPoints(
+            collection_name=self._physical,
+            filter=self._filter((), versions),
+            limit=_SCROLL_PAGE,
+            with_payload=_payload((*_TEXT_FIELDS, TOKEN_CODES)),
+            with_vectors=qdrant.WithVectorsSelector(include=qdrant.VectorsSelector(names=[DENSE])),
+        )
+        found: list[tuple[Chunk, EmbeddedChunk]] = []
+        while True:
+            reply = await self._connection.call(
+                self._connection.points.Scroll, request, timeout_seconds=_READ_TIMEOUT_SECONDS
+            )
+            for point in reply.result:
+                vector = point.vectors.vectors.vectors[DENSE]
+                embedded = EmbeddedChunk(vector.dense.data or vector.data, token_codes_from(point.payload))
+                found.append((chunk_from_payload(point.payload), embedded))
+            if not reply.HasField("next_page_offset"):
+                return found
+            request.offset.CopyFrom(reply.next_page_offset)
+
     async def page(
         self,
         fields: Sequence[str],
         *,
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
+        uris: Sequence[str] = (),
         heads_only: bool = False,
         limit: int,
         offset: str,
@@ -131,6 +159,7 @@ class QdrantChunks:
             fields: What to read of each.
             document_ids: Of these documents; of all if there are none.
             versions: Of these versions; of all if there are none.
+            uris: Of documents that come from there; of all if there are none.
             heads_only: Chunks 0 only.
             limit: Most chunks.
             offset: The point to begin at; empty for the first.
@@ -140,7 +169,7 @@ class QdrantChunks:
         """
         request = qdrant.ScrollPoints(
             collection_name=self._physical,
-            filter=self._filter(document_ids, versions, heads_only=heads_only),
+            filter=self._filter(document_ids, versions, uris, heads_only=heads_only),
             limit=limit,
             with_payload=_payload(fields),
             with_vectors=qdrant.WithVectorsSelector(enable=False),
@@ -166,13 +195,20 @@ class QdrantChunks:
         return points
 
     def _filter(
-        self, document_ids: Sequence[str] = (), versions: Sequence[str] = (), *, heads_only: bool = False
+        self,
+        document_ids: Sequence[str] = (),
+        versions: Sequence[str] = (),
+        uris: Sequence[str] = (),
+        *,
+        heads_only: bool = False,
     ) -> qdrant.Filter:
         conditions = []
         if document_ids:
             conditions.append(keyword_condition("document_id", document_ids))
         if versions:
             conditions.append(keyword_condition("content_hash", versions))
+        if uris:
+            conditions.append(keyword_condition("uri", uris))
         if heads_only:
             conditions.append(integer_condition("chunk_index", 0))
         return scoped_filter(self._tenant, conditions)

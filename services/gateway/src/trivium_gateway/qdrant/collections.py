@@ -41,6 +41,7 @@ _SYSTEM_FIELDS = {
     "chunk_index": qdrant.FieldType.FieldTypeInteger,
     "content_hash": qdrant.FieldType.FieldTypeKeyword,
     "chunk_count": qdrant.FieldType.FieldTypeInteger,
+    "uri": qdrant.FieldType.FieldTypeKeyword,
 }
 _TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
 _KINDS = {

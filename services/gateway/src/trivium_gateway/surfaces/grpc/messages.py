@@ -153,6 +153,8 @@ def document_from(document: pb.DocumentInput) -> NewDocument:
         data=document.file.data if is_file else None,
         filename=document.file.filename,
         media_type=document.file.media_type,
+        default_id=document.default_id,
+        moved_from=document.moved_from,
     )
 
 
@@ -203,6 +205,7 @@ def event_message(event: Event) -> pb.AnswerResponse:
 def result_message(result: DocumentResult) -> pb.DocumentResult:
     """What became of one document."""
     message = pb.DocumentResult(id=result.id, status=_STATUSES[result.status], chunk_count=result.chunk_count)
+    message.content_hash = result.content_hash
     if result.error is not None:
         message.error.reason, message.error.message = result.error.reason, result.error.message
     return message
@@ -215,6 +218,7 @@ def document_message(document: StoredDocument) -> pb.Document:
         title=document.title,
         uri=document.uri,
         chunk_count=document.chunk_count,
+        content_hash=document.content_hash,
         text=document.text,
     )
     _fill(message.metadata, document.metadata)

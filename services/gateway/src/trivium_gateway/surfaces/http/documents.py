@@ -41,6 +41,12 @@ class DocumentBody(JsonBody):
     text: str | None = Field(None, description="Its text.")
     uri: str | None = Field(None, description="Where it came from.")
     metadata: dict[str, Any] | None = Field(None, description="Facts about it to filter by.")
+    default_id: str | None = Field(
+        None, description="Its id where `id` is missing and no document with its uri is stored."
+    )
+    moved_from: str | None = Field(
+        None, description="The document that it was before: what says the same in both is not embedded again."
+    )
 
 
 class DocumentsBody(JsonBody):
@@ -127,6 +133,8 @@ def _new_document(body: DocumentBody) -> NewDocument:
         uri=body.uri or "",
         metadata=body.metadata or {},
         text=body.text or "",
+        default_id=body.default_id or "",
+        moved_from=body.moved_from or "",
     )
 
 

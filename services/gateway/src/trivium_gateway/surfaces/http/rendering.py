@@ -148,6 +148,7 @@ def document_json(document: StoredDocument, *, with_text: bool) -> dict[str, Any
         "uri": document.uri,
         "metadata": dict(document.metadata),
         "chunk_count": document.chunk_count,
+        "content_hash": document.content_hash,
     }
     if with_text:
         shown["text"] = document.text

@@ -194,6 +194,7 @@ class ListedDocumentShape(_Shape):
     uri: str
     metadata: dict[str, Any]
     chunk_count: int
+    content_hash: str = Field(description="Stays the same as long as nothing of the document changes.")
 
 
 class DocumentResponse(ListedDocumentShape):

@@ -67,6 +67,7 @@ class Upload:
                 data=await file.read(),
                 filename=file.filename or "",
                 media_type=file.content_type or "",
+                default_id="" if self._fields.get("uri") else _default_id(file.filename),
             )
 
     async def close(self) -> None:
@@ -97,6 +98,12 @@ async def read_upload(request: Request, limits: GatewayLimits) -> Upload:
     except InvalidField:
         await form.close()
         raise
+
+
+def _default_id(filename: str | None) -> str:
+    """A file's name, which may be a path, names its document, so that a later version replaces it."""
+    name = filename or ""
+    return name if name.isprintable() else ""
 
 
 def _metadata(text: str | None) -> dict[str, Any]:
