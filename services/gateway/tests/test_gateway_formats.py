@@ -139,7 +139,8 @@ def test_mail_is_decoded_and_its_attachments_stand_under_their_names() -> None:
     title, text = read("mail", data, BOUNDS)
     assert title == "Prüfung"
     assert text.startswith(
-        "# Prüfung\n\nFrom: Jo <jo@example.org>\nTo: ed@example.org\nDate: Mon, 02 Nov 2026 10:00:00 +0000\n\n"
+        "# Prüfung\n\nSubject: Prüfung\nFrom: Jo <jo@example.org>\nTo: ed@example.org\n"
+        "Date: Mon, 02 Nov 2026 10:00:00 +0000\n\n"
         "Die Prüfung dauert fünf Minuten."
     )
     word, picture, second = text.split("## Attachment: ")[1:4]
@@ -176,7 +177,7 @@ def test_web_archive_is_read_as_its_page() -> None:
 
 def test_notebook_has_text_code_and_outputs_but_no_pictures() -> None:
     text = text_of(files.notebook(), "a.ipynb")
-    assert text == "# Flow\nThe flow is measured.\n\n```python\nprint(flow)\n```\n\n```\n12.5\n```"
+    assert text == "# Flow\nThe flow is measured.\n\n```python\nprint(flow)\n```\n\nOutput:\n\n```\n12.5\n```"
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def pdf(*pages: Page) -> bytes:
     root, tree = add(""), add("")
     kids, widgets = [], []
     for page in pages:
-        shown = "\n".join(f"BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for size, x, y, text in page.words)
+        words = [(*place, text.replace("(", "\\(").replace(")", "\\)")) for *place, text in page.words]
+        shown = "\n".join(f"BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for size, x, y, text in words)
         stream = add(f"<< /Length {len(shown)} >>\nstream\n{shown}\nendstream")
         own = [
             add(

@@ -106,7 +106,8 @@ FORMATS: tuple[Format, ...] = (
         "RTF",
         (".rtf",),
         ("application/rtf", "text/rtf"),
-        "paragraphs, headings with an outline level, tables, footnotes, exponents; not headers, footers, pictures",
+        "paragraphs, headings with an outline level, lists with their numbers, tables, footnotes, exponents; not "
+        "headers, footers, pictures",
     ),
     Format(
         "epub",
@@ -171,7 +172,8 @@ FORMATS: tuple[Format, ...] = (
         "XML",
         (".xml", ".rss", ".atom"),
         ("application/xml", "text/xml"),
-        "text as paragraphs, elements with nothing but text as `name: value`, attributes",
+        "text as paragraphs, elements with nothing but text as `name: value`, attributes; records of one name "
+        "as a table",
     ),
     Format(
         "subtitles",
@@ -185,15 +187,15 @@ FORMATS: tuple[Format, ...] = (
         "reStructuredText",
         (".rst",),
         ("text/x-rst", "text/prs.fallenstein.rst"),
-        "headings, code; the rest as it is",
+        "headings, tables, notes, code; the rest as it is",
     ),
-    Format("org", "Org", (".org",), ("text/org",), "headings, code; the rest as it is"),
+    Format("org", "Org", (".org",), ("text/org",), "headings, tables, notes, code; the rest as it is"),
     Format(
         "latex",
         "LaTeX",
         (".tex", ".latex"),
         ("application/x-tex", "text/x-tex"),
-        "headings, items, footnotes, captions; formulas and tables as they are written",
+        "headings, items, tables, footnotes, captions, formulas of a few signs; others as they are written",
     ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
 )

@@ -16,7 +16,7 @@ from trivium_gateway.ingestion.html import html_text
 
 __all__ = ["MailReader", "read_mhtml"]
 
-_HEADERS = ("From", "To", "Cc", "Date")
+_HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _MOST_PARTS = 1000
 _MESSAGE_START = re.compile(rb"^From [^\r\n]*\r?\n(?=[A-Za-z-]+:)", re.M)
 

@@ -1,15 +1,20 @@
-"""Other markup whose text reads well as it is: headings become those of Markdown, the rest stays."""
+"""Other markup whose text reads well as it is: headings and tables become those of Markdown, the rest stays."""
 
 import re
 
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.bounds import Bounds
+from trivium_gateway.ingestion.formats.markup_tables import latex_tables, org_table, restructured_table
 
 __all__ = ["read_latex", "read_org", "read_restructured_text"]
 
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}\s*")
 _RST_CODE = re.compile(r"\.\. (?:code-block|code|sourcecode)::[ \t]*(\S*)")
 _ROLE = re.compile(r":[a-z]{1,20}:`([^`<\n]{1,200})(?:<[^`>\n]{0,200}>)?`")
+_RST_NOTE = re.compile(r"^\.\. \[#?([\w-]{1,40})\] ")
+_RST_MARK = re.compile(r"(?<=\S) ?\[#?([\w-]{1,40})\]_(?!\w)")
+_ORG_NOTE = re.compile(r"^\[fn:([\w-]{1,40})\] ?")
+_ORG_MARK = re.compile(r"\[fn:([\w-]{1,40})\]")
 _ORG_HEADING = re.compile(r"(\*{1,6})[ \t]++(?:(?:TODO|DONE)[ \t]++)?(\S.*)")
 _ORG_BLOCK = re.compile(r"#\+(begin|end)_(src|example)[ \t]*(\S*)", re.I)
 _ORG_TITLE = re.compile(r"#\+title:(.*)", re.I)
@@ -23,19 +28,29 @@ _TEX_DROPPED = re.compile(
     r"\\(?:label|vspace|hspace|centering|small|noindent|hline|toprule|midrule|bottomrule|maketitle|tableofcontents)\*?(?:\{[^{}]*\})?"
 )
 _TEX_ITEM = re.compile(r"\\item(?:\[([^\]\n]{0,200})\])?[ \t]*+")
+_TEX_FORMULA = re.compile(r"(?<![\\$])\$([^$\n]{1,200})\$(?!\$)")
+_TEX_RAISED = re.compile(r"([\^_])\{([\w+.\u2212-]{1,20})\}")
+_TEX_SIGNS = {
+    r"^\circ": "°", r"^{\circ}": "°", r"\times": "×", r"\cdot": "·", r"\pm": "±", r"\leq": "≤", r"\geq": "≥",
+    r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\mu": "µ", r"\Omega": "Ω", r"\pi": "π", r"\%": "%", r"\,": " ",
+}  # fmt: skip
 _TEX_ENVIRONMENT = re.compile(
     r"\\(?:begin|end)\{(?:document|itemize|enumerate|description|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?"
 )
 
 
 def read_restructured_text(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read reStructuredText: headings by their underlines, in the order in which these appear, and code."""
+    """Read reStructuredText: headings by their underlines, in the order in which these appear, tables and code."""
     lines = decode(data).replace("\r\n", "\n").split("\n")
     levels: dict[str, int] = {}
     title = ""
     out: list[str] = []
     index = 0
     while index < len(lines):
+        if table := restructured_table(lines, index):
+            out += ["", table[0], ""]
+            index = table[1]
+            continue
         line = lines[index]
         below = lines[index + 1] if index + 1 < len(lines) else ""
         over = _UNDERLINE.fullmatch(line)
@@ -51,6 +66,7 @@ def read_restructured_text(data: bytes, bounds: Bounds) -> tuple[str, str]:
             index = _take_code(lines, index + 1, code[1], out)
             continue
         else:
+            line = _RST_MARK.sub(r"[^\1]", _RST_NOTE.sub(r"[^\1]: ", line))
             out.append(_ROLE.sub(lambda match: match[1].strip(), line))
             index += 1
             continue
@@ -74,17 +90,23 @@ def _take_code(lines: list[str], index: int, language: str, out: list[str]) -> i
 
 
 def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read an Org file: headings and code."""
+    """Read an Org file: headings, tables and code."""
     title = ""
     out: list[str] = []
     in_code = False
-    for line in decode(data).splitlines():
+    lines = decode(data).splitlines()
+    index = -1
+    while (index := index + 1) < len(lines):
+        line = lines[index]
         block = _ORG_BLOCK.match(line.strip())
         if block:
             in_code = block[1].lower() == "begin"
             out.append(f"```{block[3]}" if in_code else "```")
         elif in_code:
             out.append(line)
+        elif table := org_table(lines, index):
+            out += ["", table[0], ""]
+            index = table[1] - 1
         elif heading := _ORG_HEADING.fullmatch(line):
             said, _, tags = heading[2].rstrip().rpartition(" ")
             said = said.rstrip() if said and tags.startswith(":") and tags.endswith(":") else heading[2].rstrip()
@@ -94,21 +116,31 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
             title = named[1].strip()
             out.append(f"# {title}")
         elif not line.startswith("#+"):
-            out.append(line)
+            out.append(_ORG_MARK.sub(r"[^\1]", _ORG_NOTE.sub(r"[^\1]: ", line)))
     return title, "\n".join(out)
 
 
 def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read LaTeX: headings, items and footnotes; formulas and tables stay as they are written."""
+    """Read LaTeX: headings, items, tables, footnotes, formulas of a few signs; others stay as they are written."""
     text = _TEX_COMMENT.sub("", decode(data))
     title = _TEX_TITLE.search(text)
     _, begin, body = text.partition(r"\begin{document}")
     text = body.partition(r"\end{document}")[0] if begin else text
     for _ in range(3):
         text = _TEX_WRAPPED.sub(r"\1", text)
+    text = latex_tables(_TEX_FORMULA.sub(_formula, text))
     text = _TEX_FOOTNOTE.sub(r" (\1)", text)
     text = _TEX_HEADING.sub(lambda match: f"\n\n{'#' * _TEX_LEVELS[match[1]]} {match[2]}\n\n", text)
     text = _TEX_ITEM.sub(lambda match: f"- {match[1]}: " if match[1] else "- ", text)
     text = _TEX_ENVIRONMENT.sub("", _TEX_DROPPED.sub("", text))
     text = text.replace("~", " ").replace(r"\%", "%").replace(r"\&", "&").replace(r"\_", "_")
     return (title[1] if title else ""), re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _formula(match: re.Match[str]) -> str:
+    """Write a formula of a few signs as people do, for example 10^6; one of others stays as it is."""
+    text = match[1]
+    for written, sign in _TEX_SIGNS.items():
+        text = text.replace(written, sign)
+    text = _TEX_RAISED.sub(r"\1\2", text)
+    return match[0] if "\\" in text or "{" in text else text

@@ -25,7 +25,9 @@ def read_notebook(data: bytes, bounds: Bounds) -> tuple[str, str]:
         if cell.get("cell_type") == "code":
             blocks.code(source, language)
             for output in cell.get("outputs", ()):
-                blocks.code(_said(output)[:_MOST_OUTPUT_CHARACTERS])
+                if said := _said(output)[:_MOST_OUTPUT_CHARACTERS].strip():
+                    blocks.paragraph("Output:")
+                    blocks.code(said)
         elif cell.get("cell_type") == "heading":
             blocks.heading(int(cell.get("level", 1)), source)
         else:

@@ -6,10 +6,10 @@ from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted
-from trivium_gateway.ingestion.formats.packages import Package, local_name
+from trivium_gateway.ingestion.formats.packages import Package, local_name, parse_xml
 from trivium_gateway.ingestion.html_inline import inline_form
 
-__all__ = ["read_odp", "read_odt"]
+__all__ = ["merged_ranges", "read_odp", "read_odt"]
 
 _WHAT = "OpenDocument file"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -187,6 +187,26 @@ def _table_rows(parent: Element) -> Iterator[Element]:
             yield element
         elif local_name(element) in _ROW_GROUPS:
             yield from _table_rows(element)
+
+
+def merged_ranges(package: Package) -> dict[str, list[tuple[tuple[int, int], tuple[int, int]]]]:
+    """Find the merged cells of a spreadsheet: by sheet, the first and the last row and column of each."""
+    written = package.read("content.xml")
+    if b"-spanned=" not in written:
+        return {}
+    found: dict[str, list[tuple[tuple[int, int], tuple[int, int]]]] = {}
+    for table in parse_xml(written, _WHAT).iter(f"{_TABLE}table"):
+        ranges = found.setdefault(table.get(f"{_TABLE}name", ""), [])
+        top = 0
+        for row in _table_rows(table):
+            left = 0
+            for cell in row:
+                height, width = (int(cell.get(f"{_TABLE}number-{each}-spanned", "1")) for each in ("rows", "columns"))
+                if height > 1 or width > 1:
+                    ranges.append(((top, left), (top + height - 1, left + width - 1)))
+                left += int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
+            top += int(row.get(f"{_TABLE}number-rows-repeated", "1"))
+    return found
 
 
 def _list_styles(roots: list[Element]) -> dict[tuple[str, int], tuple[str, str, int, int]]:

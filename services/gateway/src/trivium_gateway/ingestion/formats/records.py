@@ -53,7 +53,9 @@ def _add(value: object, blocks: Blocks) -> None:
     for record in records:
         if isinstance(record, dict):
             for name, inner in record.items():
-                if isinstance(inner, list) and _columns(inner):
+                if isinstance(inner, dict) and (columns := _columns(list(inner.values()))):
+                    blocks.table([[name, *columns], *_rows_by_name(inner, columns)])
+                elif isinstance(inner, list) and _columns(inner):
                     blocks.paragraph(f"{name}:")
                     _add(inner, blocks)
                 else:
@@ -65,6 +67,10 @@ def _add(value: object, blocks: Blocks) -> None:
         blocks.paragraph("")
 
 
+def _rows_by_name(records: dict[str, dict[str, object]], columns: list[str]) -> list[list[str]]:
+    return [[key, *(_scalar(record.get(name)) for name in columns)] for key, record in records.items()]
+
+
 def _columns(values: list[object]) -> list[str]:
     """Name the columns of records with single short values; empty if they are none."""
     names: dict[str, None] = {}
@@ -74,7 +80,8 @@ def _columns(values: list[object]) -> list[str]:
         names.update(dict.fromkeys(record))
         if len(names) > _MOST_COLUMNS:
             return []
-    return list(names) if len(values) > 1 and len(names) > 1 else []
+    shared = set(names).intersection(*(record for record in values if isinstance(record, dict)))
+    return list(names) if len(values) > 1 and shared and len(names) > 1 else []
 
 
 def _is_short(value: object) -> bool:
@@ -112,5 +119,32 @@ def _add_element(element: Element, blocks: Blocks, depth: int) -> None:
         blocks.item(0, "-", said + (f" ({', '.join(attributes)})" if attributes else ""))
         return
     blocks.paragraph(", ".join([f"{name}{': ' + text if text else ''}", *attributes]))
+    tables = _tables(element)
     for child in element:
-        _add_element(child, blocks, depth + 1)
+        records = tables.get(local_name(child))
+        if records is None:
+            _add_element(child, blocks, depth + 1)
+        elif records:
+            _add(list(records), blocks)
+            records.clear()
+
+
+def _tables(element: Element) -> dict[str, list[object]]:
+    """Find children of one name that are like records, as such, by name."""
+    found: dict[str, list[object]] = {}
+    for child in element:
+        found.setdefault(local_name(child), []).append(_record(child))
+    return {name: records for name, records in found.items() if _columns(records)}
+
+
+def _record(element: Element) -> dict[str, str] | None:
+    """Read an element as a record of attributes and children with nothing but text; None if there is more in it."""
+    record = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+    if (element.text or "").strip():
+        return None
+    for child in element:
+        name = local_name(child)
+        if len(child) or child.attrib or (child.tail or "").strip() or name in record:
+            return None
+        record[name] = " ".join((child.text or "").split())
+    return record

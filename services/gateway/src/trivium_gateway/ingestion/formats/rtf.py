@@ -14,12 +14,14 @@ _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
 _MOST_DEPTH = 1000
+_MOST_LIST_DEPTH = 8
+_NUMBER = re.compile(r"\(?(?:\w{1,6}\.){0,8}\w{1,6}[.)]?")
 _DROPPED = frozenset(
     (
         *("fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "themedata", "datastore", "generator"),
         *("header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf", "listtable"),
         *("listoverridetable", "fldinst", "xmlnstbl", "rsidtbl", "latentstyles", "nonshppict", "bkmkstart"),
-        *("bkmkend", "annotation", "private", "mmathPr", "listtext", "pntext"),
+        *("bkmkend", "annotation", "private", "mmathPr"),
     )
 )
 _CHARACTERS = {
@@ -35,6 +37,7 @@ class _State:
     is_dropped: bool = False
     is_note: bool = False
     is_title: bool = False
+    is_marker: bool = False
     raised: str = ""
     skipped_after_unicode: int = 1
 
@@ -64,6 +67,8 @@ class _Reader:
         self._rows: list[list[str]] = []
         self._is_in_table = False
         self._level = 0
+        self._marker = ""
+        self._depth = 0
         self._to_skip = 0
         self._raised_text = ""
 
@@ -120,6 +125,8 @@ class _Reader:
             self._state = replace(self._state, is_title=True)
         elif word in _DROPPED:
             self._state = replace(self._state, is_dropped=True)
+        elif word in ("listtext", "pntext"):
+            self._state = replace(self._state, is_marker=True)
         elif word == "footnote":
             self._state = replace(self._state, is_note=True)
         elif word == "u" and number is not None:
@@ -143,7 +150,9 @@ class _Reader:
         elif word in ("par", "line"):
             self._line += " "
         elif word == "pard":
-            self._level, self._is_in_table = 0, False
+            self._level, self._is_in_table, self._depth = 0, False, 0
+        elif word == "ilvl":
+            self._depth = min(number or 0, _MOST_LIST_DEPTH)
         elif word == "outlinelevel":
             self._level = (number or 0) + 1
         elif word in ("intbl", "trowd"):
@@ -181,6 +190,8 @@ class _Reader:
             self._title += text
         elif self._state.is_dropped:
             return
+        elif self._state.is_marker:
+            self._marker += text
         elif self._state.is_note:
             self._note += text
         elif self._state.raised:
@@ -198,7 +209,10 @@ class _Reader:
         line, self._line = self._joined(self._line), ""
         if line.strip():
             self._end_table()
-        if self._level and self._level <= 9:
+        marker, self._marker = self._marker.strip(), ""
+        if marker and not self._level:
+            self._blocks.item(self._depth, marker if _NUMBER.fullmatch(marker) else "-", line)
+        elif self._level and self._level <= 9:
             self._blocks.heading(self._level, line)
         else:
             self._blocks.paragraph(line)

@@ -2,19 +2,22 @@
 
 import datetime
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import python_calamine
 from python_calamine import CalamineSheet, CalamineWorkbook
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
+from trivium_gateway.ingestion.formats.opendocument import merged_ranges
 from trivium_gateway.ingestion.formats.packages import Package
 
 __all__ = ["add_table", "read_sheets"]
 
 _MOST_CELLS = 5_000_000
 _MOST_MERGED_CELLS = 100_000
+
+_Range = tuple[tuple[int, int], tuple[int, int]]
 
 
 def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
@@ -32,11 +35,13 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     names = workbook.sheet_names
     bounds.check_pages(len(names), "sheets")
     blocks = Blocks(bounds)
+    # Of OpenDocument's sheets the library does not say which cells are merged.
+    merged = merged_ranges(package) if "content.xml" in package.names else {}
     for name in names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height * sheet.total_width > _MOST_CELLS:
             raise too_much(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
-        rows = _cells(sheet)
+        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or ())
         if rows:
             blocks.heading(2, f"Sheet {name}")
             add_table(rows, blocks)
@@ -62,10 +67,10 @@ def _add_rows(table: list[Sequence[str]], blocks: Blocks) -> None:
     blocks.table([[row[column] if column < len(row) else "" for column in used] for row in table])
 
 
-def _cells(sheet: CalamineSheet) -> list[list[str]]:
+def _cells(sheet: CalamineSheet, merged: Iterable[_Range]) -> list[list[str]]:
     rows = [[_written(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
     left = _MOST_MERGED_CELLS
-    for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
+    for (top, first), (bottom, last) in merged:
         left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)
         if left < 0:
             break
