@@ -28,6 +28,7 @@ _QUESTIONS, _BULK = "bench-overload", "bench-overload-bulk"
 _TOPICS = ("ferry", "harbour", "turbine", "warranty", "glacier", "violin", "orchard", "telescope")
 _MOST_PER_SECOND = 500.0
 _MOST_SECONDS = 60.0
+_WARM_UP_SECONDS = 15.0
 _BULK_CALLS, _BULK_DOCUMENTS, _BULK_WORDS = 12, 200, 100
 
 
@@ -160,7 +161,7 @@ async def flood(client: Client, step: str, rate: float, seconds: float, possible
 async def measure(client: Client, seconds: float, times: float) -> None:
     """All steps."""
     await client.ingest(_QUESTIONS, _BULK_DOCUMENTS)
-    await closed_loop(client, 2, 5.0)  # until what a question finds has been read
+    await closed_loop(client, 2, _WARM_UP_SECONDS)  # until what a question finds has been read
     alone = await closed_loop(client, 1, seconds, pause=0.1)
     show("one asker", alone, seconds)
     eight = await closed_loop(client, 8, seconds)

@@ -24,6 +24,9 @@ MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
 
 SERVICES = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
 
+_END_SECONDS = 120
+"""For a process to end in; on a machine that others use up, ten times what it takes."""
+
 
 def _free_ports(count: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -100,7 +103,7 @@ class Stack:
         for process in chosen:
             process.send_signal(by)
         for process in chosen:
-            process.wait(timeout=30)
+            process.wait(timeout=_END_SECONDS)
 
     def signal(self, service: str, number: signal.Signals) -> None:
         """Sends a signal to a service."""

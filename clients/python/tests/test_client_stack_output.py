@@ -1,12 +1,26 @@
 """What `trivium up` says of the processes."""
 
+from __future__ import annotations
+
+import asyncio
 import io
+import itertools
 import os
 import signal
+from typing import TYPE_CHECKING
 
+from trivium_client.cli import up
 from trivium_client.cli.stack_output import StackOutput, death_report, describe_missing
 from trivium_client.stack.readiness import Readiness
-from trivium_client.stack.supervisor import Death
+from trivium_client.stack.running import RunningStack, StackOptions
+from trivium_client.stack.services import layout_on_free_ports
+from trivium_client.stack.supervisor import Death, Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from trivium_client.stack.ports import Address
 
 
 def said(readinesses: list[Readiness]) -> list[str]:
@@ -90,3 +104,26 @@ def test_output_that_nobody_reads_any_more_is_told_once_and_then_dropped() -> No
         output.on_line("embed", "line")
 
     assert hung_up == [None]
+
+
+async def test_look_at_the_stack_that_breaks_is_told_and_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = itertools.count()
+
+    def look(gateway: Address, *, tls: bool = False) -> Readiness:
+        if next(looks) == 0:
+            raise RuntimeError("no more descriptors")
+        return Readiness(True, {})
+
+    monkeypatch.setattr("trivium_client.stack.running.probe", look)
+    monkeypatch.setattr(up, "_LOOK_AGAIN_SECONDS", 0.01)
+    layout = layout_on_free_ports(["gateway"])
+    stack = RunningStack(StackOptions(layout, tmp_path), Supervisor((), StackOutput(io.StringIO()), restart=None))
+    out = io.StringIO()
+    watching = asyncio.create_task(up._watch(stack, layout, StackOutput(out)))
+    async with asyncio.timeout(20):
+        while "next: trivium ingest" not in out.getvalue():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert "no more descriptors" in out.getvalue()

@@ -1,6 +1,7 @@
 """The supervisor, with real small processes."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -11,9 +12,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from trivium_client.stack import supervisor as supervisor_module
 from trivium_client.stack.answering import answers
 from trivium_client.stack.child import Command
 from trivium_client.stack.ports import Address, free_ports
+from trivium_client.stack.services import SERVICES
+from trivium_client.stack.starvation import waited_since, waits_of
 from trivium_client.stack.supervisor import Death, RestartPolicy, Supervisor
 
 FOR_EVER = "print('up', flush=True); import time; time.sleep(1000)"
@@ -89,6 +93,21 @@ async def test_process_that_dies_is_started_again_while_the_others_stay() -> Non
     await supervisor.stop()
 
 
+async def test_process_that_is_to_stand_back_is_nicer_than_the_others() -> None:
+    log = Log()
+    show = "import os; print(os.nice(0), flush=True); " + FOR_EVER
+    nice = Command("b", (sys.executable, "-c", show), os.environ, niceness=3)
+    supervisor = supervise(log, python("a", show), nice)
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line") and log.of("b line")))
+    await supervisor.stop()
+    assert int(log.of("b line")[0]) == min(19, int(log.of("a line")[0]) + 3)
+
+
+def test_models_stand_back_behind_what_answers_everybody() -> None:
+    assert {name for name, service in SERVICES.items() if service.niceness} == {"embed", "rerank", "generate"}
+
+
 async def test_wait_before_a_restart_doubles_up_to_its_limit() -> None:
     log = Log()
     policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.03)
@@ -134,6 +153,67 @@ async def test_process_that_hangs_is_killed_and_started_again_while_one_that_ans
     assert "did not answer" in death.cause
     assert death.restart_seconds == 0.01
     assert supervisor.pids["a"] == first["a"]
+    await supervisor.stop()
+
+
+async def test_process_that_gets_no_processor_is_not_taken_for_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel says is put in its place: a machine cannot be starved at will."""
+    looks, looked_often = itertools.count(), asyncio.Event()
+    starved = True
+
+    def waits(pid: int) -> dict[str, float]:
+        return {"1": 10.0 * next(looks) if starved else 0.0}
+
+    async def never() -> bool:
+        if next(looks) > 200:
+            looked_often.set()
+        return False
+
+    monkeypatch.setattr(supervisor_module, "waits_of", waits)
+    log = Log()
+    policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, silent_seconds=0.2, look_seconds=0.01)
+    supervisor = supervise(log, python("a", FOR_EVER), restart=policy, answers={"a": never})
+    await supervisor.start()
+    await asyncio.wait_for(looked_often.wait(), 60)  # it has been silent several times as long as it may be
+    assert log.of("a death") == []
+
+    starved = False
+    await log.until(lambda: bool(log.of("a death")))
+    await supervisor.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how long a thread waited")
+async def test_time_that_a_process_waits_for_a_processor_is_told() -> None:
+    log = Log()
+    busy = (
+        "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nprint('up', flush=True)\nwhile True: pass"
+    )
+    supervisor = supervise(log, python("a", busy), python("b", busy))
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line") and log.of("b line")))
+    pid = supervisor.pids["a"]
+    before = waits_of(pid)
+    async with asyncio.timeout(60):
+        # Of two that want one processor, each waits half the time.
+        while waited_since(before, waits_of(pid)) < 0.2:  # noqa: ASYNC110 - the kernel has no event
+            await asyncio.sleep(0.05)
+    await supervisor.stop()
+    assert waits_of(pid) == {}
+
+
+async def test_look_that_breaks_neither_kills_the_process_nor_ends_what_keeps_it() -> None:
+    log = Log()
+
+    async def broken() -> bool:
+        raise RuntimeError("no more descriptors")
+
+    policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, silent_seconds=0.05, look_seconds=0.01)
+    supervisor = supervise(log, python("a", FOR_EVER), restart=policy, answers={"a": broken})
+    await supervisor.start()
+    await log.until(lambda: len([line for line in log.of("a line") if "no more descriptors" in line]) > 5)
+    assert log.of("a death") == []
+    os.kill(supervisor.pids["a"], signal.SIGKILL)
+    await log.until(lambda: bool(log.of("a death")))
     await supervisor.stop()
 
 

@@ -155,6 +155,37 @@ async def test_pulse_is_silent_only_if_nobody_answers_twice(answers: Any, silenc
     assert len(counted) == silences
 
 
+async def test_pulse_of_a_service_that_always_answers_late_learns_to_wait_for_it() -> None:
+    answers, silences = [], []
+
+    async def ask(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.9))
+        if seconds <= 0.9:
+            raise LATE
+        answers.append(1)
+
+    pulse = Pulse("It", ask, lambda: silences.append(1))
+    watching = asyncio.create_task(pulse.watch())
+    await _until(lambda: answers)
+    await _until(lambda: not pulse.silent)
+    answers.clear()
+    await _until(lambda: len(answers) > 3)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert len(silences) == 1  # the first time
+
+
+async def test_pulse_of_a_process_that_stands_still_now_and_then_falls_silent_once(remote: Remote) -> None:
+    await _until(lambda: remote.asked)
+    for _ in range(3):
+        remote.send(signal.SIGSTOP)
+        await asyncio.sleep(2)  # how long it stands still is what is tested
+        remote.send(signal.SIGCONT)
+        asked = remote.asked
+        await _until(lambda asked=asked: remote.asked > asked + 1)
+    assert remote.silences == 1
+
+
 async def test_waiting_whose_block_times_out_by_itself_says_so() -> None:
     async def ask(seconds: float) -> None:
         pass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from trivium_gateway.ingestion.chunking import ChunkingSettings
@@ -62,3 +63,27 @@ async def test_documents_keep_their_order(storage: Storage) -> None:
         assert isinstance(cut, CutDocument)
         assert cut.document.text == text
         assert cut.spans[-1].end == len(text)
+
+
+async def test_documents_are_cut_beside_the_event_loop_and_tokenized_in_small_calls(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    sizes: list[int] = []
+    cut_text, tokenize = DocumentCutter._cut_text, type(storage.embed).tokenize
+
+    def noted_cut(*arguments: Any) -> Any:
+        threads.add(threading.get_ident())
+        return cut_text(*arguments)
+
+    async def noted_tokenize(client: Any, texts: Any, **more: Any) -> Any:
+        sizes.append(sum(map(len, texts)))
+        return await tokenize(client, texts, **more)
+
+    monkeypatch.setattr(DocumentCutter, "_cut_text", noted_cut)
+    monkeypatch.setattr(type(storage.embed), "tokenize", noted_tokenize)
+    cutter = DocumentCutter(storage.embed, ChunkingSettings(), 10_000)
+    await cutter.cut([_document(_TEXT * 5, f"{number}") for number in range(40)])
+    assert threading.get_ident() not in threads  # on which questions would wait
+    assert max(sizes) <= 200_000
+    assert len(sizes) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
+from trivium_gateway.qdrant import legs
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
@@ -66,6 +68,21 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
     assert [one.fused for one in found.candidates] == sorted((one.fused for one in found.candidates), reverse=True)  # type: ignore[type-var]
     without_words = [one for one in found.candidates if one.chunk.document_id == "maus"]
     assert without_words[0].sparse is None
+
+
+async def test_candidates_are_read_beside_the_event_loop(animals: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[int] = set()
+    read = legs.chunk_from_payload
+
+    def noted(payload: Mapping[str, Any]) -> Chunk:
+        threads.add(threading.get_ident())
+        return read(payload)
+
+    monkeypatch.setattr(legs, "chunk_from_payload", noted)
+    found = await _search(animals, "Which animals sleep?")
+    assert found.candidates
+    assert threads
+    assert threading.get_ident() not in threads  # on which other questions would wait
 
 
 async def test_search_by_words_alone_finds_chinese_terms(animals: Storage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,14 @@ _logger = logging.getLogger(__name__)
 
 _FIRST_ASK_SECONDS = 0.4
 _SECOND_ASK_SECONDS = 0.8
+_SILENT_ASK_SECONDS = 2.4
+"""While it is silent nobody waits, so that a late answer is worth waiting for."""
+_SLACK = 2.0
+"""So many times as long as its slowest answer of late is a service waited for."""
+_LONGEST_SECONDS = 5.0
+"""Without an answer; what takes longer hangs, however slow it was before."""
+_FORGETTING_SECONDS = 10.0
+"""In which what is known of its slowest answer is halved."""
 _PAUSE_SECONDS = 0.25
 _IDLE_PAUSE_SECONDS = 0.25
 _WITNESSES = 4
@@ -39,6 +48,9 @@ class Pulse:
     One answer that is missing is no silence. The second time several are asked for at once: they reach several replicas
     where there are some, and one that answers is enough.
 
+    A service on a machine that is used up, or whose engine holds it up, answers late again and again, and does not
+    hang. So its patience follows what its answers took of late, up to five seconds.
+
     Args:
         service: Who it is, for messages: `The embed service`.
         ask: Has it say something.
@@ -52,6 +64,8 @@ class Pulse:
         self._silent = False
         self._waits: set[asyncio.Timeout] = set()
         self._wanted = asyncio.Event()
+        self._slowest_seconds = 0.0
+        self._answered_at = time.monotonic()
 
     @property
     def silent(self) -> bool:
@@ -89,11 +103,15 @@ class Pulse:
 
     async def _watch(self) -> None:
         missing = 0
+        since = time.monotonic()
         while True:
             if missing == 0:
-                answered = await self._answers(1, _FIRST_ASK_SECONDS)
+                since = time.monotonic()
+                answered = await self._answers(1, _FIRST_ASK_SECONDS * self._stretch())
+            elif not self._silent:
+                answered = await self._answers(_WITNESSES, _SECOND_ASK_SECONDS * self._stretch())
             else:
-                answered = await self._answers(_WITNESSES, _SECOND_ASK_SECONDS)
+                answered = await self._answers(_WITNESSES, _SILENT_ASK_SECONDS)
             if answered is None:
                 missing += 1
                 if missing > 1:
@@ -101,8 +119,22 @@ class Pulse:
                 continue  # asking has taken its time
             if answered:
                 missing = 0
+                self._note(time.monotonic() - since)
                 self._speak()
             await self._pause()
+
+    def _stretch(self) -> float:
+        """How much longer than usual it is waited for."""
+        usual_seconds = _FIRST_ASK_SECONDS + _SECOND_ASK_SECONDS
+        return min(max(1.0, _SLACK * self._slowest_seconds / usual_seconds), _LONGEST_SECONDS / usual_seconds)
+
+    def _note(self, seconds: float) -> None:
+        """Notes how long an answer was waited for; one that came after the longest was a hang, and says nothing."""
+        now = time.monotonic()
+        self._slowest_seconds *= 0.5 ** ((now - self._answered_at) / _FORGETTING_SECONDS)
+        self._answered_at = now
+        if seconds < _LONGEST_SECONDS:
+            self._slowest_seconds = max(self._slowest_seconds, seconds)
 
     async def _answers(self, witnesses: int, seconds: float) -> bool | None:
         """Whether anything is heard; None if nothing is said, False if nobody is there."""

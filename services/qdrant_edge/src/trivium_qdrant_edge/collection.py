@@ -42,6 +42,12 @@ _SMALL_BYTES = 1_000
 _FEW_WRITES = 4
 _MOST_ROUNDS = 8
 
+# What was written since the last flush is read from the log again by a start after a kill: so much of it in a moment.
+_LONGEST_LOG_BYTES = 16 << 20
+
+# How long a collection must not have changed before its log is shortened, however short it is.
+_QUIET_SECONDS = 10.0
+
 # A larger collection ends without new digests of all its files, so that the end of the process does not wait for them.
 _MOST_DIGESTED_BYTES = 1 << 30
 
@@ -76,7 +82,8 @@ class Collection:
         self._room = room
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"write-{entry.id[:8]}")
         # What a start reads again from the log is not on the disk yet, for all we know.
-        self._unflushed = not folder.is_read_only
+        self._unflushed = self._unsynced = not folder.is_read_only
+        self._log_bytes = 0
         self._is_clean = False
         self._change_count = 0
         self._abandoned = False
@@ -122,29 +129,53 @@ class Collection:
                 self._check_room(size_bytes)
             with engine_errors():
                 operation = make_operation()
-                self._note_change()
+                self._note_change(size_bytes or _SMALL_BYTES)
                 self._room.note_write(size_bytes or _SMALL_BYTES, self.path)
                 self._remembered.add(operation, size_bytes or _SMALL_BYTES)
                 self._live_shard().update(operation)
 
         await self._on_writer(run)
 
-    async def flush(self) -> bool:
-        """Forces what was written to the disk, and lets the engine shorten its log.
+    async def sync(self) -> bool:
+        """Forces what was written to the disk, the engine's log among it.
 
         Returns:
             Whether there was anything to force. What could not be forced is tried again by the next call.
         """
 
         def run() -> bool:
+            if not self._unsynced:
+                return False
+            sync_files(self.path)
+            self._unsynced = False
+            return True
+
+        return await self._on_writer(run)
+
+    async def flush(self) -> bool:
+        """Lets the engine shorten its log, so that the next start need not read it.
+
+        The engine stops the whole process while it flushes, for tenths of a second, on a busy machine for seconds: see
+        `is_flush_due`.
+
+        Returns:
+            Whether there was anything to flush. What could not be flushed is tried again by the next call.
+        """
+
+        def run() -> bool:
             if not self._unflushed:
                 return False
-            # The engine stops the whole process while it flushes, so most of the work is done before, without it.
-            sync_files(self.path)
+            sync_files(self.path)  # most of the work, while the process goes on
             self._flush_now()
             return True
 
         return await self._on_writer(run)
+
+    @property
+    def is_flush_due(self) -> bool:
+        """Whether the log is worth shortening: it has become long, or nothing is written any more."""
+        is_quiet = time.monotonic() - self.changed_at >= _QUIET_SECONDS
+        return self._unflushed and (is_quiet or self._log_bytes >= _LONGEST_LOG_BYTES)
 
     async def keep_digests(self) -> bool:
         """Keeps digests of all files, unless there are such, or something is written meanwhile.
@@ -177,6 +208,7 @@ class Collection:
         def run() -> None:
             self._check_writable()
             if self._unflushed:
+                sync_files(self.path)
                 self._flush_now()
             copy_files()
             self._remembered.begin()
@@ -293,11 +325,12 @@ class Collection:
         self._room.forget(self.path)
         self._writer.shutdown(wait=False)
 
-    def _note_change(self) -> None:
+    def _note_change(self, size_bytes: int) -> None:
         if self._is_clean:
             with writing(self.path):
                 forget_clean(self.path)
-        self._is_clean, self._unflushed = False, True
+        self._is_clean, self._unflushed, self._unsynced = False, True, True
+        self._log_bytes += size_bytes
         self._change_count += 1
         self.changed_at = time.monotonic()
 
@@ -315,7 +348,8 @@ class Collection:
         with engine_errors():
             self._live_shard().flush()
         self._room.note_flush(self.path)
-        self._unflushed = False
+        self._unflushed = self._unsynced = False
+        self._log_bytes = 0
 
     def _live_shard(self) -> qdrant_edge.EdgeShard:
         shard = self._shard

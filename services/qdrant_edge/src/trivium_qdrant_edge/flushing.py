@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 # How long a collection must not have changed before its files are worth a digest.
 _QUIET_SECONDS = 10.0
 
+# The engine stops the whole process while it flushes: with hundreds of collections it would do little else.
+_FLUSHING_SHARE = 0.2
+
 _logger = logging.getLogger(__name__)
 
 
 async def flush_forever(database: Database, metrics: EngineMetrics, interval_seconds: float) -> None:
-    """Flushes each changed collection at an interval, and takes the reserve of room again, until cancelled.
+    """Forces changes to the disk at an interval, flushes where it is due, and keeps the reserve, until cancelled.
 
     Args:
         database: The collections.
@@ -34,10 +37,25 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
         for collection in database.collections():
             started = time.perf_counter()
             try:
-                if await collection.flush():
+                if await collection.sync():
                     metrics.flush_seconds.observe(time.perf_counter() - started)
             except (TriviumError, OSError) as error:
-                _logger.error("cannot flush collection %s: %s", collection.name, error)
+                _logger.error("cannot force collection %s to the disk: %s", collection.name, error)
+        await _flush_those_due(database, _FLUSHING_SHARE * interval_seconds)
+
+
+async def _flush_those_due(database: Database, seconds: float) -> None:
+    """Flushes one collection after the other until the time is over; the others have their turn in the next round."""
+    until = time.monotonic() + seconds
+    for collection in sorted(database.collections(), key=lambda one: one.changed_at):
+        if not collection.is_flush_due:
+            continue
+        try:
+            await collection.flush()
+        except (TriviumError, OSError) as error:
+            _logger.error("cannot flush collection %s: %s", collection.name, error)
+        if time.monotonic() >= until:
+            return
 
 
 async def keep_digests_forever(database: Database) -> None:

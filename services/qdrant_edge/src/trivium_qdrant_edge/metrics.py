@@ -136,7 +136,7 @@ class EngineMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.flush_seconds = Histogram(
             "trivium_qdrant_edge_flush_duration_seconds",
-            "Time to force a collection's changes to the disk; the engine does nothing else meanwhile.",
+            "Time to force a collection's changes to the disk.",
             buckets=DURATION_BUCKETS,
             registry=registry,
         )

@@ -21,6 +21,7 @@ from trivium_client.stack.supervisor import RestartPolicy
 _DEFAULT_GATEWAY = "127.0.0.1:50050"
 # timeout(1), for one, signals the process and then its whole group: that is one wish, not two.
 _SAME_SIGNAL_SECONDS = 0.5
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 class ServiceName(StrEnum):
@@ -142,7 +143,7 @@ async def _run(options: StackOptions, addresses_file: Path | None) -> int:
 
 
 async def _watch(stack: RunningStack, layout: Layout, output: StackOutput) -> None:
-    """Tells of each change of the stack's readiness."""
+    """Tells of each change of the stack's readiness, whatever becomes of a look at it."""
     told = False
 
     def on_change(now: Readiness, seconds: float) -> None:
@@ -153,7 +154,12 @@ async def _watch(stack: RunningStack, layout: Layout, output: StackOutput) -> No
             for line in welcome(layout):
                 output.say(line)
 
-    await stack.watch(on_change)
+    while stack.gateway is not None:
+        try:
+            await stack.watch(on_change)
+        except Exception as error:  # of a task that nobody waits for: silence would look like "not ready"
+            output.say(f"cannot tell how the stack is ({error!r}); looking again")
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def welcome(layout: Layout) -> list[str]:

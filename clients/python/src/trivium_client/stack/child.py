@@ -27,11 +27,13 @@ class Command:
         name: What people call the process.
         argv: Program and arguments; the program is a path.
         environment: All its variables.
+        niceness: How far it stands back behind others where processors are short, from 0 to 19.
     """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
+    niceness: int = 0
 
 
 class Child:
@@ -51,7 +53,7 @@ class Child:
         """Starts a process whose output goes to `on_line`, a line at a time."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", str(_LAUNCHER), str(os.getpid()), *command.argv),
+            *("-I", "-S", str(_LAUNCHER), str(os.getpid()), str(command.niceness), *command.argv),
             env=dict(command.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

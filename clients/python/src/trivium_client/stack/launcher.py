@@ -1,7 +1,8 @@
 """Runs in a child before the service does: ties the child to its parent, then becomes the service.
 
-Started as a script, so that it costs no import: `python -I -S launcher.py PARENT_PID PROGRAM ARGUMENT...`. Doing this
-here, and not between fork and exec in the parent, keeps Python code out of a forked copy of a threaded process.
+Started as a script, so that it costs no import: `python -I -S launcher.py PARENT NICENESS PROGRAM ARGUMENT...`.
+Doing this here, and not between fork and exec in the parent, keeps Python code out of a forked copy of a threaded
+process.
 """
 
 import os
@@ -12,7 +13,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    parent, program, *arguments = sys.argv[1:]
+    parent, niceness, program, *arguments = sys.argv[1:]
     # Ctrl-C goes to the whole process group. The parent alone answers it, by stopping its children one after the other;
     # a mask outlives exec and a handler that the service installs, ignoring the signal would not.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -24,6 +25,7 @@ def main() -> None:
             sys.exit(f"launcher: prctl failed: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != int(parent):  # it died before the line above
         sys.exit(1)
+    os.nice(int(niceness))
     try:
         os.execv(program, [program, *arguments])
     except OSError as error:

@@ -62,6 +62,7 @@ class StackOptions:
                 name,
                 (interpreters[name], "-m", service.module),
                 environment | {"TRIVIUM_DATA_DIR": str(folders[name])},
+                service.niceness,
             )
             for name, service in SERVICES.items()
             if name in self.layout.addresses

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trivium_client.stack.ports import Address, free_ports
 
 LOCALHOST = "127.0.0.1"
+_MODEL_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Service:
         requirements: The file that lists what it needs.
         ports: Where it listens.
         stages: The stages of a question that it serves, as the gateway's status names them.
+        niceness: How far it stands back behind the others. Models take whatever processors there are: what answers
+            everybody, and what refuses those that come too many, must not wait in line with them.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Service:
     requirements: str
     ports: tuple[Port, ...]
     stages: tuple[str, ...] = ()
+    niceness: int = 0
 
 
 SERVICES: dict[str, Service] = {
@@ -66,6 +70,7 @@ SERVICES: dict[str, Service] = {
                 Port("metrics", "TRIVIUM_EMBED_METRICS_PORT", 9101, number_only=True),
             ),
             ("embed",),
+            _MODEL_NICENESS,
         ),
         Service(
             "rerank",
@@ -76,6 +81,7 @@ SERVICES: dict[str, Service] = {
                 Port("metrics", "TRIVIUM_RERANK_METRICS_PORT", 9102, number_only=True),
             ),
             ("rerank",),
+            _MODEL_NICENESS,
         ),
         Service(
             "generate",
@@ -86,6 +92,7 @@ SERVICES: dict[str, Service] = {
                 Port("metrics", "TRIVIUM_GENERATE_METRICS_PORT", 9103, number_only=True),
             ),
             ("generate",),
+            _MODEL_NICENESS,
         ),
         Service(
             "gateway",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trivium_client.stack.child import Child, Command
+from trivium_client.stack.starvation import waited_since, waits_of
 
 USAGE_STATUS = 2
 """A process that ends with this status cannot run with the settings it was given: starting it again changes nothing."""
@@ -66,7 +67,8 @@ class RestartPolicy:
         first_seconds: The first wait.
         longest_seconds: The longest.
         healthy_seconds: A process that ran for so long begins with the first wait again.
-        silent_seconds: A process that has not answered for so long hangs, and is killed.
+        silent_seconds: A process that has not answered for so long hangs, and is killed. Time in which it
+            had no processor does not count.
         look_seconds: Pause between two looks whether it answers.
     """
 
@@ -202,13 +204,21 @@ class Supervisor:
         if policy is None or look is None:
             return 0.0
         heard = self._clock()
-        misses = 0
+        misses, silent_seconds = 0, 0.0
         # More than one miss: this process itself may have stood still.
-        while misses < _FEWEST_MISSES or self._clock() - heard < policy.silent_seconds:
+        while misses < _FEWEST_MISSES or silent_seconds < policy.silent_seconds:
+            begin, waits = self._clock(), waits_of(child.pid)
             await asyncio.sleep(policy.look_seconds)
-            if await look():
-                heard, misses = self._clock(), 0
-            else:
-                misses += 1
+            try:
+                answered = await look()
+            except Exception as error:  # of a task that nobody waits for: whether it answers, is not known then
+                self._observer.on_line(name, f"cannot be asked whether it answers: {error!r}")
+                answered = True
+            if answered:
+                heard, misses, silent_seconds = self._clock(), 0, 0.0
+                continue
+            misses += 1
+            # For lack of a processor it cannot answer, and starting it again would cost still more.
+            silent_seconds += max(0.0, self._clock() - begin - waited_since(waits, waits_of(child.pid)))
         child.signal(signal.SIGKILL)
         return self._clock() - heard

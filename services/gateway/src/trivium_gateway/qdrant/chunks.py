@@ -91,7 +91,9 @@ class QdrantChunks:
     async def token_codes(self, ids: Sequence[str], timeout_seconds: float) -> list[bytes]:
         """Read the packed token vectors of the chunks with some ids, in their order; empty where there are none."""
         points = await self._points(ids, (TOKEN_CODES,), timeout_seconds)
-        codes = {point.id.uuid: token_codes_from(point.payload) for point in points}
+        codes = await self._connection.beside(
+            lambda: {point.id.uuid: token_codes_from(point.payload) for point in points}
+        )
         return [codes.get(one, b"") for one in ids]
 
     async def read(

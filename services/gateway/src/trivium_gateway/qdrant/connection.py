@@ -4,8 +4,9 @@ import asyncio
 import dataclasses
 import warnings
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from qdrant_client import AsyncQdrantClient
@@ -32,6 +33,9 @@ from trivium_gateway.qdrant.version import is_too_old, too_old
 
 __all__ = ["QdrantConnection"]
 
+_Result = TypeVar("_Result")
+
+_READER_COUNT = 2
 _NO_CAPACITY = "Qdrant has no capacity. Try again later."
 
 _NO_ROOM = "No space left on device"
@@ -114,6 +118,8 @@ class QdrantConnection:
                 )
 
         self._links = QdrantLinks(open_client)
+        # Their own, so that no question waits behind documents that are cut.
+        self._readers = ThreadPoolExecutor(_READER_COUNT, thread_name_prefix="read")
 
     @property
     def points(self) -> _Stub:
@@ -185,6 +191,10 @@ class QdrantConnection:
                     raise _closed(named) from error
                 raise self._domain_error(error, named) from error
 
+    async def beside(self, work: Callable[[], _Result]) -> _Result:
+        """Read an answer beside the event loop: it takes some milliseconds, in which everybody else would wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
     async def _has_alias_for(self, collection: str, timeout_seconds: float) -> bool:
         """Whether an alias points to a collection: deleting the collection would have deleted it, too."""
         reply: Any = await self.call(
@@ -194,6 +204,7 @@ class QdrantConnection:
 
     async def close(self) -> None:
         """Close the channels."""
+        self._readers.shutdown(wait=False)
         await self._links.close()
 
     def _described(self, request: object) -> dict[str, str]:

@@ -65,7 +65,7 @@ async def find(
 ) -> list[Hit]:
     """Give what one leg finds, best first."""
     reply = await connection.call(connection.points.Query, leg.query(physical, limit), timeout_seconds=timeout_seconds)
-    return _hits(reply.result)
+    return await connection.beside(lambda: _hits(reply.result))
 
 
 async def find_both(
@@ -75,7 +75,7 @@ async def find_both(
     queries = [leg.query(physical, limit) for leg in legs]
     request = qdrant.QueryBatchPoints(collection_name=physical, query_points=queries)
     reply = await connection.call(connection.points.QueryBatch, request, timeout_seconds=timeout_seconds)
-    return [_hits(one.result) for one in reply.result]
+    return await connection.beside(lambda: [_hits(one.result) for one in reply.result])
 
 
 def _hits(points: Iterable[Any]) -> list[Hit]:
