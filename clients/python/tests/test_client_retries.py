@@ -20,6 +20,7 @@ from trivium_client import (
     Trivium,
     TriviumError,
     Unavailable,
+    _channel,
 )
 from trivium_client._errors import GatewayUnreachable
 from trivium_client._retries import Attempts
@@ -65,6 +66,30 @@ async def test_connection_that_is_slow_to_come_about_is_waited_for(gateway: Any)
         assert await retrieve(f"127.0.0.1:{proxy.port}", AsyncTrivium, retries=0) == "1"
 
     assert proxy.connections == 1
+
+
+async def test_stream_over_a_connection_that_is_forgotten_ends_long_before_its_deadline(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_channel, "_PING_MS", 200)
+    monkeypatch.setattr(_channel, "_PING_TIMEOUT_MS", 300)
+    is_over = threading.Event()
+
+    def late(request: Any) -> Any:
+        is_over.wait(60)
+        return WRITTEN
+
+    gateway.will("Answer", pb.AnswerResponse(delta=pb.AnswerDelta(text="Bl")), late)
+    async with (
+        SilentProxy(int(gateway.address.rpartition(":")[2])).serving() as proxy,
+        AsyncTrivium(f"127.0.0.1:{proxy.port}", retries=0) as trivium,
+    ):
+        events = trivium.ask_stream("Which colour?", timeout_seconds=50)
+        assert await anext(events)
+        proxy.silence()
+        with pytest.raises(GatewayUnreachable):  # not DeadlineExceeded
+            await anext(events)
+    is_over.set()
 
 
 @pytest.mark.parametrize("kind", [Trivium, AsyncTrivium])

@@ -88,6 +88,23 @@ async def test_channel_waits_for_a_connection_that_is_slow_to_come_about() -> No
     assert (len(seen.peers), proxy.connections) == (1, 1)
 
 
+async def test_channel_ends_what_runs_over_a_connection_that_is_forgotten_just_after_something_came() -> None:
+    """That is when gRPC has a ping of its own under way."""
+    async with (
+        serving() as (_, _, port),
+        SilentProxy(port).serving() as proxy,
+        open_channel(f"127.0.0.1:{proxy.port}") as channel,
+    ):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=50)
+        await watch.read()
+        proxy.silence()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await watch.read()
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE  # not DEADLINE_EXCEEDED
+
+
 async def test_channel_finds_a_server_that_comes_back_long_before_grpc_itself_would() -> None:
     async with serving() as (server, _, port), open_channel(f"127.0.0.1:{port}") as channel:
         await Stub(channel).Rerank(pb.RerankRequest(), timeout=10)

@@ -11,7 +11,7 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
-from trivium_gateway.qdrant import legs
+from trivium_gateway.qdrant import points
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
@@ -72,13 +72,13 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
 
 async def test_candidates_are_read_beside_the_event_loop(animals: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
-    read = legs.chunk_from_payload
+    read = points.chunk_from_payload
 
     def noted(payload: Mapping[str, Any]) -> Chunk:
         threads.add(threading.get_ident())
         return read(payload)
 
-    monkeypatch.setattr(legs, "chunk_from_payload", noted)
+    monkeypatch.setattr("trivium_gateway.qdrant.legs.chunk_from_payload", noted)
     found = await _search(animals, "Which animals sleep?")
     assert found.candidates
     assert threads

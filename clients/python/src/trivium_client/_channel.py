@@ -15,6 +15,8 @@ DEFAULT_ADDRESS = "127.0.0.1:50050"
 ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
 KEY_VARIABLE = "TRIVIUM_API_KEY"
 REQUEST_ID_KEY = "x-request-id"
+_PING_MS = 10_000
+_PING_TIMEOUT_MS = 5_000
 MAX_MESSAGE_BYTES = 64 << 20
 
 # Calls are spread over all addresses of the gateway's name.
@@ -87,6 +89,15 @@ class ChannelSettings:
             # The time to connect, despite its name.
             ("grpc.min_reconnect_backoff_ms", 2_000),
             ("grpc.max_reconnect_backoff_ms", 1000),
+            # While a call runs, the connection itself is asked: an answer may be silent for minutes, and so is a
+            # connection that a NAT, a balancer or a machine that is gone has forgotten.
+            ("grpc.keepalive_time_ms", _PING_MS),
+            ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+            (
+                "grpc.http2.ping_timeout_ms",
+                _PING_TIMEOUT_MS,
+            ),  # of pings that gRPC sends for reasons of its own: a minute
+            ("grpc.http2.max_pings_without_data", 0),
         ]
         if host in ("localhost", "127.0.0.1", "[::1]"):
             options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine

@@ -45,6 +45,8 @@ CHANNEL_OPTIONS = (
     # While calls run, the transport itself is asked: one of several replicas that hangs loses its calls to the others.
     ("grpc.keepalive_time_ms", 1_000),
     ("grpc.keepalive_timeout_ms", 2_000),
+    # While one of the pings that gRPC sends for reasons of its own waits for its answer, it sends none to keep alive.
+    ("grpc.http2.ping_timeout_ms", 2_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A service that was restarted is used again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),

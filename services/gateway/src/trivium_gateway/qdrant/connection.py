@@ -44,6 +44,7 @@ _NO_ROOM = "No space left on device"
 _CHANNEL_OPTIONS = {
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.http2.ping_timeout_ms": 5_000,
     # A Qdrant that was restarted is used again within a second.
     "grpc.initial_reconnect_backoff_ms": 100,
     # The time to connect, despite its name.
