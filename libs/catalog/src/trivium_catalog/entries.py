@@ -54,8 +54,6 @@ class CatalogEntry:
     """How token embeddings become one vector; empty where it is not known or there is none."""
     prompts: Prompts = Prompts()
     """What is put before a text."""
-    prompts_shipped: bool = False
-    """Whether the prompts are in the model's own files; otherwise the encoders take them from here."""
     weights_gb: float = 0.0
     """Size of a language model's weights in its published precision, in 10^9 bytes; 0 where it runs elsewhere."""
     cache_kib_per_token: float = 0.0
@@ -124,8 +122,7 @@ def _last_part(name: str) -> str:
 def _entry(table: dict[str, Any]) -> CatalogEntry:
     shipped = Prompts(table.pop("query_prompt", ""), table.pop("document_prompt", ""))
     missing = missing_prompts(table["name"]) if table["kind"] == "embed" else None
-    has_own = shipped != Prompts()
-    return CatalogEntry(prompts=shipped if has_own else missing or shipped, prompts_shipped=has_own, **table)
+    return CatalogEntry(prompts=missing or shipped if shipped == Prompts() else shipped, **table)
 
 
 @functools.cache

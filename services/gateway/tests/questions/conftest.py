@@ -386,7 +386,7 @@ class Stack:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits for a condition."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110  # what it waits for is outside this process's events
                 await asyncio.sleep(0.01)
 

@@ -15,7 +15,6 @@ class Conversation:
 
     def __init__(self) -> None:
         self._exchanges: deque[tuple[str, str]] = deque()
-        self.forgotten_count = 0
 
     def add(self, question: str, answer: Answer) -> None:
         """Keeps a question and its answer, and forgets what there is no room for any more."""
@@ -24,7 +23,6 @@ class Conversation:
             self._exchanges.append((question, said))
         while 2 * len(self._exchanges) > MAX_MESSAGES or self._character_count() > MAX_CHARACTERS:
             self._exchanges.popleft()
-            self.forgotten_count += 1
 
     def history(self) -> list[Message]:
         """The turns, oldest first."""
@@ -37,7 +35,6 @@ class Conversation:
     def clear(self) -> None:
         """Begins anew."""
         self._exchanges.clear()
-        self.forgotten_count = 0
 
     def _character_count(self) -> int:
         return sum(len(question) + len(answer) for question, answer in self._exchanges)

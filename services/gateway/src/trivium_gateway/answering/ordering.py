@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import SearchOptions
     from trivium_gateway.library.collections import ResolvedCollection
     from trivium_gateway.library.search import Candidate
-    from trivium_gateway.models.embed import QueryVector
+    from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import Reranking
     from trivium_gateway.request.record import Record
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.library.collections import Collections, ResolvedCollection
     from trivium_gateway.library.search import Candidate, ChunkSearch, DegradedLeg
-    from trivium_gateway.models.embed import EmbedClient, QueryVector
+    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import RerankClient, Reranking
     from trivium_gateway.request.record import Record
 

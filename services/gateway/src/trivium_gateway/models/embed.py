@@ -3,13 +3,11 @@
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 import grpc
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
@@ -23,7 +21,8 @@ from trivium_serving.errors import (
     Unavailable,
 )
 
-from trivium_gateway.models.long_queries import LongQuery, split_query
+from trivium_gateway.models.long_queries import split_query
+from trivium_gateway.models.query_memory import QueryMemory, QueryVector
 from trivium_gateway.models.upstream import broken_answer, upstream_error
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "EmbedRole",
     "EmbeddedDocuments",
     "EmbeddedTexts",
-    "QueryVector",
     "Tokens",
 ]
 
@@ -66,25 +64,6 @@ class EmbedModel:
     max_input_tokens: int
     gives_codes: bool = False
     token_fingerprint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryVector:
-    """A query's vector.
-
-    Attributes:
-        vector: `dimension` numbers.
-        token_count: Tokens of the query as the model read it.
-        cached: Whether it was remembered from an earlier call.
-        read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
-        long: Its parts, if it is longer than the model reads at a time; the vector is put together from theirs.
-    """
-
-    vector: Sequence[float]
-    token_count: int
-    cached: bool
-    read_share: float = 1.0
-    long: LongQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +146,7 @@ class EmbedClient:
 
     def __init__(self, channel: grpc.aio.Channel, *, max_remembered_bytes: int = 8 * 1024 * 1024) -> None:
         self._stub = EmbedServiceStub(channel)
-        self._remembered = _QueryMemory(max_remembered_bytes)
+        self._remembered = QueryMemory(max_remembered_bytes)
 
     async def model(self, *, timeout_seconds: float = 5.0) -> EmbedModel:
         """Ask which model the service runs now."""
@@ -252,22 +231,10 @@ class EmbedClient:
             token_codes=pb.TOKEN_CODES_DEFAULT,
         )
 
-        async def requests() -> AsyncIterator[pb.EmbedStreamRequest]:
-            yield pb.EmbedStreamRequest(sequence=0, request=request)
-
-        # A stream of one request each: a stream says that this is bulk work, and costs nothing beside the work itself.
-        call = self._stub.EmbedStream(requests(), timeout=timeout_seconds, metadata=outgoing_metadata())
         try:
-            responses = [response async for response in call]
-        except grpc.aio.AioRpcError as error:
-            raise _model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
-        finally:
-            call.cancel()
-        if len(responses) != 1:
-            raise broken_answer("embed", "does not answer each request once")
-        if responses[0].HasField("error"):
-            raise _model_changed_or(_stream_error(responses[0].error), expected_fingerprint)
-        response = responses[0].response
+            (response,) = await self._in_bulk([request], timeout_seconds)
+        except TriviumError as error:
+            raise _model_changed_or(error, expected_fingerprint) from error
         vectors = _vectors(response, len(texts), expected_fingerprint)
         codes = list(response.token_codes) or [b""] * len(texts)
         if len(codes) != len(texts):
@@ -294,34 +261,36 @@ class EmbedClient:
             )
             for batch in batches
         ]
-        try:
-            if [len(batch) for batch in batches] == [1]:
+        if [len(batch) for batch in batches] == [1]:
+            try:
                 response = await self._stub.Embed(requests[0], timeout=timeout_seconds, metadata=outgoing_metadata())
-                return [_embedded_texts(response, 1)]
-            return await self._embed_in_bulk(requests, timeout_seconds)
-        except grpc.aio.AioRpcError as error:
-            raise upstream_error("embed", error) from error
+            except grpc.aio.AioRpcError as error:
+                raise upstream_error("embed", error) from error
+            return [_embedded_texts(response, 1)]
+        responses = await self._in_bulk(requests, timeout_seconds)
+        return [_embedded_texts(one, len(batch)) for one, batch in zip(responses, batches, strict=True)]
 
-    async def _embed_in_bulk(self, requests: Sequence[pb.EmbedRequest], timeout_seconds: float) -> list[EmbeddedTexts]:
+    async def _in_bulk(self, requests: Sequence[pb.EmbedRequest], timeout_seconds: float) -> list[pb.EmbedResponse]:
+        """Answer each request, in a stream, which says that it is bulk work, and costs nothing beside that."""
+
         async def numbered() -> AsyncIterator[pb.EmbedStreamRequest]:
             for number, request in enumerate(requests):
                 yield pb.EmbedStreamRequest(sequence=number, request=request)
 
-        embedded: list[EmbeddedTexts] = []
+        responses: list[pb.EmbedResponse] = []
         call = self._stub.EmbedStream(numbered(), timeout=timeout_seconds, metadata=outgoing_metadata())
         try:
             async for answer in call:
                 if answer.HasField("error"):
-                    first = sum(len(request.texts) for request in requests[: len(embedded)])
-                    raise _stream_error(answer.error, first)
-                if len(embedded) == len(requests):
-                    break
-                embedded.append(_embedded_texts(answer.response, len(requests[len(embedded)].texts)))
+                    raise _stream_error(answer.error, sum(len(one.texts) for one in requests[: len(responses)]))
+                responses.append(answer.response)
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error("embed", error) from error
         finally:
             call.cancel()
-        if len(embedded) != len(requests):
+        if len(responses) != len(requests):
             raise broken_answer("embed", "does not answer each request once")
-        return embedded
+        return responses
 
     async def tokenize(self, texts: Sequence[str], *, timeout_seconds: float) -> Tokens:
         """Say where the model's tokens lie in some texts.
@@ -343,38 +312,6 @@ class EmbedClient:
             overhead_tokens=response.overhead_tokens,
             max_input_tokens=response.max_input_tokens,
         )
-
-
-class _QueryMemory:
-    """The vectors of the queries that were used last, within some bytes."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._entries: LRUCache[tuple[str, str], _Remembered] = LRUCache(max_bytes, getsizeof=_Remembered.byte_count)
-
-    def get(self, fingerprint: str, text: str) -> QueryVector | None:
-        entry = self._entries.get((fingerprint, text))
-        if entry is None:
-            return None
-        return replace(entry.made, vector=entry.vector.tolist(), cached=True)
-
-    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
-        # The vector as an array, which takes a tenth of what a list of numbers does.
-        entry = _Remembered(text, vector, replace(made, vector=()))
-        if entry.byte_count() <= self._entries.maxsize:
-            self._entries[fingerprint, text] = entry
-
-
-class _Remembered(NamedTuple):
-    """A query that was embedded."""
-
-    text: str
-    vector: NDArray[np.float32]
-    made: QueryVector
-
-    def byte_count(self) -> int:
-        # A string has up to four bytes a character, and one that was cut into parts is there twice; the rest is what
-        # Python needs around it.
-        return 4 * len(self.text) * (2 if self.made.long else 1) + self.vector.nbytes + 512
 
 
 def _vectors(response: pb.EmbedResponse, count: int, expected_fingerprint: str) -> NDArray[np.float32]:

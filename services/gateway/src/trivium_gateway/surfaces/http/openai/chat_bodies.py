@@ -18,7 +18,10 @@ from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, QuestionOpti
 from trivium_gateway.surfaces.http.openai.turns import Exchange, exchange_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.surfaces.http.openai.response_bodies import FunctionToolBody
 
 ROLES = {
     "system": Role.SYSTEM,
@@ -148,7 +151,7 @@ class ChatBody(QuestionOptions):
             NotFound: There is no such model.
         """
         self._check_support()
-        tools = self._tools()
+        tools = tools_of((one.function for one in self.tools or ()), self.tool_choice, self.parallel_tool_calls)
         return Question(
             exchange.question,
             principal(),
@@ -185,21 +188,6 @@ class ChatBody(QuestionOptions):
             top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
 
-    def _tools(self) -> Tools:
-        definitions = tuple(
-            Tool(
-                one.function.name,
-                one.function.description or "",
-                "" if one.function.parameters is None else json.dumps(one.function.parameters, ensure_ascii=False),
-                bool(one.function.strict),
-            )
-            for one in self.tools or ()
-        )
-        choice, name = tool_choice(self.tool_choice)
-        if not definitions and choice is not ToolChoice.REQUIRED:
-            return Tools()
-        return Tools(definitions, choice, name, self.parallel_tool_calls)
-
 
 def schema_text(form: ResponseFormatBody | None) -> str:
     """The JSON schema that an answer must satisfy, as text; empty for prose.
@@ -216,7 +204,28 @@ def schema_text(form: ResponseFormatBody | None) -> str:
     return json.dumps(form.json_schema.schema_, ensure_ascii=False)
 
 
-def tool_choice(choice: Any) -> tuple[ToolChoice, str]:
+def tools_of(functions: Iterable[FunctionBody | FunctionToolBody], choice: Any, parallel: bool | None) -> Tools:
+    """What the model may call.
+
+    Raises:
+        InvalidField: The choice is none that there is.
+    """
+    definitions = tuple(
+        Tool(
+            one.name,
+            one.description or "",
+            "" if one.parameters is None else json.dumps(one.parameters, ensure_ascii=False),
+            bool(one.strict),
+        )
+        for one in functions
+    )
+    chosen, name = _tool_choice(choice)
+    if not definitions and chosen is not ToolChoice.REQUIRED:
+        return Tools()
+    return Tools(definitions, chosen, name, parallel)
+
+
+def _tool_choice(choice: Any) -> tuple[ToolChoice, str]:
     """Whether the model calls tools, and which one it must call, if one.
 
     Raises:

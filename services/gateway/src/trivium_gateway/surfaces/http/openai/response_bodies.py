@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from trivium_conversation.sampling import Sampling
-from trivium_conversation.tools import Tool, ToolChoice, Tools
 from trivium_conversation.turns import Role, ToolCall, Turn
 from trivium_serving.errors import InvalidField, TooLarge
 
@@ -22,7 +20,7 @@ from trivium_gateway.surfaces.http.openai.chat_bodies import (
     JsonSchemaBody,
     ResponseFormatBody,
     schema_text,
-    tool_choice,
+    tools_of,
 )
 from trivium_gateway.surfaces.http.openai.turns import Exchange, exchange_of, text_of
 
@@ -115,7 +113,7 @@ class ResponsesBody(QuestionOptions):
             self.answer_mode(),
             self._sampling(),
             self.searches_documents(),
-            self._tools(),
+            tools_of(self.tools or (), self.tool_choice, self.parallel_tool_calls),
             exchange.tool_turns,
         )
 
@@ -129,21 +127,6 @@ class ResponsesBody(QuestionOptions):
             json_schema=_schema(form),
             top_logprobs=(self.top_logprobs or 0) if wants_logprobs else None,
         )
-
-    def _tools(self) -> Tools:
-        definitions = tuple(
-            Tool(
-                one.name,
-                one.description or "",
-                "" if one.parameters is None else json.dumps(one.parameters, ensure_ascii=False),
-                bool(one.strict),
-            )
-            for one in self.tools or ()
-        )
-        choice, name = tool_choice(self.tool_choice)
-        if not definitions and choice is not ToolChoice.REQUIRED:
-            return Tools()
-        return Tools(definitions, choice, name, self.parallel_tool_calls)
 
 
 def _schema(form: TextFormatBody | None) -> str:

@@ -1,0 +1,68 @@
+"""Remembers what the embedding model made of queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from trivium_gateway.models.long_queries import LongQuery
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """A query's vector.
+
+    Attributes:
+        vector: `dimension` numbers.
+        token_count: Tokens of the query as the model read it.
+        cached: Whether it was remembered from an earlier call.
+        read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
+        long: Its parts, if it is longer than the model reads at a time; the vector is put together from theirs.
+    """
+
+    vector: Sequence[float]
+    token_count: int
+    cached: bool
+    read_share: float = 1.0
+    long: LongQuery | None = None
+
+
+class QueryMemory:
+    """The vectors of the queries that were used last.
+
+    Args:
+        max_bytes: How much memory they may take; 0 to remember none.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: LRUCache[tuple[str, str], _Remembered] = LRUCache(max_bytes, getsizeof=_Remembered.byte_count)
+
+    def get(self, fingerprint: str, text: str) -> QueryVector | None:
+        """The vector that a model made of a query, if it is remembered."""
+        entry = self._entries.get((fingerprint, text))
+        if entry is None:
+            return None
+        return replace(entry.made, vector=entry.vector.tolist(), cached=True)
+
+    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
+        """Remember what a model made of a query; what takes too much memory is not."""
+        # The vector as an array, which takes a tenth of what a list of numbers does.
+        entry = _Remembered(text, vector, replace(made, vector=()))
+        if entry.byte_count() <= self._entries.maxsize:
+            self._entries[fingerprint, text] = entry
+
+
+class _Remembered(NamedTuple):
+    """A query that was embedded."""
+
+    text: str
+    vector: NDArray[np.float32]
+    made: QueryVector
+
+    def byte_count(self) -> int:
+        # A string has up to four bytes a character, and one that was cut into parts is there twice; the rest is what
+        # Python needs around it.
+        return 4 * len(self.text) * (2 if self.made.long else 1) + self.vector.nbytes + 512
