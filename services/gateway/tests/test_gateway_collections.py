@@ -43,7 +43,14 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
         qdrant.GetCollectionInfoRequest(collection_name=resolved.physical),
         timeout_seconds=5,
     )
-    assert set(info.result.payload_schema) == {"tenant", "document_id", "chunk_index", "content_hash", "chunk_count"}
+    assert set(info.result.payload_schema) == {
+        "tenant",
+        "document_id",
+        "chunk_index",
+        "content_hash",
+        "chunk_count",
+        "container",
+    }
     assert info.result.payload_schema["tenant"].params.keyword_index_params.is_tenant
 
 

@@ -94,7 +94,7 @@ def test_format_is_told_by_signature_then_media_type_then_ending_then_content(
         ("a.svg", "", b"<svg>", "an image"),
         ("a", "image/x-new", b"x", "an image"),
         ("a.txt", "text/plain", b"\x89PNG\r\n\x1a\n\0\0\0", "an image. Run text recognition"),
-        ("a.md", "", b"PK\x03\x04\x14\0", "an archive. Unpack it"),
+        ("a.md", "", b"Rar!\x1a\x07\0", "an archive of a kind that is not unpacked. Send it as .zip"),
         ("", "", b"\x7fELF\x02\x01\x01\0", "a program"),
         ("a.mp4", "", b"", "a recording"),
         ("a.SQLITE", "", b"", "a database"),

@@ -83,6 +83,7 @@ class DocumentResult:
         chunk_count: Number of pieces it was cut into.
         error: Why it failed; else None.
         content_hash: Of what is stored now, see `Document`; empty if it failed.
+        parts: What became of the files in it, if it is a mail or an archive: they are documents of their own.
     """
 
     id: str
@@ -90,6 +91,7 @@ class DocumentResult:
     chunk_count: int
     error: DocumentError | None
     content_hash: str = ""
+    parts: tuple["DocumentResult", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Document:
     """A document as it is stored; in lists `text` is None.
 
     `content_hash` stays the same as long as nothing of the document changes, or of how it is stored.
+    `container` is the id of the document that it is in, a mail or an archive, with which it is deleted; else empty.
     """
 
     id: str
@@ -106,6 +109,7 @@ class Document:
     chunk_count: int
     text: str | None
     content_hash: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ def without_summary() -> InternalError:
 def document_result(message: pb.DocumentResult) -> DocumentResult:
     status = _STATUSES.get(message.status, "failed")
     error = DocumentError(message.error.reason, message.error.message) if message.HasField("error") else None
-    return DocumentResult(message.id, status, message.chunk_count, error, message.content_hash)
+    parts = tuple(document_result(part) for part in message.parts)
+    return DocumentResult(message.id, status, message.chunk_count, error, message.content_hash, parts)
 
 
 def document(message: pb.Document, *, with_text: bool) -> Document:
@@ -92,6 +93,7 @@ def document(message: pb.Document, *, with_text: bool) -> Document:
         metadata=_metadata(message.metadata),
         chunk_count=message.chunk_count,
         text=message.text if with_text else None,
+        container=message.container,
         content_hash=message.content_hash,
     )
 

@@ -121,8 +121,8 @@ FORMATS: tuple[Format, ...] = (
         "mail",
         (".eml",),
         ("message/rfc822",),
-        "subject, sender, recipients, date, the text, and each attachment of a format that is read under a heading "
-        "with its name, three mails deep",
+        "subject, sender, recipients, date, the text; attachments as documents of their own, those of attached mails "
+        "and archives, too, three deep",
     ),
     Format(
         "mailbox",
@@ -130,6 +130,23 @@ FORMATS: tuple[Format, ...] = (
         (".mbox",),
         ("application/mbox",),
         "each mail under a heading with its subject, as above",
+    ),
+    Format(
+        "outlook",
+        "Outlook mail",
+        (".msg",),
+        ("application/vnd.ms-outlook",),
+        "as of a mail, but not mails of Outlook's own form that are attached",
+    ),
+    Format(
+        "archive",
+        "archive",
+        (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
+        (
+            *("application/zip", "application/x-zip-compressed", "application/x-tar", "application/gzip"),
+            *("application/x-gzip", "application/x-bzip2", "application/x-xz"),
+        ),
+        "a list of its files, which are documents of their own, those of archives and mails in it, too, three deep",
     ),
     Format(
         "mhtml",

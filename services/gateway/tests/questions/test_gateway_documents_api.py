@@ -39,7 +39,8 @@ async def test_document_of_any_id_comes_back_and_goes(stack: Stack, document_id:
     assert got.status_code == 200
     assert len(got.json()["content_hash"]) == 64
     assert {key: value for key, value in got.json().items() if key != "content_hash"} == {
-        "id": document_id, "title": "F", "uri": "", "metadata": {"n": 1, "x": 1.5}, "chunk_count": 1, "text": text
+        "id": document_id, "title": "F", "uri": "", "metadata": {"n": 1, "x": 1.5}, "chunk_count": 1, "text": text,
+        "container": None,
     }  # fmt: skip
     assert (await stack.http.delete(path, params=where)).json() == {"deleted_ids": [document_id]}
     assert (await stack.http.get(path, params=where)).status_code == 404

@@ -1138,6 +1138,7 @@ class DocumentResult(google.protobuf.message.Message):
     CHUNK_COUNT_FIELD_NUMBER: builtins.int
     ERROR_FIELD_NUMBER: builtins.int
     CONTENT_HASH_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The document's id."""
     status: Global___DocumentStatus.ValueType
@@ -1150,6 +1151,10 @@ class DocumentResult(google.protobuf.message.Message):
     def error(self) -> Global___DocumentError:
         """Why it failed."""
 
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___DocumentResult]:
+        """What became of the files in it, if it is a mail or an archive: they are documents of their own."""
+
     def __init__(
         self,
         *,
@@ -1158,9 +1163,10 @@ class DocumentResult(google.protobuf.message.Message):
         chunk_count: builtins.int = ...,
         error: Global___DocumentError | None = ...,
         content_hash: builtins.str = ...,
+        parts: collections.abc.Iterable[Global___DocumentResult] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "content_hash", b"content_hash", "error", b"error", "id", b"id", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "content_hash", b"content_hash", "error", b"error", "id", b"id", "parts", b"parts", "status", b"status"]) -> None: ...
 
 Global___DocumentResult: typing_extensions.TypeAlias = DocumentResult
 
@@ -1199,6 +1205,7 @@ class Document(google.protobuf.message.Message):
     CHUNK_COUNT_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     CONTENT_HASH_FIELD_NUMBER: builtins.int
+    CONTAINER_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Its id."""
     title: builtins.str
@@ -1211,6 +1218,8 @@ class Document(google.protobuf.message.Message):
     """The stored text; empty in lists."""
     content_hash: builtins.str
     """Stays the same as long as nothing of the document changes, or of how it is stored."""
+    container: builtins.str
+    """Id of the document that it is in, a mail or an archive, with which it is deleted; empty if it is in none."""
     @property
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
         """Facts about it."""
@@ -1225,9 +1234,10 @@ class Document(google.protobuf.message.Message):
         chunk_count: builtins.int = ...,
         text: builtins.str = ...,
         content_hash: builtins.str = ...,
+        container: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["metadata", b"metadata"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "content_hash", b"content_hash", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "container", b"container", "content_hash", b"content_hash", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
 

@@ -35,6 +35,7 @@ class Chunk:
         heading: The headings that it stands under, outermost first.
         page: Its page, from 1; 0 in a document without pages.
         table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
+        container: Id of the document that its document is in, a mail or an archive; empty if it is in none.
     """
 
     document_id: str
@@ -50,6 +51,7 @@ class Chunk:
     heading: tuple[str, ...] = ()
     page: int = 0
     table_header: str = ""
+    container: str = ""
 
     @property
     def span(self) -> Span:

@@ -5,6 +5,7 @@ No parser gives the event loop a turn, and hostile files make them run for minut
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
@@ -12,7 +13,8 @@ from trivium_serving.request_context import caller, request_id
 
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.cores import usable_core_count
-from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded
+from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded, Task
+from trivium_gateway.ingestion.formats.attached import Part
 from trivium_gateway.ingestion.metrics import ExtractionMetrics
 from trivium_gateway.ingestion.turns import Turns
 
@@ -81,23 +83,49 @@ class Extractor:
                 (PARSE_LIMIT).
             Overloaded: Too many calls wait for the same.
         """
+        answer, _ = await self._done(Task.READ, format_name, "", data)
+        return Extracted(answer["title"], answer["text"])
+
+    async def unpack(self, format_name: str, name: str, data: bytes) -> list[Part]:
+        """Take the files out of a mail or an archive, those in mails and archives within it, too.
+
+        Args:
+            format_name: One of `UNPACKED`.
+            name: The file's own name; may be empty.
+            data: The file.
+
+        Raises:
+            InvalidField: The file cannot be unpacked (FILE_BROKEN, FILE_ENCRYPTED).
+            TooLarge: There is too much in it (DOCUMENT_TOO_LARGE), or it takes too much time or memory (PARSE_LIMIT).
+            Overloaded: Too many calls wait for the same.
+        """
+        answer, content = await self._done(Task.UNPACK, format_name, name, data)
+        parts, end = [], 0
+        for part_name, media_type, size, failure in answer["parts"]:
+            error = _error_of(failure) if failure else None
+            parts.append(Part(part_name, media_type, content[end : end + size], error))
+            end += size
+        return parts
+
+    async def _done(self, task: Task, format_name: str, name: str, data: bytes) -> tuple[dict[str, Any], bytes]:
         async with self._turns.turn(caller(), request_id()):
-            answer = await self._ask(format_name, data, self._seconds_for(format_name, data))
+            answer, content = await self._ask(task, format_name, name, data)
         if "error" in answer:
             raise _error_of(answer)
-        return Extracted(answer["title"], answer["text"])
+        return answer, content
 
     async def close(self) -> None:
         """End the processes."""
         while self._idle:
             await self._idle.pop().kill()
 
-    async def _ask(self, format_name: str, data: bytes, seconds: float) -> dict[str, str]:
+    async def _ask(self, task: Task, format_name: str, name: str, data: bytes) -> tuple[dict[str, Any], bytes]:
+        seconds = self._seconds_for(format_name, data)
         while True:
             process = await self._process()
             was_fresh = process.is_fresh
             try:
-                answer = await process.ask(format_name, data, seconds)
+                answer = await process.ask(task, format_name, name, data, seconds)
             except ProcessEnded as ended:
                 self._metrics.count_ended("limit" if ended.over_limit else "died")
                 if not ended.over_limit and not was_fresh:

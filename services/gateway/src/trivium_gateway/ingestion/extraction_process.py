@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from enum import Enum
+from typing import Any
 
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.extraction_worker import REQUEST_HEADER, RESPONSE_HEADER
 
-__all__ = ["ExtractionProcess", "ProcessEnded"]
+__all__ = ["ExtractionProcess", "ProcessEnded", "Task"]
 
 _logger = logging.getLogger(__name__)
 
@@ -20,11 +22,19 @@ _PASSED_ON = frozenset(
     ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 )
 _LOGGED_BYTES = 4096
+_NAME_BYTES = 1000
 _LARGE_ANSWER_BYTES = 200_000
 _START_SECONDS = 30.0
 _ENDING_SECONDS = 1.0
 _WALL_SECONDS_PER_CPU_SECOND = 4.0
 """A process that has not had its processor time after so much longer hangs, or the machine is hopelessly busy."""
+
+
+class Task(Enum):
+    """What to do with a file."""
+
+    READ = b"r"
+    UNPACK = b"u"
 
 
 class ProcessEnded(Exception):
@@ -72,8 +82,13 @@ class ExtractionProcess:
         """Whether it can be asked: one that ended while it was idle cannot."""
         return self._process.returncode is None and not self._stdout.at_eof()
 
-    async def ask(self, format_name: str, data: bytes, cpu_seconds: float) -> dict[str, str]:
-        """Have the text of a file extracted.
+    async def ask(
+        self, task: Task, format_name: str, name: str, data: bytes, cpu_seconds: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """Have the text of a file extracted, or the files in it.
+
+        Returns:
+            What the process says, and the files in it one after the other.
 
         Raises:
             ProcessEnded: There was no answer. The process is gone.
@@ -81,10 +96,13 @@ class ExtractionProcess:
         self.is_fresh = False
         try:
             async with asyncio.timeout(_START_SECONDS + cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
-                self._stdin.writelines((REQUEST_HEADER.pack(format_name.encode(), len(data), cpu_seconds), data))
+                named = name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore").encode()
+                header = REQUEST_HEADER.pack(task.value, format_name.encode(), len(named), len(data), cpu_seconds)
+                self._stdin.writelines((header, named, data))
                 await self._stdin.drain()
-                (length,) = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
+                length, rest = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
                 answer = await self._stdout.readexactly(length)
+                parts = await self._stdout.readexactly(rest)
         except TimeoutError:
             await self.kill()
             raise ProcessEnded(over_limit=True) from None
@@ -96,12 +114,12 @@ class ExtractionProcess:
         except BaseException:
             await self.kill()
             raise
-        loaded: dict[str, str]
+        loaded: dict[str, Any]
         if length > _LARGE_ANSWER_BYTES:
             loaded = await asyncio.to_thread(json.loads, answer)
         else:
             loaded = json.loads(answer)
-        return loaded
+        return loaded, parts
 
     async def kill(self) -> None:
         """End it, if it has not ended."""

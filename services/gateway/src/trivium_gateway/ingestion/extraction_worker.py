@@ -1,8 +1,10 @@
 """Extracts the text of files in a process of its own, which may be killed.
 
-Started by `extraction_process.py` as `python -m`. On stdin come requests: the format's name (sixteen bytes, filled up
-with zeros), the length (eight bytes, big-endian), the most seconds of processor time (a double) and the file. On stdout
-go answers: the length (eight bytes) and JSON. The process ends with its input.
+Started by `extraction_process.py` as `python -m`. On stdin come requests: what to do (`r`ead or `u`npack), the format's
+name (sixteen bytes, filled up with zeros), the lengths of the file's name and of the file (two and eight bytes,
+big-endian), the most seconds of processor time (a double), the name and the file. On stdout go answers: the lengths of
+JSON and of what follows it (eight bytes each), and these; what follows are the files of an unpacked one, of the sizes
+that the JSON tells. The process ends with its input.
 """
 
 import ctypes
@@ -17,11 +19,12 @@ from trivium_serving.errors import TooLarge, TriviumError
 
 from trivium_gateway.ingestion.formats.bounds import Bounds
 from trivium_gateway.ingestion.formats.readers import read
+from trivium_gateway.ingestion.formats.unpacking import unpack
 
 __all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
 
-REQUEST_HEADER = struct.Struct(">16sQd")
-RESPONSE_HEADER = struct.Struct(">Q")
+REQUEST_HEADER = struct.Struct(">c16sHQd")
+RESPONSE_HEADER = struct.Struct(">QQ")
 
 _NEW_USER_AND_NETWORK = 0x10000000 | 0x40000000  # CLONE_NEWUSER and CLONE_NEWNET, which Python 3.11 has no names for
 
@@ -35,13 +38,16 @@ def main() -> None:
     logging.disable()
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while header := stdin.read(REQUEST_HEADER.size):
-        name, length, cpu_seconds = REQUEST_HEADER.unpack(header)
+        task, format_name, name_length, length, cpu_seconds = REQUEST_HEADER.unpack(header)
+        name = stdin.read(name_length).decode()
         data = stdin.read(length)
         # Left to its default the signal ends the process.
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        answer = json.dumps(_extract(name.rstrip(b"\0").decode(), data, bounds), ensure_ascii=False).encode()
+        answer, parts = _answer(task == b"u", format_name.rstrip(b"\0").decode(), name, data, bounds)
+        packed = json.dumps(answer, ensure_ascii=False).encode()
         signal.setitimer(signal.ITIMER_PROF, 0)
-        stdout.write(RESPONSE_HEADER.pack(len(answer)) + answer)
+        stdout.write(RESPONSE_HEADER.pack(len(packed), sum(map(len, parts))) + packed)
+        stdout.writelines(parts)
         stdout.flush()
 
 
@@ -53,15 +59,28 @@ def _give_up_rights(max_memory_bytes: int) -> None:
     ctypes.CDLL(None).unshare(_NEW_USER_AND_NETWORK)
 
 
-def _extract(format_name: str, data: bytes, bounds: Bounds) -> dict[str, str]:
+def _answer(
+    is_unpacked: bool, format_name: str, name: str, data: bytes, bounds: Bounds
+) -> tuple[dict[str, object], list[bytes]]:
     try:
+        if is_unpacked:
+            parts = unpack(format_name, data, name)
+            told = [(part.name, part.media_type, len(part.data), _told(part.failure)) for part in parts]
+            return {"parts": told}, [part.data for part in parts]
         title, text = read(format_name, data, bounds)
     except MemoryError:
-        return {"error": "TooLarge", "reason": "PARSE_LIMIT", "message": "The file takes too much memory to read."}
+        message = "The file takes too much memory to read."
+        return {"error": "TooLarge", "reason": "PARSE_LIMIT", "message": message}, []
     except TriviumError as error:
-        kind = "TooLarge" if isinstance(error, TooLarge) else "InvalidField"
-        return {"error": kind, "reason": error.reason, "message": error.message}
-    return {"title": title, "text": text}
+        return {**_told(error)}, []
+    return {"title": title, "text": text}, []
+
+
+def _told(error: TriviumError | None) -> dict[str, str]:
+    if error is None:
+        return {}
+    kind = "TooLarge" if isinstance(error, TooLarge) else "InvalidField"
+    return {"error": kind, "reason": error.reason, "message": error.message}
 
 
 if __name__ == "__main__":

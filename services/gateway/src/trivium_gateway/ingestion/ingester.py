@@ -1,7 +1,7 @@
 """Ingestion: documents in, searchable chunks out, at the speed of the encoder."""
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Sequence, Sized
+from collections.abc import AsyncIterable, Iterable, Sequence, Set, Sized
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from trivium_gateway.domain.limits import GatewayLimits, check_document_count
 from trivium_gateway.domain.metadata import MetadataKind, flat_metadata, kind_of
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
+from trivium_gateway.ingestion.expanding import DocumentExpander
 from trivium_gateway.ingestion.extraction import ExtractionSettings, Extractor
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.parsing import DocumentParser
@@ -31,6 +32,7 @@ from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["Ingester"]
 
+_CONTAINERS_PER_CALL = 1000
 _WINDOWS_AHEAD = 3
 """One is parsed and cut, and one is written, while a third one keeps the encoder busy."""
 
@@ -42,6 +44,7 @@ class _Job:
     Attributes:
         id: Its id.
         document: As it arrived.
+        container: Id of the document that it is in; empty if it is in none.
         prepared: Once it is parsed.
         cut: Once it is cut; stays None if it is unchanged.
         status: The outcome, unless `error` is set.
@@ -53,6 +56,7 @@ class _Job:
 
     id: str
     document: NewDocument
+    container: str = ""
     prepared: PreparedDocument | None = None
     cut: CutDocument | None = None
     status: DocumentStatus = DocumentStatus.INDEXED
@@ -61,13 +65,18 @@ class _Job:
     content_hash: str = ""
     error: TriviumError | None = None
 
-    def result(self) -> DocumentResult:
+    def result(self, parts: Sequence["_Job"] = ()) -> DocumentResult:
         if self.error is not None:
             # What cannot be an id may not even be text.
             printable = self.id.encode(errors="replace").decode()
             return DocumentResult(printable, DocumentStatus.FAILED, 0, self.error)
         return DocumentResult(
-            self.id, self.status, self.chunk_count, token_count=self.token_count, content_hash=self.content_hash
+            self.id,
+            self.status,
+            self.chunk_count,
+            token_count=self.token_count,
+            content_hash=self.content_hash,
+            parts=tuple(part.result() for part in parts),
         )
 
 
@@ -109,6 +118,7 @@ class Ingester:
         self._locks = locks
         self._metrics = IngestMetrics(registry)
         self._extractor = Extractor(limits, registry, extraction)
+        self._expander = DocumentExpander(self._extractor, limits)
         self._preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
         self._cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
         self._writer = DocumentWriter(chunks, embed, self._metrics, admission)
@@ -131,7 +141,8 @@ class Ingester:
             tenant: Whose documents.
 
         Returns:
-            One result per document, in order. A document that comes twice is written twice, in order.
+            One result per document, in order, that of a mail or an archive with those of the files in it. A document
+            that comes twice is written twice, in order.
 
         Raises:
             TooLarge: There are more documents than `max_documents` (TOO_MANY_DOCUMENTS). Of a stream, those before
@@ -153,17 +164,23 @@ class Ingester:
                 reason="MODEL_CHANGED",
             )
         jobs: list[_Job] = []
+        count = 0
+        renamed: dict[str, str] = {}
         too_many = False
         running: set[asyncio.Task[None]] = set()
         try:
-            async with aclosing(windows_of(documents)) as windows:
+            async with aclosing(windows_of(self._expander.expanded(documents))) as windows:
                 async for documents_ahead in windows:
-                    too_many = len(jobs) + len(documents_ahead) > max_documents
-                    window = [_Job(*document) for document in documents_ahead[: max_documents - len(jobs)]]
+                    ahead = [
+                        _Job(document_id, document, document.container) for document_id, document in documents_ahead
+                    ]
+                    window = _at_most(ahead, max_documents - count)
+                    too_many = len(window) < len(ahead)
+                    count += sum(not job.container for job in window)
                     jobs += window
                     # Windows take their locks in order, so that of two versions in one call the second one wins.
                     locked = asyncio.Event()
-                    task = asyncio.create_task(self._ingest_window(collection, window, tenant, locked))
+                    task = asyncio.create_task(self._ingest_window(collection, window, tenant, renamed, locked))
                     self._metrics.track(task, len(window))
                     running.add(task)
                     await _until(locked, running)
@@ -178,17 +195,48 @@ class Ingester:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        return [job.result() for job in jobs]
+        await self._delete_former_parts(collection, jobs, tenant)
+        return _results(jobs)
 
     async def close(self) -> None:
         """End the processes that parse files."""
         await self._extractor.close()
 
+    async def _delete_former_parts(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
+        """Delete what was in earlier versions of documents, and is in them no more."""
+        updated = {
+            job.id: job for job in jobs if not job.container and job.status is DocumentStatus.UPDATED and not job.error
+        }
+        kept = {job.id for job in jobs if job.container}
+        ids = list(updated)
+        for start in range(0, len(ids), _CONTAINERS_PER_CALL):
+            some = ids[start : start + _CONTAINERS_PER_CALL]
+            try:
+                await self._delete_parts(collection, some, kept, tenant)
+            except TriviumError as error:  # sent again, the documents are unchanged, and would hide what is left
+                for one in some:
+                    updated[one].error = error
+
+    async def _delete_parts(
+        self, collection: ResolvedCollection, containers: Sequence[str], kept: Set[str], tenant: str
+    ) -> None:
+        within = await patiently(lambda: self._chunks.within(collection, containers, tenant))
+        gone = [one for one in within if one not in kept]
+        async with self._locks.hold((collection.physical, tenant, one) for one in gone):
+            stored = await self._chunks.versions(collection, gone, tenant)
+            dead = [version for versions in stored.values() for version in versions.dead()]
+            await self._chunks.delete_versions(collection, dead, tenant)
+
     async def _ingest_window(
-        self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str, locked: asyncio.Event
+        self,
+        collection: ResolvedCollection,
+        jobs: Sequence[_Job],
+        tenant: str,
+        renamed: dict[str, str],
+        locked: asyncio.Event,
     ) -> None:
         """Take some documents, no two of the same id, all the way."""
-        await self._identify(collection, jobs, tenant)
+        await self._identify(collection, jobs, tenant, renamed)
         async with self._locks.hold((collection.physical, tenant, job.id) for job in jobs):
             locked.set()
             await asyncio.gather(*(self._prepare(collection, job, tenant) for job in jobs if job.error is None))
@@ -197,8 +245,17 @@ class Ingester:
             job.content_hash = job.prepared.content_hash if job.prepared else ""
             job.prepared = job.cut = None
 
-    async def _identify(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
-        """Give documents that have no id of their own that of the one that comes from the same place."""
+    async def _identify(
+        self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str, renamed: dict[str, str]
+    ) -> None:
+        """Give documents that have no id of their own that of the one that comes from the same place.
+
+        Args:
+            collection: Where they go.
+            jobs: The documents.
+            tenant: Whose they are.
+            renamed: Takes note of the new ids; what is in such a document, here or in a later call, follows it.
+        """
         open_jobs = [job for job in jobs if not job.document.id and job.document.default_id]
         uris = [job.document.uri for job in open_jobs if job.document.uri and job.document.uri.isprintable()]
         try:
@@ -212,7 +269,13 @@ class Ingester:
             ids = known.get(job.document.uri, [job.id])
             if job.id not in ids and (free := min((one for one in ids if one not in taken), default="")):
                 taken.add(free)
+                renamed[job.id] = free
                 job.id, job.document = free, replace(job.document, id=free)
+        for job in jobs:
+            if container := renamed.get(job.container):
+                part_id = container + job.id.removeprefix(job.container)
+                job.id, job.container = part_id, container
+                job.document = replace(job.document, id=part_id, container=container)
 
     async def _store(self, collection: ResolvedCollection, jobs: Sequence[_Job], tenant: str) -> None:
         """Write some prepared documents, and again if the collection was made anew elsewhere meanwhile."""
@@ -251,6 +314,8 @@ class Ingester:
 
     async def _prepare(self, collection: ResolvedCollection, job: _Job, tenant: str) -> None:
         try:
+            if job.document.failure is not None:
+                raise job.document.failure
             async with self._admission.bulk():
                 pass  # parsing has processes of its own; here it only waits for its turn
             with self._metrics.stage("parse"):
@@ -315,6 +380,27 @@ class Ingester:
             for key, kind in kinds_of.get(job.id, {}).items():
                 if not _takes(known.get(key), kind):
                     _refuse(job, key, _kind_error(key, kind, known.get(key)))
+
+
+def _at_most(jobs: Sequence[_Job], count: int) -> Sequence[_Job]:
+    """Give the first documents, up to so many, each with what is in it."""
+    for place, job in enumerate(jobs):
+        if not job.container:
+            if not count:
+                return jobs[:place]
+            count -= 1
+    return jobs
+
+
+def _results(jobs: Sequence[_Job]) -> list[DocumentResult]:
+    """Give a result for each document that was sent, with those of what is in it, which stand behind it."""
+    together: list[tuple[_Job, list[_Job]]] = []
+    for job in jobs:
+        if job.container:
+            together[-1][1].append(job)
+        else:
+            together.append((job, []))
+    return [job.result(parts) for job, parts in together]
 
 
 def _is_changed(job: _Job) -> bool:

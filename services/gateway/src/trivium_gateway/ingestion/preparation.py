@@ -36,6 +36,7 @@ class PreparedDocument:
         moved_from: The id that it had before; may be empty.
         text: The text to store; never blank.
         content_hash: Equal exactly if storing it again would change nothing.
+        container: Id of the document that it is in; empty if it is in none.
     """
 
     id: str
@@ -46,6 +47,7 @@ class PreparedDocument:
     text: str
     content_hash: str
     moved_from: str = ""
+    container: str = ""
 
 
 def document_id_of(document: NewDocument) -> str:
@@ -118,6 +120,7 @@ class DocumentPreparer:
             text=parsed.text,
             content_hash=content_hash,
             moved_from=canonical_id(document.moved_from),
+            container=document.container,
         )
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from trivium_gateway.ingestion.preparation import document_id_of
 from trivium_gateway.library.documents import NewDocument
 
-__all__ = ["windows_of"]
+__all__ = ["each_of", "windows_of"]
 
 _WINDOW_DOCUMENTS = 128
 _WINDOW_BYTES = 512 * 1024
@@ -23,7 +23,7 @@ async def windows_of(
     window: list[tuple[str, NewDocument]] = []
     ids: set[str] = set()
     size = 0
-    async with aclosing(_each(documents)) as each:
+    async with aclosing(each_of(documents)) as each:
         async for document in each:
             document_id = document_id_of(document)
             if document_id in ids or len(window) >= _WINDOW_DOCUMENTS or size >= _WINDOW_BYTES:
@@ -36,7 +36,8 @@ async def windows_of(
         yield window
 
 
-async def _each(documents: AsyncIterable[NewDocument] | Iterable[NewDocument]) -> AsyncGenerator[NewDocument, None]:
+async def each_of(documents: AsyncIterable[NewDocument] | Iterable[NewDocument]) -> AsyncGenerator[NewDocument, None]:
+    """Give documents one after the other, wherever they come from."""
     if isinstance(documents, AsyncIterable):
         async for document in documents:
             yield document

@@ -325,6 +325,7 @@ def _chunk_of(piece: _Piece) -> Chunk:
         heading=place.heading,
         page=place.page,
         table_header=place.table_header,
+        container=document.container,
     )
 
 

@@ -18,7 +18,7 @@ _SWEEP_PAGE = 1000
 
 _HEAD_FIELDS = (
     *("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count"),
-    *("metadata", "nested_metadata"),
+    *("metadata", "nested_metadata", "container"),
 )
 _VERSION_FIELDS = ("document_id", "content_hash")
 _SOURCE_FIELDS = ("document_id", "uri")
@@ -58,6 +58,13 @@ class ChunkStore:
         if counts:
             await _add_unfinished(chunks, counts, found)
         return found
+
+    async def within(self, collection: ResolvedCollection, containers: Sequence[str], tenant: str) -> list[str]:
+        """Give the ids of the documents that are in some documents; of none if there are none."""
+        if not containers:
+            return []
+        heads = await self._of(collection, tenant).read(("document_id",), containers=containers, heads_only=True)
+        return list(dict.fromkeys(head.document_id for head in heads))
 
     async def current(self, collection: ResolvedCollection, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
         """Give the versions of some documents that count, as far as they were written by this version of Trivium."""

@@ -34,6 +34,8 @@ class NewDocument:
         data: A file; None if `text` holds the content.
         filename: The file's name; its ending tells the type where `media_type` does not.
         media_type: The file's type; may be empty.
+        container: Id of the document that it is in, a mail or an archive; empty if it is in none.
+        failure: Why it cannot be ingested, if that is known already.
         default_id: Its id where it has none and no document with its uri is stored; may be empty.
         moved_from: The document that it was before it was moved; may be empty.
     """
@@ -46,6 +48,8 @@ class NewDocument:
     data: bytes | None = None
     filename: str = ""
     media_type: str = ""
+    container: str = ""
+    failure: TriviumError | None = None
     default_id: str = ""
     moved_from: str = ""
 
@@ -70,6 +74,7 @@ class DocumentResult:
         error: Why it failed, else None.
         token_count: Tokens that were embedded for it; 0 if it is unchanged or failed.
         content_hash: Of what is stored; empty if it failed.
+        parts: What became of the files in it, if it is a mail or an archive.
     """
 
     id: str
@@ -78,6 +83,7 @@ class DocumentResult:
     error: TriviumError | None = None
     token_count: int = 0
     content_hash: str = ""
+    parts: tuple["DocumentResult", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class StoredDocument:
         chunk_count: Number of pieces it is cut into.
         content_hash: Stays the same as long as storing it again would change nothing.
         text: The stored text; empty in lists.
+        container: Id of the document that it is in, a mail or an archive; empty if it is in none.
     """
 
     id: str
@@ -101,6 +108,7 @@ class StoredDocument:
     chunk_count: int
     content_hash: str
     text: str = ""
+    container: str = ""
 
 
 _READ_ATTEMPTS = 5
@@ -180,6 +188,10 @@ class Documents:
         return list(dict.fromkeys(canonical_id(one) for one in unique if one in deleted))
 
     async def _delete(self, collection: ResolvedCollection, unique: Sequence[str], tenant: str) -> list[str]:
+        # What is in them goes first: what is left after a crash is found again by the same deletion.
+        within = await self._chunks.within(collection, unique, tenant)
+        if within:
+            await self._delete(collection, within, tenant)
         async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
             versions = await self._chunks.versions(collection, unique, tenant)
             dead = [version for stored in versions.values() for version in stored.dead()]
@@ -239,7 +251,9 @@ def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
 
 def _listed(head: Chunk, chunk_count: int) -> StoredDocument:
     content_hash = content_hash_of(head.version)
-    return StoredDocument(head.document_id, head.title, head.uri, head.metadata, chunk_count, content_hash)
+    return StoredDocument(
+        head.document_id, head.title, head.uri, head.metadata, chunk_count, content_hash, container=head.container
+    )
 
 
 def _token_of(point_id: str) -> str:

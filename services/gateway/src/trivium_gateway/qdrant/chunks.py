@@ -103,6 +103,7 @@ class QdrantChunks:
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
         uris: Sequence[str] = (),
+        containers: Sequence[str] = (),
         heads_only: bool = False,
     ) -> list[Chunk]:
         """Read all chunks that match; see `page`."""
@@ -114,6 +115,7 @@ class QdrantChunks:
                 document_ids=document_ids,
                 versions=versions,
                 uris=uris,
+                containers=containers,
                 heads_only=heads_only,
                 limit=_SCROLL_PAGE,
                 offset=offset,
@@ -151,6 +153,7 @@ class QdrantChunks:
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
         uris: Sequence[str] = (),
+        containers: Sequence[str] = (),
         heads_only: bool = False,
         limit: int,
         offset: str,
@@ -162,6 +165,7 @@ class QdrantChunks:
             document_ids: Of these documents; of all if there are none.
             versions: Of these versions; of all if there are none.
             uris: Of documents that come from there; of all if there are none.
+            containers: Of documents that are in these; of all if there are none.
             heads_only: Chunks 0 only.
             limit: Most chunks.
             offset: The point to begin at; empty for the first.
@@ -171,7 +175,7 @@ class QdrantChunks:
         """
         request = qdrant.ScrollPoints(
             collection_name=self._physical,
-            filter=self._filter(document_ids, versions, uris, heads_only=heads_only),
+            filter=self._filter(document_ids, versions, uris, containers, heads_only=heads_only),
             limit=limit,
             with_payload=_payload(fields),
             with_vectors=qdrant.WithVectorsSelector(enable=False),
@@ -201,6 +205,7 @@ class QdrantChunks:
         document_ids: Sequence[str] = (),
         versions: Sequence[str] = (),
         uris: Sequence[str] = (),
+        containers: Sequence[str] = (),
         *,
         heads_only: bool = False,
     ) -> qdrant.Filter:
@@ -211,6 +216,8 @@ class QdrantChunks:
             conditions.append(keyword_condition("content_hash", versions))
         if uris:
             conditions.append(keyword_condition("uri", uris))
+        if containers:
+            conditions.append(keyword_condition("container", containers))
         if heads_only:
             conditions.append(integer_condition("chunk_index", 0))
         return scoped_filter(self._tenant, conditions)

@@ -38,6 +38,7 @@ _FIELD_TYPES = {
 _SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
     "document_id": qdrant.FieldType.FieldTypeKeyword,
+    "container": qdrant.FieldType.FieldTypeKeyword,
     "chunk_index": qdrant.FieldType.FieldTypeInteger,
     "content_hash": qdrant.FieldType.FieldTypeKeyword,
     "chunk_count": qdrant.FieldType.FieldTypeInteger,

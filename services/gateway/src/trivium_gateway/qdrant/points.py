@@ -48,7 +48,7 @@ BM25 = "bm25"
 CHUNK_FIELDS = (
     *("document_id", "chunk_index", "content_hash", "chunk_count"),
     *("text", "title", "uri", "start", "end", "metadata"),
-    *("heading", "page", "table_header", "nested_metadata"),
+    *("heading", "page", "table_header", "nested_metadata", "container"),
 )
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
@@ -131,6 +131,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
     if payload["metadata"] != chunk.metadata:
         payload["nested_metadata"] = chunk.metadata
     place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
+    place |= {"container": chunk.container}
     payload |= {key: value for key, value in place.items() if value}
     codes = {TOKEN_CODES: token_codes_value(embedded.token_codes)} if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
@@ -160,6 +161,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
         heading=tuple(fields.get("heading", ())),
         page=fields.get("page", 0),
         table_header=fields.get("table_header", ""),
+        container=fields.get("container", ""),
     )
 
 

@@ -4,14 +4,28 @@ from dataclasses import dataclass
 
 from trivium_serving.errors import InvalidField, TooLarge
 
-__all__ = ["MAX_ATTACHMENT_DEPTH", "MAX_MEMBERS", "MAX_UNPACKED_BYTES", "Bounds", "broken", "encrypted", "too_much"]
+__all__ = [
+    "MAX_ATTACHMENT_DEPTH",
+    "MAX_MEMBERS",
+    "MAX_PARTS",
+    "MAX_PARTS_BYTES",
+    "MAX_UNPACKED_BYTES",
+    "Bounds",
+    "broken",
+    "encrypted",
+    "too_much",
+]
 
 MAX_MEMBERS = 20_000
 """Most files in a packed document."""
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 """Largest size of them all, unpacked."""
 MAX_ATTACHMENT_DEPTH = 3
-"""How deep mails may be attached to mails."""
+"""How deep mails and archives may be within each other."""
+MAX_PARTS = 1_000
+"""Most files attached to a mail or packed in an archive, those within them included."""
+MAX_PARTS_BYTES = 64 * 1024 * 1024
+"""Largest size of them all, unpacked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,92 +3,95 @@
 import email
 import email.policy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage, MIMEPart
 from itertools import islice
 
-from trivium_serving.errors import InvalidField
-
 from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.formats.attached import Part
 from trivium_gateway.ingestion.formats.blocks import Blocks
-from trivium_gateway.ingestion.formats.bounds import MAX_ATTACHMENT_DEPTH, Bounds, broken, too_much
+from trivium_gateway.ingestion.formats.bounds import Bounds, broken, too_much
 from trivium_gateway.ingestion.html import html_text
 
-__all__ = ["MailReader", "read_mhtml"]
+__all__ = ["mail_parts", "mailbox_parts", "read_mail", "read_mailbox", "read_mhtml"]
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _MOST_PARTS = 1000
 _MESSAGE_START = re.compile(rb"^From [^\r\n]*\r?\n(?=[A-Za-z-]+:)", re.M)
 
-ReadFile = Callable[[bytes, str, str, Bounds], tuple[str, str]]
-"""Reads a file of any format: its content, name and media type."""
+
+def read_mail(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read a mail: who wrote to whom and when, what, and the names of what is attached."""
+    blocks = Blocks(bounds)
+    message = _parsed(data)
+    if not message.keys():
+        raise broken("mail")
+    _add(message, blocks)
+    return _header(message, "Subject"), blocks.text()
 
 
-class MailReader:
-    """Reads mails and what is attached to them.
+def read_mailbox(data: bytes, bounds: Bounds) -> tuple[str, str]:
+    """Read a folder of mails (mbox), each under a heading with its subject."""
+    messages = _messages(data)
+    if not messages:
+        raise broken("mailbox")
+    bounds.check_pages(len(messages), "mails")
+    blocks = Blocks(bounds)
+    for message in messages:
+        _add(_parsed(message), blocks)
+    return "", blocks.text()
 
-    Args:
-        read_file: Reads attachments.
-    """
 
-    def __init__(self, read_file: ReadFile) -> None:
-        self._read_file = read_file
-        self._depth = 0
+def mail_parts(data: bytes) -> list[Part]:
+    """Give what is attached to a mail."""
+    return list(_attachments(_parsed(data)))
 
-    def read_mail(self, data: bytes, bounds: Bounds) -> tuple[str, str]:
-        """Read a mail: who wrote to whom and when, what, and each attachment under a heading with its name."""
-        blocks = Blocks(bounds)
-        message = _parsed(data)
-        if not message.keys():
-            raise broken("mail")
-        self._add(message, blocks, bounds)
-        return _header(message, "Subject"), blocks.text()
 
-    def read_mailbox(self, data: bytes, bounds: Bounds) -> tuple[str, str]:
-        """Read a folder of mails (mbox), each under a heading with its subject."""
-        starts = [match.end() for match in _MESSAGE_START.finditer(data)]
-        if not starts:
-            raise broken("mailbox")
-        bounds.check_pages(len(starts), "mails")
-        ends = [*(match.start() for match in _MESSAGE_START.finditer(data)), len(data)][1:]
-        blocks = Blocks(bounds)
-        for begin, end in zip(starts, ends, strict=True):
-            self._add(_parsed(re.sub(rb"^>(>*From )", rb"\1", data[begin:end], flags=re.M)), blocks, bounds)
-        return "", blocks.text()
+def mailbox_parts(data: bytes) -> list[Part]:
+    """Give what is attached to the mails of a folder, each name under the number of its mail."""
+    return [
+        replace(part, name=f"{number}/{part.name}")
+        for number, message in enumerate(_messages(data), 1)
+        for part in _attachments(_parsed(message))
+    ]
 
-    def _add(self, message: EmailMessage, blocks: Blocks, bounds: Bounds) -> None:
-        blocks.heading(1, _header(message, "Subject") or "Mail")
-        blocks.paragraph("\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))))
-        body = message.get_body(("plain", "html"))
-        if body is not None:
-            text = _content(body)
-            blocks.paragraph(html_text(text)[1] if body.get_content_type() == "text/html" else text)
-        if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
-            raise too_much(f"more than {_MOST_PARTS} parts")
-        for part in message.iter_attachments():
-            self._add_attachment(part, blocks, bounds)
 
-    def _add_attachment(self, part: EmailMessage, blocks: Blocks, bounds: Bounds) -> None:
+def _messages(data: bytes) -> list[bytes]:
+    found = list(_MESSAGE_START.finditer(data))
+    ends = [*(match.start() for match in found[1:]), len(data)]
+    return [
+        re.sub(rb"^>(>*From )", rb"\1", data[match.end() : end], flags=re.M)
+        for match, end in zip(found, ends, strict=True)
+    ]
+
+
+def _add(message: EmailMessage, blocks: Blocks) -> None:
+    blocks.heading(1, _header(message, "Subject") or "Mail")
+    blocks.paragraph("\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))))
+    body = message.get_body(("plain", "html"))
+    if body is not None:
+        text = _content(body)
+        blocks.paragraph(html_text(text)[1] if body.get_content_type() == "text/html" else text)
+    if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
+        raise too_much(f"more than {_MOST_PARTS} parts")
+    blocks.paragraph("\n".join(f"Attachment: {part.name}" for part in _attachments(message)))
+
+
+def _attachments(message: EmailMessage) -> Iterator[Part]:
+    """Give what is attached, but for pictures that the text shows."""
+    for part in message.iter_attachments():
         name = part.get_filename() or ""
-        is_mail = part.get_content_type() == "message/rfc822"
-        payload = part.get_content().as_bytes() if is_mail else part.get_payload(decode=True)
-        if not isinstance(payload, bytes) or (part.get_content_disposition() == "inline" and not name):
-            return
         media_type = part.get_content_type()
-        if media_type == "application/octet-stream":
-            media_type = ""
-        blocks.heading(2, f"Attachment: {name or media_type or 'without a name'}")
-        if self._depth >= MAX_ATTACHMENT_DEPTH:
-            blocks.paragraph("(Not read: it is attached to what is attached, too often.)")
-            return
-        self._depth += 1
-        try:
-            blocks.paragraph(self._read_file(payload, name, media_type, bounds)[1])
-        except InvalidField as error:
-            # What cannot be read harms itself alone: the mail says that it is there.
-            blocks.paragraph(f"(Not read: {error.message})")
-        finally:
-            self._depth -= 1
+        if media_type == "message/rfc822":
+            inner = part.get_content()
+            name = name or f"{_header(inner, 'Subject') or 'Mail'}.eml"
+            payload: object = inner.as_bytes()
+        else:
+            payload = part.get_payload(decode=True)
+        is_shown = part.get_content_disposition() == "inline" and (not name or media_type.startswith("image/"))
+        if isinstance(payload, bytes) and not is_shown:
+            yield Part(name, "" if media_type == "application/octet-stream" else media_type, payload)
 
 
 def read_mhtml(data: bytes, bounds: Bounds) -> tuple[str, str]:

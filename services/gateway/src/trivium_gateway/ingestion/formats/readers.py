@@ -5,16 +5,17 @@ from collections.abc import Callable
 from trivium_serving.errors import TriviumError
 
 from trivium_gateway.ingestion.decoding import decode
+from trivium_gateway.ingestion.formats.archives import read_archive
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken
 from trivium_gateway.ingestion.formats.delimited import read_csv, read_tsv
 from trivium_gateway.ingestion.formats.docx import read_docx
 from trivium_gateway.ingestion.formats.epub import read_epub
-from trivium_gateway.ingestion.formats.mail import MailReader, read_mhtml
+from trivium_gateway.ingestion.formats.mail import read_mail, read_mailbox, read_mhtml
 from trivium_gateway.ingestion.formats.markup import read_latex, read_org, read_restructured_text
 from trivium_gateway.ingestion.formats.notebook import read_notebook
 from trivium_gateway.ingestion.formats.opendocument import read_odp, read_odt
+from trivium_gateway.ingestion.formats.outlook import read_outlook
 from trivium_gateway.ingestion.formats.pptx import read_pptx
-from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
 from trivium_gateway.ingestion.formats.records import read_json, read_json_lines, read_xml
 from trivium_gateway.ingestion.formats.rtf import read_rtf
 from trivium_gateway.ingestion.formats.sheets import read_sheets
@@ -62,13 +63,6 @@ def _pdf(data: bytes, bounds: Bounds) -> tuple[str, str]:
     return pdf_text(data, max_pages=bounds.max_pages, max_characters=bounds.max_characters)
 
 
-def _attached(data: bytes, name: str, media_type: str, bounds: Bounds) -> tuple[str, str]:
-    found = recognise(data, name, media_type)
-    return ("", decode(data)) if found.name in IN_PLACE else read(found.name, data, bounds)
-
-
-_mail = MailReader(_attached)
-
 READERS: dict[str, Reader] = {
     "html": _html,
     "pdf": _pdf,
@@ -80,8 +74,10 @@ READERS: dict[str, Reader] = {
     "odp": read_odp,
     "rtf": read_rtf,
     "epub": read_epub,
-    "mail": _mail.read_mail,
-    "mailbox": _mail.read_mailbox,
+    "mail": read_mail,
+    "mailbox": read_mailbox,
+    "outlook": read_outlook,
+    "archive": read_archive,
     "mhtml": read_mhtml,
     "notebook": read_notebook,
     "csv": read_csv,

@@ -28,6 +28,11 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PARTS = ((b"word/document", ".docx"), (b"ppt/presentation", ".pptx"), (b"xl/workbook", ".xlsx"))
 _DIRECTORY_BYTES = 1 << 20
 _CONTAINERS = frozenset(format_named(ending) for ending in (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub"))
+_ARCHIVE = format_named(".zip")
+_OUTLOOK = format_named(".msg")
+_OUTLOOK_STREAM = "__properties_version1.0".encode("utf-16-le")
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+_TAR_MAGIC = slice(257, 262)
 _MARK = b"\xef\xbb\xbf"
 _SNIFFED_BYTES = 1024
 _BINARY = re.compile(rb"[\x00-\x08]")
@@ -74,6 +79,12 @@ def _by_signature(data: bytes, named: Format | Refusal | None) -> Format | Refus
         packed = _packed_format(data)
         if packed is not None:
             return packed
+    if data.startswith(_OLE) and _OUTLOOK_STREAM in data:
+        return _OUTLOOK
+    if not (isinstance(named, Refusal) or named in _CONTAINERS) and (
+        data.startswith(_ARCHIVES) or data[_TAR_MAGIC] == b"ustar"
+    ):
+        return _ARCHIVE
     found = next((each for each in REFUSALS if data.startswith(each.signatures)), None)
     # What a name says of a container is more exact, and so is what its reader says of one that is encrypted.
     is_container = data.startswith((_PACKED, _OLE))

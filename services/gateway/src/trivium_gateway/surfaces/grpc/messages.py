@@ -208,6 +208,7 @@ def result_message(result: DocumentResult) -> pb.DocumentResult:
     message.content_hash = result.content_hash
     if result.error is not None:
         message.error.reason, message.error.message = result.error.reason, result.error.message
+    message.parts.extend(result_message(part) for part in result.parts)
     return message
 
 
@@ -215,6 +216,7 @@ def document_message(document: StoredDocument) -> pb.Document:
     """A stored document."""
     message = pb.Document(
         id=document.id,
+        container=document.container,
         title=document.title,
         uri=document.uri,
         chunk_count=document.chunk_count,

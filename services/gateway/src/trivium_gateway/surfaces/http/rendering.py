@@ -137,6 +137,8 @@ def result_json(result: DocumentResult) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": result.id, "status": result.status.value, "chunks": result.chunk_count}
     if result.error is not None:
         shown["error"] = {"reason": result.error.reason, "message": result.error.message}
+    if result.parts:
+        shown["parts"] = [result_json(part) for part in result.parts]
     return shown
 
 
@@ -144,6 +146,7 @@ def document_json(document: StoredDocument, *, with_text: bool) -> dict[str, Any
     """A stored document; lists show it without its text."""
     shown: dict[str, Any] = {
         "id": document.id,
+        "container": document.container or None,
         "title": document.title,
         "uri": document.uri,
         "metadata": dict(document.metadata),

@@ -178,6 +178,9 @@ class DocumentResultShape(_Shape):
     status: Literal["indexed", "updated", "unchanged", "failed"]
     chunks: int
     error: DocumentErrorShape | None = Field(None, description="Only of a document that failed.")
+    parts: list[DocumentResultShape] | None = Field(
+        None, description="Only of a mail or an archive with files in it: what became of these."
+    )
 
 
 class AddDocumentsResponse(_Shape):
@@ -190,6 +193,7 @@ class ListedDocumentShape(_Shape):
     """A stored document, without its text."""
 
     id: str
+    container: str | None = Field(description="The document that it is in, a mail or an archive; else null.")
     title: str
     uri: str
     metadata: dict[str, Any]
