@@ -26,6 +26,7 @@ COMPOSITIONS = {
     "base-tls": ("monitoring", "qdrant-api-key", "network-policies", "tls"),
     "groups-tls": ("gpu", "vllm-groups", "qdrant-distributed", "tls"),
     "base-gpu-encoders": ("gpu-encoders", "scrape-annotations"),
+    "base-keys": ("scrape-annotations", "keys"),
 }
 """Builds of the base with components that no overlay has, or none has together."""
 

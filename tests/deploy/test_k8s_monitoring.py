@@ -72,6 +72,13 @@ def test_qdrant_with_a_key_is_scraped_with_one_that_can_only_read() -> None:
         assert not any(key["optional"] for key in keys), f"{one.owner} would start without a key that others ask for"
 
 
+def test_gateways_with_keys_share_them_and_start_with_none_missing() -> None:
+    env = {item["name"]: item for item in service_pods("base-keys")["gateway"].spec["containers"][0]["env"]}
+    assert env["TRIVIUM_GATEWAY_AUTH"]["value"] == "keys"
+    for variable in ("TRIVIUM_GATEWAY_ADMIN_KEY", "TRIVIUM_GATEWAY_REDIS_URL"):
+        assert env[variable]["valueFrom"]["secretKeyRef"]["optional"] is False
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_services_that_may_call_an_api_take_its_key_from_the_secret(build: str) -> None:
     for name in ("embed", "rerank", "generate"):

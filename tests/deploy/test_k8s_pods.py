@@ -148,6 +148,7 @@ def test_ports_are_those_of_the_architecture(build: str) -> None:
         if service == "gateway":
             assert settings.grpc_listen == f"0.0.0.0:{ports['grpc']}"
             assert settings.http_listen == f"0.0.0.0:{ports['http']}"
+            assert settings.metrics_port == ports["metrics"]
         else:
             assert settings.listen == f"0.0.0.0:{ports['grpc']}"
             assert settings.metrics_port == ports["metrics"]
@@ -190,11 +191,11 @@ def test_every_service_has_the_files_that_its_variables_for_tls_name(build: str)
         if service in ("gateway", "qdrant"):
             probes = [container[probe] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
             assert {probe["httpGet"]["scheme"] for probe in probes} == {"HTTPS"}
-            for monitor in of_kind(build, "PodMonitor"):
-                if monitor["metadata"]["name"] == f"trivium-{service}":
-                    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
-                    assert endpoint["scheme"] == "https"
-                    assert endpoint["tlsConfig"]["ca"]["secret"]["name"] == f"trivium-{service}-tls"
+        for monitor in of_kind(build, "PodMonitor"):
+            if service == "qdrant" and monitor["metadata"]["name"] == "trivium-qdrant":
+                endpoint = monitor["spec"]["podMetricsEndpoints"][0]
+                assert endpoint["scheme"] == "https"
+                assert endpoint["tlsConfig"]["ca"]["secret"]["name"] == "trivium-qdrant-tls"
     assert _settings(build, "gateway").qdrant_url.startswith("https://")
 
 

@@ -138,7 +138,7 @@ def test_keda_follows_the_same_metrics_with_the_same_thresholds() -> None:
 def test_scrape_annotations_name_the_port_of_the_metrics() -> None:
     for name, one in service_pods("base-keda").items():
         annotations = one.template["metadata"]["annotations"]
-        wanted = "http" if name in ("gateway", "qdrant") else "metrics"
+        wanted = "http" if name == "qdrant" else "metrics"
         ports = {port["name"]: port["containerPort"] for port in one.spec["containers"][0]["ports"]}
         assert annotations["prometheus.io/port"] == str(ports[wanted])
 

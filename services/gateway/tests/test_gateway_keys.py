@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import stat
+import subprocess
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from trivium_gateway.access.guard import Credentials, Guard
-from trivium_gateway.access.key_store import FileKeyStore
+from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key, make_key, rotated, split_key
 from trivium_gateway.app import check_access
@@ -26,9 +29,11 @@ from trivium_serving.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _READ = frozenset({Scope.READ})
+_KEY = "tv_0011223344_" + "x" * 43
 _OPERATOR = replace(EVERYBODY, key_id="0")
 _ADMIN = Principal("acme", "", frozenset(), frozenset({Scope.READ, Scope.INGEST, Scope.ADMIN}), "1")
 
@@ -212,6 +217,45 @@ async def test_keys_survive_in_their_file(tmp_path: Path) -> None:
     assert await store.all() == []
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of these tests' own."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs redis-server")
+    path = tmp_path_factory.mktemp("redis") / "socket"
+    flags = ("--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no")
+    process = subprocess.Popen(["redis-server", *flags], stdout=subprocess.DEVNULL, cwd=path.parent)
+    while not path.exists():
+        assert process.poll() is None, "Redis has ended"
+        time.sleep(0.01)
+    yield f"unix://{path}"
+    process.kill()
+    process.wait()
+
+
+async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str) -> None:
+    one, other = (RedisKeyStore(redis_url) for _ in range(2))
+    access = Access.kept_in(one)
+    made = await access.keyring.create(_OPERATOR, name="bot", tenant="acme", scopes=["read"], expires_at=4e9)
+    assert await other.all() == [made.key]
+    await other.remove(made.key.id)
+    await access.guard.load()
+    with pytest.raises(Unauthenticated):
+        access.guard.principal(_bearing(made.text))
+    for store in (one, other):
+        await store.close()
+
+
+async def test_keys_hold_while_redis_is_away() -> None:
+    store = RedisKeyStore("unix:///nowhere/redis.sock")
+    access = Access.kept_in(store, [given_key(text := _KEY, "default", frozenset(Scope))])
+    with pytest.raises(Unavailable) as caught:
+        await access.guard.load()
+    assert "nowhere" not in caught.value.message
+    assert access.guard.principal(_bearing(text)).tenant == "default"
+    await store.close()
+
+
 def test_open_guard_needs_no_store() -> None:
     assert Guard().is_open
 
@@ -225,3 +269,7 @@ def test_gateway_that_others_reach_refuses_to_start_without_keys(listen: str) ->
     check_access(GatewaySettings(http_listen=listen, allow_anonymous="yes"))
     with pytest.raises(ValueError, match="TRIVIUM_GATEWAY_ADMIN_KEY"):
         check_access(GatewaySettings(auth="keys", admin_key="secret"))
+    for url in ("secret", "http://h:1", "redis://h:secret@x:y"):
+        with pytest.raises(ValueError, match="TRIVIUM_GATEWAY_REDIS_URL") as caught:
+            check_access(GatewaySettings(auth="keys", redis_url=url))
+        assert "secret" not in str(caught.value)

@@ -20,7 +20,7 @@ from trivium_serving.pulse import Pulse, health_of
 from trivium_serving.server import GrpcServer, ListenError, serve_metrics
 from trivium_serving.tls import TlsError
 
-from trivium_gateway.access.key_store import FileKeyStore
+from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
 from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
@@ -275,6 +275,7 @@ class GatewayProcess:
         await self.background.close()
         await self._ingester.close()
         await self._qdrant.close()
+        await self._access.guard.close()
         for channel in (*self._channels.values(), self._model_channel):
             await channel.close()
 
@@ -283,7 +284,7 @@ def check_access(settings: GatewaySettings) -> None:
     """Refuses settings that let strangers do everything.
 
     Raises:
-        ValueError: They do, or the key that they give is none.
+        ValueError: They do; or the key that they give, or the address of Redis, is none.
     """
     others = [listen for listen in (settings.grpc_listen, settings.http_listen) if not is_loopback(listen)]
     if settings.auth == "off" and others and settings.allow_anonymous != "yes":
@@ -292,10 +293,7 @@ def check_access(settings: GatewaySettings) -> None:
             "TRIVIUM_GATEWAY_AUTH=keys; or, if something before the gateway asks who comes, "
             "TRIVIUM_GATEWAY_ALLOW_ANONYMOUS=yes"
         )
-    try:
-        _access(settings)
-    except ValueError as error:
-        raise ValueError(f"TRIVIUM_GATEWAY_ADMIN_KEY: {error}") from None
+    _access(settings)
 
 
 def _access(settings: GatewaySettings) -> Access:
@@ -303,7 +301,8 @@ def _access(settings: GatewaySettings) -> Access:
     if settings.auth == "off":
         return Access.kept_in(None)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
-    return Access.kept_in(FileKeyStore(settings.data_dir / _KEYS), given)
+    store = RedisKeyStore(settings.redis_url) if settings.redis_url else FileKeyStore(settings.data_dir / _KEYS)
+    return Access.kept_in(store, given)
 
 
 def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:

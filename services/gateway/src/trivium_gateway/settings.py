@@ -48,6 +48,11 @@ class GatewaySettings:
         secret=True,
     )
     data_dir: Path = setting(Path(".data"), "Folder for what is kept; keys go to its gateway/.", env="TRIVIUM_DATA_DIR")
+    redis_url: str = setting(
+        "",
+        "Redis that gateways on several machines keep their keys in, redis://HOST:PORT/0; empty for the data folder.",
+        secret=True,
+    )
     metrics_port: int = setting(
         0,
         "Port on which metrics are served to everybody who reaches it, on the host of the HTTP address; 0 for none. "

@@ -105,6 +105,11 @@ class Guard:
         self._keys = self._given | {key.id: key for key in kept}
         return kept
 
+    async def close(self) -> None:
+        """Gives back what the keys are kept in."""
+        if self._store is not None:
+            await self._store.close()
+
     async def follow(self) -> None:
         """Reads the keys anew all the time, until cancelled."""
         was_read = True

@@ -129,14 +129,16 @@ def rotated(key: Key, grace_seconds: float) -> MadeKey:
 
 
 def given_key(text: str, tenant: str, scopes: frozenset[Scope]) -> Key:
-    """What is kept of a key that was made elsewhere.
+    """What is kept of a key that the settings give.
 
     Raises:
         ValueError: It is none.
     """
     key_id, secret = split_key(text)
     if not key_id or len(secret) < _SECRET_BYTES:
-        raise ValueError(f"it does not read {PREFIX}ID_SECRET with a secret of {_SECRET_BYTES} characters or more")
+        raise ValueError(
+            f"TRIVIUM_GATEWAY_ADMIN_KEY does not read {PREFIX}ID_SECRET, SECRET of {_SECRET_BYTES} characters or more"
+        )
     return Key(key_id, "given", tenant, scopes, "", frozenset(), 0.0, None, _hash(secret))
 
 
