@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from trivium_client import NewDocument
-from trivium_client.cli.sources import Sources, Unreadable
+from trivium_client._files import Unreadable
+from trivium_client.cli.sources import Sources
 
 
 def ids(sources: Sources) -> list[str]:

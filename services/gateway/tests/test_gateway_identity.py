@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
+from trivium_serving.errors import Unavailable
 
 if TYPE_CHECKING:
+    import pytest
+
     from .conftest import Storage
 
 _PARAGRAPHS = [f"Paragraph {number} is about the pump and its valve number {number}. " * 12 for number in range(8)]
@@ -90,6 +93,24 @@ async def test_document_of_which_only_the_metadata_changed_is_not_embedded_again
     assert storage.embed.embedded == embedded
     default = await storage.collections.resolve("", tenant="default")
     assert (await storage.documents.get(default, "a", tenant="default")).metadata == {"year": 2026}
+
+
+async def test_embed_service_that_does_not_answer_while_vectors_are_looked_for_fails_no_document(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.ingest(NewDocument(id="a", text="\n\n".join(_PARAGRAPHS)))
+    model = await storage.embed.model()
+    answers: list[object] = [model, Unavailable("gone")]
+
+    async def once(**_: object) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(storage.embed, "model", once)
+    [changed] = await storage.ingest(NewDocument(id="a", text="Another text."))
+    assert (changed.status, answers) == (DocumentStatus.UPDATED, [])
 
 
 async def test_content_hash_stays_while_nothing_changes_and_is_listed(storage: Storage) -> None:

@@ -58,7 +58,7 @@ class NewDocument:
             id=document_id,
             default_id=path.name,
             title=title,
-            uri=path.resolve().as_posix(),
+            uri=(path.parent.resolve() / path.name).as_posix(),
             metadata=metadata or {},
             data=path.read_bytes(),
             filename=path.name,

@@ -24,6 +24,7 @@ from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
+from trivium_client.cli.sync import sync
 from trivium_client.cli.up import up
 from trivium_client.cli.version import print_version, version
 
@@ -71,6 +72,7 @@ def trivium(
 
 app.command()(up)
 app.command()(ingest)
+app.command()(sync)
 app.command()(ask)
 app.command()(chat)
 app.command()(search)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
+from trivium_client._files import Unreadable
 from trivium_client.cli.options import (
     CollectionOption,
     GatewayOption,
@@ -22,7 +23,7 @@ from trivium_client.cli.options import (
     parse_metadata,
 )
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
-from trivium_client.cli.sources import Sources, Unreadable
+from trivium_client.cli.sources import Sources
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -10,17 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from trivium_formats import known_endings
-
 from trivium_client import InvalidRequest, NewDocument
 from trivium_client._batches import MAX_DOCUMENT_BYTES, as_document
+from trivium_client._files import FILE_ENDINGS, Unreadable, is_sidecar, sidecar_of, special_kind
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT, content
 
-FILE_ENDINGS = frozenset(known_endings())
-"""What is taken from folders. A file that is named itself is taken whatever its ending."""
 LINES_ENDINGS = frozenset({".jsonl", ".ndjson"})
-SIDECAR_ENDING = ".metadata.json"
-"""Beside a file, of the same name and this: facts about it, as a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +28,6 @@ class Source:
 
     name: str
     read: Callable[[], NewDocument]
-
-
-class Unreadable(Exception):
-    """A source that gives no document; says why."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 class Sources:
@@ -90,7 +75,7 @@ class Sources:
                 path = Path(parent, name)
                 if is_sidecar(path):
                     continue
-                if special := _special_kind(path):
+                if special := special_kind(path):
                     self.skipped[special] += 1
                 elif name.startswith(".") or path.suffix.lower() not in FILE_ENDINGS:
                     self.skipped[path.suffix.lower() or name] += 1
@@ -117,34 +102,10 @@ def _file_reader(path: Path, document_id: str, first: Path, metadata: Mapping[st
     return read
 
 
-def is_sidecar(path: Path) -> bool:
-    """Whether a file says something about another one beside it, and is no document."""
-    return path.name.endswith(SIDECAR_ENDING) and Path(str(path).removesuffix(SIDECAR_ENDING)).exists()
-
-
-def sidecar_of(path: Path) -> dict[str, Any]:
-    """Read what `manual.pdf.metadata.json` says about `manual.pdf`, an object; nothing if it is not there.
-
-    Raises:
-        Unreadable: It cannot be read.
-        OSError: The same.
-    """
-    sidecar = Path(f"{path}{SIDECAR_ENDING}")
-    if not sidecar.is_file():
-        return {}
-    try:
-        facts = json.loads(sidecar.read_bytes())
-    except ValueError as error:
-        raise Unreadable("INVALID_JSON", f"{sidecar.name} is not JSON: {error}") from None
-    if not isinstance(facts, dict):
-        raise Unreadable("INVALID_JSON", f"{sidecar.name} is not a JSON object")
-    return facts
-
-
 def _lines(path: Path, metadata: Mapping[str, Any]) -> Iterator[Source]:
     is_input = str(path) == FROM_STANDARD_INPUT
     name = "standard input" if is_input else str(path)
-    if not is_input and _special_kind(path):
+    if not is_input and special_kind(path):
         yield Source(str(path), _file_reader(path, "", path, {}))
         return
     try:
@@ -172,25 +133,8 @@ def _from_line(line: bytes, metadata: Mapping[str, Any]) -> NewDocument:
     return replace(document, metadata={**metadata, **document.metadata}) if metadata else document
 
 
-def _special_kind(path: Path) -> str | None:
-    """What a path names that is no file, and might never end if it were read; None if it is a file, or not there."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return None  # which reading it will say
-    return next((kind for is_kind, kind in _SPECIAL_KINDS if is_kind(mode)), None)
-
-
-_SPECIAL_KINDS = (
-    (stat.S_ISFIFO, "pipe"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISCHR, "device"),
-    (stat.S_ISBLK, "device"),
-)
-
-
 def _check_not_special(path: Path) -> None:
-    if special := _special_kind(path):
+    if special := special_kind(path):
         _refuse("NOT_A_FILE", f"it is a {special}; only files are read, and with - as PATH lines of JSON from a pipe")
 
 
@@ -206,7 +150,7 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _count_lines(path: Path) -> int:
-    if _special_kind(path):
+    if special_kind(path):
         return 1  # the refusal to read it
     try:
         with path.open("rb") as file:

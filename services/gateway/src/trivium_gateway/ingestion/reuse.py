@@ -8,6 +8,7 @@ from trivium_gateway.ingestion.preparation import PreparedDocument
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions
+from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk
 
 __all__ = ["embeddings_known", "stored_before"]
@@ -23,22 +24,21 @@ def stored_before(document: PreparedDocument) -> tuple[str, ...]:
 
 async def embeddings_known(
     chunks: ChunkStore,
+    embed: EmbedClient,
     collection: ResolvedCollection,
     documents: Iterable[PreparedDocument],
     versions: Mapping[str, DocumentVersions],
     tenant: str,
-    *,
-    with_codes: bool,
 ) -> dict[str, EmbeddedChunk]:
     """Find what need not be embedded again, because an earlier version of one of some documents has the same chunk.
 
     Args:
         chunks: Where they are.
+        embed: Says whether it makes token codes: then a chunk that has none is embedded again.
         collection: Whose chunks are all of one embedding model.
         documents: What will be written.
         versions: What is stored of them; and of what they were before they were moved.
         tenant: Whose documents.
-        with_codes: Whether a chunk without token codes is embedded again.
 
     Returns:
         By the text that was embedded. It may be less than there is, and is nothing if that cannot be read now: it
@@ -52,7 +52,10 @@ async def embeddings_known(
             if version is not None and stored.chunk_counts[version] <= room:
                 room -= stored.chunk_counts[version]
                 current.append(version)
+    if not current:
+        return {}
     try:
+        with_codes = (await embed.model()).gives_codes
         found = await chunks.embedded(collection, current, tenant)
     except TriviumError:
         return {}

@@ -132,12 +132,7 @@ class DocumentWriter:
             For each document why it failed; None if it is durable.
         """
         known = await embeddings_known(
-            self._chunks,
-            collection,
-            [cut.document for cut in documents],
-            versions,
-            tenant,
-            with_codes=(await patiently(self._embed.model)).gives_codes,
+            self._chunks, self._embed, collection, [cut.document for cut in documents], versions, tenant
         )
         target = _Target(collection, tenant, versions, known)
         writings = [_Writing(cut) for cut in documents]
