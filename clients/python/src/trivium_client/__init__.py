@@ -13,7 +13,10 @@ from trivium_client._answers import (
     Citation,
     Expansion,
     Message,
+    Refusal,
+    UnanswerableReason,
     Usage,
+    Verdict,
 )
 from trivium_client._async_client import AsyncTrivium
 from trivium_client._client import Trivium
@@ -80,6 +83,7 @@ __all__ = [
     "Overloaded",
     "Passage",
     "PermissionDenied",
+    "Refusal",
     "ReindexProgress",
     "Retrieval",
     "Scores",
@@ -93,8 +97,10 @@ __all__ = [
     "TooLarge",
     "Trivium",
     "TriviumError",
+    "UnanswerableReason",
     "Unauthenticated",
     "Unavailable",
     "Usage",
+    "Verdict",
     "to_json",
 ]

@@ -10,6 +10,17 @@ AnswerMode: TypeAlias = Literal["auto", "model", "extractive"]
 sentences of the passages that answer best."""
 
 
+Refusal: TypeAlias = Literal["off", "mark", "refuse"]
+"""What becomes of a question that the documents hardly answer: answered as any other; answered, and not `answerable`;
+refused, without asking a language model."""
+
+UnanswerableReason: TypeAlias = Literal["no_passages", "weak_evidence", "not_stated"]
+"""Why documents cannot answer a question: nothing was found; what was found is hardly about it; it is, and does not
+state the answer."""
+
+Verdict: TypeAlias = Literal["supported", "weak", "unsupported", "unknown"]
+"""Whether a sentence rests on the passage that it cites; unknown from an earlier gateway."""
+
 Expansion: TypeAlias = Literal["queries", "hyde"]
 """What a language model adds to what is searched for: further queries, or a passage as it might answer."""
 
@@ -33,9 +44,13 @@ class Citation:
         title: The document's title; may be empty.
         uri: Where the document came from; may be empty.
         span: Where the passage stands in the document's stored text.
-        answer_span: Where `[n]` stands in the answer.
         page: The passage's page, from 1; None in a document without pages.
         heading: The headings that the passage stands under, outermost first.
+        answer_span: Where `[n]` stands in the answer; empty, at the sentence's end, for a sentence without a mark.
+        sentence: The part of the answer that it stands for; None from an earlier gateway.
+        support: How surely that rests on the passage, from 0 to 1.
+        verdict: The same in a word.
+        quote: What of the document's stored text supports it most: a sentence, row or item; None if nothing does.
     """
 
     index: int
@@ -47,6 +62,10 @@ class Citation:
     answer_span: Span
     page: int | None = None
     heading: tuple[str, ...] = ()
+    sentence: Span | None = None
+    support: float = 0.0
+    verdict: Verdict = "unknown"
+    quote: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +111,9 @@ class Answer:
     Attributes:
         answer: The text, with `[n]` where it cites.
         answerable: Whether the documents can answer the question.
-        confidence: How sure that is, from 0 to 1; None while no calibration exists.
-        citations: All citations, in the order of the text.
+        confidence: How likely it is that the passages state the answer, from 0 to 1; None if there is no calibration
+            for the models.
+        citations: All citations, in the order of the text; after them, those of sentences without a mark.
         passages: The evidence; `[n]` is `passages[n - 1]`.
         timings: Milliseconds per stage.
         degraded: Stages that were replaced by the next best means; empty if all is well.
@@ -105,6 +125,9 @@ class Answer:
         search_query: What was searched for in place of a question that leans on its conversation; None if it was
             searched for as it is.
         queries: All texts that were searched for, the question or what it was rewritten as first.
+        reason: Why not, if the documents cannot answer it.
+        refused: Whether the answer is a refusal.
+        unsupported: Sentences of the answer that cite nothing and that no passage supports.
     """
 
     answer: str
@@ -121,6 +144,9 @@ class Answer:
     stages: tuple[StageTime, ...] = ()
     search_query: str | None = None
     queries: tuple[SearchedQuery, ...] = ()
+    reason: UnanswerableReason | None = None
+    refused: bool = False
+    unsupported: tuple[Span, ...] = ()
 
 
 AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer

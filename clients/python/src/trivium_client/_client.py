@@ -11,7 +11,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 
 from trivium_client import _requests, _responses
-from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message
+from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
 from trivium_client._channel import ChannelSettings
 from trivium_client._collections import Collection, ReindexProgress
 from trivium_client._connection import Connection
@@ -96,6 +96,8 @@ class Trivium:
         collapse: bool | None = None,
         queries: Sequence[str] = (),
         expand: Sequence[Expansion] = (),
+        refusal: Refusal | None = None,
+        strict: bool = False,
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
@@ -110,6 +112,8 @@ class Trivium:
             collapse=collapse,
             queries=queries,
             expand=expand,
+            refusal=refusal,
+            strict=strict,
             timeout_seconds=timeout_seconds,
         )
         with closing(events):
@@ -131,6 +135,8 @@ class Trivium:
         collapse: bool | None = None,
         queries: Sequence[str] = (),
         expand: Sequence[Expansion] = (),
+        refusal: Refusal | None = None,
+        strict: bool = False,
         timeout_seconds: float | None = None,
     ) -> Generator[AnswerEvent, None, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work.
@@ -146,6 +152,8 @@ class Trivium:
             collapse: False to show passages that say the same in nearly the same words each for itself.
             queries: What to search for beside the question, at most 10; what is found is judged by the question.
             expand: What the language model adds to what is searched for.
+            refusal: What becomes of a question that the documents hardly answer; None for the gateway's own setting.
+            strict: Whether to leave out the sentences that no passage supports.
             timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
@@ -162,6 +170,8 @@ class Trivium:
             collapse=collapse,
             queries=queries,
             expand=expand,
+            refusal=refusal,
+            strict=strict,
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 

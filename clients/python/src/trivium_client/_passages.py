@@ -26,6 +26,11 @@ class Scores:
             only one leg searched.
         rerank_weight: How much the reranker counted beside the search, from 0 to 1; None where it did not run or
             decides alone.
+        maxsim: How near each token of the query comes to some token of the passage, the mean of the cosines.
+        coverage: What part of the query's telling words the passage has, from 0 to 1.
+        calibrated: Whether the passage's score is a probability: as likely as it says, such a passage answers such a
+            query.
+        calibration: By which calibration; empty if by none.
     """
 
     dense: float | None
@@ -34,6 +39,10 @@ class Scores:
     rerank: float | None
     dense_weight: float | None = None
     rerank_weight: float | None = None
+    maxsim: float | None = None
+    coverage: float | None = None
+    calibrated: bool = False
+    calibration: str = ""
 
 
 @dataclass(frozen=True, slots=True)

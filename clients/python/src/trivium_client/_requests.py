@@ -8,7 +8,7 @@ from google.protobuf import struct_pb2
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import message_pb2
 
-from trivium_client._answers import AnswerMode, Expansion, Message
+from trivium_client._answers import AnswerMode, Expansion, Message, Refusal
 from trivium_client._documents import NewDocument
 from trivium_client._errors import InvalidRequest
 
@@ -20,6 +20,7 @@ _ROLES = {
     "assistant": message_pb2.ROLE_ASSISTANT,
 }
 _EXPANSIONS = {"queries": pb.EXPANSION_QUERIES, "hyde": pb.EXPANSION_HYDE}
+_REFUSALS = {"off": pb.REFUSAL_OFF, "mark": pb.REFUSAL_MARK, "refuse": pb.REFUSAL_REFUSE}
 _MODES = {
     "auto": pb.ANSWER_MODE_AUTO,
     "model": pb.ANSWER_MODE_MODEL,
@@ -68,6 +69,8 @@ def answer(
     collapse: bool | None,
     queries: Sequence[str],
     expand: Sequence[Expansion],
+    refusal: Refusal | None,
+    strict: bool,
 ) -> pb.AnswerRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -82,6 +85,8 @@ def answer(
         collapse=collapse,
         queries=list(queries),
         expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
+        refusal=None if refusal is None else _choice("refusal", refusal, _REFUSALS),
+        strict=strict,
     )
 
 

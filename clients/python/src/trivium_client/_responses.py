@@ -7,7 +7,16 @@ from google.protobuf import json_format, struct_pb2
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2
 
-from trivium_client._answers import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, Usage
+from trivium_client._answers import (
+    Answer,
+    AnswerDelta,
+    AnswerEvent,
+    AnswerSources,
+    Citation,
+    UnanswerableReason,
+    Usage,
+    Verdict,
+)
 from trivium_client._collections import Collection, CollectionState, ReindexProgress
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
@@ -32,6 +41,16 @@ _ORIGINS: dict[int, str] = {
     pb.QUERY_ORIGIN_REQUEST: "request",
     pb.QUERY_ORIGIN_MODEL: "model",
     pb.QUERY_ORIGIN_PASSAGE: "passage",
+}
+_UNANSWERABLE_REASONS: dict[int, UnanswerableReason] = {
+    pb.UNANSWERABLE_REASON_NO_PASSAGES: "no_passages",
+    pb.UNANSWERABLE_REASON_WEAK_EVIDENCE: "weak_evidence",
+    pb.UNANSWERABLE_REASON_NOT_STATED: "not_stated",
+}
+_VERDICTS: dict[int, Verdict] = {
+    pb.VERDICT_SUPPORTED: "supported",
+    pb.VERDICT_WEAK: "weak",
+    pb.VERDICT_UNSUPPORTED: "unsupported",
 }
 _STATUSES: dict[int, DocumentStatus] = {
     pb.DOCUMENT_STATUS_INDEXED: "indexed",
@@ -138,6 +157,9 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         stages=_stages(message.stages),
         search_query=_search_query(message),
         queries=_queries(message.queries),
+        reason=_UNANSWERABLE_REASONS.get(message.reason),
+        refused=message.refused,
+        unsupported=tuple(map(_span, message.unsupported)),
     )
 
 
@@ -170,6 +192,10 @@ def _scores(message: pb.PassageScores) -> Scores:
         rerank=_single(message.rerank) if message.HasField("rerank") else None,
         dense_weight=_single(message.dense_weight) if message.HasField("dense_weight") else None,
         rerank_weight=_single(message.rerank_weight) if message.HasField("rerank_weight") else None,
+        maxsim=_single(message.maxsim) if message.HasField("maxsim") else None,
+        coverage=_single(message.coverage) if message.HasField("coverage") else None,
+        calibrated=message.calibrated,
+        calibration=message.calibration,
     )
 
 
@@ -193,6 +219,10 @@ def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
             answer_span=_span(message.answer_span),
             page=message.page if message.HasField("page") else None,
             heading=tuple(message.heading),
+            sentence=_span(message.sentence) if message.HasField("sentence") else None,
+            support=_single(message.support),
+            verdict=_VERDICTS.get(message.verdict, "unknown"),
+            quote=_span(message.quote) if message.HasField("quote") else None,
         )
         for message in messages
     )

@@ -29,6 +29,9 @@ class Scored:
     """Time until the first of the pairs was being computed."""
     compute_seconds: float
     """Time from then until the last was done."""
+    maxsim: NDArray[np.float32] | None = None
+    """`[passages]`, where tokens are compared: how near each token of the query comes to some of the passage's, the
+    mean of the cosines."""
 
     @property
     def token_count(self) -> int:

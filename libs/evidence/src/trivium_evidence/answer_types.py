@@ -37,6 +37,7 @@ _NAME = re.compile(r"(?<=\s)[A-Z][a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class _AnswerType:
+    name: str
     asked_by: re.Pattern[str]
     holds: Callable[[str, frozenset[str]], bool]
 
@@ -53,6 +54,7 @@ def _names_another(sentence: str, asked: frozenset[str]) -> bool:
 # The first that a question matches is its type.
 _ANSWER_TYPES = (
     _AnswerType(
+        "date",
         re.compile(
             r"\b(?:when|what (?:year|date|day|month|century|decade)|which (?:year|century)|how long ago)\b"
             r"|何时|什么时候|哪年|哪一年|几年|几月|年份|日期|什么时间|何年",
@@ -61,6 +63,7 @@ _ANSWER_TYPES = (
         _matches(_DATE),
     ),
     _AnswerType(
+        "number",
         re.compile(
             r"\bhow (?:many|much|long|old|far|tall|high|large|big|often|fast|deep)\b"
             r"|\bwhat (?:percent|percentage|number|amount|age|port|(?:is|was) the population)\b"
@@ -70,6 +73,7 @@ _ANSWER_TYPES = (
         _matches(_NUMBER),
     ),
     _AnswerType(
+        "name",
         re.compile(
             r"\b(?:who|whom|whose|where)\b"
             r"|\b(?:what|which) (?:person|man|woman|country|city|state|place|location|region)\b",
@@ -77,14 +81,23 @@ _ANSWER_TYPES = (
         ),
         _names_another,
     ),
-    _AnswerType(re.compile(r"\bwhy\b|\bwhat (?:caused|reason)\b|为什么|为何|原因", re.IGNORECASE), _matches(_REASON)),
+    _AnswerType(
+        "reason",
+        re.compile(r"\bwhy\b|\bwhat (?:caused|reason)\b|为什么|为何|原因", re.IGNORECASE),
+        _matches(_REASON),
+    ),
 )
 
 
 def answer_test(question: str) -> Callable[[str], bool]:
     """A test of whether a sentence holds what a question asks for; always false for a question of no known type."""
+    return answer_type(question)[0]
+
+
+def answer_type(question: str) -> tuple[Callable[[str], bool], str]:
+    """What a question asks for: a test of sentences, and a name: `date`, `number`, `name`, `reason`, or empty."""
     asked = frozenset(terms(question))
-    for answer_type in _ANSWER_TYPES:
-        if answer_type.asked_by.search(question):
-            return lambda sentence: answer_type.holds(sentence, asked)
-    return lambda sentence: False
+    found = next((one for one in _ANSWER_TYPES if one.asked_by.search(question)), None)
+    if found is None:
+        return lambda sentence: False, ""
+    return lambda sentence: found.holds(sentence, asked), found.name

@@ -28,6 +28,7 @@ from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
+from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.names import DEFAULT_TENANT
 from trivium_gateway.gateway import Gateway, Library, Questions
@@ -198,6 +199,7 @@ class GatewayProcess:
                 retriever,
                 generate_client,
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
+                None if settings.refusal == "auto" else Refusal(settings.refusal),
             ),
             reranker=Reranker(rerank_client),
             embedder=TextEmbedder(embed_client),

@@ -14,7 +14,7 @@ from trivium_serving.errors import InvalidField, NotFound, Overloaded
 from trivium_serving.logs import log_failure
 from trivium_serving.request_context import caller_timeout
 
-from trivium_gateway.answering.answerer import Delta, Sources, Summary
+from trivium_gateway.answering.events import Delta, Sources, Summary
 from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.library.collections import DEFAULT_COLLECTION
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from trivium_serving.pulse import Pulse
 
-    from trivium_gateway.answering.answerer import Answerer, Event
+    from trivium_gateway.answering.answerer import Answerer
     from trivium_gateway.answering.embedding import Embeddings, EmbedTask, TextEmbedder
+    from trivium_gateway.answering.events import Event
     from trivium_gateway.answering.question import Question, Search
     from trivium_gateway.answering.reranking import RankedTexts, Reranker, RerankTask
     from trivium_gateway.answering.retrieval import Retriever

@@ -120,6 +120,13 @@ class GatewaySettings:
         "model if there is one, else a rule; the rule always; or nothing.",
         choices=("auto", "rule", "off"),
     )
+    refusal: str = setting(
+        "auto",
+        "What becomes of a question that the documents hardly answer, unless it says so itself: answered as any other "
+        "(off), answered and marked (mark), refused without asking a language model (refuse); auto marks it, and "
+        "refuses it if it is about something else altogether.",
+        choices=("auto", "off", "mark", "refuse"),
+    )
     rewrite_timeout_seconds: float = setting(
         3.0,
         "Longest time for what the language model rewrites; then the rule does, or it is done without.",

@@ -55,7 +55,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     body = response.json()
     assert set(body) == {
         "answer", "answerable", "confidence", "citations", "passages", "timings", "degraded", "usage", "model",
-        "request_id", "dropped_passages", "stages", "search_query", "queries",
+        "request_id", "dropped_passages", "stages", "search_query", "queries", "reason", "refused", "unsupported",
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
@@ -68,12 +68,19 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
         "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata", "duplicates", "heading",
         "page", "found_by",
     }  # fmt: skip
-    assert set(heron["scores"]) == {"dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight"}
+    assert set(heron["scores"]) == {
+        "dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight", "maxsim", "coverage", "calibrated",
+        "calibration",
+    }  # fmt: skip
     assert heron["metadata"] == {"year": 2021}
     assert isinstance(heron["metadata"]["year"], int)
     assert heron["text"] == DOCUMENTS[0]["text"]
     assert heron["span"] == {"start": 0, "end": len(heron["text"])}
-    for citation, start in zip(body["citations"], (17, 32), strict=True):
+    for citation, start, said in zip(body["citations"], (17, 32), ("Herons eat fish.", "And frogs."), strict=True):
+        sentence = citation.pop("sentence")
+        assert body["answer"][sentence["start"] : sentence["end"]] == said
+        quote = citation.pop("quote")
+        assert heron["text"][quote["start"] : quote["end"]] == "Herons eat fish and frogs."
         assert citation == {
             "index": 1,
             "document_id": "heron",
@@ -84,6 +91,8 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
             "answer_span": {"start": start, "end": start + 3},
             "page": None,
             "heading": [],
+            "support": 1.0,
+            "verdict": "supported",
         }
         assert body["answer"][start : start + 3] == "[1]"
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
+from trivium_gateway.answering.question import NOTHING_SEARCHED, Question
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.passages import Passage, Scores
+from trivium_gateway.request.principal import EVERYBODY
 
 
-def _passage(text: str) -> Passage:
-    return Passage("p", Chunk("d", 0, "", "", text, 0, len(text), "", 1, {}), 0.5, Scores())
+def _passage(text: str, title: str = "") -> Passage:
+    return Passage("p", Chunk("d", 0, title, "", text, 0, len(text), "", 1, {}), 0.5, Scores())
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,20 @@ def _passage(text: str) -> Passage:
     ],
 )
 def test_refusal_is_in_the_language_of_the_question(question: str, beginning: str) -> None:
-    assert refusal(question).startswith(beginning)
+    assert refusal(Question(question, EVERYBODY), NOTHING_SEARCHED, ()).startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    ("question", "beginning"),
+    [("What is the capital of Peru?", "The documents do not"), ("秘鲁的首都是哪里？", "文档没有")],
+)
+def test_refusal_says_what_was_searched_and_what_came_nearest(question: str, beginning: str) -> None:
+    text = refusal(Question(question, EVERYBODY), NOTHING_SEARCHED, [_passage("Herons.", "Birds"), _passage("x", "")])
+
+    assert text.startswith(beginning)
+    for told in (question, "default", "Birds"):
+        assert told in text
+    assert "[1]" not in text
 
 
 def test_passages_as_answer_end_in_their_citations() -> None:

@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 from trivium_encoders import TokenCodes, TokenMatrix, best_matches
 
 
-def score_passages(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
+def matches(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
+    """How near each token of the query comes to some token of each passage: cosines, `[passages, query tokens]`."""
+    if len(query.token_ids) == 0 or not passages:
+        return np.zeros((len(passages), 0), dtype=np.float32)
+    found: NDArray[np.float32] = best_matches(query.vectors, passages)
+    return found
+
+
+def score_passages(
+    query: TokenMatrix, passages: Sequence[TokenCodes], cosines: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Scores the passages of one call.
 
     For query tokens i with vectors q_i and passage tokens j with vectors p_j, all of unit length,
@@ -22,6 +32,7 @@ def score_passages(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArra
     Args:
         query: Its tokens.
         passages: Codes of the query's dimension.
+        cosines: What `matches` gives for them, if that is known already.
 
     Returns:
         `[passages]`, in [0, 1], in the order of the passages. A passage or a query without tokens scores 0.
@@ -30,8 +41,13 @@ def score_passages(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArra
         return np.zeros(len(passages), dtype=np.float32)
     weights = rarity(query.token_ids, passages)
     weights /= weights.sum()
-    cosines: NDArray[np.float32] = best_matches(query.vectors, passages) @ weights
-    return np.clip((1 + cosines) / 2, 0, 1)
+    means: NDArray[np.float32] = (matches(query, passages) if cosines is None else cosines) @ weights
+    return np.clip((1 + means) / 2, 0, 1)
+
+
+def mean_matches(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of each passage's row of `matches`, which compares between queries; 0 without tokens."""
+    return cosines.mean(axis=1) if cosines.shape[1] else np.zeros(len(cosines), np.float32)
 
 
 def rarity(query_ids: NDArray[np.int32], passages: Sequence[TokenCodes]) -> NDArray[np.float32]:

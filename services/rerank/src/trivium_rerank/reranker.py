@@ -25,6 +25,8 @@ class Ranking:
     """Position of the passage in the call, from 0."""
     score: float
     """From 0 to 1."""
+    maxsim: float | None = None
+    """How near each token of the query comes to some token of the passage; None if tokens are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +124,7 @@ async def _judge(
     scores[readable] = scored.scores
     judged = len(passages) - int(np.isnan(scores).sum())
     best_first = np.argsort(-scores, kind="stable")[:judged][: top_n or None]  # NaN comes last
-    return Judgement([Ranking(int(index), float(scores[index])) for index in best_first], scored)
+    maxsim: dict[int, float] = {}
+    if scored.maxsim is not None:
+        maxsim = dict(zip(readable, map(float, scored.maxsim), strict=True))
+    return Judgement([Ranking(int(one), float(scores[one]), maxsim.get(int(one))) for one in best_first], scored)

@@ -52,7 +52,10 @@ class RerankServicer(RerankServiceServicer):
             if tracing.is_on():
                 span.set(self._outcome(len(passages), scored))
         return pb.RerankResponse(
-            rankings=[pb.Ranking(index=ranking.index, score=ranking.score) for ranking in judgement.rankings],
+            rankings=[
+                pb.Ranking(index=ranking.index, score=ranking.score, maxsim=ranking.maxsim)
+                for ranking in judgement.rankings
+            ],
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
             token_count=scored.token_count,
             model=self._model(),

@@ -10,6 +10,11 @@ from trivium_client.cli.evidence import claims, excerpt
 from trivium_client.cli.output import print_degraded, stderr, stdout, timings_line
 from trivium_client.cli.writing import Writing
 
+_DOUBTS = {
+    "weak_evidence": "the documents are hardly about this: what is above rests on what came nearest",
+    "not_stated": "the documents are about this, but hardly state the answer",
+}
+
 
 def read_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
     """Prints the text of an answer as it is written; returns the whole."""
@@ -35,8 +40,25 @@ def print_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
     if answer.passages:
         console.print("\nSources", style="bold")
     print_sources(answer, console, with_excerpts=console.is_terminal)
+    print_doubts(answer)
     print_degraded(answer.degraded)
     return answer
+
+
+def print_doubts(answer: Answer) -> None:
+    """Says how far an answer is to be trusted, where that is not as it should be."""
+    aside = stderr()
+    if not answer.answerable and not answer.refused:
+        what = _DOUBTS.get(answer.reason or "", "the documents hardly answer this")
+        sure = "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
+        aside.print(f"{what}{sure}", style="yellow", soft_wrap=True)
+    doubted = list(dict.fromkeys(one.index for one in answer.citations if one.verdict in ("weak", "unsupported")))
+    if doubted:
+        marks = " ".join(f"[{index}]" for index in doubted)
+        aside.print(f"not clearly said by its source: {marks}", style="yellow", soft_wrap=True, markup=False)
+    if answer.unsupported:
+        some = [answer.answer[span.start : span.end] for span in answer.unsupported]
+        aside.print(f"said by no source: {' '.join(some)}", style="yellow", soft_wrap=True, markup=False)
 
 
 def print_sources(answer: Answer, console: Console, *, with_excerpts: bool, cited_only: bool = False) -> None:

@@ -31,6 +31,14 @@ class Mode(StrEnum):
     extractive = "extractive"
 
 
+class RefusalChoice(StrEnum):
+    """What becomes of a question that the documents hardly answer."""
+
+    off = "off"
+    mark = "mark"
+    refuse = "refuse"
+
+
 ModeOption = Annotated[
     Mode,
     typer.Option(
@@ -51,6 +59,15 @@ def ask(
     candidates: CandidatesOption = None,
     conditions: FilterOption = None,
     mode: ModeOption = Mode.auto,
+    refusal: Annotated[
+        RefusalChoice | None,
+        typer.Option(
+            metavar="off|mark|refuse",
+            help="What becomes of a question that the documents hardly answer: answered as any other, answered and "
+            "marked, or refused. Default: as the gateway is set.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Leave out the sentences that no source supports.")] = False,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,6 +95,8 @@ def ask(
             candidates=candidates,
             filter=parse_filter(conditions),
             mode=mode.value,
+            refusal=refusal.value if refusal else None,
+            strict=strict,
         )
         answer = print_answer(events, result_console(as_json=as_json))
     if as_json:

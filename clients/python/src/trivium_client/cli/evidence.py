@@ -45,14 +45,10 @@ def whole(passage: Passage, claim: str) -> Padding:
 def claims(answer: Answer) -> dict[int, str]:
     """By the number of each cited passage, from 1: the sentences of the answer that cite it."""
     found: dict[int, list[str]] = {}
-    position = 0
-    sentence = ""
     for citation in answer.citations:
-        between = answer.answer[position : citation.answer_span.start].strip()
-        if between:  # else this citation stands behind another one of the same sentence
-            sentence = [match.group() for match in _SENTENCE.finditer(between)][-1]
-        position = citation.answer_span.end
-        found.setdefault(citation.index, []).append(sentence)
+        sentence = citation.sentence  # earlier gateways do not say
+        said = answer.answer[sentence.start : sentence.end] if sentence else ""
+        found.setdefault(citation.index, []).append(said)
     return {index: " ".join(sentences) for index, sentences in found.items()}
 
 

@@ -173,6 +173,90 @@ QUERY_ORIGIN_PASSAGE: QueryOrigin.ValueType  # 4
 """The language model made it up as a passage; it is searched for by meaning alone."""
 Global___QueryOrigin: typing_extensions.TypeAlias = QueryOrigin
 
+class _Refusal:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RefusalEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Refusal.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REFUSAL_UNSPECIFIED: _Refusal.ValueType  # 0
+    """Not said; treated as the gateway is set."""
+    REFUSAL_OFF: _Refusal.ValueType  # 1
+    """It is answered as any other, and `answerable` is false only if nothing was found."""
+    REFUSAL_MARK: _Refusal.ValueType  # 2
+    """It is answered, and `answerable` is false."""
+    REFUSAL_REFUSE: _Refusal.ValueType  # 3
+    """It is not answered: the answer says what was searched and what came nearest. No language model is asked."""
+
+class Refusal(_Refusal, metaclass=_RefusalEnumTypeWrapper):
+    """What becomes of a question that the documents hardly answer."""
+
+REFUSAL_UNSPECIFIED: Refusal.ValueType  # 0
+"""Not said; treated as the gateway is set."""
+REFUSAL_OFF: Refusal.ValueType  # 1
+"""It is answered as any other, and `answerable` is false only if nothing was found."""
+REFUSAL_MARK: Refusal.ValueType  # 2
+"""It is answered, and `answerable` is false."""
+REFUSAL_REFUSE: Refusal.ValueType  # 3
+"""It is not answered: the answer says what was searched and what came nearest. No language model is asked."""
+Global___Refusal: typing_extensions.TypeAlias = Refusal
+
+class _UnanswerableReason:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _UnanswerableReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_UnanswerableReason.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    UNANSWERABLE_REASON_UNSPECIFIED: _UnanswerableReason.ValueType  # 0
+    """They can."""
+    UNANSWERABLE_REASON_NO_PASSAGES: _UnanswerableReason.ValueType  # 1
+    """Nothing was found at all."""
+    UNANSWERABLE_REASON_WEAK_EVIDENCE: _UnanswerableReason.ValueType  # 2
+    """What was found is hardly about what the question asks for."""
+    UNANSWERABLE_REASON_NOT_STATED: _UnanswerableReason.ValueType  # 3
+    """What was found is about it, and does not state the answer."""
+
+class UnanswerableReason(_UnanswerableReason, metaclass=_UnanswerableReasonEnumTypeWrapper):
+    """Why documents cannot answer a question."""
+
+UNANSWERABLE_REASON_UNSPECIFIED: UnanswerableReason.ValueType  # 0
+"""They can."""
+UNANSWERABLE_REASON_NO_PASSAGES: UnanswerableReason.ValueType  # 1
+"""Nothing was found at all."""
+UNANSWERABLE_REASON_WEAK_EVIDENCE: UnanswerableReason.ValueType  # 2
+"""What was found is hardly about what the question asks for."""
+UNANSWERABLE_REASON_NOT_STATED: UnanswerableReason.ValueType  # 3
+"""What was found is about it, and does not state the answer."""
+Global___UnanswerableReason: typing_extensions.TypeAlias = UnanswerableReason
+
+class _Verdict:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VerdictEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Verdict.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VERDICT_UNSPECIFIED: _Verdict.ValueType  # 0
+    """Not said, as by an earlier version."""
+    VERDICT_SUPPORTED: _Verdict.ValueType  # 1
+    """The passage says so."""
+    VERDICT_WEAK: _Verdict.ValueType  # 2
+    """The passage says some of it, or something that differs."""
+    VERDICT_UNSUPPORTED: _Verdict.ValueType  # 3
+    """The passage does not say so."""
+
+class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+    """Whether a sentence of an answer rests on a passage."""
+
+VERDICT_UNSPECIFIED: Verdict.ValueType  # 0
+"""Not said, as by an earlier version."""
+VERDICT_SUPPORTED: Verdict.ValueType  # 1
+"""The passage says so."""
+VERDICT_WEAK: Verdict.ValueType  # 2
+"""The passage says some of it, or something that differs."""
+VERDICT_UNSUPPORTED: Verdict.ValueType  # 3
+"""The passage does not say so."""
+Global___Verdict: typing_extensions.TypeAlias = Verdict
+
 class _FinishReason:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -442,6 +526,10 @@ class PassageScores(google.protobuf.message.Message):
     RERANK_FIELD_NUMBER: builtins.int
     DENSE_WEIGHT_FIELD_NUMBER: builtins.int
     RERANK_WEIGHT_FIELD_NUMBER: builtins.int
+    MAXSIM_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    CALIBRATED_FIELD_NUMBER: builtins.int
+    CALIBRATION_FIELD_NUMBER: builtins.int
     dense: builtins.float
     """Cosine similarity of the vectors."""
     sparse: builtins.float
@@ -456,6 +544,18 @@ class PassageScores(google.protobuf.message.Message):
     """
     rerank_weight: builtins.float
     """How much the reranker counted beside the search, from 0 to 1. Unset where it did not run or decides alone."""
+    maxsim: builtins.float
+    """How near each token of the query comes to some token of the passage, the mean of the cosines. Unset unless the reranker
+    compares tokens.
+    """
+    coverage: builtins.float
+    """What part of the query's telling words the passage has, from 0 to 1."""
+    calibrated: builtins.bool
+    """Whether the passage's score is a probability: as likely as it says, such a passage answers such a query."""
+    calibration: builtins.str
+    """By which calibration answers are judged: the fingerprint of the embedding model, with `/search` behind it where tokens
+    were not compared, or `words`. Empty if there is none.
+    """
     def __init__(
         self,
         *,
@@ -465,15 +565,23 @@ class PassageScores(google.protobuf.message.Message):
         rerank: builtins.float | None = ...,
         dense_weight: builtins.float | None = ...,
         rerank_weight: builtins.float | None = ...,
+        maxsim: builtins.float | None = ...,
+        coverage: builtins.float | None = ...,
+        calibrated: builtins.bool = ...,
+        calibration: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "calibrated", b"calibrated", "calibration", b"calibration", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_coverage", b"_coverage"]) -> typing.Literal["coverage"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_dense", b"_dense"]) -> typing.Literal["dense"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_dense_weight", b"_dense_weight"]) -> typing.Literal["dense_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_fused", b"_fused"]) -> typing.Literal["fused"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_maxsim", b"_maxsim"]) -> typing.Literal["maxsim"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_rerank", b"_rerank"]) -> typing.Literal["rerank"] | None: ...
     @typing.overload
@@ -573,6 +681,8 @@ class AnswerRequest(google.protobuf.message.Message):
     COLLAPSE_FIELD_NUMBER: builtins.int
     QUERIES_FIELD_NUMBER: builtins.int
     EXPAND_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    STRICT_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -585,6 +695,10 @@ class AnswerRequest(google.protobuf.message.Message):
     """By which means."""
     collapse: builtins.bool
     """As in RetrieveRequest."""
+    refusal: Global___Refusal.ValueType
+    """What becomes of it if the documents hardly answer it; default as the gateway is set."""
+    strict: builtins.bool
+    """Whether to leave out the sentences that no passage supports."""
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.message_pb2.Message]:
         """Earlier turns of the conversation, oldest first."""
@@ -631,9 +745,11 @@ class AnswerRequest(google.protobuf.message.Message):
         collapse: builtins.bool | None = ...,
         queries: collections.abc.Iterable[builtins.str] | None = ...,
         expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
+        refusal: Global___Refusal.ValueType = ...,
+        strict: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "sampling", b"sampling", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "refusal", b"refusal", "sampling", b"sampling", "strict", b"strict", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -861,6 +977,10 @@ class Citation(google.protobuf.message.Message):
     ANSWER_SPAN_FIELD_NUMBER: builtins.int
     PAGE_FIELD_NUMBER: builtins.int
     HEADING_FIELD_NUMBER: builtins.int
+    SUPPORT_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    QUOTE_FIELD_NUMBER: builtins.int
+    SENTENCE_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Number of the passage, from 1."""
     document_id: builtins.str
@@ -873,17 +993,29 @@ class Citation(google.protobuf.message.Message):
     """Where the document came from; may be empty."""
     page: builtins.int
     """The passage's page, from 1. Unset in a document without pages."""
+    support: builtins.float
+    """How surely the sentence rests on the passage, from 0 to 1."""
+    verdict: Global___Verdict.ValueType
+    """The same in a word."""
     @property
     def span(self) -> trivium.type.v1.span_pb2.Span:
         """Where the passage stands in the document's stored text."""
 
     @property
     def answer_span(self) -> trivium.type.v1.span_pb2.Span:
-        """Where `[n]` stands in the answer."""
+        """Where `[n]` stands in the answer; empty, at the sentence's end, for a sentence that was written without a mark."""
 
     @property
     def heading(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The headings that the passage stands under, outermost first."""
+
+    @property
+    def quote(self) -> trivium.type.v1.span_pb2.Span:
+        """What supports it most: a sentence, row or item of the document's stored text. Unset if nothing does."""
+
+    @property
+    def sentence(self) -> trivium.type.v1.span_pb2.Span:
+        """The part of the answer that it stands for."""
 
     def __init__(
         self,
@@ -897,9 +1029,13 @@ class Citation(google.protobuf.message.Message):
         answer_span: trivium.type.v1.span_pb2.Span | None = ...,
         page: builtins.int | None = ...,
         heading: collections.abc.Iterable[builtins.str] | None = ...,
+        support: builtins.float = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        quote: trivium.type.v1.span_pb2.Span | None = ...,
+        sentence: trivium.type.v1.span_pb2.Span | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "page", b"page", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "span", b"span", "title", b"title", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "page", b"page", "quote", b"quote", "sentence", b"sentence", "span", b"span"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "quote", b"quote", "sentence", b"sentence", "span", b"span", "support", b"support", "title", b"title", "uri", b"uri", "verdict", b"verdict"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Citation: typing_extensions.TypeAlias = Citation
@@ -926,12 +1062,15 @@ class AnswerSummary(google.protobuf.message.Message):
     STAGES_FIELD_NUMBER: builtins.int
     SEARCH_QUERY_FIELD_NUMBER: builtins.int
     QUERIES_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    REFUSED_FIELD_NUMBER: builtins.int
+    UNSUPPORTED_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
     """Whether the documents can answer the question."""
     confidence: builtins.float
-    """How sure that is, from 0 to 1; unset while no calibration exists."""
+    """How likely it is that the passages state the answer, from 0 to 1; unset if there is no calibration for the models."""
     model: builtins.str
     """What wrote the answer."""
     request_id: builtins.str
@@ -940,9 +1079,13 @@ class AnswerSummary(google.protobuf.message.Message):
     """Why the answer ended."""
     search_query: builtins.str
     """What was searched for in place of the question, which leans on its conversation; unset if it was searched for as it is."""
+    reason: Global___UnanswerableReason.ValueType
+    """Why not, if the documents cannot answer it."""
+    refused: builtins.bool
+    """Whether the answer is a refusal."""
     @property
     def citations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Citation]:
-        """All citations, in the order of the text."""
+        """All citations, in the order of the text; after them, those of sentences without a mark."""
 
     @property
     def passages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Passage]:
@@ -976,6 +1119,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def queries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchedQuery]:
         """All texts that were searched for, the question or what it was rewritten as first."""
 
+    @property
+    def unsupported(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.span_pb2.Span]:
+        """Sentences of the answer that cite nothing and that no passage supports."""
+
     def __init__(
         self,
         *,
@@ -995,9 +1142,12 @@ class AnswerSummary(google.protobuf.message.Message):
         stages: collections.abc.Iterable[Global___StageTime] | None = ...,
         search_query: builtins.str | None = ...,
         queries: collections.abc.Iterable[Global___SearchedQuery] | None = ...,
+        reason: Global___UnanswerableReason.ValueType = ...,
+        refused: builtins.bool = ...,
+        unsupported: collections.abc.Iterable[trivium.type.v1.span_pb2.Span] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "confidence", b"confidence", "search_query", b"search_query", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "queries", b"queries", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "queries", b"queries", "reason", b"reason", "refused", b"refused", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "unsupported", b"unsupported", "usage", b"usage"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
     @typing.overload

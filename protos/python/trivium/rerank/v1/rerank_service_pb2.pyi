@@ -164,17 +164,25 @@ class Ranking(google.protobuf.message.Message):
 
     INDEX_FIELD_NUMBER: builtins.int
     SCORE_FIELD_NUMBER: builtins.int
+    MAXSIM_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Position of the passage in the request, from 0."""
     score: builtins.float
     """Relevance, from 0 to 1."""
+    maxsim: builtins.float
+    """How near each token of the query comes to some token of the passage, the mean of the cosines: comparable between
+    queries. Unset unless the model compares tokens.
+    """
     def __init__(
         self,
         *,
         index: builtins.int = ...,
         score: builtins.float = ...,
+        maxsim: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["index", b"index", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_maxsim", b"_maxsim", "maxsim", b"maxsim"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_maxsim", b"_maxsim", "index", b"index", "maxsim", b"maxsim", "score", b"score"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_maxsim", b"_maxsim"]) -> typing.Literal["maxsim"] | None: ...
 
 Global___Ranking: typing_extensions.TypeAlias = Ranking
 

@@ -5,26 +5,49 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trivium_gateway.library.collections import DEFAULT_COLLECTION
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from trivium_gateway.answering.question import Question, Searched
     from trivium_gateway.domain.passages import Passage
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _OTHER_SCRIPTS_WITH_HAN = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 _CITATION_LIKE = re.compile(r"\[(\d+)\]")
 
-_REFUSAL_ENGLISH = "I found nothing in the documents that answers this question."
-_REFUSAL_CHINESE = "在文档中没有找到能回答这个问题的内容。"
+_NOTHING_ENGLISH = "I found nothing in the documents that answers this question."
+_NOTHING_CHINESE = "在文档中没有找到能回答这个问题的内容。"
 
+# So many documents are named as nearest.
+_NEAREST = 2
 # As many passages as a person reads at a glance; the rest stand among the sources.
 _SHOWN_PASSAGES = 3
 
 
-def refusal(question: str) -> str:
-    """Says that the documents do not answer a question, in Chinese if that is its language, else in English."""
-    chinese = _HAN.search(question) and not _OTHER_SCRIPTS_WITH_HAN.search(question)
-    return _REFUSAL_CHINESE if chinese else _REFUSAL_ENGLISH
+def refusal(question: Question, searched: Searched, passages: Sequence[Passage]) -> str:
+    """Says that the documents do not answer a question: what was searched for where, and what came nearest.
+
+    Args:
+        question: The question; in Chinese it is refused in Chinese, else in English.
+        searched: What was searched for.
+        passages: What was found, best first; none if nothing was.
+    """
+    chinese = bool(_HAN.search(question.text) and not _OTHER_SCRIPTS_WITH_HAN.search(question.text))
+    if not passages:
+        return _NOTHING_CHINESE if chinese else _NOTHING_ENGLISH
+    nearest = list(dict.fromkeys(one.chunk.title or one.chunk.document_id for one in passages))[:_NEAREST]
+    query = searched.search_query or question.text
+    collection = question.options.collection or DEFAULT_COLLECTION
+    if chinese:
+        named = "、".join(f"《{one}》" for one in nearest)
+        return f"文档没有回答这个问题。在集合“{collection}”中搜索了“{query}”，最接近的是{named}。"
+    named = " and ".join(f"\u201c{one}\u201d" for one in nearest)
+    return (
+        f"The documents do not answer this question. I searched the collection {collection} for \u201c{query}\u201d; "
+        f"nearest to it came {named}."
+    )
 
 
 def passages_as_answer(passages: Sequence[Passage]) -> Iterator[tuple[str, int]]:

@@ -69,22 +69,23 @@ def best_passages(
                 one.id,
                 one.chunk,
                 scores[position],
-                _scores(one, judged, judged.scores[position] if judged else None, weights),
+                _scores(one, judged, position, weights),
                 _other_documents(one, [candidates[other] for other in others]),
             )
         )
     return tuple(passages)
 
 
-def _scores(candidate: Candidate, judged: Reranking | None, rerank_score: float | None, weights: Weights) -> Scores:
+def _scores(candidate: Candidate, judged: Reranking | None, position: int, weights: Weights) -> Scores:
     is_voice = judged is not None and judged.kind is ScoreKind.SIMILARITY
     return Scores(
         candidate.dense,
         candidate.sparse,
         candidate.fused,
-        rerank_score,
+        judged.scores[position] if judged else None,
         dense_weight=None if candidate.fused is None else weights.dense,
         rerank_weight=weights.rerank if is_voice else None,
+        maxsim=judged.maxsim[position] if judged and judged.maxsim else None,
     )
 
 

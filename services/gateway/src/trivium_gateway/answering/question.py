@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trivium_conversation.tools import Tools
     from trivium_conversation.turns import Turn
 
+    from trivium_gateway.domain.answerability import Refusal
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.request.principal import Principal
@@ -235,6 +236,8 @@ class Question:
         tool_turns: The model's calls since the question, and their results, oldest first.
         queries: What to search for beside the question.
         expand: What a language model is to add to that.
+        refusal: What becomes of it if the documents hardly answer it; None for the gateway's own setting.
+        strict: Whether to leave out the sentences that no passage supports.
     """
 
     text: str
@@ -248,6 +251,8 @@ class Question:
     tool_turns: tuple[Turn, ...] = ()
     queries: tuple[str, ...] = ()
     expand: tuple[Expansion, ...] = ()
+    refusal: Refusal | None = None
+    strict: bool = False
 
     @property
     def needs_model(self) -> bool:

@@ -17,6 +17,7 @@ from trivium_serving.errors import (
     cause_of,
 )
 
+from trivium_gateway.answering.judging import calibrated
 from trivium_gateway.answering.ordering import best_passages, weights_of
 from trivium_gateway.answering.question import Origin
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
@@ -117,7 +118,8 @@ class Retriever:
         candidates = _merged(found)
         judged = await self._judge(search, collection, embedded[0], candidates, record)
         weights = weights_of(embedded[0], judged, collection)
-        passages = best_passages(candidates, judged, weights, search.options, record)
+        found_passages = best_passages(candidates, judged, weights, search.options, record)
+        passages = calibrated(search.queries[0].demanded.text, found_passages, collection.model_fingerprint)
         return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trivium_evidence.support import Verdict
+
     from trivium_gateway.domain.chunks import Chunk, Span
 
 
@@ -22,6 +24,13 @@ class Scores:
             only one leg searched.
         rerank_weight: How much the reranker counted beside the search, from 0 to 1; None where it did not run or
             decides alone.
+        maxsim: How near each token of the query comes to some token of the passage, the mean of the cosines; None
+            unless the reranker compares tokens.
+        coverage: What part of the query's telling words the passage has, from 0 to 1.
+        calibration: By which calibration answers are judged: the embedding model's fingerprint, with `/search` behind
+            it where tokens were not compared, or `words`; empty if there is none.
+        calibrated: Whether the passage's score is a probability by it: as likely as it says, such a passage answers
+            such a query.
     """
 
     dense: float | None = None
@@ -30,6 +39,10 @@ class Scores:
     rerank: float | None = None
     dense_weight: float | None = None
     rerank_weight: float | None = None
+    maxsim: float | None = None
+    coverage: float | None = None
+    calibration: str = ""
+    calibrated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +74,18 @@ class Citation:
     Attributes:
         index: Number of the passage, from 1: `[index]` in the answer.
         passage: The passage.
-        answer_span: Where `[index]` stands in the answer.
+        answer_span: Where `[index]` stands in the answer; empty, at the end of the sentence, where the sentence was
+            written without a mark.
+        sentence: Which part of the answer it stands for.
+        support: How surely that part rests on the passage, from 0 to 1.
+        verdict: The same in a word.
+        quote: What of the document's stored text supports it most: a sentence, a row or an item; None if nothing does.
     """
 
     index: int
     passage: Passage
     answer_span: Span
+    sentence: Span
+    support: float
+    verdict: Verdict
+    quote: Span | None

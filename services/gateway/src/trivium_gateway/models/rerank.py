@@ -58,6 +58,8 @@ class Reranking:
         model: Name of the model that judged.
         token_count: Tokens that it read, query included.
         max_input_tokens: Most tokens that it reads at a time; 0 if it does not say.
+        maxsim: For each text how near each token of the query comes to some token of it, the mean of the cosines; None
+            where tokens are not compared; of a long query, for what it asks.
     """
 
     scores: tuple[float | None, ...]
@@ -65,6 +67,7 @@ class Reranking:
     model: str
     token_count: int
     max_input_tokens: int
+    maxsim: tuple[float | None, ...] = ()
 
 
 class RerankClient:
@@ -118,9 +121,11 @@ class RerankClient:
             raise blame("rerank", domain_error, callers_fields) from error
         self._token_fingerprint = response.model.token_fingerprint
         scores: list[float | None] = [None] * len(texts)
+        maxsim: list[float | None] = [None] * len(texts)
         for ranking in response.rankings:
             if ranking.index < len(scores) and math.isfinite(ranking.score):
                 scores[ranking.index] = ranking.score
+                maxsim[ranking.index] = ranking.maxsim if ranking.HasField("maxsim") else None
         if sum(score is not None for score in scores) < (min(places, len(texts)) or len(texts)):
             raise broken_answer("rerank", "does not score every passage")
         return Reranking(
@@ -129,6 +134,7 @@ class RerankClient:
             response.model.name,
             response.token_count,
             response.model.max_input_tokens,
+            tuple(maxsim),
         )
 
     async def rerank_long(

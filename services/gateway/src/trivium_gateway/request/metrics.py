@@ -13,7 +13,8 @@ from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import OPERATIONS, OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from prometheus_client import CollectorRegistry
 
@@ -27,6 +28,8 @@ _POSITION_BUCKETS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 _COSINE_BUCKETS = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 _CITATION_BUCKETS = (0, 1, 2, 3, 5, 10, 20)
 _MOST_TENANTS = 50
+_ENDINGS = ("answered", "marked", "refused")
+"""How questions end: marked are those that are answered although the documents hardly do."""
 
 
 class BoundedLabel:
@@ -154,7 +157,7 @@ class QuestionMetrics:
         for stage in Stage:
             for reason in Reason:
                 self._degraded.labels(stage.value, reason.value)
-        for outcome in ("answered", "refused"):
+        for outcome in _ENDINGS:
             self._answers.labels(outcome)
 
     @contextmanager
@@ -186,8 +189,8 @@ class QuestionMetrics:
         for kind, count in record.tokens.items():
             self.count_tokens(record.principal.tenant, kind, count)
         if "trivium.answerable" in record.facts:
-            self._answers.labels("answered" if record.facts["trivium.answerable"] else "refused").inc()
-            if record.facts["trivium.answerable"]:
+            self._answers.labels(_ending(record.facts)).inc()
+            if not record.facts["trivium.refused"]:
                 self._citations.observe(record.facts["trivium.citations"])
 
     def count_tokens(self, tenant: str, kind: str, count: int) -> None:
@@ -205,3 +208,10 @@ class QuestionMetrics:
     def set_in_flight(self, count: int) -> None:
         """Notes how many questions are being worked on."""
         self._in_flight.set(count)
+
+
+def _ending(facts: Mapping[str, Any]) -> str:
+    """One of _ENDINGS."""
+    if facts["trivium.refused"]:
+        return "refused"
+    return "answered" if facts["trivium.answerable"] else "marked"

@@ -29,7 +29,7 @@ from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
 from trivium_rerank.backends.base import ScoreKind
-from trivium_rerank.maxsim import score_passages
+from trivium_rerank.maxsim import matches, mean_matches, score_passages
 from trivium_rerank.passages import Passage
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -155,9 +155,10 @@ class LateInteractionBackend:
         waiting = iter(read)
         whole = [one or next(waiting).codes for one in codes]
         start = time.perf_counter()
-        scores = await self._in_thread(score_passages, question.tokens, whole)
+        scores, maxsim = await self._in_thread(_judged, question.tokens, whole)
         return Scored(
             scores=scores,
+            maxsim=maxsim,
             token_counts=[question.token_count, *(one.token_count for one in read)],
             tokenize_seconds=asking.tokenize + reading.tokenize,
             queue_seconds=max(asking.queue, reading.queue),
@@ -210,3 +211,9 @@ class LateInteractionBackend:
 
     async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+def _judged(query: TokenMatrix, passages: Sequence[TokenCodes]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The scores of passages, and the mean match of the query's tokens in each."""
+    cosines = matches(query, passages)
+    return score_passages(query, passages, cosines), mean_matches(cosines)

@@ -8,11 +8,13 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2, usage_pb2
 from trivium_conversation.messages import logprob_messages, sampling_from, tool_call_message, tools_from, turns_from
 from trivium_conversation.sampling import FinishReason
+from trivium_evidence.support import Verdict
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.answering.answerer import Delta, Sources
+from trivium_gateway.answering.events import Delta, Sources
 from trivium_gateway.answering.question import Expansion, Origin, Query, Question, Search, SearchOptions
+from trivium_gateway.domain.answerability import Refusal, UnanswerableReason
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Reason, Stage
 from trivium_gateway.library.descriptions import CollectionState
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.struct_pb2 import Struct, Value
 
-    from trivium_gateway.answering.answerer import Event, Summary
+    from trivium_gateway.answering.events import Event, Summary
     from trivium_gateway.answering.question import Searched
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
@@ -41,6 +43,23 @@ _MODES = {
     pb.ANSWER_MODE_AUTO: AnswerMode.AUTO,
     pb.ANSWER_MODE_MODEL: AnswerMode.MODEL,
     pb.ANSWER_MODE_EXTRACTIVE: AnswerMode.EXTRACTIVE,
+}
+_REFUSALS: dict[int, Refusal | None] = {
+    pb.REFUSAL_UNSPECIFIED: None,
+    pb.REFUSAL_OFF: Refusal.OFF,
+    pb.REFUSAL_MARK: Refusal.MARK,
+    pb.REFUSAL_REFUSE: Refusal.REFUSE,
+}
+_UNANSWERABLE_REASONS = {
+    None: pb.UNANSWERABLE_REASON_UNSPECIFIED,
+    UnanswerableReason.NO_PASSAGES: pb.UNANSWERABLE_REASON_NO_PASSAGES,
+    UnanswerableReason.WEAK_EVIDENCE: pb.UNANSWERABLE_REASON_WEAK_EVIDENCE,
+    UnanswerableReason.NOT_STATED: pb.UNANSWERABLE_REASON_NOT_STATED,
+}
+_VERDICTS = {
+    Verdict.SUPPORTED: pb.VERDICT_SUPPORTED,
+    Verdict.WEAK: pb.VERDICT_WEAK,
+    Verdict.UNSUPPORTED: pb.VERDICT_UNSUPPORTED,
 }
 _EXPANSIONS = {pb.EXPANSION_QUERIES: Expansion.QUERIES, pb.EXPANSION_HYDE: Expansion.HYDE}
 _ORIGINS = {
@@ -108,6 +127,8 @@ def question_from(request: pb.AnswerRequest) -> Question:
     """
     if request.mode not in _MODES:
         raise InvalidField("mode", f"mode {request.mode} does not exist.")
+    if request.refusal not in _REFUSALS:
+        raise InvalidField("refusal", f"refusal {request.refusal} does not exist.")
     return Question(
         request.question,
         principal(),
@@ -119,6 +140,8 @@ def question_from(request: pb.AnswerRequest) -> Question:
         tool_turns=turns_from("tool_turns", request.tool_turns),
         queries=tuple(request.queries),
         expand=_expansions(request.expand),
+        refusal=_REFUSALS[request.refusal],
+        strict=request.strict,
     )
 
 
@@ -262,8 +285,11 @@ def _delta(delta: Delta) -> pb.AnswerDelta:
 def _summary(summary: Summary) -> pb.AnswerSummary:
     return pb.AnswerSummary(
         answer=summary.answer,
-        answerable=summary.answerable,
-        confidence=summary.confidence,
+        answerable=summary.answerability.answerable,
+        confidence=summary.answerability.confidence,
+        reason=_UNANSWERABLE_REASONS[summary.answerability.reason],
+        refused=summary.refused,
+        unsupported=map(_span, summary.unsupported),
         citations=map(_citation, summary.citations),
         passages=map(_passage, summary.passages),
         timings=_timings(summary.timings),
@@ -300,6 +326,10 @@ def _passage(passage: Passage) -> pb.Passage:
             rerank=scores.rerank,
             dense_weight=scores.dense_weight,
             rerank_weight=scores.rerank_weight,
+            maxsim=scores.maxsim,
+            coverage=scores.coverage,
+            calibrated=scores.calibrated,
+            calibration=scores.calibration,
         ),
         span=_span(chunk.span),
         duplicates=passage.duplicates,
@@ -324,6 +354,10 @@ def _citation(citation: Citation) -> pb.Citation:
         answer_span=_span(citation.answer_span),
         page=chunk.page or None,
         heading=chunk.heading,
+        support=citation.support,
+        verdict=_VERDICTS[citation.verdict],
+        quote=None if citation.quote is None else _span(citation.quote),
+        sentence=_span(citation.sentence),
     )
 
 

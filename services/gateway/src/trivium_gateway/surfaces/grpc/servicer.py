@@ -10,7 +10,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer, add_GatewayServiceServicer_to_server
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.answering.answerer import Summary
+from trivium_gateway.answering.events import Summary
 from trivium_gateway.domain.degradation import header_value
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages import (

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from trivium_conversation.turns import Role, Turn
 
-from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
+from trivium_gateway.answering.events import Delta, Event, Sources, Summary
 from trivium_gateway.answering.question import Expansion, Query, Question, Search, SearchOptions
+from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.gateway import Gateway
@@ -72,6 +73,14 @@ _EXPAND = Field(
 )
 
 
+RefusalChoice = Literal["off", "mark", "refuse"]
+REFUSAL = Field(
+    None,
+    description="What becomes of a question that the documents hardly answer: answered as any other, answered and "
+    "marked, or refused; default is to mark it, and to refuse it if it is about something else altogether.",
+)
+
+
 class RetrieveBody(JsonBody):
     """What to look for."""
 
@@ -103,6 +112,8 @@ class AnswerBody(JsonBody):
     mode: Literal["auto", "model", "extractive"] | None = Field(
         None, description="By which means: the model if it can, the model or an error, the best sentences."
     )
+    refusal: RefusalChoice | None = REFUSAL
+    strict: bool | None = Field(None, description="Whether to leave out what no passage supports; default false.")
 
 
 def question_routes(gateway: Gateway) -> APIRouter:
@@ -177,6 +188,8 @@ def _question(body: AnswerBody) -> Question:
         AnswerMode(body.mode or "auto"),
         queries=tuple(body.queries or ()),
         expand=_expansions(body),
+        refusal=Refusal(body.refusal) if body.refusal else None,
+        strict=bool(body.strict),
     )
 
 

@@ -13,7 +13,7 @@ from trivium_gateway.domain.degradation import header_value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.answering.events import Delta, Sources, Summary
     from trivium_gateway.answering.question import Searched
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
@@ -65,10 +65,13 @@ def summary_json(summary: Summary) -> dict[str, Any]:
     """The body of /v1/answer."""
     return {
         "answer": summary.answer,
-        "answerable": summary.answerable,
-        "confidence": summary.confidence,
+        "answerable": summary.answerability.answerable,
+        "confidence": summary.answerability.confidence,
+        "reason": summary.answerability.reason,
+        "refused": summary.refused,
         **searched_json(summary.searched),
-        "citations": [_citation_json(one) for one in summary.citations],
+        "citations": [citation_json(one) for one in summary.citations],
+        "unsupported": [_span_json(one) for one in summary.unsupported],
         "passages": [passage_json(one) for one in summary.passages],
         "timings": _timings_json(summary.timings),
         "stages": _stages_json(summary.timings),
@@ -102,7 +105,7 @@ def searched_json(searched: Searched) -> dict[str, Any]:
 
 def delta_json(delta: Delta) -> dict[str, Any]:
     """The data of a `delta` event."""
-    return {"text": delta.text, "citations": [_citation_json(one) for one in delta.citations]}
+    return {"text": delta.text, "citations": [citation_json(one) for one in delta.citations]}
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:
@@ -122,6 +125,10 @@ def passage_json(passage: Passage) -> dict[str, Any]:
             "rerank": scores.rerank,
             "dense_weight": scores.dense_weight,
             "rerank_weight": scores.rerank_weight,
+            "maxsim": scores.maxsim,
+            "coverage": scores.coverage,
+            "calibrated": scores.calibrated,
+            "calibration": scores.calibration,
         },
         "span": _span_json(chunk.span),
         "metadata": dict(chunk.metadata),
@@ -193,7 +200,8 @@ def readiness_json(readiness: Readiness) -> dict[str, Any]:
     }
 
 
-def _citation_json(citation: Citation) -> dict[str, Any]:
+def citation_json(citation: Citation) -> dict[str, Any]:
+    """A citation."""
     passage = citation.passage
     chunk = passage.chunk
     return {
@@ -206,6 +214,10 @@ def _citation_json(citation: Citation) -> dict[str, Any]:
         "answer_span": _span_json(citation.answer_span),
         "page": chunk.page or None,
         "heading": list(chunk.heading),
+        "sentence": _span_json(citation.sentence),
+        "support": citation.support,
+        "verdict": citation.verdict.value,
+        "quote": None if citation.quote is None else _span_json(citation.quote),
     }
 
 

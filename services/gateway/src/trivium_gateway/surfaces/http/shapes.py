@@ -40,6 +40,21 @@ class ScoresShape(_Shape):
         description="How much the reranker counted beside the search, from 0 to 1; null where it did not run or "
         "decides alone."
     )
+    maxsim: float | None = Field(
+        description="How near each token of the query comes to some token of the passage, the mean of the cosines; "
+        "null unless the reranker compares tokens."
+    )
+    coverage: float | None = Field(
+        description="What part of the query's telling words the passage has; null unless something is judged by it."
+    )
+    calibrated: bool = Field(
+        description="Whether the passage's score is a probability: as likely as it says, such a passage answers such a "
+        "query."
+    )
+    calibration: str = Field(
+        description="By which calibration answers are judged: the fingerprint of the embedding model, with /search "
+        "behind it where tokens were not compared, or words; empty if there is none."
+    )
 
 
 class PassageShape(_Shape):
@@ -74,9 +89,17 @@ class CitationShape(_Shape):
     title: str
     uri: str
     span: SpanShape = Field(description="Where the passage stands in the document's stored text.")
-    answer_span: SpanShape = Field(description="Where `[n]` stands in the answer.")
     page: int | None = Field(description="The passage's page, from 1; null in a document without pages.")
     heading: list[str] = Field(description="The headings that the passage stands under, outermost first.")
+    answer_span: SpanShape = Field(
+        description="Where `[n]` stands in the answer; empty, at the sentence's end, for a sentence without a mark."
+    )
+    sentence: SpanShape = Field(description="The part of the answer that it stands for.")
+    support: float = Field(ge=0, le=1, description="How surely that rests on the passage.")
+    verdict: Literal["supported", "weak", "unsupported"]
+    quote: SpanShape | None = Field(
+        description="What of the document's stored text supports it most: a sentence, row or item, or null."
+    )
 
 
 class DegradationShape(_Shape):
@@ -150,10 +173,22 @@ class AnswerResponse(_Shape):
 
     answer: str
     answerable: bool
-    confidence: float | None
+    confidence: float | None = Field(
+        description="How likely it is that the passages state the answer; null without a calibration for the models."
+    )
+    reason: Literal["no_passages", "weak_evidence", "not_stated"] | None = Field(
+        description="Why not, if the documents cannot answer it: nothing was found; what was found is hardly about it; "
+        "it is, and does not state the answer."
+    )
+    refused: bool = Field(description="Whether the answer is a refusal.")
     search_query: str | None = _SEARCH_QUERY
     queries: list[SearchedQueryShape] = _QUERIES
-    citations: list[CitationShape]
+    citations: list[CitationShape] = Field(
+        description="In the order of the text; after them, those of sentences without a mark."
+    )
+    unsupported: list[SpanShape] = Field(
+        description="Sentences of the answer that cite nothing and that no passage supports."
+    )
     passages: list[PassageShape]
     timings: TimingsShape
     stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from trivium_serving.errors import TriviumError
 from trivium_serving.logs import log_failure
 
-from trivium_gateway.answering.answerer import Delta, Sources, Summary
+from trivium_gateway.answering.events import Delta, Sources, Summary
 from trivium_gateway.surfaces.http.rendering import json_bytes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from trivium_gateway.answering.answerer import Event
+    from trivium_gateway.answering.events import Event
 
 _logger = logging.getLogger(__name__)
 

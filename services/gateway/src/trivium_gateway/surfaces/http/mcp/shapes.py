@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
-from trivium_gateway.surfaces.http.questions import History, Queries
-from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
+from trivium_gateway.surfaces.http.questions import REFUSAL, History, Queries, RefusalChoice
+from trivium_gateway.surfaces.http.shapes import CitationShape, DegradationShape, DocumentResultShape, SpanShape
 
 DEFAULT_CHARACTERS = 20_000
 _COLLAPSE = Field(
@@ -53,6 +53,7 @@ class AnswerInput(JsonBody):
     top_n: int | None = Field(None, description="Most passages to answer from, from 1 to 100; default 5.")
     filter: dict[str, Any] | None = _FILTER
     collapse: bool | None = _COLLAPSE
+    refusal: RefusalChoice | None = REFUSAL
 
 
 class ListDocumentsInput(JsonBody):
@@ -130,6 +131,17 @@ class AnswerOutput(_Output):
 
     answer: str = Field(description="`[n]` cites the source with index n.")
     answerable: bool = Field(description="Whether the documents can answer the question.")
+    confidence: float | None = Field(
+        description="How likely it is that the passages state the answer; null if nothing tells."
+    )
+    reason: Literal["no_passages", "weak_evidence", "not_stated"] | None = Field(
+        description="Why not, if they cannot: nothing was found; hardly about it; about it, without stating the answer."
+    )
+    refused: bool = Field(description="Whether the answer is a refusal.")
+    citations: list[CitationShape] = Field(
+        description="Which sentence each citation stands for, how surely its passage supports it, and where."
+    )
+    unsupported: list[SpanShape] = Field(description="Sentences without a citation that no passage supports.")
     sources: list[FoundPassage] = Field(description="The passages that the answer cites.")
     search_query: str | None = _SEARCH_QUERY
     degraded: list[DegradationShape] = Field(description="Stages that were replaced by the next best means.")

@@ -26,6 +26,11 @@ def search_text(found: shapes.SearchOutput) -> str:
 def answer_text(answer: shapes.AnswerOutput) -> str:
     """The answer, and the sources that it cites."""
     parts = [answer.answer or "The documents do not answer this question."]
+    if not answer.answerable and not answer.refused:
+        parts.append("The documents hardly answer this question: the answer above rests on what came nearest.")
+    doubted = [f"[{one.index}] {one.verdict}" for one in answer.citations if one.verdict != "supported"]
+    if doubted:
+        parts.append(f"Not clearly said by their source: {', '.join(doubted)}.")
     if answer.sources:
         parts.append("\n".join(["Sources:", *map(_heading, answer.sources)]))
     return _text(parts, answer.degraded)

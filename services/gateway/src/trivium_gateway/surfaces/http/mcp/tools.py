@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
+from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
 from trivium_gateway.surfaces.http.questions import turns_of
-from trivium_gateway.surfaces.http.rendering import result_json
-from trivium_gateway.surfaces.http.shapes import DegradationShape, DocumentResultShape
+from trivium_gateway.surfaces.http.rendering import citation_json, result_json
+from trivium_gateway.surfaces.http.shapes import CitationShape, DegradationShape, DocumentResultShape, SpanShape
 from trivium_gateway.surfaces.http.streams import whole
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from trivium_gateway.answering.answerer import Summary
+    from trivium_gateway.answering.events import Summary
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.gateway import Gateway
@@ -97,7 +98,12 @@ async def _search(gateway: Gateway, body: shapes.SearchInput, _report: Report) -
 
 async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -> Output:
     question = Question(
-        body.question, principal(), _options(body), turns_of(body.history), queries=tuple(body.queries or ())
+        body.question,
+        principal(),
+        _options(body),
+        turns_of(body.history),
+        queries=tuple(body.queries or ()),
+        refusal=Refusal(body.refusal) if body.refusal else None,
     )
     summary, _ = await whole(gateway.questions.answer(question))
     output = _answered(summary)
@@ -231,7 +237,12 @@ def _answered(summary: Summary) -> shapes.AnswerOutput:
     cited = {one.index: one.passage for one in summary.citations}
     return shapes.AnswerOutput(
         answer=summary.answer,
-        answerable=summary.answerable,
+        answerable=summary.answerability.answerable,
+        confidence=summary.answerability.confidence,
+        reason=summary.answerability.reason.value if summary.answerability.reason else None,
+        refused=summary.refused,
+        citations=[CitationShape.model_validate(citation_json(one)) for one in summary.citations],
+        unsupported=[SpanShape(start=one.start, end=one.end) for one in summary.unsupported],
         sources=[_passage(index, cited[index]) for index in sorted(cited)],
         search_query=summary.searched.search_query,
         degraded=_degraded(summary.degraded),

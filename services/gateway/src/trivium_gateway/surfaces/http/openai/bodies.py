@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.question import SearchOptions
+from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
 from trivium_gateway.surfaces.http.openai.model_ids import MODEL_ALONE, collection_of_model
@@ -33,6 +34,12 @@ class QuestionOptions(OpenAIBody):
     mode: Literal["auto", "model", "extractive"] | None = Field(
         None, description="Trivium: by which means: the model if it can, the model or an error, the best sentences."
     )
+    refusal: Literal["off", "mark", "refuse"] | None = Field(
+        None, description="Trivium: what becomes of a question that the documents hardly answer, as in /v1/answer."
+    )
+    strict_support: bool | None = Field(
+        None, description="Trivium: whether to leave out what no passage supports; default false."
+    )
     retrieve: bool | None = Field(
         None, description="Trivium: false puts the conversation to the language model alone, without any document."
     )
@@ -46,6 +53,10 @@ class QuestionOptions(OpenAIBody):
     def searches_documents(self) -> bool:
         """Whether to answer from documents: always, unless the caller says in so many words that it wants none."""
         return self.model != MODEL_ALONE if self.retrieve is None else self.retrieve
+
+    def wanted_refusal(self) -> Refusal | None:
+        """What becomes of a question that the documents hardly answer; None for the gateway's own setting."""
+        return Refusal(self.refusal) if self.refusal else None
 
     def answer_mode(self) -> AnswerMode:
         """By which means to answer."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from trivium_gateway.answering.answerer import Delta, Event, Sources, Summary
+from trivium_gateway.answering.events import Delta, Event, Sources, Summary
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.openai.chat_bodies import ChatBody

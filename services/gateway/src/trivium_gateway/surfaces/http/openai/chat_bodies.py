@@ -162,6 +162,8 @@ class ChatBody(QuestionOptions):
             self.searches_documents(),
             tools,
             exchange.tool_turns,
+            refusal=self.wanted_refusal(),
+            strict=bool(self.strict_support),
         )
 
     def _check_support(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trivium_conversation.sampling import TokenLogprob
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.answering.events import Delta, Sources, Summary
     from trivium_gateway.answering.question import Question
     from trivium_gateway.surfaces.http.openai.evidence import Links
 
@@ -118,8 +118,8 @@ class Completion:
         return chunk
 
     def _refuses(self, found: Sources | Summary) -> bool:
-        """Whether the answer is a sentence in the place of the JSON that was asked for: nothing was found."""
-        return bool(self._question.sampling.json_schema) and not found.passages and self._question.needs_passages
+        """Whether the answer is a sentence in the place of the JSON that was asked for."""
+        return bool(self._question.sampling.json_schema) and found.refused
 
 
 def usage_json(summary: Summary) -> dict[str, int]:

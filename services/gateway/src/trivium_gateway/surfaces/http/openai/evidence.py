@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from trivium_gateway.answering.answerer import Sources, Summary
+    from trivium_gateway.answering.events import Sources, Summary
     from trivium_gateway.domain.passages import Citation, Passage
 
 # Only addresses that are safe to put into a link: a document's uri is whatever the one who added it wrote.
@@ -41,11 +41,11 @@ class Links:
 
     def annotations(self, citations: Iterable[Citation]) -> list[dict[str, Any]]:
         """Citations as chat completions have them; a span is a half-open range of code points."""
-        return [{"type": "url_citation", "url_citation": self._url_citation(one)} for one in citations]
+        return [{"type": "url_citation", "url_citation": self._url_citation(one)} for one in _marked(citations)]
 
     def flat_annotations(self, citations: Iterable[Citation]) -> list[dict[str, Any]]:
         """Citations as responses have them."""
-        return [{"type": "url_citation", **self._url_citation(one)} for one in citations]
+        return [{"type": "url_citation", **self._url_citation(one)} for one in _marked(citations)]
 
     def _url_citation(self, citation: Citation) -> dict[str, Any]:
         passage, span = citation.passage, citation.answer_span
@@ -55,6 +55,11 @@ class Links:
             "url": self.to(passage),
             "title": passage.chunk.title or passage.chunk.document_id,
         }
+
+
+def _marked(citations: Iterable[Citation]) -> Iterable[Citation]:
+    """Those that have a mark in the text; the others stand in the field `trivium`."""
+    return (one for one in citations if one.answer_span.end > one.answer_span.start)
 
 
 def evidence_json(summary: Summary, dropped_messages: int, *, with_passages: bool = True) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class ResponsesBody(QuestionOptions):
             self.searches_documents(),
             tools_of(self.tools or (), self.tool_choice, self.parallel_tool_calls),
             exchange.tool_turns,
+            refusal=self.wanted_refusal(),
+            strict=bool(self.strict_support),
         )
 
     def _sampling(self) -> Sampling:

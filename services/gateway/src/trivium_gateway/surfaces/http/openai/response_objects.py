@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.answerer import Delta, Sources, Summary
+    from trivium_gateway.answering.events import Delta, Sources, Summary
     from trivium_gateway.answering.question import Question
     from trivium_gateway.surfaces.http.openai.evidence import Links
     from trivium_gateway.surfaces.http.openai.response_bodies import ResponsesBody

@@ -10,6 +10,7 @@ from trivium_gateway.surfaces.http.shapes import (
     PassageShape,
     RetrieveResponse,
     SearchedQueryShape,
+    SpanShape,
     StageTimeShape,
     TimingsShape,
 )
@@ -24,11 +25,14 @@ class EvidenceShape(_Shape):
 
     answerable: bool
     confidence: float | None
+    reason: Literal["no_passages", "weak_evidence", "not_stated"] | None
+    refused: bool
     search_query: str | None = Field(
         description="What was searched for in place of a last message that leans on the others, else null."
     )
     queries: list[SearchedQueryShape] = Field(description="All texts that were searched for.")
     citations: list[CitationShape]
+    unsupported: list[SpanShape]
     passages: list[PassageShape]
     timings: TimingsShape
     stages: list[StageTimeShape]

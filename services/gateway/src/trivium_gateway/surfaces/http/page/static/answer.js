@@ -56,7 +56,10 @@ export class Turn {
     this.answer = summary.answer;
     this.#draw();
     this.#end();
-    if (!summary.answerable) this.after.append(notices.refused(this.actions.addDocuments));
+    if (summary.refused) this.after.append(notices.refused(this.actions.addDocuments));
+    else if (!summary.answerable) this.after.append(notices.doubtful(summary.reason));
+    const doubted = new Set(this.#citations.filter(({ verdict }) => verdict !== "supported").map(({ index }) => index));
+    if (doubted.size) this.after.append(notices.unsupported([...doubted]));
     if (summary.degraded.length) this.before.append(notices.degraded(summary.degraded));
     if (summary.passages.length) this.after.append(this.#sourceList());
     if (summary.dropped_passages.length) this.after.append(notices.dropped(summary.dropped_passages.length));

@@ -26,6 +26,17 @@ export function refused(addDocuments) {
     el("button.button", { t: "welcome.add", onclick: addDocuments }));
 }
 
+/** The documents hardly answer the question that was answered all the same. */
+export function doubtful(reason) {
+  return notice("mild", "info", "doubtful.title", el("p", { t: `doubtful.${reason}` }));
+}
+
+/** Sentences of an answer are not clearly said by the sources that they cite. */
+export function unsupported(numbers) {
+  return notice("mild", "info", "unsupported.title",
+    el("p", { t: ["unsupported.todo", { numbers: numbers.map((one) => `[${one}]`).join(" ") }] }));
+}
+
 export function degraded(list) {
   const lines = list.map(({ stage, reason, fallback, detail }) => {
     const key = `degraded.${stage}.${fallback}`;

@@ -70,6 +70,12 @@ const en = {
 
   "refused.title": "Not in your documents",
   "refused.todo": "Ask in other words, choose another collection, or add documents that hold the answer.",
+  "doubtful.title": "Hardly answered by your documents",
+  "doubtful.weak_evidence": "The documents are hardly about this: the answer rests on what came nearest.",
+  "doubtful.not_stated": "The documents are about this, but hardly state the answer.",
+  "doubtful.no_passages": "Nothing was found in the documents.",
+  "unsupported.title": "Check these sources",
+  "unsupported.todo": "Not clearly said there: {numbers}.",
 
   "degraded.title": "Answered by the next best means",
   "degraded.rewrite.rule": "The language model is {reason}: the question was completed from the conversation by rule.",
@@ -267,6 +273,12 @@ const zh = {
 
   "refused.title": "文档中没有答案",
   "refused.todo": "请换一种说法，选择别的集合，或添加包含答案的文档。",
+  "doubtful.title": "文档几乎没有回答这个问题",
+  "doubtful.weak_evidence": "文档几乎没有涉及此事：回答依据的是最接近的内容。",
+  "doubtful.not_stated": "文档涉及此事，但几乎没有说明答案。",
+  "doubtful.no_passages": "文档中没有找到任何内容。",
+  "unsupported.title": "请核对这些来源",
+  "unsupported.todo": "来源中没有明确说明：{numbers}。",
 
   "degraded.title": "已用次优方式回答",
   "degraded.rewrite.rule": "语言模型{reason}：已按规则根据对话补全问题。",

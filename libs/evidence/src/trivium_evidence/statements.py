@@ -1,0 +1,153 @@
+"""What a sentence states, as far as its surface shows: words, numbers, names, and what it denies."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_evidence.terms import is_function_term, terms, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_NUMBER_WORDS = dict(
+    zip(
+        """
+        zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+        eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+        """.split(),  # noqa: SIM905 - a list of words reads better as words
+        map(str, [*range(20), *range(20, 100, 10)]),
+        strict=True,
+    )
+)
+_DENIALS = words_of(
+    """
+    not no never none neither nor without cannot nobody nothing nowhere hardly unable didn't doesn't don't isn't aren't
+    wasn't weren't won't can't couldn't wouldn't shouldn't hasn't haven't hadn't mustn't needn't
+    """
+)
+_HAN_DENIAL = re.compile(r"(?:不|没有?|未|无法?|非|勿|别)(?=[\u3400-\u9fff])")
+# So many telling words after a denial are what it denies.
+_SCOPE_WORDS = 2
+# Words that begin sentences with a capital and name nothing.
+_OPENERS = words_of(
+    """
+    according additionally after although among as at based because before besides both by despite due during each every
+    finally first following for from furthermore given however if in instead its many more moreover most no of on once
+    one only other others overall please second several similarly since some such that the then there these they this
+    those though thus to under unlike until upon users using when where whereas which while with within yes you your
+    """
+)
+_OPPOSITES = (
+    "most least;first last;before after;more less;more fewer;increase decrease;increased decreased;increases decreases;"
+    "north south;northern southern;east west;eastern western;largest smallest;highest lowest;high low;higher lower;"
+    "early late;earlier later;oldest newest;best worst;public private;begin end;began ended;start stop;accept reject;"
+    "accepted rejected;support oppose;supported opposed;allow forbid;allowed forbidden;legal illegal;positive negative;"
+    "strong weak;stronger weaker;maximum minimum;major minor;internal external;inside outside;above below;long short;"
+    "longer shorter;longest shortest;always never;success failure;succeeded failed;import export;same different;"
+    "open closed;left right;gain lose;gained lost;rise fall;rose fell;faster slower;hot cold;upper lower;"
+    "include exclude;includes excludes;included excluded;buy sell;bought sold;majority minority;greatest least;"
+    "permanent temporary;cause prevent;common rare;usually rarely;often rarely;possible impossible;enable disable;"
+    "enabled disabled;required optional;won lost;win lose;up down;on off;male female;can cannot"
+)
+
+
+def _opposites() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for pair in _OPPOSITES.split(";"):
+        one, other = pair.split()
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
+    return {word: frozenset(others) for word, others in found.items()}
+
+
+OPPOSITES = _opposites()
+"""Words, and those that say the contrary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a text states.
+
+    Attributes:
+        terms: Its terms, in order, each once.
+        words: Its words, in lower case.
+        numbers: Its numbers, each in one spelling: `1,000` and `1000.0` are the same.
+        names: The terms of what it names: words with a capital, with capitals within, or of letters and digits.
+        denied: The terms right after a denial, which are what it denies.
+        denial_count: How many denials it has.
+    """
+
+    terms: tuple[str, ...]
+    words: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    denied: frozenset[str]
+    denial_count: int
+
+
+@functools.lru_cache(maxsize=2048)
+def statement_of(text: str) -> Statement:
+    """What a text states."""
+    words = _WORD.findall(text.replace("’", "'"))
+    lower = [word.lower() for word in words]
+    denied = frozenset(_denied(text, lower))
+    return Statement(
+        terms=tuple(dict.fromkeys(terms(text))),
+        words=frozenset(lower),
+        numbers=frozenset(numbers_in(text)),
+        names=frozenset(_names(words)),
+        denied=denied,
+        denial_count=sum(word in _DENIALS for word in lower) + len(_HAN_DENIAL.findall(text)),
+    )
+
+
+def numbers_in(text: str) -> Iterator[str]:
+    """The numbers of a text, words for small ones included, each in one spelling."""
+    for match in _NUMBER.finditer(text):
+        yield _number(match.group())
+    for word in _WORD.findall(text.lower()):
+        parts = [_NUMBER_WORDS.get(part) for part in word.split("-")]
+        if all(parts) and len(parts) <= 2:  # thirty-six
+            yield str(sum(int(part) for part in parts if part))
+
+
+def _number(digits: str) -> str:
+    """A number in one spelling; of what may be a date, an address or a version the parts stay."""
+    whole = re.sub(r"(?<=\d),(?=\d{3}(?:\D|$))", "", digits)
+    if whole.count(".") == 1 and "," not in whole:
+        whole = whole.rstrip("0").rstrip(".")
+    return whole.lstrip("0") or "0"
+
+
+def _names(words: list[str]) -> Iterator[str]:
+    for place, word in enumerate(words):
+        if _HAN.search(word) or not any(char.isupper() for char in word):
+            continue
+        plain = word[0].isupper() and word[1:].islower()
+        if _is_function_word(word) or (len(word) == 1 and place):
+            continue
+        if plain and place == 0 and word.lower() in _OPENERS:
+            continue
+        yield from terms(word)
+
+
+def _denied(text: str, words: list[str]) -> Iterator[str]:
+    for place, word in enumerate(words):
+        if word not in _DENIALS:
+            continue
+        telling = (one for one in words[place + 1 : place + 8] if not _is_function_word(one) and one not in _DENIALS)
+        for _, one in zip(range(_SCOPE_WORDS), telling, strict=False):
+            yield from terms(one)
+    for match in _HAN_DENIAL.finditer(text):
+        yield text[match.end() : match.end() + 2]
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_function_word(word: str) -> bool:
+    return all(map(is_function_term, terms(word)))

@@ -1,0 +1,138 @@
+"""How surely sentences rest on texts: true ones, and the same with a number, a name or a denial changed."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from trivium_evidence.pieces import pieces
+from trivium_evidence.support import Evidence, Verdict, supported_by
+
+_CORPUS = Path(__file__).parents[3] / "examples" / "corpus"
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b")
+_OTHER_NAMES = ("Nairobi", "Kowalski", "Zanzibar", "Umbriel")
+_AUXILIARY = re.compile(r"\b(?:is|are|was|were|can|has|have|will|would|may|must|should|does|did|do)\b(?! not)")
+_DENIAL = re.compile(r"\b(?:not|never) ")
+
+WARRANTY = Evidence(
+    "# Warranty\n\nThe warranty of the KX-200 lasts 36 months from delivery. It does not cover lamps.\n\n"
+    "| Model | Dealer price |\n|---|---|\n| KX-200 | 1,250 EUR |\n| KX-300 | 1,900 EUR |\n",
+    ("Conditions of sale",),
+)
+
+
+def changed(sentence: str, kind: str, choice: random.Random) -> str | None:
+    """A sentence that says something else; None if it has nothing of the kind to change."""
+    if kind == "number":
+        if not (found := re.search(r"(?<![\w.])\d+(?![\w.]*[a-z])", sentence)):
+            return None
+        return sentence[: found.start()] + str(int(found.group()) + choice.choice((1, 7, 40))) + sentence[found.end() :]
+    if kind == "name":
+        if not (found := _NAME.search(sentence)):
+            return None
+        return sentence[: found.start()] + choice.choice(_OTHER_NAMES) + sentence[found.end() :]
+    if found := _DENIAL.search(sentence):
+        return sentence[: found.start()] + sentence[found.end() :]
+    if not (found := _AUXILIARY.search(sentence)):
+        return None
+    return f"{sentence[: found.end()]} not{sentence[found.end() :]}"
+
+
+def _sentences() -> list[tuple[str, Evidence]]:
+    found = []
+    for path in sorted(_CORPUS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for start in range(0, len(text), 1200):  # about as long as passages are
+            passage = text[start : start + 1200]
+            found += [(one.text, Evidence(passage)) for one in pieces(passage)[1:-1] if len(one.text) > 40]
+    return found
+
+
+@pytest.fixture(scope="module")
+def sentences() -> list[tuple[str, Evidence]]:
+    """True sentences, each with the passage that it is from."""
+    found = _sentences()
+    assert len(found) > 200
+    return found
+
+
+@pytest.mark.parametrize("kind", ["number", "name", "denial"])
+def test_support_of_changed_sentences_is_flagged(sentences: list[tuple[str, Evidence]], kind: str) -> None:
+    choice = random.Random(1)
+    verdicts = [
+        evidence.support(other).verdict
+        for sentence, evidence in sentences
+        if (other := changed(sentence, kind, choice)) is not None
+    ]
+
+    assert len(verdicts) >= 15
+    flagged = sum(verdict is not Verdict.SUPPORTED for verdict in verdicts)
+    assert flagged >= 0.9 * len(verdicts), f"{flagged} of {len(verdicts)}"
+
+
+def test_support_of_untouched_sentences_is_not_flagged(sentences: list[tuple[str, Evidence]]) -> None:
+    flagged = [
+        sentence for sentence, evidence in sentences if evidence.support(sentence).verdict is not Verdict.SUPPORTED
+    ]
+
+    assert len(flagged) <= 0.05 * len(sentences), flagged
+
+
+def test_support_takes_little_time(sentences: list[tuple[str, Evidence]]) -> None:
+    took = []
+    for sentence, evidence in sentences[:100]:
+        begin = time.process_time()
+        evidence.support(sentence)
+        took.append(time.process_time() - begin)
+
+    assert statistics.median(took) < 0.005  # processor time: other processes do not count
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("The KX-200 has a warranty of 36 months.", Verdict.SUPPORTED),
+        ("The KX-200 has a warranty of thirty-six months.", Verdict.SUPPORTED),
+        ("The KX-200 has a warranty of 24 months.", Verdict.UNSUPPORTED),
+        ("The warranty covers lamps.", Verdict.UNSUPPORTED),
+        ("The warranty does not cover lamps.", Verdict.SUPPORTED),
+        ("The KX-200 costs dealers 1250 EUR.", Verdict.SUPPORTED),
+        ("The KX-300 costs dealers 1,250 EUR.", Verdict.UNSUPPORTED),
+        ("Bananas grow in Ecuador.", Verdict.UNSUPPORTED),
+        ("[1]", Verdict.UNSUPPORTED),
+        ("", Verdict.UNSUPPORTED),
+    ],
+)
+def test_support_of_claims_in_other_words_holds_numbers_and_denials(claim: str, verdict: Verdict) -> None:
+    support = WARRANTY.support(claim)
+
+    assert support.verdict is verdict, support
+
+
+def test_support_points_at_the_row_that_says_so() -> None:
+    support = WARRANTY.support("The dealer price of the KX-300 is 1,900 EUR.")
+
+    assert support.piece is not None
+    assert support.piece.text.startswith("| KX-300")
+
+
+def test_supported_by_several_texts_names_the_one_that_says_so() -> None:
+    others = [Evidence("Otters sleep in rivers."), WARRANTY, Evidence("")]
+
+    found = supported_by("The warranty lasts 36 months from delivery.", others)
+
+    assert found is not None
+    assert found[0] == 1
+    assert supported_by("质保期为三十六个月。", others) is None
+
+
+def test_support_in_chinese_holds_numbers_and_denials() -> None:
+    evidence = Evidence("保修期自交货之日起36个月。保修不包括灯泡。")
+
+    assert evidence.support("保修期为36个月。").verdict is Verdict.SUPPORTED
+    assert evidence.support("保修期为24个月。").verdict is Verdict.UNSUPPORTED
+    assert evidence.support("保修包括灯泡。").verdict is not Verdict.SUPPORTED

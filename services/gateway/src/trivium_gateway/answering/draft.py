@@ -1,0 +1,132 @@
+"""An answer while it is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trivium_conversation.sampling import FinishReason
+
+from trivium_gateway.answering.events import Delta, Summary
+from trivium_gateway.answering.verification import Verifier, supported_part
+from trivium_gateway.domain.answerability import UnanswerableReason
+from trivium_gateway.domain.chunks import Span
+
+if TYPE_CHECKING:
+    from trivium_conversation.turns import ToolCall
+
+    from trivium_gateway.answering.question import Searched
+    from trivium_gateway.domain.answerability import Answerability
+    from trivium_gateway.domain.passages import Citation, Passage
+    from trivium_gateway.models.generate import GeneratedEnd, GeneratedText
+    from trivium_gateway.request.record import Record
+
+
+class Draft:
+    """An answer while it is written."""
+
+    def __init__(
+        self, passages: tuple[Passage, ...], searched: Searched, answerability: Answerability, *, refused: bool
+    ) -> None:
+        self.passages = passages
+        self.searched = searched
+        self.answerability = answerability
+        self.refused = refused
+        self._verifier = Verifier(passages)
+        self._unsupported: tuple[Span, ...] = ()
+        self.text = ""
+        self.model = ""
+        self._citations: list[Citation] = []
+        self._prompt_tokens = 0
+        self._completion_tokens = 0
+        self._is_usage_estimated = False
+        self._dropped_passages: tuple[int, ...] = ()
+        self._finish_reason = FinishReason.STOP
+        self._tool_calls: tuple[ToolCall, ...] = ()
+        self.has_begun = False
+
+    def add(self, text: str, cited: int | None = None) -> Delta:
+        """Appends text of our own; with `cited`, it ends in that citation."""
+        self.text += text
+        self.has_begun = True
+        citations: tuple[Citation, ...] = ()
+        if cited is not None:
+            end = len(self.text)
+            citations = (self._verifier.citation(self.text, cited, Span(end - len(f"[{cited}]"), end)),)
+        self._citations += citations
+        return Delta(text, citations)
+
+    def add_generated(self, piece: GeneratedText) -> Delta:
+        """Appends what the generate service wrote."""
+        self.text += piece.text
+        self.has_begun = True
+        citations = tuple(
+            self._verifier.citation(self.text, one.index, one.answer_span)
+            for one in piece.citations
+            if 1 <= one.index <= len(self.passages)
+        )
+        self._citations += citations
+        self._tool_calls += piece.tool_calls
+        return Delta(piece.text, citations, piece.logprobs, piece.tool_calls)
+
+    def end(self, end: GeneratedEnd) -> None:
+        """Notes how the generate service ended the answer."""
+        self.model = end.model
+        self._prompt_tokens, self._completion_tokens = end.prompt_tokens, end.completion_tokens
+        self._is_usage_estimated = end.is_usage_estimated
+        self._dropped_passages = end.dropped_passages
+        self._finish_reason = end.reason
+
+    def verify(self) -> None:
+        """Holds what was written without a citation to the passages."""
+        if self.refused or not self.passages:
+            return
+        added, unsupported = self._verifier.uncited(self.text, self._citations)
+        self._citations += added
+        self._unsupported = tuple(unsupported)
+
+    def keep_supported(self, refusal: str) -> Delta:
+        """Leaves out the sentences that no passage supports.
+
+        Args:
+            refusal: What to say if none is left.
+
+        Returns:
+            All of the answer that is left.
+        """
+        kept = supported_part(self.text, self._citations, self._unsupported)
+        self.text, self._citations, self._unsupported = kept.text, list(kept.citations), ()
+        if not self.text.strip() and not self._tool_calls:
+            self.text, self.refused = refusal, True
+            self.answerability = replace(self.answerability, reason=UnanswerableReason.NOT_STATED)
+        return Delta(self.text, tuple(self._citations), tool_calls=self._tool_calls)
+
+    def outcome(self) -> dict[str, str | int]:
+        """What a trace says of the answer."""
+        return {
+            "gen_ai.response.model": self.model,
+            "gen_ai.usage.input_tokens": self._prompt_tokens,
+            "gen_ai.usage.output_tokens": self._completion_tokens,
+            "trivium.citations": len(self._citations),
+        }
+
+    def summary(self, record: Record) -> Summary:
+        """The whole answer."""
+        return Summary(
+            answer=self.text,
+            answerability=self.answerability,
+            refused=self.refused,
+            citations=tuple(self._citations),
+            passages=self.passages,
+            timings=record.timings(),
+            degraded=record.degraded,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            is_usage_estimated=self._is_usage_estimated,
+            model=self.model,
+            dropped_passages=self._dropped_passages,
+            finish_reason=self._finish_reason,
+            tool_calls=self._tool_calls,
+            searched=self.searched,
+            unsupported=self._unsupported,
+        )

@@ -1,0 +1,103 @@
+"""Says how surely passages answer a question: each passage's score, and all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trivium_evidence.calibration import WORDS, calibration_for, descending, search_only
+from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
+
+from trivium_gateway.domain.answerability import NO_PASSAGES, Answerability, UnanswerableReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trivium_gateway.domain.passages import Passage, Scores
+
+_READ = 0.5
+"""A model whose vectors count for less than this cannot read the query."""
+# Of more passages than this, the first ones tell.
+_MOST_PASSAGES = 5
+
+
+def calibrated(query: str, passages: Sequence[Passage], fingerprint: str) -> tuple[Passage, ...]:
+    """Passages whose scores are probabilities, if there is a calibration for the models that found them.
+
+    The order stays: where it and the probabilities differ, neighbours share their mean.
+
+    Args:
+        query: What they were judged by.
+        passages: Best first.
+        fingerprint: The embedding model's.
+    """
+    if not passages:
+        return ()
+    first = passages[0].scores
+    key = _key(first, fingerprint)
+    found = coverages(query, [_read(one) for one in passages])
+    measured = [
+        replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
+    ]
+    calibration = calibration_for(key)
+    if calibration is None:
+        return tuple(measured)
+    # A cross-encoder's estimate stands for itself.
+    is_voice = first.rerank is None or first.rerank_weight is not None
+    scores = [one.score for one in measured]
+    if is_voice:
+        scores = descending(
+            [
+                calibration.passage.probability(signs_of_passage(_near(one), covered))
+                for one, covered in zip(measured, found, strict=True)
+            ]
+        )
+    return tuple(
+        replace(one, score=score, scores=replace(one.scores, calibration=key, calibrated=is_voice))
+        for one, score in zip(measured, scores, strict=True)
+    )
+
+
+async def judged(query: str, passages: Sequence[Passage]) -> Answerability:
+    """Whether passages answer a question.
+
+    Args:
+        query: The question, as it was searched for.
+        passages: What was found, best first, as `calibrated` gives them.
+    """
+    if not passages:
+        return NO_PASSAGES
+    calibration = calibration_for(passages[0].scores.calibration)
+    if calibration is None:
+        return Answerability()
+    some = passages[:_MOST_PASSAGES]
+    signs = await asyncio.to_thread(signs_of, query, [_read(one) for one in some])
+    signs |= signs_of_vectors([_near(one) for one in some])
+    about = calibration.topic.probability(signs)
+    states = calibration.statement.probability(signs)
+    reason = None
+    if about < calibration.weak_below:
+        reason = UnanswerableReason.WEAK_EVIDENCE
+    elif about * states < calibration.unstated_below:
+        reason = UnanswerableReason.NOT_STATED
+    return Answerability(round(about * states, 4), reason, refuses=about < calibration.refuse_below)
+
+
+def _key(scores: Scores, fingerprint: str) -> str:
+    """By which calibration passages are judged; empty for none, as where a leg of the search is missing."""
+    if scores.dense_weight is None:
+        return ""
+    if scores.dense_weight < _READ:
+        return WORDS
+    return fingerprint if scores.maxsim is not None else search_only(fingerprint)
+
+
+def _read(passage: Passage) -> Read:
+    return Read(passage.chunk.readable_text, " ".join((passage.chunk.title, *passage.chunk.heading)).strip())
+
+
+def _near(passage: Passage) -> Nearness:
+    scores = passage.scores
+    weighted = None if scores.maxsim is None or scores.rerank is None else 2 * scores.rerank - 1
+    return Nearness(scores.dense, scores.maxsim, weighted)
