@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import itertools
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from trivium_client.cli import up
 from trivium_client.cli.stack_output import StackOutput, death_report, describe_missing
+from trivium_client.stack.child import Child, Command
 from trivium_client.stack.readiness import Readiness
 from trivium_client.stack.running import RunningStack, StackOptions
 from trivium_client.stack.services import layout_on_free_ports
@@ -104,6 +107,32 @@ def test_output_that_nobody_reads_any_more_is_told_once_and_then_dropped() -> No
         output.on_line("embed", "line")
 
     assert hung_up == [None]
+
+
+async def test_output_into_a_full_disk_goes_on_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`trivium up > log`: a process whose output nobody takes would stand still."""
+    out = io.StringIO()
+    full = True
+    write = out.write
+
+    def limited(text: str) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(text)
+
+    monkeypatch.setattr(out, "write", limited)
+    output = StackOutput(out)
+    show = "for number in range(20000): print('line', number, flush=True)\nprint('end', flush=True)\ninput()"
+    child = await Child.start(
+        Command("embed", (sys.executable, "-c", show), os.environ), lambda line: output.on_line("embed", line)
+    )
+    status = await asyncio.wait_for(child.wait(), 60)  # more than a pipe holds; input() ends it
+    assert status == 1
+    assert "end" in "".join(child.last_lines)
+
+    full = False
+    output.say("well again")
+    assert "well again" in out.getvalue()
 
 
 async def test_look_at_the_stack_that_breaks_is_told_and_made_again(

@@ -24,10 +24,11 @@ from trivium_gateway.surfaces.http.connections import (
     grpc_connections_within,
     http_connections_within,
 )
-from trivium_gateway.surfaces.http.middleware import ProbesOnly
+from trivium_gateway.surfaces.http.middleware import ProbesOnly, RequestMiddleware
 from trivium_gateway.surfaces.http.server import HttpServer
-from trivium_gateway.surfaces.metrics import DoorMetrics
+from trivium_gateway.surfaces.metrics import DoorMetrics, HttpMetrics
 from trivium_serving.background import Background
+from trivium_serving.body_budget import BodyBudget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -120,6 +121,30 @@ async def serving(max_connections: int = 100, **limits: float) -> AsyncIterator[
     finally:
         served.release.set()
         await server.stop(1)
+
+
+async def test_request_that_is_not_done_when_the_server_stops_is_told_to_come_again() -> None:
+    working = asyncio.Event()
+
+    async def for_ever(_request: Request) -> Response:
+        working.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    registry = CollectorRegistry()
+    bodies = BodyBudget(1 << 20, lambda: None)
+    app = RequestMiddleware(Starlette(routes=[Route("/wait", for_ever)]), HttpMetrics(registry), bodies)
+    guard = Connections(ConnectionLimits(100), DoorMetrics(registry), ProbesOnly(app))
+    server = HttpServer(app, "127.0.0.1:0", Background("gateway", CollectorRegistry()), guard)
+    port = await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        asking = asyncio.create_task(http.get("/wait"))
+        await asyncio.wait_for(working.wait(), 20)
+        await server.stop(1)
+        response = await asking
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "The gateway is stopping. Send the request again."
+    assert response.headers["connection"] == "close"
 
 
 async def test_silent_connections_beyond_the_limit_give_way_to_new_ones() -> None:

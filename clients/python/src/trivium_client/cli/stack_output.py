@@ -47,6 +47,8 @@ class StackOutput:
             # A process whose output nobody takes would stand still; it is taken until the process has ended.
             self._out = open(os.devnull, "w")  # noqa: SIM115 - for as long as this object lives
             self.on_hang_up()
+        except OSError:
+            pass  # a full disk beneath a log must not stop what serves: the line is lost, the next one may fit
 
     def on_start(self, name: str, pid: int) -> None:
         self.say(f"{name} is started again (pid {pid})" if name in self._down else f"{name} is started (pid {pid})")

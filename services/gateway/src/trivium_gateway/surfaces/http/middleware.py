@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from trivium_serving.errors import InvalidField, Overloaded, TriviumError
+from trivium_serving.errors import InvalidField, Overloaded, TriviumError, Unavailable
 from trivium_serving.logs import log_request
 from trivium_serving.request_context import begin_request, set_caller, set_caller_timeout
 from trivium_serving.tracing import Span, request_span
@@ -81,6 +82,14 @@ class RequestMiddleware:
                 await error_response(error)(scope, receive, send_with_id)
             except ClientDisconnect:
                 status = _CLIENT_LEFT
+            except asyncio.CancelledError:  # the process stops, and has given up to wait for this request
+                task = asyncio.current_task()
+                if status or task is None:
+                    raise
+                task.uncancel()
+                stopping = error_response(Unavailable("The gateway is stopping. Send the request again."))
+                stopping.headers["Connection"] = "close"
+                await stopping(scope, receive, send_with_id)
             except Exception as error:  # the edge of the process: the client is told, the log gets the cause
                 _logger.error("%s %s failed", method, _route(scope), exc_info=error)
                 if status:
