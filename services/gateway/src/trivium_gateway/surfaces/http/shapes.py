@@ -206,14 +206,19 @@ class DocumentErrorShape(_Shape):
     message: str
 
 
-class DocumentResultShape(_Shape):
-    """What became of a document."""
+class PartResultShape(_Shape):
+    """What became of a file in a mail or an archive."""
 
     id: str
     status: Literal["indexed", "updated", "unchanged", "failed"]
     chunks: int
     error: DocumentErrorShape | None = Field(None, description="Only of a document that failed.")
-    parts: list[DocumentResultShape] | None = Field(
+
+
+class DocumentResultShape(PartResultShape):
+    """What became of a document."""
+
+    parts: list[PartResultShape] | None = Field(
         None, description="Only of a mail or an archive with files in it: what became of these."
     )
 
