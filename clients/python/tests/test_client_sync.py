@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -186,6 +187,17 @@ def test_documents_of_an_empty_source_or_most_of_them_do_not_go_without_a_word(
     else:
         plan(source, stored, Memory())
     assert len(plan(source, stored, Memory(), Deletions.ALL).deletions) == stored_count - there
+
+
+def test_what_is_in_a_mail_stays_as_long_as_the_mail(tmp_path: Path) -> None:
+    write(tmp_path, {"a.eml": "A"})
+    source = open_source(str(tmp_path))
+    mail = document(f"{source.uri}/a.eml", "a.eml")
+    attached = replace(document(f"{source.uri}/a.eml#b.md", "a.eml!/b.md"), container="a.eml")
+
+    made = plan(source, [mail, attached], remembered(source, [mail]))
+
+    assert (made.unchanged_count, made.sendings, made.deletions) == (1, [], [])
 
 
 def test_of_two_documents_of_one_file_one_stays(tmp_path: Path) -> None:

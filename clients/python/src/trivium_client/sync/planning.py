@@ -106,7 +106,8 @@ def make_plan(
     uri_of: dict[str, str] = {}
     for document in documents:
         uri_of[document.id] = document.uri
-        if source.has(document.uri):
+        # What is in a mail or an archive comes and goes with it.
+        if source.has(document.uri) and not document.container:
             stored.setdefault(document.uri, []).append(document)
     there = {file.uri for file in listing.files}
     gone = [
