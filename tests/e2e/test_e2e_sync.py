@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from trivium_client import Document, Trivium
+from e2e.stack import wait_until
+from trivium_client import Document, NotFound, Trivium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +125,57 @@ def test_sync_and_ingest_and_a_file_alone_make_one_document(trivium: Trivium, co
     assert (status, report["unchanged"]) == (0, 1)
     subprocess.run([*alone[:-3], str(command.folder), *alone[-2:]], env=command.environment, check=True)
     assert [one.id for one in stored(trivium, command).values()] == ["a.md"]
+
+
+def test_sync_that_watches_follows_until_it_is_interrupted(trivium: Trivium, command: Command) -> None:
+    def texts() -> dict[str, str | None]:
+        try:
+            return {uri: one.text for uri, one in stored(trivium, command).items()}
+        except NotFound:  # deleted since it was listed
+            return {}
+
+    command.write("a.md", "A.\n")
+    process = command.start("--watch", "--interval", "0.2")
+    try:
+        wait_until(lambda: texts() == command.files(), "the first file is stored")
+        command.write("b.md", "B.\n")
+        (command.folder / "a.md").write_text("A, changed.\n")
+        wait_until(lambda: texts() == command.files(), "the changes are stored")
+        command.folder.rename(command.folder.with_name("away"))  # as a network drive that is gone for a while
+        command.folder.with_name("away").rename(command.folder)
+        (command.folder / "b.md").unlink()
+        wait_until(lambda: texts() == command.files(), "the deletion is followed")
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "run it again to go on" in err
+
+
+def test_sync_that_is_strict_changes_nothing_where_it_would_pass_over_files(trivium: Trivium, command: Command) -> None:
+    command.write("a.md", "A.\n")
+    command.write("b.xyz", "B.\n")
+
+    status, _, err = command.run("--strict")
+
+    assert status == 1
+    assert "1 .xyz" in err
+    assert stored(trivium, command) == {}
+
+
+def test_file_that_fails_is_named_and_keeps_what_is_stored(trivium: Trivium, command: Command) -> None:
+    command.write("a.md", "A.\n")
+    command.write("b.md", "B.\n")
+    assert command.run()[0] == 0
+    (command.folder / "a.md").write_bytes(b"\x00" * 100)
+
+    status, report, err = command.run("--metadata", "team=service")
+
+    assert (status, report["failed"], report["changed"]) == (1, 1, 1)
+    assert "a.md: " in err
+    documents = {one.id: one for one in stored(trivium, command).values()}
+    assert documents["a.md"].text == "A.\n"
+    assert documents["b.md"].metadata == {"team": "service"}
 
 
 def test_sync_that_is_killed_at_any_moment_is_made_good_by_the_next(trivium: Trivium, command: Command) -> None:
