@@ -48,12 +48,14 @@ class Scored:
         sentences: The sentences.
         terms: The terms of each.
         asked: The terms of the question that occur, each with its share of what is asked; the shares sum to 1.
+        holds: Whether each holds the kind of thing that is asked for.
         scores: How well each answers; natural logarithms of odds, up to a constant.
     """
 
     sentences: tuple[Sentence, ...]
     terms: tuple[frozenset[str], ...]
     asked: dict[str, float]
+    holds: tuple[bool, ...]
     scores: NDArray[np.float64]
 
 
@@ -70,6 +72,7 @@ def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[
     titles = [frozenset(terms(passage.title)) for passage in passages]
     neighbours = _with_neighbours(sentences, own)
     holds_answer = answer_test(question)
+    holds = tuple(holds_answer(sentence.text) for sentence in sentences)
     scores = np.empty(len(sentences))
     for row, sentence in enumerate(sentences):
         overlap = covered(own[row])
@@ -78,11 +81,11 @@ def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[
             _OVERLAP_WEIGHT * overlap
             + _CONTEXT_WEIGHT * (context - overlap)
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
-            + _ANSWER_TYPE_WEIGHT * holds_answer(sentence.text)
+            + _ANSWER_TYPE_WEIGHT * holds[row]
             - _QUESTION_PENALTY * is_question(sentence.text)
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
-    return Scored(tuple(sentences), own, asked, scores + _PASSAGE_WEIGHT * _standardized(relevance))
+    return Scored(tuple(sentences), own, asked, holds, scores + _PASSAGE_WEIGHT * _standardized(relevance))
 
 
 def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:

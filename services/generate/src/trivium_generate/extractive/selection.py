@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from trivium_generate.extractive.scoring import Scored
 
 MAX_SENTENCES = 3
-# Sentences are added until the answer is among them with this probability, by their scores.
-_ENOUGH_PROBABILITY = 0.8
-_MIN_PROBABILITY = 0.05
+# Beside a sentence that answers, at most one is wanted; those that it refers back to come on top.
+_MOST_CHOSEN = 2
+# One is added if the first holds the answer with less than this probability, by their scores, and it with more than
+# that.
+_ENOUGH_PROBABILITY = 0.7
+_MIN_PROBABILITY = 0.1
+# One that holds the kind of thing that is asked for, if the first does not, is worth adding at this.
+_MIN_PROBABILITY_OF_KIND = 0.05
 # A sentence that speaks of another part of the question is worth adding at less: this share of what is asked.
 _NEW_PART = 0.25
 _MIN_PROBABILITY_OF_NEW_PART = 0.005
@@ -37,7 +42,9 @@ _REFERS_BACK = re.compile(
 
 
 def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
-    """The one to three sentences that answer best, in the order of the passages and of their text.
+    """The one to three sentences that answer best: first the one that does, with what it refers back to before it.
+
+    Items of a list keep the order of their text.
 
     Args:
         scored: The sentences.
@@ -51,16 +58,22 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
     spoken_of = scored.terms[order[0]]
     for row in map(int, order[1:]):
         probability = float(probabilities[row])
-        if len(chosen) == MAX_SENTENCES or probability < _MIN_PROBABILITY_OF_NEW_PART:
+        if len(chosen) == _MOST_CHOSEN or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
         new = sum(share for term, share in scored.asked.items() if term in scored.terms[row] - spoken_of)
+        holds = scored.holds[row] and not any(scored.holds[other] for other in chosen)
         wanted = (reached < _ENOUGH_PROBABILITY and probability >= _MIN_PROBABILITY) or new >= _NEW_PART
+        wanted = wanted or (holds and probability >= _MIN_PROBABILITY_OF_KIND)
         if wanted and not any(_says_the_same(scored, row, other) for other in chosen):
             chosen.append(row)
             reached += probability
             spoken_of |= scored.terms[row]
-    chosen += _antecedents(scored.sentences, chosen)
-    return [scored.sentences[row] for row in sorted(chosen)]
+    added = _antecedents(scored.sentences, chosen)
+    if any(scored.sentences[row].lead_in for row in chosen):
+        ordered = sorted([*chosen, *added])
+    else:
+        ordered = [one for row in chosen for one in (row - 1, row) if one == row or one in added]
+    return [scored.sentences[row] for row in dict.fromkeys(ordered)]
 
 
 def compose(sentences: Sequence[Sentence]) -> tuple[str, ...]:
