@@ -82,17 +82,18 @@ def _add_path_parameters(path: str, operation: dict[str, Any]) -> None:
 
 
 def self_contained(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with its references replaced by what they point at."""
+    """The schema with its references replaced by what they point at; one within itself is any object there."""
     definitions = schema.pop("$defs", {})
 
-    def resolve(node: Any) -> Any:
+    def resolve(node: Any, within: frozenset[str] = frozenset()) -> Any:
         if isinstance(node, list):
-            return [resolve(item) for item in node]
+            return [resolve(item, within) for item in node]
         if not isinstance(node, dict):
             return node
         if "$ref" in node:
-            return resolve(definitions[node["$ref"].rpartition("/")[2]])
-        return {key: resolve(value) for key, value in node.items()}
+            name = node["$ref"].rpartition("/")[2]
+            return {"type": "object"} if name in within else resolve(definitions[name], within | {name})
+        return {key: resolve(value, within) for key, value in node.items()}
 
     resolved: dict[str, Any] = resolve(schema)
     return resolved
