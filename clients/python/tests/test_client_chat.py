@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,12 @@ def test_conversation_leaves_out_citations_and_empty_answers() -> None:
 def test_claims_are_the_sentences_that_cite() -> None:
     text = "It is 98 cm tall. It eats fish [1][2]. 水温八十度。[1]"
 
-    assert claims(answer(text, (1, 31), (2, 34), (1, 45))) == {1: "It eats fish . 水温八十度。", 2: "It eats fish"}
+    said = answer(text, (1, 31), (2, 34), (1, 45))
+    places = [Span(18, 30), Span(18, 30), Span(39, 45)]
+    citations = tuple(replace(one, sentence=place) for one, place in zip(said.citations, places, strict=True))
+
+    assert claims(replace(said, citations=citations)) == {1: "It eats fish 水温八十度。", 2: "It eats fish"}
+    assert set(claims(said)) == {1, 2}, "an earlier gateway does not say the sentence"
 
 
 @pytest.mark.parametrize(
