@@ -13,6 +13,7 @@ from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.models.embed import EmbeddedDocuments
+from trivium_gateway.qdrant.coding import ChunkCoder
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.copying import PointCopier
 from trivium_lexical import ANALYZER_VERSION
@@ -283,3 +284,46 @@ async def _codes(storage: Storage) -> set[bytes]:
     return set(
         await storage.chunk_search.token_codes(collection, found.candidates, timeout_seconds=10, tenant="default")
     )
+
+
+async def test_reindexing_gives_token_codes_in_place_where_nothing_else_is_lacking(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.collections.create("old", tenant="default")
+    collection = await storage.collections.resolve("old", tenant="default")
+    with monkeypatch.context() as patch:
+        embed_documents = storage.embed.embed_documents
+
+        async def without_codes(texts: Sequence[str], **more: Any) -> EmbeddedDocuments:
+            return EmbeddedDocuments((await embed_documents(texts, **more)).vectors, [b""] * len(texts))
+
+        patch.setattr(storage.embed, "embed_documents", without_codes)
+        await storage.ingest(*_documents(_NUMBERS), collection=collection)
+    await storage.ingest(*_documents([9100]), collection=collection)
+    before = await _stored(storage)
+    described = await storage.collections.get("old", tenant="default")
+    assert (described.chunk_count, described.coded_chunk_count) == (len(_NUMBERS) + 1, 1)
+    real = ChunkCoder.add
+
+    async def after_a_change(self: ChunkCoder, *arguments: Any) -> None:
+        if not changed:
+            changed.extend(await storage.ingest(*_documents([9001], "Changed."), collection=collection))
+        await real(self, *arguments)
+
+    changed: list[Any] = []
+    monkeypatch.setattr(ChunkCoder, "add", after_a_change)
+    await _reindex(storage)
+
+    described = await storage.collections.get("old", tenant="default")
+    assert described.coded_chunk_count == described.chunk_count == len(_NUMBERS) + 1
+    assert (await storage.collections.resolve("old", tenant="default")).physical == collection.physical
+    assert await _stored(storage) == before | {"d9001": _TEXT.format(9001) + "Changed."}
+    expected = await storage.embed.embed_documents(
+        [f"Change\n{_TEXT.format(9001)}Changed."],
+        expected_fingerprint=(await storage.embed.model()).fingerprint,
+        timeout_seconds=30,
+    )
+    codes = await _codes(storage)
+    assert b"" not in codes
+    assert expected.token_codes[0] in codes  # those of the text that is there now
+    await storage.collections.delete("old", tenant="default")

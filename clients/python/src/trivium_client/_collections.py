@@ -22,6 +22,8 @@ class Collection:
             unknown: 0 or empty.
         needs_reindex: Whether its words were indexed by another analyzer than the gateway's. It is searched as it was
             made; `reindex_collection` makes it anew.
+        coded_chunk_count: Number of pieces that have the vectors of their tokens, so that the reranker need not read
+            them; None if that is not known yet. `reindex_collection` gives the others theirs.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Collection:
     metadata_keys: tuple[str, ...]
     state: CollectionState = "ready"
     needs_reindex: bool = False
+    coded_chunk_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ def collection(message: pb.Collection) -> Collection:
         metadata_keys=tuple(message.metadata_keys),
         state=_COLLECTION_STATES.get(message.state, "unavailable"),
         needs_reindex=message.needs_reindex,
+        coded_chunk_count=message.coded_chunk_count if message.HasField("coded_chunk_count") else None,
     )
 
 

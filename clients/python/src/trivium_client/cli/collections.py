@@ -136,6 +136,8 @@ def _show(collection: Collection, *, as_json: bool) -> None:
     print_row("name", collection.name)
     print_row("state", collection.state)
     print_row("pieces", _pieces(collection))
+    if collection.coded_chunk_count is not None:
+        print_row("with token vectors", str(collection.coded_chunk_count))
     print_row("model", collection.model)
     print_row("fingerprint", collection.model_fingerprint)
     print_row("dimension", collection.dimension)

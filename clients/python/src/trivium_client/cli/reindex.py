@@ -13,7 +13,8 @@ def reindex(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOpti
 
     Collections that need it say so in `trivium collections get`. Questions are answered and documents taken all the
     while, vectors stay as they are, and nothing is sent again. Where it breaks off, run it again: it goes on. It needs
-    room for a second index.
+    room for a second index. Pieces without token vectors get them, also where nothing else is lacking, and then in
+    place.
 
     **Examples**
 

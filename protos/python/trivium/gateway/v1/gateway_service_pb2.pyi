@@ -1544,6 +1544,7 @@ class Collection(google.protobuf.message.Message):
     METADATA_KEYS_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     NEEDS_REINDEX_FIELD_NUMBER: builtins.int
+    CODED_CHUNK_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1560,6 +1561,10 @@ class Collection(google.protobuf.message.Message):
     """Whether its words were indexed by another analyzer than this version's. It is searched as it was made;
     ReindexCollection makes it anew.
     """
+    coded_chunk_count: builtins.int
+    """Number of pieces that have the vectors of their tokens, so that the reranker need not read them. Not set if that
+    is not known yet. ReindexCollection gives the others theirs.
+    """
     @property
     def metadata_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Metadata keys that can be filtered by."""
@@ -1575,8 +1580,11 @@ class Collection(google.protobuf.message.Message):
         metadata_keys: collections.abc.Iterable[builtins.str] | None = ...,
         state: Global___CollectionState.ValueType = ...,
         needs_reindex: builtins.bool = ...,
+        coded_chunk_count: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "state", b"state"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_coded_chunk_count", b"_coded_chunk_count"]) -> typing.Literal["coded_chunk_count"] | None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
 

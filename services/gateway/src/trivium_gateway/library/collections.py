@@ -356,12 +356,19 @@ class Collections:
 
     async def _describe(self, known: _Known) -> CollectionDescription:
         collection = known.collection
-        # Before the first write of this version, there are no chunks of documents that are not committed yet.
-        count = self._qdrant.count_committed if known.is_complete else self._qdrant.count
+        place = collection.physical, collection.tenant
+        coded_count = None
+        if known.is_complete:
+            chunk_count, coded_count = await asyncio.gather(
+                self._qdrant.count_committed(*place), self._qdrant.count_coded(*place)
+            )
+        else:  # before the first write of this version, there are no chunks of documents that are not committed yet
+            chunk_count = await self._qdrant.count(*place)
         return CollectionDescription(
             name=collection.name,
             state=CollectionState.READY,
-            chunk_count=await count(collection.physical, collection.tenant),
+            chunk_count=chunk_count,
+            coded_chunk_count=None if coded_count is None else min(coded_count, chunk_count),
             model=collection.model,
             model_fingerprint=collection.model_fingerprint,
             dimension=collection.dimension,

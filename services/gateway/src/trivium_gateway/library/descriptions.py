@@ -31,6 +31,8 @@ class CollectionDescription:
         name: Its name.
         state: Whether it can be used.
         chunk_count: Number of pieces of documents in it; None if nobody can tell.
+        coded_chunk_count: Number of those that have the vectors of their tokens, roughly while documents are written;
+            None if nobody can tell.
         model: Name of the embedding model whose vectors it holds.
         model_fingerprint: That model's fingerprint.
         dimension: Numbers per vector.
@@ -42,6 +44,7 @@ class CollectionDescription:
     name: str
     state: CollectionState
     chunk_count: int | None = None
+    coded_chunk_count: int | None = None
     model: str = ""
     model_fingerprint: str = ""
     dimension: int = 0

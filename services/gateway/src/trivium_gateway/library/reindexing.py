@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from trivium_lexical import ANALYZER_VERSION
@@ -15,6 +15,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import OwnCollection
 from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
 from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.qdrant.coding import ChunkCoder
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.copying import PointCopier, SeenPoint
@@ -70,7 +71,7 @@ class Reindexer:
     """Copies a collection into a new physical collection, with its vectors as they are and its words made anew.
 
     Chunks that were stored without the vectors of their tokens get them, if the embed service gives any and runs the
-    collection's model: their texts are embedded for it.
+    collection's model: their texts are embedded for it. Where that is all that is lacking, they get them in place.
 
     The collection answers from the old one, and is written there, while passes over it copy until one finds nothing
     new. Then the alias is pointed to the new one, what was written since follows, and the old one is deleted. Nothing
@@ -100,6 +101,7 @@ class Reindexer:
         self._qdrant = QdrantCollections(connection, collections.distribution)
         self._clock = clock
         self._runs: dict[str, _Run] = {}
+        self._coded_up_to: dict[str, str] = {}
         self._locks = KeyedLocks()
 
     async def reindex(self, name: str, *, tenant: str, seconds: float) -> ReindexProgress:
@@ -138,7 +140,27 @@ class Reindexer:
             await self._qdrant.point_alias(alias, run.copier.target)
             own = await self._collections.own(name, tenant=tenant)
         await self._finish(alias, own)
-        return ReindexProgress(True, own.described.point_count, own.described.point_count)
+        return await self._add_codes(alias, tenant, own, until)
+
+    async def _add_codes(self, alias: str, tenant: str, own: OwnCollection, until: float) -> ReindexProgress:
+        """Give chunks where they are the token codes that they lack, page by page."""
+        count = own.described.point_count
+        codes_of = await self._coder(own.described.model_fingerprint)
+        if codes_of is None:
+            return ReindexProgress(True, count, count)
+        await self._qdrant.index_system_fields(own.physical)
+        coder = ChunkCoder(self._connection, own.physical, tenant)
+        offset = self._coded_up_to.pop(alias, "")
+        while True:
+            chunks, offset = await coder.page(offset, _EMBEDDED_AT_A_TIME)
+            lacking = [one for one in chunks if not one.token_codes]
+            codes = dict(zip([one.id for one in lacking], await codes_of([one.chunk for one in lacking]), strict=True))
+            await coder.add(chunks, [one.token_codes or codes[one.id] for one in chunks])
+            if not offset:
+                return ReindexProgress(True, count, count)
+            if self._clock() >= until:
+                self._coded_up_to[alias] = offset
+                return ReindexProgress(False, await self._qdrant.count_coded(own.physical, tenant), count)
 
     async def _begin(self, own: OwnCollection) -> _Run:
         described = own.described
@@ -157,8 +179,13 @@ class Reindexer:
         return run
 
     async def _copier(self, source: str, target: str, fingerprint: str) -> PointCopier:
+        return PointCopier(self._connection, source, target, _words_of, await self._coder(fingerprint))
+
+    async def _coder(self, fingerprint: str) -> Callable[[Sequence[Chunk]], Awaitable[list[bytes]]] | None:
+        """What makes token codes of a model's chunks; None if nobody does."""
         model = await self._embed.model()
-        gives_codes = model.gives_codes and model.fingerprint == fingerprint
+        if not model.gives_codes or model.fingerprint != fingerprint:
+            return None
 
         async def codes_of(chunks: Sequence[Chunk]) -> list[bytes]:
             codes: list[bytes] = []
@@ -172,7 +199,7 @@ class Reindexer:
                 codes += embedded.token_codes
             return codes
 
-        return PointCopier(self._connection, source, target, _words_of, codes_of if gives_codes else None)
+        return codes_of
 
     async def _index_keys(self, own: OwnCollection, run: _Run) -> None:
         for key, kind in own.described.metadata_kinds.items():

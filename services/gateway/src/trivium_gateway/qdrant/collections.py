@@ -14,7 +14,9 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import (
     BM25,
     DENSE,
+    HAS_TOKEN_CODES,
     SCHEMA_VERSION,
+    coded_condition,
     empty_condition,
     integer_condition,
     metadata_key,
@@ -43,6 +45,7 @@ _SYSTEM_FIELDS = {
     "content_hash": qdrant.FieldType.FieldTypeKeyword,
     "chunk_count": qdrant.FieldType.FieldTypeInteger,
     "uri": qdrant.FieldType.FieldTypeKeyword,
+    HAS_TOKEN_CODES: qdrant.FieldType.FieldTypeBool,
 }
 _TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
 _KINDS = {
@@ -198,6 +201,10 @@ class QdrantCollections:
             self._count(physical, scoped_filter(tenant, [empty_condition("chunk_count")])),
         )
         return earlier + sum(int(hit.value.integer_value) * int(hit.count) for hit in sizes.hits)
+
+    async def count_coded(self, physical: str, tenant: str) -> int:
+        """Count the chunks of a tenant that have token codes. Needs all indexes."""
+        return await self._count(physical, scoped_filter(tenant, [coded_condition()]))
 
     async def _count(self, physical: str, filter_: qdrant.Filter) -> int:
         request = qdrant.CountPoints(collection_name=physical, filter=filter_, exact=True)

@@ -10,7 +10,13 @@ from qdrant_client import grpc as qdrant
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import BM25, TOKEN_CODES, chunk_from_payload, token_codes_value
+from trivium_gateway.qdrant.points import (
+    BM25,
+    TOKEN_CODES,
+    chunk_from_payload,
+    token_codes_from,
+    token_codes_payload,
+)
 
 __all__ = ["PointCopier", "SeenPoint"]
 
@@ -131,12 +137,14 @@ class PointCopier:
 
     async def _add_codes(self, points: Sequence[qdrant.PointStruct]) -> None:
         lacking = [point for point in points if TOKEN_CODES not in point.payload]
-        if self._codes_of is None or not lacking:
-            return
-        codes = await self._codes_of([chunk_from_payload(point.payload) for point in lacking])
-        for point, code in zip(lacking, codes, strict=True):
-            if code:
-                point.payload[TOKEN_CODES].CopyFrom(token_codes_value(code))
+        codes = {point.id.uuid: token_codes_from(point.payload) for point in points}
+        if self._codes_of is not None and lacking:
+            made = await self._codes_of([chunk_from_payload(point.payload) for point in lacking])
+            codes |= {point.id.uuid: code for point, code in zip(lacking, made, strict=True)}
+        for point in points:
+            if codes[point.id.uuid]:
+                for key, value in token_codes_payload(codes[point.id.uuid]).items():
+                    point.payload[key].CopyFrom(value)
 
     def _copy_of(self, point: qdrant.RetrievedPoint) -> qdrant.PointStruct:
         chunk = chunk_from_payload(point.payload)

@@ -20,12 +20,14 @@ __all__ = [
     "BM25",
     "CHUNK_FIELDS",
     "DENSE",
+    "HAS_TOKEN_CODES",
     "SCHEMA_VERSION",
     "TOKEN_CODES",
     "EmbeddedChunk",
     "Point",
     "Scope",
     "chunk_from_payload",
+    "coded_condition",
     "earlier_head_id",
     "empty_condition",
     "head_id",
@@ -38,7 +40,7 @@ __all__ = [
     "point_of",
     "scoped_filter",
     "token_codes_from",
-    "token_codes_value",
+    "token_codes_payload",
 ]
 
 DENSE = "dense"
@@ -53,6 +55,8 @@ CHUNK_FIELDS = (
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
 """Payload field of the vectors of a chunk's tokens, in base64: a payload has no bytes."""
+HAS_TOKEN_CODES = "has_token_codes"
+"""Payload field that is true where there are token codes: it has an index, so that those can be counted."""
 SCHEMA_VERSION = 2
 """Version of the payload's layout, kept in each payload. Of version 1 were chunks without `chunk_count`."""
 
@@ -133,7 +137,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
     place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
     place |= {"container": chunk.container}
     payload |= {key: value for key, value in place.items() if value}
-    codes = {TOKEN_CODES: token_codes_value(embedded.token_codes)} if embedded.token_codes else {}
+    codes = token_codes_payload(embedded.token_codes) if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     if words is not None:
         vectors[BM25] = words
@@ -165,9 +169,12 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
     )
 
 
-def token_codes_value(token_codes: bytes) -> Any:
-    """Make the payload's value of a chunk's token codes."""
-    return json_to_value(base64.b64encode(token_codes).decode())
+def token_codes_payload(token_codes: bytes) -> dict[str, Any]:
+    """Make the part of a payload that keeps a chunk's token codes."""
+    return {
+        TOKEN_CODES: json_to_value(base64.b64encode(token_codes).decode()),
+        HAS_TOKEN_CODES: json_to_value(True),
+    }
 
 
 def token_codes_from(payload: Mapping[str, Any]) -> bytes:
@@ -211,6 +218,11 @@ def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
 def integer_condition(field: str, value: int) -> qdrant.Condition:
     """Ask that a field has a whole number."""
     return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=qdrant.Match(integer=value)))
+
+
+def coded_condition() -> qdrant.Condition:
+    """Ask that a point has token codes."""
+    return qdrant.Condition(field=qdrant.FieldCondition(key=HAS_TOKEN_CODES, match=qdrant.Match(boolean=True)))
 
 
 def id_condition(ids: Iterable[str]) -> qdrant.Condition:

@@ -261,6 +261,7 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
         metadata_keys=collection.metadata_keys,
         state=_COLLECTION_STATES[collection.state],
         needs_reindex=collection.needs_reindex,
+        coded_chunk_count=collection.coded_chunk_count,
     )
 
 

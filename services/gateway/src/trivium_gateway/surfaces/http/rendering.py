@@ -171,6 +171,7 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
         "name": collection.name,
         "state": collection.state.value,
         "chunk_count": collection.chunk_count,
+        "coded_chunk_count": collection.coded_chunk_count,
         "model": collection.model,
         "model_fingerprint": collection.model_fingerprint,
         "dimension": collection.dimension,

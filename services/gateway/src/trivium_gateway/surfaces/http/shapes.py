@@ -266,6 +266,10 @@ class CollectionResponse(_Shape):
     name: str
     state: Literal["ready", "opening", "damaged", "unavailable"]
     chunk_count: int | None
+    coded_chunk_count: int | None = Field(
+        description="Number of those that have the vectors of their tokens, so that the reranker need not read them; "
+        "null if that is not known yet."
+    )
     model: str
     model_fingerprint: str
     dimension: int
