@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.documents import NewDocument
-from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant import points
+from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import DeadlineExceeded, Unavailable
 
@@ -78,7 +80,7 @@ async def test_candidates_are_read_beside_the_event_loop(animals: Storage, monke
         threads.add(threading.get_ident())
         return read(payload)
 
-    monkeypatch.setattr("trivium_gateway.qdrant.legs.chunk_from_payload", noted)
+    monkeypatch.setattr("trivium_gateway.qdrant.chunks.chunk_from_payload", noted)
     found = await _search(animals, "Which animals sleep?")
     assert found.candidates
     assert threads
@@ -159,6 +161,54 @@ async def test_one_tenants_documents_do_not_bend_anothers_scores(storage: Storag
     assert [(one.chunk.document_id, one.sparse) for one in after.candidates] == [
         (one.chunk.document_id, one.sparse) for one in before.candidates
     ]
+
+
+async def test_search_reads_only_as_many_as_it_is_told_and_tells_the_scores_of_the_rest(animals: Storage) -> None:
+    everything = await _search(animals, "Which animals sleep?")
+    some = await _search(animals, "Which animals sleep?", read=2)
+    assert some.candidates == everything.candidates[:2]
+    assert some.unread_scores == [one.search_score for one in everything.candidates[2:]]
+    assert everything.unread_scores == []
+    assert some.best_dense == everything.best_dense == max(one.dense or 0 for one in everything.candidates)
+
+
+async def test_legs_of_a_search_carry_no_payload(animals: Storage) -> None:
+    connection = _Noting.__new__(_Noting)
+    connection.__dict__.update(animals.connection.__dict__, queries=[])
+    collection = await animals.collections.resolve("", tenant="default")
+    await ChunkSearch(connection).search(
+        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=5, tenant="default"
+    )
+    assert [query.with_payload.enable for query in connection.queries] == [False, False]
+
+
+async def test_chunk_that_is_not_in_the_filter_any_more_when_it_is_read_is_left_out(
+    animals: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = QdrantChunks.found
+    collection = await animals.collections.resolve("", tenant="default")
+
+    async def after_a_change(self: QdrantChunks, *arguments: Any, **more: Any) -> Any:
+        three_legs = NewDocument(id="dog", text="Dogs like to run in the park.", metadata={"legs": 3, "lang": "en"})
+        await animals.ingest(three_legs, collection=collection)
+        return await found(self, *arguments, **more)
+
+    monkeypatch.setattr(QdrantChunks, "found", after_a_change)
+    candidates = (await _search(animals, "Dogs run", filter_json={"metadata.legs": 4})).candidates
+    monkeypatch.undo()
+    await animals.ingest(_ANIMALS[1], collection=collection)
+    assert [one.chunk.document_id for one in candidates] == ["cat"]
+
+
+class _Noting(QdrantConnection):
+    """A connection that notes each query."""
+
+    queries: list[Any]
+
+    async def call(self, method: Any, request: Any, *, timeout_seconds: float) -> Any:
+        if isinstance(request, qdrant.QueryBatchPoints):
+            self.queries += request.query_points
+        return await super().call(method, request, timeout_seconds=timeout_seconds)
 
 
 class _BrokenLeg(QdrantConnection):

@@ -18,8 +18,8 @@ from trivium_gateway.qdrant.words import stored_words
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import ResolvedCollection
-    from trivium_gateway.library.search import Candidate
 
     from .conftest import OpenStorage, Storage
 

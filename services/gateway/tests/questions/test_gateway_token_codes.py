@@ -11,6 +11,7 @@ from trivium_gateway.health.probes import rerank_probe
 from trivium_gateway.models import rerank
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.models.health import ServiceHealth
+from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import InvalidField, Unavailable
 
@@ -129,7 +130,13 @@ async def test_retrieve_when_the_codes_cannot_be_had_asks_by_text(
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("away", reason="UPSTREAM_UNAVAILABLE")
 
-    monkeypatch.setattr("trivium_gateway.library.search.ChunkSearch.token_codes", away)
+    found = QdrantChunks.found
+
+    async def without_codes(self: QdrantChunks, *arguments: Any, with_codes: bool, **more: Any) -> Any:
+        return await (away() if with_codes else found(self, *arguments, with_codes=False, **more))
+
+    monkeypatch.setattr(QdrantChunks, "found", without_codes)
+    monkeypatch.setattr(QdrantChunks, "token_codes", away)
     response = await _retrieve(stack)
 
     assert len(_asked(stack).texts) == 2

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trivium_gateway.answering.question import SearchOptions
+    from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import ResolvedCollection
-    from trivium_gateway.library.search import Candidate
     from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import Reranking
     from trivium_gateway.request.record import Record
@@ -50,10 +50,23 @@ def best_passages(
     weights: Weights,
     options: SearchOptions,
     record: Record,
+    unread_scores: Sequence[float] = (),
 ) -> tuple[Passage, ...]:
-    """The best candidates as passages, best first."""
+    """The best candidates as passages, best first.
+
+    Args:
+        candidates: What was found.
+        judged: The reranker's judgement of each; None to go by the search.
+        weights: How much the stages count.
+        options: How many to give, and whether duplicates stand for each other.
+        record: Takes note of what happens.
+        unread_scores: The search scores of what was found behind the candidates, beside which theirs are to be seen.
+    """
     searched = [one.search_score for one in candidates]
-    scores = final_scores(searched, judged.scores, judged.kind, weights.rerank) if judged else final_scores(searched)
+    if judged is not None:
+        scores = final_scores(searched, judged.scores, judged.kind, weights.rerank)
+    else:
+        scores = final_scores([*searched, *unread_scores])[: len(searched)]
     order = descending_order(scores)
     if judged is not None:
         record.note({"trivium.best_position": order[0] + 1})

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import Search
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.passages import Passage
+    from trivium_gateway.library.candidates import Candidate, DegradedLeg, SearchResult
     from trivium_gateway.library.collections import Collections, ResolvedCollection
-    from trivium_gateway.library.search import Candidate, ChunkSearch, DegradedLeg
+    from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
     from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import RerankClient, Reranking
@@ -46,6 +47,9 @@ _EMBED_SHARE = 0.4
 _SEARCH_SHARE = 0.8
 _RERANK_SHARE = 0.5
 _CODES_SHARE = 0.2
+
+_READ_FOR_EACH = 4
+"""How many chunks to read at first for each passage, of which some say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,17 @@ class Retriever:
         if collection is None:  # `default`, before anything was written to it
             return ()
         embedded = await self._embed(search, collection, record)
-        found = await self._find(search, collection, conditions, embedded, record)
-        candidates = _merged(found)
-        judged = await self._judge(search, collection, embedded[0], candidates, record)
-        weights = weights_of(embedded[0], judged, collection)
-        found_passages = best_passages(candidates, judged, weights, search.options, record)
-        passages = calibrated(search.queries[0].demanded.text, found_passages, collection.model_fingerprint)
+        for read in _counts_to_read(search):
+            results = await self._find(search, collection, conditions, embedded, read, record)
+            found = [one.candidates for one in results]
+            candidates = _merged(found)
+            judged = await self._judge(search, collection, embedded[0], candidates, record)
+            weights = weights_of(embedded[0], judged, collection)
+            unread = results[0].unread_scores
+            passages = best_passages(candidates, judged, weights, search.options, record, unread)
+            if len(passages) >= search.options.top_n or not unread:
+                break
+        passages = calibrated(search.queries[0].demanded.text, passages, collection.model_fingerprint)
         return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:
@@ -172,9 +181,11 @@ class Retriever:
         collection: ResolvedCollection,
         conditions: Filter | None,
         embedded: Sequence[QueryVector | None],
+        read: int | None,
         record: Record,
-    ) -> Sequence[Sequence[Candidate]]:
-        """What the search finds for each query, best first."""
+    ) -> Sequence[SearchResult]:
+        """What the search finds for each query, best first, and so many of it read."""
+        with_codes = search.options.rerank and len(search.queries) == 1 and bool(self._rerank_client.token_fingerprint)
         with record.stage("search") as stage:
             try:
                 async with record.waiting("search"):
@@ -190,6 +201,8 @@ class Retriever:
                                 by_words=one is None or query.origin is not Origin.PASSAGE,
                                 filter=conditions,
                                 limit=max(search.options.candidates, search.options.top_n),
+                                read=read,
+                                with_codes=with_codes,
                                 timeout_seconds=seconds,
                                 tenant=search.principal.tenant,
                                 dense_weight=reading_weight(one.read_share) if one else 1.0,
@@ -201,16 +214,15 @@ class Retriever:
                 raise _CollectionGone(collection, error) from error
             except DeadlineExceeded as error:
                 raise _search_too_slow(record) from error
-            found = [one.candidates for one in results]
             failed = {leg.leg: leg for one in results for leg in one.degraded_legs}
-            count = len({one.id for some in found for one in some})
+            count = len({one.id for some in results for one in some.candidates}) + len(results[0].unread_scores)
             stage.note({"trivium.candidates": count, "trivium.failed_legs": list(failed)})
-            near = [one.dense for some in found for one in some if one.dense is not None]
+            near = [one.best_dense for one in results if one.best_dense is not None]
             if near:
                 stage.note({"trivium.best_dense": max(near)})
         for leg in failed.values():
             record.degrade(_leg_degradation(leg), leg.cause)
-        return found
+        return results
 
     async def _judge(
         self,
@@ -249,6 +261,9 @@ class Retriever:
         self, search: Search, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
     ) -> Sequence[bytes]:
         """For each candidate, what the reranker needs not read it for; empty for those that it has to read."""
+        known = [one.token_codes for one in candidates if one.token_codes is not None]
+        if len(known) == len(candidates):  # they came with the search
+            return known
         none = [b""] * len(candidates)
         if not self._rerank_client.token_fingerprint:
             return none
@@ -261,6 +276,17 @@ class Retriever:
         except TriviumError as error:
             _logger.warning("the token codes of candidates cannot be had, so they are read: %s", cause_of(error))
             return none
+
+
+def _counts_to_read(search: Search) -> Sequence[int | None]:
+    """How many of the chunks found to read, one after the other until that is enough; None for all.
+
+    Only those that may be shown are wanted, if nobody else judges them, and what stands for duplicates is behind them.
+    """
+    options = search.options
+    if options.rerank or len(search.queries) > 1:
+        return (None,)
+    return (_READ_FOR_EACH * options.top_n if options.collapse else options.top_n, None)
 
 
 class _CollectionGone(Exception):

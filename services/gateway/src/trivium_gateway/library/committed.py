@@ -9,9 +9,9 @@ from trivium_gateway.qdrant.points import head_id
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import ResolvedCollection
     from trivium_gateway.library.heads import DocumentHeads
-    from trivium_gateway.library.search import Candidate
 
 
 class CommittedCandidates:

@@ -8,8 +8,9 @@ from typing import Any
 from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
+from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import Candidate, ChunkSearch, SearchResult
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["search_as_demanded"]
@@ -31,6 +32,8 @@ async def search_as_demanded(
     by_words: bool = True,
     filter: Filter | None,  # noqa: A002 - the word of the interface
     limit: int,
+    read: int | None = None,
+    with_codes: bool = False,
     timeout_seconds: float,
     tenant: str,
     dense_weight: float = 1.0,
@@ -50,6 +53,8 @@ async def search_as_demanded(
         by_words: Whether to search by words as well where there is a vector.
         filter: Conditions on the chunks.
         limit: Most candidates.
+        read: How many of them to read at first, if the query demands nothing; see `ChunkSearch.search`.
+        with_codes: Whether to read their token codes, likewise.
         timeout_seconds: Time for all of it.
         tenant: Whose chunks to search.
         dense_weight: How much the vectors count; see `ChunkSearch.search`.
@@ -76,7 +81,7 @@ async def search_as_demanded(
         return [one for one in found if query.allows(f"{one.chunk.title}\n{one.chunk.text}")]
 
     if not query.phrases and not query.exclusions:
-        return await search()
+        return await search(read=read, with_codes=with_codes)
     within: list[str] | None = None
     words = " ".join(query.phrases)
     if words and asked_words(words, collection.analyzer) is not None:

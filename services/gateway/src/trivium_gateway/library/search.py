@@ -1,30 +1,27 @@
 """Hybrid search: the nearest vectors and BM25 over one collection, fused."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
-from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse
+from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, LegReason, SearchResult, search_score
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
-from trivium_gateway.qdrant.chunks import QdrantChunks
+from trivium_gateway.qdrant.chunks import FoundChunk, QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_both, sparse_leg
 from trivium_gateway.qdrant.points import Scope, id_condition, keyword_condition, scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
-__all__ = ["Candidate", "ChunkSearch", "DegradedLeg", "Leg", "SearchResult"]
-
-Leg = Literal["dense", "sparse"]
-LegReason = Literal["unavailable", "timeout", "overloaded"]
+__all__ = ["ChunkSearch"]
 
 _BOTH_LEGS_SHARE = 0.6
 """The part of the time after which both legs together are given up, so that each alone still has some."""
@@ -34,54 +31,18 @@ _SEARCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk that the search found.
-
-    Attributes:
-        id: Identifies the chunk; it changes when the document does.
-        chunk: The chunk.
-        dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
-        sparse: BM25 score; None if that leg did not find the chunk or did not run.
-        fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
-    """
+class _Ranked:
+    """What the legs found, by the ids of points, best first; see `Candidate`."""
 
     id: str
-    chunk: Chunk
-    dense: float | None
-    sparse: float | None
-    fused: float | None
-
-    @property
-    def search_score(self) -> float:
-        """The score that the search ordered by: fused, or that of the only leg that ran."""
-        return next((score for score in (self.fused, self.dense, self.sparse) if score is not None), 0.0)
+    dense: float | None = None
+    sparse: float | None = None
+    fused: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DegradedLeg:
-    """A leg of the search that failed, so that the other stood in alone.
-
-    Attributes:
-        leg: Which.
-        reason: As in `degraded`: `unavailable`, `timeout` or `overloaded`.
-        cause: What it comes from, for the log.
-    """
-
-    leg: Leg
-    reason: LegReason
-    cause: TriviumError | str
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What the search found.
-
-    Attributes:
-        candidates: Best first by `search_score`.
-        degraded_legs: Legs that were asked for and failed; at most one, since both failing is an error.
-    """
-
-    candidates: Sequence[Candidate]
+class _Ranking:
+    ranked: Sequence[_Ranked]
     degraded_legs: Sequence[DegradedLeg]
 
 
@@ -107,13 +68,15 @@ class ChunkSearch:
         within: Collection[str] | None = None,
         without: Collection[str] = (),
         limit: int,
+        read: int | None = None,
+        with_codes: bool = False,
         timeout_seconds: float,
         tenant: str,
         dense_weight: float = 1.0,
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
-        Both legs are one call. If it fails, each is tried alone.
+        Both legs are one call. If it fails, each is tried alone. What they found is read by another.
         Only chunks of versions that are committed are returned: those of a write that is going on or broke off, and of
         a version that was just replaced, are left out. If that leaves a gap, the search is made again without them.
 
@@ -125,7 +88,9 @@ class ChunkSearch:
             filter: Conditions on the chunks.
             within: Ids of the only chunks to find; None for all.
             without: Ids of chunks not to find.
-            limit: Most candidates, from 1.
+            limit: Most chunks to find, from 1.
+            read: How many of them, best first, become candidates; None for all.
+            with_codes: Whether to read the vectors of their tokens, too, which are several times as large as the rest.
             timeout_seconds: Time for the whole search, a second attempt with one leg included.
             tenant: Whose chunks to search.
             dense_weight: How much the vectors count beside the words.
@@ -148,10 +113,19 @@ class ChunkSearch:
             found = await self._search(
                 collection, vector, text, focus, scope, limit, _seconds_until(until), tenant, dense_weight
             )
-            kept, again = await committed.keep(found.candidates, _seconds_until(until))
+            wanted = found.ranked[:read]
+            chunks = await self._read(collection, tenant, wanted, scope, with_codes, _seconds_until(until))
+            candidates = [
+                Candidate(one.id, chunk.chunk, one.dense, one.sparse, one.fused, chunk.token_codes)
+                for one in wanted
+                if (chunk := chunks.get(one.id)) is not None
+            ]
+            kept, again = await committed.keep(candidates, _seconds_until(until))
             if len(kept) >= len(best.candidates):
-                best = replace(found, candidates=kept)
-            if not again:
+                unread = [search_score(one.fused, one.dense, one.sparse) for one in found.ranked[len(wanted) :]]
+                near = max((one.dense for one in found.ranked if one.dense is not None), default=None)
+                best = SearchResult(kept, found.degraded_legs, unread, near)
+            if not again and len(candidates) == len(wanted):
                 break
         return best
 
@@ -160,13 +134,31 @@ class ChunkSearch:
     ) -> list[bytes]:
         """Give the packed token vectors of candidates, in their order; empty for each that was stored without.
 
-        They are several times as large as all else that a candidate has, so that a search does not give them.
-
         Raises:
             TriviumError: Qdrant cannot give them now.
         """
         chunks = QdrantChunks(self._connection, collection.physical, tenant)
         return await chunks.token_codes([one.id for one in candidates], timeout_seconds)
+
+    async def _read(
+        self,
+        collection: ResolvedCollection,
+        tenant: str,
+        ranked: Sequence[_Ranked],
+        scope: Scope,
+        with_codes: bool,
+        timeout_seconds: float,
+    ) -> dict[str, FoundChunk]:
+        chunks = QdrantChunks(self._connection, collection.physical, tenant)
+        ids = [one.id for one in ranked]
+        until = time.monotonic() + timeout_seconds
+        try:
+            if with_codes:
+                with contextlib.suppress(DeadlineExceeded, Overloaded, Unavailable):  # it goes without them, too
+                    return await chunks.found(ids, scope, with_codes=True, timeout_seconds=timeout_seconds / 2)
+            return await chunks.found(ids, scope, with_codes=False, timeout_seconds=_seconds_until(until))
+        except NotFound as error:
+            raise _gone(collection) from error
 
     async def _search(
         self,
@@ -179,7 +171,7 @@ class ChunkSearch:
         timeout_seconds: float,
         tenant: str,
         dense_weight: float,
-    ) -> SearchResult:
+    ) -> _Ranking:
         legs: dict[Leg, LegQuery] = {}
         if vector is not None:
             legs["dense"] = dense_leg(vector, scope)
@@ -193,7 +185,7 @@ class ChunkSearch:
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope)
         if not legs:  # a query without words, and no model to read it
-            return SearchResult([], [])
+            return _Ranking([], [])
         started = time.monotonic()
         if len(legs) == 2:
             try:
@@ -218,7 +210,7 @@ class ChunkSearch:
         limit: int,
         timeout_seconds: float,
         dense_weight: float,
-    ) -> SearchResult:
+    ) -> _Ranking:
         """Run both legs in one call, and fuse what they find."""
         queries = list(legs.values())
         hits = await find_both(self._connection, collection.physical, queries, limit, timeout_seconds=timeout_seconds)
@@ -231,23 +223,22 @@ class ChunkSearch:
                 LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0),
             ]
         )
-        chunks = {hit.id: hit.chunk for leg in legs for hit in found[leg]}
-        candidates = [
-            Candidate(id_, chunks[id_], dense.get(id_), sparse.get(id_), score)
+        ranked = [
+            _Ranked(id_, dense.get(id_), sparse.get(id_), score)
             for id_, score in itertools.islice(fused.items(), limit)
         ]
-        return SearchResult(candidates, [])
+        return _Ranking(ranked, [])
 
     async def _search_each(
         self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
-    ) -> SearchResult:
+    ) -> _Ranking:
         """Run each leg by itself, and answer from the first one that works."""
         outcomes = await asyncio.gather(
             *(self._search_leg(collection, leg, query, limit, timeout_seconds) for leg, query in legs.items()),
             return_exceptions=True,
         )
         failed: list[DegradedLeg] = []
-        found: Sequence[Candidate] | None = None
+        found: Sequence[_Ranked] | None = None
         for leg, outcome in zip(legs, outcomes, strict=True):
             if not isinstance(outcome, BaseException):
                 found = outcome if found is None else found
@@ -261,19 +252,17 @@ class ChunkSearch:
             raise next(outcome for outcome in outcomes if isinstance(outcome, TriviumError))
         if not failed and len(legs) == 2:  # each works, only both together were too slow
             failed.append(DegradedLeg("sparse", "timeout", "both legs in one call took too long, each alone did not"))
-        return SearchResult(found, failed)
+        return _Ranking(found, failed)
 
     async def _search_leg(
         self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
-    ) -> list[Candidate]:
+    ) -> list[_Ranked]:
         hits = await find(self._connection, collection.physical, query, limit, timeout_seconds=timeout_seconds)
         return [
-            Candidate(
+            _Ranked(
                 hit.id,
-                hit.chunk,
                 dense=hit.score if leg == "dense" else None,
                 sparse=hit.score if leg == "sparse" else None,
-                fused=None,
             )
             for hit in hits
         ]

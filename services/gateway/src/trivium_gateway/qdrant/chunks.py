@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qdrant_client import grpc as qdrant
 
 from trivium_gateway.qdrant.points import (
+    CHUNK_FIELDS,
     DENSE,
     TOKEN_CODES,
     EmbeddedChunk,
     Point,
+    Scope,
     chunk_from_payload,
     integer_condition,
     keyword_condition,
+    narrowed,
     scoped_filter,
     token_codes_from,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.qdrant.connection import QdrantConnection
@@ -29,6 +34,21 @@ _WRITE_TIMEOUT_SECONDS = 120.0
 _SCROLL_PAGE = 256
 _IDS_PER_CALL = 1000
 _TEXT_FIELDS = ("title", "text", "table_header")
+_FOUND_PER_CALL = 250
+"""With their token codes, some 10 kB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundChunk:
+    """A chunk that a search has found.
+
+    Attributes:
+        chunk: The chunk.
+        token_codes: The packed vectors of its tokens, empty if it was stored without; None if nobody asked for them.
+    """
+
+    chunk: Chunk
+    token_codes: bytes | None
 
 
 async def upsert(connection: QdrantConnection, physical: str, points: Sequence[Point]) -> None:
@@ -95,6 +115,29 @@ class QdrantChunks:
             lambda: {point.id.uuid: token_codes_from(point.payload) for point in points}
         )
         return [codes.get(one, b"") for one in ids]
+
+    async def found(
+        self, ids: Sequence[str], scope: Scope, *, with_codes: bool, timeout_seconds: float
+    ) -> dict[str, FoundChunk]:
+        """Read the chunks that a search has found, by their ids.
+
+        Those that are not in the scope of the search any more, since their document changed meanwhile, are missing.
+        """
+        chunks: dict[str, FoundChunk] = {}
+        for start in range(0, len(ids), _FOUND_PER_CALL):
+            some = ids[start : start + _FOUND_PER_CALL]
+            request = qdrant.ScrollPoints(
+                collection_name=self._physical,
+                filter=narrowed(scope, some),
+                limit=len(some),
+                with_payload=_payload((*CHUNK_FIELDS, TOKEN_CODES) if with_codes else CHUNK_FIELDS),
+                with_vectors=qdrant.WithVectorsSelector(enable=False),
+            )
+            reply = await self._connection.call(
+                self._connection.points.Scroll, request, timeout_seconds=timeout_seconds
+            )
+            chunks |= await self._connection.beside(partial(_found_chunks, reply.result, with_codes=with_codes))
+        return chunks
 
     async def read(
         self,
@@ -225,3 +268,12 @@ class QdrantChunks:
 
 def _payload(fields: Sequence[str]) -> qdrant.WithPayloadSelector:
     return qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=fields))
+
+
+def _found_chunks(points: Iterable[Any], *, with_codes: bool) -> dict[str, FoundChunk]:
+    return {
+        point.id.uuid: FoundChunk(
+            chunk_from_payload(point.payload), token_codes_from(point.payload) if with_codes else None
+        )
+        for point in points
+    }

@@ -7,26 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from qdrant_client import grpc as qdrant
 
-from trivium_gateway.qdrant.points import BM25, CHUNK_FIELDS, DENSE, chunk_from_payload
+from trivium_gateway.qdrant.points import BM25, DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 __all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_both", "sparse_leg"]
 
-_CANDIDATE = qdrant.WithPayloadSelector(include=qdrant.PayloadIncludeSelector(fields=CHUNK_FIELDS))
-"""What a candidate is made of."""
+# Most of what the legs find is dropped or never shown, and its payload is most of what they would cost.
+_NO_PAYLOAD = qdrant.WithPayloadSelector(enable=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that a leg found, under the id of its point."""
+    """A chunk that a leg found, by the id of its point."""
 
     id: str
-    chunk: Chunk
     score: float
 
 
@@ -46,7 +44,7 @@ class LegQuery:
             using=self.using,
             filter=self.scope,
             limit=limit,
-            with_payload=_CANDIDATE,
+            with_payload=_NO_PAYLOAD,
         )
 
 
@@ -65,7 +63,7 @@ async def find(
 ) -> list[Hit]:
     """Give what one leg finds, best first."""
     reply = await connection.call(connection.points.Query, leg.query(physical, limit), timeout_seconds=timeout_seconds)
-    return await connection.beside(lambda: _hits(reply.result))
+    return _hits(reply.result)
 
 
 async def find_both(
@@ -75,8 +73,8 @@ async def find_both(
     queries = [leg.query(physical, limit) for leg in legs]
     request = qdrant.QueryBatchPoints(collection_name=physical, query_points=queries)
     reply = await connection.call(connection.points.QueryBatch, request, timeout_seconds=timeout_seconds)
-    return await connection.beside(lambda: [_hits(one.result) for one in reply.result])
+    return [_hits(one.result) for one in reply.result]
 
 
 def _hits(points: Iterable[Any]) -> list[Hit]:
-    return [Hit(point.id.uuid, chunk_from_payload(point.payload), point.score) for point in points]
+    return [Hit(point.id.uuid, point.score) for point in points]

@@ -36,6 +36,7 @@ __all__ = [
     "keyword_condition",
     "metadata_key",
     "metadata_path",
+    "narrowed",
     "point_id",
     "point_of",
     "scoped_filter",
@@ -150,7 +151,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
 
 def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
     """Read a chunk from a point's payload. Fields that were not asked for are empty."""
-    fields = {key: value_to_json(value) for key, value in payload.items()}
+    fields = {key: value_to_json(value) for key, value in payload.items() if key != TOKEN_CODES}
     return Chunk(
         document_id=fields.get("document_id", ""),
         index=fields.get("chunk_index", 0),
@@ -203,6 +204,11 @@ def scoped_filter(
     """
     asked = [_condition_of(part) for part in user_filter.parts] if user_filter else []
     return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked], must_not=without)
+
+
+def narrowed(scope: Scope, ids: Iterable[str]) -> Scope:
+    """Make the filter of those points of a scope that have some ids."""
+    return qdrant.Filter(must=[*scope.must, id_condition(ids)], must_not=scope.must_not)
 
 
 def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:

@@ -1,0 +1,81 @@
+"""What a search gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trivium_serving.errors import TriviumError
+
+    from trivium_gateway.domain.chunks import Chunk
+
+__all__ = ["Candidate", "DegradedLeg", "Leg", "LegReason", "SearchResult", "search_score"]
+
+Leg = Literal["dense", "sparse"]
+LegReason = Literal["unavailable", "timeout", "overloaded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that the search found.
+
+    Attributes:
+        id: Identifies the chunk; it changes when the document does.
+        chunk: The chunk.
+        dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
+        sparse: BM25 score; None if that leg did not find the chunk or did not run.
+        fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
+        token_codes: The packed vectors of its tokens, empty if it was stored without; None if nobody asked for them.
+    """
+
+    id: str
+    chunk: Chunk
+    dense: float | None
+    sparse: float | None
+    fused: float | None
+    token_codes: bytes | None = None
+
+    @property
+    def search_score(self) -> float:
+        """The score that the search ordered by: fused, or that of the only leg that ran."""
+        return search_score(self.fused, self.dense, self.sparse)
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedLeg:
+    """A leg of the search that failed, so that the other stood in alone.
+
+    Attributes:
+        leg: Which.
+        reason: As in `degraded`: `unavailable`, `timeout` or `overloaded`.
+        cause: What it comes from, for the log.
+    """
+
+    leg: Leg
+    reason: LegReason
+    cause: TriviumError | str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What the search found.
+
+    Attributes:
+        candidates: Best first by `search_score`.
+        degraded_legs: Legs that were asked for and failed; at most one, since both failing is an error.
+        unread_scores: The search scores of what was found behind the candidates, and not read.
+        best_dense: The greatest cosine similarity of all that was found; None if the vectors were not searched.
+    """
+
+    candidates: Sequence[Candidate]
+    degraded_legs: Sequence[DegradedLeg]
+    unread_scores: Sequence[float] = ()
+    best_dense: float | None = None
+
+
+def search_score(fused: float | None, dense: float | None, sparse: float | None) -> float:
+    """Give the score that a search orders by: fused, or that of the only leg that ran."""
+    return next((score for score in (fused, dense, sparse) if score is not None), 0.0)
