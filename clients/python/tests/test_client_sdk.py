@@ -248,16 +248,19 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
     assert set(body) == {
         *("answer", "answerable", "confidence", "citations", "passages"),
         *("timings", "degraded", "usage", "model", "request_id", "dropped_passages"),
-        *("stages", "search_query", "queries"),
+        *("stages", "search_query", "queries", "reason", "refused", "unsupported"),
     }
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]
     assert set(body["citations"][0]) == {
         *("index", "document_id", "passage_id", "title", "uri", "span", "answer_span"),
-        *("page", "heading"),
+        *("page", "heading", "sentence", "support", "verdict", "quote"),
     }
     weights = {"dense_weight", "rerank_weight"}
-    assert set(body["passages"][0]["scores"]) == {"dense", "sparse", "fused", "rerank"} | weights
+    assert set(body["passages"][0]["scores"]) == {
+        *("dense", "sparse", "fused", "rerank", "maxsim", "coverage", "calibrated", "calibration"),
+        *weights,
+    }
     assert result == {"id": "a", "status": "indexed", "chunks": 2}
 
 
