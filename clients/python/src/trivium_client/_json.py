@@ -10,6 +10,8 @@ from trivium_client._passages import Degradation
 _HTTP_NAMES: dict[tuple[type, str], str] = {(DocumentResult, "chunk_count"): "chunks"}
 _LEFT_OUT: dict[tuple[type, str], Any] = {
     (DocumentResult, "error"): None,
+    (DocumentResult, "content_hash"): "",
+    (DocumentResult, "parts"): (),
     (Document, "text"): None,
     (Degradation, "detail"): "",
 }

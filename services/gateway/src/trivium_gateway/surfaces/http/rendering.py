@@ -144,6 +144,8 @@ def result_json(result: DocumentResult) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": result.id, "status": result.status.value, "chunks": result.chunk_count}
     if result.error is not None:
         shown["error"] = {"reason": result.error.reason, "message": result.error.message}
+    if result.content_hash:
+        shown["content_hash"] = result.content_hash
     if result.parts:
         shown["parts"] = [result_json(part) for part in result.parts]
     return shown

@@ -213,6 +213,7 @@ class PartResultShape(_Shape):
     status: Literal["indexed", "updated", "unchanged", "failed"]
     chunks: int
     error: DocumentErrorShape | None = Field(None, description="Only of a document that failed.")
+    content_hash: str | None = Field(None, description="Of what is stored now; missing if it failed.")
 
 
 class DocumentResultShape(PartResultShape):
