@@ -14,12 +14,12 @@ _NAMES = ("listen", "target", "url", "origins")
 
 
 def _address_settings() -> list[tuple[str, str]]:
-    """Each setting whose name or text says that it is an address, by service."""
+    """Each setting whose name or text says that it is an address, by service; secret ones may hold credentials."""
     found = []
     for service in SERVICES:
         for field in dataclasses.fields(_settings_of(service)):
             text = str(field.metadata["help"])
-            if field.name.endswith(_NAMES) or text.startswith("Address"):
+            if not field.metadata["secret"] and (field.name.endswith(_NAMES) or text.startswith("Address")):
                 found.append((service, field.name))
     return found
 
@@ -27,7 +27,9 @@ def _address_settings() -> list[tuple[str, str]]:
 def _settings_of(service: str) -> type:
     module = importlib.import_module(f"trivium_{service}.settings")
     return next(
-        value for name, value in vars(module).items() if name.endswith("Settings") and dataclasses.is_dataclass(value)
+        value
+        for value in vars(module).values()
+        if dataclasses.is_dataclass(value) and value.__module__ == module.__name__
     )  # type: ignore[return-value]
 
 
