@@ -216,3 +216,41 @@ def test_documents_with_the_same_text_are_one_passage_unless_each_is_asked_for(f
     each = _passages(filled, "Where does the kingfisher dig?", collection="copies", collapse=False)
     assert len(each) == 5
     assert not any(one["duplicates"] for one in each)
+
+
+def _streamed(stack: Stack, question: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a streamed answer."""
+    text = stack.http.post("/v1/answer", json={**question, "stream": True}).text
+    (summary,) = [block for block in text.split("\n\n") if block.startswith("event: summary")]
+    body: dict[str, Any] = json.loads(summary.partition("data: ")[2])
+    return body
+
+
+@pytest.mark.parametrize(
+    ("refusal", "refused", "answerable"),
+    [(None, True, False), ("refuse", True, False), ("mark", False, False), ("off", False, True)],
+)
+def test_question_about_something_else_is_refused_marked_or_answered(
+    filled: Stack, refusal: str | None, refused: bool, answerable: bool
+) -> None:
+    question = {"question": "What is the capital of Peru?", **({} if refusal is None else {"refusal": refusal})}
+    whole = filled.http.post("/v1/answer", json=question).json()
+    for body in (whole, _streamed(filled, question)):
+        assert (body["refused"], body["answerable"]) == (refused, answerable)
+        assert body["reason"] == (None if answerable else "weak_evidence")
+        assert body["confidence"] < 0.1
+        assert ("capital of Peru" in body["answer"]) == refused
+        assert bool(body["citations"]) != refused
+
+
+@pytest.mark.parametrize("question", ["How tall is the grey heron?", "Where does the otter sleep?", "龙井茶产于哪里？"])
+def test_question_that_the_documents_answer_is_neither_refused_nor_marked(filled: Stack, question: str) -> None:
+    body = filled.http.post("/v1/answer", json={"question": question, "refusal": "refuse"}).json()
+
+    assert (body["refused"], body["answerable"], body["reason"]) == (False, True, None)
+    (first, *_) = body["citations"]
+    assert first["verdict"] == "supported"
+    document = filled.http.get(f"/v1/documents/{first['document_id']}").json()
+    quoted = document["text"][first["quote"]["start"] : first["quote"]["end"]]
+    said = body["answer"][first["sentence"]["start"] : first["sentence"]["end"]]
+    assert quoted.strip() in said
