@@ -218,6 +218,12 @@ def test_documents_with_the_same_text_are_one_passage_unless_each_is_asked_for(f
     assert not any(one["duplicates"] for one in each)
 
 
+def test_status_says_by_which_calibration_scores_are_made(filled: Stack) -> None:
+    details = {one["stage"]: one["detail"] for one in filled.http.get("/readyz").json()["stages"]}
+
+    assert details["embed"] == "Scores are calibrated for all-MiniLM-L6-v2."
+
+
 def _streamed(stack: Stack, question: dict[str, Any]) -> dict[str, Any]:
     """The summary of a streamed answer."""
     text = stack.http.post("/v1/answer", json={**question, "stream": True}).text

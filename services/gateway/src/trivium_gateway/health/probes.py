@@ -6,6 +6,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from trivium_evidence.calibration import calibration_for
 from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, TriviumError
 
 from trivium_gateway.domain.chunks import Chunk
@@ -34,6 +35,10 @@ _SEARCH_EVERY_SECONDS = 5.0
 # As long as a question's search may take by default: one that is only slow is used all the same.
 _SEARCH_SECONDS = 5.0
 
+_UNCALIBRATED = (
+    "Scores are not calibrated for this model: they compare within one question only, and no question is refused for "
+    "weak evidence."
+)
 _READS_ALL = (
     "It reads the candidates of each question, since it takes no token vectors that embed gives. Give it its model: "
     "TRIVIUM_RERANK_MODEL or, beside a cross-encoder, TRIVIUM_RERANK_FIRST_MODEL."
@@ -158,10 +163,12 @@ class SearchProbe:
 
 
 def embed_probe(health: ServiceHealth, client: EmbedClient) -> ServiceProbe:
-    """Looks at the embed service."""
+    """Looks at the embed service, and whether scores are calibrated for its model."""
 
     async def describe() -> tuple[str, str]:
-        return (await client.model(timeout_seconds=_LOOK_SECONDS)).name, ""
+        model = await client.model(timeout_seconds=_LOOK_SECONDS)
+        calibration = calibration_for(model.fingerprint)
+        return model.name, _UNCALIBRATED if calibration is None else f"Scores are calibrated for {calibration.name}."
 
     async def work() -> None:
         await client.tokenize([_TEXT], timeout_seconds=_WARM_UP_SECONDS)
