@@ -50,6 +50,8 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
         "content_hash",
         "chunk_count",
         "container",
+        "uri",
+        "has_token_codes",
     }
     assert info.result.payload_schema["tenant"].params.keyword_index_params.is_tenant
 

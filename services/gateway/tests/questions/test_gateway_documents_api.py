@@ -76,7 +76,7 @@ async def test_documents_have_an_outcome_each(stack: Stack) -> None:
 
     assert [one["status"] for one in first] == ["indexed", "indexed"]
     assert [one["status"] for one in again] == ["unchanged", "updated", "failed", "failed"]
-    assert set(again[0]) == {"id", "status", "chunks"}
+    assert set(again[0]) == {"id", "status", "chunks", "content_hash"}
     for failed in again[2:]:
         assert failed["chunks"] == 0
         assert failed["error"]["reason"]

@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS = 1.0
 _BEARER = "bearer "
-_MOST_GROUPS = 100
+MOST_GROUPS = 100
 _LONGEST_NAME = 200
 
 
@@ -131,9 +131,9 @@ def _acting(principal: Principal, credentials: Credentials) -> Principal:
     if Scope.ACT_AS not in principal.scopes:
         raise PermissionDenied("Saying for whom one asks takes a key with the scope `act-as`.")
     groups = frozenset(group.strip() for group in credentials.groups.split(",") if group.strip())
-    if len(groups) > _MOST_GROUPS or any(len(name) > _LONGEST_NAME for name in (credentials.user, *groups)):
+    if len(groups) > MOST_GROUPS or any(len(name) > _LONGEST_NAME for name in (credentials.user, *groups)):
         raise InvalidField(
             "X-Trivium-Groups",
-            f"A user and a group have at most {_LONGEST_NAME} characters, and a user at most {_MOST_GROUPS} groups.",
+            f"A user and a group have at most {_LONGEST_NAME} characters, and a user at most {MOST_GROUPS} groups.",
         )
     return replace(principal, user=credentials.user, groups=groups)

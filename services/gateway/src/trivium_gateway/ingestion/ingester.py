@@ -222,6 +222,8 @@ class Ingester:
     ) -> None:
         within = await patiently(lambda: self._chunks.within(collection, containers, tenant))
         gone = [one for one in within if one not in kept]
+        if not gone:
+            return
         async with self._locks.hold((collection.physical, tenant, one) for one in gone):
             stored = await self._chunks.versions(collection, gone, tenant)
             dead = [version for versions in stored.values() for version in versions.dead()]

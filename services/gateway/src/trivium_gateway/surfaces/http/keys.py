@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -11,9 +11,11 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads it
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads it
 from trivium_serving.errors import InvalidField
 
+from trivium_gateway.access.guard import MOST_GROUPS
 from trivium_gateway.access.keyring import DEFAULT_GRACE_SECONDS
+from trivium_gateway.request.principal import Scope
 from trivium_gateway.surfaces.door import principal
-from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
+from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
@@ -33,14 +35,14 @@ class KeyBody(JsonBody):
     """A key to make."""
 
     name: str = Field(description="What people call it.")
-    scopes: list[str] = Field(
-        default_factory=lambda: ["read"],
-        description="What it may do: read, ingest, admin, act-as, operator.",
-        max_length=5,
+    scopes: Annotated[list[str], *at_most(len(Scope))] = Field(
+        default_factory=lambda: ["read"], description="What it may do: read, ingest, admin, act-as, operator."
     )
     tenant: str = Field(default="", description="Whose data it opens; that of the key which makes it if not given.")
     user: str = Field(default="", description="For whom it asks, if it is one person's.")
-    groups: list[str] = Field(default_factory=list, description="What they belong to.", max_length=100)
+    groups: Annotated[list[str], *at_most(MOST_GROUPS)] = Field(
+        default_factory=list, description="What they belong to."
+    )
     expires_at: str | None = Field(
         default=None, description="When it ends, for example 2027-01-31T00:00:00Z; null for never."
     )
