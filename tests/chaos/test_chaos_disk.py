@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from e2e.stack import Stack
 
 _PARTS = ("qdrant_edge", "embed", "gateway")
-_DISK_MIB = 96
+_DISK_MIB = 160
 
 
 @pytest.fixture

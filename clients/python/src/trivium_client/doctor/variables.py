@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ EVERYWHERE = frozenset(
         "TRIVIUM_TLS_CERT",
         "TRIVIUM_TLS_KEY",
         "TRIVIUM_TLS_CA",
+        "TRIVIUM_API_KEY",
         "TRIVIUM_GATEWAY",
         "TRIVIUM_MCP_URL",
         "TRIVIUM_CHAT_HISTORY",
@@ -74,13 +76,15 @@ def variables(environment: dict[str, str]) -> list[Finding]:
 
 
 def read_by(prefix: str, file: Path) -> Iterator[str]:
-    """The variables that a settings file declares; it is parsed, not run.
+    """The variables that a settings file declares, and those that it shares with others; it is parsed, not run.
 
     Args:
         prefix: Of the service's variables.
         file: Has a dataclass whose fields are `name: type = setting(..., env=...)`.
     """
     for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (shared := _settings_module(node)):
+            yield from read_by(prefix, shared)
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
             continue
         call = node.value
@@ -88,3 +92,12 @@ def read_by(prefix: str, file: Path) -> Iterator[str]:
             named = [word.value for word in call.keywords if word.arg == "env"]
             own = named[0].value if named and isinstance(named[0], ast.Constant) else None
             yield str(own or prefix + node.target.id.upper())
+
+
+def _settings_module(node: ast.ImportFrom) -> Path | None:
+    """The file that a settings file takes fields from, if it is one of a library of Trivium's."""
+    module = node.module or ""
+    if not (module.startswith("trivium_") and any(name.name.endswith("Settings") for name in node.names)):
+        return None
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec is not None and spec.origin else None
