@@ -25,6 +25,11 @@ TRIVIUM = (sys.executable, "-m", "trivium_client.cli.app")
 OLD = 1_700_000_000
 
 
+def _heed_interrupts() -> None:
+    """Has a program end by Ctrl-C as from a terminal; what a shell starts in the background inherits to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Command:
     """`trivium sync` of one folder into one collection."""
 
@@ -36,7 +41,12 @@ class Command:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [*TRIVIUM, "sync", str(self.folder), "--collection", self.collection, *arguments]
         return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heed_interrupts,
         )
 
     def run(self, *arguments: str) -> tuple[int, Any, str]:
@@ -147,7 +157,7 @@ def test_sync_that_watches_follows_until_it_is_interrupted(trivium: Trivium, com
         wait_until(lambda: texts() == command.files(), "the deletion is followed")
     finally:
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "run it again to go on" in err
 
