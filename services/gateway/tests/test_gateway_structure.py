@@ -6,10 +6,11 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trivium_gateway.ingestion.chunking import ChunkingSettings, chunk_spans
-from trivium_gateway.ingestion.structure import Place, Structure, headings_of
+from trivium_gateway.ingestion.structure import Place, Structure, headings_of, place_within
 
 _SETTINGS = ChunkingSettings(chunk_tokens=40, overlap_tokens=8, chunk_characters=2000)
 _TOKEN = re.compile(r"\w{1,4}|[^\w\s]")
@@ -102,3 +103,31 @@ def test_spans_of_structured_text_cover_it_and_places_are_what_the_text_says(tex
             assert place.page == text.count("\f", 0, at) + 1
         else:
             assert place.page == 0
+
+
+_TWO_PAGES = "# Pumps\n\nFirst page.\n\n## Limits\n\nTen bar.\n\f## Noise\n\nForty decibels.\n\n# Valves\n\nNine bar.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "heading", "page"),
+    [
+        ("First page", ("Pumps",), 3),
+        ("Ten bar", ("Pumps", "Limits"), 3),
+        ("Forty", ("Pumps", "Noise"), 4),
+        ("Nine bar", ("Valves",), 4),
+    ],
+)
+def test_place_within_a_chunk_is_that_of_its_words(words: str, heading: tuple[str, ...], page: int) -> None:
+    found = place_within(Place(("Pumps",), 3), _TWO_PAGES, _TWO_PAGES.index(words))
+
+    assert (found.heading, found.page) == (heading, page)
+
+
+def test_place_within_a_chunk_without_headings_is_that_of_the_chunk() -> None:
+    assert place_within(Place(("Pumps", "Limits"), 0), "Ten bar.\n\nNine bar.", 10) == Place(("Pumps", "Limits"), 0)
+
+
+def test_place_within_a_chunk_stands_under_what_is_before_the_chunk() -> None:
+    text = "At most ten bar.\n\n## Noise\n\nForty decibels."
+
+    assert place_within(Place(("Pumps", "Limits")), text, text.index("Forty")).heading == ("Pumps", "Noise")

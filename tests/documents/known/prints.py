@@ -145,7 +145,9 @@ def scanned(*pages: bytes) -> bytes:
 
 
 def _third_page(subject: Subject) -> bytes:
-    pages = [Page().lines("Limits", size=18).lines(*subject.prose(3), y=680) for _ in range(4)]
+    # The same words at the same place of each page would be a running header.
+    titles = ("Opening", "Setting up", "Limits", "Storage")
+    pages = [Page().lines(title, size=18).lines(*subject.prose(3), y=680) for title in titles]
     pages[2].lines(subject.sentence, y=400)
     return pdf(*pages)
 

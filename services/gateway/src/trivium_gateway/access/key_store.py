@@ -8,8 +8,6 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from trivium_serving.errors import Unavailable
 
 from trivium_gateway.access.keys import Key
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 _UNUSABLE = "The keys cannot be read or kept now. The gateway's log says why."
 _BUSY_SECONDS = 5.0
 _REDIS_SECONDS = 5.0
-_REDIS_HASH = "trivium:keys"
+_REDIS_HASH = "trivium-keys"
 
 
 class KeyStore(Protocol):
@@ -101,6 +99,9 @@ class RedisKeyStore:
     """
 
     def __init__(self, url: str) -> None:
+        # Not above: what it imports takes memory and time, and few gateways need it.
+        from redis.asyncio import Redis
+
         try:
             self._redis = Redis.from_url(url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
         except ValueError:  # its words may hold the password
@@ -126,6 +127,8 @@ class RedisKeyStore:
         await self._redis.aclose()
 
     async def _asked(self, answer: Any) -> Any:
+        from redis.exceptions import RedisError
+
         try:
             return await answer
         except (RedisError, OSError) as error:

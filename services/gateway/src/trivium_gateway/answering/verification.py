@@ -12,6 +12,7 @@ from trivium_evidence.support import Evidence, Support, Verdict, supported_by
 
 from trivium_gateway.domain.chunks import Span
 from trivium_gateway.domain.passages import Citation
+from trivium_gateway.ingestion.structure import Place, place_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,11 +76,13 @@ class Verifier:
 
     def _citation(self, index: int, mark: Span, sentence: Span, support: Support) -> Citation:
         passage = self._passages[index - 1]
-        quote = None
+        chunk = passage.chunk
+        quote, place = None, Place(chunk.heading, chunk.page)
         if support.piece is not None:
-            begin = passage.chunk.start
-            quote = Span(begin + support.piece.start, begin + support.piece.end)
-        return Citation(index, passage, mark, sentence, round(support.score, 3), support.verdict, quote)
+            quote = Span(chunk.start + support.piece.start, chunk.start + support.piece.end)
+            place = place_within(place, chunk.text, support.piece.start)
+        score = round(support.score, 3)
+        return Citation(index, passage, mark, sentence, score, support.verdict, quote, place.heading, place.page)
 
 
 @dataclass(frozen=True, slots=True)

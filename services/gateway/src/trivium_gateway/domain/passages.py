@@ -80,6 +80,8 @@ class Citation:
         support: How surely that part rests on the passage, from 0 to 1.
         verdict: The same in a word.
         quote: What of the document's stored text supports it most: a sentence, a row or an item; None if nothing does.
+        heading: The headings that the quote stands under, outermost first; the passage, if there is none.
+        page: Its page, from 1; 0 in a document without pages.
     """
 
     index: int
@@ -89,3 +91,5 @@ class Citation:
     support: float
     verdict: Verdict
     quote: Span | None
+    heading: tuple[str, ...]
+    page: int

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Heading", "Place", "Structure", "Table", "code_blocks", "headings_of", "tables_of"]
+__all__ = ["Heading", "Place", "Structure", "Table", "code_blocks", "headings_of", "place_within", "tables_of"]
 
 _HEADING = re.compile(
     r"^\f{0,9} {0,3}(?P<marks>#{1,6})[ \t]++(?P<marked>\S[^\n]*+)"
@@ -108,6 +108,31 @@ class Structure:
                 if heading.level == 1:
                     break
         return tuple(heading.title[:_MOST_PATH_CHARACTERS] for heading in reversed(path))
+
+
+def place_within(begin: Place, text: str, at: int) -> Place:
+    """Tell where a place in a chunk is, from where the chunk begins and what stands in it before.
+
+    Of headings outside of the chunk the levels are not kept; the outermost is taken for one of level 1, and so on.
+
+    Args:
+        begin: Where the chunk begins.
+        text: The chunk's text.
+        at: Where in it, in code points.
+    """
+    first, there = _VISIBLE.search(text), _VISIBLE.search(text, at)
+    passed_breaks = text.count(_PAGE_BREAK, first.start() if first else 0, there.start() if there else at)
+    page = begin.page + passed_breaks if begin.page else 0
+    headings = headings_of(text)
+    over: list[Heading] = []
+    for heading in reversed([one for one in headings if one.start <= at]):
+        if not over or heading.level < over[-1].level:
+            over.append(heading)
+    if not over:
+        return Place(begin.heading, page)
+    titles = {heading.title[:_MOST_PATH_CHARACTERS] for heading in headings}
+    outside = [title for title in begin.heading[: over[-1].level - 1] if title not in titles]
+    return Place((*outside, *(heading.title[:_MOST_PATH_CHARACTERS] for heading in reversed(over))), page)
 
 
 def headings_of(text: str, code: Sequence[tuple[int, int]] | None = None) -> list[Heading]:
