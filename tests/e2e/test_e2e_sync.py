@@ -119,7 +119,7 @@ def test_sync_of_an_empty_folder_deletes_only_when_told(trivium: Trivium, comman
 
     status, _, err = command.run()
 
-    assert status == 1
+    assert status == 1, err
     assert "--delete" in err
     assert len(stored(trivium, command)) == 1
     assert command.run("--keep")[1]["kept"] == 1
