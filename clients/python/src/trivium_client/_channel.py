@@ -13,7 +13,7 @@ from trivium_client._tls import channel_credentials
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
-KEY_VARIABLE = "TRIVIUM_API_KEY"
+API_KEY_VARIABLE = "TRIVIUM_API_KEY"
 REQUEST_ID_KEY = "x-request-id"
 _PING_MS = 10_000
 _PING_TIMEOUT_MS = 5_000
@@ -101,11 +101,16 @@ class ChannelSettings:
         ]
         if host in ("localhost", "127.0.0.1", "[::1]"):
             options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine
-        key = os.environ.get(KEY_VARIABLE, "") if api_key is None else api_key
-        return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options, _checked_key(key.strip()))
+        return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options, api_key_of(api_key))
 
 
-def _checked_key(key: str) -> str:
+def api_key_of(given: str | None = None) -> str:
+    """The key to send: the one that is given, else the environment's; empty for none.
+
+    Raises:
+        InvalidRequest: It cannot be one.
+    """
+    key = (os.environ.get(API_KEY_VARIABLE, "") if given is None else given).strip()
     if not key.isascii() or not key.isprintable():
         raise InvalidRequest(
             "the key has characters that no key has; give it as it was shown, tv_...",

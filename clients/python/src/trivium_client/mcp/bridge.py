@@ -18,7 +18,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from trivium_client import GatewayUnreachable, InvalidRequest
-from trivium_client._channel import KEY_VARIABLE as API_KEY_VARIABLE
+from trivium_client._channel import api_key_of
 from trivium_client._tls import CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def serve(url: str) -> None:
     if "@" in url:  # unrepeated: addresses stand in messages
         raise InvalidRequest("the endpoint's address holds a user name or a password", reason="INVALID_ADDRESS")
     timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_READ_SECONDS)
-    key = os.environ.get(API_KEY_VARIABLE, "").strip()
+    key = api_key_of()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx2.AsyncClient(timeout=timeout, verify=_tls_context() or True, headers=headers) as http:
         gateway = _Gateway(url, http)

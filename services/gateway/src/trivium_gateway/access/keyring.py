@@ -114,8 +114,6 @@ class Keyring:
         if not 0 <= grace_seconds <= _MOST_GRACE_SECONDS:
             raise InvalidField("grace_seconds", f"It is {grace_seconds:g}; 0 to {_MOST_GRACE_SECONDS:g} are allowed.")
         key = await self._find(principal, key_id)
-        if not key.scopes <= principal.scopes:
-            raise PermissionDenied("A key cannot be rotated by one that may do less.")
         made = rotated(key, grace_seconds)
         await self._kept().put(made.key)
         await self._guard.load()
@@ -128,9 +126,7 @@ class Keyring:
             NotFound: There is no such key, or it is another tenant's (KEY_NOT_FOUND).
             PermissionDenied: It may do more than who revokes it.
         """
-        key = await self._find(principal, key_id)
-        if not key.scopes <= principal.scopes:
-            raise PermissionDenied("A key cannot be revoked by one that may do less.")
+        await self._find(principal, key_id)
         await self._kept().remove(key_id)
         await self._guard.load()
 
@@ -164,6 +160,8 @@ class Keyring:
         _check_may(principal, principal.tenant)
         for key in await store.all():
             if key.id == key_id and _may(principal, key.tenant):
+                if not key.scopes <= principal.scopes:
+                    raise PermissionDenied("A key cannot be rotated or revoked by one that may do less.")
                 return key
         raise NotFound(f"There is no key {key_id[:40]!r}. List those that there are.", reason="KEY_NOT_FOUND")
 
