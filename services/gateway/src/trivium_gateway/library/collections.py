@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 DEFAULT_COLLECTION = "default"
 """The collection of requests that name none. It is created by the first write."""
 
-_COUNTS_AT_ONCE = 8  # each is two calls
+_COUNTS_AT_ONCE = 5  # each is three calls
 
 
 @dataclass(frozen=True, slots=True)
