@@ -45,12 +45,14 @@ class Txtai(System):
         from txtai import Embeddings
 
         self._embeddings = Embeddings(path=model, hybrid=True, content=True)
+        self._one_at_a_time = threading.Lock()  # its database of texts takes one caller
 
     def ingest(self, documents: list[dict[str, str]]) -> None:
         self._embeddings.index((one["id"], _indexed(one), None) for one in documents)
 
     def search(self, query: str) -> list[str]:
-        return [found["id"] for found in self._embeddings.search(query, _TOP)]
+        with self._one_at_a_time:
+            return [found["id"] for found in self._embeddings.search(query, _TOP)]
 
 
 class LlamaIndex(System):

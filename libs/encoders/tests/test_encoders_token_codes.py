@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from trivium_encoders import CodeForm, CodesUnreadable, Role, TextEncoder, TokenEncoder, best_matches, decode_codes
+from trivium_encoders import (
+    CodeForm,
+    CodesUnreadable,
+    Role,
+    TextEncoder,
+    TokenEncoder,
+    best_matches,
+    code_vectors,
+    decode_codes,
+)
 from trivium_encoders.token_codes import encode
 
 FINGERPRINT = "0123456789abcdef" * 4
@@ -39,6 +48,22 @@ def test_decode_an_encoded_text_gives_its_ids_form_and_model(form: CodeForm, fir
     assert (codes.form, codes.dimension, codes.model.hex()) == (form, dimension, FINGERPRINT[:32])
     id_bytes = 4 if first_id else 2
     assert len(code) == 28 + 7 * (id_bytes + -(-dimension * form.value // 8))
+
+
+@pytest.mark.parametrize("dimension", [384, 21])
+@pytest.mark.parametrize(("form", "tolerance"), [(CodeForm.NIBBLES, 0.05), (CodeForm.BYTES, 0.004)])
+def test_code_vectors_are_what_was_packed(form: CodeForm, tolerance: float, dimension: int) -> None:
+    vectors = _vectors(3000, dimension)
+    found = code_vectors(decode_codes(_code(vectors, form)))
+    np.testing.assert_allclose(found, vectors, atol=tolerance)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_code_vectors_of_signs_and_of_nothing_have_the_right_shape() -> None:
+    vectors = _vectors(5, 21)
+    found = code_vectors(decode_codes(_code(vectors, CodeForm.SIGNS)))
+    assert np.array_equal(found > 0, vectors > 0)
+    assert code_vectors(decode_codes(_code(vectors[:0], CodeForm.BYTES))).shape == (0, 21)
 
 
 @pytest.mark.parametrize("dimension", [384, 21])

@@ -82,6 +82,17 @@ async def test_embed_text_again_is_answered_from_memory_bit_for_bit(one_worker: 
     assert list(turned.token_counts) == list(reversed(first.token_counts))
 
 
+async def test_embed_query_with_its_token_codes_and_without_is_computed_once(one_worker: Any) -> None:
+    before = computed(one_worker)
+    asked = {"texts": ["asked with codes and without"], "role": QUERY}
+    plain = await one_worker.stub.Embed(pb.EmbedRequest(**asked))
+    coded = await one_worker.stub.Embed(pb.EmbedRequest(**asked, token_codes=pb.TOKEN_CODES_8_BIT))
+
+    assert computed(one_worker) == before + 1
+    assert (len(plain.token_codes), len(coded.token_codes)) == (0, 1)
+    assert plain.vectors_f32 == coded.vectors_f32
+
+
 async def test_embed_same_text_several_times_in_a_call_is_computed_once_and_returned_for_each(one_worker: Any) -> None:
     before = computed(one_worker)
     response = await one_worker.stub.Embed(pb.EmbedRequest(texts=["twin", "single", "twin"], role=DOCUMENT))

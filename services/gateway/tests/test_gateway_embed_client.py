@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
+from trivium_encoders import decode_codes
 from trivium_gateway.models.embed import FULL_NAME, EmbedClient
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
@@ -27,6 +28,18 @@ async def test_query_is_embedded_once_and_then_remembered(storage: Storage) -> N
     assert first.vector == again.vector
     assert len(first.vector) == model.dimension
     assert first.token_count == again.token_count > 0
+
+
+async def test_query_that_is_read_whole_has_the_codes_of_its_tokens_on_request(storage: Storage) -> None:
+    model = await storage.embed.model()
+    asked = {"expected_fingerprint": model.fingerprint, "timeout_seconds": 10}
+    plain = await storage.embed.embed_query("barley", **asked)
+    coded = await storage.embed.embed_query("rye bread", with_codes=True, **asked)
+    assert plain.token_codes == b""
+    assert len(decode_codes(coded.token_codes).token_ids) == 2
+    assert (await storage.embed.embed_query("rye bread", **asked)).token_codes == coded.token_codes
+    long = await storage.embed.embed_query("many words " * 1000, with_codes=True, **asked)
+    assert (long.long is not None, long.token_codes) == (True, b"")
 
 
 async def test_remembered_queries_stay_within_their_bytes(storage: Storage) -> None:

@@ -145,8 +145,8 @@ async def test_extractive_answer_compares_only_the_best_by_words() -> None:
 )  # fmt: skip
 async def test_extractive_answer_without_vectors_goes_by_words_and_says_why(error: Any, reason: Any) -> None:
     answerer = ExtractiveAnswerer(Vectors(error=error), 16)
-    answer = await answerer.answer(AnswerRequest("When was the bridge opened?", (BRIDGE,)))
-    assert "May 1937" in "".join(answer.parts)
+    answer = await answerer.answer(AnswerRequest("Is it red?", (Passage("The bridge is red. The boat is red."),)))
+    assert "The bridge is red." in "".join(answer.parts)
     assert answer.degradation is not None
     assert (answer.degradation.stage, answer.degradation.reason, answer.degradation.fallback) == (
         "embed", reason, "lexical"

@@ -49,7 +49,8 @@ async def test_generate_twice_gives_the_same_answer(service: Any) -> None:
 
 async def test_generate_with_the_embed_service_gone_goes_by_words_and_says_so(service: Any, free_port: Any) -> None:
     async with service(embed_target=f"127.0.0.1:{free_port}") as running:
-        answer = await running.answer(request())
+        twins = [pb.Passage(text=f"The bridge was opened in {month} 1937.", score=0.5) for month in ("May", "June")]
+        answer = await running.answer(request(passages=twins))
         metrics = running.app.registry
         labels = {"fallback": "lexical", "reason": "unavailable"}
         assert metrics.get_sample_value("trivium_generate_fallbacks_total", labels) == 1

@@ -23,7 +23,7 @@ pytest.importorskip("trivium_embed", reason="the embedding service is not instal
 
 # No word of the question is in the right sentence, and some are in the others.
 QUESTION = "Which pet purrs?"
-PASSAGE = pb.Passage(text="Which engine purrs on the road? The feline naps on the sofa. A pet shop sells engine oil.")
+PASSAGE = pb.Passage(text="The feline purrs. Which engine purrs on the road? A pet shop sells engine oil. A pet naps.")
 
 
 async def start_embed(port: int) -> asyncio.subprocess.Process:

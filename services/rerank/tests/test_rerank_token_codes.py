@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
-from trivium_encoders import CodeForm, EncoderOptions, TextEncoder
+from trivium_encoders import CodeForm, EncoderOptions, Role, TextEncoder
 from trivium_serving.errors import error_from_rpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,6 +62,42 @@ async def test_rerank_passages_with_codes_of_the_model_are_not_read(rerank_servi
     by_text = await rerank_service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=texts))
     assert scores_of(response) == pytest.approx(scores_of(by_text), abs=0.005)
     assert [one.index for one in response.rankings] == [one.index for one in by_text.rankings]
+
+
+async def test_rerank_query_with_codes_of_the_model_is_not_read(rerank_service: Any, embedder: TextEncoder) -> None:
+    query = "Which tree, never asked about before, keeps its needles?"
+    codes = (await embedder.encode([query], role=Role.QUERY, codes=CodeForm.BYTES)).token_codes
+    assert codes is not None
+    passages = await coded(embedder, TEXTS)
+    read = texts_read(rerank_service)
+    asked = pb.RerankRequest(query=query, passages=passages, query_token_codes=codes[0])
+    response = await rerank_service.stub.Rerank(asked)
+
+    assert texts_read(rerank_service) == read
+    assert response.token_count == 0
+    by_text = await rerank_service.stub.Rerank(pb.RerankRequest(query=query, passages=passages))
+    assert scores_of(response) == pytest.approx(scores_of(by_text), abs=0.001)
+    assert [one.maxsim for one in response.rankings] == pytest.approx(
+        [one.maxsim for one in by_text.rankings], abs=0.001
+    )
+
+
+async def test_rerank_query_with_codes_of_another_model_is_read(rerank_service: Any, embedder: TextEncoder) -> None:
+    [passage] = await coded(embedder, [QUERY], CodeForm.BYTES)
+    foreign = passage.token_codes[:12] + bytes(16) + passage.token_codes[28:]
+    asked = pb.RerankRequest(query=QUERY, passages=await coded(embedder, TEXTS), query_token_codes=foreign)
+    response = await rerank_service.stub.Rerank(asked)
+
+    assert response.token_count > 0
+    assert response.rankings[0].index == 2
+
+
+async def test_rerank_unreadable_codes_of_a_query_are_refused_by_name(rerank_service: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await rerank_service.stub.Rerank(pb.RerankRequest(query=QUERY, texts=TEXTS, query_token_codes=b"x"))
+    error = error_from_rpc(failure.value)
+
+    assert (error.reason, error.field) == ("TOKEN_CODES_UNREADABLE", "query_token_codes")
 
 
 @pytest.mark.parametrize("form", [CodeForm.NIBBLES, CodeForm.BYTES])

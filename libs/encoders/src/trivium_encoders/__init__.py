@@ -5,7 +5,7 @@ against a query (cross-encoder), and `TokenEncoder` gives one vector per token (
 sentence-transformers names them; a process that finds its model converted in the cache never imports torch.
 """
 
-from trivium_encoders.code_matching import best_matches
+from trivium_encoders.code_matching import best_matches, code_vectors
 from trivium_encoders.coding import Coding
 from trivium_encoders.errors import (
     CodesOfOtherLayout,
@@ -60,6 +60,7 @@ __all__ = [
     "TokenMatrices",
     "TokenMatrix",
     "best_matches",
+    "code_vectors",
     "codes_model_key",
     "decode_codes",
     "end_process",

@@ -41,6 +41,15 @@ def best_matches(query: NDArray[np.float32], passages: Sequence[TokenCodes]) -> 
     return np.clip(best, -1, 1)
 
 
+def code_vectors(codes: TokenCodes) -> NDArray[np.float32]:
+    """The vectors of a code's tokens, `[tokens, dimension]`, rows of unit length: of signs the directions of these."""
+    width = codes.rows.shape[1] * 8 // codes.form.value
+    blocks = [numbers.copy() for _, numbers in _unpacked(codes.rows, width, codes.form)]
+    vectors = np.concatenate([np.empty((0, width), np.float32), *blocks])[:, : codes.dimension]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / np.maximum(lengths, 1e-12))
+
+
 def _products(query: NDArray[np.float32], rows: NDArray[np.uint8], form: CodeForm) -> NDArray[np.float32]:
     """`[query tokens, tokens]`."""
     width = rows.shape[1] * 8 // form.value

@@ -54,6 +54,8 @@ class TokenEncoder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.info: EncoderInfo = dataclasses.replace(engine.info, normalized=True)
+        """The model's description."""
         prompts = engine.description.prompts
         self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
         self._has_own_mask = engine.description.family is Family.TOKEN
@@ -64,11 +66,6 @@ class TokenEncoder:
         """Loads and warms a model; arguments and errors as for `TextEncoder.load`."""
         engine = await load_engine(options, output=Family.TOKEN, head=TokenHead, registry=registry, service=service)
         return cls(engine)
-
-    @property
-    def info(self) -> EncoderInfo:
-        """The model's description."""
-        return dataclasses.replace(self._engine.info, normalized=True)
 
     @property
     def healthy(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def inverse_frequencies(wanted: Iterable[str], texts: Sequence[frozenset[str]]) 
     }
 
 
+@lru_cache(maxsize=1 << 14)
 def _stem(word: str) -> str:
     """A word without its commonest endings: enough for `services` to meet `service`, not linguistics."""
     for suffix in _SUFFIXES:

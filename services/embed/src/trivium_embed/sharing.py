@@ -83,7 +83,8 @@ class SharedEmbedding:
             Overloaded: `admit` has no place.
         """
         shared = self._shared[role, priority]
-        read_as = f"{_CUT if truncate else _WHOLE} {codes.name if codes else ''}"
+        made = codes or self._unasked_codes(role)
+        read_as = f"{_CUT if truncate else _WHOLE} {made.name if made else ''}"
         vectors, times = await shared.get(read_as, texts, deadline, admit)
         return Encoded(
             np.stack([vector.numbers for vector in vectors]),
@@ -91,6 +92,10 @@ class SharedEmbedding:
             *times,
             token_codes=[vector.token_codes for vector in vectors] if codes else None,
         )
+
+    def _unasked_codes(self, role: Role) -> CodeForm | None:
+        """The codes that are made though nobody asked: those of a query, which the next caller may want, are small."""
+        return CodeForm.BYTES if role is Role.QUERY and self._backend.info.token_fingerprint else None
 
     async def _compute(
         self, role: Role, priority: Priority, read_as: str, texts: Sequence[str], deadline: float | None

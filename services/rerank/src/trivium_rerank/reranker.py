@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from trivium_encoders import Scored
+from trivium_encoders import Scored, TokenCodes
 from trivium_model_service.backend import BackendOwner
 from trivium_model_service.deadlines import seconds_left
 from trivium_model_service.texts import estimate_tokens, is_blank
@@ -80,13 +80,21 @@ class Reranker(BackendOwner[RerankBackend]):
         self._backend = backend
 
     async def rerank(
-        self, query: str, passages: Sequence[Passage], *, top_n: int, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        top_n: int,
+        places: int = 0,
+        deadline: float | None,
     ) -> Judgement:
         """Scores and orders passages. A blank one has score 0.
 
         Args:
             query: What is asked.
             passages: At least one.
+            query_codes: The vectors of the query's tokens, if they came along.
             top_n: How many to return; 0, or more than there are, for all.
             places: How many of the best matter; 0 for all. Others may be missing.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
@@ -101,7 +109,7 @@ class Reranker(BackendOwner[RerankBackend]):
             self.limits.check(query, [passage.text for passage in passages])
             tokens = estimate_tokens(backend.unread(query, passages, places), backend.info.max_tokens, query)
             with self._admission.admit(tokens, seconds_left=seconds_left(deadline) if tokens else None):
-                judgement = await _judge(backend, query, passages, top_n, places, deadline)
+                judgement = await _judge(backend, query, query_codes, passages, top_n, places, deadline)
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
@@ -113,13 +121,15 @@ class Reranker(BackendOwner[RerankBackend]):
 async def _judge(
     backend: RerankBackend,
     query: str,
+    query_codes: TokenCodes | None,
     passages: Sequence[Passage],
     top_n: int,
     places: int,
     deadline: float | None,
 ) -> Judgement:
     readable = [index for index, passage in enumerate(passages) if not is_blank(passage.text)]
-    scored = await backend.score(query, [passages[index] for index in readable], places=places, deadline=deadline)
+    some = [passages[index] for index in readable]
+    scored = await backend.score(query, some, query_codes=query_codes, places=places, deadline=deadline)
     scores = np.zeros(len(passages), dtype=np.float32)
     scores[readable] = scored.scores
     judged = len(passages) - int(np.isnan(scores).sum())

@@ -44,6 +44,7 @@ class RerankServicer(RerankServiceServicer):
             judgement = await self._reranker.rerank(
                 request.query,
                 passages,
+                query_codes=_codes("query_token_codes", request.query_token_codes),
                 top_n=request.top_n,
                 places=request.places,
                 deadline=deadline_of(context),
@@ -99,7 +100,11 @@ def _passages(request: pb.RerankRequest) -> list[Passage]:
     if request.texts:
         return [Passage(text) for text in request.texts]
     return [
-        Passage(passage.text, _codes(index, passage.token_codes), _finite(passage.search_score))
+        Passage(
+            passage.text,
+            _codes(f"passages[{index}].token_codes", passage.token_codes),
+            _finite(passage.search_score),
+        )
         for index, passage in enumerate(request.passages)
     ]
 
@@ -108,8 +113,8 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _codes(index: int, code: bytes) -> TokenCodes | None:
-    """The codes of a passage; None if there are none, or if another version made them: then its text serves."""
+def _codes(field: str, code: bytes) -> TokenCodes | None:
+    """The codes of a text; None if there are none, or if another version made them: then its text serves."""
     if not code:
         return None
     try:
@@ -117,7 +122,6 @@ def _codes(index: int, code: bytes) -> TokenCodes | None:
     except CodesOfOtherLayout:
         return None
     except CodesUnreadable as error:
-        field = f"passages[{index}].token_codes"
         raise InvalidField(
             field,
             f"{field} cannot be read: {error}. Send what EmbedService gave for the text, or none.",

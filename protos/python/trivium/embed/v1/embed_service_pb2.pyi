@@ -134,7 +134,7 @@ class EmbedRequest(google.protobuf.message.Message):
     """The numbers to send."""
     token_codes: Global___TokenCodes.ValueType
     """Whether to give the vectors of the texts' tokens as well, from the same forward pass. Kept with the texts, they let
-    RerankService judge these without reading them. With role DOCUMENT.
+    RerankService judge these without reading them. Of a query, eight bits are as good as its vectors.
     """
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

@@ -56,6 +56,7 @@ class RerankRequest(google.protobuf.message.Message):
     TOP_N_FIELD_NUMBER: builtins.int
     PASSAGES_FIELD_NUMBER: builtins.int
     PLACES_FIELD_NUMBER: builtins.int
+    QUERY_TOKEN_CODES_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank."""
     top_n: builtins.int
@@ -63,6 +64,10 @@ class RerankRequest(google.protobuf.message.Message):
     places: builtins.int
     """How many of the best passages matter; 0 for all. A cross-encoder may then leave out of the rankings passages that it
     has not read, because they hardly reach these places or the deadline comes before.
+    """
+    query_token_codes: builtins.bytes
+    """The query's tokens' vectors, of `EmbedResponse.token_codes` with EMBED_ROLE_QUERY and eight bits; may be empty. The
+    model that they are of (`ModelInfo.token_fingerprint`) judges by them and does not read the query; any other reads it.
     """
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -80,8 +85,9 @@ class RerankRequest(google.protobuf.message.Message):
         top_n: builtins.int = ...,
         passages: collections.abc.Iterable[Global___Passage] | None = ...,
         places: builtins.int = ...,
+        query_token_codes: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["passages", b"passages", "places", b"places", "query", b"query", "texts", b"texts", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["passages", b"passages", "places", b"places", "query", b"query", "query_token_codes", b"query_token_codes", "texts", b"texts", "top_n", b"top_n"]) -> None: ...
 
 Global___RerankRequest: typing_extensions.TypeAlias = RerankRequest
 

@@ -157,6 +157,7 @@ class Retriever:
                             self._embed_client.embed_query(
                                 query.demanded.text,
                                 expected_fingerprint=collection.model_fingerprint,
+                                with_codes=bool(self._rerank_client.token_fingerprint),
                                 timeout_seconds=seconds,
                             )
                             for query in search.queries
@@ -250,6 +251,7 @@ class Retriever:
                         embedded.long if embedded else None,
                         texts,
                         timeout_seconds=record.seconds(self._timeouts.rerank, _RERANK_SHARE),
+                        query_codes=embedded.token_codes if embedded else b"",
                         places=search.options.top_n,
                     )
         except TriviumError as error:

@@ -166,12 +166,15 @@ class EmbedClient:
             token_fingerprint=response.model.token_fingerprint,
         )
 
-    async def embed_query(self, text: str, *, expected_fingerprint: str, timeout_seconds: float) -> QueryVector:
+    async def embed_query(
+        self, text: str, *, expected_fingerprint: str, with_codes: bool = False, timeout_seconds: float
+    ) -> QueryVector:
         """Embed a query, or remember its vector. One that is longer than the model reads is read in parts.
 
         Args:
             text: The query; not blank.
             expected_fingerprint: The model's fingerprint, as the collection has it.
+            with_codes: Whether to have the vectors of its tokens as well, of one that is read whole.
             timeout_seconds: How long it may take.
 
         Raises:
@@ -181,9 +184,10 @@ class EmbedClient:
         if remembered is not None:
             return remembered
         until = time.monotonic() + timeout_seconds
-        response = await self._embed_queries([text], expected_fingerprint, timeout_seconds)
+        response = await self._embed_queries([text], expected_fingerprint, timeout_seconds, with_codes=with_codes)
         vector = _vectors(response, 1, expected_fingerprint)[0].copy()
         token_count, long = sum(response.token_counts), None
+        token_codes = b"".join(response.token_codes[:1])
         if 0 < response.model.max_input_tokens <= token_count:  # it was cut
             tokens = await self.tokenize([text], timeout_seconds=max(0.001, until - time.monotonic()))
             window_tokens = tokens.max_input_tokens - tokens.overhead_tokens - _SPARE_TOKENS
@@ -192,16 +196,23 @@ class EmbedClient:
             vector = long.combined(_vectors(response, len(long.parts), expected_fingerprint))
             vector /= max(float(np.linalg.norm(vector)), 1e-12)
             token_count += sum(response.token_counts)
+            token_codes = b""
         read_share = response.read_shares[0] if response.read_shares else 1.0
-        made = QueryVector(vector.tolist(), token_count, cached=False, read_share=read_share, long=long)
+        made = QueryVector(
+            vector.tolist(), token_count, cached=False, read_share=read_share, token_codes=token_codes, long=long
+        )
         self._remembered.put(expected_fingerprint, text, vector, made)
         return made
 
     async def _embed_queries(
-        self, texts: Sequence[str], expected_fingerprint: str, timeout_seconds: float
+        self, texts: Sequence[str], expected_fingerprint: str, timeout_seconds: float, *, with_codes: bool = False
     ) -> pb.EmbedResponse:
         request = pb.EmbedRequest(
-            texts=texts, role=pb.EMBED_ROLE_QUERY, truncate=True, expected_fingerprint=expected_fingerprint
+            texts=texts,
+            role=pb.EMBED_ROLE_QUERY,
+            truncate=True,
+            expected_fingerprint=expected_fingerprint,
+            token_codes=pb.TOKEN_CODES_8_BIT if with_codes else pb.TOKEN_CODES_UNSPECIFIED,
         )
         try:
             return await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())

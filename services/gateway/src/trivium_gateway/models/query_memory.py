@@ -20,6 +20,7 @@ class QueryVector:
         token_count: Tokens of the query as the model read it.
         cached: Whether it was remembered from an earlier call.
         read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
+        token_codes: The vectors of its tokens, packed, for a reranker of the same model; empty if there are none.
         long: Its parts, if it is longer than the model reads at a time; the vector is put together from theirs.
     """
 
@@ -27,6 +28,7 @@ class QueryVector:
     token_count: int
     cached: bool
     read_share: float = 1.0
+    token_codes: bytes = b""
     long: LongQuery | None = None
 
 
@@ -65,4 +67,5 @@ class _Remembered(NamedTuple):
     def byte_count(self) -> int:
         # A string has up to four bytes a character, and one that was cut into parts is there twice; the rest is what
         # Python needs around it.
-        return 4 * len(self.text) * (2 if self.made.long else 1) + self.vector.nbytes + 512
+        texts = 4 * len(self.text) * (2 if self.made.long else 1)
+        return texts + self.vector.nbytes + len(self.made.token_codes) + 512

@@ -92,6 +92,7 @@ class RerankClient:
         texts: Sequence[JudgedText],
         *,
         timeout_seconds: float,
+        query_codes: bytes = b"",
         places: int = 0,
         callers_fields: Sequence[str] = ("query",),
     ) -> Reranking:
@@ -101,13 +102,14 @@ class RerankClient:
             query: The query; not blank.
             texts: At least one.
             timeout_seconds: How long it may take.
+            query_codes: The vectors of the query's tokens, packed; empty to have it read.
             places: How many of the best matter; 0 for all.
             callers_fields: Which of `query` and `texts` our own caller sent; see blame.
 
         Raises:
             TriviumError: The call failed, or its answer does not score each text once.
         """
-        request = _request(query, texts, places)
+        request = _request(query, query_codes, texts, places)
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
@@ -144,6 +146,7 @@ class RerankClient:
         texts: Sequence[JudgedText],
         *,
         timeout_seconds: float,
+        query_codes: bytes = b"",
         places: int = 0,
     ) -> Reranking:
         """Scores texts by how well they answer a query that may be longer than the model reads.
@@ -155,13 +158,16 @@ class RerankClient:
             long: Its parts, if it is longer than a model reads.
             texts: At least one.
             timeout_seconds: How long all of it may take.
+            query_codes: See `rerank`; of a query that is read whole.
             places: How many of the best matter; 0 for all.
 
         Raises:
             TriviumError: See `rerank`.
         """
         if long is None:
-            return await self.rerank(query, texts, timeout_seconds=timeout_seconds, places=places)
+            return await self.rerank(
+                query, texts, timeout_seconds=timeout_seconds, query_codes=query_codes, places=places
+            )
         until = time.monotonic() + timeout_seconds
         judged = await self.rerank(long.focus, texts, timeout_seconds=timeout_seconds, places=places)
         if judged.kind is ScoreKind.RELEVANCE:
@@ -191,7 +197,7 @@ class RerankClient:
         return response.model.name
 
 
-def _request(query: str, texts: Sequence[JudgedText], places: int) -> pb.RerankRequest:
+def _request(query: str, query_codes: bytes, texts: Sequence[JudgedText], places: int) -> pb.RerankRequest:
     if not any(text.token_codes for text in texts):
         # What services of earlier versions take, too, while they are replaced one by one.
         return pb.RerankRequest(query=query, texts=[text.text for text in texts], places=places)
@@ -201,4 +207,4 @@ def _request(query: str, texts: Sequence[JudgedText], places: int) -> pb.RerankR
         room -= len(text.token_codes)
         codes = text.token_codes if room >= 0 else b""
         passages.append(pb.Passage(text=text.text, token_codes=codes, search_score=text.search_score))
-    return pb.RerankRequest(query=query, passages=passages, places=places)
+    return pb.RerankRequest(query=query, passages=passages, places=places, query_token_codes=query_codes)

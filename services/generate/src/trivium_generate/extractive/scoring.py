@@ -34,8 +34,9 @@ _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # Similarities that differ less than this are as good as equal.
 _MIN_SIMILARITY_DEVIATION = 0.1
-# What vectors add spans about this much: a sentence further behind by its words cannot come out first.
-_VECTOR_REACH = 4.0
+# A sentence further behind by its words hardly comes out first: answers are the same as with twice as much, and a
+# third of the sentences are read.
+_VECTOR_REACH = 2.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
 

@@ -44,13 +44,20 @@ class RerankBackend(Protocol):
         """The texts that a call makes the model read, about: all but what is kept, being computed, or not needed."""
 
     async def score(
-        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        places: int = 0,
+        deadline: float | None,
     ) -> Scored:
         """Judges passages. Cancelling the awaiting task takes the work out of the queue.
 
         Args:
             query: What is asked; not blank. A longer one than the model reads is cut.
             passages: None of them blank. Longer ones than the model reads are cut.
+            query_codes: The vectors of the query's tokens, if they came along; those of another model are of no use.
             places: How many of the best matter; 0 for all.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
 

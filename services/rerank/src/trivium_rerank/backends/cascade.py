@@ -62,12 +62,18 @@ class CascadeBackend:
         return self._judge.unread(query, some, places)
 
     async def score(
-        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        places: int = 0,
+        deadline: float | None,
     ) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
         if not places or len(passages) <= places:
             return await self._judge.score(query, passages, deadline=deadline)
-        order = await self._order(query, passages, deadline)
+        order = await self._order(query, query_codes, passages, deadline)
         scores = np.full(len(passages), np.nan, np.float32)
         parts: list[Scored] = []
         done = 0
@@ -93,11 +99,14 @@ class CascadeBackend:
         """Fails what waits, and frees everything."""
         await asyncio.gather(self._judge.close(), self._first.close())
 
-    async def _order(self, query: str, passages: Sequence[Passage], deadline: float | None) -> NDArray[np.intp]:
+    async def _order(
+        self, query: str, query_codes: TokenCodes | None, passages: Sequence[Passage], deadline: float | None
+    ) -> NDArray[np.intp]:
         """The passages, most promising first."""
         promise = _z_scores(np.array([passage.search_score for passage in passages]))
         try:
-            promise = promise + _z_scores(await self._first.similarities(query, passages, deadline=deadline))
+            similarities = await self._first.similarities(query, passages, query_codes=query_codes, deadline=deadline)
+            promise = promise + _z_scores(similarities)
         except TriviumError as error:
             _logger.warning("passages are judged in the order of the search: %s", cause_of(error))
         return np.argsort(-promise, kind="stable")

@@ -59,7 +59,13 @@ class CohereBackend:
         return [passage.text for passage in passages]
 
     async def score(
-        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        places: int = 0,
+        deadline: float | None,
     ) -> Scored:
         """Judges passages, as `RerankBackend.score` says; each failure of the API is one of `ApiCalls.call`."""
         texts = [passage.text for passage in passages]

@@ -76,7 +76,13 @@ class CrossEncoderBackend:
         return self._pairs.new(query, [passage.text for passage in passages])
 
     async def score(
-        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        places: int = 0,
+        deadline: float | None,
     ) -> Scored:
         """Judges passages, as `RerankBackend.score` says."""
         pairs, times = await self._pairs.get(query, [passage.text for passage in passages], deadline)

@@ -21,6 +21,7 @@ from trivium_encoders import (
     TokenEncoder,
     TokenMatrices,
     TokenMatrix,
+    code_vectors,
     codes_model_key,
     decode_codes,
 )
@@ -70,8 +71,8 @@ class _Read:
 
 
 class LateInteractionBackend:
-    """Token-level similarity. Passages that come with token codes of the model are not read; the codes of others are
-    kept for the next call, as are the tokens of queries.
+    """Token-level similarity. Queries and passages that come with token codes of the model are not read; what was read
+    of others is kept for the next call.
 
     Args:
         encoder: Computes token vectors.
@@ -140,16 +141,24 @@ class LateInteractionBackend:
 
     def unread(self, query: str, passages: Sequence[Passage], places: int = 0) -> list[str]:
         """The texts of passages without codes of this model that are neither kept nor being computed."""
-        return self._passages.new(Role.DOCUMENT.value, [one.text for one in passages if self._usable(one) is None])
+        return self._passages.new(
+            Role.DOCUMENT.value, [one.text for one in passages if self._usable(one.codes) is None]
+        )
 
     async def score(
-        self, query: str, passages: Sequence[Passage], *, places: int = 0, deadline: float | None
+        self,
+        query: str,
+        passages: Sequence[Passage],
+        *,
+        query_codes: TokenCodes | None = None,
+        places: int = 0,
+        deadline: float | None,
     ) -> Scored:
         """Judges passages, as `RerankBackend.score` says; all of them, since that is cheap."""
-        codes = [self._usable(passage) for passage in passages]
+        codes = [self._usable(passage.codes) for passage in passages]
         texts = [passage.text for passage, one in zip(passages, codes, strict=True) if one is None]
-        ([question], asking), (read, reading) = await asyncio.gather(
-            self._queries.get(Role.QUERY.value, [query], deadline),
+        (question, asking), (read, reading) = await asyncio.gather(
+            self._question(query, query_codes, deadline),
             self._passages.get(Role.DOCUMENT.value, texts, deadline),
         )
         waiting = iter(read)
@@ -166,17 +175,17 @@ class LateInteractionBackend:
         )
 
     async def similarities(
-        self, query: str, passages: Sequence[Passage], *, deadline: float | None
+        self, query: str, passages: Sequence[Passage], *, query_codes: TokenCodes | None, deadline: float | None
     ) -> NDArray[np.float32]:
         """Scores, as `score` gives them, of the passages with codes of this model; NaN for others. Reads no passage.
 
         Raises:
             DeadlineExceeded, Unavailable: As for `score`.
         """
-        usable = {index: codes for index, one in enumerate(passages) if (codes := self._usable(one)) is not None}
+        usable = {index: codes for index, one in enumerate(passages) if (codes := self._usable(one.codes)) is not None}
         scores = np.full(len(passages), np.nan, np.float32)
         if usable:
-            [question], _ = await self._queries.get(Role.QUERY.value, [query], deadline)
+            question, _ = await self._question(query, query_codes, deadline)
             scores[list(usable)] = await self._in_thread(score_passages, question.tokens, list(usable.values()))
         return scores
 
@@ -185,8 +194,15 @@ class LateInteractionBackend:
         await self._encoder.close()
         self._thread.shutdown(wait=False)
 
-    def _usable(self, passage: Passage) -> TokenCodes | None:
-        return passage.codes if passage.codes and self.takes(passage.codes) else None
+    def _usable(self, codes: TokenCodes | None) -> TokenCodes | None:
+        return codes if codes and self.takes(codes) else None
+
+    async def _question(self, query: str, codes: TokenCodes | None, deadline: float | None) -> tuple[_Question, Times]:
+        """A query's tokens: those that came along, or else those that are kept or read."""
+        if (usable := self._usable(codes)) is not None:
+            return _Question(TokenMatrix(usable.token_ids.astype(np.int32), code_vectors(usable)), 0), Times()
+        [question], times = await self._queries.get(Role.QUERY.value, [query], deadline)
+        return question, times
 
     async def _ask(self, role: str, texts: Sequence[str], deadline: float | None) -> tuple[list[_Question], Times]:
         with computing_errors("A passage"):
