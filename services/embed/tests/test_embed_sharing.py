@@ -84,7 +84,7 @@ async def test_embed_text_again_is_answered_from_memory_bit_for_bit(one_worker: 
 
 async def test_embed_query_with_its_token_codes_and_without_is_computed_once(one_worker: Any) -> None:
     before = computed(one_worker)
-    asked = {"texts": ["asked with codes and without"], "role": QUERY}
+    asked: dict[str, Any] = {"texts": ["asked with codes and without"], "role": QUERY}
     plain = await one_worker.stub.Embed(pb.EmbedRequest(**asked))
     coded = await one_worker.stub.Embed(pb.EmbedRequest(**asked, token_codes=pb.TOKEN_CODES_8_BIT))
 

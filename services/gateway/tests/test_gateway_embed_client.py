@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ async def test_query_is_embedded_once_and_then_remembered(storage: Storage) -> N
 
 async def test_query_that_is_read_whole_has_the_codes_of_its_tokens_on_request(storage: Storage) -> None:
     model = await storage.embed.model()
-    asked = {"expected_fingerprint": model.fingerprint, "timeout_seconds": 10}
+    asked: dict[str, Any] = {"expected_fingerprint": model.fingerprint, "timeout_seconds": 10}
     plain = await storage.embed.embed_query("barley", **asked)
     coded = await storage.embed.embed_query("rye bread", with_codes=True, **asked)
     assert plain.token_codes == b""
