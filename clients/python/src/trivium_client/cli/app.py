@@ -16,6 +16,7 @@ from trivium_client.cli.command import App
 from trivium_client.cli.demo import demo
 from trivium_client.cli.doctor import doctor
 from trivium_client.cli.documents import documents_app
+from trivium_client.cli.evaluation import evaluate
 from trivium_client.cli.failures import FAILED, failure_text, status_of
 from trivium_client.cli.ingest import ingest
 from trivium_client.cli.keys import keys_app
@@ -80,6 +81,7 @@ app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
 app.add_typer(keys_app, name="keys")
 app.command()(reindex)
+app.command("eval")(evaluate)
 app.command()(status)
 app.command()(doctor)
 app.command()(models)

@@ -1,0 +1,1 @@
+"""Measures a running stack on questions whose answers are known."""
