@@ -22,6 +22,8 @@ UNARY = (
     "GetCollection",
     "ListCollections",
     "DeleteCollection",
+    "UpdateCollection",
+    "RollBackCollectionSettings",
     "GetStatus",
 )
 

@@ -10,8 +10,10 @@ import pytest_asyncio
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value
 from trivium_gateway.domain.names import physical_name
+from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.reindexing import Reindexer
+from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.models.embed import EmbeddedDocuments
 from trivium_gateway.qdrant.coding import ChunkCoder
 from trivium_gateway.qdrant.collections import QdrantCollections
@@ -122,6 +124,18 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
     assert old.embed.embedded == embedded  # vectors stay
     again = await old.ingest(*_documents(_NUMBERS), collection=await old.collections.resolve("old", tenant="default"))
     assert {one.status for one in again} == {DocumentStatus.UNCHANGED}
+
+
+async def test_reindexed_collection_keeps_its_settings(old: Storage) -> None:
+    tuning = CollectionTuning(old.connection, old.collections)
+    await tuning.change("old", CollectionSettings(dense_weight=0.5), note="tuned", tenant="default")
+    before = (await old.collections.get("old", tenant="default")).settings
+
+    await _reindex(old)
+
+    described = await old.collections.get("old", tenant="default")
+    assert not described.needs_reindex
+    assert described.settings == before
 
 
 async def test_collection_that_is_made_as_this_version_makes_them_is_left_alone(storage: Storage) -> None:

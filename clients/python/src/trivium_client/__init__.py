@@ -20,7 +20,7 @@ from trivium_client._answers import (
 )
 from trivium_client._async_client import AsyncTrivium
 from trivium_client._client import Trivium
-from trivium_client._collections import Collection, CollectionState, ReindexProgress
+from trivium_client._collections import Collection, CollectionState, ReindexProgress, SettingsVersion, SettingValues
 from trivium_client._documents import (
     Document,
     DocumentError,
@@ -88,6 +88,8 @@ __all__ = [
     "Retrieval",
     "Scores",
     "SearchedQuery",
+    "SettingValues",
+    "SettingsVersion",
     "Span",
     "StageStatus",
     "StageTime",

@@ -13,7 +13,7 @@ from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
 from trivium_client._channel import ChannelSettings
-from trivium_client._collections import Collection, ReindexProgress
+from trivium_client._collections import Collection, ReindexProgress, SettingValues
 from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
 from trivium_client._ingestion import Ingestion
@@ -98,6 +98,7 @@ class Trivium:
         expand: Sequence[Expansion] = (),
         refusal: Refusal | None = None,
         strict: bool = False,
+        settings: SettingValues | None = None,
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
@@ -114,6 +115,7 @@ class Trivium:
             expand=expand,
             refusal=refusal,
             strict=strict,
+            settings=settings,
             timeout_seconds=timeout_seconds,
         )
         with closing(events):
@@ -137,6 +139,7 @@ class Trivium:
         expand: Sequence[Expansion] = (),
         refusal: Refusal | None = None,
         strict: bool = False,
+        settings: SettingValues | None = None,
         timeout_seconds: float | None = None,
     ) -> Generator[AnswerEvent, None, None]:
         """Answers a question piece by piece. Closing the iterator cancels the work.
@@ -154,6 +157,7 @@ class Trivium:
             expand: What the language model adds to what is searched for.
             refusal: What becomes of a question that the documents hardly answer; None for the gateway's own setting.
             strict: Whether to leave out the sentences that no passage supports.
+            settings: What goes before the collection's own settings, for this once; see `update_collection`.
             timeout_seconds: Deadline to the last word; None for the client's.
 
         Yields:
@@ -172,6 +176,7 @@ class Trivium:
             expand=expand,
             refusal=refusal,
             strict=strict,
+            settings=settings,
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
@@ -196,6 +201,7 @@ class Trivium:
         history: Sequence[Message] = (),
         queries: Sequence[str] = (),
         expand: Sequence[Expansion] = (),
+        settings: SettingValues | None = None,
         timeout_seconds: float | None = None,
     ) -> Retrieval:
         """Finds the passages that answer a query; arguments as in `ask_stream`, `rerank=False` skips reranking."""
@@ -210,6 +216,7 @@ class Trivium:
             history=history,
             queries=queries,
             expand=expand,
+            settings=settings,
         )
         return _responses.retrieval(
             self._connection.unary(self._connection.stub.Retrieve, request, self._timeout(timeout_seconds))
@@ -333,6 +340,39 @@ class Trivium:
         request, timeout = pb.ListCollectionsRequest(), self._timeout(timeout_seconds)
         response = self._connection.unary(self._connection.stub.ListCollections, request, timeout)
         return [_responses.collection(message) for message in response.collections]
+
+    def update_collection(
+        self,
+        name: str,
+        settings: SettingValues,
+        *,
+        note: str = "",
+        based_on: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Collection:
+        """Changes how a collection is searched and judged, for every gateway within seconds.
+
+        Args:
+            name: Its name.
+            settings: What to set; what is not there stays as it is, and None leaves it to the gateway: `dense_weight`
+                and `sparse_weight` from 0, not searched by, to 1; `rerank_weight` from 0, not reranked, to 4;
+                `candidates`; `score_slope`, `score_intercept`, `confidence_slope` and `confidence_intercept`, a line
+                over the log-odds of what is calibrated; `refuse_below` and `mark_below`, confidences; `refusal`.
+            note: Why.
+            based_on: Number of the version that must be in force, else FailedPrecondition is raised; None for any.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = _requests.update_collection(name, settings, note=note, based_on=based_on)
+        stub, timeout = self._connection.stub.UpdateCollection, self._timeout(timeout_seconds)
+        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        return _responses.collection(response.collection)
+
+    def roll_back_settings(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
+        """Takes the last change of a collection's settings back; raises FailedPrecondition if there is none."""
+        request, timeout = _requests.roll_back_settings(name), self._timeout(timeout_seconds)
+        stub = self._connection.stub.RollBackCollectionSettings
+        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        return _responses.collection(response.collection)
 
     def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
         """Deletes a collection and everything in it; raises NotFound if there is none."""

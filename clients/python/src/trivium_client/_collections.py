@@ -1,10 +1,32 @@
 """Collections of documents."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 CollectionState: TypeAlias = Literal["ready", "opening", "damaged", "unavailable"]
 """Whether a collection can be used."""
+
+
+SettingValues: TypeAlias = Mapping[str, float | int | str | None]
+"""Settings of a collection by their names; see `Trivium.update_collection`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsVersion:
+    """Settings of a collection as they were from some moment on.
+
+    Attributes:
+        number: Counts the changes, from 1; 0 for what was before the first.
+        made_at: When, RFC 3339; None for what was before the first change.
+        note: Why, in the words of their author.
+        values: What is set; all else is left to the gateway.
+    """
+
+    number: int
+    made_at: str | None
+    note: str
+    values: SettingValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +46,8 @@ class Collection:
             made; `reindex_collection` makes it anew.
         coded_chunk_count: Number of pieces that have the vectors of their tokens, so that the reranker need not read
             them; None if that is not known yet. `reindex_collection` gives the others theirs.
+        settings: How it is searched and judged; None for one whose settings nobody has changed.
+        earlier_settings: The versions before that it can go back to, the last one last.
     """
 
     name: str
@@ -35,6 +59,8 @@ class Collection:
     state: CollectionState = "ready"
     needs_reindex: bool = False
     coded_chunk_count: int | None = None
+    settings: SettingsVersion | None = None
+    earlier_settings: tuple[SettingsVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

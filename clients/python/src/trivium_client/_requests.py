@@ -9,6 +9,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import message_pb2
 
 from trivium_client._answers import AnswerMode, Expansion, Message, Refusal
+from trivium_client._collections import SettingValues
 from trivium_client._documents import NewDocument
 from trivium_client._errors import InvalidRequest
 
@@ -40,6 +41,7 @@ def retrieve(
     history: Sequence[Message],
     queries: Sequence[str],
     expand: Sequence[Expansion],
+    settings: SettingValues | None,
 ) -> pb.RetrieveRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -54,6 +56,7 @@ def retrieve(
         history=_turns(history),
         queries=list(queries),
         expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
+        settings=None if settings is None else _settings(settings),
     )
 
 
@@ -71,6 +74,7 @@ def answer(
     expand: Sequence[Expansion],
     refusal: Refusal | None,
     strict: bool,
+    settings: SettingValues | None,
 ) -> pb.AnswerRequest:
     """Raises InvalidRequest for an argument that the contract cannot say."""
     return _built(
@@ -87,6 +91,7 @@ def answer(
         expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
         refusal=None if refusal is None else _choice("refusal", refusal, _REFUSALS),
         strict=strict,
+        settings=None if settings is None else _settings(settings),
     )
 
 
@@ -115,6 +120,32 @@ def list_documents(*, collection: str, page_size: int) -> pb.ListDocumentsReques
 def create_collection(name: str) -> pb.CreateCollectionRequest:
     """Raises InvalidRequest for a name that is no text."""
     return _built(pb.CreateCollectionRequest, name=name)
+
+
+def update_collection(
+    name: str, settings: SettingValues, *, note: str, based_on: int | None
+) -> pb.UpdateCollectionRequest:
+    """Raises InvalidRequest for a setting that there is none of, or a value of the wrong type."""
+    return _built(
+        pb.UpdateCollectionRequest,
+        name=name,
+        settings=_settings(settings),
+        clear=[one for one, value in settings.items() if value is None],
+        note=note,
+        based_on=based_on,
+    )
+
+
+def roll_back_settings(name: str) -> pb.RollBackCollectionSettingsRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.RollBackCollectionSettingsRequest, name=name)
+
+
+def _settings(values: SettingValues) -> pb.CollectionSettings:
+    given = {name: value for name, value in values.items() if value is not None}
+    if "refusal" in given:
+        given["refusal"] = _choice("settings.refusal", str(given["refusal"]), _REFUSALS)
+    return _built(pb.CollectionSettings, **given)
 
 
 def get_collection(name: str) -> pb.GetCollectionRequest:

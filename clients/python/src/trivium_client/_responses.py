@@ -17,7 +17,7 @@ from trivium_client._answers import (
     Usage,
     Verdict,
 )
-from trivium_client._collections import Collection, CollectionState, ReindexProgress
+from trivium_client._collections import Collection, CollectionState, ReindexProgress, SettingsVersion
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
@@ -47,6 +47,7 @@ _UNANSWERABLE_REASONS: dict[int, UnanswerableReason] = {
     pb.UNANSWERABLE_REASON_WEAK_EVIDENCE: "weak_evidence",
     pb.UNANSWERABLE_REASON_NOT_STATED: "not_stated",
 }
+_REFUSALS = {pb.REFUSAL_OFF: "off", pb.REFUSAL_MARK: "mark", pb.REFUSAL_REFUSE: "refuse"}
 _VERDICTS: dict[int, Verdict] = {
     pb.VERDICT_SUPPORTED: "supported",
     pb.VERDICT_WEAK: "weak",
@@ -128,7 +129,17 @@ def collection(message: pb.Collection) -> Collection:
         state=_COLLECTION_STATES.get(message.state, "unavailable"),
         needs_reindex=message.needs_reindex,
         coded_chunk_count=message.coded_chunk_count if message.HasField("coded_chunk_count") else None,
+        settings=_settings_version(message.settings) if message.HasField("settings") else None,
+        earlier_settings=tuple(map(_settings_version, message.earlier_settings)),
     )
+
+
+def _settings_version(message: pb.SettingsVersion) -> SettingsVersion:
+    values: dict[str, float | int | str | None] = {
+        field.name: _REFUSALS.get(value, "unknown") if field.name == "refusal" else value
+        for field, value in message.settings.ListFields()
+    }
+    return SettingsVersion(message.number, message.made_at or None, message.note, values)
 
 
 def reindex_progress(message: pb.ReindexCollectionResponse) -> ReindexProgress:

@@ -46,6 +46,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.models import embed, generate, rerank
 from trivium_gateway.models.health import ServiceHealth
 from trivium_gateway.qdrant.collections import Distribution
@@ -212,6 +213,7 @@ class GatewayProcess:
         )
         library = Library(
             reindexer=Reindexer(self._qdrant, collections, embed_client),
+            tuning=CollectionTuning(self._qdrant, collections),
             collections=collections,
             documents=Documents(chunks, locks, limits),
             ingester=self._ingester,

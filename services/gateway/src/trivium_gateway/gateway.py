@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.passages import Passage
+    from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.ingester import Ingester
     from trivium_gateway.library.collections import Collections
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
     from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
+    from trivium_gateway.library.tuning import CollectionTuning
     from trivium_gateway.request.admission import CallLimit, Place, QuestionAdmission
     from trivium_gateway.request.metrics import QuestionMetrics
     from trivium_gateway.request.outcomes import Outcomes
@@ -152,10 +154,12 @@ class Questions:
             # Before it has a place: a language model that rewrites admits for itself, and others search meanwhile.
             plan = await self._rewriter.rewrite(search, record)
             async with self._place(record) as place:
-                passages = await self._retriever.retrieve(plan, record)
+                found = await self._retriever.retrieve(plan, record)
                 _note_retrieval(place, record)
                 record.end()
-                return Found(passages, record.timings(), record.degraded, Searched.of(search.queries[0].text, plan))
+                return Found(
+                    found.passages, record.timings(), record.degraded, Searched.of(search.queries[0].text, plan)
+                )
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.
@@ -250,6 +254,7 @@ class Library:
         documents: What is in them.
         ingester: Adds to them.
         reindexer: Makes collections anew.
+        tuning: Changes how they are searched and judged.
         ingestions: Bounds the calls that add documents.
         calls: Bounds the other calls about documents and collections.
         qdrant: Whether Qdrant answers at all.
@@ -265,6 +270,7 @@ class Library:
         documents: Documents,
         ingester: Ingester,
         reindexer: Reindexer,
+        tuning: CollectionTuning,
         ingestions: CallLimit,
         calls: CallLimit,
         qdrant: Pulse,
@@ -276,6 +282,7 @@ class Library:
         self._documents = documents
         self._ingester = ingester
         self._reindexer = reindexer
+        self._tuning = tuning
         self._ingestions = ingestions
         self._calls = calls
         self._qdrant = qdrant
@@ -322,6 +329,29 @@ class Library:
             return await self._reindexer.reindex(
                 name or DEFAULT_COLLECTION, tenant=principal.tenant, seconds=_REINDEX_SECONDS
             )
+
+    async def change_settings(
+        self,
+        principal: Principal,
+        name: str,
+        settings: CollectionSettings,
+        *,
+        clear: Sequence[str] = (),
+        note: str = "",
+        based_on: int | None = None,
+    ) -> CollectionDescription:
+        """Changes how a collection is searched and judged; see CollectionTuning.change."""
+        async with self._call(principal, Scope.ADMIN) as collections:
+            await self._tuning.change(
+                name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
+            )
+            return await collections.get(name, tenant=principal.tenant)
+
+    async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
+        """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
+        async with self._call(principal, Scope.ADMIN) as collections:
+            await self._tuning.roll_back(name, tenant=principal.tenant)
+            return await collections.get(name, tenant=principal.tenant)
 
     async def ingest(
         self,

@@ -394,7 +394,7 @@ async def test_models_are_listed_in_openais_shape_with_any_token(stack: Stack) -
 
     assert listed["object"] == "list"
     assert listed["data"][0]["id"] == "trivium"
-    assert set(listed["data"][0]) == {"id", "object", "created", "owned_by"}
+    assert set(listed["data"][0]) == {"id", "object", "created", "owned_by", "calibration", "settings_version"}
     assert (await stack.http.get("/v1/models/trivium")).json() == listed["data"][0]
 
 

@@ -142,5 +142,10 @@ def _show(collection: Collection, *, as_json: bool) -> None:
     print_row("fingerprint", collection.model_fingerprint)
     print_row("dimension", collection.dimension)
     print_row("metadata", ", ".join(collection.metadata_keys))
+    if collection.settings is not None:
+        values = " ".join(f"{name}={value}" for name, value in collection.settings.values.items())
+        print_row(
+            "settings", f"version {collection.settings.number}: {values or 'nothing set'}", collection.settings.note
+        )
     if collection.needs_reindex:
         print_row("words", f"indexed by an earlier analyzer; run: trivium reindex {collection.name}")

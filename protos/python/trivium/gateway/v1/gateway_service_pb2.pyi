@@ -301,6 +301,7 @@ class RetrieveRequest(google.protobuf.message.Message):
     HISTORY_FIELD_NUMBER: builtins.int
     QUERIES_FIELD_NUMBER: builtins.int
     EXPAND_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -331,6 +332,10 @@ class RetrieveRequest(google.protobuf.message.Message):
     def expand(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Expansion.ValueType]:
         """What a language model is to add to that; default nothing."""
 
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """What goes before the settings of the collection, for this once."""
+
     def __init__(
         self,
         *,
@@ -344,9 +349,10 @@ class RetrieveRequest(google.protobuf.message.Message):
         history: collections.abc.Iterable[trivium.type.v1.message_pb2.Message] | None = ...,
         queries: collections.abc.Iterable[builtins.str] | None = ...,
         expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "rerank", b"rerank", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "queries", b"queries", "query", b"query", "rerank", b"rerank", "top_n", b"top_n"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "rerank", b"rerank", "settings", b"settings", "top_n", b"top_n"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "queries", b"queries", "query", b"query", "rerank", b"rerank", "settings", b"settings", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -543,7 +549,7 @@ class PassageScores(google.protobuf.message.Message):
     searched.
     """
     rerank_weight: builtins.float
-    """How much the reranker counted beside the search, from 0 to 1. Unset where it did not run or decides alone."""
+    """How much the reranker counted beside the search, from 0; 1 is as much. Unset where it did not run or decides alone."""
     maxsim: builtins.float
     """How near each token of the query comes to some token of the passage, the mean of the cosines. Unset unless the reranker
     compares tokens.
@@ -683,6 +689,7 @@ class AnswerRequest(google.protobuf.message.Message):
     EXPAND_FIELD_NUMBER: builtins.int
     REFUSAL_FIELD_NUMBER: builtins.int
     STRICT_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -729,6 +736,10 @@ class AnswerRequest(google.protobuf.message.Message):
     def expand(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Expansion.ValueType]:
         """What a language model is to add to that; default nothing."""
 
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """What goes before the settings of the collection, for this once."""
+
     def __init__(
         self,
         *,
@@ -747,9 +758,10 @@ class AnswerRequest(google.protobuf.message.Message):
         expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
         refusal: Global___Refusal.ValueType = ...,
         strict: builtins.bool = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "refusal", b"refusal", "sampling", b"sampling", "strict", b"strict", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "settings", b"settings", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "refusal", b"refusal", "sampling", b"sampling", "settings", b"settings", "strict", b"strict", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1545,6 +1557,8 @@ class Collection(google.protobuf.message.Message):
     STATE_FIELD_NUMBER: builtins.int
     NEEDS_REINDEX_FIELD_NUMBER: builtins.int
     CODED_CHUNK_COUNT_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
+    EARLIER_SETTINGS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1569,6 +1583,14 @@ class Collection(google.protobuf.message.Message):
     def metadata_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Metadata keys that can be filtered by."""
 
+    @property
+    def settings(self) -> Global___SettingsVersion:
+        """How it is searched and judged. Not set for one whose settings nobody has changed."""
+
+    @property
+    def earlier_settings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SettingsVersion]:
+        """The versions before that it can go back to, the last one last."""
+
     def __init__(
         self,
         *,
@@ -1581,12 +1603,230 @@ class Collection(google.protobuf.message.Message):
         state: Global___CollectionState.ValueType = ...,
         needs_reindex: builtins.bool = ...,
         coded_chunk_count: builtins.int | None = ...,
+        settings: Global___SettingsVersion | None = ...,
+        earlier_settings: collections.abc.Iterable[Global___SettingsVersion] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "dimension", b"dimension", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count", "settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "dimension", b"dimension", "earlier_settings", b"earlier_settings", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "settings", b"settings", "state", b"state"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_coded_chunk_count", b"_coded_chunk_count"]) -> typing.Literal["coded_chunk_count"] | None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
+
+@typing.final
+class CollectionSettings(google.protobuf.message.Message):
+    """How a collection is searched and judged. What is not set is left to the gateway."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DENSE_WEIGHT_FIELD_NUMBER: builtins.int
+    SPARSE_WEIGHT_FIELD_NUMBER: builtins.int
+    RERANK_WEIGHT_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    SCORE_SLOPE_FIELD_NUMBER: builtins.int
+    SCORE_INTERCEPT_FIELD_NUMBER: builtins.int
+    CONFIDENCE_SLOPE_FIELD_NUMBER: builtins.int
+    CONFIDENCE_INTERCEPT_FIELD_NUMBER: builtins.int
+    REFUSE_BELOW_FIELD_NUMBER: builtins.int
+    MARK_BELOW_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    dense_weight: builtins.float
+    """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
+    sparse_weight: builtins.float
+    """How much the words do, likewise."""
+    rerank_weight: builtins.float
+    """How much late interaction counts beside the search, from 0, where nothing is reranked, to 4; default 1. A cross-encoder
+    decides alone unless this is 0.
+    """
+    candidates: builtins.int
+    """How many candidates the search hands to the reranker where a request does not say it, 1 to 1000; default 100."""
+    score_slope: builtins.float
+    """What the log-odds of a calibrated score are multiplied by, from 0.01 to 100; default 1."""
+    score_intercept: builtins.float
+    """What is added to that, from -100 to 100; default 0."""
+    confidence_slope: builtins.float
+    """The same of the confidence of an answer; default 1."""
+    confidence_intercept: builtins.float
+    """What is added to that; default 0."""
+    refuse_below: builtins.float
+    """The confidence below which a question is about something else altogether, from 0 to 1; default as it was calibrated."""
+    mark_below: builtins.float
+    """The confidence below which an answer is not stated, from 0 to 1; default as it was calibrated."""
+    refusal: Global___Refusal.ValueType
+    """What becomes of a question that the documents hardly answer where it does not say so itself; default as the gateway
+    is set.
+    """
+    def __init__(
+        self,
+        *,
+        dense_weight: builtins.float | None = ...,
+        sparse_weight: builtins.float | None = ...,
+        rerank_weight: builtins.float | None = ...,
+        candidates: builtins.int | None = ...,
+        score_slope: builtins.float | None = ...,
+        score_intercept: builtins.float | None = ...,
+        confidence_slope: builtins.float | None = ...,
+        confidence_intercept: builtins.float | None = ...,
+        refuse_below: builtins.float | None = ...,
+        mark_below: builtins.float | None = ...,
+        refusal: Global___Refusal.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "sparse_weight", b"sparse_weight"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_confidence_intercept", b"_confidence_intercept"]) -> typing.Literal["confidence_intercept"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_confidence_slope", b"_confidence_slope"]) -> typing.Literal["confidence_slope"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_dense_weight", b"_dense_weight"]) -> typing.Literal["dense_weight"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mark_below", b"_mark_below"]) -> typing.Literal["mark_below"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_refuse_below", b"_refuse_below"]) -> typing.Literal["refuse_below"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rerank_weight", b"_rerank_weight"]) -> typing.Literal["rerank_weight"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_score_intercept", b"_score_intercept"]) -> typing.Literal["score_intercept"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_score_slope", b"_score_slope"]) -> typing.Literal["score_slope"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_sparse_weight", b"_sparse_weight"]) -> typing.Literal["sparse_weight"] | None: ...
+
+Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
+
+@typing.final
+class SettingsVersion(google.protobuf.message.Message):
+    """Settings as they were from some moment on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
+    MADE_AT_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Counts the changes of the collection, from 1; 0 for what was before the first."""
+    made_at: builtins.str
+    """When they were made, RFC 3339; empty for what was before the first change."""
+    note: builtins.str
+    """Why, in the words of their author."""
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """The settings."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        settings: Global___CollectionSettings | None = ...,
+        made_at: builtins.str = ...,
+        note: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["made_at", b"made_at", "note", b"note", "number", b"number", "settings", b"settings"]) -> None: ...
+
+Global___SettingsVersion: typing_extensions.TypeAlias = SettingsVersion
+
+@typing.final
+class UpdateCollectionRequest(google.protobuf.message.Message):
+    """Changes how a collection is searched and judged."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
+    CLEAR_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    BASED_ON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    note: builtins.str
+    """Why; at most 500 characters."""
+    based_on: builtins.int
+    """Number of the version that must be in force, else nothing is changed; not set for any."""
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """What to set; what is not set here stays as it is."""
+
+    @property
+    def clear(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of settings to leave to the gateway from now on, for example `dense_weight`."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        settings: Global___CollectionSettings | None = ...,
+        clear: collections.abc.Iterable[builtins.str] | None = ...,
+        note: builtins.str = ...,
+        based_on: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_based_on", b"_based_on", "based_on", b"based_on", "settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_based_on", b"_based_on", "based_on", b"based_on", "clear", b"clear", "name", b"name", "note", b"note", "settings", b"settings"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_based_on", b"_based_on"]) -> typing.Literal["based_on"] | None: ...
+
+Global___UpdateCollectionRequest: typing_extensions.TypeAlias = UpdateCollectionRequest
+
+@typing.final
+class UpdateCollectionResponse(google.protobuf.message.Message):
+    """The collection as it is now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    @property
+    def collection(self) -> Global___Collection:
+        """The collection."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___Collection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["collection", b"collection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___UpdateCollectionResponse: typing_extensions.TypeAlias = UpdateCollectionResponse
+
+@typing.final
+class RollBackCollectionSettingsRequest(google.protobuf.message.Message):
+    """Takes the last change of a collection's settings back."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+Global___RollBackCollectionSettingsRequest: typing_extensions.TypeAlias = RollBackCollectionSettingsRequest
+
+@typing.final
+class RollBackCollectionSettingsResponse(google.protobuf.message.Message):
+    """The collection as it is now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    @property
+    def collection(self) -> Global___Collection:
+        """The collection."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___Collection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["collection", b"collection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___RollBackCollectionSettingsResponse: typing_extensions.TypeAlias = RollBackCollectionSettingsResponse
 
 @typing.final
 class CreateCollectionRequest(google.protobuf.message.Message):

@@ -90,6 +90,16 @@ class GatewayServiceStub(object):
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
                 response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
                 _registered_method=True)
+        self.UpdateCollection = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/UpdateCollection',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionResponse.FromString,
+                _registered_method=True)
+        self.RollBackCollectionSettings = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/RollBackCollectionSettings',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/trivium.gateway.v1.GatewayService/GetStatus',
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.GetStatusRequest.SerializeToString,
@@ -180,6 +190,20 @@ class GatewayServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateCollection(self, request, context):
+        """Changes how a collection is searched and judged, which makes a new version of its settings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackCollectionSettings(self, request, context):
+        """Puts the version of a collection's settings before the one in force back in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Says how each stage is.
         """
@@ -244,6 +268,16 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ReindexCollection,
                     request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.FromString,
                     response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.SerializeToString,
+            ),
+            'UpdateCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCollection,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionResponse.SerializeToString,
+            ),
+            'RollBackCollectionSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackCollectionSettings,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -549,6 +583,60 @@ class GatewayService(object):
             '/trivium.gateway.v1.GatewayService/ReindexCollection',
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/UpdateCollection',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackCollectionSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/RollBackCollectionSettings',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

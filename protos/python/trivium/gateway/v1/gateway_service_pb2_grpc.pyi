@@ -201,6 +201,38 @@ _GatewayServiceReindexCollectionType = typing_extensions.TypeVar(
     ],
 )
 
+_GatewayServiceUpdateCollectionType = typing_extensions.TypeVar(
+    '_GatewayServiceUpdateCollectionType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+    ],
+)
+
+_GatewayServiceRollBackCollectionSettingsType = typing_extensions.TypeVar(
+    '_GatewayServiceRollBackCollectionSettingsType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
+    ],
+)
+
 _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     '_GatewayServiceGetStatusType',
     grpc.UnaryUnaryMultiCallable[
@@ -217,7 +249,7 @@ _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceGetStatusType]):
+class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceUpdateCollectionType, _GatewayServiceRollBackCollectionSettingsType, _GatewayServiceGetStatusType]):
     """Answers questions from a person's own documents."""
 
     @typing.overload
@@ -265,6 +297,14 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+            trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
@@ -319,6 +359,14 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+            trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
             trivium.gateway.v1.gateway_service_pb2.GetStatusResponse,
         ],
@@ -360,6 +408,12 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
     """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
     written to all the while. Works for some seconds and says how far it is: call it until it is done.
     """
+
+    UpdateCollection: _GatewayServiceUpdateCollectionType
+    """Changes how a collection is searched and judged, which makes a new version of its settings."""
+
+    RollBackCollectionSettings: _GatewayServiceRollBackCollectionSettingsType
+    """Puts the version of a collection's settings before the one in force back in force."""
 
     GetStatus: _GatewayServiceGetStatusType
     """Says how each stage is."""
@@ -408,6 +462,14 @@ GatewayServiceAsyncStub: typing_extensions.TypeAlias = GatewayServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
         trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+        trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.GetStatusRequest,
@@ -509,6 +571,22 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
         written to all the while. Works for some seconds and says how far it is: call it until it is done.
         """
+
+    @abc.abstractmethod
+    def UpdateCollection(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse]]:
+        """Changes how a collection is searched and judged, which makes a new version of its settings."""
+
+    @abc.abstractmethod
+    def RollBackCollectionSettings(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.RollBackCollectionSettingsResponse]]:
+        """Puts the version of a collection's settings before the one in force back in force."""
 
     @abc.abstractmethod
     def GetStatus(

@@ -14,8 +14,10 @@ from trivium_gateway.answering.events import Delta, Event, Sources
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
 from trivium_gateway.answering.judging import judged
 from trivium_gateway.answering.question import Searched
+from trivium_gateway.answering.retrieval import Retrieved
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability, Refusal, UnanswerableReason
 from trivium_gateway.domain.degradation import Stage
+from trivium_gateway.domain.settings import AS_THE_GATEWAY
 from trivium_gateway.models.generate import GeneratedEnd
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from trivium_gateway.request.record import Record
 
 _ITS_LOG = "the generate service says so, and its log has the cause under this request's id"
+
+_NOTHING = Retrieved((), AS_THE_GATEWAY)
 
 # What a fallback needs of the remaining time once writing the answer was given up.
 _GENERATE_SHARE = 0.95
@@ -80,10 +84,11 @@ class Answerer:
             TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
-        passages = await self._retriever.retrieve(plan, record) if plan else ()
+        found = await self._retriever.retrieve(plan, record) if plan else _NOTHING
+        passages, settings = found.passages, found.settings
         searched = Searched.of(question.text, plan)
-        answerability = await judged(plan.queries[0].demanded.text, passages) if plan else NOT_ASKED
-        wanted = question.refusal or self._refusal
+        answerability = await judged(plan.queries[0].demanded.text, passages, settings) if plan else NOT_ASKED
+        wanted = question.refusal or settings.refusal or self._refusal
         if wanted is Refusal.OFF and passages:
             answerability = Answerability(answerability.confidence)
         refuses = question.needs_passages and _refuses(answerability, wanted)

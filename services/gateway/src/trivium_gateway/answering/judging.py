@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trivium_gateway.domain.passages import Passage, Scores
+    from trivium_gateway.domain.settings import CollectionSettings
 
-_READ = 0.5
-"""A model whose vectors count for less than this cannot read the query."""
 # Of more passages than this, the first ones tell.
 _MOST_PASSAGES = 5
 
 
-def calibrated(query: str, passages: Sequence[Passage], fingerprint: str) -> tuple[Passage, ...]:
+def calibrated(
+    query: str, passages: Sequence[Passage], fingerprint: str, *, by_model: bool, settings: CollectionSettings
+) -> tuple[Passage, ...]:
     """Passages whose scores are probabilities, if there is a calibration for the models that found them.
 
     The order stays: where it and the probabilities differ, neighbours share their mean.
@@ -31,11 +32,13 @@ def calibrated(query: str, passages: Sequence[Passage], fingerprint: str) -> tup
         query: What they were judged by.
         passages: Best first.
         fingerprint: The embedding model's.
+        by_model: Whether that model can read the query, and its vectors count.
+        settings: Of the collection that they are from.
     """
     if not passages:
         return ()
     first = passages[0].scores
-    key = _key(first, fingerprint)
+    key = _key(first, fingerprint, by_model)
     found = coverages(query, [_read(one) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
@@ -49,7 +52,7 @@ def calibrated(query: str, passages: Sequence[Passage], fingerprint: str) -> tup
     if is_voice:
         scores = descending(
             [
-                calibration.passage.probability(signs_of_passage(_near(one), covered))
+                settings.scaled_score(calibration.passage.probability(signs_of_passage(_near(one), covered)))
                 for one, covered in zip(measured, found, strict=True)
             ]
         )
@@ -59,12 +62,13 @@ def calibrated(query: str, passages: Sequence[Passage], fingerprint: str) -> tup
     )
 
 
-async def judged(query: str, passages: Sequence[Passage]) -> Answerability:
+async def judged(query: str, passages: Sequence[Passage], settings: CollectionSettings) -> Answerability:
     """Whether passages answer a question.
 
     Args:
         query: The question, as it was searched for.
         passages: What was found, best first, as `calibrated` gives them.
+        settings: Of the collection that they are from.
     """
     if not passages:
         return NO_PASSAGES
@@ -76,19 +80,26 @@ async def judged(query: str, passages: Sequence[Passage]) -> Answerability:
     signs |= signs_of_vectors([_near(one) for one in some])
     about = calibration.topic.probability(signs)
     states = calibration.statement.probability(signs)
+    confidence = settings.scaled_confidence(about * states)
+    is_weak, is_unstated = about < calibration.weak_below, about * states < calibration.unstated_below
+    refuses = about < calibration.refuse_below
+    if settings.mark_below is not None:
+        is_weak, is_unstated = False, confidence < settings.mark_below
+    if settings.refuse_below is not None:
+        is_weak = refuses = confidence < settings.refuse_below
     reason = None
-    if about < calibration.weak_below:
+    if is_weak:
         reason = UnanswerableReason.WEAK_EVIDENCE
-    elif about * states < calibration.unstated_below:
+    elif is_unstated:
         reason = UnanswerableReason.NOT_STATED
-    return Answerability(round(about * states, 4), reason, refuses=about < calibration.refuse_below)
+    return Answerability(round(confidence, 4), reason, refuses=refuses and reason is not None)
 
 
-def _key(scores: Scores, fingerprint: str) -> str:
+def _key(scores: Scores, fingerprint: str, by_model: bool) -> str:
     """By which calibration passages are judged; empty for none, as where a leg of the search is missing."""
     if scores.dense_weight is None:
         return ""
-    if scores.dense_weight < _READ:
+    if not by_model:
         return WORDS
     return fingerprint if scores.maxsim is not None else search_only(fingerprint)
 

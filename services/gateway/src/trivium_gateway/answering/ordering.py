@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trivium_gateway.answering.question import SearchOptions
+    from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import ResolvedCollection
     from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import Reranking
     from trivium_gateway.request.record import Record
+
+
+_READ = 0.5
+"""A model that can read less of a query than this weighs cannot judge by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +32,32 @@ class Weights:
 
     Attributes:
         dense: The vectors, from 0 to 1.
-        rerank: The reranker beside the search, from 0 to 1.
+        rerank: The reranker beside the search, from 0.
+        by_model: Whether the embedding model can read the query, and its vectors count.
     """
 
     dense: float
     rerank: float
+    by_model: bool
 
 
-def weights_of(embedded: QueryVector | None, judged: Reranking | None, collection: ResolvedCollection) -> Weights:
+def weights_of(
+    embedded: QueryVector | None,
+    judged: Reranking | None,
+    collection: ResolvedCollection,
+    settings: CollectionSettings,
+) -> Weights:
     """A model that cannot read the query has no vote in the search, and half of one over what the words found.
 
     Late interaction still sees which of the tokens that it does know stand in a passage.
     """
-    dense = reading_weight(embedded.read_share) if embedded else 1.0
+    reads = reading_weight(embedded.read_share) if embedded else 1.0
     judges_too = judged is not None and judged.model == collection.model
-    return Weights(dense, (1 + dense) / 2 if judges_too else 1.0)
+    return Weights(
+        reads * settings.weight_of_dense,
+        ((1 + reads) / 2 if judges_too else 1.0) * settings.weight_of_rerank,
+        by_model=reads >= _READ and settings.weight_of_dense > 0,
+    )
 
 
 def best_passages(

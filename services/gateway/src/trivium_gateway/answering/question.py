@@ -13,6 +13,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.conversation import AnswerMode, check_conversation, check_message, check_options
 from trivium_gateway.domain.limits import check_candidates, check_queries, check_query, check_top_n
+from trivium_gateway.domain.settings import AS_THE_GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.answerability import Refusal
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
+    from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.request.principal import Principal
 
 _TOP_N = 5
@@ -38,17 +40,20 @@ class SearchOptions:
         collection: Collection to search; empty for `default`.
         filter: Conditions, as they came; None for none.
         top_n: Most passages to return.
-        candidates: How many candidates the search hands to the reranker; `top_n` if that is more.
+        candidates: How many candidates the search hands to the reranker, `top_n` if that is more; None for as many as
+            the collection's settings say, else 100.
         rerank: Whether to rerank.
         collapse: Whether passages that say the same in nearly the same words are shown once.
+        settings: What goes before the collection's own settings, for this once.
     """
 
     collection: str = ""
     filter: Mapping[str, JsonValue] | None = None
     top_n: int = _TOP_N
-    candidates: int = _CANDIDATES
+    candidates: int | None = None
     rerank: bool = True
     collapse: bool = True
+    settings: CollectionSettings = AS_THE_GATEWAY
 
     @classmethod
     def of(
@@ -60,16 +65,29 @@ class SearchOptions:
         candidates: int | None = None,
         rerank: bool | None = None,
         collapse: bool | None = None,
+        settings: CollectionSettings = AS_THE_GATEWAY,
     ) -> SearchOptions:
         """The options of a request; None stands for what it leaves out."""
         return cls(
             collection or "",
             filter,
             _TOP_N if top_n is None else top_n,
-            _CANDIDATES if candidates is None else candidates,
+            candidates,
             True if rerank is None else rerank,
             True if collapse is None else collapse,
+            settings,
         )
+
+    def under(self, settings: CollectionSettings) -> SearchOptions:
+        """These, by a collection's settings, where they leave something open."""
+        wanted = self.settings.over(settings)
+        candidates = next(one for one in (self.candidates, wanted.candidates, _CANDIDATES) if one is not None)
+        return replace(self, candidates=candidates, rerank=self.rerank and wanted.weight_of_rerank > 0, settings=wanted)
+
+    @property
+    def depth(self) -> int:
+        """How many candidates the search looks for."""
+        return max(_CANDIDATES if self.candidates is None else self.candidates, self.top_n)
 
     def check(self, limits: GatewayLimits) -> None:
         """Checks everything that can be checked without asking anyone.
@@ -78,7 +96,9 @@ class SearchOptions:
             InvalidField: A field breaks a rule.
         """
         check_top_n(self.top_n, limits)
-        check_candidates(self.candidates, limits)
+        if self.candidates is not None:
+            check_candidates(self.candidates, limits)
+        self.settings.check()
 
 
 class Expansion(StrEnum):

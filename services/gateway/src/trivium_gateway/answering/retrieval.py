@@ -23,6 +23,7 @@ from trivium_gateway.answering.question import Origin
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.fusion import reading_weight
 from trivium_gateway.library.demands import search_as_demanded
+from trivium_gateway.library.search import LegWeights
 from trivium_gateway.models.ranking import reciprocal_ranks
 from trivium_gateway.models.rerank import JudgedText
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import Search
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.passages import Passage
-    from trivium_gateway.library.candidates import Candidate, DegradedLeg, SearchResult
+    from trivium_gateway.domain.settings import CollectionSettings
+    from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, SearchResult
     from trivium_gateway.library.collections import Collections, ResolvedCollection
     from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
@@ -61,6 +63,19 @@ class StageTimeouts:
     rerank: float
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What was found.
+
+    Attributes:
+        passages: Best first.
+        settings: By which settings they were searched and judged.
+    """
+
+    passages: tuple[Passage, ...]
+    settings: CollectionSettings
+
+
 class Retriever:
     """Leads queries through the stages, and replaces those that fail.
 
@@ -87,7 +102,7 @@ class Retriever:
         self._rerank_client = rerank
         self._timeouts = timeouts
 
-    async def retrieve(self, search: Search, record: Record) -> tuple[Passage, ...]:
+    async def retrieve(self, search: Search, record: Record) -> Retrieved:
         """Finds passages.
 
         Args:
@@ -95,7 +110,7 @@ class Retriever:
             record: Takes note of what happens.
 
         Returns:
-            The passages, best first.
+            The passages, and by which settings they were found.
 
         Raises:
             NotFound: There is no such collection.
@@ -113,23 +128,26 @@ class Retriever:
                     raise gone.error from gone
         raise AssertionError("the last attempt returns or raises")
 
-    async def _retrieve_from(self, search: Search, record: Record) -> tuple[Passage, ...]:
+    async def _retrieve_from(self, search: Search, record: Record) -> Retrieved:
         collection, conditions = await self._look_up(search, record)
         if collection is None:  # `default`, before anything was written to it
-            return ()
+            return Retrieved((), search.options.settings)
+        search = replace(search, options=search.options.under(collection.settings.now.settings))
+        settings = search.options.settings
         embedded = await self._embed(search, collection, record)
         for read in _counts_to_read(search):
             results = await self._find(search, collection, conditions, embedded, read, record)
             found = [one.candidates for one in results]
             candidates = _merged(found)
             judged = await self._judge(search, collection, embedded[0], candidates, record)
-            weights = weights_of(embedded[0], judged, collection)
+            weights = weights_of(embedded[0], judged, collection, settings)
             unread = results[0].unread_scores
             passages = best_passages(candidates, judged, weights, search.options, record, unread)
             if len(passages) >= search.options.top_n or not unread:
                 break
-        passages = calibrated(search.queries[0].demanded.text, passages, collection.model_fingerprint)
-        return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
+        query, fingerprint = search.queries[0].demanded.text, collection.model_fingerprint
+        passages = calibrated(query, passages, fingerprint, by_model=weights.by_model, settings=settings)
+        return Retrieved(passages if len(found) == 1 else tuple(map(_told_by(found), passages)), settings)
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:
         """The collection, and the filter checked against it."""
@@ -201,12 +219,12 @@ class Retriever:
                                 focus=one.long.focus if one and one.long else "",
                                 by_words=one is None or query.origin is not Origin.PASSAGE,
                                 filter=conditions,
-                                limit=max(search.options.candidates, search.options.top_n),
+                                limit=search.options.depth,
                                 read=read,
                                 with_codes=with_codes,
                                 timeout_seconds=seconds,
                                 tenant=search.principal.tenant,
-                                dense_weight=reading_weight(one.read_share) if one else 1.0,
+                                weights=_leg_weights(one, search.options.settings),
                             )
                             for query, one in zip(search.queries, embedded, strict=True)
                         )
@@ -217,7 +235,14 @@ class Retriever:
                 raise _search_too_slow(record) from error
             failed = {leg.leg: leg for one in results for leg in one.degraded_legs}
             count = len({one.id for some in results for one in some.candidates}) + len(results[0].unread_scores)
-            stage.note({"trivium.candidates": count, "trivium.failed_legs": list(failed)})
+            version = collection.settings.now.number
+            stage.note(
+                {
+                    "trivium.candidates": count,
+                    "trivium.failed_legs": list(failed),
+                    "trivium.settings_version": version,
+                }
+            )
             near = [one.best_dense for one in results if one.best_dense is not None]
             if near:
                 stage.note({"trivium.best_dense": max(near)})
@@ -278,6 +303,17 @@ class Retriever:
         except TriviumError as error:
             _logger.warning("the token codes of candidates cannot be had, so they are read: %s", cause_of(error))
             return none
+
+
+def _leg_weights(embedded: QueryVector | None, settings: CollectionSettings) -> LegWeights:
+    """How much the legs count: as the collection's settings say, and the vectors as far as their model can read."""
+    reads = reading_weight(embedded.read_share) if embedded else 1.0
+    off: Leg | None = None
+    if not settings.weight_of_dense:
+        off = "dense"
+    elif not settings.weight_of_sparse:
+        off = "sparse"
+    return LegWeights(reads * settings.weight_of_dense, settings.weight_of_sparse, off)
 
 
 def _counts_to_read(search: Search) -> Sequence[int | None]:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError, cause_of
@@ -22,6 +22,7 @@ from trivium_gateway.domain.names import (
     name_of,
     physical_name,
 )
+from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
@@ -52,6 +53,7 @@ class ResolvedCollection:
         model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
         dimension: Numbers per vector.
         analyzer: Version of the analyzer that its words are indexed by.
+        settings: How it is searched and judged.
     """
 
     tenant: str
@@ -61,6 +63,7 @@ class ResolvedCollection:
     model_fingerprint: str
     dimension: int
     analyzer: int
+    settings: SettingsHistory = field(default_factory=SettingsHistory)
 
     @property
     def alias(self) -> str:
@@ -374,6 +377,7 @@ class Collections:
             dimension=collection.dimension,
             metadata_keys=known.metadata_kinds,
             needs_reindex=collection.successor() is not None,
+            settings=collection.settings,
         )
 
     async def _describe_any(self, alias: str, seen: OwnCollection | TriviumError) -> CollectionDescription:
@@ -437,6 +441,7 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.model_fingerprint,
         described.dimension,
         described.analyzer,
+        described.settings,
     )
 
 

@@ -10,7 +10,7 @@ from trivium_lexical import ParsedQuery
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.collections import ResolvedCollection
-from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.library.search import EVEN, ChunkSearch, LegWeights
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["search_as_demanded"]
@@ -36,7 +36,7 @@ async def search_as_demanded(
     with_codes: bool = False,
     timeout_seconds: float,
     tenant: str,
-    dense_weight: float = 1.0,
+    weights: LegWeights = EVEN,
 ) -> SearchResult:
     """Find the chunks that are closest to a query, and that it allows.
 
@@ -57,7 +57,7 @@ async def search_as_demanded(
         with_codes: Whether to read their token codes, likewise.
         timeout_seconds: Time for all of it.
         tenant: Whose chunks to search.
-        dense_weight: How much the vectors count; see `ChunkSearch.search`.
+        weights: How much the legs count; see `ChunkSearch.search`.
 
     Raises:
         TriviumError: See `ChunkSearch.search`.
@@ -73,7 +73,7 @@ async def search_as_demanded(
             filter=filter,
             timeout_seconds=seconds,
             tenant=tenant,
-            dense_weight=dense_weight,
+            weights=weights,
             **arguments,
         )
 

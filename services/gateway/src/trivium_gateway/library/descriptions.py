@@ -7,6 +7,7 @@ from enum import Enum
 from trivium_serving.errors import StorageFull, TriviumError
 
 from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.domain.settings import SettingsHistory
 
 __all__ = ["CollectionDescription", "CollectionState", "state_told_by"]
 
@@ -39,6 +40,7 @@ class CollectionDescription:
         metadata_keys: Keys that can be filtered by, and what their values are; in the order of their names.
         needs_reindex: Whether its words were indexed by another analyzer than this version's. It is searched as it was
             made until `Reindexer` makes it anew.
+        settings: How it is searched and judged, and was before.
     """
 
     name: str
@@ -50,6 +52,7 @@ class CollectionDescription:
     dimension: int = 0
     metadata_keys: Mapping[str, MetadataKind] = field(default_factory=dict)
     needs_reindex: bool = False
+    settings: SettingsHistory = field(default_factory=SettingsHistory)
 
 
 _STATES = {

@@ -136,7 +136,9 @@ class Reindexer:
             while not await self._copy_page(run):
                 if self._clock() >= until:
                     return ReindexProgress(False, min(run.seen_count, run.total_count), run.total_count)
-            await self._index_keys(await self._collections.own(name, tenant=tenant), run)
+            latest = await self._collections.own(name, tenant=tenant)
+            await self._index_keys(latest, run)
+            await self._qdrant.keep_settings(run.copier.target, latest.described.settings)
             await self._qdrant.point_alias(alias, run.copier.target)
             own = await self._collections.own(name, tenant=tenant)
         await self._finish(alias, own)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
 from trivium_gateway.domain.filters import Filter
-from trivium_gateway.domain.fusion import LegScores, fuse
+from trivium_gateway.domain.fusion import LegScores, fuse, z_scores
 from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, LegReason, SearchResult, search_score
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
@@ -21,7 +21,7 @@ from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_bot
 from trivium_gateway.qdrant.points import Scope, id_condition, keyword_condition, scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
-__all__ = ["ChunkSearch"]
+__all__ = ["EVEN", "ChunkSearch", "LegWeights"]
 
 _BOTH_LEGS_SHARE = 0.6
 """The part of the time after which both legs together are given up, so that each alone still has some."""
@@ -44,6 +44,25 @@ class _Ranked:
 class _Ranking:
     ranked: Sequence[_Ranked]
     degraded_legs: Sequence[DegradedLeg]
+
+
+@dataclass(frozen=True, slots=True)
+class LegWeights:
+    """How much the legs of a search count.
+
+    Attributes:
+        dense: The vectors, from 0.
+        sparse: The words, from 0.
+        off: The leg that is not asked at all where the other can be; None to ask both.
+    """
+
+    dense: float = 1.0
+    sparse: float = 1.0
+    off: Leg | None = None
+
+
+EVEN = LegWeights()
+"""Both count alike."""
 
 
 class ChunkSearch:
@@ -72,7 +91,7 @@ class ChunkSearch:
         with_codes: bool = False,
         timeout_seconds: float,
         tenant: str,
-        dense_weight: float = 1.0,
+        weights: LegWeights = EVEN,
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
@@ -93,7 +112,7 @@ class ChunkSearch:
             with_codes: Whether to read the vectors of their tokens, too, which are several times as large as the rest.
             timeout_seconds: Time for the whole search, a second attempt with one leg included.
             tenant: Whose chunks to search.
-            dense_weight: How much the vectors count beside the words.
+            weights: How much the legs count, and which is not asked.
 
         Raises:
             NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
@@ -110,9 +129,7 @@ class ChunkSearch:
         for _ in range(_SEARCHES):
             stale = [keyword_condition("content_hash", sorted(committed.stale))] if committed.stale else []
             scope = scoped_filter(tenant, only, filter, without=[*barred, *stale])
-            found = await self._search(
-                collection, vector, text, focus, scope, limit, _seconds_until(until), tenant, dense_weight
-            )
+            found = await self._search(collection, vector, text, focus, scope, limit, _seconds_until(until), weights)
             wanted = found.ranked[:read]
             chunks = await self._read(collection, tenant, wanted, scope, with_codes, _seconds_until(until))
             candidates = [
@@ -169,19 +186,21 @@ class ChunkSearch:
         scope: Scope,
         limit: int,
         timeout_seconds: float,
-        tenant: str,
-        dense_weight: float,
+        weights: LegWeights,
     ) -> _Ranking:
+        # A leg that is off still stands in for the other.
+        off = weights.off if vector is not None and text is not None else None
         legs: dict[Leg, LegQuery] = {}
-        if vector is not None:
+        if vector is not None and off != "dense":
             legs["dense"] = dense_leg(vector, scope)
         unreadable: list[DegradedLeg] = []
         try:
-            words = asked_words(text, collection.analyzer, focus) if text is not None else None
+            words = asked_words(text, collection.analyzer, focus) if text is not None and off != "sparse" else None
         except FailedPrecondition as error:
             if vector is None:
                 raise
             words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
+            legs["dense"] = dense_leg(vector, scope)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope)
         if not legs:  # a query without words, and no model to read it
@@ -189,9 +208,7 @@ class ChunkSearch:
         started = time.monotonic()
         if len(legs) == 2:
             try:
-                return await self._search_both(
-                    collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE, dense_weight
-                )
+                return await self._search_both(collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE, weights)
             except NotFound as error:
                 raise _gone(collection) from error
             except Unavailable as error:
@@ -201,7 +218,11 @@ class ChunkSearch:
                 pass
         remaining_seconds = max(0.001, timeout_seconds - (time.monotonic() - started))
         found = await self._search_each(collection, legs, limit, remaining_seconds)
-        return replace(found, degraded_legs=[*found.degraded_legs, *unreadable])
+        ranked = found.ranked
+        if weights.off is not None and weights.off not in legs:  # there was but one to ask, and nothing is missing
+            fused = z_scores([search_score(None, one.dense, one.sparse) for one in ranked])
+            ranked = [replace(one, fused=score) for one, score in zip(ranked, fused, strict=True)]
+        return _Ranking(ranked, [*found.degraded_legs, *unreadable])
 
     async def _search_both(
         self,
@@ -209,7 +230,7 @@ class ChunkSearch:
         legs: dict[Leg, LegQuery],
         limit: int,
         timeout_seconds: float,
-        dense_weight: float,
+        weights: LegWeights,
     ) -> _Ranking:
         """Run both legs in one call, and fuse what they find."""
         queries = list(legs.values())
@@ -218,9 +239,9 @@ class ChunkSearch:
         dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
         fused = fuse(
             [
-                LegScores(dense, unfound=min(dense.values(), default=0.0), weight=dense_weight),
+                LegScores(dense, unfound=min(dense.values(), default=0.0), weight=weights.dense),
                 # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
-                LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0),
+                LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0, weight=weights.sparse),
             ]
         )
         ranked = [

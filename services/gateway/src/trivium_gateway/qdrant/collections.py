@@ -10,6 +10,7 @@ from qdrant_client.conversions.conversion import json_to_value, value_to_json
 from trivium_serving.errors import AlreadyExists
 
 from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import (
     BM25,
@@ -29,6 +30,7 @@ __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCol
 
 _TIMEOUT_SECONDS = 30.0
 _DIFFERENT_COUNTS = 10_000
+_SETTINGS = "settings"
 
 _FIELD_TYPES = {
     MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
@@ -84,6 +86,7 @@ class PhysicalCollection:
         indexed_fields: The other fields that are indexed.
         point_count: How many points it has, roughly.
         analyzer: Version of the analyzer that its words were indexed by.
+        settings: How it is searched and judged.
     """
 
     model: str
@@ -93,6 +96,7 @@ class PhysicalCollection:
     indexed_fields: frozenset[str]
     point_count: int
     analyzer: int
+    settings: SettingsHistory
 
     @property
     def is_indexed(self) -> bool:
@@ -181,7 +185,19 @@ class QdrantCollections:
             indexed_fields=frozenset(fields),
             point_count=reply.result.points_count,
             analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
+            settings=SettingsHistory.from_text(str(facts.get(_SETTINGS, ""))),
         )
+
+    async def keep_settings(self, physical: str, settings: SettingsHistory) -> None:
+        """Keep how a collection is searched and judged in its own record.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        request = qdrant.UpdateCollection(
+            collection_name=physical, metadata={_SETTINGS: json_to_value(settings.to_text())}
+        )
+        await self._connection.call(self._connection.collections.Update, request, timeout_seconds=_TIMEOUT_SECONDS)
 
     async def count(self, physical: str, tenant: str) -> int:
         """Count the points of a tenant, exactly, whether or not their documents were committed."""

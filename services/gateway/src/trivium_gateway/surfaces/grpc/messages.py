@@ -17,6 +17,7 @@ from trivium_gateway.answering.question import Expansion, Origin, Query, Questio
 from trivium_gateway.domain.answerability import Refusal, UnanswerableReason
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.degradation import Reason, Stage
+from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.library.descriptions import CollectionState
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.surfaces.door import principal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.metadata import JsonValue, Metadata
     from trivium_gateway.domain.passages import Citation, Passage
+    from trivium_gateway.domain.settings import SettingsVersion
     from trivium_gateway.gateway import Found
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
@@ -49,6 +51,12 @@ _REFUSALS: dict[int, Refusal | None] = {
     pb.REFUSAL_OFF: Refusal.OFF,
     pb.REFUSAL_MARK: Refusal.MARK,
     pb.REFUSAL_REFUSE: Refusal.REFUSE,
+}
+_REFUSAL_VALUES = {
+    None: pb.REFUSAL_UNSPECIFIED,
+    Refusal.OFF: pb.REFUSAL_OFF,
+    Refusal.MARK: pb.REFUSAL_MARK,
+    Refusal.REFUSE: pb.REFUSAL_REFUSE,
 }
 _UNANSWERABLE_REASONS = {
     None: pb.UNANSWERABLE_REASON_UNSPECIFIED,
@@ -161,6 +169,7 @@ def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None
         candidates=request.candidates if request.HasField("candidates") else None,
         rerank=rerank,
         collapse=request.collapse if request.HasField("collapse") else None,
+        settings=settings_from(request.settings),
     )
 
 
@@ -262,7 +271,28 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
         state=_COLLECTION_STATES[collection.state],
         needs_reindex=collection.needs_reindex,
         coded_chunk_count=collection.coded_chunk_count,
+        settings=_settings_version(collection.settings.now) if collection.settings.change_count else None,
+        earlier_settings=map(_settings_version, collection.settings.earlier),
     )
+
+
+def settings_from(message: pb.CollectionSettings) -> CollectionSettings:
+    """Settings of a collection.
+
+    Raises:
+        InvalidField: The refusal is none that there is.
+    """
+    if message.refusal not in _REFUSALS:
+        raise InvalidField("settings.refusal", f"settings.refusal {message.refusal} does not exist.")
+    given = {one.name: value for one, value in message.ListFields() if one.name != "refusal"}
+    return CollectionSettings(**given, refusal=_REFUSALS[message.refusal])
+
+
+def _settings_version(version: SettingsVersion) -> pb.SettingsVersion:
+    given = version.settings.given()
+    refusal = given.pop("refusal", None)
+    settings = pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal])
+    return pb.SettingsVersion(number=version.number, settings=settings, made_at=version.made_at, note=version.note)
 
 
 def status_message(readiness: Readiness) -> pb.GetStatusResponse:

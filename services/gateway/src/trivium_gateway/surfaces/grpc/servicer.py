@@ -22,6 +22,7 @@ from trivium_gateway.surfaces.grpc.messages import (
     question_from,
     result_message,
     search_from,
+    settings_from,
     status_message,
 )
 
@@ -147,6 +148,27 @@ class GatewayServicer(GatewayServiceServicer):
         return pb.ReindexCollectionResponse(
             done=progress.done, done_count=progress.done_count, total_count=progress.total_count
         )
+
+    async def UpdateCollection(
+        self, request: pb.UpdateCollectionRequest, context: _Context
+    ) -> pb.UpdateCollectionResponse:
+        """Changes how a collection is searched and judged."""
+        changed = await self._gateway.library.change_settings(
+            principal(),
+            request.name,
+            settings_from(request.settings),
+            clear=request.clear,
+            note=request.note,
+            based_on=request.based_on if request.HasField("based_on") else None,
+        )
+        return pb.UpdateCollectionResponse(collection=collection_message(changed))
+
+    async def RollBackCollectionSettings(
+        self, request: pb.RollBackCollectionSettingsRequest, context: _Context
+    ) -> pb.RollBackCollectionSettingsResponse:
+        """Takes the last change of a collection's settings back."""
+        collection = await self._gateway.library.roll_back_settings(principal(), request.name)
+        return pb.RollBackCollectionSettingsResponse(collection=collection_message(collection))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
         """Says how each stage is."""

@@ -11,12 +11,23 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json, reindex_json
+from trivium_gateway.surfaces.http.settings import SettingsBody
 from trivium_gateway.surfaces.http.shapes import (
     CollectionResponse,
     DeleteCollectionResponse,
     ListCollectionsResponse,
     ReindexResponse,
 )
+
+
+class UpdateCollectionBody(JsonBody):
+    """What to change about a collection."""
+
+    settings: SettingsBody = Field(description="What to set; what is left out stays, null leaves it to the gateway.")
+    note: str | None = Field(None, description="Why, for those who look later; at most 500 characters.")
+    based_on: int | None = Field(
+        None, description="Number of the version that must be in force, else nothing is changed; default any."
+    )
 
 
 class CollectionBody(JsonBody):
@@ -61,6 +72,31 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     async def delete_collection(name: str) -> Response:
         await gateway.library.delete_collection(principal(), name)
         return JsonResponse({"deleted": name})
+
+    @router.patch(
+        "/v1/collections/{name}",
+        summary="Change how a collection is searched and judged",
+        **documented(CollectionResponse, UpdateCollectionBody),
+    )
+    async def update_collection(name: str, request: Request) -> Response:
+        body = await read_json(request, UpdateCollectionBody, gateway.limits.max_body_bytes)
+        changed = await gateway.library.change_settings(
+            principal(),
+            name,
+            body.settings.settings(),
+            clear=body.settings.cleared(),
+            note=body.note or "",
+            based_on=body.based_on,
+        )
+        return JsonResponse(collection_json(changed))
+
+    @router.post(
+        "/v1/collections/{name}/settings/rollback",
+        summary="Take the last change of a collection's settings back",
+        **documented(CollectionResponse),
+    )
+    async def roll_back_settings(name: str) -> Response:
+        return JsonResponse(collection_json(await gateway.library.roll_back_settings(principal(), name)))
 
     @router.post(
         "/v1/collections/{name}/reindex",

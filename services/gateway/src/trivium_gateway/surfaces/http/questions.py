@@ -15,6 +15,7 @@ from trivium_gateway.answering.question import Expansion, Query, Question, Searc
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.domain.settings import AS_THE_GATEWAY
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
@@ -29,6 +30,7 @@ from trivium_gateway.surfaces.http.rendering import (
     sources_json,
     summary_json,
 )
+from trivium_gateway.surfaces.http.settings import RefusalChoice, SettingsBody
 from trivium_gateway.surfaces.http.shapes import AnswerResponse, RetrieveResponse
 from trivium_gateway.surfaces.http.streams import (
     EventStreamResponse,
@@ -47,6 +49,7 @@ _COLLAPSE = Field(
     None, description="Whether passages that say the same in nearly the same words are shown once; default true."
 )
 _COLLECTION = Field(None, description="Collection to search; default `default`.")
+_SETTINGS = Field(None, description="What goes before the settings of the collection, for this once.")
 _FILTER = Field(
     None,
     description="Conditions, all of which must hold; `not`, `any` and `all` hold filters. Null is for what is absent.",
@@ -73,7 +76,6 @@ _EXPAND = Field(
 )
 
 
-RefusalChoice = Literal["off", "mark", "refuse"]
 REFUSAL = Field(
     None,
     description="What becomes of a question that the documents hardly answer: answered as any other, answered and "
@@ -94,6 +96,7 @@ class RetrieveBody(JsonBody):
     filter: dict[str, Any] | None = _FILTER
     rerank: bool | None = Field(None, description="Whether to rerank; default true.")
     collapse: bool | None = _COLLAPSE
+    settings: SettingsBody | None = _SETTINGS
 
 
 class AnswerBody(JsonBody):
@@ -114,6 +117,7 @@ class AnswerBody(JsonBody):
     )
     refusal: RefusalChoice | None = REFUSAL
     strict: bool | None = Field(None, description="Whether to leave out what no passage supports; default false.")
+    settings: SettingsBody | None = _SETTINGS
 
 
 def question_routes(gateway: Gateway) -> APIRouter:
@@ -161,6 +165,7 @@ def _search(body: RetrieveBody) -> Search:
         candidates=body.candidates,
         rerank=body.rerank,
         collapse=body.collapse,
+        settings=body.settings.settings() if body.settings else AS_THE_GATEWAY,
     )
     return Search.of(
         Query(body.query),
@@ -179,6 +184,7 @@ def _question(body: AnswerBody) -> Question:
         top_n=body.top_n,
         candidates=body.candidates,
         collapse=body.collapse,
+        settings=body.settings.settings() if body.settings else AS_THE_GATEWAY,
     )
     return Question(
         body.question,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage
+    from trivium_gateway.domain.settings import SettingsVersion
     from trivium_gateway.gateway import Found
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
@@ -179,6 +180,17 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
         "dimension": collection.dimension,
         "metadata_keys": list(collection.metadata_keys),
         "needs_reindex": collection.needs_reindex,
+        "settings": _settings_json(collection.settings.now) if collection.settings.change_count else None,
+        "earlier_settings": [_settings_json(one) for one in collection.settings.earlier],
+    }
+
+
+def _settings_json(version: SettingsVersion) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "made_at": version.made_at or None,
+        "note": version.note,
+        "values": version.settings.given(),
     }
 
 

@@ -261,6 +261,15 @@ class DeleteDocumentResponse(_Shape):
     deleted_ids: list[str]
 
 
+class SettingsVersionShape(_Shape):
+    """Settings of a collection as they were from some moment on."""
+
+    number: int = Field(description="Counts the changes, from 1; 0 for what was before the first.")
+    made_at: str | None = Field(description="When, RFC 3339; null for what was before the first change.")
+    note: str = Field(description="Why, in the words of their author.")
+    values: dict[str, float | str] = Field(description="What is set; all else is left to the gateway.")
+
+
 class CollectionResponse(_Shape):
     """A collection. Unless it is ready, only its name is known."""
 
@@ -276,6 +285,12 @@ class CollectionResponse(_Shape):
     dimension: int
     metadata_keys: list[str]
     needs_reindex: bool
+    settings: SettingsVersionShape | None = Field(
+        description="How it is searched and judged; null for one whose settings nobody has changed."
+    )
+    earlier_settings: list[SettingsVersionShape] = Field(
+        description="The versions before that it can go back to, the last one last."
+    )
 
 
 class ReindexResponse(_Shape):

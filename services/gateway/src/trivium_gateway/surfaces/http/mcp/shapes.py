@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
-from trivium_gateway.surfaces.http.questions import REFUSAL, History, Queries, RefusalChoice
+from trivium_gateway.surfaces.http.questions import REFUSAL, History, Queries
+from trivium_gateway.surfaces.http.settings import RefusalChoice
 from trivium_gateway.surfaces.http.shapes import CitationShape, DegradationShape, DocumentResultShape, SpanShape
 
 DEFAULT_CHARACTERS = 20_000

@@ -120,6 +120,12 @@ class ModelShape(_Shape):
     object: Literal["model"]
     created: int
     owned_by: str
+    calibration: str | None = Field(
+        None, description="Trivium: what scores and confidence are calibrated for; null if for nothing."
+    )
+    settings_version: int = Field(
+        0, description="Trivium: the settings of its collection that are in force; 0 if nobody has changed them."
+    )
 
 
 class ListModelsResponse(_Shape):

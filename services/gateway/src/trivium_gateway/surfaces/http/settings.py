@@ -1,0 +1,52 @@
+"""Settings of collections in requests."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from trivium_gateway.domain.answerability import Refusal
+from trivium_gateway.domain.settings import CollectionSettings
+from trivium_gateway.surfaces.http.bodies import JsonBody
+
+RefusalChoice = Literal["off", "mark", "refuse"]
+
+
+class SettingsBody(JsonBody):
+    """How a collection is searched and judged. Null leaves it to the gateway."""
+
+    dense_weight: float | None = Field(
+        None, description="How much the vectors count, from 0, not at all and not searched by, to 1, the default."
+    )
+    sparse_weight: float | None = Field(None, description="How much the words do, likewise.")
+    rerank_weight: float | None = Field(
+        None,
+        description="How much late interaction counts beside the search, from 0, where nothing is reranked, to 4; "
+        "default 1. A cross-encoder decides alone unless this is 0.",
+    )
+    candidates: int | None = Field(
+        None, description="Candidates for the reranker where a request does not say it, 1 to 1000; default 100."
+    )
+    score_slope: float | None = Field(
+        None, description="What the log-odds of a calibrated score are multiplied by, 0.01 to 100; default 1."
+    )
+    score_intercept: float | None = Field(None, description="What is added to that, -100 to 100; default 0.")
+    confidence_slope: float | None = Field(None, description="The same of the confidence of an answer; default 1.")
+    confidence_intercept: float | None = Field(None, description="What is added to that; default 0.")
+    refuse_below: float | None = Field(
+        None, description="The confidence below which a question is about something else altogether, 0 to 1."
+    )
+    mark_below: float | None = Field(None, description="The confidence below which an answer is not stated, 0 to 1.")
+    refusal: RefusalChoice | None = Field(
+        None, description="What becomes of a question that the documents hardly answer where it does not say so."
+    )
+
+    def settings(self) -> CollectionSettings:
+        """What is set."""
+        given: dict[str, Any] = self.model_dump(exclude_none=True)
+        if "refusal" in given:
+            given["refusal"] = Refusal(given["refusal"])
+        return CollectionSettings(**given)
+
+    def cleared(self) -> list[str]:
+        """What is null, and said so."""
+        return [name for name in self.model_fields_set if getattr(self, name) is None]
