@@ -26,6 +26,7 @@ from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
 from trivium_client.cli.sync import sync
+from trivium_client.cli.tune import tune_collection
 from trivium_client.cli.up import up
 from trivium_client.cli.version import print_version, version
 
@@ -82,6 +83,7 @@ app.add_typer(collections_app, name="collections")
 app.add_typer(keys_app, name="keys")
 app.command()(reindex)
 app.command("eval")(evaluate)
+app.command("tune")(tune_collection)
 app.command()(status)
 app.command()(doctor)
 app.command()(models)

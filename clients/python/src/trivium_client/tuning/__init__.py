@@ -1,0 +1,1 @@
+"""Finds the settings by which a collection is searched and judged best."""

@@ -1,0 +1,153 @@
+"""Looks for the weights and the depth by which a collection is searched best, on the running stack itself."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from trivium_client._client import Trivium
+from trivium_client._collections import SettingValues
+from trivium_client.evaluation.datasets import KnownQuestion
+from trivium_client.evaluation.measures import ranking_measures
+from trivium_client.evaluation.significance import Difference, compare
+
+# One after the other: what is best of the first is kept while the next are tried.
+_STEPS: tuple[tuple[SettingValues, ...], ...] = (
+    (
+        {"dense_weight": 1.0, "sparse_weight": 1.0},
+        {"dense_weight": 0.5, "sparse_weight": 1.0},
+        {"dense_weight": 0.0, "sparse_weight": 1.0},
+        {"dense_weight": 1.0, "sparse_weight": 0.5},
+        {"dense_weight": 1.0, "sparse_weight": 0.0},
+    ),
+    ({"rerank_weight": 0.0}, {"rerank_weight": 0.5}, {"rerank_weight": 1.0}, {"rerank_weight": 2.0}),
+    ({"candidates": 50}, {"candidates": 100}, {"candidates": 200}),
+)
+_DEFAULTS: SettingValues = {"dense_weight": 1.0, "sparse_weight": 1.0, "rerank_weight": 1.0, "candidates": 100}
+_PASSAGES = 30
+_CHANCE = 0.05
+_FLATTERED = 0.05
+"""By so much at least the search must be better with weaker vectors if the questions are made of documents' words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the settings that were best on one half of the questions.
+
+    Attributes:
+        settings: Those settings, all of them; empty if those in force were best.
+        changes: What of them is not in force.
+        difference: From those in force, nDCG@10, on the half that had no part in choosing; None if there is none.
+        accepted: Whether they are better there by more than chance.
+        reason: Why, in words.
+        tried: Each settings that were tried, and their nDCG@10 on the half that chose.
+    """
+
+    settings: SettingValues
+    changes: SettingValues
+    difference: Difference | None
+    accepted: bool
+    reason: str
+    tried: tuple[tuple[SettingValues, float], ...]
+
+
+def halves(questions: Sequence[KnownQuestion]) -> tuple[list[KnownQuestion], list[KnownQuestion]]:
+    """Two halves, drawn at random, the same ones each time."""
+    mixed = sorted(questions, key=lambda one: one.id)
+    random.Random(1).shuffle(mixed)
+    return mixed[::2], mixed[1::2]
+
+
+class SearchTuner:
+    """Tries settings by asking with them.
+
+    Args:
+        trivium: The stack.
+        collection: The collection's name.
+        in_force: Its settings now.
+        caller_count: How many questions are asked at once.
+        on_each: Called for each question that was asked.
+    """
+
+    def __init__(
+        self,
+        trivium: Trivium,
+        collection: str,
+        in_force: SettingValues,
+        *,
+        caller_count: int = 4,
+        on_each: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._trivium = trivium
+        self._collection = collection
+        now = {name: value for name, value in in_force.items() if name in _DEFAULTS}
+        self._in_force: SettingValues = {**_DEFAULTS, **now}
+        self._caller_count = caller_count
+        self._on_each = on_each
+
+    def tune(self, questions: Sequence[KnownQuestion], *, are_made: bool) -> Verdict:
+        """Looks for better settings on one half, and judges them on the other.
+
+        Args:
+            questions: With documents that answer them; at least two.
+            are_made: Whether they were made of the documents' own words.
+        """
+        choosing, judging = halves(questions)
+        tried: dict[tuple[tuple[str, object], ...], tuple[SettingValues, list[float]]] = {}
+
+        def values(settings: SettingValues) -> list[float]:
+            key = tuple(sorted(settings.items()))
+            if key not in tried:
+                tried[key] = (settings, self._measured(choosing, settings))
+            return tried[key][1]
+
+        best = self._in_force
+        for step in _STEPS:
+            # Where nothing is better, what is in force stays.
+            for change in step:
+                wanted = {**best, **change}
+                if sum(values(wanted)) > sum(values(best)) + 1e-9:
+                    best = wanted
+        shown = tuple((settings, sum(found) / len(found)) for settings, found in tried.values())
+        if best == self._in_force:
+            return Verdict({}, {}, None, False, "no other settings are better", shown)
+        difference = compare(self._measured(judging, self._in_force), self._measured(judging, best))
+        accepted, reason = _judged(difference, weakens_vectors=self._weakens_vectors(best), are_made=are_made)
+        changes = {name: value for name, value in best.items() if value != self._in_force[name]}
+        return Verdict(best, changes, difference, accepted, reason, shown)
+
+    def _weakens_vectors(self, settings: SettingValues) -> bool:
+        return _share_of_vectors(settings) < _share_of_vectors(self._in_force)
+
+    def _measured(self, questions: Iterable[KnownQuestion], settings: SettingValues) -> list[float]:
+        """nDCG@10 of each question."""
+
+        def measured(question: KnownQuestion) -> float:
+            found = self._trivium.retrieve(
+                question.text, collection=self._collection, top_n=_PASSAGES, collapse=False, settings=settings
+            )
+            self._on_each()
+            documents = dict.fromkeys(one.document_id for one in found.passages)
+            ranks: Mapping[str, int] = {
+                document: rank for rank, document in enumerate(documents, 1) if document in question.relevant
+            }
+            return ranking_measures(ranks, question.relevant)["ndcg_at_10"]
+
+        with ThreadPoolExecutor(self._caller_count) as pool:
+            return list(pool.map(measured, questions))
+
+
+def _share_of_vectors(settings: SettingValues) -> float:
+    dense, sparse = (float(settings[name] or 0) for name in ("dense_weight", "sparse_weight"))
+    return dense / (dense + sparse)
+
+
+def _judged(difference: Difference, *, weakens_vectors: bool, are_made: bool) -> tuple[bool, str]:
+    if difference.value <= 0 or difference.chance >= _CHANCE:
+        return False, "not better by more than chance on the questions that did not choose it"
+    if are_made and weakens_vectors and difference.low < _FLATTERED:
+        return False, (
+            "better, but it weakens vectors, and questions made of the documents' own words flatter the search by "
+            "words: label some questions, and tune by these"
+        )
+    return True, "better by more than chance on the questions that did not choose it"
