@@ -98,6 +98,8 @@ async def test_damaged_collection_is_listed_with_its_state_beside_those_that_wor
             "metadata_keys": [],
             "needs_reindex": False,
             "coded_chunk_count": None,
+            "settings": None,
+            "earlier_settings": [],
         }
         assert listed.status_code == 200
         shown = {one["name"]: (one["state"], one["chunk_count"]) for one in listed.json()["collections"]}
