@@ -12,7 +12,7 @@ from dataclasses import dataclass
 DEPTH = 10
 RECALL_DEPTHS = (5, 20, 100)
 
-_MARK = re.compile(r"\s*\[\d+\]")
+_MARK = re.compile(r"\[\d{1,6}\]")
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
