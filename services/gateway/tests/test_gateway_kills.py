@@ -41,6 +41,7 @@ async def _gateway(addresses: Addresses, log: Path) -> AsyncIterator[tuple[subpr
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = os.environ | {
+        "TRIVIUM_DATA_DIR": str(log.parent / "data"),
         "TRIVIUM_GATEWAY_GRPC_LISTEN": "127.0.0.1:0",
         "TRIVIUM_GATEWAY_HTTP_LISTEN": f"127.0.0.1:{port}",
         "TRIVIUM_GATEWAY_EMBED_TARGET": addresses.embed_target,

@@ -46,6 +46,7 @@ from trivium_client._errors import (
     Unauthenticated,
     Unavailable,
 )
+from trivium_client._jobs import Job, JobFailure, JobState
 from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
@@ -75,6 +76,9 @@ __all__ = [
     "IngestProgress",
     "InternalError",
     "InvalidRequest",
+    "Job",
+    "JobFailure",
+    "JobState",
     "Key",
     "MadeKey",
     "Message",

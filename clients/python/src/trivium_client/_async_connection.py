@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from trivium.gateway.v1 import gateway_service_pb2_grpc, key_service_pb2_grpc
+from trivium.gateway.v1 import gateway_service_pb2_grpc, job_service_pb2_grpc, key_service_pb2_grpc
 
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, InvalidRequest, TriviumError, closed_error, error_from_rpc
@@ -34,6 +34,7 @@ class AsyncConnection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._stub: gateway_service_pb2_grpc.GatewayServiceAsyncStub | None = None
+        self._job_stub: job_service_pb2_grpc.JobServiceAsyncStub | None = None
         self._key_stub: key_service_pb2_grpc.KeyServiceAsyncStub | None = None
 
     @property
@@ -57,9 +58,16 @@ class AsyncConnection:
         return self._stub
 
     @property
+    def job_stub(self) -> "job_service_pb2_grpc.JobServiceAsyncStub":
+        """The calls about jobs; see `stub`."""
+        assert self.stub is not None, "it opens all of them"
+        assert self._job_stub is not None, "it was opened with it"
+        return self._job_stub
+
+    @property
     def key_stub(self) -> "key_service_pb2_grpc.KeyServiceAsyncStub":
         """The calls about keys; see `stub`."""
-        assert self.stub is not None, "it opens both"
+        assert self.stub is not None, "it opens all of them"
         assert self._key_stub is not None, "it was opened with it"
         return self._key_stub
 
@@ -76,6 +84,7 @@ class AsyncConnection:
         )
         self._loop = loop
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+        self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
 
     async def unary(

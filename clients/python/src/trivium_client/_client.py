@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 
 from trivium_client import _requests, _responses
@@ -16,10 +17,12 @@ from trivium_client._channel import ChannelSettings
 from trivium_client._collections import Collection, ReindexProgress, SettingValues
 from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
+from trivium_client._errors import TemporaryError
 from trivium_client._ingestion import Ingestion
+from trivium_client._jobs import POLL_SECONDS, Job, job_from, start_requests
 from trivium_client._keys import Key, MadeKey, key_from, timestamp
 from trivium_client._passages import Retrieval
-from trivium_client._retries import DEFAULT_RETRIES, or_default
+from trivium_client._retries import DEFAULT_RETRIES, Patience, or_default
 from trivium_client._status import Status
 
 
@@ -384,6 +387,114 @@ class Trivium:
         request, timeout = _requests.reindex_collection(name), self._timeout(timeout_seconds)
         response = self._connection.unary(self._connection.stub.ReindexCollection, request, timeout)
         return _responses.reindex_progress(response)
+
+    def start_job(
+        self,
+        documents: Iterable[NewDocument | Mapping[str, Any]],
+        *,
+        collection: str = "",
+        job_id: str = "",
+        on_progress: Callable[[Job], None] | None = None,
+        batch_size: int = 64,
+        timeout_seconds: float | None = None,
+    ) -> Job:
+        """Has the gateway add or replace documents by itself, and waits only until it has taken them.
+
+        What it has taken survives a crash of any process. To send a document again to the same job is safe: it has each
+        id once, with what came last.
+
+        Args:
+            documents: The documents, or mappings in the form of the HTTP interface; read as they are needed.
+            collection: The collection to write to; empty for `default`, which is created on first use.
+            job_id: The job to add them to; empty for a new one.
+            on_progress: Called with the job after each batch.
+            batch_size: Most documents in one call.
+            timeout_seconds: Deadline of each call; None for the client's.
+
+        Returns:
+            The job, which `get_job` and `wait_for_job` follow.
+        """
+        timeout = or_default(timeout_seconds, self._ingest_timeout_seconds)
+        for request in start_requests(documents, collection=collection, batch_size=batch_size):
+            request.job_id = job_id
+            # Without an id it would be two jobs.
+            response = self._connection.unary(
+                self._connection.job_stub.StartJob, request, timeout, repeatable=job_id != ""
+            )
+            job_id, job = response.job.id, job_from(response.job)
+            if on_progress is not None:
+                on_progress(job)
+        return job
+
+    def get_job(self, job_id: str, *, timeout_seconds: float | None = None) -> Job:
+        """Says how far a job is, and everything that failed; raises NotFound if there is none."""
+        request, timeout = jobs_pb.GetJobRequest(id=job_id, page_size=1000), self._timeout(timeout_seconds)
+        failures: list[jobs_pb.JobFailure] = []
+        while True:
+            response = self._connection.unary(self._connection.job_stub.GetJob, request, timeout)
+            failures += response.job.failures
+            if not response.next_page_token:
+                return job_from(response.job, failures)
+            request.page_token = response.next_page_token
+
+    def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        on_progress: Callable[[Job], None] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Job:
+        """Waits until a job has ended, however long that takes; while the gateway restarts, too.
+
+        Args:
+            job_id: The job's id.
+            on_progress: Called with the job at each look.
+            timeout_seconds: Deadline of each look, and how long the gateway may be away; None for the client's.
+
+        Returns:
+            The job, with everything that failed.
+        """
+        request, timeout = jobs_pb.GetJobRequest(id=job_id, page_size=1), self._timeout(timeout_seconds)
+        patience = Patience(timeout_seconds=timeout, patience_seconds=timeout)
+        while True:
+            try:
+                response = self._connection.unary(self._connection.job_stub.GetJob, request, timeout)
+            except TemporaryError as error:
+                pause = patience.pause_seconds(error, reached=True)
+                if pause is None:
+                    raise
+            else:
+                job = job_from(response.job)
+                if on_progress is not None:
+                    on_progress(job)
+                if job.ended is not None:
+                    return self.get_job(job_id, timeout_seconds=timeout_seconds)
+                pause = POLL_SECONDS
+                patience = Patience(timeout_seconds=timeout, patience_seconds=timeout)
+            self._connection.sleep(pause)
+
+    def list_jobs(self, *, page_size: int = 50, timeout_seconds: float | None = None) -> Generator[Job, None, None]:
+        """Yields all jobs, the latest first, each with some of what failed, fetching page after page."""
+        request, timeout = jobs_pb.ListJobsRequest(page_size=page_size), self._timeout(timeout_seconds)
+        while True:
+            page = self._connection.unary(self._connection.job_stub.ListJobs, request, timeout)
+            for message in page.jobs:
+                yield job_from(message)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def retry_job(self, job_id: str, *, timeout_seconds: float | None = None) -> Job:
+        """Has the documents of a job tried again that failed, or were cancelled."""
+        request, timeout = jobs_pb.RetryJobRequest(id=job_id), self._timeout(timeout_seconds)
+        return job_from((self._connection.unary(self._connection.job_stub.RetryJob, request, timeout)).job)
+
+    def delete_job(self, job_id: str, *, timeout_seconds: float | None = None) -> bool:
+        """Cancels a job that goes on; forgets one that has ended, and says whether it did. Its documents stay."""
+        request, timeout = jobs_pb.DeleteJobRequest(id=job_id), self._timeout(timeout_seconds)
+        stub = self._connection.job_stub
+        response = self._connection.unary(stub.DeleteJob, request, timeout, repeatable=False)
+        return response.forgotten
 
     def create_key(
         self,

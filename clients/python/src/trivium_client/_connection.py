@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from trivium.gateway.v1 import gateway_service_pb2_grpc, key_service_pb2_grpc
+from trivium.gateway.v1 import gateway_service_pb2_grpc, job_service_pb2_grpc, key_service_pb2_grpc
 
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, TriviumError, closed_error, error_from_rpc
@@ -35,6 +35,7 @@ class Connection:
             else grpc.secure_channel(settings.address, settings.credentials, options=settings.options)
         )
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
+        self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
 
     @property
@@ -47,6 +48,17 @@ class Connection:
         if self._closed:
             raise closed_error()
         return self._stub
+
+    @property
+    def job_stub(self) -> "job_service_pb2_grpc.JobServiceStub":
+        """The calls about jobs.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        if self._closed:
+            raise closed_error()
+        return self._job_stub
 
     @property
     def key_stub(self) -> "key_service_pb2_grpc.KeyServiceStub":

@@ -1,6 +1,7 @@
 """This library's values in the form of the HTTP interface."""
 
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Any
 
 from trivium_client._collections import Collection
@@ -36,6 +37,8 @@ def to_json(value: Any) -> Any:
         return shown | unknown
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     return value

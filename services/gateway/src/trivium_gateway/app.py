@@ -38,6 +38,13 @@ from trivium_gateway.health.readiness import SEARCH, Readiness
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.extraction import ExtractionSettings
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.jobs.database import JobDatabase
+from trivium_gateway.ingestion.jobs.jobs import Jobs
+from trivium_gateway.ingestion.jobs.metrics import JobMetrics
+from trivium_gateway.ingestion.jobs.queue import JobQueue
+from trivium_gateway.ingestion.jobs.runner import JobRunner
+from trivium_gateway.ingestion.jobs.spool import Spool
+from trivium_gateway.ingestion.jobs.store import JobStore
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
@@ -56,7 +63,7 @@ from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.surfaces.door import let_call_in
-from trivium_gateway.surfaces.grpc import keys, servicer
+from trivium_gateway.surfaces.grpc import jobs, keys, servicer
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
@@ -77,6 +84,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _KEYS = "gateway/keys.sqlite"
+_JOBS = "gateway/jobs"
 _FIRST_KEY = "gateway/first-key"
 
 _SWITCH_SECONDS = 0.001
@@ -117,7 +125,7 @@ class GatewayProcess:
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
-            full_names=(servicer.FULL_NAME, keys.FULL_NAME),
+            full_names=(servicer.FULL_NAME, jobs.FULL_NAME, keys.FULL_NAME),
             registry=self.registry,
             let_in=partial(let_call_in, self._access.guard),
             gate=MessageGate(bodies),
@@ -127,6 +135,7 @@ class GatewayProcess:
         self.background = self._grpc.background
         self.gateway = gateway = self._compose()
         servicer.serve(gateway, self._grpc.grpc)
+        jobs.serve(gateway, self._grpc.grpc)
         keys.serve(self._access.keyring, self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
@@ -226,7 +235,22 @@ class GatewayProcess:
             question_metrics=question_metrics,
             limits=limits,
         )
-        return Gateway(questions, library, readiness, limits)
+        return Gateway(questions, library, self._jobs(library, collections, limits), readiness, limits)
+
+    def _jobs(self, library: Library, collections: Collections, limits: GatewayLimits) -> Jobs:
+        folder = self._settings.data_dir / _JOBS
+        self._job_database = JobDatabase(folder / "jobs.sqlite")
+        spool = Spool(folder / "documents")
+        self._job_runner = JobRunner(
+            JobQueue(self._job_database),
+            spool,
+            folder / "lock",
+            library.ingest_unbounded,
+            JobMetrics(self.registry),
+            limits.max_job_age_seconds,
+        )
+        store = JobStore(self._job_database)
+        return Jobs(store, spool, self._job_runner, collections, limits, self._settings.max_job_bytes)
 
     def _health(self, service: str, full_name: str) -> ServiceHealth:
         return ServiceHealth(service, self._channels[service], full_name)
@@ -261,6 +285,7 @@ class GatewayProcess:
         if not self._access.guard.is_open:
             self.background.start("keys", self._access.guard.follow)
         self.background.start("sweep", self._sweeper.run)
+        self.background.start("jobs", self._job_runner.run)
 
     async def _open_access(self) -> None:
         """Reads the keys, and makes the first one where there is none."""
@@ -277,6 +302,7 @@ class GatewayProcess:
         await self._readiness.drain()
         await asyncio.gather(self._grpc.stop(drain_seconds), self._http.stop(drain_seconds))
         await self.background.close()
+        self._job_database.close()
         await self._ingester.close()
         await self._qdrant.close()
         await self._access.guard.close()

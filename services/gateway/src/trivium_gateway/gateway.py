@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.ingester import Ingester
+    from trivium_gateway.ingestion.jobs.jobs import Jobs
     from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
@@ -85,12 +86,14 @@ class Gateway:
     Attributes:
         questions: Whatever is asked.
         library: What is kept.
+        jobs: Ingestions that go on by themselves.
         readiness: How each stage is.
         limits: What is accepted.
     """
 
     questions: Questions
     library: Library
+    jobs: Jobs
     readiness: Readiness
     limits: GatewayLimits
 
@@ -371,10 +374,20 @@ class Library:
         """
         principal.require(Scope.INGEST)
         async with self._ingestions.call():
-            resolved = await self._collections.resolve(collection, tenant=principal.tenant)
-            results = await self._ingester.ingest(
-                resolved, documents, max_documents=max_documents, tenant=principal.tenant
-            )
+            return await self.ingest_unbounded(principal, collection, documents, max_documents=max_documents)
+
+    async def ingest_unbounded(
+        self,
+        principal: Principal,
+        collection: str,
+        documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
+        *,
+        max_documents: int,
+    ) -> list[DocumentResult]:
+        """The same as `ingest` beside the calls that are bounded, for who bounds its own."""
+        principal.require(Scope.INGEST)
+        resolved = await self._collections.resolve(collection, tenant=principal.tenant)
+        results = await self._ingester.ingest(resolved, documents, max_documents=max_documents, tenant=principal.tenant)
         _log_causes(results)
         self._document_metrics.count_received(resolved.alias, results)
         tokens = sum(result.token_count for result in results)

@@ -47,7 +47,9 @@ class GatewaySettings:
         "A key that may do everything, tv_ID_SECRET, beside those that were made: to set up, or where all are lost.",
         secret=True,
     )
-    data_dir: Path = setting(Path(".data"), "Folder for what is kept; keys go to its gateway/.", env="TRIVIUM_DATA_DIR")
+    data_dir: Path = setting(
+        Path(".data"), "Folder for what is kept; keys and jobs go to its gateway/.", env="TRIVIUM_DATA_DIR"
+    )
     redis_url: str = setting(
         "",
         "Redis that gateways on several machines keep their keys in, redis://HOST:PORT/0; empty for the data folder.",
@@ -151,6 +153,12 @@ class GatewaySettings:
         minimum=1,
     )
     max_ingestions: int = setting(16, "Most calls at once that add documents; more are refused.", minimum=1)
+    max_job_bytes: int = setting(
+        4 * 1024 * 1024 * 1024,
+        "Most bytes of the data folder that the documents of jobs take until they are in, those of one tenant half of "
+        "it; what does not fit is refused with 429.",
+        minimum=1,
+    )
     max_document_calls: int = setting(
         64, "Most other calls at once about documents and collections; more are refused.", minimum=1
     )

@@ -13,9 +13,11 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -42,7 +44,6 @@ from trivium_serving.server import GrpcServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
 _DIMENSION = 32
 _WORD = re.compile(r"\w+")
@@ -399,13 +400,16 @@ class Stack:
 async def running_stack(qdrant: Qdrant, settings: GatewaySettings | None = None) -> AsyncIterator[Stack]:
     """Runs a gateway with its peers."""
     embed, rerank, generate = EmbedPeer(), RerankPeer(), GeneratePeer()
+    settings = settings or GatewaySettings()
     async with AsyncExitStack() as stack:
+        if settings.data_dir == GatewaySettings().data_dir:  # never whatever is kept in the clone
+            settings = replace(settings, data_dir=Path(stack.enter_context(tempfile.TemporaryDirectory())))
         for peer in (embed, rerank, generate):
             await peer.start()
             stack.push_async_callback(peer.stop)
         process = GatewayProcess(
             replace(
-                settings or GatewaySettings(),
+                settings,
                 grpc_listen="127.0.0.1:0",
                 http_listen="127.0.0.1:0",
                 embed_target=f"127.0.0.1:{embed.port}",

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf import descriptor_pool
 from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium.gateway.v1.key_service_pb2_grpc import KeyServiceStub
 from trivium_gateway.settings import GatewaySettings
@@ -90,6 +91,7 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
     called = 0
     for service in (
         pb.DESCRIPTOR.services_by_name["GatewayService"],
+        jobs_pb.DESCRIPTOR.services_by_name["JobService"],
         keys_pb.DESCRIPTOR.services_by_name["KeyService"],
     ):
         for method in descriptor_pool.Default().FindServiceByName(service.full_name).methods:
@@ -105,7 +107,7 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
                 await call
             assert (path, caught.value.code()) == (path, grpc.StatusCode.UNAUTHENTICATED)
             called += 1
-    assert called >= 16
+    assert called >= 21
 
 
 async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> None:
@@ -116,6 +118,8 @@ async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> N
         ("POST", "/v1/collections", {"json": {"name": "c"}}, admin),
         ("POST", "/v1/documents", {"json": document}, writer),
         ("GET", "/v1/documents", {}, reader),
+        ("POST", "/v1/documents", {"json": {**document, "wait": False}}, writer),
+        ("GET", "/v1/jobs", {}, writer),
         ("GET", "/v1/documents/a", {}, reader),
         ("GET", "/v1/collections", {}, reader),
         ("POST", "/v1/retrieve", {"json": {"query": "herons"}}, reader),
@@ -133,7 +137,7 @@ async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> N
             refused = await guarded.call(method, path, other, **more)
             assert (path, refused.status_code) == (path, 403), refused.text
         response = await guarded.call(method, path, key, **more)
-        assert (path, response.status_code) in {(path, 200), (path, 201)}, response.text
+        assert (path, response.status_code) in {(path, 200), (path, 201), (path, 202)}, response.text
 
 
 async def test_tenants_share_nothing(guarded: Guarded) -> None:
@@ -152,6 +156,19 @@ async def test_tenants_share_nothing(guarded: Guarded) -> None:
         assert (await guarded.call("GET", "/v1/collections/south.plans", key)).status_code == 404
     assert (await guarded.call("DELETE", "/v1/collections/plans", keys["north"])).status_code == 200
     assert (await guarded.call("GET", "/v1/collections/plans", keys["south"])).json()["chunk_count"] == 1
+
+
+async def test_jobs_of_another_tenant_are_not_there(guarded: Guarded) -> None:
+    keys = {tenant: await guarded.key(tenant, "read", "ingest") for tenant in ("east", "west")}
+    body = {"documents": [{"id": "plan", "text": "The plan."}], "wait": False}
+    job = (await guarded.call("POST", "/v1/documents", keys["east"], json=body)).json()["job"]
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/retry")):
+        gone = await guarded.call(method, f"/v1/jobs/{job}{path}", keys["west"])
+        assert (gone.status_code, gone.json()["error"]["reason"]) == (404, "JOB_NOT_FOUND")
+    into = await guarded.call("POST", "/v1/documents", keys["west"], json={**body, "job": job})
+    assert (into.status_code, into.json()["error"]["reason"]) == (404, "JOB_NOT_FOUND")
+    assert (await guarded.call("GET", "/v1/jobs", keys["west"])).json()["jobs"] == []
+    assert [one["id"] for one in (await guarded.call("GET", "/v1/jobs", keys["east"])).json()["jobs"]] == [job]
 
 
 async def test_keys_are_made_listed_rotated_and_revoked_over_http(guarded: Guarded) -> None:

@@ -19,6 +19,7 @@ from trivium_client.cli.documents import documents_app
 from trivium_client.cli.evaluation import evaluate
 from trivium_client.cli.failures import FAILED, failure_text, status_of
 from trivium_client.cli.ingest import ingest
+from trivium_client.cli.jobs import jobs_app
 from trivium_client.cli.keys import keys_app
 from trivium_client.cli.mcp import mcp
 from trivium_client.cli.models import models
@@ -80,6 +81,7 @@ app.command()(chat)
 app.command()(search)
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(keys_app, name="keys")
 app.command()(reindex)
 app.command("eval")(evaluate)

@@ -23,6 +23,7 @@ from trivium_client.cli.options import (
     parse_metadata,
 )
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
+from trivium_client.cli.sending import passed_over, start_job
 from trivium_client.cli.sources import Sources
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT
 
@@ -39,6 +40,9 @@ def ingest(
     collection: CollectionOption = "",
     metadata: MetadataOption = None,
     strict: StrictOption = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Have the gateway add them by itself; prints the id of the job.")
+    ] = False,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +56,9 @@ def ingest(
     Ingesting again is safe: what did not change costs nothing, what changed is replaced. A document that fails leaves
     the others alone; at the end each failure is named, and the exit status is 1.
 
+    With --no-wait the gateway takes the documents, and adds them by itself, behind everything else; `trivium jobs` says
+    how far it is. What it has taken survives a crash.
+
     **Examples**
 
         trivium ingest manual.pdf notes/
@@ -59,6 +66,8 @@ def ingest(
         trivium ingest --metadata team=service --metadata year=2026 manuals/
 
         trivium ingest --collection papers papers.jsonl
+
+        trivium ingest --no-wait archive/
 
         jq -c '{id: .key, title: .summary, text: .body}' tickets.json | trivium ingest -
     """
@@ -68,6 +77,9 @@ def ingest(
     sources = Sources(paths, parse_metadata(metadata))
     if strict and sources.skipped:
         raise typer.BadParameter(f"{passed_over(sources.skipped)}, and --strict forbids that", param_hint="PATH")
+    if no_wait:
+        start_job(sources, collection, gateway, as_json=as_json)
+        return
     run = IngestRun(sources)
     try:
         with Trivium(gateway) as trivium, run.shown():
@@ -82,12 +94,6 @@ def ingest(
     run.tell_failures()
     if run.failures:
         raise typer.Exit(1)
-
-
-def passed_over(skipped: Counter[str]) -> str:
-    """Says what was passed over in folders."""
-    kinds = ", ".join(f"{count} {ending}" for ending, count in skipped.most_common(8))
-    return f"passed over {skipped.total()} files of other types: {kinds}"
 
 
 @dataclass(slots=True)

@@ -69,6 +69,12 @@ class GatewayLimits:
     """Most documents in one HTTP request."""
     max_documents_per_stream: int = 100_000
     """Most documents in one gRPC stream."""
+    max_jobs: int = 1_000
+    """Most jobs of one tenant that are kept. For one more, the one is forgotten that ended longest ago."""
+    max_job_documents: int = 100_000
+    """Most documents in one job."""
+    max_job_age_seconds: int = 604_800
+    """How long a job is kept after it has ended."""
     max_document_bytes: int = 10 * 1024 * 1024
     """Largest document: a file's bytes, a text's UTF-8, and the text that comes out of a file."""
     max_chunks_per_document: int = 20_000

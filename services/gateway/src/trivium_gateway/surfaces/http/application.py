@@ -13,6 +13,7 @@ from trivium_gateway.surfaces.http.cohere_embed import cohere_embed_routes
 from trivium_gateway.surfaces.http.collections import collection_routes
 from trivium_gateway.surfaces.http.documents import document_routes
 from trivium_gateway.surfaces.http.errors import install_error_handlers
+from trivium_gateway.surfaces.http.jobs import job_routes
 from trivium_gateway.surfaces.http.keys import key_routes
 from trivium_gateway.surfaces.http.middleware import RequestMiddleware
 from trivium_gateway.surfaces.http.openai.routes import openai_routes
@@ -75,6 +76,7 @@ def http_application(
         cohere_embed_routes(gateway),
         document_routes(gateway),
         collection_routes(gateway),
+        job_routes(gateway.jobs),
         key_routes(access.keyring, gateway.limits),
         operation_routes(gateway, registry),
         page_routes(gateway.limits),

@@ -1,5 +1,6 @@
 """/v1/documents."""
 
+from collections.abc import AsyncIterable, Iterable
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -18,13 +19,14 @@ from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, document_json, result_json
 from trivium_gateway.surfaces.http.shapes import (
+    AcceptedResponse,
     AddDocumentsResponse,
     DeleteDocumentResponse,
     DocumentResponse,
     ListDocumentsResponse,
 )
 from trivium_gateway.surfaces.http.streams import while_connected
-from trivium_gateway.surfaces.http.uploads import read_upload
+from trivium_gateway.surfaces.http.uploads import check_job, read_upload
 
 _LIMITS = GatewayLimits()
 
@@ -56,6 +58,10 @@ class DocumentsBody(JsonBody):
         description="The documents."
     )
     collection: str | None = Field(None, description="Collection to write to; default `default`.")
+    wait: bool = Field(
+        True, description="False to have a job add them, which /v1/jobs shows: the answer is 202 with the job's id."
+    )
+    job: str | None = Field(None, description="With `wait` false, the job to add them to; a new one if not given.")
 
 
 def document_routes(gateway: Gateway) -> APIRouter:
@@ -70,12 +76,14 @@ def document_routes(gateway: Gateway) -> APIRouter:
     @router.post(
         "/v1/documents",
         summary="Add or replace documents",
-        **documented(AddDocumentsResponse, DocumentsBody, multipart=True),
+        **documented(AddDocumentsResponse, DocumentsBody, multipart=True, accepted=AcceptedResponse),
     )
     async def add_documents(request: Request) -> Response:
         if media_type(request) == "multipart/form-data":
             upload = await read_upload(request, limits)
             try:
+                if not upload.wait:
+                    return await in_job(upload.collection, upload.documents(), upload.job)
                 work = gateway.library.ingest(
                     principal(), upload.collection, upload.documents(), max_documents=limits.max_documents_per_request
                 )
@@ -83,13 +91,22 @@ def document_routes(gateway: Gateway) -> APIRouter:
             finally:
                 await upload.close()
         body = await read_json(request, DocumentsBody, limits.max_body_bytes)
+        documents = [_new_document(one) for one in body.documents]
+        check_job(body.job or "", wait=body.wait)
+        if not body.wait:
+            return await in_job(body.collection or "", documents, body.job or "")
         work = gateway.library.ingest(
-            principal(),
-            body.collection or "",
-            [_new_document(one) for one in body.documents],
-            max_documents=limits.max_documents_per_request,
+            principal(), body.collection or "", documents, max_documents=limits.max_documents_per_request
         )
         return _results(await while_connected(request, work))
+
+    async def in_job(
+        collection: str, documents: AsyncIterable[NewDocument] | Iterable[NewDocument], job_id: str
+    ) -> Response:
+        job = await gateway.jobs.add(
+            principal(), collection, documents, job_id=job_id, max_documents=limits.max_documents_per_request
+        )
+        return JsonResponse({"job": job.id}, status_code=202, headers={"Location": f"/v1/jobs/{job.id}"})
 
     @router.get("/v1/documents", summary="List documents, without their texts", **documented(ListDocumentsResponse))
     async def list_documents(

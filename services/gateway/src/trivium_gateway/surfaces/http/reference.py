@@ -27,12 +27,16 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 """
 
 
+_FORM_FIELDS = ("collection", "wait", "job", "id", "title", "uri", "metadata")
+
+
 def documented(
     response: type[BaseModel],
     body: type[BaseModel] | None = None,
     *,
     multipart: bool = False,
     event_stream: bool = False,
+    accepted: type[BaseModel] | None = None,
     errors: type[BaseModel] = ErrorResponse,
 ) -> dict[str, Any]:
     """Arguments of a route that reads its body and writes its response itself: what OpenAPI is to say about them.
@@ -42,17 +46,20 @@ def documented(
         body: What may be in the JSON body; None for no body.
         multipart: Whether files are taken, too.
         event_stream: Whether the response may also be server-sent events.
+        accepted: What a response looks like that says only that the work will be done.
         errors: What an error looks like.
     """
     arguments: dict[str, Any] = {"response_model": response, "responses": {"default": {"model": errors}}}
     if event_stream:
         arguments["responses"][200] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    if accepted is not None:
+        arguments["responses"][202] = {"model": accepted}
     if body is not None:
         content: dict[str, Any] = {"application/json": {"schema": self_contained(body.model_json_schema())}}
         if multipart:
             files = {"type": "array", "items": {"type": "string", "format": "binary"}}
             text = {"type": "string"}
-            properties = {"file": files, **dict.fromkeys(("collection", "id", "title", "uri", "metadata"), text)}
+            properties = {"file": files, **dict.fromkeys(_FORM_FIELDS, text)}
             content["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
         arguments["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
     return arguments

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.limits import GatewayLimits
 
+_CALL_FIELDS = ("collection", "wait", "job")
 _DOCUMENT_FIELDS = ("id", "title", "uri", "metadata")
 
 
 class Upload:
     """The files of a form, and what the form says about them.
 
-    Fields that are not files are `collection`, and, with a single file, its `id`, `title`, `uri` and `metadata` (JSON).
+    Fields that are not files are `collection`, `wait` (true or false), `job`, and, with a single file, `id`, `title`,
+    `uri` and `metadata` (JSON).
 
     Args:
         form: The parsed form; closed by `close`.
@@ -42,7 +44,7 @@ class Upload:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 continue
-            if name not in ("collection", *_DOCUMENT_FIELDS):
+            if name not in (*_CALL_FIELDS, *_DOCUMENT_FIELDS):
                 raise InvalidField(name, f"There is no form field {name}. See /docs.", reason="UNKNOWN_FIELD")
             if name in fields:
                 raise InvalidField(name, f"The form field {name} comes twice.")
@@ -50,6 +52,12 @@ class Upload:
         if not self._files:
             raise InvalidField("file", "The form has no file. Send at least one.", reason="MISSING_FIELD")
         self.collection = fields.pop("collection", "")
+        self.job = fields.pop("job", "")
+        wait = fields.pop("wait", "true")
+        if wait not in ("true", "false"):
+            raise InvalidField("wait", f"wait is {wait[:40]!r}; it must be true or false.")
+        self.wait = wait == "true"
+        check_job(self.job, wait=self.wait)
         if fields and len(self._files) > 1:
             field = next(iter(fields))
             raise InvalidField(field, f"The form field {field} is for a single file; there are {len(self._files)}.")
@@ -86,7 +94,7 @@ async def read_upload(request: Request, limits: GatewayLimits) -> Upload:
         request.headers,
         limited_stream(request, limits.max_body_bytes),
         max_files=limits.max_documents_per_request,
-        max_fields=len(_DOCUMENT_FIELDS) + 1,
+        max_fields=len(_DOCUMENT_FIELDS) + len(_CALL_FIELDS),
         max_part_size=limits.max_metadata_bytes * 2,
     )
     try:
@@ -98,6 +106,16 @@ async def read_upload(request: Request, limits: GatewayLimits) -> Upload:
     except InvalidField:
         await form.close()
         raise
+
+
+def check_job(job_id: str, *, wait: bool) -> None:
+    """Refuses a job to add documents to for a caller that waits for them.
+
+    Raises:
+        InvalidField: That is so.
+    """
+    if job_id and wait:
+        raise InvalidField("job", "A job takes documents whose sender does not wait for them: set wait to false.")
 
 
 def _default_id(filename: str | None) -> str:
