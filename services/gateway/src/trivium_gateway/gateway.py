@@ -228,11 +228,13 @@ class Questions:
     def refusal(self, operation: str, principal: Principal) -> Overloaded | None:
         """What a question would be told if it came now, before anything of it is read; None if it can be let in.
 
+        Who may not ask is told that, and not to come again.
+
         Args:
             operation: What it asks for, one of OPERATIONS.
             principal: Who asks.
         """
-        refusal = self._admission.refusal()
+        refusal = self._admission.refusal() if Scope.READ in principal.scopes else None
         if refusal is not None:
             with suppress(Overloaded), self._recorded(operation, principal):
                 raise refusal

@@ -140,6 +140,18 @@ async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> N
         assert (path, response.status_code) in {(path, 200), (path, 201), (path, 202)}, response.text
 
 
+async def test_key_that_may_not_ask_is_told_so_where_no_question_has_a_place(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await guarded.key("full", "read"), await guarded.key("full", "ingest")
+    monkeypatch.setattr(guarded.stack.process.gateway.questions._admission, "_most", 0)
+
+    for path in ("/v1/answer", "/v1/retrieve", "/v1/rerank", "/v1/embeddings"):
+        assert (await guarded.call("POST", path, reader, json={})).status_code == 429
+        refused = await guarded.call("POST", path, writer, json={"question": "q", "query": "q"})
+        assert refused.status_code in {400, 403}, refused.text  # what is wrong with it, and never an error of ours
+
+
 async def test_tenants_share_nothing(guarded: Guarded) -> None:
     keys = {tenant: await guarded.key(tenant, "read", "ingest", "admin") for tenant in ("north", "south")}
     for tenant, key in keys.items():

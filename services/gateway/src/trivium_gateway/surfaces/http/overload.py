@@ -9,20 +9,30 @@ from fastapi.routing import APIRoute
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.errors import error_response
 from trivium_gateway.surfaces.http.openai.errors import OpenAIRoute, openai_error_response
+from trivium_gateway.surfaces.http.rerank.shapes import tei_error_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
+    from trivium_serving.errors import TriviumError
 
     from trivium_gateway.gateway import Gateway
 
+_TEI_PATH = "/rerank"
 _OPERATIONS = {
     "/v1/answer": "answer",
     "/v1/retrieve": "retrieve",
     "/v1/chat/completions": "answer",
     "/v1/responses": "answer",
+    "/v1/vector_stores/{id}/search": "retrieve",
+    "/v1/embeddings": "embed",
+    "/v2/embed": "embed",
+    "/v1/rerank": "rerank",
+    "/v2/rerank": "rerank",
+    _TEI_PATH: "rerank",
 }
 
 
@@ -38,19 +48,33 @@ class OverloadMiddleware:
     def __init__(self, app: ASGIApp, gateway: Gateway, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._gateway = gateway
-        self._routes = {
-            route.path: route
+        asked = [
+            route
             for route in routes
             if isinstance(route, APIRoute) and route.path in _OPERATIONS and "POST" in (route.methods or ())
-        }
+        ]
+        self._routes = {route.path: route for route in asked}
+        self._templates = [route for route in asked if route.param_convertors]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        route = self._route(scope["path"]) if is_post else None
         refusal = None if route is None else self._gateway.questions.refusal(_OPERATIONS[route.path], principal())
         if route is None or refusal is None:
             await self._app(scope, receive, send)
             return
         scope["route"] = route  # as routing does, for metrics
-        respond = openai_error_response if isinstance(route, OpenAIRoute) else error_response
-        await respond(refusal)(scope, receive, send)
+        await _response(route, refusal)(scope, receive, send)
+
+    def _route(self, path: str) -> APIRoute | None:
+        """The route of a question, if that is what a path is for."""
+        found = self._routes.get(path)
+        return found or next((route for route in self._templates if route.path_regex.match(path)), None)
+
+
+def _response(route: APIRoute, error: TriviumError) -> Response:
+    """An error as the clients of a route read it."""
+    if isinstance(route, OpenAIRoute):
+        return openai_error_response(error)
+    return tei_error_response(error) if route.path == _TEI_PATH else error_response(error)
