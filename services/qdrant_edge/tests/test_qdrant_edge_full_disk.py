@@ -100,6 +100,15 @@ async def write_without_end(client: AsyncQdrantClient, name: str, stored: set[in
         stored.update(range(first, first + 20))
 
 
+async def index_and_write_without_end(
+    client: AsyncQdrantClient, name: str, kinds: list[models.PayloadSchemaType], made: list[str], stored: set[int]
+) -> None:
+    for number, kind in enumerate(kinds):  # their files are mostly holes, which the next start has to fill
+        await client.create_payload_index(name, f"field{number}", kind)
+        made.append(f"field{number}")
+    await write_without_end(client, name, stored)
+
+
 async def test_disk_that_fills_up_refuses_writes_and_goes_on_reading_deleting_and_starting(
     small_disk: Path, connect: Connect, opening_takes_no_room: bool
 ) -> None:
@@ -141,6 +150,30 @@ async def test_disk_that_fills_up_refuses_writes_and_goes_on_reading_deleting_an
         await create(client, "docs")
         await client.upsert("docs", [point(1)])
         assert await ids(client, "docs") == {1}
+
+
+@pytest.mark.parametrize("small_disk", ["tmpfs"], indirect=True)
+@pytest.mark.parametrize(
+    ("kind", "most"), [(models.PayloadSchemaType.TEXT, 100), (models.PayloadSchemaType.KEYWORD, 7)], ids=str
+)
+async def test_indexes_and_points_that_the_next_start_could_not_open_in_memory_are_refused(
+    small_disk: Path, connect: Connect, kind: models.PayloadSchemaType, most: int
+) -> None:
+    (small_disk / "ballast").write_bytes(bytes(6 * _MIB))
+    with QdrantEdgeProcess(small_disk / "data") as process:
+        client = connect(process)
+        await create(client, "docs")
+        stored: set[int] = set()
+        made: list[str] = []
+        with pytest.raises(grpc.aio.AioRpcError, match="No space left on device"):
+            await index_and_write_without_end(client, "docs", [kind] * most, made, stored)
+        assert made
+        process.kill()
+
+    with QdrantEdgeProcess(small_disk / "data") as process:
+        client = connect(process)
+        assert await ids(client, "docs") == stored
+        assert len((await client.get_collection("docs")).payload_schema) == len(made)
 
 
 async def test_write_without_room_is_refused_and_a_deletion_is_not(database: Database) -> None:

@@ -107,7 +107,10 @@ class Collection:
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def write(
-        self, make_operation: Callable[[], qdrant_edge.UpdateOperation], size_bytes: int | None = None
+        self,
+        make_operation: Callable[[], qdrant_edge.UpdateOperation],
+        size_bytes: int | None = None,
+        files_bytes: int = 0,
     ) -> None:
         """Applies an operation after all earlier writes; on return it survives the end of the process.
 
@@ -115,6 +118,7 @@ class Collection:
             make_operation: Makes it, on the writing thread. It must refuse whatever the engine would refuse: the
                 engine logs an operation before it looks at it, and replays after a crash even the half that it could.
             size_bytes: How large the message is that it stores; None if it makes room.
+            files_bytes: See Room.check.
 
         Raises:
             StorageFull: There is no room for it.
@@ -126,7 +130,7 @@ class Collection:
             if size_bytes is None:
                 self._room.make_way()
             else:
-                self._check_room(size_bytes)
+                self._check_room(size_bytes, files_bytes)
             with engine_errors():
                 operation = make_operation()
                 self._note_change(size_bytes or _SMALL_BYTES)
@@ -334,14 +338,14 @@ class Collection:
         self._change_count += 1
         self.changed_at = time.monotonic()
 
-    def _check_room(self, size_bytes: int) -> None:
+    def _check_room(self, size_bytes: int, files_bytes: int) -> None:
         try:
-            self._room.check(size_bytes, self.path)
+            self._room.check(size_bytes, self.path, files_bytes)
         except StorageFull:
             if not self._unflushed:
                 raise
             self._flush_now()
-            self._room.check(size_bytes, self.path)
+            self._room.check(size_bytes, self.path, files_bytes)
 
     def _flush_now(self) -> None:
         self._room.make_way()

@@ -38,10 +38,10 @@ _LARGEST_PART = 8
 
 # The engine makes files for vectors in chunks of this size, holes at first.
 _CHUNK_BYTES = 32 << 20
+_CHUNKS = "vector_storage-*/vectors/chunk_*.mmap"
 
-# Files, beneath a segment, of which the engine reads even the holes when it opens a collection.
+# Other files, beneath a segment, of which the engine reads even the holes when it opens a collection.
 _READ_AT_OPENING = (
-    "vector_storage-*/vectors/chunk_*.mmap",
     "vector_storage-*/deleted/flags_*.dat",
     "payload_index/*/*.dat",
     "payload_index/*/*/*.dat",
@@ -68,12 +68,13 @@ class Room:
         self._holes: dict[Path, int] = {}
         self._unflushed_bytes: dict[Path, int] = {}
 
-    def check(self, size_bytes: int, shard: Path) -> None:
-        """Checks that a message of a size can be stored.
+    def check(self, size_bytes: int, shard: Path, files_bytes: int = 0) -> None:
+        """Checks that a message of a size can be stored, so that the next start can open what comes of it.
 
         Args:
             size_bytes: The size.
             shard: Where the collection's files are.
+            files_bytes: How long the files are that it makes, holes and all, if not those for vectors.
 
         Raises:
             StorageFull: There is no room for it.
@@ -83,9 +84,11 @@ class Room:
         needed = self._reserve_bytes // 2 + _BYTES_PER_BYTE * (size_bytes + again)
         free = self._free()
         if self._holes_count:
-            self._look_at(shard)
+            left_in_chunks = self._look_at(shard)
             free -= sum(self._holes.values())
-            if self._holes[shard] < _BYTES_PER_BYTE * size_bytes:
+            if files_bytes:
+                needed += files_bytes
+            elif left_in_chunks < _BYTES_PER_BYTE * size_bytes:
                 needed += _CHUNK_BYTES
         if free < needed:
             raise StorageFull(
@@ -161,9 +164,11 @@ class Room:
             _logger.warning("cannot reserve %d MiB in %s: %s", size >> 20, self._file, error.strerror)
             self._file.unlink(missing_ok=True)
 
-    def _look_at(self, shard: Path) -> None:
-        files = [file.stat() for pattern in _READ_AT_OPENING for file in shard.glob(f"segments/*/{pattern}")]
-        self._holes[shard] = sum(max(0, file.st_size - file.st_blocks * 512) for file in files)
+    def _look_at(self, shard: Path) -> int:
+        """Notes the holes of a shard, and returns those in the files for vectors."""
+        left_in_chunks = _holes(shard, _CHUNKS)
+        self._holes[shard] = left_in_chunks + sum(_holes(shard, pattern) for pattern in _READ_AT_OPENING)
+        return left_in_chunks
 
     def _free(self) -> int:
         disk = os.statvfs(self._folder)
@@ -179,6 +184,11 @@ def read_only(folder: Path) -> FailedPrecondition:
         "and start the service again.",
         reason="READ_ONLY",
     )
+
+
+def _holes(shard: Path, pattern: str) -> int:
+    files = [file.stat() for file in shard.glob(f"segments/*/{pattern}")]
+    return sum(max(0, file.st_size - file.st_blocks * 512) for file in files)
 
 
 def _reading_takes_room(folder: Path) -> bool:
