@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from trivium_gateway.domain.duplicates import near_duplicates
 
@@ -64,3 +66,14 @@ def test_texts_beyond_the_most_groups_are_left_out_unless_they_belong_to_one() -
 
 def test_no_texts_have_no_groups() -> None:
     assert _groups() == []
+
+
+def test_thousand_texts_that_are_nearly_the_same_take_little_time() -> None:
+    base = ("The glacier and the orchard stand by the harbour, where the turbine turns. " * 30)[:1500]
+    texts = [f"{base[: number * 2]}{number}{base[number * 2 :]}" for number in range(1000)]
+
+    begin = time.thread_time()
+    groups = near_duplicates(texts, 100)
+
+    assert len(groups) == 100
+    assert time.thread_time() - begin < 1.5  # it took 3.4 s

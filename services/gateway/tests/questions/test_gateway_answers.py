@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from trivium.rerank.v1 import rerank_service_pb2 as rerank_pb
+from trivium_gateway.answering import judging, ordering, verification
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import InvalidField, Overloaded, TriviumError, Unavailable
 
@@ -115,6 +117,32 @@ async def test_stream_has_the_same_content_as_the_unstreamed_answer(stack: Stack
     assert events[0][1] == {"search_query": None, "passages": whole["passages"]}
     assert "".join(data["text"] for name, data in events if name == "delta") == whole["answer"]
     assert [one for name, data in events if name == "delta" for one in data["citations"]] == whole["citations"]
+
+
+async def test_answer_is_ordered_judged_and_verified_beside_the_event_loop(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[int]] = {}
+
+    def note(owner: Any, name: str) -> None:
+        work = getattr(owner, name)
+
+        def noted(*arguments: Any, **more: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return work(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for owner, name in (
+        (ordering, "near_duplicates"),
+        (judging, "coverages"),
+        (verification.Verifier, "uncited"),
+    ):
+        note(owner, name)
+    assert (await stack.ask(strict=True)).status_code == 200
+
+    assert set(threads) == {"near_duplicates", "coverages", "uncited"}
+    assert threading.get_ident() not in set().union(*threads.values())  # on which everybody else would wait
 
 
 async def test_generate_gets_question_history_mode_and_passages(stack: Stack) -> None:

@@ -104,9 +104,10 @@ class Answerer:
                         if not question.strict:
                             yield delta
                 stage.note(draft.outcome())
-            draft.verify()
+            # Beside the event loop: each sentence is held to each passage.
+            await asyncio.to_thread(draft.verify)
             if question.strict:
-                yield draft.keep_supported(refusal(question, searched, passages))
+                yield await asyncio.to_thread(draft.keep_supported, refusal(question, searched, passages))
         summary = draft.summary(record)
         record.note(
             {

@@ -142,11 +142,16 @@ class Retriever:
             judged = await self._judge(search, collection, embedded[0], candidates, record)
             weights = weights_of(embedded[0], judged, collection, settings)
             unread = results[0].unread_scores
-            passages = best_passages(candidates, judged, weights, search.options, record, unread)
+            # Beside the event loop, as all that takes the longer the more is found.
+            passages = await asyncio.to_thread(
+                best_passages, candidates, judged, weights, search.options, record, unread
+            )
             if len(passages) >= search.options.top_n or not unread:
                 break
         query, fingerprint = search.queries[0].demanded.text, collection.model_fingerprint
-        passages = calibrated(query, passages, fingerprint, by_model=weights.by_model, settings=settings)
+        passages = await asyncio.to_thread(
+            calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings
+        )
         return Retrieved(passages if len(found) == 1 else tuple(map(_told_by(found), passages)), settings)
 
     async def _look_up(self, search: Search, record: Record) -> tuple[ResolvedCollection | None, Filter | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -89,4 +87,11 @@ def _are_near(text: str, other: str) -> bool:
 
 def _shared_length(text: str, other: str) -> int:
     """How many characters two texts share from their beginning on."""
-    return sum(1 for _ in itertools.takewhile(bool, map(operator.eq, text, other)))
+    shared, most = 0, min(len(text), len(other))
+    while shared < most:  # by halves, which are compared at once: by characters, a thousand texts took seconds
+        middle = (shared + most + 1) // 2
+        if text[shared:middle] == other[shared:middle]:
+            shared = middle
+        else:
+            most = middle - 1
+    return shared
