@@ -1,7 +1,10 @@
 """Quotes and exclusions in queries."""
 
+import time
+
 import pytest
 from trivium_lexical import ParsedQuery, occurs, parse_query
+from trivium_lexical.query_syntax import MAX_DEMANDS
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,23 @@ def test_query_allows_what_has_all_phrases_and_no_exclusion() -> None:
 def test_query_of_many_quotes_is_read_in_linear_time() -> None:
     assert parse_query('"a ' * 20_000).exclusions == ()
     assert parse_query("-" * 20_000).text
+
+
+@pytest.mark.parametrize("one", ['"a1 b{}"', '-"a1 b{}"', "-pump{}"])
+def test_query_with_more_demands_than_anybody_makes_is_text(one: str) -> None:
+    most = " ".join(one.format(number) for number in range(MAX_DEMANDS))
+    parsed = parse_query("a1 " + most)
+    assert len(parsed.phrases) + len(parsed.exclusions) == MAX_DEMANDS
+
+    more = f"a1 {most} {one.format('x')}"
+    assert parse_query(more) == ParsedQuery(more)
+
+
+def test_query_of_8000_characters_judges_a_thousand_passages_in_little_time() -> None:
+    passage = "a1 " * 900
+    for count in (MAX_DEMANDS, 700):
+        query = parse_query("a1 " + " ".join(f'-"a1 b{number}"' for number in range(count)))
+
+        begin = time.thread_time()
+        assert all(query.allows(passage) for _ in range(1000))
+        assert time.thread_time() - begin < 5  # 700 exclusions took more than 400

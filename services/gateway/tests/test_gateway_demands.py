@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from trivium_gateway.library import demands
+from trivium_gateway.library import demands, search
 from trivium_gateway.library.demands import search_as_demanded
 from trivium_gateway.library.documents import NewDocument
 from trivium_lexical import parse_query
@@ -74,6 +75,27 @@ async def test_query_finds_what_has_its_phrases_and_not_its_exclusions(
     valves: tuple[Storage, ResolvedCollection], query: str, expected: set[str]
 ) -> None:
     assert set(await _found(valves, query)) == expected
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_passages_are_held_to_demands_beside_the_event_loop(
+    valves: tuple[Storage, ResolvedCollection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[int]] = {}
+
+    def noted(name: str, work: Any) -> Any:
+        def run(*arguments: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return work(*arguments)
+
+        return run
+
+    monkeypatch.setattr(type(parse_query("")), "allows", noted("allows", type(parse_query("")).allows))
+    monkeypatch.setattr("trivium_gateway.library.search.asked_words", noted("words", search.asked_words))
+
+    assert set(await _found(valves, '"relief valve" -pump')) == {"opens", "title"}
+    assert set(threads) == {"allows", "words"}
+    assert threading.get_ident() not in threads["allows"] | threads["words"]  # on which everybody else would wait
 
 
 @pytest.mark.asyncio(loop_scope="module")

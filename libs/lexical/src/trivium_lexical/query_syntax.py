@@ -20,7 +20,11 @@ _DEMAND = regex.compile(
 )
 _SPACES = regex.compile(r"\s+")
 _NO_SPACES_AROUND = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _EDGE_LETTER = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}\p{{N}}]--[{_NO_SPACES_AROUND}]]")
+
+MAX_DEMANDS = 32
+"""Most phrases and exclusions of one query. What has more is no demand but text with quotes, as code that is pasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,14 @@ class ParsedQuery:
 
     def allows(self, passage: str) -> bool:
         """Whether a passage has all phrases and no exclusion."""
-        return all(occurs(phrase, passage) for phrase in self.phrases) and not any(
-            occurs(word, passage) for word in self.exclusions
+        text = _comparable(passage)
+        return all(_has(text, phrase) for phrase in self.phrases) and not any(
+            _has(text, word) for word in self.exclusions
         )
 
 
 def parse_query(query: str) -> ParsedQuery:
-    """Read what a query demands. A query without quotes and exclusions stays as it is."""
+    """Read what a query demands. A query without quotes and exclusions, or with too many, stays as it is."""
     phrases: dict[str, None] = {}
     exclusions: dict[str, None] = {}
 
@@ -61,6 +66,8 @@ def parse_query(query: str) -> ParsedQuery:
         return str(said)
 
     text = _DEMAND.sub(read, query)
+    if len(phrases) + len(exclusions) > MAX_DEMANDS:
+        return ParsedQuery(query)
     if exclusions:
         text = _SPACES.sub(" ", text).strip()
     return ParsedQuery(text, tuple(phrases), tuple(exclusions))
@@ -78,12 +85,24 @@ def _without_edges(said: str) -> str:
 
 def occurs(phrase: str, passage: str) -> bool:
     """Whether a passage has a phrase, as whole words; case, accents, presentation forms and line ends do not matter."""
-    return _pattern_of(phrase).search(fold(normalize(passage))) is not None
+    return _has(_comparable(passage), phrase)
 
 
-@functools.lru_cache(maxsize=256)
-def _pattern_of(phrase: str) -> regex.Pattern[str]:
-    words = fold(normalize(phrase)).split()
-    before = r"(?<![\p{L}\p{M}\p{N}])" if _EDGE_LETTER.match(words[0][0]) else ""
-    after = r"(?![\p{L}\p{M}\p{N}])" if _EDGE_LETTER.match(words[-1][-1]) else ""
-    return regex.compile(before + r"\s+".join(map(regex.escape, words)) + after)
+def _comparable(text: str) -> str:
+    return " ".join(fold(normalize(text)).split())
+
+
+_comparable_phrase = functools.lru_cache(maxsize=256)(_comparable)
+
+
+def _has(text: str, phrase: str) -> bool:
+    """Whether a text, made comparable, has a phrase as whole words. No expression does it in so little time."""
+    phrase = _comparable_phrase(phrase)
+    starts, ends = _EDGE_LETTER.match(phrase[0]), _EDGE_LETTER.match(phrase[-1])
+    at = text.find(phrase)
+    while at >= 0:
+        before, after = text[max(0, at - 1) : at], text[at + len(phrase) : at + len(phrase) + 1]
+        if not (starts and _LETTER.match(before)) and not (ends and _LETTER.match(after)):
+            return True
+        at = text.find(phrase, at + 1)
+    return False

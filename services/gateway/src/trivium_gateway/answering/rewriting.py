@@ -106,7 +106,8 @@ class QuestionRewriter:
                 return (replace(asked, text=texts[0]),)
             except TriviumError as error:
                 _note(record, error, "rule")
-        return (replace(asked, text=condense(asked.text, search.history)),)
+        # Beside the event loop: a long conversation takes a tenth of a second.
+        return (replace(asked, text=await asyncio.to_thread(condense, asked.text, search.history)),)
 
     async def _expansion(
         self, search: Search, expansion: Expansion, seconds: float, record: Record, *, has_model: bool

@@ -1,5 +1,6 @@
 """Holds a search to what a query demands word for word: "phrases" that occur, and -words that do not."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -77,18 +78,21 @@ async def search_as_demanded(
             **arguments,
         )
 
-    def allowed(found: Sequence[Candidate]) -> list[Candidate]:
+    def allowed_of(found: Sequence[Candidate]) -> list[Candidate]:
         return [one for one in found if query.allows(f"{one.chunk.title}\n{one.chunk.text}")]
+
+    async def allowed(found: Sequence[Candidate]) -> list[Candidate]:
+        return await asyncio.to_thread(allowed_of, found)  # each of a thousand passages is held to each demand
 
     if not query.phrases and not query.exclusions:
         return await search(read=read, with_codes=with_codes)
     within: list[str] | None = None
     words = " ".join(query.phrases)
-    if words and asked_words(words, collection.analyzer) is not None:
+    if words and await asyncio.to_thread(asked_words, words, collection.analyzer) is not None:
         within, seen = [], set[str]()
         for _ in range(_PAGES):
             page = (await search(vector=None, text=words, focus="", limit=_MOST_CHUNKS, without=seen)).candidates
-            within += [one.id for one in allowed(page)]
+            within += [one.id for one in await allowed(page)]
             seen |= {one.id for one in page}
             if len(page) < _MOST_CHUNKS or len(within) >= _MOST_CHUNKS:
                 break
@@ -99,7 +103,7 @@ async def search_as_demanded(
     for times in _WIDER:
         wanted = min(_MOST_CHUNKS, limit * times)
         found = await search(limit=wanted, within=within, without=refused)
-        kept = allowed(found.candidates)
+        kept = await allowed(found.candidates)
         refused |= {one.id for one in found.candidates} - {one.id for one in kept}
         if len(kept) >= limit or len(found.candidates) < wanted:
             break
