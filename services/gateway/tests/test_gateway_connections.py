@@ -29,6 +29,7 @@ from trivium_gateway.surfaces.http.server import HttpServer
 from trivium_gateway.surfaces.metrics import DoorMetrics, HttpMetrics
 from trivium_serving.background import Background
 from trivium_serving.body_budget import BodyBudget
+from trivium_serving.slow_readers import SlowReaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -78,7 +79,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def serving(max_connections: int = 100, **limits: float) -> AsyncIterator[Served]:
+async def serving(max_connections: int = 100, max_slow_readers: int = 100, **limits: float) -> AsyncIterator[Served]:
     """A server with three routes: one that answers at once, one that waits, one that streams without end."""
 
     async def healthz(_request: Request) -> Response:
@@ -113,6 +114,7 @@ async def serving(max_connections: int = 100, **limits: float) -> AsyncIterator[
         ConnectionLimits(max_connections, **limits),
         DoorMetrics(registry),
         ProbesOnly(app),
+        SlowReaders(max_slow_readers),
     )
     server = HttpServer(app, "127.0.0.1:0", Background("gateway", CollectorRegistry()), guard)
     served = Served(await server.start(), registry)
@@ -235,6 +237,24 @@ async def test_reader_that_reads_nothing_loses_its_stream_and_little_was_made_fo
         # The kernel's own buffer of some megabytes, and no more than two pieces in the process.
         assert served.pieces * len(PIECE) < 16_000_000
         client.close()
+
+
+async def test_readers_that_read_nothing_beyond_the_most_are_given_up_longest_first() -> None:
+    clients = []
+    async with serving(max_slow_readers=3) as served:
+        for _ in range(5):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", served.port))
+            client.sendall(GET.replace(b"/healthz", b"/stream"))
+            clients.append(client)
+            await asyncio.sleep(0)
+
+        await until(lambda: served.closed("slow_reader") == 2)
+        assert served.abandoned
+        for client in clients:
+            client.close()
+    assert served.closed("slow_reader") == 2
 
 
 @pytest.mark.parametrize(

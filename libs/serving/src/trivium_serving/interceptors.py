@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from trivium_serving.message_gate import MessageGate
     from trivium_serving.metrics import RequestMetrics
+    from trivium_serving.slow_readers import SlowReaders
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         let_in: Called with the context of each call before it is served, to say who asks; may refuse it.
         gate: What decodes the messages of strangers; None for those of our own services.
         stall_seconds: How long a client may read nothing of a stream; 0 for any time.
+        slow_readers: Where those are noted who read nothing; each is waited for if None.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         let_in: Callable[[Any], None] | None = None,
         gate: MessageGate | None = None,
         stall_seconds: float = 0.0,
+        slow_readers: SlowReaders | None = None,
     ) -> None:
         self._prefix = f"/{full_name}/"
         self._domain = full_name.rpartition(".")[0]
@@ -77,6 +81,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         self._let_in = let_in
         self._gate = gate
         self._stall_seconds = stall_seconds
+        self._slow_readers = slow_readers
         self._methods = descriptor_pool.Default().FindServiceByName(full_name).methods_by_name
 
     async def intercept_service(
@@ -161,13 +166,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             return
         # Not cancelled if it takes too long: gRPC would go on with it all the same.
         writing = asyncio.ensure_future(context.write(response))
+        begin, given_up = time.monotonic(), asyncio.get_running_loop().create_future()
+        noted = self._slow_readers and self._slow_readers.waiting_for(writing, partial(given_up.set_result, None))
         try:
-            await asyncio.wait((writing,), timeout=self._stall_seconds)
+            with noted or contextlib.nullcontext():
+                await asyncio.wait(
+                    (writing, given_up), timeout=self._stall_seconds, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
             writing.add_done_callback(lambda written: written.cancelled() or written.exception())
         if not writing.done():
             raise DeadlineExceeded(
-                f"Nothing of the stream was read for {self._stall_seconds:g} seconds. Read it as it comes.",
+                f"Nothing of the stream was read for {time.monotonic() - begin:.0f} seconds. Read it as it comes.",
                 reason=_SLOW_READER,
             )
         writing.result()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from trivium_serving.message_gate import MessageGate
+    from trivium_serving.slow_readers import SlowReaders
 
 _logger = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class GrpcServer:
         gate: What decodes the messages of strangers; None for those of our own services.
         max_connections: Most connections at once; 0 for any number.
         stall_seconds: How long a client may read nothing of a stream; 0 for any time.
+        slow_readers: Where those are noted who read nothing; each is waited for if None.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class GrpcServer:
         gate: MessageGate | None = None,
         max_connections: int = 0,
         stall_seconds: float = 0.0,
+        slow_readers: SlowReaders | None = None,
     ) -> None:
         self.service = service
         self.listen = listen
@@ -168,7 +171,8 @@ class GrpcServer:
                 metrics.declare(prefixes[name] + method.name)
         self.grpc: grpc.aio.Server = grpc.aio.server(
             interceptors=[
-                RequestInterceptor(name, metrics, prefixes[name], let_in, gate, stall_seconds) for name in full_names
+                RequestInterceptor(name, metrics, prefixes[name], let_in, gate, stall_seconds, slow_readers)
+                for name in full_names
             ],
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),

@@ -18,6 +18,7 @@ from trivium_serving.heap import freeze_heap
 from trivium_serving.message_gate import MessageGate
 from trivium_serving.pulse import Pulse, health_of
 from trivium_serving.server import GrpcServer, ListenError, serve_metrics
+from trivium_serving.slow_readers import SlowReaders
 from trivium_serving.tls import TlsError
 
 from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
@@ -110,6 +111,7 @@ class GatewayProcess:
         limits = ConnectionLimits(
             settings.max_connections or http_connections_within(files), settings.keep_alive_seconds
         )
+        slow_readers = SlowReaders(settings.max_questions // 2)
         door = DoorMetrics(self.registry)
         bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
         door.follow_bodies(bodies)
@@ -131,6 +133,7 @@ class GatewayProcess:
             gate=MessageGate(bodies),
             max_connections=grpc_connections_within(files),
             stall_seconds=limits.stall_seconds,
+            slow_readers=slow_readers,
         )
         self.background = self._grpc.background
         self.gateway = gateway = self._compose()
@@ -148,7 +151,7 @@ class GatewayProcess:
             origins,
             _mcp_endpoint(gateway, settings.mcp),
         )
-        connections = Connections(limits, door, ProbesOnly(app))
+        connections = Connections(limits, door, ProbesOnly(app), slow_readers)
         self._http = HttpServer(app, settings.http_listen, self.background, connections)
         self.grpc_port = 0
         self.http_port = 0

@@ -7,9 +7,11 @@ import math
 import re
 import resource
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h11
+from trivium_serving.slow_readers import SlowReaders
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -83,10 +85,18 @@ class Connections:
         limits: What they may do.
         metrics: Where they are counted.
         refusal: Serves the requests on those that are over the limit.
+        slow_readers: Where those are noted whose clients read nothing; each is waited for if None.
     """
 
-    def __init__(self, limits: ConnectionLimits, metrics: DoorMetrics, refusal: ASGIApp) -> None:
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        metrics: DoorMetrics,
+        refusal: ASGIApp,
+        slow_readers: SlowReaders | None = None,
+    ) -> None:
         self.limits = limits
+        self.slow_readers = slow_readers or SlowReaders(limits.max_connections)
         self.metrics = metrics
         self.refusal = refusal
         self._open: set[GuardedProtocol] = set()
@@ -164,6 +174,7 @@ class GuardedProtocol(H11Protocol):
             if timer is not None:
                 timer.cancel()
         self._all.remove(self)
+        self._all.slow_readers.remove(self)
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
@@ -193,12 +204,14 @@ class GuardedProtocol(H11Protocol):
         super().pause_writing()
         if self._stall_timer is None:
             self._stall_timer = self.loop.call_later(self._limits.stall_seconds, self._abort, "slow_reader")
+            self._all.slow_readers.add(self, partial(self._abort, "slow_reader"))
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+            self._all.slow_readers.remove(self)
 
     def close(self, reason: str) -> None:
         """Closes the connection, once the client has what was written, or after a while.
