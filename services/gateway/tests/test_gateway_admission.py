@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -112,6 +112,41 @@ async def test_question_beyond_those_that_may_wait_is_refused_at_once(admission:
             await ask()
         assert refused.value.retry_after_seconds >= 1
     await asyncio.gather(*waiting)
+
+
+async def test_question_that_was_let_in_is_not_refused_once_it_is_read(admission: QuestionAdmission) -> None:
+    let_in: list[asyncio.Task[None]] = []
+    all_read = asyncio.Event()
+
+    async def ask() -> None:
+        with admission.coming():
+            await all_read.wait()
+            async with admission.place(60):
+                pass
+
+    while admission.refusal() is None:
+        let_in.append(asyncio.create_task(ask()))
+        await asyncio.sleep(0)
+    assert len(let_in) == 2 * admission.allowed  # as many as there are places, and as many may wait
+    all_read.set()
+    await asyncio.gather(*let_in)  # none is refused
+    assert admission.refusal() is None
+
+
+async def test_question_that_is_given_up_while_it_is_read_keeps_nobody_out(admission: QuestionAdmission) -> None:
+    for _ in range(1000):
+        assert admission.refusal() is None
+        with suppress(ValueError), admission.coming():
+            raise ValueError("no JSON")
+
+
+async def test_questions_that_are_not_sent_keep_nobody_out_for_long(admission: QuestionAdmission) -> None:
+    async with AsyncExitStack() as stack:
+        while admission.refusal() is None:
+            stack.enter_context(admission.coming())  # whose bodies never come
+        async with asyncio.timeout(20):
+            while admission.refusal() is not None:  # noqa: ASYNC110  # what it waits for is time
+                await asyncio.sleep(0.01)
 
 
 async def test_question_whose_turn_does_not_come_is_refused_and_leaves_the_line(admission: QuestionAdmission) -> None:

@@ -240,6 +240,10 @@ class Questions:
                 raise refusal
         return refusal
 
+    def coming(self) -> AbstractContextManager[None]:
+        """Keeps a place for the question that is read in the block; see QuestionAdmission.coming."""
+        return self._admission.coming()
+
     def _recorded(
         self, operation: str, principal: Principal, timeout_seconds: float | None = None
     ) -> AbstractContextManager[Record]:

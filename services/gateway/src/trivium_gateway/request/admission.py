@@ -6,7 +6,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, Overloaded
@@ -15,7 +16,7 @@ from trivium_serving.request_context import caller_timeout
 from trivium_gateway.request.question_limit import QuestionLimit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Hashable
+    from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 
     from trivium_gateway.request.metrics import QuestionMetrics
 
@@ -28,6 +29,24 @@ _GIVE_UP_SHARE = 0.75
 _RECENT_SECONDS = 1.0
 _LONGEST_YIELD_SECONDS = 1.0
 _NEWEST_SHARE = 0.1
+_COMING_SECONDS = 0.25
+"""A question is read in milliseconds; for one that its sender does not send, no place is kept."""
+
+_comes_in: ContextVar[_Coming | None] = ContextVar("trivium_comes_in", default=None)
+"""What the current request was told at the door, if it was let in there and has no place yet."""
+
+
+class _Coming:
+    """A question that was let in and is still being read."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end: Callable[[], None] | None = end
+
+    def end(self) -> None:
+        """It asks for its place, or will not any more; ending twice is fine."""
+        if self._end is not None:
+            self._end()
+            self._end = None
 
 
 class Place:
@@ -66,6 +85,7 @@ class QuestionAdmission:
         self._clock = clock
         self._limit = QuestionLimit(most, clock)
         self._inside = 0
+        self._coming = 0
         self._working = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._mean_seconds = 0.0
@@ -90,6 +110,8 @@ class QuestionAdmission:
         Raises:
             Overloaded: There is none soon enough.
         """
+        if coming := _comes_in.get():
+            coming.end()
         if refusal := self.refusal(seconds_left):
             raise refusal
         self._count_inside(1)
@@ -110,15 +132,35 @@ class QuestionAdmission:
         Args:
             seconds_left: Until the caller's deadline.
         """
-        if self._inside >= self._most:
+        if self._inside + self._coming >= self._most:
             return self._refusal(1.0)
-        if self._is_free():
+        free = max(0, self._limit.allowed - self._working)
+        waiting = max(0, len(self._queue) + self._coming - free)
+        if free and not self._queue and self._coming < free:
             return None
-        expected = (len(self._queue) + 1) * self._mean_seconds / self._limit.allowed
+        expected = (waiting + 1) * self._mean_seconds / self._limit.allowed
         longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
-        if len(self._queue) < self._limit.allowed and expected <= longest:
+        if waiting < self._limit.allowed and expected <= longest:
             return None
         return self._refusal(max(1.0, expected))
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Keeps a place for the question that is read in the block, until it asks for one.
+
+        Without it, whoever is read meanwhile takes the place of one that was let in: it would be refused after all,
+        late, and for nothing.
+        """
+        self._coming += 1
+        coming = _Coming(self._forget_coming)
+        token = _comes_in.set(coming)
+        timer = asyncio.get_running_loop().call_later(_COMING_SECONDS, coming.end)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            _comes_in.reset(token)
+            coming.end()
 
     @property
     def busy(self) -> bool:
@@ -181,6 +223,9 @@ class QuestionAdmission:
             self._idle.clear()
         else:
             self._idle.set()
+
+    def _forget_coming(self) -> None:
+        self._coming -= 1
 
     def _count_inside(self, number: int) -> None:
         self._inside += number

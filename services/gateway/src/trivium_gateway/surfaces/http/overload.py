@@ -60,9 +60,14 @@ class OverloadMiddleware:
         """Serves one request."""
         is_post = scope["type"] == "http" and scope["method"] == "POST"
         route = self._route(scope["path"]) if is_post else None
-        refusal = None if route is None else self._gateway.questions.refusal(_OPERATIONS[route.path], principal())
-        if route is None or refusal is None:
+        if route is None:
             await self._app(scope, receive, send)
+            return
+        questions = self._gateway.questions
+        refusal = questions.refusal(_OPERATIONS[route.path], principal())
+        if refusal is None:
+            with questions.coming():
+                await self._app(scope, receive, send)
             return
         scope["route"] = route  # as routing does, for metrics
         await _response(route, refusal)(scope, receive, send)
