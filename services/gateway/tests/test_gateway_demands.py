@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from trivium_gateway.library import demands, search
+from trivium_gateway.library import demands
 from trivium_gateway.library.demands import search_as_demanded
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.qdrant.words import asked_words
 from trivium_lexical import parse_query
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def test_passages_are_held_to_demands_beside_the_event_loop(
         return run
 
     monkeypatch.setattr(type(parse_query("")), "allows", noted("allows", type(parse_query("")).allows))
-    monkeypatch.setattr("trivium_gateway.library.search.asked_words", noted("words", search.asked_words))
+    monkeypatch.setattr("trivium_gateway.library.search.asked_words", noted("words", asked_words))
 
     assert set(await _found(valves, '"relief valve" -pump')) == {"opens", "title"}
     assert set(threads) == {"allows", "words"}
