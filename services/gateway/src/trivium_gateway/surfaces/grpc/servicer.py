@@ -12,6 +12,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.events import Summary
 from trivium_gateway.domain.degradation import header_value
+from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages import (
     collection_message,
@@ -72,6 +73,8 @@ class GatewayServicer(GatewayServiceServicer):
         """Adds or replaces documents."""
         requests = aiter(request_iterator)
         first = await anext(requests, pb.IngestDocumentsRequest())
+        limit = self._gateway.limits.max_documents_per_stream
+        check_document_count(len(first.documents), limit)  # before any work on those that it may have
 
         async def documents() -> AsyncIterator[NewDocument]:
             for document in first.documents:
@@ -87,7 +90,6 @@ class GatewayServicer(GatewayServiceServicer):
                 for document in request.documents:
                     yield document_from(document)
 
-        limit = self._gateway.limits.max_documents_per_stream
         results = await self._gateway.library.ingest(principal(), first.collection, documents(), max_documents=limit)
         return pb.IngestDocumentsResponse(documents=map(result_message, results))
 
