@@ -13,17 +13,17 @@ from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Overloaded, Unavailable
 
 from trivium_generate.answer import Degradation, Delta, Finish, FinishReason, Mode, ModelDescription, Timing
-from trivium_generate.backends.base import Beginning, Calling, Ending, Piece, PromptTooLong
-from trivium_generate.backends.reasoning import without_thoughts
+from trivium_generate.backends.base import PromptTooLong
 from trivium_generate.citations import CitationParser
 from trivium_generate.degradation import reason_of
+from trivium_generate.model_answer import ModelAnswer, numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Sequence
 
     from trivium_serving.admission import Admission
 
-    from trivium_generate.answer import AnswerRequest, TokenLogprob
+    from trivium_generate.answer import AnswerRequest
     from trivium_generate.backends.base import Output
     from trivium_generate.extractive.answering import ExtractiveAnswerer
     from trivium_generate.limits import Limits
@@ -130,72 +130,21 @@ class Answerer:
     async def _by_model(
         self, model: SupervisedModel, request: AnswerRequest, begin: float
     ) -> AsyncGenerator[Delta | Finish, None]:
-        backend = model.description.backend
-        beginning, parser, last = Beginning(0, (), 0.0), _parser(request, ()), None
-        logprobs: tuple[TokenLogprob, ...] = ()
-        with self._model_places.admit(_estimate_tokens(request)), self._metrics.running(backend):
-            written = _begun_in_time(without_thoughts(model.generate(request)), request.deadline)
-            async with aclosing(written) as outputs:
+        answer = ModelAnswer(model, request, self._metrics, begin)
+        with self._model_places.admit(_estimate_tokens(request)), self._metrics.running(model.description.backend):
+            async with aclosing(model.generate(request)) as outputs:
+                for event in await _beginning(answer, outputs, request.deadline):
+                    yield event
                 async for output in outputs:
-                    if isinstance(output, Beginning):
-                        beginning = output
-                        parser = _parser(request, _numbers(request).difference(output.dropped_passages))
-                        continue
-                    if isinstance(output, Ending):
-                        if delta := _with_logprobs(parser.finish(), logprobs, must_leave=True):
-                            yield delta
-                        yield self._model_finish(
-                            _description(model, request), beginning, output, parser.removed_count, begin
-                        )
-                        return
-                    now = time.perf_counter()
-                    if last is None:
-                        self._metrics.first_token(backend, now - begin)
-                    if isinstance(output, Calling):
-                        last = now
-                        yield Delta("")
-                        continue
-                    if last is not None and output.token_count:
-                        self._metrics.next_tokens(output.token_count, now - last)
-                    last = now
-                    logprobs += output.logprobs
-                    delta = parser.finish() if output.tool_calls else parser.feed(output.text)
-                    if delta := _with_logprobs(delta, logprobs):
-                        logprobs = ()
-                        yield delta
-                    if output.tool_calls:
-                        yield Delta("", tool_calls=output.tool_calls)
-        raise Unavailable("The model ended its answer without saying why. Try again.")
-
-    def _model_finish(
-        self, model: ModelDescription, beginning: Beginning, ending: Ending, removed_count: int, begin: float
-    ) -> Finish:
-        total_ms = (time.perf_counter() - begin) * 1e3
-        finish = Finish(
-            reason=ending.reason,
-            model=model,
-            timing=Timing(
-                queue_ms=ending.queue_ms,
-                tokenize_ms=beginning.prompt_ms,
-                compute_ms=max(0.0, total_ms - ending.queue_ms - beginning.prompt_ms),
-                total_ms=total_ms,
-            ),
-            prompt_tokens=beginning.prompt_tokens if ending.prompt_tokens is None else ending.prompt_tokens,
-            completion_tokens=ending.completion_tokens,
-            is_usage_estimated=ending.is_estimated,
-            dropped_passages=beginning.dropped_passages,
-            dropped_turn_count=beginning.dropped_turn_count,
-            removed_citation_count=removed_count,
-        )
-        self._metrics.finished(finish)
-        if ending.is_prompt_cut:
-            self._metrics.prompt_cut()
-        return finish
+                    for event in answer.events_of(output):
+                        yield event
+        if not answer.is_over:
+            raise Unavailable("The model ended its answer without saying why. Try again.")
 
     async def _extractively(
         self, request: AnswerRequest, degradation: Degradation | None, begin: float
     ) -> AsyncGenerator[Delta | Finish, None]:
-        parser = CitationParser(_numbers(request))
+        parser = CitationParser(numbers_of(request))
         with self._extractive_places.admit(_estimate_tokens(request)), self._metrics.running(EXTRACTIVE.backend):
             answer = await self._extractive.answer(request)
             self._metrics.first_token(EXTRACTIVE.backend, time.perf_counter() - begin)
@@ -222,59 +171,23 @@ class Answerer:
         yield finish
 
 
-async def _begun_in_time(outputs: AsyncGenerator[Output, None], deadline: float | None) -> AsyncGenerator[Output, None]:
-    """The same outputs, of which the first text has to come before a deadline on the event loop's clock.
+async def _beginning(
+    answer: ModelAnswer, outputs: AsyncGenerator[Output, None], deadline: float | None
+) -> Sequence[Delta | Finish]:
+    """The first events of an answer, which has to begin before a deadline on the event loop's clock.
 
     Raises:
-        DeadlineExceeded: It has not come.
+        DeadlineExceeded: It has not begun.
     """
-    async with aclosing(outputs):
-        begun = False
-        while not begun:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    output = await anext(outputs, None)
-            except TimeoutError as error:
-                raise DeadlineExceeded("The model had written nothing of its answer in time. Allow more.") from error
-            if output is None:
-                return
-            begun = isinstance(output, Piece | Calling)
-            yield output
-        async for output in outputs:
-            yield output
-
-
-class _Verbatim:
-    """In the place of a citation parser where the text is not prose: lets it pass as it is."""
-
-    removed_count = 0
-
-    def feed(self, piece: str) -> Delta | None:
-        return Delta(piece) if piece else None
-
-    def finish(self) -> Delta | None:
-        return None
-
-
-def _description(model: SupervisedModel, request: AnswerRequest) -> ModelDescription:
-    """What answers a request: the model, or one of its adapters."""
-    if not request.adapter:
-        return model.description
-    fingerprint = f"{model.description.fingerprint}+{request.adapter}"
-    return replace(model.description, name=request.adapter, fingerprint=fingerprint)
-
-
-def _parser(request: AnswerRequest, citable: Collection[int]) -> CitationParser | _Verbatim:
-    """What reads the model's answer: JSON, and what is made from no passages, holds no citations."""
-    return _Verbatim() if request.sampling.json_schema or not request.passages else CitationParser(citable)
-
-
-def _with_logprobs(
-    delta: Delta | None, logprobs: tuple[TokenLogprob, ...], *, must_leave: bool = False
-) -> Delta | None:
-    if not logprobs or (delta is None and not must_leave):
-        return delta
-    return replace(delta or Delta(""), logprobs=logprobs)
+    try:
+        async with asyncio.timeout_at(deadline):
+            async for output in outputs:
+                events = answer.events_of(output)
+                if answer.has_begun:
+                    return events
+    except TimeoutError as error:
+        raise DeadlineExceeded("The model had written nothing of its answer in time. Allow more.") from error
+    return ()
 
 
 def _need_of_model(request: AnswerRequest) -> tuple[str, str] | None:
@@ -301,11 +214,6 @@ def _hurried(request: AnswerRequest) -> AnswerRequest:
         return request
     left = request.deadline - asyncio.get_running_loop().time()
     return replace(request, deadline=request.deadline - min(_FALLBACK_SECONDS, left * _FALLBACK_SHARE))
-
-
-def _numbers(request: AnswerRequest) -> frozenset[int]:
-    """The numbers of the passages of a request."""
-    return frozenset(range(1, len(request.passages) + 1))
 
 
 def _estimate_tokens(request: AnswerRequest) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from trivium_conversation.checks import check_chars
 from trivium_evidence.terms import terms
-from trivium_serving import tracing
 from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, Unavailable
 
 from trivium_generate.answer import AnswerRequest, Delta, Mode, Role, Sampling
@@ -120,16 +119,15 @@ class Rewriter:
                 reason="NO_MODEL",
             )
         asked = self._asked(request)
-        answer = self._answerer.answer(asked)
         text, finish = "", None
-        async with aclosing(
-            traced(answer, asked, self._model.description.name) if tracing.is_on() else answer
-        ) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    text += event.text
-                else:
-                    finish = event
+        with traced(asked, self._model.description.name) as note:
+            async with aclosing(self._answerer.answer(asked)) as events:
+                async for event in events:
+                    note(event)
+                    if isinstance(event, Delta):
+                        text += event.text
+                    else:
+                        finish = event
         texts = tuple(_usable(text, request))
         if finish is None or not texts:
             raise Unavailable("The model wrote nothing to search for. Search for the question as it stands.")

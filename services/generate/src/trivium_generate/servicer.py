@@ -17,7 +17,6 @@ from trivium.type.v1 import (
 from trivium_conversation.messages import logprob_messages, sampling_from, tool_call_message, tools_from, turns_from
 from trivium_model_service.deadlines import deadline_of
 from trivium_model_service.messages import model_info
-from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
 from trivium_generate.answer import (
@@ -99,13 +98,14 @@ class GenerateServicer(generate_service_pb2_grpc.GenerateServiceServicer):
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answers as a stream: deltas, then one finish."""
         asked = _request_from_proto(request, deadline_of(context))
-        answer = self._answerer.answer(asked)
-        async with aclosing(traced(answer, asked, self._writer(asked)) if tracing.is_on() else answer) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    yield pb.GenerateResponse(delta=_delta_to_proto(event))
-                else:
-                    yield pb.GenerateResponse(finish=_finish_to_proto(event))
+        with traced(asked, self._writer(asked)) as note:
+            async with aclosing(self._answerer.answer(asked)) as events:
+                async for event in events:
+                    note(event)
+                    if isinstance(event, Delta):
+                        yield pb.GenerateResponse(delta=_delta_to_proto(event))
+                    else:
+                        yield pb.GenerateResponse(finish=_finish_to_proto(event))
 
     def _writer(self, request: AnswerRequest) -> str:
         """Name of what is to answer."""

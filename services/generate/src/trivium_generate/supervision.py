@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import aclosing
 from enum import Enum
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
@@ -121,7 +120,7 @@ class SupervisedModel:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._model.close()
 
-    async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
+    def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """As LanguageModel.generate, of a model that may not be ready.
 
         Raises:
@@ -140,9 +139,7 @@ class SupervisedModel:
             )
         if self.state is not ModelState.READY:
             raise Unavailable(f"The model {name} is down and will be restarted. Try again soon.").because(self._detail)
-        async with aclosing(self._model.generate(request)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return self._model.generate(request)
 
     async def _supervise(self) -> None:
         """Keeps the model alive; an error that is not foreseen must not look like a model that still loads."""

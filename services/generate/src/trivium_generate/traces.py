@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import aclosing
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trivium_serving import tracing
@@ -11,33 +11,39 @@ from trivium_serving import tracing
 from trivium_generate.answer import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Callable, Iterator
 
     from trivium_generate.answer import AnswerRequest, Finish
 
 
-async def traced(
-    answer: AsyncGenerator[Delta | Finish, None], request: AnswerRequest, model: str
-) -> AsyncGenerator[Delta | Finish, None]:
-    """An answer, told as a span: who wrote it, when its first text came, its tokens, and why it ended.
+@contextmanager
+def traced(request: AnswerRequest, model: str) -> Iterator[Callable[[Delta | Finish], None]]:
+    """Tells an answer as a span: who wrote it, when its first text came, its tokens, and why it ended.
 
     Args:
-        answer: Its events; closed with the iterator.
         request: What it answers.
         model: Name of what is to write it.
+
+    Yields:
+        What takes note of each of its events.
     """
+    if not tracing.is_on():
+        yield lambda event: None
+        return
     begin, has_begun = time.perf_counter(), False
+
+    def note(event: Delta | Finish) -> None:
+        nonlocal has_begun
+        if not isinstance(event, Delta):
+            span.set(_outcome(event))
+        elif not has_begun:
+            has_begun = True
+            span.event("first token")
+            span.set({"gen_ai.response.time_to_first_chunk": time.perf_counter() - begin})
+
     with tracing.span(f"chat {model}") as span:
         span.set(_asked(request, model))
-        async with aclosing(answer) as events:
-            async for event in events:
-                if not isinstance(event, Delta):
-                    span.set(_outcome(event))
-                elif not has_begun:
-                    has_begun = True
-                    span.event("first token")
-                    span.set({"gen_ai.response.time_to_first_chunk": time.perf_counter() - begin})
-                yield event
+        yield note
 
 
 def _asked(request: AnswerRequest, model: str) -> tracing.Attributes:

@@ -7,7 +7,6 @@ mark themselves, at the end of the prompt.
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from trivium_generate.answer import FinishReason
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Iterator
 
     from trivium_generate.backends.base import Output
 
@@ -67,38 +66,47 @@ class ThoughtFilter:
         return self._waiting
 
 
-async def without_thoughts(outputs: AsyncGenerator[Output, None]) -> AsyncGenerator[Output, None]:
+class Thoughtless:
     """A model's outputs without its thinking, whose tokens count all the same.
 
     Nothing inside the answer is touched, be it prose or JSON.
-
-    Raises:
-        FailedPrecondition: Nothing is left (reason ANSWER_EMPTY).
     """
-    thoughts, held, is_empty = ThoughtFilter(), Piece("", 0), True
-    async with aclosing(outputs):
-        async for output in outputs:
-            if isinstance(output, Piece) and not output.tool_calls:
-                text = thoughts.feed(output.text)
-                if thoughts.has_begun:
-                    yield _joined(held, replace(output, text=text)) if is_empty else output
-                    is_empty, held = is_empty and not text, Piece("", 0)
-                elif not thoughts.is_thinking:
-                    held = _joined(held, replace(output, text=""))
-                else:
-                    held = Piece("", 0)
-                continue
-            if isinstance(output, Beginning):
-                thoughts = ThoughtFilter(output.is_thinking)
-            else:
-                # Nothing comes after what waits but calls of tools, or the end.
-                rest, held = replace(held, text=thoughts.finish()), Piece("", 0)
-                is_empty = is_empty and not rest.text and not isinstance(output, Calling | Piece)
-                if is_empty and isinstance(output, Ending):
-                    _check_empty(output, thoughts)
-                if rest.text or rest.logprobs:
-                    yield rest
-            yield output
+
+    def __init__(self) -> None:
+        self._thoughts = ThoughtFilter()
+        self._held = Piece("", 0)
+        self._is_empty = True
+
+    def of(self, output: Output) -> Iterator[Output]:
+        """What of an output, and of those before it, goes on.
+
+        Raises:
+            FailedPrecondition: It is the last one, and nothing is left (reason ANSWER_EMPTY).
+        """
+        if isinstance(output, Piece) and not output.tool_calls:
+            yield from self._of_text(output)
+            return
+        if isinstance(output, Beginning):
+            self._thoughts = ThoughtFilter(output.is_thinking)
+        else:
+            # Nothing comes after what waits but calls of tools, or the end.
+            rest, self._held = replace(self._held, text=self._thoughts.finish()), Piece("", 0)
+            self._is_empty = self._is_empty and not rest.text and not isinstance(output, Calling | Piece)
+            if self._is_empty and isinstance(output, Ending):
+                _check_empty(output, self._thoughts)
+            if rest.text or rest.logprobs:
+                yield rest
+        yield output
+
+    def _of_text(self, piece: Piece) -> Iterator[Piece]:
+        text = self._thoughts.feed(piece.text)
+        if self._thoughts.has_begun:
+            yield _joined(self._held, replace(piece, text=text)) if self._is_empty else piece
+            self._is_empty, self._held = self._is_empty and not text, Piece("", 0)
+        elif not self._thoughts.is_thinking:
+            self._held = _joined(self._held, replace(piece, text=""))
+        else:
+            self._held = Piece("", 0)
 
 
 def _joined(first: Piece, second: Piece) -> Piece:
