@@ -17,6 +17,7 @@ from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key, make_key, rotated, split_key
 from trivium_gateway.app import check_access
+from trivium_gateway.library.feedback import Feedback, RedisFeedbackStore
 from trivium_gateway.request.principal import EVERYBODY, Principal, Scope
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import (
@@ -242,6 +243,20 @@ async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str) -> None:
     await access.guard.load()
     with pytest.raises(Unauthenticated):
         access.guard.principal(_bearing(made.text))
+    for store in (one, other):
+        await store.close()
+
+
+async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str) -> None:
+    one, other = (RedisFeedbackStore(redis_url) for _ in range(2))
+    said = Feedback("r1", "ann", 1.0, 1, "", "", ("heron",), "What?", "default", "Fish.", (), False)
+    later = replace(said, request_id="r0", created_at=2.0)
+    for kept in (later, said, replace(said, rating=-1)):
+        await one.put("acme", kept)
+    assert await other.all("acme") == [replace(said, rating=-1), later]
+    assert (await other.count("acme"), await other.count("north")) == (2, 0)
+    await other.remove("acme", "r1", "ann")
+    assert await one.all("acme") == [later]
     for store in (one, other):
         await store.close()
 

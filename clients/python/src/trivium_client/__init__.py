@@ -46,6 +46,7 @@ from trivium_client._errors import (
     Unauthenticated,
     Unavailable,
 )
+from trivium_client._feedback import Feedback, FeedbackLines, Rating
 from trivium_client._jobs import Job, JobFailure, JobState
 from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
@@ -72,6 +73,8 @@ __all__ = [
     "DocumentStatus",
     "Expansion",
     "FailedPrecondition",
+    "Feedback",
+    "FeedbackLines",
     "GatewayUnreachable",
     "IngestProgress",
     "InternalError",
@@ -87,6 +90,7 @@ __all__ = [
     "Overloaded",
     "Passage",
     "PermissionDenied",
+    "Rating",
     "Refusal",
     "ReindexProgress",
     "Retrieval",

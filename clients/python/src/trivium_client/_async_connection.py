@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from trivium.gateway.v1 import gateway_service_pb2_grpc, job_service_pb2_grpc, key_service_pb2_grpc
+from trivium.gateway.v1 import (
+    feedback_service_pb2_grpc,
+    gateway_service_pb2_grpc,
+    job_service_pb2_grpc,
+    key_service_pb2_grpc,
+    trace_service_pb2_grpc,
+)
 
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, InvalidRequest, TriviumError, closed_error, error_from_rpc
@@ -36,6 +42,8 @@ class AsyncConnection:
         self._stub: gateway_service_pb2_grpc.GatewayServiceAsyncStub | None = None
         self._job_stub: job_service_pb2_grpc.JobServiceAsyncStub | None = None
         self._key_stub: key_service_pb2_grpc.KeyServiceAsyncStub | None = None
+        self._trace_stub: trace_service_pb2_grpc.TraceServiceAsyncStub | None = None
+        self._feedback_stub: feedback_service_pb2_grpc.FeedbackServiceAsyncStub | None = None
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceAsyncStub":
@@ -71,6 +79,20 @@ class AsyncConnection:
         assert self._key_stub is not None, "it was opened with it"
         return self._key_stub
 
+    @property
+    def trace_stub(self) -> "trace_service_pb2_grpc.TraceServiceAsyncStub":
+        """The calls about traces; see `stub`."""
+        assert self.stub is not None, "it opens all"
+        assert self._trace_stub is not None, "it was opened with it"
+        return self._trace_stub
+
+    @property
+    def feedback_stub(self) -> "feedback_service_pb2_grpc.FeedbackServiceAsyncStub":
+        """The calls about feedback; see `stub`."""
+        assert self.stub is not None, "it opens all"
+        assert self._feedback_stub is not None, "it was opened with it"
+        return self._feedback_stub
+
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""
         return self._settings.metadata(request_id)
@@ -86,6 +108,8 @@ class AsyncConnection:
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
         self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
+        self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
+        self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
 
     async def unary(
         self,

@@ -7,9 +7,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
+from trivium.gateway.v1 import feedback_service_pb2 as feedback_pb
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
+from trivium.gateway.v1 import trace_service_pb2 as traces_pb
 
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
@@ -18,6 +20,7 @@ from trivium_client._collections import Collection, ReindexProgress, SettingValu
 from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
 from trivium_client._errors import TemporaryError
+from trivium_client._feedback import Feedback, FeedbackLines, Rating, feedback_from
 from trivium_client._ingestion import Ingestion
 from trivium_client._jobs import POLL_SECONDS, Job, job_from, start_requests
 from trivium_client._keys import Key, MadeKey, key_from, timestamp
@@ -495,6 +498,133 @@ class Trivium:
         stub = self._connection.job_stub
         response = self._connection.unary(stub.DeleteJob, request, timeout, repeatable=False)
         return response.forgotten
+
+    def get_trace(
+        self,
+        request_id: str,
+        *,
+        document_id: str = "",
+        include_texts: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Returns what a question went through, while its gateway keeps that; raises NotFound if it does not.
+
+        Args:
+            request_id: The `request_id` of an Answer or a Retrieval.
+            document_id: A document, to say at which stage it was lost and why: `explanation`.
+            include_texts: Whether to show what was asked and answered, too.
+            timeout_seconds: Deadline of this call; None for the client's.
+
+        Returns:
+            The trace, as the HTTP interface shows it.
+        """
+        request = traces_pb.GetTraceRequest(request_id=request_id, document_id=document_id, include_texts=include_texts)
+        timeout = self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.trace_stub.GetTrace, request, timeout)
+        return _responses.json_object(response.trace)
+
+    def replay(
+        self,
+        request_id: str,
+        settings: Mapping[str, Any],
+        *,
+        include_texts: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Asks again what was asked, with other settings.
+
+        Args:
+            request_id: The `request_id` of an Answer or a Retrieval.
+            settings: What to ask otherwise, for example `{"rerank.candidates": 200}`.
+            include_texts: Whether to show what was asked and answered, too.
+            timeout_seconds: Deadline of this call; None for the client's of an answer.
+
+        Returns:
+            The traces `before` and `after`, as the HTTP interface shows them.
+        """
+        request = _requests.replay(request_id, settings, include_texts=include_texts)
+        timeout = or_default(timeout_seconds, self._answer_timeout_seconds)
+        response = self._connection.unary(self._connection.trace_stub.ReplayTrace, request, timeout)
+        return {"before": _responses.json_object(response.before), "after": _responses.json_object(response.after)}
+
+    def give_feedback(
+        self,
+        request_id: str,
+        rating: Rating,
+        *,
+        comment: str = "",
+        answer: str = "",
+        document_ids: Sequence[str] = (),
+        question: str = "",
+        collection: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Feedback:
+        """Says whether an answer is right, and what would be; in place of what the same user said of it before.
+
+        Args:
+            request_id: The `request_id` of the Answer or Retrieval.
+            rating: 1 for right, -1 for wrong.
+            comment: What to say of it.
+            answer: The right answer.
+            document_ids: The documents that answer the question.
+            question: What was asked, for when the gateway keeps no trace of it any more.
+            collection: Where, likewise; empty for `default`.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = _requests.feedback(
+            request_id=request_id,
+            rating=rating,
+            comment=comment,
+            answer=answer,
+            document_ids=list(document_ids),
+            question=question,
+            collection=collection,
+        )
+        timeout = self._timeout(timeout_seconds)
+        response = self._connection.unary(self._connection.feedback_stub.GiveFeedback, request, timeout)
+        return feedback_from(response.feedback)
+
+    def list_feedback(
+        self, *, page_size: int = 100, timeout_seconds: float | None = None
+    ) -> Generator[Feedback, None, None]:
+        """Yields the feedback that one may see, the oldest first, fetching page after page.
+
+        Args:
+            page_size: How much to fetch at once, 1 to 1000.
+            timeout_seconds: Deadline of each page; None for the client's.
+        """
+        request = feedback_pb.ListFeedbackRequest(page_size=page_size)
+        while True:
+            timeout = self._timeout(timeout_seconds)
+            page = self._connection.unary(self._connection.feedback_stub.ListFeedback, request, timeout)
+            for message in page.feedback:
+                yield feedback_from(message)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def delete_feedback(self, request_id: str, *, timeout_seconds: float | None = None) -> int:
+        """Deletes the feedback on a request that one may see; returns how much. Raises NotFound if there is none."""
+        request, timeout = feedback_pb.DeleteFeedbackRequest(request_id=request_id), self._timeout(timeout_seconds)
+        stub = self._connection.feedback_stub
+        return (self._connection.unary(stub.DeleteFeedback, request, timeout, repeatable=False)).count
+
+    def export_feedback(
+        self, *, collection: str = "", judged_only: bool = False, timeout_seconds: float | None = None
+    ) -> Generator[FeedbackLines, None, None]:
+        """Yields a set of labelled questions of the feedback that one may see, some lines of a file at a time.
+
+        Args:
+            collection: Whose questions and documents; empty for `default`.
+            judged_only: Whether to leave out the documents that no question is about.
+            timeout_seconds: Deadline of all; None for the client's of an ingestion.
+        """
+        request = feedback_pb.ExportFeedbackRequest(collection=collection, judged_only=judged_only)
+        timeout = or_default(timeout_seconds, self._ingest_timeout_seconds)
+        messages = self._connection.stream(self._connection.feedback_stub.ExportFeedback, request, timeout)
+        with closing(messages):
+            for message in messages:
+                yield FeedbackLines(message.file, message.lines)
 
     def create_key(
         self,

@@ -6,7 +6,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from trivium.gateway.v1 import gateway_service_pb2_grpc, job_service_pb2_grpc, key_service_pb2_grpc
+from trivium.gateway.v1 import (
+    feedback_service_pb2_grpc,
+    gateway_service_pb2_grpc,
+    job_service_pb2_grpc,
+    key_service_pb2_grpc,
+    trace_service_pb2_grpc,
+)
 
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, TriviumError, closed_error, error_from_rpc
@@ -37,6 +43,8 @@ class Connection:
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
         self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
+        self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
+        self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceStub":
@@ -70,6 +78,28 @@ class Connection:
         if self._closed:
             raise closed_error()
         return self._key_stub
+
+    @property
+    def trace_stub(self) -> "trace_service_pb2_grpc.TraceServiceStub":
+        """The calls about traces.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        if self._closed:
+            raise closed_error()
+        return self._trace_stub
+
+    @property
+    def feedback_stub(self) -> "feedback_service_pb2_grpc.FeedbackServiceStub":
+        """The calls about feedback.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        if self._closed:
+            raise closed_error()
+        return self._feedback_stub
 
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""

@@ -5,7 +5,9 @@ from datetime import date
 from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2
+from trivium.gateway.v1 import feedback_service_pb2 as feedback_pb
 from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium.gateway.v1 import trace_service_pb2 as traces_pb
 from trivium.type.v1 import message_pb2
 
 from trivium_client._answers import AnswerMode, Expansion, Message, Refusal
@@ -188,6 +190,21 @@ def document_input(document: NewDocument) -> pb.DocumentInput:
     if document.metadata:
         message.metadata.CopyFrom(_struct("metadata", document.metadata))
     return message
+
+
+def replay(request_id: str, settings: Mapping[str, Any], *, include_texts: bool) -> traces_pb.ReplayTraceRequest:
+    """Raises InvalidRequest for a setting that the contract cannot say."""
+    return _built(
+        traces_pb.ReplayTraceRequest,
+        request_id=request_id,
+        set=_struct("settings", settings),
+        include_texts=include_texts,
+    )
+
+
+def feedback(**fields: Any) -> feedback_pb.GiveFeedbackRequest:
+    """Raises InvalidRequest for an argument that the contract cannot say."""
+    return _built(feedback_pb.GiveFeedbackRequest, **fields)
 
 
 def _built(kind: Callable[..., _Value], **fields: Any) -> _Value:

@@ -110,7 +110,7 @@ def document(message: pb.Document, *, with_text: bool) -> Document:
         id=message.id,
         title=message.title,
         uri=message.uri,
-        metadata=_metadata(message.metadata),
+        metadata=json_object(message.metadata),
         chunk_count=message.chunk_count,
         text=message.text if with_text else None,
         container=message.container,
@@ -186,7 +186,7 @@ def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
             score=_single(message.score),
             scores=_scores(message.scores),
             span=_span(message.span),
-            metadata=_metadata(message.metadata),
+            metadata=json_object(message.metadata),
             duplicates=tuple(message.duplicates),
             heading=tuple(message.heading),
             page=message.page if message.HasField("page") else None,
@@ -273,7 +273,8 @@ def _span(message: span_pb2.Span) -> Span:
     return Span(message.start, message.end)
 
 
-def _metadata(message: struct_pb2.Struct) -> dict[str, Any]:
+def json_object(message: struct_pb2.Struct) -> dict[str, Any]:
+    """The JSON object that a message stands for."""
     return {key: _plain(value) for key, value in json_format.MessageToDict(message).items()}
 
 

@@ -26,9 +26,14 @@ def begin_request(offered_id: str | None) -> str:
     Args:
         offered_id: What the caller sent: 1 to 128 letters, digits and `._:-`.
     """
-    chosen = offered_id if offered_id and _ACCEPTABLE_ID.fullmatch(offered_id) else uuid.uuid4().hex
+    chosen = offered_id if offered_id and is_request_id(offered_id) else uuid.uuid4().hex
     _request_id.set(chosen)
     return chosen
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a text may be a request's id: 1 to 128 letters, digits and `._:-`."""
+    return _ACCEPTABLE_ID.fullmatch(text) is not None
 
 
 def tenant() -> str:

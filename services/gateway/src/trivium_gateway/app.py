@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from trivium_serving.addresses import is_loopback
@@ -26,9 +26,12 @@ from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
 from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
 from trivium_gateway.answering.embedding import TextEmbedder
+from trivium_gateway.answering.explaining import Explainer
+from trivium_gateway.answering.feedback import FeedbackBox
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
+from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.names import DEFAULT_TENANT
@@ -50,6 +53,8 @@ from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
+from trivium_gateway.library.feedback import FileFeedbackStore, RedisFeedbackStore
+from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
 from trivium_gateway.library.reindexing import Reindexer
@@ -64,7 +69,7 @@ from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.surfaces.door import let_call_in
-from trivium_gateway.surfaces.grpc import jobs, keys, servicer
+from trivium_gateway.surfaces.grpc import feedback, jobs, keys, servicer, traces
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
@@ -79,6 +84,7 @@ from trivium_gateway.surfaces.http.server import HttpServer
 from trivium_gateway.surfaces.metrics import DoorMetrics, HttpMetrics
 
 if TYPE_CHECKING:
+    from trivium_gateway.library.feedback import FeedbackStore
     from trivium_gateway.settings import GatewaySettings
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 
@@ -86,7 +92,11 @@ _logger = logging.getLogger(__name__)
 
 _KEYS = "gateway/keys.sqlite"
 _JOBS = "gateway/jobs"
+_FEEDBACK = "gateway/feedback.sqlite"
 _FIRST_KEY = "gateway/first-key"
+
+_EXPLANATIONS = 4
+"""Explanations at once: each follows the search far down."""
 
 _SWITCH_SECONDS = 0.001
 """How long a thread that cuts documents or counts words may keep the event loop waiting; Python's own is 5 ms."""
@@ -127,7 +137,7 @@ class GatewayProcess:
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
-            full_names=(servicer.FULL_NAME, jobs.FULL_NAME, keys.FULL_NAME),
+            full_names=(servicer.FULL_NAME, jobs.FULL_NAME, keys.FULL_NAME, traces.FULL_NAME, feedback.FULL_NAME),
             registry=self.registry,
             let_in=partial(let_call_in, self._access.guard),
             gate=MessageGate(bodies),
@@ -140,6 +150,8 @@ class GatewayProcess:
         servicer.serve(gateway, self._grpc.grpc)
         jobs.serve(gateway, self._grpc.grpc)
         keys.serve(self._access.keyring, self._grpc.grpc)
+        traces.serve(gateway, self._grpc.grpc)
+        feedback.serve(gateway, self._grpc.grpc)
         self._readiness = gateway.readiness
         origins = OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts)
         app = http_application(
@@ -205,6 +217,17 @@ class GatewayProcess:
             ),
         )
         rewriter = QuestionRewriter(generate_client, RewritingMeans(settings.rewrite), settings.rewrite_timeout_seconds)
+        self._traces = Traces(
+            settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(self.registry)
+        )
+        explainer = Explainer(
+            collections=collections,
+            embed=embed_client,
+            chunk_search=chunk_search,
+            leg_ranks=LegRanks(self._qdrant),
+            limits=limits,
+            timeout_seconds=settings.search_timeout_seconds,
+        )
         questions = Questions(
             rewriter=rewriter,
             retriever=retriever,
@@ -220,14 +243,18 @@ class GatewayProcess:
             pulses=self._pulses,
             outcomes=outcomes,
             metrics=question_metrics,
+            traces=self._traces,
+            explainer=explainer,
+            explanations=CallLimit("explanations", _EXPLANATIONS, settings.document_timeout_seconds),
             limits=limits,
             longest_seconds=settings.request_timeout_seconds,
         )
+        documents = Documents(chunks, locks, limits)
         library = Library(
             reindexer=Reindexer(self._qdrant, collections, embed_client),
             tuning=CollectionTuning(self._qdrant, collections),
             collections=collections,
-            documents=Documents(chunks, locks, limits),
+            documents=documents,
             ingester=self._ingester,
             ingestions=CallLimit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
             calls=CallLimit(
@@ -238,7 +265,16 @@ class GatewayProcess:
             question_metrics=question_metrics,
             limits=limits,
         )
-        return Gateway(questions, library, self._jobs(library, collections, limits), readiness, limits)
+        self._feedback = FeedbackBox(
+            _feedback_store(settings),
+            traces=self._traces,
+            collections=collections,
+            documents=documents,
+            registry=self.registry,
+            limits=limits,
+        )
+        jobs = self._jobs(library, collections, limits)
+        return Gateway(questions, library, jobs, self._feedback, readiness, limits)
 
     def _jobs(self, library: Library, collections: Collections, limits: GatewayLimits) -> Jobs:
         folder = self._settings.data_dir / _JOBS
@@ -289,6 +325,7 @@ class GatewayProcess:
             self.background.start("keys", self._access.guard.follow)
         self.background.start("sweep", self._sweeper.run)
         self.background.start("jobs", self._job_runner.run)
+        self.background.start("traces", self._traces.follow)
 
     async def _open_access(self) -> None:
         """Reads the keys, and makes the first one where there is none."""
@@ -309,6 +346,7 @@ class GatewayProcess:
         await self._ingester.close()
         await self._qdrant.close()
         await self._access.guard.close()
+        await self._feedback.close()
         for channel in (*self._channels.values(), self._model_channel):
             await channel.close()
 
@@ -336,6 +374,29 @@ def _access(settings: GatewaySettings) -> Access:
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
     store = RedisKeyStore(settings.redis_url) if settings.redis_url else FileKeyStore(settings.data_dir / _KEYS)
     return Access.kept_in(store, given)
+
+
+def _feedback_store(settings: GatewaySettings) -> FeedbackStore:
+    """Where feedback is kept: where keys are."""
+    if settings.redis_url:
+        return RedisFeedbackStore(settings.redis_url)
+    return FileFeedbackStore(settings.data_dir / _FEEDBACK)
+
+
+def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:
+    """What decides how questions are answered, for those who read traces."""
+    names = (
+        "rewrite",
+        "refusal",
+        "request_timeout_seconds",
+        "rewrite_timeout_seconds",
+        "embed_timeout_seconds",
+        "search_timeout_seconds",
+        "rerank_timeout_seconds",
+        "generate_begin_timeout_seconds",
+        "generate_timeout_seconds",
+    )
+    return {name: getattr(settings, name) for name in names}
 
 
 def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:

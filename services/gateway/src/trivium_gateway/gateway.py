@@ -8,14 +8,15 @@ import math
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import InvalidField, NotFound, Overloaded
 from trivium_serving.logs import log_failure
-from trivium_serving.request_context import caller_timeout
+from trivium_serving.request_context import caller_timeout, request_id
 
 from trivium_gateway.answering.events import Delta, Sources, Summary
-from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
+from trivium_gateway.answering.question import NOTHING_SEARCHED, Search, Searched
+from trivium_gateway.answering.replaying import Replay, changed
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.library.collections import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import Scope
@@ -30,12 +31,18 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.answerer import Answerer
     from trivium_gateway.answering.embedding import Embeddings, EmbedTask, TextEmbedder
     from trivium_gateway.answering.events import Event
-    from trivium_gateway.answering.question import Question, Search
+    from trivium_gateway.answering.explaining import Explainer
+    from trivium_gateway.answering.feedback import FeedbackBox
+    from trivium_gateway.answering.question import Question
     from trivium_gateway.answering.reranking import RankedTexts, Reranker, RerankTask
     from trivium_gateway.answering.retrieval import Retriever
     from trivium_gateway.answering.rewriting import QuestionRewriter
+    from trivium_gateway.answering.trace_store import Traces
+    from trivium_gateway.answering.traces import Trace
     from trivium_gateway.domain.degradation import Degradation
+    from trivium_gateway.domain.explanations import Explanation
     from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.health.readiness import Readiness
@@ -87,6 +94,7 @@ class Gateway:
         questions: Whatever is asked.
         library: What is kept.
         jobs: Ingestions that go on by themselves.
+        feedback: What people say of answers.
         readiness: How each stage is.
         limits: What is accepted.
     """
@@ -94,6 +102,7 @@ class Gateway:
     questions: Questions
     library: Library
     jobs: Jobs
+    feedback: FeedbackBox
     readiness: Readiness
     limits: GatewayLimits
 
@@ -111,6 +120,9 @@ class Questions:
         pulses: By service, whether it answers at all.
         outcomes: Where it is noted whether each stage worked.
         metrics: Where they are counted.
+        traces: Where what they went through is kept.
+        explainer: Says what became of a document.
+        explanations: Bounds the calls that it is asked by.
         limits: What is accepted.
         longest_seconds: Longest time of one; a shorter deadline of the caller goes before.
     """
@@ -127,6 +139,9 @@ class Questions:
         pulses: Mapping[str, Pulse],
         outcomes: Outcomes,
         metrics: QuestionMetrics,
+        traces: Traces,
+        explainer: Explainer,
+        explanations: CallLimit,
         limits: GatewayLimits,
         longest_seconds: float,
     ) -> None:
@@ -139,6 +154,9 @@ class Questions:
         self._pulses = pulses
         self._outcomes = outcomes
         self._metrics = metrics
+        self._traces = traces
+        self._explainer = explainer
+        self._explanations = explanations
         self._limits = limits
         self.longest_seconds = longest_seconds
 
@@ -152,12 +170,16 @@ class Questions:
         Raises:
             TriviumError: See Search.check and Retriever.retrieve; Overloaded if there are too many questions.
         """
-        with self._recorded("retrieve", search.principal, timeout_seconds) as record:
+        with (
+            self._recorded("retrieve", search.principal, timeout_seconds) as record,
+            self._traces.tracing(search, record) as trace,
+        ):
             search.check(self._limits)
             # Before it has a place: a language model that rewrites admits for itself, and others search meanwhile.
-            plan = await self._rewriter.rewrite(search, record)
+            trace.plan = plan = await self._rewriter.rewrite(search, record)
             async with self._place(record) as place:
                 found = await self._retriever.retrieve(plan, record)
+                trace.show(found.passages)
                 _note_retrieval(place, record)
                 record.end()
                 return Found(
@@ -173,13 +195,15 @@ class Questions:
         Raises:
             TriviumError: See Question.check and Answerer.answer; Overloaded if there are too many questions.
         """
-        with self._recorded("answer", question.principal) as record:
+        with self._recorded("answer", question.principal) as record, self._traces.tracing(question, record) as trace:
             question.check(self._limits)
             plan = await self._rewriter.rewrite(question.search(), record) if question.uses_documents else None
+            trace.plan = plan
             answering = aclosing(self._answerer.answer(question, plan, record))
             async with self._place(record) as place, answering as events:
                 async for event in events:
                     if isinstance(event, Sources):
+                        trace.show(event.passages)
                         _note_retrieval(place, record)
                         asyncio.get_running_loop().call_later(_BEGIN_SECONDS, place.leave)
                     elif isinstance(event, Delta):
@@ -187,6 +211,8 @@ class Questions:
                         place.leave()
                     elif isinstance(event, Summary):
                         record.end()
+                        trace.end(event)
+                        self._traces.keep(trace, record)  # who has read the answer may ask for its trace
                     yield event
 
     async def rerank(self, principal: Principal, task: RerankTask) -> RankedTexts:
@@ -224,6 +250,42 @@ class Questions:
                 embeddings = await self._embedder.embed(task, record)
                 record.end()
                 return embeddings
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings that decide how questions are answered."""
+        return self._traces.settings
+
+    def trace(self, principal: Principal, wanted_id: str) -> Trace:
+        """What a request went through; see Traces.get."""
+        return self._traces.get(principal, wanted_id)
+
+    async def explain(self, trace: Trace, document_id: str) -> Explanation:
+        """Says what became of a document on the way of a question; see Explainer.explain."""
+        async with self._explanations.call():
+            return await self._explainer.explain(trace, document_id)
+
+    async def replay(self, principal: Principal, wanted_id: str, changes: Mapping[str, JsonValue]) -> Replay:
+        """Asks again what was asked, with other settings.
+
+        Args:
+            principal: Who asks again, and as whom it is asked.
+            wanted_id: The request's id.
+            changes: What to ask otherwise: see `changed`.
+
+        Raises:
+            NotFound: There is no such trace; see Traces.get.
+            TriviumError: See `changed`, and `answer` or `retrieve`.
+        """
+        before = self._traces.get(principal, wanted_id)
+        asked = changed(before.asked, changes, principal)
+        if isinstance(asked, Search):
+            await self.retrieve(asked)
+        else:
+            async with aclosing(self.answer(asked)) as events:
+                async for _ in events:
+                    pass
+        return Replay(before, self._traces.get(principal, request_id()))
 
     def refusal(self, operation: str, principal: Principal) -> Overloaded | None:
         """What a question would be told if it came now, before anything of it is read; None if it can be let in.

@@ -48,11 +48,12 @@ class GatewaySettings:
         secret=True,
     )
     data_dir: Path = setting(
-        Path(".data"), "Folder for what is kept; keys and jobs go to its gateway/.", env="TRIVIUM_DATA_DIR"
+        Path(".data"), "Folder for what is kept; keys, jobs and feedback go to its gateway/.", env="TRIVIUM_DATA_DIR"
     )
     redis_url: str = setting(
         "",
-        "Redis that gateways on several machines keep their keys in, redis://HOST:PORT/0; empty for the data folder.",
+        "Redis that gateways on several machines keep their keys and feedback in, redis://HOST:PORT/0; empty for the "
+        "data folder.",
         secret=True,
     )
     metrics_port: int = setting(
@@ -194,6 +195,14 @@ class GatewaySettings:
         "Most bytes that the bodies of running requests hold together, over HTTP and gRPC, those up to 64 KiB left "
         "out; what does not fit is refused with 429.",
         minimum=1,
+    )
+    trace_bytes: int = setting(
+        32 * 1024 * 1024,
+        "Memory, about, for the traces of the last questions, which say why they were answered so; 0 to keep none.",
+        minimum=0,
+    )
+    trace_seconds: float = setting(
+        3600.0, "How long a trace is kept at most; it holds the question and the answer.", minimum=1, maximum=604_800
     )
     probe_interval_seconds: float = setting(
         0.5, "How often to see whether the services are there.", minimum=0.05, maximum=60

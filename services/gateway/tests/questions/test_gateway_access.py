@@ -10,9 +10,11 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf import descriptor_pool
+from trivium.gateway.v1 import feedback_service_pb2 as feedback_pb
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
+from trivium.gateway.v1 import trace_service_pb2 as traces_pb
 from trivium.gateway.v1.key_service_pb2_grpc import KeyServiceStub
 from trivium_gateway.settings import GatewaySettings
 
@@ -93,6 +95,8 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
         pb.DESCRIPTOR.services_by_name["GatewayService"],
         jobs_pb.DESCRIPTOR.services_by_name["JobService"],
         keys_pb.DESCRIPTOR.services_by_name["KeyService"],
+        traces_pb.DESCRIPTOR.services_by_name["TraceService"],
+        feedback_pb.DESCRIPTOR.services_by_name["FeedbackService"],
     ):
         for method in descriptor_pool.Default().FindServiceByName(service.full_name).methods:
             path = f"/{service.full_name}/{method.name}"
@@ -107,7 +111,7 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
                 await call
             assert (path, caught.value.code()) == (path, grpc.StatusCode.UNAUTHENTICATED)
             called += 1
-    assert called >= 21
+    assert called >= 27
 
 
 async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> None:
@@ -124,6 +128,9 @@ async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> N
         ("GET", "/v1/collections", {}, reader),
         ("POST", "/v1/retrieve", {"json": {"query": "herons"}}, reader),
         ("POST", "/v1/answer", {"json": {"question": "What do herons eat?"}}, reader),
+        ("GET", "/v1/feedback", {}, reader),
+        ("POST", "/v1/feedback", {"json": {"request_id": "r", "rating": 1, "question": "herons?"}}, reader),
+        ("DELETE", "/v1/feedback/r", {}, reader),
         ("POST", "/v1/embeddings", {"json": {"model": "trivium", "input": "herons"}}, reader),
         ("POST", "/v1/rerank", {"json": {"query": "herons", "documents": ["fish"]}}, reader),
         ("DELETE", "/v1/documents/a", {}, writer),
@@ -161,11 +168,21 @@ async def test_tenants_share_nothing(guarded: Guarded) -> None:
     for tenant, key in keys.items():
         found = await guarded.call("POST", "/v1/retrieve", key, json={"query": "secret plan", "collection": "plans"})
         assert [one["text"] for one in found.json()["passages"]] == [f"The plan of {tenant} is secret."]
-        listed = (await guarded.call("GET", "/v1/collections", key)).json()["collections"]
-        assert [one["name"] for one in listed] == ["plans"]
+        collections = (await guarded.call("GET", "/v1/collections", key)).json()["collections"]
+        assert [one["name"] for one in collections] == ["plans"]
         models = (await guarded.call("GET", "/v1/models", key)).text
         assert "north" not in models.replace(tenant, "")
         assert (await guarded.call("GET", "/v1/collections/south.plans", key)).status_code == 404
+        request_id = found.json()["request_id"]
+        said = {"request_id": request_id, "rating": 1}
+        for who in keys.values():
+            trace = await guarded.call("GET", f"/v1/traces/{request_id}", who)
+            again = await guarded.call("POST", f"/v1/traces/{request_id}/replay", who, json={})
+            feedback = await guarded.call("POST", "/v1/feedback", who, json=said)
+            status = 200 if who == key else 404
+            assert [one.status_code for one in (trace, again, feedback)] == [status] * 3
+        listed = (await guarded.call("GET", "/v1/feedback", key)).json()["feedback"]
+        assert [one["request_id"] for one in listed] == [request_id]
     assert (await guarded.call("DELETE", "/v1/collections/plans", keys["north"])).status_code == 200
     assert (await guarded.call("GET", "/v1/collections/plans", keys["south"])).json()["chunk_count"] == 1
 

@@ -87,6 +87,7 @@ def print_costs(answer: Answer) -> None:
     parts = [timings_line(answer), answer.model]
     if answer.dropped_passages:
         parts.append(f"no room for {' '.join(f'[{number}]' for number in answer.dropped_passages)}")
+    parts.append(f"request {answer.request_id}")
     aside.print("\n" + " · ".join(part for part in parts if part), style="dim", soft_wrap=True)
 
 

@@ -18,6 +18,7 @@ from trivium_client.cli.doctor import doctor
 from trivium_client.cli.documents import documents_app
 from trivium_client.cli.evaluation import evaluate
 from trivium_client.cli.failures import FAILED, failure_text, status_of
+from trivium_client.cli.feedback import feedback_app
 from trivium_client.cli.ingest import ingest
 from trivium_client.cli.jobs import jobs_app
 from trivium_client.cli.keys import keys_app
@@ -27,6 +28,7 @@ from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
 from trivium_client.cli.sync import sync
+from trivium_client.cli.traces import explain, replay
 from trivium_client.cli.tune import tune_collection
 from trivium_client.cli.up import up
 from trivium_client.cli.version import print_version, version
@@ -79,6 +81,9 @@ app.command()(sync)
 app.command()(ask)
 app.command()(chat)
 app.command()(search)
+app.command()(explain)
+app.command()(replay)
+app.add_typer(feedback_app, name="feedback")
 app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
 app.add_typer(jobs_app, name="jobs")

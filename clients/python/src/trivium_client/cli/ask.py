@@ -151,7 +151,7 @@ def search(
     if not found.passages:
         aside.print("nothing found", style="yellow")
     if aside.is_terminal:
-        aside.print(timings_line(found), style="dim", soft_wrap=True)
+        aside.print(f"{timings_line(found)} · request {found.request_id}", style="dim", soft_wrap=True)
 
 
 def _first_lines(text: str) -> str:

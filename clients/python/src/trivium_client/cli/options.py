@@ -65,16 +65,29 @@ def parse_metadata(facts: list[str] | None) -> dict[str, Any]:
     Raises:
         typer.BadParameter: If one is not KEY=VALUE.
     """
-    metadata: dict[str, Any] = {}
-    for fact in facts or ():
-        key, equals, value = fact.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"{fact!r} is not KEY=VALUE", param_hint="--metadata")
+    return _parse_pairs(facts, "--metadata", "KEY=VALUE")
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, Any]:
+    """Reads the values of --set.
+
+    Raises:
+        typer.BadParameter: If one is not NAME=VALUE.
+    """
+    return _parse_pairs(settings, "--set", "NAME=VALUE")
+
+
+def _parse_pairs(pairs: list[str] | None, option: str, form: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{pair!r} is not {form}", param_hint=option)
         try:
-            metadata[key] = json.loads(value)
+            parsed[name] = json.loads(value)
         except ValueError:
-            metadata[key] = value
-    return metadata
+            parsed[name] = value
+    return parsed
 
 
 def parse_filter(text: str | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trivium_gateway.domain.duplicates import near_duplicates
 from trivium_gateway.domain.fusion import reading_weight
 from trivium_gateway.domain.passages import Passage, Scores
+from trivium_gateway.domain.standings import Ordered
 from trivium_gateway.models.ranking import ScoreKind, descending_order, final_scores
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def best_passages(
     groups = [[rank] for rank in range(len(order))][: options.top_n]
     if options.collapse:
         groups = near_duplicates([candidates[position].chunk.text for position in order], options.top_n)
+    record.ordered = _ordered(candidates, judged, scores, order, groups)
     passages = []
     for group in groups:
         position, *others = (order[rank] for rank in group)
@@ -103,6 +105,29 @@ def best_passages(
             )
         )
     return tuple(passages)
+
+
+def _ordered(
+    candidates: Sequence[Candidate],
+    judged: Reranking | None,
+    scores: Sequence[float],
+    order: Sequence[int],
+    groups: Sequence[Sequence[int]],
+) -> list[Ordered]:
+    """Where each candidate ends: in `order`, of which each of `groups` is shown as one passage."""
+    places = {rank: place for place, group in enumerate(groups) for rank in group}
+    first = {group[0] for group in groups}
+    return [
+        Ordered(
+            candidates[position].id,
+            candidates[position].chunk.document_id,
+            judged.scores[position] if judged else None,
+            scores[position],
+            places.get(rank),
+            rank in first,
+        )
+        for rank, position in enumerate(order)
+    ]
 
 
 def _scores(candidate: Candidate, judged: Reranking | None, position: int, weights: Weights) -> Scores:

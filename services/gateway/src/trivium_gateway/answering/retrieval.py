@@ -134,6 +134,13 @@ class Retriever:
             return Retrieved((), search.options.settings)
         search = replace(search, options=search.options.under(collection.settings.now.settings))
         settings = search.options.settings
+        record.note({"trivium.model": collection.model, "trivium.model_fingerprint": collection.model_fingerprint})
+        record.settings = {
+            "version": collection.settings.now.number,
+            **settings.given(),
+            "candidates": search.options.depth,
+            "rerank": search.options.rerank,
+        }
         embedded = await self._embed(search, collection, record)
         for read in _counts_to_read(search):
             results = await self._find(search, collection, conditions, embedded, read, record)
@@ -238,6 +245,7 @@ class Retriever:
                 raise _CollectionGone(collection, error) from error
             except DeadlineExceeded as error:
                 raise _search_too_slow(record) from error
+            record.found = [one.ranked for one in results]
             failed = {leg.leg: leg for one in results for leg in one.degraded_legs}
             count = len({one.id for some in results for one in some.candidates}) + len(results[0].unread_scores)
             version = collection.settings.now.number
@@ -276,7 +284,7 @@ class Retriever:
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):
-                    return await self._rerank_client.rerank_long(
+                    judged = await self._rerank_client.rerank_long(
                         search.queries[0].demanded.text,
                         embedded.long if embedded else None,
                         texts,
@@ -284,6 +292,8 @@ class Retriever:
                         query_codes=embedded.token_codes if embedded else b"",
                         places=search.options.top_n,
                     )
+                stage.note({"gen_ai.response.model": judged.model, "trivium.score_kind": judged.kind.value})
+                return judged
         except TriviumError as error:
             _blame_query(error, search)
             record.replace(Stage.RERANK, error, "fused-order")

@@ -97,6 +97,12 @@ class GatewayLimits:
     """Largest metadata of one document, as JSON in UTF-8."""
     max_collection_metadata_keys: int = 256
     """Most metadata keys of one collection, all documents together: each has an index of its own."""
+    max_feedback: int = 10_000
+    """Most feedback that is kept of one tenant."""
+    max_feedback_characters: int = 8_000
+    """Longest comment, or corrected answer, in code points."""
+    max_feedback_documents: int = 100
+    """Most documents that feedback names."""
     max_pdf_pages: int = 5_000
     """Most pages of a PDF, and slides, sheets, chapters or mails of other files."""
     max_parse_seconds: float = 60.0

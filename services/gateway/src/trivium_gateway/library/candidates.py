@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from trivium_serving.errors import TriviumError
 
     from trivium_gateway.domain.chunks import Chunk
+    from trivium_gateway.domain.standings import Ranked
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "LegReason", "SearchResult", "search_score"]
 
@@ -68,12 +69,14 @@ class SearchResult:
         degraded_legs: Legs that were asked for and failed; at most one, since both failing is an error.
         unread_scores: The search scores of what was found behind the candidates, and not read.
         best_dense: The greatest cosine similarity of all that was found; None if the vectors were not searched.
+        ranked: All that the legs found, best first, what was one too many behind the rest.
     """
 
     candidates: Sequence[Candidate]
     degraded_legs: Sequence[DegradedLeg]
     unread_scores: Sequence[float] = ()
     best_dense: float | None = None
+    ranked: Sequence[Ranked] = ()
 
 
 def search_score(fused: float | None, dense: float | None, sparse: float | None) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFoun
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse, z_scores
+from trivium_gateway.domain.standings import Ranked
 from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, LegReason, SearchResult, search_score
 from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
@@ -31,19 +31,12 @@ _SEARCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranked:
-    """What the legs found, by the ids of points, best first; see `Candidate`."""
-
-    id: str
-    dense: float | None = None
-    sparse: float | None = None
-    fused: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Ranking:
-    ranked: Sequence[_Ranked]
+    """What the legs found, best first, and what of it was one too many."""
+
+    ranked: Sequence[Ranked]
     degraded_legs: Sequence[DegradedLeg]
+    cut: Sequence[Ranked] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +134,7 @@ class ChunkSearch:
             if len(kept) >= len(best.candidates):
                 unread = [search_score(one.fused, one.dense, one.sparse) for one in found.ranked[len(wanted) :]]
                 near = max((one.dense for one in found.ranked if one.dense is not None), default=None)
-                best = SearchResult(kept, found.degraded_legs, unread, near)
+                best = SearchResult(kept, found.degraded_legs, unread, near, [*found.ranked, *found.cut])
             if not again and len(candidates) == len(wanted):
                 break
         return best
@@ -161,7 +154,7 @@ class ChunkSearch:
         self,
         collection: ResolvedCollection,
         tenant: str,
-        ranked: Sequence[_Ranked],
+        ranked: Sequence[Ranked],
         scope: Scope,
         with_codes: bool,
         timeout_seconds: float,
@@ -247,11 +240,8 @@ class ChunkSearch:
                 LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0, weight=weights.sparse),
             ]
         )
-        ranked = [
-            _Ranked(id_, dense.get(id_), sparse.get(id_), score)
-            for id_, score in itertools.islice(fused.items(), limit)
-        ]
-        return _Ranking(ranked, [])
+        ranked = [Ranked(id_, dense.get(id_), sparse.get(id_), score) for id_, score in fused.items()]
+        return _Ranking(ranked[:limit], [], ranked[limit:])
 
     async def _search_each(
         self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
@@ -262,7 +252,7 @@ class ChunkSearch:
             return_exceptions=True,
         )
         failed: list[DegradedLeg] = []
-        found: Sequence[_Ranked] | None = None
+        found: Sequence[Ranked] | None = None
         for leg, outcome in zip(legs, outcomes, strict=True):
             if not isinstance(outcome, BaseException):
                 found = outcome if found is None else found
@@ -280,10 +270,10 @@ class ChunkSearch:
 
     async def _search_leg(
         self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
-    ) -> list[_Ranked]:
+    ) -> list[Ranked]:
         hits = await find(self._connection, collection.physical, query, limit, timeout_seconds=timeout_seconds)
         return [
-            _Ranked(
+            Ranked(
                 hit.id,
                 dense=hit.score if leg == "dense" else None,
                 sparse=hit.score if leg == "sparse" else None,

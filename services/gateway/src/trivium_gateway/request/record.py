@@ -25,11 +25,12 @@ from trivium_serving.errors import (
 from trivium_gateway.domain.degradation import Degradation, Stage, degradable_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from trivium_serving.pulse import Pulse
 
+    from trivium_gateway.domain.standings import Ordered, Ranked
     from trivium_gateway.request.outcomes import Outcomes
     from trivium_gateway.request.principal import Principal
 
@@ -153,6 +154,12 @@ class Record:
         self.facts: dict[str, Any] = {}
         """What was seen and decided about the whole request, by the names that traces have for it."""
         self.outcome = ""
+        self.settings: Mapping[str, Any] = {}
+        """Settings of the search, the collection's and what the request sets."""
+        self.found: Sequence[Sequence[Ranked]] = ()
+        """What the search found for each query, best first, what it cut off behind the rest."""
+        self.ordered: Sequence[Ordered] = ()
+        """The candidates as they were ordered, best first."""
         self._begin = time.perf_counter()
         self._deadline = Deadline.after(seconds)
         self._pulses = pulses

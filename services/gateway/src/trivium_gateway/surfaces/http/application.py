@@ -13,6 +13,7 @@ from trivium_gateway.surfaces.http.cohere_embed import cohere_embed_routes
 from trivium_gateway.surfaces.http.collections import collection_routes
 from trivium_gateway.surfaces.http.documents import document_routes
 from trivium_gateway.surfaces.http.errors import install_error_handlers
+from trivium_gateway.surfaces.http.feedback import feedback_routes
 from trivium_gateway.surfaces.http.jobs import job_routes
 from trivium_gateway.surfaces.http.keys import key_routes
 from trivium_gateway.surfaces.http.middleware import RequestMiddleware
@@ -25,6 +26,7 @@ from trivium_gateway.surfaces.http.paths import PathMiddleware
 from trivium_gateway.surfaces.http.questions import question_routes
 from trivium_gateway.surfaces.http.rendering import DEGRADED_HEADER
 from trivium_gateway.surfaces.http.rerank.routes import rerank_routes
+from trivium_gateway.surfaces.http.traces import trace_routes
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -77,6 +79,8 @@ def http_application(
         document_routes(gateway),
         collection_routes(gateway),
         job_routes(gateway.jobs),
+        trace_routes(gateway),
+        feedback_routes(gateway),
         key_routes(access.keyring, gateway.limits),
         operation_routes(gateway, registry),
         page_routes(gateway.limits),

@@ -14,18 +14,20 @@ _SEARCH_QUERY = Field(
 _QUERIES = Field(description="All texts that were searched for, the question or what it was rewritten as first.")
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """What all have in common."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class SpanShape(_Shape):
+class SpanShape(Shape):
     """A half-open range of Unicode code points."""
 
     start: int
     end: int
 
 
-class ScoresShape(_Shape):
+class ScoresShape(Shape):
     """Scores of the single stages; null where a stage did not see the passage."""
 
     dense: float | None
@@ -57,7 +59,7 @@ class ScoresShape(_Shape):
     )
 
 
-class PassageShape(_Shape):
+class PassageShape(Shape):
     """A piece of a document."""
 
     id: str
@@ -80,7 +82,7 @@ class PassageShape(_Shape):
     )
 
 
-class CitationShape(_Shape):
+class CitationShape(Shape):
     """A place in the answer that cites a passage."""
 
     index: int = Field(ge=1, description="`[n]` is `passages[n-1]`.")
@@ -102,7 +104,7 @@ class CitationShape(_Shape):
     )
 
 
-class DegradationShape(_Shape):
+class DegradationShape(Shape):
     """A stage that was replaced by the next best means."""
 
     stage: str = Field(description="For example embed, search.dense, search.sparse, rerank or generate.")
@@ -120,7 +122,7 @@ class DegradationShape(_Shape):
         return {name: value for name, value in shown.items() if name != "detail" or value}
 
 
-class TimingsShape(_Shape):
+class TimingsShape(Shape):
     """Milliseconds per stage; null where a stage did not run."""
 
     embed: float | None
@@ -130,7 +132,7 @@ class TimingsShape(_Shape):
     total: float
 
 
-class StageTimeShape(_Shape):
+class StageTimeShape(Shape):
     """When a stage ran."""
 
     name: str = Field(description="For example embed, search, rerank or generate.")
@@ -138,7 +140,7 @@ class StageTimeShape(_Shape):
     duration_ms: float
 
 
-class UsageShape(_Shape):
+class UsageShape(Shape):
     """Tokens of the language model; `is_estimated` where its API does not count them."""
 
     prompt_tokens: int
@@ -146,7 +148,7 @@ class UsageShape(_Shape):
     is_estimated: bool
 
 
-class SearchedQueryShape(_Shape):
+class SearchedQueryShape(Shape):
     """A text that was searched for."""
 
     text: str
@@ -156,7 +158,7 @@ class SearchedQueryShape(_Shape):
     )
 
 
-class RetrieveResponse(_Shape):
+class RetrieveResponse(Shape):
     """The passages for a query, best first."""
 
     search_query: str | None = _SEARCH_QUERY
@@ -168,7 +170,7 @@ class RetrieveResponse(_Shape):
     request_id: str
 
 
-class AnswerResponse(_Shape):
+class AnswerResponse(Shape):
     """An answer. With `stream`, the same as the data of the last server-sent event, `summary`."""
 
     answer: str
@@ -199,14 +201,14 @@ class AnswerResponse(_Shape):
     request_id: str
 
 
-class DocumentErrorShape(_Shape):
+class DocumentErrorShape(Shape):
     """Why a document failed."""
 
     reason: str
     message: str
 
 
-class PartResultShape(_Shape):
+class PartResultShape(Shape):
     """What became of a file in a mail or an archive."""
 
     id: str
@@ -224,26 +226,26 @@ class DocumentResultShape(PartResultShape):
     )
 
 
-class AddDocumentsResponse(_Shape):
+class AddDocumentsResponse(Shape):
     """One outcome per document, in order."""
 
     documents: list[DocumentResultShape]
 
 
-class AcceptedResponse(_Shape):
+class AcceptedResponse(Shape):
     """The job that adds the documents."""
 
     job: str
 
 
-class FailureShape(_Shape):
+class FailureShape(Shape):
     """A document that is not in, or a file in it, and why."""
 
     id: str
     error: DocumentErrorShape
 
 
-class JobResponse(_Shape):
+class JobResponse(Shape):
     """A job."""
 
     id: str
@@ -274,14 +276,14 @@ class DeletedJobResponse(JobResponse):
     forgotten: bool
 
 
-class ListJobsResponse(_Shape):
+class ListJobsResponse(Shape):
     """Jobs, the latest first, each with some of what failed."""
 
     jobs: list[JobResponse]
     next_page_token: str = Field(description="Empty on the last page.")
 
 
-class ListedDocumentShape(_Shape):
+class ListedDocumentShape(Shape):
     """A stored document, without its text."""
 
     id: str
@@ -299,20 +301,20 @@ class DocumentResponse(ListedDocumentShape):
     text: str
 
 
-class ListDocumentsResponse(_Shape):
+class ListDocumentsResponse(Shape):
     """A page of documents."""
 
     documents: list[ListedDocumentShape]
     next_page_token: str = Field(description="Empty after the last page.")
 
 
-class DeleteDocumentResponse(_Shape):
+class DeleteDocumentResponse(Shape):
     """The id, or nothing if there was no such document."""
 
     deleted_ids: list[str]
 
 
-class SettingsVersionShape(_Shape):
+class SettingsVersionShape(Shape):
     """Settings of a collection as they were from some moment on."""
 
     number: int = Field(description="Counts the changes, from 1; 0 for what was before the first.")
@@ -321,7 +323,7 @@ class SettingsVersionShape(_Shape):
     values: dict[str, float | str] = Field(description="What is set; all else is left to the gateway.")
 
 
-class CollectionResponse(_Shape):
+class CollectionResponse(Shape):
     """A collection. Unless it is ready, only its name is known."""
 
     name: str
@@ -344,7 +346,7 @@ class CollectionResponse(_Shape):
     )
 
 
-class ReindexResponse(_Shape):
+class ReindexResponse(Shape):
     """How far a collection is that is made anew. While it is running, call again."""
 
     kind: Literal["reindex"]
@@ -353,19 +355,19 @@ class ReindexResponse(_Shape):
     total: int
 
 
-class ListCollectionsResponse(_Shape):
+class ListCollectionsResponse(Shape):
     """All collections, by name."""
 
     collections: list[CollectionResponse]
 
 
-class DeleteCollectionResponse(_Shape):
+class DeleteCollectionResponse(Shape):
     """The name of the collection that is gone."""
 
     deleted: str
 
 
-class KeyResponse(_Shape):
+class KeyResponse(Shape):
     """A key, without what opens anything."""
 
     id: str
@@ -384,19 +386,19 @@ class MadeKeyResponse(KeyResponse):
     key: str = Field(description="What its owner sends, as `Authorization: Bearer tv_...`.")
 
 
-class ListKeysResponse(_Shape):
+class ListKeysResponse(Shape):
     """Keys, the oldest first."""
 
     keys: list[KeyResponse]
 
 
-class DeleteKeyResponse(_Shape):
+class DeleteKeyResponse(Shape):
     """The id of the key that is revoked."""
 
     deleted: str
 
 
-class StageShape(_Shape):
+class StageShape(Shape):
     """How a stage is."""
 
     stage: str = Field(description="For example embed, search, rerank or generate.")
@@ -405,14 +407,14 @@ class StageShape(_Shape):
     detail: str
 
 
-class ReadinessResponse(_Shape):
+class ReadinessResponse(Shape):
     """Whether any answer is possible, and how each stage is."""
 
     ready: bool
     stages: list[StageShape]
 
 
-class ErrorShape(_Shape):
+class ErrorShape(Shape):
     """What is wrong."""
 
     code: int
@@ -422,7 +424,7 @@ class ErrorShape(_Shape):
     field: str | None = Field(None, description="Only where one field is at fault.")
 
 
-class ErrorResponse(_Shape):
+class ErrorResponse(Shape):
     """An error. `message` and `detail` repeat the message."""
 
     error: ErrorShape

@@ -1,0 +1,88 @@
+"""What a gateway keeps by itself: in a database in its data folder, or in Redis for gateways on several machines."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from trivium_serving.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from pathlib import Path
+
+_BUSY_SECONDS = 5.0
+_REDIS_SECONDS = 5.0
+
+
+class Database:
+    """A database of SQLite: read and written in a millisecond, and durable. Several processes may open it.
+
+    Args:
+        path: Its file. The folder is made, and both are for the owner only.
+        table: The SQL that makes its table where there is none.
+        unusable: What to say if it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, table: str, unusable: str) -> None:
+        self._path = path
+        self._table = table
+        self._unusable = unusable
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Does one statement, and commits it. It waits for the disk: call it in a thread.
+
+        Raises:
+            Unavailable: It cannot be done.
+        """
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._path.exists():
+                self._path.touch(mode=0o600)
+            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as database, database:
+                database.execute(self._table)
+                return list(database.execute(statement, values))
+        except (OSError, sqlite3.Error) as error:
+            raise Unavailable(self._unusable).because(f"{self._path}: {error}") from error
+
+
+class RedisDatabase:
+    """Redis, which must write what it is told (`appendonly yes`).
+
+    Args:
+        url: As redis-py takes it, `redis://HOST:PORT/0`, or `rediss` for TLS.
+        unusable: What to say if it cannot be read or written.
+
+    Raises:
+        ValueError: The url is none.
+    """
+
+    def __init__(self, url: str, unusable: str) -> None:
+        # Not above: what it imports takes memory and time, and few gateways need it.
+        from redis.asyncio import Redis
+
+        self._unusable = unusable
+        try:
+            self.commands = Redis.from_url(url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
+        except ValueError:  # its words may hold the password
+            raise ValueError(
+                "TRIVIUM_GATEWAY_REDIS_URL does not read redis://HOST:PORT/0, or rediss:// for TLS"
+            ) from None
+
+    async def answer(self, command: Awaitable[Any]) -> Any:
+        """What Redis answers to a command.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        from redis.exceptions import RedisError
+
+        try:
+            return await command
+        except (RedisError, OSError) as error:
+            raise Unavailable(self._unusable).because(f"Redis: {error}") from error
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.commands.aclose()

@@ -1,0 +1,286 @@
+"""Says at which stage of a question a document was lost, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_gateway.domain.explanations import Explanation, Fate
+from trivium_gateway.domain.ids import forms_of_id
+from trivium_gateway.domain.limits import check_document_id
+from trivium_gateway.library.leg_ranks import DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.traces import Trace
+    from trivium_gateway.domain.filters import Filter
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.metadata import JsonValue
+    from trivium_gateway.domain.standings import Ordered, Ranked
+    from trivium_gateway.library.candidates import Candidate
+    from trivium_gateway.library.collections import Collections, ResolvedCollection
+    from trivium_gateway.library.leg_ranks import LegRanks
+    from trivium_gateway.library.search import ChunkSearch
+    from trivium_gateway.models.embed import EmbedClient
+
+# More chunks of one document than this are not told apart.
+_MOST_CHUNKS = 1000
+
+
+class Explainer:
+    """Explains by the trace what it holds, and looks up the rest now: the collection may have changed since.
+
+    Args:
+        collections: Finds collections.
+        embed: Embeds the query anew.
+        chunk_search: Searches.
+        leg_ranks: Follows each leg far down.
+        limits: What is accepted.
+        timeout_seconds: Longest time of each step.
+    """
+
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        embed: EmbedClient,
+        chunk_search: ChunkSearch,
+        leg_ranks: LegRanks,
+        limits: GatewayLimits,
+        timeout_seconds: float,
+    ) -> None:
+        self._collections = collections
+        self._embed = embed
+        self._chunk_search = chunk_search
+        self._leg_ranks = leg_ranks
+        self._limits = limits
+        self._timeout_seconds = timeout_seconds
+
+    async def explain(self, trace: Trace, document_id: str) -> Explanation:
+        """Says what became of a document.
+
+        Args:
+            trace: Of the question.
+            document_id: The document.
+
+        Raises:
+            InvalidField: The id is not a possible one.
+            TriviumError: What the trace does not say cannot be looked up now.
+        """
+        check_document_id(document_id, self._limits)
+        if trace.plan is None:
+            return Explanation(document_id, Fate.NOT_SEARCHED, "Nothing was searched for.")
+        return _ordered(trace, document_id) or await self._looked_up(trace, trace.plan, document_id)
+
+    async def _looked_up(self, trace: Trace, plan: Search, document_id: str) -> Explanation:
+        """For a document that was not ordered: whether it can be found at all, and how far down."""
+        absent = Explanation(
+            document_id, Fate.NOT_IN_COLLECTION, "The collection has no such document, and may have had none."
+        )
+        tenant, options = plan.principal.tenant, plan.options
+        collection = await self._collections.find(options.collection, tenant=tenant)
+        if collection is None:
+            return absent
+        query = plan.queries[0].demanded
+        embedded = await self._embed.embed_query(
+            query.text, expected_fingerprint=collection.model_fingerprint, timeout_seconds=self._timeout_seconds
+        )
+
+        async def found(conditions: dict[str, JsonValue]) -> Sequence[Candidate]:
+            """The document's chunks that fulfil some conditions, best first."""
+            result = await self._chunk_search.search(
+                collection,
+                vector=embedded.vector,
+                text=query.text,
+                filter=await self._filter(collection, conditions),
+                limit=_MOST_CHUNKS,
+                timeout_seconds=self._timeout_seconds,
+                tenant=tenant,
+            )
+            return result.candidates
+
+        own: dict[str, JsonValue] = {"document_id": document_id}
+        chunks = await found(own)
+        if not chunks:
+            return absent
+        if options.filter:
+            chunks = await found({"all": [dict(options.filter), own]})
+            if not chunks:
+                return Explanation(document_id, Fate.FILTERED, "The filter leaves it out.")
+        chunks = [one for one in chunks if query.allows(f"{one.chunk.title}\n{one.chunk.text}")]
+        if not chunks:
+            return Explanation(
+                document_id, Fate.EXCLUDED, "It lacks a phrase that the query demands, or has a word that it excludes."
+            )
+        ids = {one.id for one in chunks}
+        for ranking in trace.found:
+            if any(one.id in ids for one in ranking):
+                return _left_out(ranking, ids, document_id, trace.settings.get("candidates", options.depth))
+        ranks = await self._leg_ranks.of(
+            ids,
+            collection,
+            vector=embedded.vector,
+            text=query.text,
+            focus=embedded.long.focus if embedded.long else "",
+            filter=await self._filter(collection, options.filter),
+            timeout_seconds=self._timeout_seconds,
+            tenant=tenant,
+        )
+        return _not_found(document_id, chunks[0], ranks, trace.settings.get("candidates", options.depth))
+
+    async def _filter(
+        self, collection: ResolvedCollection, conditions: Mapping[str, JsonValue] | None
+    ) -> Filter | None:
+        return await self._collections.parse_filter(collection, conditions) if conditions else None
+
+
+def _ordered(trace: Trace, document_id: str) -> Explanation | None:
+    """For a document that was among the candidates: where it ended. None if it was not."""
+    forms = forms_of_id(document_id)
+    own = [(rank, one) for rank, one in enumerate(trace.ordered, start=1) if one.document_id in forms]
+    if not own:
+        return None
+    cited = Counter(one.index for one in trace.answer.citations) if trace.answer else Counter[int]()
+
+    def rating(ranked: tuple[int, Ordered]) -> tuple[bool, bool, bool]:
+        one = ranked[1]
+        is_cited = one.place is not None and one.place + 1 in cited
+        return is_cited and one.stands_for_itself, one.stands_for_itself, one.place is not None
+
+    rank, one = max(own, key=rating)  # the first of those that are alike, which is the best
+    place = None if one.place is None else one.place + 1
+    ranks = _ranks(trace.found, {one.id})
+    if place is None:
+        fate, message = Fate.OUTRANKED, _outranked(trace, one, rank, ranks.fused)
+    elif not one.stands_for_itself:
+        fate, other = Fate.NEAR_DUPLICATE, trace.passages[place - 1].document_id
+        message = f"Passage {place}, of {other!r}, says the same in nearly the same words and is shown for it."
+    else:
+        fate, message = _among_passages(trace, place, cited)
+    return Explanation(
+        document_id,
+        fate,
+        message,
+        place,
+        rank,
+        ranks.fused,
+        ranks.dense,
+        ranks.sparse,
+        ranks.ranked.dense if ranks.ranked else None,
+        ranks.ranked.sparse if ranks.ranked else None,
+        one.rerank,
+        one.score,
+    )
+
+
+def _outranked(trace: Trace, one: Ordered, rank: int, fused_rank: int | None) -> str:
+    found = "" if fused_rank is None else f"The search had it at place {fused_rank}. "
+    means = "after reranking" if any(other.rerank is not None for other in trace.ordered) else "in the end"
+    text = f"{found}It came to place {rank} of {len(trace.ordered)} {means}, and {len(trace.passages)} are shown"
+    last = max((other.score for other in trace.ordered if other.place == len(trace.passages) - 1), default=None)
+    return f"{text}." if last is None else f"{text}: it was given {one.score:.3f}, the last one shown {last:.3f}."
+
+
+def _among_passages(trace: Trace, place: int, cited: Mapping[int, int]) -> tuple[Fate, str]:
+    answer, text = trace.answer, f"It is passage {place} of {len(trace.passages)}"
+    if answer is None:
+        return Fate.SHOWN, f"{text}."
+    if place in cited:
+        return Fate.CITED, f"{text}, and the answer cites it ({cited[place]} of {len(answer.citations)} citations)."
+    if answer.refused:
+        return Fate.REFUSED, f"{text}, and the question was refused ({answer.reason or 'nothing could write'})."
+    if place in answer.dropped_passages:
+        return Fate.DROPPED, f"{text}, and did not fit into the model's context."
+    others = ", ".join(map(str, sorted(cited))) or "none"
+    return Fate.NOT_CITED, f"{text}, and the answer does not cite it; it cites {others}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """Where the best of some chunks stood in a search.
+
+    Attributes:
+        ranked: What was said of it; None if it was not found.
+        fused: Its place, from 1, in the search's order.
+        dense: Its place by meaning; None if that leg did not find it.
+        sparse: Its place by words, likewise.
+    """
+
+    ranked: Ranked | None = None
+    fused: int | None = None
+    dense: int | None = None
+    sparse: int | None = None
+
+
+def _ranks(found: Sequence[Sequence[Ranked]], ids: Collection[str]) -> _Ranks:
+    """Where the first query that found any of some chunks had the best of them."""
+    for ranking in found:
+        for place, one in enumerate(ranking, start=1):
+            if one.id in ids:
+                dense = _leg_rank([other.dense for other in ranking], one.dense)
+                return _Ranks(one, place, dense, _leg_rank([other.sparse for other in ranking], one.sparse))
+    return _Ranks()
+
+
+def _leg_rank(scores: Sequence[float | None], own: float | None) -> int | None:
+    return None if own is None else 1 + sum(1 for score in scores if score is not None and score > own)
+
+
+def _left_out(ranking: Sequence[Ranked], ids: Collection[str], document_id: str, limit: int) -> Explanation:
+    """For a document that the search found, and that was not ordered."""
+    ranks = _ranks([ranking], ids)
+    assert ranks.ranked is not None
+    assert ranks.fused is not None
+    if ranks.fused > limit:
+        fate = Fate.CUT_BY_FUSION
+        message = (
+            f"By meaning it came to {_nth(ranks.dense)}, by words to {_nth(ranks.sparse)}; by both together to "
+            f"{_nth(ranks.fused)}, and {limit} go on."
+        )
+    else:
+        fate = Fate.NOT_READ
+        message = (
+            f"The search had it at place {ranks.fused}. It was left out before it was ordered, since enough stood "
+            "before it, or since its version did not count any more."
+        )
+    return Explanation(
+        document_id,
+        fate,
+        message,
+        fused_rank=ranks.fused,
+        dense_rank=ranks.dense,
+        sparse_rank=ranks.sparse,
+        dense=ranks.ranked.dense,
+        sparse=ranks.ranked.sparse,
+    )
+
+
+def _not_found(document_id: str, best: Candidate, ranks: Mapping[str, int | None], limit: int) -> Explanation:
+    """For a document that no leg had among its candidates: where it would stand now."""
+    by_words = _nth(ranks.get("sparse"), beyond=True)
+    if "sparse" not in ranks:
+        by_words = "none, since the query has no words to search for"
+    elif best.sparse is None:
+        by_words = "none, since it has none of the query's words"
+    message = (
+        f"Each way of searching gives its first {limit}. Now it stands at {_nth(ranks['dense'], beyond=True)} by "
+        f"meaning, and by words at {by_words}."
+    )
+    return Explanation(
+        document_id,
+        Fate.NOT_FOUND,
+        message,
+        dense_rank=ranks["dense"],
+        sparse_rank=ranks.get("sparse"),
+        dense=best.dense,
+        sparse=best.sparse,
+    )
+
+
+def _nth(rank: int | None, *, beyond: bool = False) -> str:
+    if rank is None:
+        return f"a place beyond {DEPTH}" if beyond else "none"
+    return f"place {rank}"
