@@ -1,13 +1,14 @@
 // One turn of the conversation: a question, and its answer as it grows.
 
 import { announce, el, foreign } from "./dom.js";
+import { feedback } from "./feedback.js";
 import { language, t } from "./i18n.js";
 import { blocks, element, marked } from "./markdown.js";
 import * as notices from "./notices.js";
 import { peekable } from "./peek.js";
 import { placeOf } from "./excerpt.js";
 import { openReader } from "./reader.js";
-import { scores, seconds, waterfall } from "./waterfall.js";
+import { why } from "./why.js";
 
 /** The view of a turn. */
 export class Turn {
@@ -63,7 +64,7 @@ export class Turn {
     if (summary.degraded.length) this.before.append(notices.degraded(summary.degraded));
     if (summary.passages.length) this.after.append(this.#sourceList());
     if (summary.dropped_passages.length) this.after.append(notices.dropped(summary.dropped_passages.length));
-    this.after.append(trace(summary));
+    this.after.append(feedback(summary, this.question, this.collection), why(summary));
     announce(t("answer.ready", { answer: this.body.innerText }));
   }
 
@@ -144,13 +145,4 @@ export class Turn {
 function snippet({ text, title }) {
   const plain = text.slice(0, 600).replace(/^#{1,6}\s+/gm, "").trimStart();
   return (title && plain.startsWith(title) ? plain.slice(title.length) : plain).trimStart().slice(0, 260);
-}
-
-function trace(summary) {
-  const model = summary.model || t("trace.none");
-  return el("details.trace", {},
-    el("summary", { t: ["trace", { seconds: seconds(summary.timings.total), model }] }),
-    waterfall(summary.stages, summary.timings.total),
-    summary.passages.length ? scores(summary.passages) : null,
-    el("p.quiet.request", { t: ["trace.request", { id: summary.request_id }] }));
 }
