@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client as prometheus
-from trivium_serving.errors import NotFound
+from trivium_serving.errors import NotFound, TriviumError
 from trivium_serving.request_context import request_id
-from trivium_serving.tracing import error_type
 
 from trivium_gateway.answering.traces import Trace
 from trivium_gateway.request.principal import Scope
@@ -99,7 +98,7 @@ class Traces:
             yield trace
         except BaseException as error:
             record.fail(error)
-            trace.error = error_type(error)
+            trace.error = error.reason if isinstance(error, TriviumError) else ""
             raise
         finally:
             self.keep(trace, record)
