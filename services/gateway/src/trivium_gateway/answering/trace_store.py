@@ -136,7 +136,8 @@ class Traces:
         """
         principal.require(Scope.READ)
         self.drop_old()
-        trace = self._kept.get(principal.tenant, {}).get(wanted_id)
+        kept = self._kept.get(principal.tenant)
+        trace = kept.get(wanted_id) if kept else None
         if trace is None or not (Scope.ADMIN in principal.scopes or trace.asked.principal.user == principal.user):
             raise NotFound(
                 f"There is no trace of the request {wanted_id!r}. Traces are kept in the memory of the gateway that "

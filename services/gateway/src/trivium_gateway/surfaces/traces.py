@@ -98,7 +98,7 @@ def _candidates_json(trace: Trace) -> list[dict[str, Any]]:
     unknown = {"query": None, "search_rank": None, "dense": None, "sparse": None, "fused": None}
     ordered = [
         {
-            **(found.pop(one.id, None) or {"id": one.id, **unknown}),
+            **found.pop(one.id, {"id": one.id, **unknown}),
             "document_id": one.document_id,
             "rank": rank,
             "rerank": one.rerank,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
@@ -144,18 +144,20 @@ async def _zipped(
 ) -> AsyncGenerator[bytes, None]:
     """The files as a zip, piece by piece. They are stored as they are: compression would hold up everybody else."""
     pipe = _Pipe()
-    name, line = first
+    current, line = first
     async with aclosing(lines):
-        with zipfile.ZipFile(pipe, "w") as archive:  # type: ignore[arg-type]  # it needs no more of a file
-            current = archive.open(name, "w", force_zip64=True)
-            current.write(line)
-            async for name, line in lines:
-                if name != current.name:
-                    current.close()
-                    current = archive.open(name, "w", force_zip64=True)
-                current.write(line)
-                if len(pipe) >= _PIECE_BYTES:
-                    yield bytes(pipe)
-                    pipe.clear()
-            current.close()
+        with zipfile.ZipFile(cast("IO[bytes]", pipe), "w") as archive:  # it needs no more of a file
+            writing = archive.open(current, "w", force_zip64=True)
+            try:
+                writing.write(line)
+                async for name, line in lines:
+                    if name != current:
+                        writing.close()
+                        current, writing = name, archive.open(name, "w", force_zip64=True)
+                    writing.write(line)
+                    if len(pipe) >= _PIECE_BYTES:
+                        yield bytes(pipe)
+                        pipe.clear()
+            finally:
+                writing.close()
         yield bytes(pipe)
