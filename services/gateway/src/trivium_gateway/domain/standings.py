@@ -1,12 +1,14 @@
-"""Where chunks stand on a question's way: what the legs of the search say of them, and in which order they end."""
+"""Where chunks stand on a question's way: what the legs of the search say of them, and in which order they end.
+
+Each question makes some hundreds of these: tuples take a third of the time of frozen dataclasses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """What the legs of a search say of a chunk.
 
     Attributes:
@@ -22,8 +24,7 @@ class Ranked:
     fused: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(NamedTuple):
     """Where a candidate ends.
 
     Attributes:
