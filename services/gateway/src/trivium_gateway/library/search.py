@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
 
@@ -217,7 +217,7 @@ class ChunkSearch:
         ranked = found.ranked
         if weights.off is not None and weights.off not in legs:  # there was but one to ask, and nothing is missing
             fused = z_scores([search_score(None, one.dense, one.sparse) for one in ranked])
-            ranked = [replace(one, fused=score) for one, score in zip(ranked, fused, strict=True)]
+            ranked = [one._replace(fused=score) for one, score in zip(ranked, fused, strict=True)]
         return _Ranking(ranked, [*found.degraded_legs, *unreadable])
 
     async def _search_both(
