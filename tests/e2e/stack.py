@@ -113,6 +113,11 @@ class Stack:
         """The services whose processes live."""
         return {service for service, process in self._processes.items() if process.poll() is None}
 
+    def memory_bytes(self, service: str) -> int:
+        """What a service holds of the machine's memory (Linux only)."""
+        pages = pathlib.Path(f"/proc/{self._processes[service].pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def log(self, service: str) -> str:
         """What a service has logged."""
         return (self.folder / f"{service}.log").read_text(errors="replace")
