@@ -226,6 +226,27 @@ async def test_bulk_work_waits_for_questions_and_runs_one_at_a_time_among_them(a
     assert most == 1
 
 
+async def test_bulk_work_waits_longer_while_questions_are_refused(
+    admission: QuestionAdmission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trivium_gateway.request.admission._LONGEST_YIELD_SECONDS", 0.01)
+    monkeypatch.setattr("trivium_gateway.request.admission._LONGEST_YIELD_UNDER_OVERLOAD_SECONDS", 600.0)
+
+    async def work() -> None:
+        async with admission.bulk():
+            pass
+
+    async with AsyncExitStack() as stack:
+        await _filled(admission, stack)
+        await asyncio.wait_for(work(), 20)  # nobody is refused
+        while admission.refusal() is None:
+            stack.enter_context(admission.coming())
+        working = asyncio.create_task(work())
+        done, _ = await asyncio.wait((working,), timeout=0.5)
+        assert not done
+    await asyncio.wait_for(working, 20)  # as soon as nobody asks
+
+
 async def test_calls_beyond_their_limit_are_refused() -> None:
     limit = CallLimit("ingestions", 1, 60)
     async with limit.call():

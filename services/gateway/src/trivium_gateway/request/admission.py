@@ -28,6 +28,8 @@ _GIVE_UP_SHARE = 0.75
 """The rest would hardly be enough to find anything."""
 _RECENT_SECONDS = 1.0
 _LONGEST_YIELD_SECONDS = 1.0
+_LONGEST_YIELD_UNDER_OVERLOAD_SECONDS = 5.0
+"""While questions are refused for want of capacity, bulk work has little of it."""
 _NEWEST_SHARE = 0.1
 _COMING_SECONDS = 0.25
 """A question is read in milliseconds; for one that its sender does not send, no place is kept."""
@@ -89,7 +91,7 @@ class QuestionAdmission:
         self._working = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._mean_seconds = 0.0
-        self._last_question = -math.inf
+        self._last_question = self._last_refusal = -math.inf
         self._idle = asyncio.Event()
         self._idle.set()
         self._bulk = asyncio.Lock()
@@ -174,9 +176,19 @@ class QuestionAdmission:
             yield
             return
         async with self._bulk:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), _LONGEST_YIELD_SECONDS)
+            await self._yield_to_questions()
             yield
+
+    async def _yield_to_questions(self) -> None:
+        """Waits until nobody asks, for a second; if questions are refused, for five."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), _LONGEST_YIELD_SECONDS)
+            return
+        if self._clock() - self._last_refusal < _RECENT_SECONDS:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._idle.wait(), _LONGEST_YIELD_UNDER_OVERLOAD_SECONDS - _LONGEST_YIELD_SECONDS
+                )
 
     async def _enter(self, seconds_left: float) -> None:
         if self._is_free():
@@ -233,6 +245,7 @@ class QuestionAdmission:
 
     def _refusal(self, seconds: float) -> Overloaded:
         self._metrics.count_refused()
+        self._last_refusal = self._clock()
         return Overloaded(
             f"{self._working} questions are being worked on, and {len(self._queue)} wait; one more would not be "
             f"answered in time. Try again in {math.ceil(seconds)} s.",
