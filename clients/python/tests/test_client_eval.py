@@ -32,6 +32,8 @@ QUESTIONS = [
     {"id": "q1", "text": "What is alpha?", "answers": ["first letter"]},
     {"id": "q2", "text": "What is beta?", "answers": ["second letter"]},
     {"id": "q3", "text": "What is omega minus one?", "is_impossible": True},
+    {"id": "q4", "text": "Nobody knows?"},
+    {"id": "q5", "text": "", "answers": ["nothing"]},
 ]
 
 
@@ -128,6 +130,7 @@ def test_dataset_is_read_in_either_form_of_judgements(tmp_path: Path) -> None:
     (tmp_path / "qrels.tsv").unlink()
 
     assert read_dataset(tmp_path, split="dev").questions == single.questions
+    assert single.left_out_count == 2
     assert [one.relevant for one in single.questions] == [{"a": 1}, {"b": 2}, {}]
     assert [one.answerable for one in single.questions] == [True, True, False]
     with pytest.raises(BadDataset, match=r"has no test\.tsv; choose one that it has by --split: dev"):
@@ -139,7 +142,7 @@ def test_dataset_is_read_in_either_form_of_judgements(tmp_path: Path) -> None:
     [
         ("queries.jsonl", '{"id": "q1", "text": "?"}\n{"text": "?"}', r"queries\.jsonl:2: no `id`"),
         ("queries.jsonl", "nonsense", r"queries\.jsonl:1: not JSON"),
-        ("queries.jsonl", '{"id": "q1", "text": " "}', r"queries\.jsonl:1: the question has no text"),
+        ("queries.jsonl", '{"id": "q1", "text": " "}', "nothing is known of any question"),
         ("queries.jsonl", '{"id": "x", "text": "?"}', "nothing is known of any question"),
         ("corpus.jsonl", '{"id": "a"}', r"corpus\.jsonl:1: text is no text"),
         (

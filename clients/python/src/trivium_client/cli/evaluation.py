@@ -135,7 +135,9 @@ def evaluate(
 
 def _tell_gaps(dataset: Dataset) -> None:
     if dataset.left_out_count:
-        warn(f"{dataset.left_out_count} questions are left out, for nothing is known of their answers")
+        warn(
+            f"{dataset.left_out_count} questions are left out: they have no text, or nothing is known of their answers"
+        )
     if dataset.unknown_document_ids:
         some = ", ".join(sorted(dataset.unknown_document_ids)[:3])
         warn(f"the judgements name {len(dataset.unknown_document_ids)} documents that the corpus lacks, such as {some}")

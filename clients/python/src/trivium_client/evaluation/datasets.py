@@ -47,7 +47,7 @@ class Dataset:
         folder: Where it is.
         questions: Those that can be measured: with a judgement, an answer, or the word that they have none.
         digest: Of all its files: the same folder has the same.
-        left_out_count: How many questions nothing is known of.
+        left_out_count: How many questions have no text, or nothing is known of them.
         unknown_document_ids: Documents that judgements name and the corpus lacks.
         has_corpus: Whether it has documents, too.
     """
@@ -115,7 +115,8 @@ def read_dataset(folder: Path, *, split: str = "test", with_corpus: bool = True)
             for document, grade in judgements.get(question_id, {}).items()
             if grade > 0 and (known is None or document in known)
         }
-        if extra.answerable and not relevant and not extra.answers:
+        is_known = not extra.answerable or relevant or extra.answers
+        if not is_known or not text.strip():
             continue
         # What cannot be answered may come with the document that looks as if it could.
         relevant = relevant if extra.answerable else {}
@@ -143,8 +144,6 @@ def _questions(path: Path) -> tuple[dict[str, str], dict[str, _Extra]]:
         question_id, text = _id(line, place), _text(line, "text", place)
         if question_id in texts:
             raise BadDataset(f"{place}: there is a question {question_id!r} already; give each its own id")
-        if not text.strip():
-            raise BadDataset(f"{place}: the question has no text")
         answers = line.get("answers") or ()
         if isinstance(answers, str) or not all(isinstance(one, str) for one in answers):
             raise BadDataset(f"{place}: answers is no list of texts")
