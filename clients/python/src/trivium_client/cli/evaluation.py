@@ -151,7 +151,10 @@ def _add(trivium: Trivium, dataset: Dataset, collection: str) -> None:
         if result.error is not None:
             fail(f"{result.id}: {result.error.message} ({result.error.reason})")
     if failed:
-        fail(f"{len(failed)} documents could not be added, so nothing would be measured rightly")
+        fail(
+            f"{len(failed)} documents could not be added, so nothing would be measured rightly; run it again once that "
+            "is mended, those that are there cost little"
+        )
         raise typer.Exit(1)
 
 
