@@ -41,7 +41,12 @@ def _trivium() -> Read:
 
     def text_of(data: bytes, name: str, media_type: str = "") -> str:
         format_name = recognise(data, name, media_type).name
-        text = decode(data) if format_name in IN_PLACE else read(format_name, data, bounds)[1]
+        if format_name in IN_PLACE:
+            return decode(data)
+        reading = read(format_name, data, bounds)
+        if reading.scans:
+            reading = read(format_name, data, bounds, recognises=True)
+        text = reading.text
         if format_name not in UNPACKED:
             return text
         return "\n".join(

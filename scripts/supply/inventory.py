@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SERVICES = ("embed", "rerank", "generate", "gateway", "qdrant_edge", "client")
 """What is installed by itself: the names of files in requirements/."""
+EXTRAS = {"gateway-ocr": "gateway"}
+"""What is installed in place of one of these, and adds to it."""
 
 
 @dataclass(slots=True)

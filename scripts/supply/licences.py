@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from supply.inventory import SERVICES, Package, packages_of
+from supply.inventory import EXTRAS, SERVICES, Package, packages_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "licences.md"
@@ -50,6 +50,9 @@ def problems(packages: list[Package]) -> list[str]:
 def page() -> tuple[str, list[Package]]:
     """The page's text and the packages on it."""
     by_service = {service: packages_of(service, ROOT) for service in SERVICES}
+    for extra, service in EXTRAS.items():
+        found = packages_of(extra, ROOT)
+        by_service[extra] = {name: package for name, package in found.items() if name not in by_service[service]}
     runtime = {name: package for found in by_service.values() for name, package in found.items()}
     others = {name: package for name, package in packages_of("dev", ROOT).items() if name not in runtime}
     lines = [_HEAD, "## What runs\n", "| Package | Version | Licence | In |", "|---|---|---|---|"]

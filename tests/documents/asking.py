@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from documents.known import KnownFile
 
 
+_WITH_BOXES = (".pdf", ".png")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a fact.
@@ -73,9 +76,19 @@ def _fault(
         return "the cited span lacks it"
     if (citation.get("page") or 0) != file.page:
         return f"it cites page {citation.get('page')}, not {file.page or None}"
+    if document_id.endswith(_WITH_BOXES) and not _stands_on_its_page(citation):
+        return f"its boxes are {citation['boxes']}"
     if file.heading not in " / ".join(citation.get("heading") or ()):
         return f"it cites under {citation.get('heading')}, not {file.heading}"
     return ""
+
+
+def _stands_on_its_page(citation: dict[str, Any]) -> bool:
+    boxes = citation["boxes"]
+    return bool(boxes) and all(
+        box["page"] == (citation["page"] or 1) and 0 <= box["x0"] < box["x1"] <= 612 and 0 <= box["y0"] < box["y1"]
+        for box in boxes
+    )
 
 
 def _plain(text: str) -> str:

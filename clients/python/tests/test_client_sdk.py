@@ -254,7 +254,7 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]
     assert set(body["citations"][0]) == {
         *("index", "document_id", "passage_id", "title", "uri", "span", "answer_span"),
-        *("page", "heading", "sentence", "support", "verdict", "quote"),
+        *("page", "heading", "sentence", "support", "verdict", "quote", "boxes"),
     }
     weights = {"dense_weight", "rerank_weight"}
     assert set(body["passages"][0]["scores"]) == {

@@ -34,10 +34,16 @@ def test_lookups_ignore_case_and_know_kinds_of_media_types() -> None:
     assert format_named(".doc") is None
     image = refusal_named("image/unheard-of")
     assert image is not None
-    assert image is refusal_named(".PNG")
+    assert image is refusal_named(".HEIC")
     assert refusal_named("text/unheard-of") is None
     assert ".py" in known_endings()
     assert names_of_formats().startswith("plain text, Markdown, ")
+
+
+def test_endings_of_what_needs_an_extra_are_known_with_it_only() -> None:
+    assert ".png" not in known_endings()
+    assert set(known_endings("ocr")) > {".png", ".tif", ".pdf"}
+    assert "pictures" not in names_of_formats()
 
 
 def test_formats_page_has_the_registry_as_its_table() -> None:

@@ -21,6 +21,7 @@ from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.ingestion.formats import ocr
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
@@ -187,3 +188,12 @@ async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
         for physical in await qdrant.names():
             await qdrant.delete(physical)
         yield opened
+
+
+@pytest.fixture
+def without_ocr(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if the extra for text recognition were not installed."""
+    monkeypatch.setattr(ocr, "_EXTRA_PACKAGES", ("no_such_package",))
+    ocr.ocr_is_installed.cache_clear()
+    yield
+    ocr.ocr_is_installed.cache_clear()

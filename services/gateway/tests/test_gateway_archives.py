@@ -60,7 +60,7 @@ def test_mail_gives_its_attachments_and_names_them_but_not_pictures_in_its_text(
     assert _names(message.as_bytes()) == [
         "prices.csv", "manual.docx", "About A.eml", "About A.eml!/deep.txt",
     ]  # fmt: skip
-    text = read("mail", message.as_bytes(), BOUNDS)[1]
+    text = read("mail", message.as_bytes(), BOUNDS).text
     assert text.endswith("Attachment: prices.csv\nAttachment: manual.docx\nAttachment: About A.eml")
     assert "Seal" not in text
 
@@ -73,7 +73,8 @@ def test_outlook_mail_is_read_with_its_attachments() -> None:
     data = msg("Prüfung", "It takes\r\nfive minutes.", {"prices.csv": CSV[2], "large.txt": b"x" * 10_000})
 
     assert recognise(data, "").name == "outlook"
-    title, text = read("outlook", data, BOUNDS)
+    reading = read("outlook", data, BOUNDS)
+    title, text = reading.title, reading.text
     assert title == "Prüfung"
     assert text == (
         "# Prüfung\n\nSubject: Prüfung\nFrom: Jo <jo@example.org>\nTo: ed\n\nIt takes\nfive minutes.\n\n"
@@ -181,4 +182,4 @@ def test_encrypted_and_damaged_archives_are_refused_as_such() -> None:
 def test_archive_itself_is_a_list_of_its_files() -> None:
     data = files.packed({"a/b.txt": "four", "c.txt": ""})
 
-    assert read("archive", data, BOUNDS)[1] == "Files in this archive:\n\n- a/b.txt, 4 bytes\n- c.txt, 0 bytes"
+    assert read("archive", data, BOUNDS).text == "Files in this archive:\n\n- a/b.txt, 4 bytes\n- c.txt, 0 bytes"

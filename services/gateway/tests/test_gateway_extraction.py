@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from contextlib import asynccontextmanager
@@ -35,9 +36,10 @@ async def extracting(
     *,
     seconds: float = 25.0,
     processes: int = 2,
+    files_per_process: int = 500,
 ) -> AsyncIterator[Extractor]:
     """An extractor with a few processes and little patience."""
-    settings = ExtractionSettings(process_count=processes, seconds_per_megabyte=seconds)
+    settings = ExtractionSettings(processes, seconds, files_per_process)
     extractor = Extractor(limits, registry or CollectorRegistry(), settings)
     try:
         yield extractor
@@ -155,6 +157,29 @@ async def test_a_process_that_died_while_idle_is_not_asked() -> None:
         os.kill(pid_of_idle(extractor), signal.SIGKILL)
         assert (await extractor.extract("html", GOOD)).text
         assert sample(registry, "processes_ended_total", cause="died") == 1
+
+
+async def test_a_process_that_has_read_enough_files_is_replaced() -> None:
+    registry = CollectorRegistry()
+    async with extracting(registry=registry, processes=1, files_per_process=2) as extractor:
+        await extractor.extract("html", GOOD)
+        first = pid_of_idle(extractor)
+        await extractor.extract("html", GOOD)
+        assert (await extractor.extract("html", GOOD)).text
+        assert pid_of_idle(extractor) != first
+        assert sample(registry, "processes_ended_total", cause="recycled") == 1
+
+
+async def test_a_process_that_holds_half_of_its_memory_is_replaced() -> None:
+    limits = replace(LIMITS, max_parse_memory_bytes=400 * 1024 * 1024)
+    registry = CollectorRegistry()
+    async with extracting(limits, registry, processes=1) as extractor:
+        await extractor.extract("html", GOOD)
+        assert sample(registry, "processes_ended_total", cause="recycled") == 0
+        # Numbers stay with the interpreter that made them, and the text that they are in goes.
+        await extractor.extract("json", json.dumps([[number] for number in range(2_000, 900_000)]).encode())
+        assert sample(registry, "processes_ended_total", cause="recycled") == 1
+        assert (await extractor.extract("html", GOOD)).text
 
 
 async def test_processes_are_given_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

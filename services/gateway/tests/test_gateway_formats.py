@@ -16,7 +16,8 @@ from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.formats import bounds as bounds_module
 from trivium_gateway.ingestion.formats.bounds import Bounds
-from trivium_gateway.ingestion.formats.readers import READERS, read
+from trivium_gateway.ingestion.formats.readers import READABLE, read
+from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
@@ -31,7 +32,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 
 def text_of(data: bytes, filename: str = "") -> str:
     """What comes out of a file that is told by its name, or by its content alone."""
-    return read(recognise(data, filename).name, data, BOUNDS)[1]
+    return read(recognise(data, filename).name, data, BOUNDS).text
 
 
 @pytest_asyncio.fixture
@@ -43,7 +44,7 @@ async def parser() -> AsyncIterator[DocumentParser]:
 
 
 def test_every_format_has_a_reader() -> None:
-    assert {each.name for each in FORMATS} == IN_PLACE | READERS.keys()
+    assert {each.name for each in FORMATS} == IN_PLACE | READABLE
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,8 @@ def test_opendocument_presentation_and_spreadsheet_have_structure() -> None:
 
 
 def test_rich_text_has_structure() -> None:
-    title, text = read("rtf", files.RTF, BOUNDS)
+    reading = read("rtf", files.RTF, BOUNDS)
+    title, text = reading.title, reading.text
     assert title == "Pump manual"
     assert text == (
         "# Limits\n\nIt stands 10^6 cycles.[^1]\n\nPrüfung €30 😀\n\n"
@@ -124,14 +126,16 @@ def test_rich_text_has_structure() -> None:
 
 
 def test_book_has_chapters_in_reading_order() -> None:
-    title, text = read("epub", files.epub(), BOUNDS)
+    reading = read("epub", files.epub(), BOUNDS)
+    title, text = reading.title, reading.text
     assert title == "Of pumps"
     assert text.index("Of seals.") < text.index("Second") < text.index("Of valves.")
 
 
 def test_mail_is_decoded_and_names_its_attachments() -> None:
     data = files.mail(("manual.docx", "application/octet-stream", files.docx()))
-    title, text = read("mail", data, BOUNDS)
+    reading = read("mail", data, BOUNDS)
+    title, text = reading.title, reading.text
     assert title == "Prüfung"
     assert text == (
         "# Prüfung\n\nSubject: Prüfung\nFrom: Jo <jo@example.org>\nTo: ed@example.org\n"
@@ -153,7 +157,7 @@ def test_web_archive_is_read_as_its_page() -> None:
     page += (
         b"charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n<title>T</title><p>Pr=FCfung</p>\n--B--\n"
     )
-    assert read("mhtml", page, BOUNDS) == ("T", "Prüfung")
+    assert read("mhtml", page, BOUNDS) == Reading("T", "Prüfung")
 
 
 def test_notebook_has_text_code_and_outputs_but_no_pictures() -> None:

@@ -57,14 +57,14 @@ TEX = (
     ids=["grid", "simple", "list-table", "csv-table", "org", "tabular"],
 )
 def test_table_of_markup_keeps_each_value_under_its_column(format_name: str, written: str) -> None:
-    assert read(format_name, f"Before.\n{written}\nAfter.\n".encode(), BOUNDS)[1].count(TABLE) == 1
+    assert read(format_name, f"Before.\n{written}\nAfter.\n".encode(), BOUNDS).text.count(TABLE) == 1
 
 
 def test_grid_with_merged_cells_says_them_in_each_cell() -> None:
     lines = ["| A  | B  |", "+====+====+", "| one     |", "+----+----+", "| x  | 1  |", "|    +----+", "|    | 2  |"]
     grid = "\n".join(["+----+----+", *lines, "+----+----+"])
 
-    _, text = read("rst", grid.encode(), BOUNDS)
+    text = read("rst", grid.encode(), BOUNDS).text
 
     assert [line for line in text.splitlines() if line][2:] == ["| one | one |", "| x | 1 |", "| x | 2 |"]
 
@@ -72,7 +72,7 @@ def test_grid_with_merged_cells_says_them_in_each_cell() -> None:
 def test_latex_table_with_merged_cells_says_them_in_each_cell() -> None:
     table = rb"\begin{tabular}{lll} A & B & C \\ \multirow{2}{*}{x} & \multicolumn{2}{c}{both} \\ & 1 & 2\end{tabular}"
 
-    _, text = read("latex", table, BOUNDS)
+    text = read("latex", table, BOUNDS).text
 
     assert text.splitlines()[2:] == ["| x | both | both |", "| x | 1 | 2 |"]
 
@@ -87,7 +87,7 @@ def test_latex_table_with_merged_cells_says_them_in_each_cell() -> None:
     ],
 )
 def test_latex_formula_of_a_few_signs_is_written_as_people_do(written: bytes, expected: str) -> None:
-    assert read("latex", written, BOUNDS)[1] == expected
+    assert read("latex", written, BOUNDS).text == expected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_latex_formula_of_a_few_signs_is_written_as_people_do(written: bytes, ex
     ],
 )
 def test_note_of_markup_has_its_mark_in_the_text_and_before_itself(format_name: str, written: bytes) -> None:
-    assert read(format_name, written, BOUNDS)[1].rstrip() == "Tested[^hot] once.\n\n[^hot]: At 60 C."
+    assert read(format_name, written, BOUNDS).text.rstrip() == "Tested[^hot] once.\n\n[^hot]: At 60 C."
 
 
 def test_rich_text_list_has_its_numbers() -> None:
@@ -106,7 +106,7 @@ def test_rich_text_list_has_its_numbers() -> None:
         rb"{\listtext 1.\tab}\ls1 Close.\par {\listtext\ilvl1 a)\tab}\ls1\ilvl1 Wait.\par {\pntext\'B7\tab}Drain.\par}"
     )
 
-    _, text = read("rtf", rb"{\rtf1\ansi\pard " + steps, BOUNDS)
+    text = read("rtf", rb"{\rtf1\ansi\pard " + steps, BOUNDS).text
 
     assert text == "1. Close.\n    a) Wait.\n    - Drain."
 
@@ -117,10 +117,10 @@ def test_records_in_xml_and_json_become_tables() -> None:
     named = b'{"site": "Graz", "pump": {"P-1": {"flow": 12, "head": 9}, "P-2": {"flow": 14}}}'
 
     for data in (elements, attributes):
-        assert read("xml", data, BOUNDS)[1] == (
+        assert read("xml", data, BOUNDS).text == (
             "plant\n\n- site: Graz\n\n| id | flow |\n| --- | --- |\n| P-1 | 12 |\n| P-2 |  |"
         )
-    assert read("json", named, BOUNDS)[1] == (
+    assert read("json", named, BOUNDS).text == (
         "- site: Graz\n\n| pump | flow | head |\n| --- | --- | --- |\n| P-1 | 12 | 9 |\n| P-2 | 14 |  |"
     )
 
@@ -137,6 +137,6 @@ def test_merged_cells_of_an_opendocument_sheet_are_said_in_each_row() -> None:
         )
     )
 
-    _, text = read("ods", opendocument("spreadsheet", body + "</table:table>"), BOUNDS)
+    text = read("ods", opendocument("spreadsheet", body + "</table:table>"), BOUNDS).text
 
     assert text.splitlines()[-2:] == ["| P-1 | 12 |", "| P-1 | 14 |"]

@@ -68,7 +68,7 @@ async def test_file_that_takes_the_place_of_an_archive_takes_away_what_was_in_it
 
 async def test_file_in_an_archive_that_cannot_be_read_fails_alone(storage: Storage) -> None:
     bomb = packed({"a.txt": bytes(100 * 1024 * 1024)})
-    data = packed({"photo.png": b"\x89PNG\r\n\x1a\n\0", "a.txt": "Read.", "bomb.zip": bomb})
+    data = packed({"photo.psd": b"8BPS\0\1\0\0", "a.txt": "Read.", "bomb.zip": bomb})
 
     (result, other) = await storage.ingest(
         NewDocument(id="z", data=data, filename="z.zip"), NewDocument(id="b", text="Another.")

@@ -15,8 +15,11 @@ from pypdf.generic import (
     NameObject,
     TextStringObject,
 )
-from trivium_gateway.ingestion.pdf import pdf_text
+from trivium_gateway.ingestion.formats.bounds import Bounds
+from trivium_gateway.ingestion.pdf import read_pdf
 from trivium_serving.errors import InvalidField
+
+BOUNDS = Bounds(max_pages=100, max_characters=1_000_000)
 
 
 @dataclass
@@ -71,7 +74,8 @@ def _pdf(*pages: Page, title: str = "") -> bytes:
 
 
 def _read(*pages: Page, title: str = "") -> tuple[str, str]:
-    return pdf_text(_pdf(*pages, title=title), max_pages=100, max_characters=1_000_000)
+    reading = read_pdf(_pdf(*pages, title=title), BOUNDS)
+    return reading.title, reading.text
 
 
 def _text(*pages: Page) -> str:
@@ -113,7 +117,7 @@ def test_columns_written_line_by_line_are_read_one_after_the_other() -> None:
 def test_larger_type_is_a_heading_and_wider_gaps_part_paragraphs() -> None:
     page = Page([(72, 670, "First."), (72, 656, "Goes on."), (72, 620, "Second.")], large=[(72, 700, "Limits")])
     page.words.sort(key=lambda word: -word[1])
-    title, text = pdf_text(_pdf(page), max_pages=9, max_characters=1000)
+    title, text = _read(page)
     assert title == "Limits" or "# Limits" in text
     assert "First.\nGoes on.\n\nSecond." in text
 
@@ -172,9 +176,54 @@ def test_title_that_a_program_left_is_not_taken(title: str) -> None:
     assert _read(page, title="Manual of the press")[0] == "Manual of the press"
 
 
-def test_scan_is_told_from_an_empty_file() -> None:
+def test_scan_is_told_from_an_empty_file(without_ocr: None) -> None:
     with pytest.raises(InvalidField, match="is a scan") as scan:
         _read(Page(picture=True))
     with pytest.raises(InvalidField, match="no text") as empty:
         _read(Page())
     assert scan.value.reason == empty.value.reason == "PDF_NO_TEXT"
+
+
+def test_boxes_say_where_each_line_and_row_stands_on_its_page() -> None:
+    rows = [("Fluid", "Grade"), ("Coolant", "Gold"), ("Oil", "5W-20")]
+    cells = [(72.0 + 150 * x, 600.0 - 16 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+    pages = Page([(72, 680, "Fill these in."), *cells], large=[(72, 500, "Spares")]), Page([(100, 500, "Second page.")])
+
+    reading = read_pdf(_pdf(*pages), BOUNDS)
+
+    ends = [box.start for box in reading.boxes[1:]] + [len(reading.text)]
+    lines = [reading.text[box.start : end].strip() for box, end in zip(reading.boxes, ends, strict=True)]
+    assert lines == [
+        *("Fill these in.", "| Fluid | Grade |\n| --- | --- |", "| Coolant | Gold |", "| Oil | 5W-20 |"),
+        *("# Spares", "Second page."),
+    ]
+    # Pages are 792 points high, and a baseline is a little above the lower edge of some letters.
+    wanted = [(1, 72, 112), (1, 72, 192), (1, 72, 208), (1, 72, 224), (1, 72, 292), (2, 100, 292)]
+    for box, (page, left, baseline) in zip(reading.boxes, wanted, strict=True):
+        assert box.page == page
+        assert abs(box.x0 - left) <= 2
+        assert box.y0 < baseline - 4 < baseline - 1 <= box.y1 <= baseline + 5
+        assert box.x0 < box.x1
+
+
+def test_page_that_is_shown_turned_is_read_as_it_is_shown() -> None:
+    # Written upwards on a page that is turned by 90 degrees: tables as wide as the paper is high are printed so.
+    rows = [("Pump", "Head", "Flow"), ("Wren", "", "20.5 l/s"), ("Tarn", "3 m", "30.5 l/s")]
+    words = [(100.0 + 30 * y, 72.0 + 150 * x, cell) for y, row in enumerate(rows) for x, cell in enumerate(row) if cell]
+    page = pypdf.PdfReader(io.BytesIO(_pdf(Page()))).pages[0]
+    shown = "".join(f"BT /F1 12 Tf 0 1 -1 0 {x} {y} Tm ({text}) Tj ET " for x, y, text in words)
+    writer = pypdf.PdfWriter()
+    turned = writer.add_page(page)
+    stream = DecodedStreamObject()
+    stream.set_data(shown.encode())
+    turned[NameObject("/Contents")] = writer._add_object(stream)
+    turned.rotate(90)
+    file = io.BytesIO()
+    writer.write(file)
+
+    reading = read_pdf(file.getvalue(), BOUNDS)
+
+    assert "| Wren |  | 20.5 l/s |" in reading.text
+    row = next(box for box in reading.boxes if reading.text[box.start :].startswith("| Wren"))
+    assert abs(row.x0 - 72) <= 2
+    assert abs(row.y1 - 130) <= 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 from typing import TYPE_CHECKING
 
@@ -127,10 +128,28 @@ async def test_data_of_pictures_in_text_is_left_out_and_their_description_kept(
         + "\n".join(_PICTURE[at : at + 76] for at in range(0, 6000, 76)),
         "data " + _PICTURE,
         "\x01\x02a\x03\x04b" * 100,
+        "Dump:\n" + "\n".join(hashlib.sha256(bytes([at])).hexdigest() for at in range(40)),
+        "begin 644 a.bin\n" + "\n".join(f"M{('#0V%N9&QE' * 7)[:60]}" for _ in range(40)),
+        "Title\n" + "!\"$%& ()/<>?@ [];{}' a" * 60,
     ],
-    ids=["mail", "line", "controls"],
+    ids=["mail", "line", "controls", "hexadecimal", "uuencode", "signs"],
 )
 async def test_text_that_is_mostly_encoded_data_is_refused(parser: DocumentParser, noise: str) -> None:
     with pytest.raises(TriviumError) as caught:
         await parser.parse(NewDocument(data=noise.encode(), filename="a.txt"))
     assert caught.value.reason == "UNREADABLE_TEXT"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n| --- | --- |\n" + "|  |  |\n" * 200 + "| x | |",
+        "Chapter 1 " + "." * 5_000 + " 7",
+        "for(;;){if((a[i]||b)&&!c){d({e:[f,g]});}}" * 50,
+        "commit 3f786850e387550fdab836ed7e6dc881de23001b\n" * 50,
+        "+---+---+\n| a | b |\n+===+===+\n" * 100,
+    ],
+    ids=["empty table", "leader", "code", "commits", "drawn table"],
+)
+async def test_text_with_many_signs_that_says_something_is_read(parser: DocumentParser, text: str) -> None:
+    assert (await parser.parse(NewDocument(text=text))).text == text

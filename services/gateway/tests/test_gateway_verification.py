@@ -6,7 +6,7 @@ import re
 
 from trivium_evidence.support import Verdict
 from trivium_gateway.answering.verification import Verifier, supported_part
-from trivium_gateway.domain.chunks import Chunk, Span
+from trivium_gateway.domain.chunks import Chunk, LineBox, Span
 from trivium_gateway.domain.passages import Citation, Passage, Scores
 
 TEXT = "The warranty lasts 36 months from delivery. Lamps are not covered. Returns are free within 14 days."
@@ -114,3 +114,15 @@ def test_supported_part_of_an_answer_that_nothing_supports_is_empty() -> None:
     text = "The warranty lasts 24 months. [1]"
 
     assert supported_part(text, cited(text), ()).text == ""
+
+
+def test_citation_has_the_boxes_of_the_lines_that_it_quotes_and_no_others() -> None:
+    text = "The warranty lasts\n36 months from delivery.\nLamps are not covered."
+    starts = [0, text.index("36"), text.index("Lamps")]
+    boxes = [LineBox(40 + start, 3, 72.0, 100.0 + 16 * at, 300.0, 110.0 + 16 * at) for at, start in enumerate(starts)]
+    chunk = Chunk("terms", 0, "", "", text, 40, 40 + len(text), "1", 1, {}, page=3, boxes=boxes)
+
+    (citation,) = cited("The warranty lasts 36 months from delivery. [1]", Passage("p", chunk, 0.9, Scores()))
+
+    assert citation.quote is not None
+    assert list(citation.boxes) == boxes[:2]

@@ -88,12 +88,22 @@ def pptx(shapes: str, notes: str = "Speak slowly.") -> bytes:
     }
     for number, shown in slides.items():
         parts[f"ppt/slides/slide{number}.xml"] = (f"{kind}.slide", _slide("sld", shown))
+    master, layout = "slideMasters/slideMaster1.xml", "slideLayouts/slideLayout1.xml"
+    parts[f"ppt/{master}"] = (f"{kind}.slideMaster", _slide("sldMaster", ""))
+    parts[f"ppt/{layout}"] = (f"{kind}.slideLayout", _slide("sldLayout", _shape("", '<p:ph type="title"/>')))
     return office_file(
         "ppt/presentation.xml",
         parts,
         {
-            "ppt/presentation.xml": {"slides/slide1.xml": "slide", "slides/slide2.xml": "slide"},
-            "ppt/slides/slide2.xml": {"../notesSlides/notesSlide2.xml": "notesSlide"},
+            "ppt/presentation.xml": {"slides/slide1.xml": "slide", "slides/slide2.xml": "slide", master: "slideMaster"},
+            f"ppt/{master}": {f"../{layout}": "slideLayout"},
+            f"ppt/{layout}": {f"../{master}": "slideMaster"},
+            "ppt/slides/slide1.xml": {f"../{layout}": "slideLayout"},
+            "ppt/slides/slide2.xml": {
+                f"../{layout}": "slideLayout",
+                "../notesSlides/notesSlide2.xml": "notesSlide",
+            },
+            "ppt/notesSlides/notesSlide2.xml": {"../slides/slide2.xml": "slide"},
         },
     )
 

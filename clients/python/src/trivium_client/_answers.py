@@ -34,6 +34,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a page, in points from the upper left corner of the page as it is shown.
+
+    Attributes:
+        page: The page, from 1.
+        x0: Left edge.
+        y0: Upper edge.
+        x1: Right edge.
+        y1: Lower edge.
+    """
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A place in an answer that cites a passage.
 
@@ -51,6 +70,7 @@ class Citation:
         support: How surely that rests on the passage, from 0 to 1.
         verdict: The same in a word.
         quote: What of the document's stored text supports it most: a sentence, row or item; None if nothing does.
+        boxes: Where the quote's lines stand on their pages; empty for a document without pages.
     """
 
     index: int
@@ -66,6 +86,7 @@ class Citation:
     support: float = 0.0
     verdict: Verdict = "unknown"
     quote: Span | None = None
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

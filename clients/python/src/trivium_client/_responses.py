@@ -12,6 +12,7 @@ from trivium_client._answers import (
     AnswerDelta,
     AnswerEvent,
     AnswerSources,
+    Box,
     Citation,
     UnanswerableReason,
     Usage,
@@ -235,6 +236,7 @@ def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
             support=_single(message.support),
             verdict=_VERDICTS.get(message.verdict, "unknown"),
             quote=_span(message.quote) if message.HasField("quote") else None,
+            boxes=tuple(Box(one.page, *map(_single, (one.x0, one.y0, one.x1, one.y1))) for one in message.boxes),
         )
         for message in messages
     )

@@ -15,6 +15,7 @@ class Format:
         endings: Of its files' names, in small letters, with the dot.
         media_types: In small letters, without parameters.
         keeps: What of a file is in the text that comes out of it.
+        extra: What of the gateway has to be installed beside it to read them; empty if nothing has to.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Format:
     endings: tuple[str, ...]
     media_types: tuple[str, ...]
     keeps: str
+    extra: str = ""
 
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -55,7 +57,8 @@ FORMATS: tuple[Format, ...] = (
         "PDF",
         (".pdf",),
         ("application/pdf", "application/x-pdf"),
-        "lines, tables, headings, pages, form values; no running headers and footers",
+        "lines, tables, headings, pages, form values; no running headers and footers; pages that are pictures with "
+        "text recognition",
     ),
     Format(
         "docx",
@@ -215,6 +218,14 @@ FORMATS: tuple[Format, ...] = (
         "headings, items, tables, footnotes, captions, formulas of a few signs; others as they are written",
     ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
+    Format(
+        "picture",
+        "scans and other pictures",
+        (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"),
+        ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif"),
+        "what text recognition reads, as of PDF; from folders they are taken only by name",
+        "ocr",
+    ),
 )
 
 _BY_NAME = {key: each for each in FORMATS for key in (*each.endings, *each.media_types)}
@@ -226,12 +237,12 @@ def format_named(ending_or_media_type: str) -> Format | None:
     return _BY_NAME.get(ending_or_media_type.lower())
 
 
-def known_endings() -> tuple[str, ...]:
-    """The endings of all that can be read, in the registry's order."""
-    return tuple(ending for each in FORMATS for ending in each.endings)
+def known_endings(*extras: str) -> tuple[str, ...]:
+    """The endings of all that can be read, in the registry's order; of what needs an extra, with these extras."""
+    return tuple(ending for each in FORMATS if not each.extra or each.extra in extras for ending in each.endings)
 
 
 def names_of_formats() -> str:
-    """What can be read, for people: `plain text, Markdown, ... and source code`."""
-    titles = [each.title for each in FORMATS]
+    """What can be read without extras, for people: `plain text, Markdown, ... and source code`."""
+    titles = [each.title for each in FORMATS if not each.extra]
     return f"{', '.join(titles[:-1])} and {titles[-1]}"

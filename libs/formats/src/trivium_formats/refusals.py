@@ -75,11 +75,11 @@ REFUSALS: tuple[Refusal, ...] = (
         "Convert it to .epub",
     ),
     Refusal(
-        "an image",
-        (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".avif", ".ico", ".psd", ".svg"),
+        "a picture of a kind that is not read",
+        (".heic", ".avif", ".ico", ".psd", ".svg"),
         ("image/",),
-        (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"8BPS"),
-        "Run text recognition (OCR) on it and send the text, or a PDF with a text layer",
+        (b"8BPS",),
+        "Save it as .png or .jpg",
     ),
     Refusal(
         "a recording",

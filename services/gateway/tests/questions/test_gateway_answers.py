@@ -95,6 +95,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
             "heading": [],
             "support": 1.0,
             "verdict": "supported",
+            "boxes": [],
         }
         assert body["answer"][start : start + 3] == "[1]"
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}

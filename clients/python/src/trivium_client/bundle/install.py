@@ -376,7 +376,7 @@ def _load_images(
 
 def _next_commands(into: Path, manifest: Manifest) -> list[str]:
     command = into / "venv" / "bin" / "trivium"
-    if manifest["profile"] == "stack":
+    if manifest["profile"] in ("stack", "stack-ocr"):
         return [f"{command} up", f"{command} ingest {into / 'examples' / 'corpus'}"]
     if command.exists():
         return [f"{command} --help"]

@@ -993,6 +993,7 @@ class Citation(google.protobuf.message.Message):
     VERDICT_FIELD_NUMBER: builtins.int
     QUOTE_FIELD_NUMBER: builtins.int
     SENTENCE_FIELD_NUMBER: builtins.int
+    BOXES_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Number of the passage, from 1."""
     document_id: builtins.str
@@ -1029,6 +1030,10 @@ class Citation(google.protobuf.message.Message):
     def sentence(self) -> trivium.type.v1.span_pb2.Span:
         """The part of the answer that it stands for."""
 
+    @property
+    def boxes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Box]:
+        """Where the quote's lines, or the row, stand on their pages. Empty without a quote, and for a document without pages."""
+
     def __init__(
         self,
         *,
@@ -1045,12 +1050,47 @@ class Citation(google.protobuf.message.Message):
         verdict: Global___Verdict.ValueType = ...,
         quote: trivium.type.v1.span_pb2.Span | None = ...,
         sentence: trivium.type.v1.span_pb2.Span | None = ...,
+        boxes: collections.abc.Iterable[Global___Box] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "page", b"page", "quote", b"quote", "sentence", b"sentence", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "quote", b"quote", "sentence", b"sentence", "span", b"span", "support", b"support", "title", b"title", "uri", b"uri", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "boxes", b"boxes", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "quote", b"quote", "sentence", b"sentence", "span", b"span", "support", b"support", "title", b"title", "uri", b"uri", "verdict", b"verdict"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Citation: typing_extensions.TypeAlias = Citation
+
+@typing.final
+class Box(google.protobuf.message.Message):
+    """A part of a page, in points from the upper left corner of the page as it is shown."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: builtins.int
+    X0_FIELD_NUMBER: builtins.int
+    Y0_FIELD_NUMBER: builtins.int
+    X1_FIELD_NUMBER: builtins.int
+    Y1_FIELD_NUMBER: builtins.int
+    page: builtins.int
+    """The page, from 1."""
+    x0: builtins.float
+    """Left edge."""
+    y0: builtins.float
+    """Upper edge."""
+    x1: builtins.float
+    """Right edge."""
+    y1: builtins.float
+    """Lower edge."""
+    def __init__(
+        self,
+        *,
+        page: builtins.int = ...,
+        x0: builtins.float = ...,
+        y0: builtins.float = ...,
+        x1: builtins.float = ...,
+        y1: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page", b"page", "x0", b"x0", "x1", b"x1", "y0", b"y0", "y1", b"y1"]) -> None: ...
+
+Global___Box: typing_extensions.TypeAlias = Box
 
 @typing.final
 class AnswerSummary(google.protobuf.message.Message):

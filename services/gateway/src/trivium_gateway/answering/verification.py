@@ -10,13 +10,14 @@ from trivium_evidence.sentences import is_question, sentence_ends
 from trivium_evidence.statements import statement_of
 from trivium_evidence.support import Evidence, Support, Verdict, supported_by
 
-from trivium_gateway.domain.chunks import Span
+from trivium_gateway.domain.chunks import Span, boxes_within
 from trivium_gateway.domain.passages import Citation
 from trivium_gateway.ingestion.structure import Place, place_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from trivium_gateway.domain.chunks import LineBox
     from trivium_gateway.domain.passages import Passage
 
 _MARK = re.compile(r"\[\d+\]")
@@ -78,11 +79,13 @@ class Verifier:
         passage = self._passages[index - 1]
         chunk = passage.chunk
         quote, place = None, Place(chunk.heading, chunk.page)
+        boxes: Sequence[LineBox] = ()
         if support.piece is not None:
             quote = Span(chunk.start + support.piece.start, chunk.start + support.piece.end)
             place = place_within(place, chunk.text, support.piece.start)
+            boxes = boxes_within(chunk.boxes, quote.start, quote.end)
         score = round(support.score, 3)
-        return Citation(index, passage, mark, sentence, score, support.verdict, quote, place.heading, place.page)
+        return Citation(index, passage, mark, sentence, score, support.verdict, quote, place.heading, place.page, boxes)
 
 
 @dataclass(frozen=True, slots=True)

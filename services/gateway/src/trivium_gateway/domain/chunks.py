@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trivium_gateway.domain.metadata import Metadata
 
 
@@ -15,6 +18,47 @@ class Span:
 
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineBox:
+    """Where a line of a document's text, or a row of a table, stands on its page.
+
+    In points, from the upper left corner of the page as it is shown.
+
+    Attributes:
+        start: Where the line begins in the document's stored text; it goes as far as the next one.
+        page: Its page, from 1.
+        x0: Left edge.
+        y0: Upper edge.
+        x1: Right edge.
+        y1: Lower edge.
+    """
+
+    start: int
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+def boxes_within(boxes: Sequence[LineBox], start: int, end: int) -> Sequence[LineBox]:
+    """Give those of the lines that stand in a range of the text.
+
+    Args:
+        boxes: Of lines in their order.
+        start: Where it begins.
+        end: Where it ends, exclusive.
+    """
+    after = bisect_right(boxes, start, key=_start)
+    # Several may begin at one place: the lines of one row of a table.
+    first = bisect_left(boxes, boxes[after - 1].start, key=_start) if after else 0
+    return boxes[first : bisect_left(boxes, end, key=_start)]
+
+
+def _start(box: LineBox) -> int:
+    return box.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +80,7 @@ class Chunk:
         page: Its page, from 1; 0 in a document without pages.
         table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
         container: Id of the document that its document is in, a mail or an archive; empty if it is in none.
+        boxes: Where its lines stand on their pages; empty for a document without pages.
     """
 
     document_id: str
@@ -52,6 +97,7 @@ class Chunk:
     page: int = 0
     table_header: str = ""
     container: str = ""
+    boxes: Sequence[LineBox] = ()
 
     @property
     def span(self) -> Span:

@@ -109,6 +109,12 @@ class GatewayLimits:
     """Most processor time to extract the text of one file, however large."""
     max_parse_memory_bytes: int = 1024 * 1024 * 1024
     """Most memory for that."""
+    max_scanned_pages: int = 200
+    """Most pages of one file that are read by text recognition."""
+    max_scanned_page_seconds: float = 20.0
+    """Most processor time for each of them, beside that for the file; they may share it."""
+    max_scan_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Most memory of a process that reads them."""
     max_parse_waiting_calls: int = 64
     """Most calls whose files wait for it; those of one caller may be half of them."""
 

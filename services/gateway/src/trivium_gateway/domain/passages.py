@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trivium_evidence.support import Verdict
 
-    from trivium_gateway.domain.chunks import Chunk, Span
+    from trivium_gateway.domain.chunks import Chunk, LineBox, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Citation:
         quote: What of the document's stored text supports it most: a sentence, a row or an item; None if nothing does.
         heading: The headings that the quote stands under, outermost first; the passage, if there is none.
         page: Its page, from 1; 0 in a document without pages.
+        boxes: Where the quote's lines stand on their pages; empty if there is none, or in a document without pages.
     """
 
     index: int
@@ -93,3 +96,4 @@ class Citation:
     quote: Span | None
     heading: tuple[str, ...]
     page: int
+    boxes: Sequence[LineBox] = ()

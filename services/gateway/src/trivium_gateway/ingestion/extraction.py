@@ -3,7 +3,10 @@
 No parser gives the event loop a turn, and hostile files make them run for minutes.
 """
 
+import asyncio
+import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 from trivium_serving.request_context import caller, request_id
 
+from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.cores import usable_core_count
 from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded, Task
@@ -23,6 +27,9 @@ __all__ = ["Extracted", "ExtractionSettings", "Extractor"]
 _MEGABYTE = 1_000_000
 # HTML has a megabyte of text in a megabyte, and is read in less than half a second; compressed files have much more.
 _SHARE_OF_SECONDS = {"html": 0.2}
+_MANY_BOXES = 5_000
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,12 @@ class Extracted:
     Attributes:
         title: Its own title; may be empty.
         text: Its text; may be blank.
+        boxes: Where the lines of the text stand on its pages.
     """
 
     title: str
     text: str
+    boxes: Sequence[LineBox] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +54,13 @@ class ExtractionSettings:
     Attributes:
         process_count: Most processes, so most files at once; 0 for one more than there are cores.
         seconds_per_megabyte: Most processor time for each megabyte of a file that has begun; of HTML, a fifth of it.
+        files_per_process: Most files that a process reads before another one takes its place: what parsers leak goes
+            with it. So does a process that holds half of its memory, or the next file would be refused for that.
     """
 
     process_count: int = 0
     seconds_per_megabyte: float = 10.0
+    files_per_process: int = 500
 
 
 class Extractor:
@@ -74,8 +86,8 @@ class Extractor:
         """Extract the text of a file.
 
         Args:
-            format_name: One of `READERS`.
-            data: The file.
+            format_name: One of `READABLE`.
+            data: The file. Its pages that are pictures are read by text recognition, where that is installed.
 
         Raises:
             InvalidField: The file cannot be read; the reasons are its reader's.
@@ -84,7 +96,17 @@ class Extractor:
             Overloaded: Too many calls wait for the same.
         """
         answer, _ = await self._done(Task.READ, format_name, "", data)
-        return Extracted(answer["title"], answer["text"])
+        if answer["scans"]:
+            try:
+                answer, _ = await self._done(Task.RECOGNISE, format_name, "", data, answer["scans"])
+            except TooLarge as error:
+                if not answer["text"].strip():
+                    raise
+                _logger.warning("the pictures among the pages of a file were not read: %s", error.message)
+        boxes = answer["boxes"]
+        if len(boxes) > _MANY_BOXES:
+            return Extracted(answer["title"], answer["text"], await asyncio.to_thread(_boxes_of, boxes))
+        return Extracted(answer["title"], answer["text"], _boxes_of(boxes))
 
     async def unpack(self, format_name: str, name: str, data: bytes) -> list[Part]:
         """Take the files out of a mail or an archive, those in mails and archives within it, too.
@@ -107,9 +129,18 @@ class Extractor:
             end += size
         return parts
 
-    async def _done(self, task: Task, format_name: str, name: str, data: bytes) -> tuple[dict[str, Any], bytes]:
+    async def _done(
+        self, task: Task, format_name: str, name: str, data: bytes, scan_count: int = 0
+    ) -> tuple[dict[str, Any], bytes]:
+        if scan_count > self._limits.max_scanned_pages:
+            raise TooLarge(
+                f"The file has {scan_count} pages that are pictures; at most {self._limits.max_scanned_pages} are "
+                "allowed. Split it.",
+                reason="DOCUMENT_TOO_LARGE",
+            )
+        seconds = self._seconds_for(format_name, data) + scan_count * self._limits.max_scanned_page_seconds
         async with self._turns.turn(caller(), request_id()):
-            answer, content = await self._ask(task, format_name, name, data)
+            answer, content = await self._ask(task, format_name, name, data, seconds)
         if "error" in answer:
             raise _error_of(answer)
         return answer, content
@@ -119,11 +150,12 @@ class Extractor:
         while self._idle:
             await self._idle.pop().kill()
 
-    async def _ask(self, task: Task, format_name: str, name: str, data: bytes) -> tuple[dict[str, Any], bytes]:
-        seconds = self._seconds_for(format_name, data)
+    async def _ask(
+        self, task: Task, format_name: str, name: str, data: bytes, seconds: float
+    ) -> tuple[dict[str, Any], bytes]:
         while True:
             process = await self._process()
-            was_fresh = process.is_fresh
+            was_fresh = process.served_count == 0
             try:
                 answer = await process.ask(task, format_name, name, data, seconds)
             except ProcessEnded as ended:
@@ -138,8 +170,16 @@ class Extractor:
             except BaseException:
                 self._metrics.count_ended("cancelled")
                 raise
-            self._idle.append(process)
+            if self._has_read_enough(process):
+                self._metrics.count_ended("recycled")
+                await process.kill()
+            else:
+                self._idle.append(process)
             return answer
+
+    def _has_read_enough(self, process: ExtractionProcess) -> bool:
+        most_bytes = self._limits.max_parse_memory_bytes // 2
+        return process.served_count >= self._settings.files_per_process or process.resident_bytes > most_bytes
 
     def _seconds_for(self, format_name: str, data: bytes) -> float:
         seconds_per_megabyte = self._settings.seconds_per_megabyte * _SHARE_OF_SECONDS.get(format_name, 1.0)
@@ -153,6 +193,10 @@ class Extractor:
             self._metrics.count_ended("died")
             await process.kill()
         return await ExtractionProcess.start(self._limits)
+
+
+def _boxes_of(boxes: Sequence[Sequence[Any]]) -> list[LineBox]:
+    return [LineBox(*box) for box in boxes]
 
 
 def _error_of(answer: dict[str, str]) -> TriviumError:

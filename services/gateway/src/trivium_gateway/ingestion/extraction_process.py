@@ -35,6 +35,8 @@ class Task(Enum):
 
     READ = b"r"
     UNPACK = b"u"
+    RECOGNISE = b"o"
+    """Read it, pages that are pictures, too."""
 
 
 class ProcessEnded(Exception):
@@ -59,12 +61,14 @@ class ExtractionProcess:
         self._process = process
         self._stdin, self._stdout = process.stdin, process.stdout
         self._logging = asyncio.create_task(_log(process.stderr))
-        self.is_fresh = True
+        self.served_count = 0
+        self.resident_bytes = 0
 
     @classmethod
     async def start(cls, limits: GatewayLimits) -> "ExtractionProcess":
         """Start a process."""
-        arguments = (limits.max_parse_memory_bytes, limits.max_pdf_pages, limits.max_document_bytes)
+        memory_bytes = (limits.max_parse_memory_bytes, limits.max_scan_memory_bytes)
+        arguments = (*memory_bytes, limits.max_pdf_pages, limits.max_document_bytes)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -93,14 +97,15 @@ class ExtractionProcess:
         Raises:
             ProcessEnded: There was no answer. The process is gone.
         """
-        self.is_fresh = False
+        self.served_count += 1
         try:
             async with asyncio.timeout(_START_SECONDS + cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND):
                 named = name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore").encode()
                 header = REQUEST_HEADER.pack(task.value, format_name.encode(), len(named), len(data), cpu_seconds)
                 self._stdin.writelines((header, named, data))
                 await self._stdin.drain()
-                length, rest = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
+                sizes = RESPONSE_HEADER.unpack(await self._stdout.readexactly(RESPONSE_HEADER.size))
+                length, rest, self.resident_bytes = sizes
                 answer = await self._stdout.readexactly(length)
                 parts = await self._stdout.readexactly(rest)
         except TimeoutError:

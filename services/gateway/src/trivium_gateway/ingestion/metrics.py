@@ -75,13 +75,13 @@ class ExtractionMetrics:
         )
         self._ended = Counter(
             "trivium_gateway_parse_processes_ended_total",
-            "Processes for that which ended before their time: over a file's limit, with a call that was given up, or "
-            "by themselves.",
+            "Processes for that which ended: over a file's limit, with a call that was given up, by themselves, or "
+            "because they had read enough.",
             ("cause",),
             registry=registry,
         )
         self.set_files(0, 0)
-        for cause in ("limit", "cancelled", "died"):
+        for cause in ("limit", "cancelled", "died", "recycled"):
             self._ended.labels(cause)
 
     def set_files(self, running: int, waiting: int) -> None:
@@ -90,5 +90,5 @@ class ExtractionMetrics:
         self._files.labels("waiting").set(waiting)
 
     def count_ended(self, cause: str) -> None:
-        """Count a process that ended: `limit`, `cancelled` or `died`."""
+        """Count a process that ended: `limit`, `cancelled`, `died` or `recycled`."""
         self._ended.labels(cause).inc()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.decoding import charset_of, decode, stored_form
 from trivium_gateway.ingestion.extraction import Extractor
@@ -26,11 +27,13 @@ class ParsedDocument:
         title: The title given, else the content's own; may be empty.
         text: The text as it is stored; never blank.
         metadata: Facts that it states about itself.
+        boxes: Where the lines of the text stand on its pages.
     """
 
     title: str
     text: str
     metadata: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    boxes: Sequence[LineBox] = ()
 
 
 _LARGE = 200_000
@@ -64,6 +67,7 @@ class DocumentParser:
             raise InvalidField("text", "The document has neither a text nor a file.", reason="EMPTY_DOCUMENT")
         self._check_size(len(content))  # in characters at least; the text that is stored is measured in bytes
         own_title = ""
+        boxes: Sequence[LineBox] = ()
         format_name = "text"
         if isinstance(content, bytes):
             format_name = recognise(content, document.filename, document.media_type).name
@@ -71,11 +75,13 @@ class DocumentParser:
                 if format_name == "html" and (charset := charset_of(document.media_type)):
                     content = (await asyncio.to_thread(decode, content, charset)).encode(errors="replace")
                 extracted = await self._extractor.extract(format_name, content)
-                own_title, content = extracted.title, extracted.text
+                own_title, content, boxes = extracted.title, extracted.text, extracted.boxes
         if len(content) > _LARGE:
             text = await asyncio.to_thread(_text_of, content, document.media_type)
         else:
             text = _text_of(content, document.media_type)
+        if text != content:  # what boxes count from is no more
+            boxes = ()
         self._check_size(len(text.encode()))
         facts = FrontMatter()
         if format_name == "markdown":
@@ -83,7 +89,7 @@ class DocumentParser:
             text = text[facts.end :] if text[facts.end :].strip() else text
             own_title = facts.title or _first_heading(text)
         title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
-        return ParsedDocument(title, text, facts.metadata)
+        return ParsedDocument(title, text, facts.metadata, boxes)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_document_bytes:

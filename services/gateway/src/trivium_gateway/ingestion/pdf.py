@@ -1,15 +1,24 @@
 """The text of a PDF file."""
 
 import re
+from dataclasses import replace
 
 import pypdfium2
 import pypdfium2.raw as pdfium
-from trivium_serving.errors import InvalidField, TooLarge
+from trivium_serving.errors import InvalidField
 
-from trivium_gateway.ingestion.pdf_layout import pages_text, without_running_lines
+from trivium_gateway.ingestion.formats.bounds import Bounds, too_much
+from trivium_gateway.ingestion.formats.ocr import (
+    HOW_TO_INSTALL,
+    MOST_PIXELS_A_SIDE,
+    ocr_is_installed,
+    recognised_lines,
+)
+from trivium_gateway.ingestion.formats.reading import Reading
+from trivium_gateway.ingestion.pdf_layout import pages_reading
 from trivium_gateway.ingestion.pdf_lines import Line, lines_of
 
-__all__ = ["pdf_text"]
+__all__ = ["read_pdf"]
 
 # What programs write where nobody gave a title.
 _NO_TITLE = re.compile(
@@ -20,20 +29,18 @@ _NO_TITLE = re.compile(
     re.I,
 )
 _FIRST_HEADING = re.compile(r"#{1,6} (.+)")
-_SCANNED_PAGES = 20
-"""So many pages are looked at for pictures."""
+_CAPTION_CHARACTERS = 100
+_PICTURE_SHARE = 0.5
+"""A page is a scan if pictures take more than this, and if it has less text than that: a stamp or a number."""
 
 
-def pdf_text(data: bytes, *, max_pages: int, max_characters: int) -> tuple[str, str]:
-    """Extract a file's title and text.
+def read_pdf(data: bytes, bounds: Bounds, *, recognises: bool = False) -> Reading:
+    """Read a file; its pages are separated by form feeds.
 
     Args:
         data: The file.
-        max_pages: Most pages that it may have.
-        max_characters: Longest text that may come out of it.
-
-    Returns:
-        The title, which may be empty, and the text as Markdown, its pages separated by form feeds.
+        bounds: How much it may have.
+        recognises: Whether to read pages that are pictures, too; else they are counted, if they can be read here.
 
     Raises:
         InvalidField: The file is encrypted (PDF_ENCRYPTED), damaged (PDF_BROKEN) or has no text (PDF_NO_TEXT).
@@ -41,19 +48,17 @@ def pdf_text(data: bytes, *, max_pages: int, max_characters: int) -> tuple[str, 
     """
     document = _opened(data)
     try:
-        count = len(document)
-        if count > max_pages:
-            raise TooLarge(
-                f"The PDF has {count} pages; at most {max_pages} are allowed. Split it.", reason="DOCUMENT_TOO_LARGE"
-            )
+        bounds.check_pages(len(document), "pages")
         document.init_forms()
-        pages = _pages(document, max_characters)
-        text = pages_text(without_running_lines(pages))
-        if not text.strip():
-            text = pages_text(pages)
-        if not text.strip():
-            raise InvalidField("data", _why_no_text(document), reason="PDF_NO_TEXT")
-        return _title(document, text), text
+        pages, heights, scans = _pages(document, bounds.max_characters)
+        if recognises:
+            for index in scans:
+                pages[index] = _recognised(document[index])
+        reading = pages_reading(pages, heights)
+        unread = len(scans) if ocr_is_installed() and not recognises else 0
+        if not reading.text.strip() and not unread:
+            raise InvalidField("data", _why_no_text(len(scans), len(pages), recognises), reason="PDF_NO_TEXT")
+        return replace(reading, title=_title(document, reading.text), scans=unread)
     except pypdfium2.PdfiumError as error:
         raise _broken(error) from error
     finally:
@@ -75,33 +80,59 @@ def _broken(error: pypdfium2.PdfiumError) -> InvalidField:
     return InvalidField("data", f"The PDF is damaged: {error}", reason="PDF_BROKEN")
 
 
-def _pages(document: pypdfium2.PdfDocument, max_characters: int) -> list[list[Line]]:
+def _pages(document: pypdfium2.PdfDocument, max_characters: int) -> tuple[list[list[Line]], list[float], list[int]]:
+    """Give each page's lines and height, and which pages are pictures."""
     pages: list[list[Line]] = []
+    heights: list[float] = []
+    scans: list[int] = []
     length = 0
     for index in range(len(document)):
         try:
             page = document[index]
         except pypdfium2.PdfiumError:  # one broken page is an empty one, so that the others keep their numbers
             pages.append([])
+            heights.append(0.0)
             continue
         lines = lines_of(document, page)
+        characters = sum(len(line.text) for line in lines)
+        if characters < _CAPTION_CHARACTERS and _is_picture(page, has_text=characters > 0):
+            scans.append(index)
+        heights.append(page.get_height())
         page.close()
-        length += sum(len(line.text) for line in lines)
+        length += characters
         if length > max_characters:
-            raise TooLarge(
-                f"The PDF has more than {max_characters} characters of text. Split it.", reason="DOCUMENT_TOO_LARGE"
-            )
+            raise too_much(f"more than {max_characters} characters of text")
         pages.append(lines)
-    return pages
+    return pages, heights, scans
 
 
-def _why_no_text(document: pypdfium2.PdfDocument) -> str:
-    pages = [document[index] for index in range(min(len(document), _SCANNED_PAGES))]
-    pictures = sum(any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2)) for page in pages)
-    if pictures:
+def _is_picture(page: pypdfium2.PdfPage, *, has_text: bool) -> bool:
+    """Whether a page shows a picture, and if it has text: one that takes most of it, as a scan with a stamp."""
+    covered = 0.0
+    for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2):
+        if not has_text:
+            return True
+        left, bottom, right, top = picture.get_bounds()
+        covered += abs(right - left) * abs(top - bottom)
+    width, height = page.get_size()
+    return bool(covered > _PICTURE_SHARE * width * height)
+
+
+def _recognised(page: pypdfium2.PdfPage) -> list[Line]:
+    width, height = page.get_size()
+    scale = MOST_PIXELS_A_SIDE / max(width, height, 1.0)
+    picture = page.render(scale=scale, rev_byteorder=False, force_bitmap_format=pdfium.FPDFBitmap_BGR).to_numpy()
+    page.close()
+    return recognised_lines(picture, 1 / scale)
+
+
+def _why_no_text(scan_count: int, page_count: int, is_recognised: bool) -> str:
+    if is_recognised:
+        return "The PDF is a scan in which no text can be recognised. Scan it anew, upright and sharp."
+    if scan_count:
         return (
-            f"The PDF is a scan: {pictures} of its first {len(pages)} pages are pictures, and none has text. "
-            "Run text recognition (OCR) on it."
+            f"The PDF is a scan: {scan_count} of its {page_count} pages are pictures, and none has text. "
+            f"{HOW_TO_INSTALL}, or run OCR on the file."
         )
     return "The PDF has no text: its pages are empty, or their letters are drawn. Run text recognition (OCR) on it."
 

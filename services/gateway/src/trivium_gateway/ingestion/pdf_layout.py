@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from trivium_gateway.domain.chunks import LineBox
+from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.markdown_tables import markdown_table
 from trivium_gateway.ingestion.pdf_lines import Line, Segment
 
-__all__ = ["PAGE_BREAK", "pages_text", "without_running_lines"]
+__all__ = ["PAGE_BREAK", "pages_reading"]
 
 PAGE_BREAK = "\f"
 """Stands between two pages, so that the page of a place in the text is known from the text."""
@@ -33,7 +35,27 @@ _LEAST_PROSE_CHARACTERS = 25
 _ENDS_SENTENCE = (".", "!", "?", ":", "。", "！", "？", "：", "|", "\u201d", '"')
 
 
-def without_running_lines(pages: Sequence[list[Line]]) -> list[list[Line]]:
+def pages_reading(pages: Sequence[list[Line]], heights: Sequence[float]) -> Reading:
+    """Write pages as Markdown, without what runs along them, and with a page break between each two.
+
+    Args:
+        pages: The lines of each page.
+        heights: How high each is, in points.
+
+    Returns:
+        The text, blank if there is none, and the box of each line.
+    """
+    text, written = _pages_text(_without_running_lines(pages))
+    if not text.strip():
+        text, written = _pages_text(pages)
+    boxes = [
+        LineBox(start, page + 1, line.left, heights[page] - line.top, line.right, heights[page] - line.bottom)
+        for start, page, line in written
+    ]
+    return Reading("", text, boxes)
+
+
+def _without_running_lines(pages: Sequence[list[Line]]) -> list[list[Line]]:
     """Take out lines that stand at the same place of several pages, but for numbers in them."""
     places: Counter[tuple[str, int]] = Counter()
     for lines in pages:
@@ -45,19 +67,20 @@ def without_running_lines(pages: Sequence[list[Line]]) -> list[list[Line]]:
     return kept
 
 
-def pages_text(pages: Sequence[Sequence[Line]]) -> str:
-    """Write pages as Markdown, with a page break between each two."""
+def _pages_text(pages: Sequence[Sequence[Line]]) -> tuple[str, list[tuple[int, int, Line]]]:
+    """Write pages; and say where in the text each line begins, and on which page it is, from 0."""
     pages = [_in_columns(lines) for lines in pages]
     levels = _heading_levels(pages)
     text = ""
+    written: list[tuple[int, int, Line]] = []
     for number, lines in enumerate(pages):
-        page = _page_text(lines, levels)
+        page, starts = _page_text(lines, levels)
         if number:
             torn = text and page and not text.endswith(_ENDS_SENTENCE) and page[0].islower()
-            text = text + ("\n" if torn else "\n\n") + PAGE_BREAK + page
-        else:
-            text = page
-    return text
+            text += ("\n" if torn else "\n\n") + PAGE_BREAK
+        written += [(len(text) + start, number, line) for start, line in starts]
+        text += page
+    return text, written
 
 
 def _edge_lines(lines: Sequence[Line]) -> list[Line]:
@@ -88,31 +111,49 @@ def _rounded(size: float) -> float:
     return round(size * 2) / 2
 
 
-def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> str:
-    blocks: list[str] = []
+def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> tuple[str, list[tuple[int, Line]]]:
+    """Write a page; and say where in its text each line begins."""
+    text = ""
+    starts: list[tuple[int, Line]] = []
     position = 0
     previous: Line | None = None
     while position < len(lines):
         line = lines[position]
         rows, row_lines = _table_at(lines, position)
         if rows:
-            blocks.append("\n\n" + markdown_table(rows))
-            position += row_lines
+            text += "\n\n"
+            table = markdown_table(rows)
+            starts += _row_starts(len(text), table, row_lines)
+            text += table
+            position += sum(map(len, row_lines))
             previous = None
             continue
         level = levels.get(_rounded(line.size), 0) if len(line.text) <= _MOST_HEADING_CHARACTERS else 0
+        follows = previous is not None and _follows(previous, line)
+        marks = ""
         if level and any(character.isalpha() for character in line.text):
-            goes_on = (
-                previous is not None and _rounded(previous.size) == _rounded(line.size) and _follows(previous, line)
-            )
-            blocks.append(f" {line.text}" if goes_on else f"\n\n{'#' * level} {line.text}")
-        elif previous is None or not _follows(previous, line) or levels.get(_rounded(previous.size)):
-            blocks.append(f"\n\n{line.text}")
+            goes_on = follows and previous is not None and _rounded(previous.size) == _rounded(line.size)
+            text += " " if goes_on else "\n\n"
+            marks = "" if goes_on else f"{'#' * level} "
         else:
-            blocks.append(f"\n{line.text}")
+            goes_on = follows and previous is not None and not levels.get(_rounded(previous.size))
+            text += "\n" if goes_on else "\n\n"
+        starts.append((len(text), line))
+        text += marks + line.text
         previous = line
         position += 1
-    return "".join(blocks).strip()
+    begin = len(text) - len(text.lstrip())
+    return text.strip(), [(start - begin, line) for start, line in starts]
+
+
+def _row_starts(start: int, table: str, row_lines: Sequence[Sequence[Line]]) -> Iterator[tuple[int, Line]]:
+    """Say where the rows of a written table begin. Its second line has none."""
+    lines = table.split("\n")
+    for number, line in enumerate(lines):
+        if number != 1:
+            for each in row_lines[max(0, number - 1)]:
+                yield start, each
+        start += len(line) + 1
 
 
 def _follows(before: Line, line: Line) -> bool:
@@ -122,28 +163,29 @@ def _follows(before: Line, line: Line) -> bool:
     return -height <= gap <= _PARAGRAPH_GAP * max(height, before.size)
 
 
-def _table_at(lines: Sequence[Line], position: int) -> tuple[list[list[str]], int]:
-    """Find the rows of a table that begins at a line, and of how many lines they are made; none if none does.
+def _table_at(lines: Sequence[Line], position: int) -> tuple[list[list[str]], list[list[Line]]]:
+    """Find the rows of a table that begins at a line, and the lines that each is made of; none if none does.
 
     The first row has something in each column; the cells of the others stand under them. A line with one cell alone,
     and not the first, goes on with that cell of the row above.
     """
     columns = lines[position].segments
     rows = [[segment.text for segment in columns]] if len(columns) > 1 else []
-    count = 1
+    row_lines = [[lines[position]]]
     for before, line in pairwise(lines[position:] if rows else ()):
         row = _row_under(columns, line.segments)
         if row is None:
             break
         if len(line.segments) > 1:
             rows.append(row)
+            row_lines.append([line])
         elif not row[0] and _follows(before, line):
             at = next(place for place, cell in enumerate(row) if cell)
             rows[-1][at] = f"{rows[-1][at]} {row[at]}".strip()
+            row_lines[-1].append(line)
         else:
             break
-        count += 1
-    return (rows, count) if len(rows) >= _LEAST_ROWS else ([], 0)
+    return (rows, row_lines) if len(rows) >= _LEAST_ROWS else ([], [])
 
 
 def _in_columns(lines: Sequence[Line]) -> list[Line]:

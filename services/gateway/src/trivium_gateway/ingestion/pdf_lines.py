@@ -1,7 +1,7 @@
 """The lines of a PDF page: characters where the page has them, and what was filled into its form."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pypdfium2.raw as pdfium
@@ -19,7 +19,7 @@ _CHOSEN, _NOT_CHOSEN = "[x]", "[ ]"
 
 @dataclass(slots=True)
 class Segment:
-    """A part of a line without a wide gap in it; in points from the page's lower left corner."""
+    """A part of a line without a wide gap in it; in points from the lower left corner of the page as it is shown."""
 
     text: str
     left: float
@@ -46,16 +46,41 @@ class Line:
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments)
 
+    @property
+    def left(self) -> float:
+        return min(segment.left for segment in self.segments)
+
+    @property
+    def right(self) -> float:
+        return max(segment.right for segment in self.segments)
+
 
 def lines_of(document: PdfDocument, page: PdfPage) -> list[Line]:
     """Read a page's lines in the order that the file suggests, values of form fields where they are shown."""
-    lines = [line for line in _text_lines(page) if line.segments]
-    for value in _form_values(document, page):
+    shown = _shown(page)
+    lines = [line for line in _text_lines(page, shown) if line.segments]
+    for value in _form_values(document, page, shown):
         _add_value(lines, value)
     return lines
 
 
-def _text_lines(page: PdfPage) -> Iterator[Line]:
+_Shown = Callable[[float, float, float, float], tuple[float, float, float, float]]
+"""From left, right, bottom and top in a page's own space to these on the page as it is shown."""
+
+
+def _shown(page: PdfPage) -> _Shown:
+    """Follow how a page is turned, as wide tables are, and where its visible part begins."""
+    left, bottom, right, top = page.get_bbox()
+    turns: dict[int, _Shown] = {
+        0: lambda x0, x1, y0, y1: (x0 - left, x1 - left, y0 - bottom, y1 - bottom),
+        90: lambda x0, x1, y0, y1: (y0 - bottom, y1 - bottom, right - x1, right - x0),
+        180: lambda x0, x1, y0, y1: (right - x1, right - x0, top - y1, top - y0),
+        270: lambda x0, x1, y0, y1: (top - y1, top - y0, x0 - left, x1 - left),
+    }
+    return turns[page.get_rotation()]
+
+
+def _text_lines(page: PdfPage, shown: _Shown) -> Iterator[Line]:
     text_page = page.get_textpage()
     try:
         builder = _LineBuilder()
@@ -70,7 +95,7 @@ def _text_lines(page: PdfPage) -> Iterator[Line]:
                 continue
             pdfium.FPDFText_GetCharBox(text_page, index, *references)
             size = pdfium.FPDFText_GetFontSize(text_page, index) if builder.wants_size else 0.0
-            builder.add(code, left.value, right.value, bottom.value, top.value, size)
+            builder.add(code, *shown(left.value, right.value, bottom.value, top.value), size)
         yield builder.take()
     finally:
         text_page.close()
@@ -109,6 +134,7 @@ class _LineBuilder:
         self.wants_size, self._blank = True, False
         for segment in line.segments:
             segment.text = segment.text.translate(_ODD)
+        line.segments = [segment for segment in line.segments if segment.text.strip()]
         return line
 
 
@@ -122,7 +148,7 @@ class _Value:
     top: float
 
 
-def _form_values(document: PdfDocument, page: PdfPage) -> Iterator[_Value]:
+def _form_values(document: PdfDocument, page: PdfPage, shown: _Shown) -> Iterator[_Value]:
     form = document.formenv
     if form is None:
         return
@@ -139,7 +165,8 @@ def _form_values(document: PdfDocument, page: PdfPage) -> Iterator[_Value]:
                 name = _string(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation) or _string(
                     pdfium.FPDFAnnot_GetFormFieldName, form, annotation
                 )
-                yield _Value(name, text, rectangle.left, rectangle.right, rectangle.bottom, rectangle.top)
+                place = shown(rectangle.left, rectangle.right, rectangle.bottom, rectangle.top)
+                yield _Value(name, text, *place)
         finally:
             pdfium.FPDFPage_CloseAnnot(annotation)
 

@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.ids import canonical_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_title, check_uri
 from trivium_gateway.domain.metadata import JsonValue, Metadata, checked_metadata
@@ -37,6 +38,7 @@ class PreparedDocument:
         text: The text to store; never blank.
         content_hash: Equal exactly if storing it again would change nothing.
         container: Id of the document that it is in; empty if it is in none.
+        boxes: Where the lines of the text stand on its pages.
     """
 
     id: str
@@ -48,6 +50,7 @@ class PreparedDocument:
     content_hash: str
     moved_from: str = ""
     container: str = ""
+    boxes: Sequence[LineBox] = ()
 
 
 def document_id_of(document: NewDocument) -> str:
@@ -121,6 +124,7 @@ class DocumentPreparer:
             content_hash=content_hash,
             moved_from=canonical_id(document.moved_from),
             container=document.container,
+            boxes=parsed.boxes,
         )
 
 

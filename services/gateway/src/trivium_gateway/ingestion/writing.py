@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
 
-from trivium_gateway.domain.chunks import Chunk, indexed_text
+from trivium_gateway.domain.chunks import Chunk, boxes_within, indexed_text
 from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
 from trivium_gateway.ingestion.finishing import to_the_end
@@ -321,6 +321,7 @@ def _chunk_of(piece: _Piece) -> Chunk:
         page=place.page,
         table_header=place.table_header,
         container=document.container,
+        boxes=boxes_within(document.boxes, piece.span.start, piece.span.end),
     )
 
 

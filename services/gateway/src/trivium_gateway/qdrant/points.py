@@ -15,6 +15,7 @@ from qdrant_client.conversions.conversion import json_to_value, value_to_json
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
 from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
+from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
 
 __all__ = [
     "BM25",
@@ -51,7 +52,7 @@ BM25 = "bm25"
 CHUNK_FIELDS = (
     *("document_id", "chunk_index", "content_hash", "chunk_count"),
     *("text", "title", "uri", "start", "end", "metadata"),
-    *("heading", "page", "table_header", "nested_metadata", "container"),
+    *("heading", "page", "table_header", "nested_metadata", "container", "boxes"),
 )
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
@@ -136,7 +137,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
     if payload["metadata"] != chunk.metadata:
         payload["nested_metadata"] = chunk.metadata
     place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
-    place |= {"container": chunk.container}
+    place |= {"container": chunk.container, "boxes": packed_boxes(chunk.boxes, chunk.start)}
     payload |= {key: value for key, value in place.items() if value}
     codes = token_codes_payload(embedded.token_codes) if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
@@ -167,6 +168,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
         page=fields.get("page", 0),
         table_header=fields.get("table_header", ""),
         container=fields.get("container", ""),
+        boxes=unpacked_boxes(fields.get("boxes", ""), fields.get("start", 0)),
     )
 
 

@@ -15,15 +15,17 @@ from trivium_gateway.ingestion.formats.markup import read_latex, read_org, read_
 from trivium_gateway.ingestion.formats.notebook import read_notebook
 from trivium_gateway.ingestion.formats.opendocument import read_odp, read_odt
 from trivium_gateway.ingestion.formats.outlook import read_outlook
+from trivium_gateway.ingestion.formats.picture import read_picture
 from trivium_gateway.ingestion.formats.pptx import read_pptx
+from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.formats.records import read_json, read_json_lines, read_xml
 from trivium_gateway.ingestion.formats.rtf import read_rtf
 from trivium_gateway.ingestion.formats.sheets import read_sheets
 from trivium_gateway.ingestion.formats.subtitles import read_subtitles
 from trivium_gateway.ingestion.html import html_text
-from trivium_gateway.ingestion.pdf import pdf_text
+from trivium_gateway.ingestion.pdf import read_pdf
 
-__all__ = ["READERS", "Reader", "read"]
+__all__ = ["READABLE", "Reader", "read"]
 
 Reader = Callable[[bytes, Bounds], tuple[str, str]]
 """Takes a file; gives its own title, which may be empty, and its text as Markdown.
@@ -32,23 +34,25 @@ Raises InvalidField if it cannot be read, and TooLarge if it is over a bound.
 """
 
 
-def read(format_name: str, data: bytes, bounds: Bounds) -> tuple[str, str]:
+def read(format_name: str, data: bytes, bounds: Bounds, *, recognises: bool = False) -> Reading:
     """Read a file.
 
     Args:
-        format_name: One of `READERS`.
+        format_name: One of `READABLE`.
         data: The file.
         bounds: How much may come out.
-
-    Returns:
-        Its own title, which may be empty, and its text as Markdown.
+        recognises: Whether to recognise the text of pages that are pictures; else they are counted.
 
     Raises:
         InvalidField: It cannot be read.
         TooLarge: It is over a bound.
     """
     try:
-        return READERS[format_name](data, bounds)
+        if format_name == "pdf":
+            return read_pdf(data, bounds, recognises=recognises)
+        if format_name == "picture":
+            return read_picture(data, bounds, recognises=recognises)
+        return Reading(*_READERS[format_name](data, bounds))
     except (TriviumError, MemoryError):
         raise
     except Exception as error:  # the edge to parsers, which raise anything on damaged files
@@ -59,13 +63,8 @@ def _html(data: bytes, bounds: Bounds) -> tuple[str, str]:
     return html_text(decode(data))
 
 
-def _pdf(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    return pdf_text(data, max_pages=bounds.max_pages, max_characters=bounds.max_characters)
-
-
-READERS: dict[str, Reader] = {
+_READERS: dict[str, Reader] = {
     "html": _html,
-    "pdf": _pdf,
     "docx": read_docx,
     "pptx": read_pptx,
     "xlsx": read_sheets,
@@ -90,4 +89,5 @@ READERS: dict[str, Reader] = {
     "org": read_org,
     "latex": read_latex,
 }
-"""By the name of the format."""
+READABLE = frozenset(("pdf", "picture", *_READERS))
+"""The names of formats that have a reader."""

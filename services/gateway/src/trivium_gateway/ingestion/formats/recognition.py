@@ -6,6 +6,8 @@ from pathlib import PurePath
 from trivium_formats import FORMATS, REFUSALS, Format, Refusal, format_named, names_of_formats, refusal_named
 from trivium_serving.errors import InvalidField
 
+from trivium_gateway.ingestion.formats.ocr import HOW_TO_INSTALL, ocr_is_installed
+
 __all__ = ["IN_PLACE", "recognise"]
 
 IN_PLACE = frozenset(("text", "markdown", "code"))
@@ -30,6 +32,9 @@ _DIRECTORY_BYTES = 1 << 20
 _CONTAINERS = frozenset(format_named(ending) for ending in (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub"))
 _ARCHIVE = format_named(".zip")
 _OUTLOOK = format_named(".msg")
+_PICTURE = format_named(".png")
+_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_RIFF, _WEBP = b"RIFF", b"WEBPVP8"
 _OUTLOOK_STREAM = "__properties_version1.0".encode("utf-16-le")
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 _TAR_MAGIC = slice(257, 262)
@@ -45,13 +50,19 @@ def recognise(data: bytes, filename: str = "", media_type: str = "") -> Format:
     who know no better say `text/plain`, so that the ending may say more. Whatever is left is plain text.
 
     Raises:
-        InvalidField: It is a format that cannot be read (UNSUPPORTED_FORMAT); the message says which, and what to do.
+        InvalidField: It is a format that cannot be read, or not without what is not installed (UNSUPPORTED_FORMAT);
+            the message says which, and what to do.
     """
     named = _by_name(filename, media_type)
     found = _by_signature(data, named) or named or _by_beginning(data) or _TEXT
     if isinstance(found, Refusal):
         raise InvalidField(
             "data", f"The file is {found.title}. {found.instead}. Trivium reads {names_of_formats()}.",
+            reason="UNSUPPORTED_FORMAT",
+        )  # fmt: skip
+    if found.extra and not ocr_is_installed():
+        raise InvalidField(
+            "data", f"The file is a picture. {HOW_TO_INSTALL}, or send its text, or a PDF with a text layer.",
             reason="UNSUPPORTED_FORMAT",
         )  # fmt: skip
     return found
@@ -81,6 +92,8 @@ def _by_signature(data: bytes, named: Format | Refusal | None) -> Format | Refus
             return packed
     if data.startswith(_OLE) and _OUTLOOK_STREAM in data:
         return _OUTLOOK
+    if data.startswith(_PICTURES) or (data.startswith(_RIFF) and data[8:].startswith(_WEBP)):
+        return _PICTURE
     if not (isinstance(named, Refusal) or named in _CONTAINERS) and (
         data.startswith(_ARCHIVES) or data[_TAR_MAGIC] == b"ustar"
     ):

@@ -389,6 +389,7 @@ def _citation(citation: Citation) -> pb.Citation:
         verdict=_VERDICTS[citation.verdict],
         quote=None if citation.quote is None else _span(citation.quote),
         sentence=_span(citation.sentence),
+        boxes=(pb.Box(page=one.page, x0=one.x0, y0=one.y0, x1=one.x1, y1=one.y1) for one in citation.boxes),
     )
 
 

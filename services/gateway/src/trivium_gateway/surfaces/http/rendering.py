@@ -233,6 +233,7 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "support": citation.support,
         "verdict": citation.verdict.value,
         "quote": None if citation.quote is None else _span_json(citation.quote),
+        "boxes": [{"page": one.page, "x0": one.x0, "y0": one.y0, "x1": one.x1, "y1": one.y1} for one in citation.boxes],
     }
 
 

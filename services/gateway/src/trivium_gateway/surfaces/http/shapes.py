@@ -82,6 +82,16 @@ class PassageShape(Shape):
     )
 
 
+class BoxShape(Shape):
+    """A part of a page, in points from the upper left corner of the page as it is shown."""
+
+    page: int = Field(ge=1)
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class CitationShape(Shape):
     """A place in the answer that cites a passage."""
 
@@ -101,6 +111,9 @@ class CitationShape(Shape):
     verdict: Literal["supported", "weak", "unsupported"]
     quote: SpanShape | None = Field(
         description="What of the document's stored text supports it most: a sentence, row or item, or null."
+    )
+    boxes: list[BoxShape] = Field(
+        description="Where the quote's lines stand on their pages; empty for a document without pages."
     )
 
 

@@ -9,6 +9,8 @@ from importlib.resources import files
 
 from trivium_formats import known_endings
 
+from trivium_gateway.ingestion.formats.ocr import ocr_is_installed
+
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -69,7 +71,7 @@ def load_assets(max_document_bytes: int) -> Assets:
         "{version}": version,
         "{modules}": modules,
         "{max-bytes}": str(max_document_bytes),
-        "{accept}": ",".join((*known_endings(), "text/*")),
+        "{accept}": ",".join((*known_endings(*(("ocr",) if ocr_is_installed() else ())), "text/*")),
     }
     for mark, value in marks.items():
         index = index.replace(mark, value)
