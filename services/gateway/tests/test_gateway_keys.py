@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
+from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.guard import Credentials, Guard
 from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
 from trivium_gateway.access.keyring import Access
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_NO_AUDIT = AuditLog(None, CollectorRegistry())
 _READ = frozenset({Scope.READ})
 _KEY = "tv_0011223344_" + "x" * 43
 _OPERATOR = replace(EVERYBODY, key_id="0")
@@ -41,7 +44,7 @@ _ADMIN = Principal("acme", "", frozenset(), frozenset({Scope.READ, Scope.INGEST,
 
 @pytest.fixture
 def access(tmp_path: Path) -> Access:
-    return Access.kept_in(FileKeyStore(tmp_path / "gateway" / "keys.sqlite"))
+    return Access.kept_in(FileKeyStore(tmp_path / "gateway" / "keys.sqlite"), _NO_AUDIT)
 
 
 def _bearing(text: str, **more: str) -> Credentials:
@@ -96,7 +99,7 @@ async def test_rotated_key_is_taken_with_both_secrets_for_a_while(access: Access
 
 
 async def test_revocation_in_another_process_is_known_once_the_keys_are_read_again(tmp_path: Path) -> None:
-    one, other = (Access.kept_in(FileKeyStore(tmp_path / "keys.sqlite")) for _ in range(2))
+    one, other = (Access.kept_in(FileKeyStore(tmp_path / "keys.sqlite"), _NO_AUDIT) for _ in range(2))
     made = await one.keyring.create(_OPERATOR, name="bot", tenant="acme", scopes=["read"])
     await other.guard.load()
     assert other.guard.principal(_bearing(made.text)).tenant == "acme"
@@ -181,7 +184,9 @@ async def test_first_key_is_made_once_and_may_do_everything(access: Access, tmp_
 
 async def test_given_key_is_taken_beside_those_that_are_kept(tmp_path: Path) -> None:
     text = make_key(name="", tenant="default", scopes=_READ).text
-    access = Access.kept_in(FileKeyStore(tmp_path / "keys.sqlite"), [given_key(text, "default", frozenset(Scope))])
+    access = Access.kept_in(
+        FileKeyStore(tmp_path / "keys.sqlite"), _NO_AUDIT, [given_key(text, "default", frozenset(Scope))]
+    )
     await access.guard.load()
     assert Scope.OPERATOR in access.guard.principal(_bearing(text)).scopes
     for none in ("", "secret", "tv_1_short"):
@@ -190,7 +195,7 @@ async def test_given_key_is_taken_beside_those_that_are_kept(tmp_path: Path) -> 
 
 
 async def test_where_nobody_needs_a_key_everybody_is_let_in_and_none_is_made() -> None:
-    access = Access.kept_in(None)
+    access = Access.kept_in(None, _NO_AUDIT)
     assert access.guard.principal(Credentials()) == EVERYBODY
     with pytest.raises(FailedPrecondition):
         await access.keyring.create(EVERYBODY, name="x", tenant="", scopes=["read"])
@@ -236,7 +241,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str) -> None:
     one, other = (RedisKeyStore(redis_url) for _ in range(2))
-    access = Access.kept_in(one)
+    access = Access.kept_in(one, _NO_AUDIT)
     made = await access.keyring.create(_OPERATOR, name="bot", tenant="acme", scopes=["read"], expires_at=4e9)
     assert await other.all() == [made.key]
     await other.remove(made.key.id)
@@ -263,7 +268,7 @@ async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str) -> Non
 
 async def test_keys_hold_while_redis_is_away() -> None:
     store = RedisKeyStore("unix:///nowhere/redis.sock")
-    access = Access.kept_in(store, [given_key(text := _KEY, "default", frozenset(Scope))])
+    access = Access.kept_in(store, _NO_AUDIT, [given_key(text := _KEY, "default", frozenset(Scope))])
     with pytest.raises(Unavailable) as caught:
         await access.guard.load()
     assert "nowhere" not in caught.value.message

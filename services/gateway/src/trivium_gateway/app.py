@@ -21,6 +21,7 @@ from trivium_serving.server import GrpcServer, ListenError, serve_metrics
 from trivium_serving.slow_readers import SlowReaders
 from trivium_serving.tls import TlsError
 
+from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _KEYS = "gateway/keys.sqlite"
+_AUDIT = "gateway/audit"
 _JOBS = "gateway/jobs"
 _FEEDBACK = "gateway/feedback.sqlite"
 _FIRST_KEY = "gateway/first-key"
@@ -133,7 +135,9 @@ class GatewayProcess:
             settings.qdrant_tls_ca,
             settings.qdrant_compression,
         )
-        self._access = _access(settings)
+        notes = settings.audit == "on" or (settings.audit == "auto" and settings.auth != "off")
+        self._audit = AuditLog(settings.data_dir / _AUDIT if notes else None, self.registry)
+        self._access = _access(settings, self._audit)
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
@@ -260,6 +264,7 @@ class GatewayProcess:
             calls=CallLimit(
                 "calls about documents and collections", settings.max_document_calls, settings.document_timeout_seconds
             ),
+            audit=self._audit,
             qdrant=self._pulses[SEARCH],
             document_metrics=DocumentMetrics(self.registry),
             question_metrics=question_metrics,
@@ -364,16 +369,16 @@ def check_access(settings: GatewaySettings) -> None:
             "TRIVIUM_GATEWAY_AUTH=keys; or, if something before the gateway asks who comes, "
             "TRIVIUM_GATEWAY_ALLOW_ANONYMOUS=yes"
         )
-    _access(settings)
+    _access(settings, AuditLog(None, CollectorRegistry()))
 
 
-def _access(settings: GatewaySettings) -> Access:
+def _access(settings: GatewaySettings, audit: AuditLog) -> Access:
     """Who may ask."""
     if settings.auth == "off":
-        return Access.kept_in(None)
+        return Access.kept_in(None, audit)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
     store = RedisKeyStore(settings.redis_url) if settings.redis_url else FileKeyStore(settings.data_dir / _KEYS)
-    return Access.kept_in(store, given)
+    return Access.kept_in(store, audit, given)
 
 
 def _feedback_store(settings: GatewaySettings) -> FeedbackStore:

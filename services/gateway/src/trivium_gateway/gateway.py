@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from trivium_serving.pulse import Pulse
 
+    from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.answering.answerer import Answerer
     from trivium_gateway.answering.embedding import Embeddings, EmbedTask, TextEmbedder
     from trivium_gateway.answering.events import Event
@@ -328,6 +329,7 @@ class Library:
         tuning: Changes how they are searched and judged.
         ingestions: Bounds the calls that add documents.
         calls: Bounds the other calls about documents and collections.
+        audit: Notes who changed what.
         qdrant: Whether Qdrant answers at all.
         document_metrics: Where documents are counted.
         question_metrics: Where tokens are counted.
@@ -344,6 +346,7 @@ class Library:
         tuning: CollectionTuning,
         ingestions: CallLimit,
         calls: CallLimit,
+        audit: AuditLog,
         qdrant: Pulse,
         document_metrics: DocumentMetrics,
         question_metrics: QuestionMetrics,
@@ -356,6 +359,7 @@ class Library:
         self._tuning = tuning
         self._ingestions = ingestions
         self._calls = calls
+        self._audit = audit
         self._qdrant = qdrant
         self._document_metrics = document_metrics
         self._question_metrics = question_metrics
@@ -374,9 +378,15 @@ class Library:
         async with self._calls.call(), self._qdrant.waiting():
             yield self._collections
 
+    @asynccontextmanager
+    async def _change(self, principal: Principal, action: str, name: str) -> AsyncIterator[Collections]:
+        """The collections, for a call that changes one of them and is noted; see _call."""
+        async with self._audit.action(principal, action, collection=name), self._call(principal, Scope.ADMIN) as them:
+            yield them
+
     async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Creates a collection; see Collections.create."""
-        async with self._call(principal, Scope.ADMIN) as collections:
+        async with self._change(principal, "collections.create", name) as collections:
             return await collections.create(name, tenant=principal.tenant)
 
     async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
@@ -391,15 +401,14 @@ class Library:
 
     async def delete_collection(self, principal: Principal, name: str) -> None:
         """Deletes a collection; see Collections.delete."""
-        async with self._call(principal, Scope.ADMIN) as collections:
+        async with self._change(principal, "collections.delete", name) as collections:
             await collections.delete(name, tenant=principal.tenant)
 
     async def reindex(self, principal: Principal, name: str) -> ReindexProgress:
         """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
-        async with self._call(principal, Scope.ADMIN):
-            return await self._reindexer.reindex(
-                name or DEFAULT_COLLECTION, tenant=principal.tenant, seconds=_REINDEX_SECONDS
-            )
+        name = name or DEFAULT_COLLECTION
+        async with self._change(principal, "collections.reindex", name):
+            return await self._reindexer.reindex(name, tenant=principal.tenant, seconds=_REINDEX_SECONDS)
 
     async def change_settings(
         self,
@@ -412,7 +421,7 @@ class Library:
         based_on: int | None = None,
     ) -> CollectionDescription:
         """Changes how a collection is searched and judged; see CollectionTuning.change."""
-        async with self._call(principal, Scope.ADMIN) as collections:
+        async with self._change(principal, "collections.set", name) as collections:
             await self._tuning.change(
                 name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
             )
@@ -420,7 +429,7 @@ class Library:
 
     async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
         """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
-        async with self._call(principal, Scope.ADMIN) as collections:
+        async with self._change(principal, "collections.roll-back", name) as collections:
             await self._tuning.roll_back(name, tenant=principal.tenant)
             return await collections.get(name, tenant=principal.tenant)
 
@@ -453,9 +462,18 @@ class Library:
         max_documents: int,
     ) -> list[DocumentResult]:
         """The same as `ingest` beside the calls that are bounded, for who bounds its own."""
-        principal.require(Scope.INGEST)
-        resolved = await self._collections.resolve(collection, tenant=principal.tenant)
-        results = await self._ingester.ingest(resolved, documents, max_documents=max_documents, tenant=principal.tenant)
+        where = collection or DEFAULT_COLLECTION
+        async with self._audit.action(principal, "documents.ingest", collection=where) as entry:
+            principal.require(Scope.INGEST)
+            resolved = await self._collections.resolve(collection, tenant=principal.tenant)
+            results = await self._ingester.ingest(
+                resolved, documents, max_documents=max_documents, tenant=principal.tenant
+            )
+            entry.documents = {
+                one.id: one.error.reason if one.error else one.status.value
+                for result in results
+                for one in (result, *result.parts)
+            }
         _log_causes(results)
         self._document_metrics.count_received(resolved.alias, results)
         tokens = sum(result.token_count for result in results)
@@ -501,11 +519,16 @@ class Library:
             raise InvalidField("ids", "No document id is given.")
         for document_id in document_ids:
             check_document_id(document_id, self._limits)
-        async with self._call(principal, Scope.INGEST) as collections:
+        where = collection or DEFAULT_COLLECTION
+        async with (
+            self._audit.action(principal, "documents.delete", collection=where) as entry,
+            self._call(principal, Scope.INGEST) as collections,
+        ):
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return []
             deleted = await self._documents.delete(resolved, document_ids, tenant=principal.tenant)
+            entry.documents = dict.fromkeys(deleted, "deleted")
         self._document_metrics.count_deleted(len(deleted))
         return deleted
 

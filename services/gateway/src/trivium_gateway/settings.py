@@ -50,6 +50,13 @@ class GatewaySettings:
     data_dir: Path = setting(
         Path(".data"), "Folder for what is kept; keys, jobs and feedback go to its gateway/.", env="TRIVIUM_DATA_DIR"
     )
+    audit: str = setting(
+        "auto",
+        "Whether to note who changed what, in audit-YYYY-MM-DD.jsonl in gateway/audit of the data folder; auto: where "
+        "keys are asked for.",
+        choices=("auto", "on", "off"),
+    )
+    """Whether there is an audit log."""
     redis_url: str = setting(
         "",
         "Redis that gateways on several machines keep their keys and feedback in, redis://HOST:PORT/0; empty for the "

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
+    from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.access.key_store import KeyStore
     from trivium_gateway.access.keys import Key
     from trivium_gateway.request.principal import Principal
@@ -35,11 +36,13 @@ class Keyring:
     Args:
         store: Where they are kept; None where nobody needs one.
         guard: Lets in by them.
+        audit: Notes who changes them.
     """
 
-    def __init__(self, store: KeyStore | None, guard: Guard) -> None:
+    def __init__(self, store: KeyStore | None, guard: Guard, audit: AuditLog) -> None:
         self._store = store
         self._guard = guard
+        self._audit = audit
 
     async def create(
         self,
@@ -67,7 +70,22 @@ class Keyring:
             PermissionDenied: It would do what its maker may not.
             InvalidField: A name is too long, a scope is none, or it would have expired.
         """
-        store, tenant = self._kept(), tenant or principal.tenant
+        async with self._audit.action(principal, "keys.create") as entry:
+            made = await self._create(principal, name, tenant or principal.tenant, scopes, user, groups, expires_at)
+            entry.subject = made.key.id
+            return made
+
+    async def _create(
+        self,
+        principal: Principal,
+        name: str,
+        tenant: str,
+        scopes: Collection[str],
+        user: str,
+        groups: Sequence[str],
+        expires_at: float | None,
+    ) -> MadeKey:
+        store = self._kept()
         _check_may(principal, tenant)
         check_tenant(tenant)
         wanted = _scopes(scopes)
@@ -113,11 +131,12 @@ class Keyring:
         """
         if not 0 <= grace_seconds <= _MOST_GRACE_SECONDS:
             raise InvalidField("grace_seconds", f"It is {grace_seconds:g}; 0 to {_MOST_GRACE_SECONDS:g} are allowed.")
-        key = await self._find(principal, key_id)
-        made = rotated(key, grace_seconds)
-        await self._kept().put(made.key)
-        await self._guard.load()
-        return made
+        async with self._audit.action(principal, "keys.rotate", subject=key_id):
+            key = await self._find(principal, key_id)
+            made = rotated(key, grace_seconds)
+            await self._kept().put(made.key)
+            await self._guard.load()
+            return made
 
     async def revoke(self, principal: Principal, key_id: str) -> None:
         """Ends a key at once; in other gateways within two seconds.
@@ -126,9 +145,10 @@ class Keyring:
             NotFound: There is no such key, or it is another tenant's (KEY_NOT_FOUND).
             PermissionDenied: It may do more than who revokes it.
         """
-        await self._find(principal, key_id)
-        await self._kept().remove(key_id)
-        await self._guard.load()
+        async with self._audit.action(principal, "keys.revoke", subject=key_id):
+            await self._find(principal, key_id)
+            await self._kept().remove(key_id)
+            await self._guard.load()
 
     async def make_first(self, path: Path) -> bool:
         """Makes a key that may do everything, and writes it into a file for its owner, if there is no key at all.
@@ -179,10 +199,10 @@ class Access:
     keyring: Keyring
 
     @classmethod
-    def kept_in(cls, store: KeyStore | None, given: Iterable[Key] = ()) -> Access:
+    def kept_in(cls, store: KeyStore | None, audit: AuditLog, given: Iterable[Key] = ()) -> Access:
         """By the keys of a place, and some beside them; everybody if there is none."""
         guard = Guard(store, given)
-        return cls(guard, Keyring(store, guard))
+        return cls(guard, Keyring(store, guard, audit))
 
 
 def _write_private(path: Path, text: str) -> None:
