@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -54,6 +55,51 @@ def test_dropped_files_are_added_each_with_its_outcome_and_can_be_read_and_delet
     page.get_by_role("button", name="Delete The kite").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#document-list li")).to_have_count(0)
+
+
+@pytest.mark.timeout(600)
+def test_many_files_go_through_a_job_that_survives_a_reload_and_lists_retries_and_forgets_what_failed(
+    pages: Pages, stack: Stack
+) -> None:
+    page = pages.open("/#documents")
+    files = [[f"bird-{number}.md", f"# Bird {number}\n\nBird {number} soars. ", 3] for number in range(28)]
+    page.evaluate(DROP, [*files, ["void.txt", " ", 1], ['odd "name".txt', "An odd name.", 1]])
+    line = page.locator("#job-list > li")
+    expect(line).to_contain_text("30 documents for “default”")
+    expect(line).not_to_contain_text("keep this page open", timeout=120_000)
+
+    page.reload()
+    expect(line).to_contain_text("29 of 30 added, 1 failed", timeout=120_000)
+    expect(line.locator(".failures")).to_contain_text("void.txt")
+    expect(line.locator(".failures")).to_contain_text("The document has no text")
+    stored = stack.http.get("/v1/documents", params={"page_size": 200}).json()["documents"]
+    assert {one["id"] for one in stored} >= {name for name, _, _ in files} | {'odd "name".txt'}
+
+    line.get_by_role("button", name="Try again").click()
+    expect(line.locator(".failures")).to_contain_text("void.txt")
+    line.get_by_role("button", name="Clear this line").click()
+    expect(line).to_have_count(0)
+    page.reload()
+    expect(page.locator("#document-list")).not_to_be_empty()
+    expect(line).to_have_count(0)
+    assert stack.http.get("/v1/jobs").json()["jobs"] == []
+
+
+@pytest.mark.timeout(600)
+def test_job_is_cancelled_on_the_page_and_taken_up_again(pages: Pages, stack: Stack) -> None:
+    page = pages.open("/#documents", expected=("503",))
+    stack.end("embed")
+    try:
+        page.evaluate(DROP, [[f"{number}.txt", f"Note {number}.", 1] for number in range(30)])
+        line = page.locator("#job-list > li", has_text="30 documents")
+        expect(line).to_contain_text("It goes on by itself", timeout=120_000)
+        line.get_by_role("button", name="Cancel these documents").click()
+        expect(line).to_contain_text("Cancelled: 0 of 30 added")
+    finally:
+        stack.start("embed")
+    stack.wait_ready()
+    line.get_by_role("button", name="Try again").click()
+    expect(line).to_contain_text("All 30 added", timeout=120_000)
 
 
 def test_chosen_file_that_changed_replaces_its_earlier_version(pages: Pages) -> None:

@@ -84,6 +84,15 @@ export async function* answer(question, signal) {
   if (!complete) throw new ApiError("interrupted", { requestId });
 }
 
+/** Has the gateway take files over. Gives `{job}`. */
+export async function sendFiles(files, fields, collection) {
+  const form = new FormData();
+  const id = files.length === 1 ? { id: files[0].path } : {};
+  for (const [name, value] of Object.entries({ ...fields, ...id, collection, wait: "false" })) form.append(name, value);
+  for (const { file, path } of files) form.append("file", file, path);
+  return (await send("v1/documents", { method: "POST", body: form })).json();
+}
+
 /** Sends a file with progress, which fetch cannot tell. `stop` of the result cancels it. */
 export function upload(file, fields, onProgress) {
   const form = new FormData();

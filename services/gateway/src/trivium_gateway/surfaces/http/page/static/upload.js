@@ -3,10 +3,12 @@
 import { ApiError, call, upload } from "./api.js";
 import { announce, el, foreign, icon } from "./dom.js";
 import { bytes, show, t } from "./i18n.js";
+import { sendToJob } from "./jobs.js";
 import { failure } from "./notices.js";
 import * as state from "./state.js";
 
-const MOST_FILES = 500; // at a time
+const MOST_FILES = 5000; // at a time
+const FEW_FILES = 20; // are added one by one; the gateway takes more of them over
 const AT_ONCE = 2;
 const MOST_BYTES = Number(document.documentElement.dataset.maxDocumentBytes);
 
@@ -18,20 +20,33 @@ let sending = 0;
 let done = 0;
 let all = 0;
 
-function add(files) {
+async function add(files) {
   location.hash = "#documents";
   if (files.length > MOST_FILES) {
     list.prepend(el("li.failed", {}, el("span", { t: ["upload.too_many", { most: MOST_FILES }] })));
   }
   const collection = state.get("collection");
-  for (const { file, path } of files.slice(0, MOST_FILES)) {
+  const fitting = [];
+  document.getElementById("uploads").hidden = false;
+  for (const one of files.slice(0, MOST_FILES)) {
+    if (one.file.size <= MOST_BYTES) {
+      fitting.push(one);
+      continue;
+    }
+    const entry = row(one.path);
+    list.append(entry.element);
+    entry.end("failed", "upload.too_large", { size: bytes(one.file.size), most: bytes(MOST_BYTES) });
+  }
+  if (fitting.length <= FEW_FILES || !await sendToJob(fitting, collection)) addEach(fitting, collection);
+}
+
+function addEach(files, collection) {
+  for (const { file, path } of files) {
     all += 1;
     const entry = row(path);
     list.append(entry.element);
-    if (file.size > MOST_BYTES) entry.end("failed", "upload.too_large", { size: bytes(file.size), most: bytes(MOST_BYTES) });
-    else waiting.push({ file, path, collection, entry });
+    waiting.push({ file, path, collection, entry });
   }
-  document.getElementById("uploads").hidden = false;
   next();
 }
 
@@ -189,7 +204,7 @@ export function startUploads() {
   clear.addEventListener("click", () => {
     for (const line of list.querySelectorAll(".done, .failed")) line.remove();
     clear.hidden = true;
-    document.getElementById("uploads").hidden = list.children.length === 0;
+    document.getElementById("uploads").hidden = !document.querySelector("#upload-list > li, #job-list > li");
   });
   document.getElementById("paste").addEventListener("submit", paste);
   startDropping();
