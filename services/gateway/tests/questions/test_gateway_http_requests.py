@@ -6,9 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
+from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway.surfaces.http import shapes as native
 from trivium_gateway.surfaces.http.openai import shapes
+from trivium_serving.errors import Overloaded, error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -280,6 +283,11 @@ async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
             if path in _OPENAI_PATHS:
                 assert shown["type"] == "rate_limit_error"
         assert stack.metric("trivium_gateway_questions_total", operation="answer", outcome="overloaded") == 3
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stack.stub.Retrieve(pb.RetrieveRequest(query="q"))
+        refusal = error_from_rpc(caught.value)
+        assert isinstance(refusal, Overloaded)
+        assert refusal.retry_after_seconds >= 1
         first.cancel()
         await asyncio.wait_for(stack.rerank.cancelled.wait(), 10)
         stack.rerank.faults.clear()
