@@ -177,3 +177,45 @@ async def test_extractive_answer_to_the_largest_request_takes_little_time() -> N
     begin = time.process_time()
     await ask("What colour is the bridge?", *passages)
     assert time.process_time() - begin < 3
+
+
+_OPENED = "After four years of work and many delays it was opened in May 1937 by the city."
+_LASTS = "From the day of its delivery on, the warranty of the pump lasts 36 months everywhere."
+_COSTS = "For dealers with a contract of their own the KX-200 costs € 1,200 without any taxes."
+_DESIGNED = "As all who saw it in those years agreed, it was designed very well by Maria Klein."
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "short"),
+    [
+        ("When was it opened?", _OPENED, "May 1937. [1]"),
+        ("How long is the warranty?", _LASTS, "36 months. [1]"),
+        ("How much does it cost?", _COSTS, "€ 1,200. [1]"),
+        ("Who designed it?", _DESIGNED, "Maria Klein. [1]"),
+        (
+            "大桥是什么时候通车的？",
+            f"经过四年的施工和多次延期，{'连接两岸的' * 9}大桥终于在1937年5月通车。",
+            "1937年5月。[1]",
+        ),
+    ],
+)
+async def test_extractive_answer_begins_with_the_few_words_that_answer(question: str, text: str, short: str) -> None:
+    answer = await ask(question, Passage(f"It is here. {text}"))
+    assert answer.startswith(short)
+    assert text in answer.removeprefix(short)
+
+
+async def test_extractive_answer_with_two_such_things_has_no_short_one() -> None:
+    text = "The bridge was closed in May 1937 for repairs and opened again in June 1938 with much noise."
+    assert await ask("When was the bridge open?", Passage(text)) == f"{text} [1]"
+
+
+OLD = Passage("Valid from 1 March 2023. The KX-200 costs 900 euros for dealers.", "Price list 2023", 0.9)
+NEW = Passage("Valid from 1 March 2025. The KX-200 costs 950 euros for dealers.", "Price list 2025", 0.6)
+
+
+async def test_extractive_answer_is_of_the_version_that_holds() -> None:
+    assert (await ask("How much does the KX-200 cost for dealers?", OLD, NEW)).startswith("The KX-200 costs 950")
+    assert "900" in await ask("How much did the KX-200 cost for dealers in 2023?", OLD, NEW)
+    later = Passage(NEW.text.replace("2025", "2999"), "Price list 2999", 0.6)
+    assert (await ask("How much does the KX-200 cost for dealers?", OLD, later)).startswith("The KX-200 costs 900")

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
+from trivium_evidence.direct_answers import direct_answer
 from trivium_evidence.sentences import Sentence, split_passages
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import TriviumError
@@ -16,6 +18,7 @@ from trivium_generate.answer import Degradation
 from trivium_generate.degradation import reason_of
 from trivium_generate.extractive.scoring import Scored, add_vectors, in_reach, score_words
 from trivium_generate.extractive.selection import choose, compose
+from trivium_generate.extractive.versions import superseded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +35,8 @@ _MAX_SENTENCES = 1000
 _MAX_QUOTE_CHARS = 400
 # Of the time that is left, the share that sentence vectors may take.
 _VECTORS_SHARE = 0.6
+# A shorter sentence is a short answer itself.
+_MIN_CHARS_BEHIND_SHORT_ANSWER = 60
 
 
 class SentenceVectors(Protocol):
@@ -95,7 +100,7 @@ class ExtractiveAnswerer:
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
-        parts = compose(choose(scored, scores))
+        parts = compose(choose(scored, scores), _short_answer(request.meant_question, scored, scores))
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
 
@@ -103,6 +108,15 @@ class ExtractiveAnswerer:
         """Answers by words alone: the embedding service may well be starting at the same time."""
         scored = await asyncio.to_thread(_score, request)
         compose(choose(scored, scored.scores))
+
+
+def _short_answer(question: str, scored: Scored, scores: NDArray[np.float64]) -> tuple[str, int] | None:
+    """The few words that answer, and the passage that they are from; None where the sentence itself is as short."""
+    sentence = scored.sentences[int(scores.argmax())]
+    if len(sentence.text) < _MIN_CHARS_BEHIND_SHORT_ANSWER:
+        return None
+    short = direct_answer(question, sentence.text)
+    return (short, sentence.passage) if short else None
 
 
 def _patience(request: AnswerRequest) -> float | None:
@@ -120,4 +134,5 @@ def _score(request: AnswerRequest) -> Scored:
         Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])
         for number, passage in enumerate(request.passages[:1])
     ]
-    return score_words(request.meant_question, request.passages, quotes)
+    question, passages = request.meant_question, request.passages
+    return score_words(question, passages, quotes, superseded(question, passages, date.today()))

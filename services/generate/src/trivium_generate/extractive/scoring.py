@@ -18,7 +18,7 @@ from trivium_evidence.sentences import is_question
 from trivium_evidence.terms import inverse_frequencies, terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
     from trivium_evidence.sentences import Sentence
@@ -39,6 +39,8 @@ _MIN_SIMILARITY_DEVIATION = 0.1
 _VECTOR_REACH = 2.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
+# What does not hold any more answers only if nothing else does.
+_SUPERSEDED_PENALTY = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,20 @@ class Scored:
     scores: NDArray[np.float64]
 
 
-def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[Sentence]) -> Scored:
-    """Scores sentences by the words they share with the question, their place, and the kind of thing they hold."""
+def score_words(
+    question: str,
+    passages: Sequence[Passage],
+    sentences: Sequence[Sentence],
+    superseded: Collection[int] = frozenset(),
+) -> Scored:
+    """Scores sentences by the words they share with the question, their place, and the kind of thing they hold.
+
+    Args:
+        question: The question.
+        passages: The passages.
+        sentences: Their sentences.
+        superseded: Positions of passages that others replace.
+    """
     own = tuple(frozenset(terms(sentence.text)) for sentence in sentences)
     weights = inverse_frequencies(terms(question), own)
     total = sum(weights.values())
@@ -84,6 +98,7 @@ def score_words(question: str, passages: Sequence[Passage], sentences: Sequence[
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
             + _ANSWER_TYPE_WEIGHT * holds[row]
             - _QUESTION_PENALTY * is_question(sentence.text)
+            - _SUPERSEDED_PENALTY * (sentence.passage in superseded)
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
     return Scored(tuple(sentences), own, asked, holds, scores + _PASSAGE_WEIGHT * _standardized(relevance))

@@ -76,9 +76,18 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
     return [scored.sentences[row] for row in dict.fromkeys(ordered)]
 
 
-def compose(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """The answer, in parts to be joined: each sentence and its citation."""
+def compose(sentences: Sequence[Sentence], short: tuple[str, int] | None = None) -> tuple[str, ...]:
+    """The answer, in parts to be joined: each sentence and its citation.
+
+    Args:
+        sentences: The sentences.
+        short: The few words that answer, which come first, and the position of their passage.
+    """
     parts: list[str] = []
+    if short is not None:
+        words, passage = short
+        chinese = is_chinese(words)
+        parts.append(f"{_ended(words, chinese)}{'' if chinese else ' '}[{passage + 1}]")
     for place, sentence in enumerate(sentences):
         following = sentences[place + 1] if place + 1 < len(sentences) else None
         if following is not None and _leads_to(sentence, following) and len(sentence.text) <= _MAX_LEAD_IN_CHARS:

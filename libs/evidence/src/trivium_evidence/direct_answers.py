@@ -1,0 +1,109 @@
+"""The few words of a sentence that answer a question: a date, an amount or a name.
+
+There is one only where the kind of question allows it, and where the sentence has exactly one thing of that kind that
+the question does not name itself: a wrong short answer is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from trivium_evidence.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MONTH = (
+    "(?:January|February|March|April|May|June|July|August|September|October|November|December|"
+    "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)"
+)
+_YEAR = r"(?:1\d{3}|20\d\d)"
+_DATE = re.compile(
+    rf"\b\d{{4}}-\d\d-\d\d\b"
+    rf"|\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\b\.?(?:,? {_YEAR}\b)?"
+    rf"|\b{_MONTH}\b\.? \d{{1,2}}(?:st|nd|rd|th)?\b(?:,? {_YEAR}\b)?"
+    rf"|\b{_MONTH},? {_YEAR}\b"
+    rf"|\b{_YEAR}\b(?![,.]\d)"
+    r"|\d{4}年(?:\d{1,2}月(?:\d{1,2}日)?)?"
+)
+_NUMBER = r"\d+(?:[,.]\d+)*"
+_SCALE = r"(?:thousand|million|billion|trillion)"
+_TIME_UNIT = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|centuries|ms|min|h)"
+_LENGTH_UNIT = (
+    r"(?:millimetres?|centimetres?|metres?|kilometres?|millimeters?|centimeters?|meters?|kilometers?|miles?|feet|foot|"
+    r"inch(?:es)?|yards?|mm|cm|km|m|ft)"
+)
+_MONEY = re.compile(
+    rf"(?:US)?[$€£¥]\s?{_NUMBER}(?: {_SCALE})?"
+    rf"|\b{_NUMBER}(?: {_SCALE})? ?(?:€|euros?|EUR|dollars?|USD|pounds?|GBP|yuan|francs?|CHF|cents?)(?!\w)"
+    rf"|{_NUMBER}(?:万|亿)?(?:元|美元|欧元)"
+)
+
+
+def _quantity(unit: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{_NUMBER}(?: {_SCALE})?[ -]?{unit}(?!\w)")
+
+
+# By which words a question asks for an amount, and what the amounts look like that answer it.
+_AMOUNTS = (
+    (re.compile(r"\bhow (?:long|old)\b|\bhow much time\b", re.IGNORECASE), _quantity(_TIME_UNIT)),
+    (re.compile(r"\bhow (?:tall|high|far|wide|deep|large|big)\b", re.IGNORECASE), _quantity(_LENGTH_UNIT)),
+    (
+        re.compile(
+            r"\bhow much (?:does|do|did|is|are|was|were|will)\b|\bwhat (?:is|was|does).{0,40}\b(?:cost|price)\b|多少钱",
+            re.IGNORECASE,
+        ),
+        _MONEY,
+    ),
+    (re.compile(r"\bwhat (?:percent|percentage)\b", re.IGNORECASE), re.compile(rf"\b{_NUMBER} ?(?:%|percent\b)")),
+)
+_WHEN = re.compile(
+    r"^\W*(?:and |but |since )?when\b|\b(?:what|which) (?:date|day)\b|何时|什么时候|哪一?天", re.IGNORECASE
+)
+_WHAT_YEAR = re.compile(r"\b(?:what|which) year\b|哪一?年", re.IGNORECASE)
+_HOW_MANY = re.compile(r"\bhow many (?P<what>[a-z]+)", re.IGNORECASE)
+_ANY_NUMBER = re.compile(
+    rf"\b{_NUMBER}\b|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|tens)\b",
+    re.IGNORECASE,
+)
+_WHO = re.compile(r"^\W*(?:who|whom)\b", re.IGNORECASE)
+# Who else is named in a sentence need not be whom the question asks for.
+_PERSON = re.compile(
+    r"(?<=\bby )[A-Z][a-z]+(?: (?:[A-Z]\.|[A-Z][a-z]+|van|von|de|der))* [A-Z][a-z]+\b(?=\W*$|[,;]| in \d{4})"
+)
+# Who begins so is no person.
+_NO_NAME = re.compile(r"^(?:The|This|That|In|On|At|After|Before|During|When|While|It|He|She|They|A|An|By)\b")
+
+
+def direct_answer(question: str, sentence: str) -> str:
+    """The words of a sentence that answer a question; empty if there are none, or more than one choice.
+
+    Args:
+        question: The question.
+        sentence: A sentence that answers it.
+    """
+    if _WHAT_YEAR.search(question):
+        return _only(re.findall(rf"\b{_YEAR}\b(?![,.]\d)|\d{{4}}年", sentence), question)
+    if _WHEN.search(question):
+        return _only((one.group() for one in _DATE.finditer(sentence)), question)
+    for asked_by, amounts in _AMOUNTS:
+        if asked_by.search(question):
+            return _only((one.group() for one in amounts.finditer(sentence)), question)
+    if counted := _HOW_MANY.search(question):
+        if len(_ANY_NUMBER.findall(sentence)) > 1:
+            return ""
+        what = re.escape(counted["what"].rstrip("s"))
+        counts = re.finditer(rf"\b{_NUMBER}(?: {_SCALE})?(?: [a-z-]+)? {what}s?\b", sentence, re.IGNORECASE)
+        return _only((one.group() for one in counts), question)
+    if _WHO.match(question):
+        names = (one.group() for one in _PERSON.finditer(sentence) if not _NO_NAME.match(one.group()))
+        return _only(names, question)
+    return ""
+
+
+def _only(found: Iterable[str], question: str) -> str:
+    """The only one of some texts that the question does not name; empty if there is none, or more than one."""
+    asked = frozenset(terms(question))
+    others = dict.fromkeys(one.strip() for one in found if not frozenset(terms(one)) <= asked)
+    return next(iter(others)) if len(others) == 1 else ""
