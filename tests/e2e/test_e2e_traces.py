@@ -51,7 +51,7 @@ def run(stack: Stack) -> Command:
 
 
 def _documents(run: Command) -> set[str]:
-    return {one["id"] for one in run("documents", "--json")}
+    return {one["id"] for one in run("documents", "--json")["documents"]}
 
 
 def test_command_explains_an_answer_and_where_a_document_was_lost(run: Command) -> None:

@@ -27,7 +27,7 @@ _DATE = re.compile(
     rf"|\b{_YEAR}\b(?![,.]\d)"
     r"|\d{4}年(?:\d{1,2}月(?:\d{1,2}日)?)?"
 )
-_NUMBER = r"\d+(?:[,.]\d+)*"
+_NUMBER = r"(?<![\d.,])\d{1,12}(?:[,.]\d{1,6}){0,6}"
 _SCALE = r"(?:thousand|million|billion|trillion)"
 _TIME_UNIT = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|centuries|ms|min|h)"
 _LENGTH_UNIT = (
