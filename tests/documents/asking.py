@@ -86,7 +86,7 @@ def _fault(
 def _stands_on_its_page(citation: dict[str, Any]) -> bool:
     boxes = citation["boxes"]
     return bool(boxes) and all(
-        box["page"] == (citation["page"] or 1) and 0 <= box["x0"] < box["x1"] <= 612 and 0 <= box["y0"] < box["y1"]
+        box["page"] == (citation["page"] or 1) and 0 <= box["x0"] < box["x1"] and 0 <= box["y0"] < box["y1"]
         for box in boxes
     )
 

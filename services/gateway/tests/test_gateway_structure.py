@@ -131,3 +131,8 @@ def test_place_within_a_chunk_stands_under_what_is_before_the_chunk() -> None:
     text = "At most ten bar.\n\n## Noise\n\nForty decibels."
 
     assert place_within(Place(("Pumps", "Limits")), text, text.index("Forty")).heading == ("Pumps", "Noise")
+
+
+def test_document_of_a_single_page_has_its_place_on_that() -> None:
+    assert Structure("One page.", has_pages=True).place(0, 9, 0).page == 1
+    assert Structure("No pages.").place(0, 9, 0).page == 0

@@ -217,10 +217,10 @@ RECIPES = [
     Recipe(
         ".pdf",
         "table over two pages",
-        lambda s: pdf(Page().table(s.rows(39)[:20]), Page().table([s.rows(39)[0], *s.rows(39, at=30)[20:]])),
+        lambda s: pdf(Page().table(s.rows(39, at=30)[:20]), Page().table([s.rows(39)[0], *s.rows(39, at=30)[20:]])),
         said="Flow: {flow}",
         page=2,
     ),
     Recipe(".pdf", "scanned page", lambda s: scanned(pdf(Page().lines("Cover", size=30)), _simple(s)), page=2),
-    Recipe(".png", "picture of a page", lambda s: png(_simple(s))),
+    Recipe(".png", "picture of a page", lambda s: png(_simple(s)), page=1),
 ]

@@ -90,7 +90,8 @@ class DocumentCutter:
         heading, heading_tokens = document.title, len(title_starts)
         if heading_tokens > _MAX_TITLE_TOKENS:
             heading, heading_tokens = heading[: int(title_starts[_MAX_TITLE_TOKENS])].rstrip(), _MAX_TITLE_TOKENS
-        spans, places = self._cut_text(document.text, starts, room, heading_tokens)
+        structure = Structure(document.text, has_pages=bool(document.boxes))
+        spans, places = self._cut_text(document.text, structure, starts, room, heading_tokens)
         if len(spans) > self._max_chunks:
             return TooLarge(
                 f"The document comes to {len(spans)} chunks; at most {self._max_chunks} are allowed. Split it.",
@@ -99,10 +100,9 @@ class DocumentCutter:
         return CutDocument(document, heading, spans, places, len(starts) + heading_tokens * len(spans))
 
     def _cut_text(
-        self, text: str, starts: NDArray[np.uint32], room: int | None, heading_tokens: int
+        self, text: str, structure: Structure, starts: NDArray[np.uint32], room: int | None, heading_tokens: int
     ) -> tuple[list[ChunkSpan], list[Place]]:
         """Cut a text so that above each chunk there is room for its heading, and in a table for the columns' names."""
-        structure = Structure(text)
         settings = self._settings
         header_tokens = [
             int(np.diff(np.searchsorted(starts, (table.start, table.rows)))[0]) for table in structure.tables

@@ -64,9 +64,10 @@ class Structure:
 
     Args:
         text: Markdown, or a text that may look like it.
+        has_pages: Whether it has pages though no page break tells: it may be a single one.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, has_pages: bool = False) -> None:
         self._text = text
         code = code_blocks(text)
         self.tables = tables_of(text, code)
@@ -74,6 +75,7 @@ class Structure:
         self._heading_starts = [heading.start for heading in self._headings]
         self._table_starts = [table.start for table in self.tables]
         self._breaks = [match.start() for match in re.finditer(_PAGE_BREAK, text)]
+        self._has_pages = has_pages or bool(self._breaks)
 
     def place(self, start: int, end: int, most_header_characters: int) -> Place:
         """Tell where a chunk begins.
@@ -90,7 +92,7 @@ class Structure:
         if index >= 0 and self.tables[index].rows <= at < self.tables[index].end:
             table = self.tables[index]
             header = self._text[table.start : table.rows].strip()
-        page = bisect_right(self._breaks, at) + 1 if self._breaks else 0
+        page = bisect_right(self._breaks, at) + 1 if self._has_pages else 0
         return Place(self._path(at, end), page, header if len(header) <= most_header_characters else "")
 
     def _path(self, at: int, end: int) -> tuple[str, ...]:
