@@ -1,0 +1,76 @@
+"""Processes that are killed while a job runs: each of its documents is in once, or listed with its error."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from chaos.witness import list_documents
+from e2e.stack import wait_until
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from chaos.conftest import Scale
+    from e2e.stack import Stack
+
+_PARTS = ("qdrant_edge", "embed", "gateway")
+_TEXT = "Ferry {number} leaves from pier {number}. It is late in winter. " * 12
+
+
+def _job(stack: Stack, job: str) -> dict[str, Any]:
+    """A job as the gateway shows it; nothing while that is away."""
+    try:
+        response = stack.http.get(f"/v1/jobs/{job}", params={"page_size": 1000})
+    except httpx.TransportError:
+        return {"state": "", "done": 0}
+    assert response.status_code == 200, response.text
+    shown: dict[str, Any] = response.json()
+    return shown
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("count", "kills"), [(1, 2), (50, 3)])
+def test_job_whose_processes_are_killed_at_random_moments_brings_each_document_in_once_or_says_why_not(
+    make_stack: Callable[[], Stack],
+    chance: random.Random,
+    scale: Scale,
+    seen: Callable[[str], None],
+    count: int,
+    kills: int,
+) -> None:
+    stack = make_stack()
+    stack.start(*_PARTS)
+    wait_until(lambda: all(stack.stages().get(one, False) for one in ("search", "embed")), "stages", 120)
+    documents: list[dict[str, Any]] = [
+        {"id": f"d{number}", "text": " " if number % 25 == 24 else _TEXT.format(number=number)}
+        for number in range(count)
+    ]
+    wanted = {one["id"] for one in documents if one["text"].strip()}
+    response = stack.http.post("/v1/documents", json={"documents": documents, "wait": False})
+    assert response.status_code == 202, response.text
+    job = response.json()["job"]
+
+    killed = []
+    for _ in range(scale.pick(kills, 5 * kills)):
+        time.sleep(chance.uniform(0, 2))  # the moment is what is tried
+        killed.append(chance.choice(_PARTS))
+        stack.end(killed[-1])
+        stack.start(killed[-1])
+    wait_until(lambda: _job(stack, job)["state"] in ("done", "failed"), "end of the job", 300)
+
+    ended = _job(stack, job)
+    assert (ended["done"], ended["total"]) == (count, count)
+    assert {one["id"] for one in ended["failed"]} == {one["id"] for one in documents} - wanted
+    assert {one["error"]["reason"] for one in ended["failed"]} <= {"EMPTY_DOCUMENT"}
+    wait_until(lambda: stack.stages().get("search", False), "search", 120)
+    listed = list_documents(stack, "default")
+    assert sorted(listed) == sorted(wanted)
+    chunks = sum(stack.http.get(f"/v1/documents/{one}").json()["chunk_count"] for one in wanted)
+    wait_until(
+        lambda: stack.http.get("/v1/collections/default").json()["chunk_count"] == chunks, "count of what is there", 60
+    )
+    seen(f"{count} documents, killed {', '.join(killed)}: {len(wanted)} in, {count - len(wanted)} failed, none lost")
