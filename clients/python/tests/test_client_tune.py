@@ -214,6 +214,21 @@ def test_nothing_is_fitted_where_those_in_force_decide_as_well() -> None:
     assert fit(noise, right).settings == {}
 
 
+def test_scale_whose_points_mark_too_many_that_are_answered_is_left() -> None:
+    judging = told(200, seed=2, sharp=True)
+    # A third of the answered are less sure on this half than any was on the other.
+    unsure = [
+        Told(0.008, 0.008, marked=False, answerable=True) if one.answerable and number % 3 == 0 else one
+        for number, one in enumerate(judging)
+    ]
+    fitted = fit(told(200, seed=1, sharp=True), unsure)
+
+    assert fitted.scale is not None
+    assert fitted.scale.value > 0
+    assert fitted.settings == {}
+    assert "mark too many" in fitted.reason
+
+
 def test_question_of_a_document_has_its_words_but_the_rarest() -> None:
     text = "The pump KX-200 needs new oil after each winter on the coast."
     frequencies = Counter(dict.fromkeys(("the", "pump", "needs", "new", "oil", "after", "each", "on"), 5))

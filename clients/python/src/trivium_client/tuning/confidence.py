@@ -121,12 +121,15 @@ def fit(fitting: Sequence[Told], judging: Sequence[Told]) -> Fitted:
     settings: dict[str, float | int | str | None] = {}
     if is_better_scale:
         settings |= {"confidence_slope": round(slope, 4), "confidence_intercept": round(intercept, 4)}
-    is_better_point = _is_better(decisions) and not _exceeds(sum(false_marks), len(false_marks), _FALSELY_MARKED)
+    marks_too_many = _exceeds(sum(false_marks), len(false_marks), _FALSELY_MARKED)
+    is_better_point = _is_better(decisions) and not marks_too_many
     # A scale that moves takes its points along: those that were calibrated are on another one.
     if is_better_point or is_better_scale:
         settings |= {"mark_below": round(mark_below, 4), "refuse_below": round(min(refuse_below, mark_below), 4)}
-    if is_better_scale and decisions.value < 0 and decisions.chance < _CHANCE:
-        return Fitted({}, scale, decisions, "a better scale would come with points that decide worse")
+    decides_worse = decisions.value < 0 and decisions.chance < _CHANCE
+    if is_better_scale and (decides_worse or marks_too_many):
+        why = "decide worse" if decides_worse else "mark too many that are answered"
+        return Fitted({}, scale, decisions, f"a better scale would come with points that {why}")
     parts = [name for name, flag in (("scale", is_better_scale), ("points", is_better_point)) if flag]
     return Fitted(settings, scale, decisions, f"better by more than chance: {' and '.join(parts) or 'nothing'}")
 
