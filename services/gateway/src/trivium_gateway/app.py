@@ -136,7 +136,9 @@ class GatewayProcess:
             settings.qdrant_compression,
         )
         notes = settings.audit == "on" or (settings.audit == "auto" and settings.auth != "off")
-        self._audit = AuditLog(settings.data_dir / _AUDIT if notes else None, self.registry)
+        self._audit = AuditLog(
+            settings.data_dir / _AUDIT if notes else None, self.registry, is_logged=settings.audit == "log"
+        )
         self._access = _access(settings, self._audit)
         self._grpc = GrpcServer(
             service="gateway",

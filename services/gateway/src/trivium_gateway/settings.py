@@ -53,8 +53,8 @@ class GatewaySettings:
     audit: str = setting(
         "auto",
         "Whether to note who changed what, in audit-YYYY-MM-DD.jsonl in gateway/audit of the data folder; auto: where "
-        "keys are asked for.",
-        choices=("auto", "on", "off"),
+        "keys are asked for; log: in the log of the process, where nothing can be kept.",
+        choices=("auto", "on", "log", "off"),
     )
     """Whether there is an audit log."""
     redis_url: str = setting(

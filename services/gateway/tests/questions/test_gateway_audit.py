@@ -144,6 +144,16 @@ async def test_log_that_cannot_be_written_counts_what_is_lost_and_does_not_undo(
     assert registry.get_sample_value("trivium_gateway_audit_lines_total", {"outcome": "lost"}) == 2
 
 
+async def test_lines_go_to_the_log_where_nothing_can_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="trivium_gateway.access.audit")
+    async with AuditLog(None, CollectorRegistry(), is_logged=True).action(_ALICE, "keys.revoke", subject="k2"):
+        pass
+    async with AuditLog(None, CollectorRegistry()).action(_ALICE, "keys.revoke", subject="k3"):
+        pass
+    [line] = [record.getMessage() for record in caplog.records]
+    assert json.loads(line.removeprefix("audit "))["subject"] == "k2"
+
+
 async def test_call_that_is_cancelled_is_noted(tmp_path: Path) -> None:
     log = AuditLog(tmp_path, CollectorRegistry())
 

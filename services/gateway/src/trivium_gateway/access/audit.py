@@ -1,4 +1,4 @@
-"""Notes who changed what, in files that are only ever added to."""
+"""Notes who changed what, in files that are only ever added to, or in the process' log."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ class AuditLog:
     logged, and does not undo what was done.
 
     Args:
-        folder: Where the files are; None to note nothing.
+        folder: Where the files are; None for none.
         registry: Where lines are counted.
+        is_logged: Whether lines go to the process' log, where there is no folder.
     """
 
-    def __init__(self, folder: Path | None, registry: CollectorRegistry) -> None:
+    def __init__(self, folder: Path | None, registry: CollectorRegistry, *, is_logged: bool = False) -> None:
         self._folder = folder
+        self._is_logged = is_logged
         lines = Counter(
             "trivium_gateway_audit_lines",
             "Lines of the audit log, by whether they were written or lost.",
@@ -97,10 +99,13 @@ class AuditLog:
         await self._note(principal, entry, "OK")
 
     async def _note(self, principal: Principal, entry: Entry, outcome: str) -> None:
-        if self._folder is None:
-            return
         now = datetime.now(UTC)
-        lines = _lines(principal, entry, outcome, now)
+        lines = _lines(principal, entry, outcome, now) if self._folder or self._is_logged else []
+        if self._folder is None:
+            for line in lines:
+                _logger.info("audit %s", line.rstrip())
+            self._written.inc(len(lines))
+            return
         try:
             await asyncio.to_thread(_append, self._folder / f"audit-{now:%Y-%m-%d}.jsonl", lines)
         except OSError as error:
