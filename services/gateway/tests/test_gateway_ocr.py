@@ -87,7 +87,9 @@ async def test_pictures_of_every_kind_are_read(extractor: Extractor, kind: str, 
 
 async def test_tiff_of_several_pages_has_them_all(extractor: Extractor) -> None:
     image = importlib.import_module("PIL.Image")
-    pages = [image.open(io.BytesIO(png(pdf(Page().lines(f"This is sheet {word}."))))) for word in ("alpha", "beta")]
+    pages = [
+        image.open(io.BytesIO(png(pdf(Page().lines(f"This is sheet {word}.", size=24))))) for word in ("alpha", "beta")
+    ]
     file = io.BytesIO()
     pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
 

@@ -47,7 +47,7 @@ def read_picture(data: bytes, bounds: Bounds, *, recognises: bool) -> Reading:
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise broken("picture", error) from error
     reading = pages_reading(pages, heights)
-    if not reading.text:
+    if not reading.text.strip():
         raise InvalidField("data", "No text can be recognised in the picture.", reason="EMPTY_DOCUMENT")
     return reading
 
@@ -60,7 +60,7 @@ def _page(picture: Any) -> tuple[list[Line], float]:
     points = _POINTS_PER_INCH / dots if _LEAST_DOTS_PER_INCH <= dots <= _MOST_DOTS_PER_INCH else 1.0
     points *= picture.width
     # Before it is read whole, because a JPEG is then read smaller at once; but what has no greys has to get some.
-    small = picture.convert("L") if picture.mode == "1" else picture.copy() if picture.tell() else picture
+    small = picture if picture.format == "JPEG" else picture.convert("L") if picture.mode == "1" else picture.copy()
     small.thumbnail((MOST_PIXELS_A_SIDE, MOST_PIXELS_A_SIDE))
     points /= small.width
     upright = importlib.import_module("PIL.ImageOps").exif_transpose(small).convert("RGB")
