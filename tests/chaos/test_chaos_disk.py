@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -91,6 +92,35 @@ def test_full_disk_refuses_writes_and_serves_everything_else(small_disk: Stack, 
         lambda: not _reason_of_refusal(stack, [{"id": "new", "text": "There is room again."}], set()), "room", 60
     )
     seen(f"{len(acknowledged)} documents until {reason}; none lost, read and deleted on the full disk, writable after")
+
+
+@pytest.mark.timeout(600)
+def test_full_disk_keeps_a_job_waiting_and_refuses_another_until_there_is_room(
+    small_disk: Stack, seen: Callable[[str], None]
+) -> None:
+    stack = small_disk
+    stack.start("qdrant_edge", "gateway")
+    wait_until(lambda: stack.stages().get("search", False), "search", 120)
+    documents = [{"id": f"f{number}", "text": f"Ferry {number} is late."} for number in range(30)]
+    body = {"documents": documents, "wait": False}
+    job = stack.http.post("/v1/documents", json=body).json()["job"]
+    filler = stack.folder / "data" / "filler"
+    with contextlib.suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(bytes(1 << 16))
+            file.flush()
+    stack.start("embed")
+    wait_until(lambda: stack.stages().get("embed", False), "embed", 120)
+
+    refused = stack.http.post("/v1/documents", json=body)
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (503, "STORAGE_FULL")
+    shown = stack.http.get(f"/v1/jobs/{job}").json()
+    assert (shown["state"], shown["total"]) in {("queued", 30), ("running", 30)}
+    filler.unlink()
+    wait_until(lambda: stack.http.get(f"/v1/jobs/{job}").json()["state"] == "done", "end of the job", 120)
+    assert sorted(list_documents(stack, "default")) == sorted(one["id"] for one in documents)
+    wait_until(lambda: stack.http.post("/v1/documents", json=body).status_code == 202, "room for another job", 60)
+    seen(f"a job of {len(documents)} documents waited while the disk was full, and another was refused")
 
 
 @pytest.mark.timeout(600)
