@@ -1,0 +1,38 @@
+"""What surfaces ask: questions, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trivium_gateway.gateway.library import Library
+from trivium_gateway.gateway.questions import Found, Questions
+
+if TYPE_CHECKING:
+    from trivium_gateway.answering.feedback import FeedbackBox
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.health.readiness import Readiness
+    from trivium_gateway.ingestion.jobs.jobs import Jobs
+
+__all__ = ["Found", "Gateway", "Library", "Questions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What surfaces ask.
+
+    Attributes:
+        questions: Whatever is asked.
+        library: What is kept.
+        jobs: Ingestions that go on by themselves.
+        feedback: What people say of answers.
+        readiness: How each stage is.
+        limits: What is accepted.
+    """
+
+    questions: Questions
+    library: Library
+    jobs: Jobs
+    feedback: FeedbackBox
+    readiness: Readiness
+    limits: GatewayLimits

@@ -1,0 +1,261 @@
+"""Documents and collections, for whoever may see or change them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from trivium_serving.errors import InvalidField, NotFound
+from trivium_serving.logs import log_failure
+
+from trivium_gateway.domain.limits import check_document_id, check_page_size
+from trivium_gateway.library.collections import DEFAULT_COLLECTION
+from trivium_gateway.request.principal import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+
+    from trivium_serving.pulse import Pulse
+
+    from trivium_gateway.access.audit import AuditLog
+    from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.settings import CollectionSettings
+    from trivium_gateway.ingestion.ingester import Ingester
+    from trivium_gateway.library.collections import Collections
+    from trivium_gateway.library.descriptions import CollectionDescription
+    from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
+    from trivium_gateway.library.metrics import DocumentMetrics
+    from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
+    from trivium_gateway.library.tuning import CollectionTuning
+    from trivium_gateway.request.admission import CallLimit
+    from trivium_gateway.request.metrics import QuestionMetrics
+    from trivium_gateway.request.principal import Principal
+
+_logger = logging.getLogger(__name__)
+
+_REINDEX_SECONDS = 10.0
+"""How long one call works on a collection that is made anew. Those who wait for it see that it goes on."""
+
+
+class Library:
+    """Documents and collections, with bounded work.
+
+    Args:
+        collections: All collections.
+        documents: What is in them.
+        ingester: Adds to them.
+        reindexer: Makes collections anew.
+        tuning: Changes how they are searched and judged.
+        ingestions: Bounds the calls that add documents.
+        calls: Bounds the other calls about documents and collections.
+        audit: Notes who changed what.
+        qdrant: Whether Qdrant answers at all.
+        document_metrics: Where documents are counted.
+        question_metrics: Where tokens are counted.
+        limits: What is accepted.
+    """
+
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        documents: Documents,
+        ingester: Ingester,
+        reindexer: Reindexer,
+        tuning: CollectionTuning,
+        ingestions: CallLimit,
+        calls: CallLimit,
+        audit: AuditLog,
+        qdrant: Pulse,
+        document_metrics: DocumentMetrics,
+        question_metrics: QuestionMetrics,
+        limits: GatewayLimits,
+    ) -> None:
+        self._collections = collections
+        self._documents = documents
+        self._ingester = ingester
+        self._reindexer = reindexer
+        self._tuning = tuning
+        self._ingestions = ingestions
+        self._calls = calls
+        self._audit = audit
+        self._qdrant = qdrant
+        self._document_metrics = document_metrics
+        self._question_metrics = question_metrics
+        self._limits = limits
+
+    @asynccontextmanager
+    async def _call(self, principal: Principal, scope: Scope) -> AsyncIterator[Collections]:
+        """The collections, for one call about them or what is in them.
+
+        Raises:
+            PermissionDenied: The principal lacks the scope.
+            Overloaded: There are too many calls.
+            DeadlineExceeded: The call's time is over.
+        """
+        principal.require(scope)
+        async with self._calls.call(), self._qdrant.waiting():
+            yield self._collections
+
+    @asynccontextmanager
+    async def _change(self, principal: Principal, action: str, name: str) -> AsyncIterator[Collections]:
+        """The collections, for a call that changes one of them and is noted; see _call."""
+        async with self._audit.action(principal, action, collection=name), self._call(principal, Scope.ADMIN) as them:
+            yield them
+
+    async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
+        """Creates a collection; see Collections.create."""
+        async with self._change(principal, "collections.create", name) as collections:
+            return await collections.create(name, tenant=principal.tenant)
+
+    async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
+        """Describes a collection; see Collections.get."""
+        async with self._call(principal, Scope.READ) as collections:
+            return await collections.get(name, tenant=principal.tenant)
+
+    async def list_collections(self, principal: Principal) -> list[CollectionDescription]:
+        """Describes all collections; see Collections.list."""
+        async with self._call(principal, Scope.READ) as collections:
+            return await collections.list(tenant=principal.tenant)
+
+    async def delete_collection(self, principal: Principal, name: str) -> None:
+        """Deletes a collection; see Collections.delete."""
+        async with self._change(principal, "collections.delete", name) as collections:
+            await collections.delete(name, tenant=principal.tenant)
+
+    async def reindex(self, principal: Principal, name: str) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
+        name = name or DEFAULT_COLLECTION
+        async with self._change(principal, "collections.reindex", name):
+            return await self._reindexer.reindex(name, tenant=principal.tenant, seconds=_REINDEX_SECONDS)
+
+    async def change_settings(
+        self,
+        principal: Principal,
+        name: str,
+        settings: CollectionSettings,
+        *,
+        clear: Sequence[str] = (),
+        note: str = "",
+        based_on: int | None = None,
+    ) -> CollectionDescription:
+        """Changes how a collection is searched and judged; see CollectionTuning.change."""
+        async with self._change(principal, "collections.set", name) as collections:
+            await self._tuning.change(
+                name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
+            )
+            return await collections.get(name, tenant=principal.tenant)
+
+    async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
+        """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
+        async with self._change(principal, "collections.roll-back", name) as collections:
+            await self._tuning.roll_back(name, tenant=principal.tenant)
+            return await collections.get(name, tenant=principal.tenant)
+
+    async def ingest(
+        self,
+        principal: Principal,
+        collection: str,
+        documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
+        *,
+        max_documents: int,
+    ) -> list[DocumentResult]:
+        """Adds or replaces documents; see Ingester.ingest. What is written when the time is over stays.
+
+        Args:
+            principal: Whose documents.
+            collection: Name of the collection; empty for `default`.
+            documents: The documents.
+            max_documents: Most documents in one call.
+        """
+        principal.require(Scope.INGEST)
+        async with self._ingestions.call():
+            return await self.ingest_unbounded(principal, collection, documents, max_documents=max_documents)
+
+    async def ingest_unbounded(
+        self,
+        principal: Principal,
+        collection: str,
+        documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
+        *,
+        max_documents: int,
+    ) -> list[DocumentResult]:
+        """The same as `ingest` beside the calls that are bounded, for who bounds its own."""
+        where = collection or DEFAULT_COLLECTION
+        async with self._audit.action(principal, "documents.ingest", collection=where) as entry:
+            principal.require(Scope.INGEST)
+            resolved = await self._collections.resolve(collection, tenant=principal.tenant)
+            results = await self._ingester.ingest(
+                resolved, documents, max_documents=max_documents, tenant=principal.tenant
+            )
+            entry.documents = {
+                one.id: one.error.reason if one.error else one.status.value
+                for result in results
+                for one in (result, *result.parts)
+            }
+        _log_causes(results)
+        self._document_metrics.count_received(resolved.alias, results)
+        tokens = sum(result.token_count for result in results)
+        self._question_metrics.count_tokens(principal.tenant, "document", tokens)
+        return results
+
+    async def get_document(self, principal: Principal, collection: str, document_id: str) -> StoredDocument:
+        """Returns one document with its stored text.
+
+        Raises:
+            NotFound: There is no such document, or no such collection.
+        """
+        check_document_id(document_id, self._limits)
+        async with self._call(principal, Scope.READ) as collections:
+            resolved = await collections.find(collection, tenant=principal.tenant)
+            if resolved is None:
+                raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
+            return await self._documents.get(resolved, document_id, tenant=principal.tenant)
+
+    async def list_documents(
+        self, principal: Principal, collection: str, *, page_size: int, page_token: str
+    ) -> tuple[list[StoredDocument], str]:
+        """Returns a page of documents, and the token of the next; see Documents.list."""
+        check_page_size(page_size, self._limits)
+        async with self._call(principal, Scope.READ) as collections:
+            resolved = await collections.find(collection, tenant=principal.tenant)
+            if resolved is None:
+                return [], ""
+            return await self._documents.list(
+                resolved, page_size=page_size, page_token=page_token, tenant=principal.tenant
+            )
+
+    async def delete_documents(self, principal: Principal, collection: str, document_ids: Sequence[str]) -> list[str]:
+        """Deletes documents; those that do not exist are passed over.
+
+        Returns:
+            The ids of those that were there.
+
+        Raises:
+            InvalidField: No id is given, or one is not a possible id.
+        """
+        if not document_ids:
+            raise InvalidField("ids", "No document id is given.")
+        for document_id in document_ids:
+            check_document_id(document_id, self._limits)
+        where = collection or DEFAULT_COLLECTION
+        async with (
+            self._audit.action(principal, "documents.delete", collection=where) as entry,
+            self._call(principal, Scope.INGEST) as collections,
+        ):
+            resolved = await collections.find(collection, tenant=principal.tenant)
+            if resolved is None:
+                return []
+            deleted = await self._documents.delete(resolved, document_ids, tenant=principal.tenant)
+            entry.documents = dict.fromkeys(deleted, "deleted")
+        self._document_metrics.count_deleted(len(deleted))
+        return deleted
+
+
+def _log_causes(results: Sequence[DocumentResult]) -> None:
+    """Logs why documents failed where their entries do not say it all: once for all that failed by the same error."""
+    failed = Counter(result.error for result in results if result.error is not None)
+    for error, count in failed.items():
+        log_failure(_logger, f"{count} of {len(results)} documents", error)
