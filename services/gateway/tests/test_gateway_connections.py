@@ -33,6 +33,7 @@ from trivium_serving.slow_readers import SlowReaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -294,13 +295,14 @@ FILES = 256
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-async def test_gateway_with_more_silent_connections_than_files_answers(protocol: str) -> None:
+async def test_gateway_with_more_silent_connections_than_files_answers(protocol: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         ports = {"http": one.getsockname()[1], "grpc": other.getsockname()[1]}
     gateway = subprocess.Popen(  # noqa: ASYNC220  # it takes milliseconds
         [sys.executable, "-m", "trivium_gateway"],
         env={
             **os.environ,
+            "TRIVIUM_DATA_DIR": str(tmp_path),
             "TRIVIUM_GATEWAY_HTTP_LISTEN": f"127.0.0.1:{ports['http']}",
             "TRIVIUM_GATEWAY_GRPC_LISTEN": f"127.0.0.1:{ports['grpc']}",
         },

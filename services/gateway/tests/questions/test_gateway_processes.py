@@ -29,6 +29,7 @@ from .conftest import DOCUMENTS, HANG, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .conftest import Peer, Qdrant, Stack
 
@@ -195,10 +196,11 @@ async def test_default_collection_deleted_under_a_gateway_is_empty_again(own_qdr
 class Command:
     """`python -m trivium_gateway` with nothing behind it."""
 
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, data_dir: Path, **variables: str) -> None:
         nothing = "127.0.0.1:1"
         environ = {
             **os.environ,
+            "TRIVIUM_DATA_DIR": str(data_dir),
             "TRIVIUM_GATEWAY_GRPC_LISTEN": "127.0.0.1:0",
             "TRIVIUM_GATEWAY_HTTP_LISTEN": "127.0.0.1:0",
             "TRIVIUM_GATEWAY_EMBED_TARGET": nothing,
@@ -221,8 +223,8 @@ class Command:
         raise AssertionError("it ended without listening")
 
 
-async def test_process_with_nothing_behind_it_serves_and_ends_on_sigterm() -> None:
-    command = Command()
+async def test_process_with_nothing_behind_it_serves_and_ends_on_sigterm(tmp_path: Path) -> None:
+    command = Command(tmp_path)
     port = await asyncio.to_thread(command.http_port)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         assert (await http.get("/healthz")).status_code == 200
@@ -238,9 +240,9 @@ async def test_process_with_nothing_behind_it_serves_and_ends_on_sigterm() -> No
     assert "Traceback" not in log
 
 
-async def test_process_on_a_taken_port_ends_with_one_line_that_says_what_to_do() -> None:
+async def test_process_on_a_taken_port_ends_with_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = Command(TRIVIUM_GATEWAY_GRPC_LISTEN=f"127.0.0.1:{taken.getsockname()[1]}")
+        command = Command(tmp_path, TRIVIUM_GATEWAY_GRPC_LISTEN=f"127.0.0.1:{taken.getsockname()[1]}")
         _, log = await asyncio.to_thread(command.process.communicate, timeout=60)
 
     assert command.process.returncode == 1
@@ -248,8 +250,8 @@ async def test_process_on_a_taken_port_ends_with_one_line_that_says_what_to_do()
     assert "Traceback" not in log
 
 
-async def test_process_with_a_bad_qdrant_address_ends_with_one_line() -> None:
-    command = Command(TRIVIUM_GATEWAY_QDRANT_URL="127.0.0.1:6333")
+async def test_process_with_a_bad_qdrant_address_ends_with_one_line(tmp_path: Path) -> None:
+    command = Command(tmp_path, TRIVIUM_GATEWAY_QDRANT_URL="127.0.0.1:6333")
     _, log = await asyncio.to_thread(command.process.communicate, timeout=60)
 
     assert command.process.returncode == 2
