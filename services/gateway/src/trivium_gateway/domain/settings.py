@@ -98,7 +98,8 @@ class CollectionSettings:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:  # NaN is not, either
                 where = f"{field_name}.{name}"
-                raise InvalidField(where, f"{where} is {value:g}; it must lie between {low:g} and {high:g}.")
+                shown = f"{value:g}" if isinstance(value, float) else str(value)[:20]  # an integer may be beyond floats
+                raise InvalidField(where, f"{where} is {shown}; it must lie between {low:g} and {high:g}.")
         if self.weight_of_dense == self.weight_of_sparse == 0:
             raise InvalidField(
                 f"{field_name}.sparse_weight",

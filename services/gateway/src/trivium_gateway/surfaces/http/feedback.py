@@ -18,6 +18,7 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
+from trivium_gateway.surfaces.http.shapes import ErrorResponse
 from trivium_gateway.surfaces.http.trace_shapes import DeleteFeedbackResponse, FeedbackResponse, ListFeedbackResponse
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def feedback_routes(gateway: Gateway) -> APIRouter:
         "/v1/feedback/export",
         summary="A set of labelled questions of what was said: queries.jsonl, qrels.tsv, corpus.jsonl",
         response_class=Response,
-        responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}},
+        responses={
+            200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}},
+            "default": {"model": ErrorResponse},
+        },
     )
     async def export_feedback(
         collection: str = "",
