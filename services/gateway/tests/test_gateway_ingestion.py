@@ -142,7 +142,7 @@ async def test_failed_update_leaves_the_earlier_version(storage: Storage) -> Non
 
 async def test_text_that_the_embed_service_refuses_fails_its_document_alone(storage: Storage) -> None:
     # No tokens, and nothing visible in its middle: only marks that go onto letters, and zero-width ones.
-    odd = "\u0301" + "\u200b" * 900 + "\u0301"
+    odd = "word " * 100 + "\n\n\u0301" + "\u200b" * 900 + "\u0301\n\n" + "word " * 100
     results = await storage.ingest(NewDocument(id="a", text="Fine."), NewDocument(id="b", text=odd))
     assert _outcomes(results) == ["indexed", "BLANK_TEXT"]
 
