@@ -2,6 +2,7 @@
 // reader scrolls up, and again once the end is back in view.
 
 import { calm } from "./dom.js";
+import { isPeeking } from "./peek.js";
 
 const NEAR = 40; // pixels below the frame that still count as in view
 const MARGIN = 24; // left free below the end, and above a question
@@ -27,9 +28,9 @@ export function follow(question, answer) {
   scroller.scrollBy({ top: top - MARGIN, behavior: calm() ? "instant" : "smooth" });
 }
 
-/** Keeps up with an answer that has grown; one that is not the latest changes nothing. */
+/** Keeps up with an answer that has grown; one that is not the latest changes nothing, nor while a citation is pointed at. */
 export function grown(answer) {
-  if (answer !== followed || !following) return;
+  if (answer !== followed || !following || isPeeking()) return;
   const beyond = below() + MARGIN;
   if (beyond > 0) scroller.scrollBy({ top: beyond, behavior: "instant" });
 }
