@@ -20,6 +20,7 @@ from trivium_client._retries import Attempts
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Stub = TypeVar("_Stub")
 
 
 class Connection:
@@ -53,9 +54,7 @@ class Connection:
         Raises:
             Cancelled: If the connection is closed.
         """
-        if self._closed:
-            raise closed_error()
-        return self._stub
+        return self._while_open(self._stub)
 
     @property
     def job_stub(self) -> "job_service_pb2_grpc.JobServiceStub":
@@ -64,9 +63,7 @@ class Connection:
         Raises:
             Cancelled: If the connection is closed.
         """
-        if self._closed:
-            raise closed_error()
-        return self._job_stub
+        return self._while_open(self._job_stub)
 
     @property
     def key_stub(self) -> "key_service_pb2_grpc.KeyServiceStub":
@@ -75,9 +72,7 @@ class Connection:
         Raises:
             Cancelled: If the connection is closed.
         """
-        if self._closed:
-            raise closed_error()
-        return self._key_stub
+        return self._while_open(self._key_stub)
 
     @property
     def trace_stub(self) -> "trace_service_pb2_grpc.TraceServiceStub":
@@ -86,9 +81,7 @@ class Connection:
         Raises:
             Cancelled: If the connection is closed.
         """
-        if self._closed:
-            raise closed_error()
-        return self._trace_stub
+        return self._while_open(self._trace_stub)
 
     @property
     def feedback_stub(self) -> "feedback_service_pb2_grpc.FeedbackServiceStub":
@@ -97,9 +90,12 @@ class Connection:
         Raises:
             Cancelled: If the connection is closed.
         """
+        return self._while_open(self._feedback_stub)
+
+    def _while_open(self, stub: _Stub) -> _Stub:
         if self._closed:
             raise closed_error()
-        return self._feedback_stub
+        return stub
 
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""
