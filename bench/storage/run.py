@@ -30,7 +30,7 @@ import numpy as np
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection

@@ -25,9 +25,10 @@ from trivium_gateway.ingestion.formats import ocr
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import Collections, ResolvedCollection
+from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.models.embed import EmbedClient, EmbeddedDocuments
 from trivium_gateway.qdrant.collections import QdrantCollections

@@ -16,7 +16,7 @@ from trivium_lexical import parse_query
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from trivium_gateway.library.collections import ResolvedCollection
+    from trivium_gateway.library.resolved import ResolvedCollection
 
     from .conftest import OpenStorage, Storage
 

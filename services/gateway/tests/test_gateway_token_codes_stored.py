@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from trivium_encoders import decode_codes
 from trivium_gateway.library.candidates import Candidate
-from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.resolved import ResolvedCollection
 
 if TYPE_CHECKING:
     from .conftest import Storage

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from trivium_gateway.library.candidates import Candidate
-    from trivium_gateway.library.collections import ResolvedCollection
+    from trivium_gateway.library.resolved import ResolvedCollection
 
     from .conftest import OpenStorage, Storage
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.domain.standings import Ordered, Ranked
     from trivium_gateway.library.candidates import Candidate
-    from trivium_gateway.library.collections import Collections, ResolvedCollection
+    from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.leg_ranks import LegRanks
+    from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
 

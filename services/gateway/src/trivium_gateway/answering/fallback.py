@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from trivium_gateway.library.collections import DEFAULT_COLLECTION
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

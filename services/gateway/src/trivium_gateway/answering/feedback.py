@@ -13,9 +13,9 @@ from trivium_serving.request_context import is_request_id
 
 from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.limits import check_document_id, check_page_size, check_query, check_unicode
-from trivium_gateway.library.collections import DEFAULT_COLLECTION
 from trivium_gateway.library.eval_sets import eval_set, labelled_questions
 from trivium_gateway.library.feedback import Feedback
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:

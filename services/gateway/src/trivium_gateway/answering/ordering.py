@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import SearchOptions
     from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.library.candidates import Candidate
-    from trivium_gateway.library.collections import ResolvedCollection
+    from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.models.rerank import Reranking
     from trivium_gateway.request.record import Record

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, SearchResult
-    from trivium_gateway.library.collections import Collections, ResolvedCollection
+    from trivium_gateway.library.collections import Collections
+    from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
     from trivium_gateway.models.query_memory import QueryVector

@@ -11,7 +11,7 @@ from trivium_serving.errors import InvalidField, NotFound
 from trivium_serving.logs import log_failure
 
 from trivium_gateway.domain.limits import check_document_id, check_page_size
-from trivium_gateway.library.collections import DEFAULT_COLLECTION
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from trivium_gateway.qdrant.version import too_old
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trivium_gateway.library.collections import Collections, ResolvedCollection
+    from trivium_gateway.library.collections import Collections
+    from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.library.search import ChunkSearch
     from trivium_gateway.models.embed import EmbedClient
     from trivium_gateway.models.generate import GenerateClient

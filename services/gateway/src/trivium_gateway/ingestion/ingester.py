@@ -23,9 +23,10 @@ from trivium_gateway.ingestion.preparation import DocumentPreparer, PreparedDocu
 from trivium_gateway.ingestion.windows import windows_of
 from trivium_gateway.ingestion.writing import DocumentWriter
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import Collections, ResolvedCollection
+from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, content_hash_of
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.request.admission import QuestionAdmission

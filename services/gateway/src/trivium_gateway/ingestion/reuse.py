@@ -6,7 +6,7 @@ from trivium_serving.errors import TriviumError
 
 from trivium_gateway.ingestion.preparation import PreparedDocument
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk

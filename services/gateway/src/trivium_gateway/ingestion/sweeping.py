@@ -6,7 +6,8 @@ import logging
 from trivium_serving.errors import TriviumError
 
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import Collections, ResolvedCollection
+from trivium_gateway.library.collections import Collections
+from trivium_gateway.library.resolved import ResolvedCollection
 
 __all__ = ["Sweeper"]
 

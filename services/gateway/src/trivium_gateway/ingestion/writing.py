@@ -15,7 +15,7 @@ from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.reuse import embeddings_known
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from trivium_gateway.domain.chunks import Chunk
-from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.heads import DocumentHeads
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
 from trivium_gateway.qdrant.chunks import QdrantChunks, upsert
 from trivium_gateway.qdrant.connection import QdrantConnection

@@ -1,91 +1,26 @@
 """Collections: a name that people use, in front of a physical collection that belongs to one embedding model."""
 
-import asyncio
-import contextlib
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
-from trivium_lexical import ANALYZER_VERSION
-from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError, cause_of
+from trivium_serving.errors import AlreadyExists, InvalidField, NotFound, TriviumError
 
 from trivium_gateway.domain.filters import Filter, parse_filter
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.metadata import JsonValue, MetadataKind
-from trivium_gateway.domain.names import (
-    alias_behind,
-    alias_of,
-    check_name,
-    is_name,
-    name_and_tenant,
-    name_of,
-    physical_name,
-)
-from trivium_gateway.domain.settings import SettingsHistory
+from trivium_gateway.domain.names import alias_of, check_name, is_name
+from trivium_gateway.library.describing import CollectionDescriber
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
 from trivium_gateway.library.making import CollectionMaker
+from trivium_gateway.library.memory import CollectionMemory
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION, ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import AS_QDRANT_CHOOSES, Distribution, QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 
-__all__ = ["DEFAULT_COLLECTION", "Collections", "ResolvedCollection"]
-
-_logger = logging.getLogger(__name__)
-
-DEFAULT_COLLECTION = "default"
-"""The collection of requests that name none. It is created by the first write."""
-
-_COUNTS_AT_ONCE = 5  # each is three calls
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedCollection:
-    """Where a collection's data is, and which model's vectors are in it.
-
-    Attributes:
-        tenant: Whose it is.
-        name: The name that they use.
-        physical: The name of the collection in Qdrant, `<alias>__<12 characters>`; see `physical_name`.
-        model: Name of the embedding model.
-        model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
-        dimension: Numbers per vector.
-        analyzer: Version of the analyzer that its words are indexed by.
-        settings: How it is searched and judged.
-    """
-
-    tenant: str
-    name: str
-    physical: str
-    model: str
-    model_fingerprint: str
-    dimension: int
-    analyzer: int
-    settings: SettingsHistory = field(default_factory=SettingsHistory)
-
-    @property
-    def alias(self) -> str:
-        """The alias in Qdrant."""
-        return alias_of(self.tenant, self.name)
-
-    def successor(self) -> "ResolvedCollection | None":
-        """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
-        if self.analyzer == ANALYZER_VERSION:
-            return None
-        physical = physical_name(self.alias, self.model_fingerprint, ANALYZER_VERSION)
-        return replace(self, physical=physical, analyzer=ANALYZER_VERSION)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was found out about a collection, and until when to believe it."""
-
-    collection: ResolvedCollection
-    metadata_kinds: Mapping[str, MetadataKind]
-    is_complete: bool
-    expires_at: float
+__all__ = ["Collections"]
 
 
 class Collections:
@@ -119,10 +54,14 @@ class Collections:
         self._lookup = CollectionLookup(self._qdrant)
         self._maker = CollectionMaker(self._qdrant, self._lookup, embed)
         self._limits = limits or GatewayLimits()
-        self.remember_seconds = remember_seconds
-        self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._memory = CollectionMemory(self._lookup, remember_seconds, clock)
+        self._describer = CollectionDescriber(self._qdrant, self._memory)
         self._changes = KeyedLocks()
+
+    @property
+    def remember_seconds(self) -> float:
+        """How long a change that another gateway makes may go unnoticed."""
+        return self._memory.remember_seconds
 
     async def create(self, name: str, *, tenant: str) -> CollectionDescription:
         """Create a collection for the vectors of the model that the embed service runs.
@@ -140,8 +79,8 @@ class Collections:
             place = await self._lookup.look(alias)
             if place.own is not None and place.own.has_alias:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
-            known = self._remember(alias, await self._maker.complete(alias, place))
-        return await self._describe(known)
+            known = self._memory.remember(alias, await self._maker.complete(alias, place))
+        return await self._describer.describe(known)
 
     async def get(self, name: str, *, tenant: str) -> CollectionDescription:
         """Describe a collection.
@@ -159,9 +98,9 @@ class Collections:
         # What cannot be read and may not be Trivium's is not shown, but not denied either.
         seen = await self._lookup.see(alias) or (await self._lookup.look(alias)).own
         if seen is None:
-            self._known.pop(alias, None)
+            self._memory.forget(alias)
             raise _not_found(name)
-        return await self._describe_any(alias, seen)
+        return await self._describer.describe_any(alias, seen)
 
     async def delete(self, name: str, *, tenant: str) -> None:
         """Delete a collection and everything in it, whether or not it is damaged.
@@ -173,7 +112,7 @@ class Collections:
         check_name(name)
         alias = _alias(tenant, name)
         async with self._changes.hold([(alias,)]):
-            self._known.pop(alias, None)
+            self._memory.forget(alias)
             if not await self._maker.delete(alias):
                 raise _not_found(name)
 
@@ -193,13 +132,13 @@ class Collections:
         """
         name = name or DEFAULT_COLLECTION
         alias = _alias(tenant, name)
-        known = await self._recall(alias)
+        known = await self._memory.recall(alias)
         if known is None or not known.is_complete:
             async with self._changes.hold([(alias,)]):
                 place = await self._lookup.look(alias)
                 if place.own is None and name != DEFAULT_COLLECTION:
                     raise _not_found(name)
-                known = self._remember(alias, await self._maker.complete(alias, place))
+                known = self._memory.remember(alias, await self._maker.complete(alias, place))
         return known.collection
 
     async def find(self, name: str, *, tenant: str) -> ResolvedCollection | None:
@@ -218,7 +157,7 @@ class Collections:
             Unavailable: Qdrant cannot be reached, or cannot open the collection now.
         """
         name = name or DEFAULT_COLLECTION
-        known = await self._recall(_alias(tenant, name))
+        known = await self._memory.recall(_alias(tenant, name))
         if known is None and name != DEFAULT_COLLECTION:
             raise _not_found(name)
         return known.collection if known else None
@@ -230,13 +169,13 @@ class Collections:
             FailedPrecondition: All that there are are damaged (COLLECTION_DAMAGED).
             Unavailable: Qdrant cannot be reached, or cannot open any.
         """
-        for alias in (DEFAULT_COLLECTION, *self._known):
+        for alias in (DEFAULT_COLLECTION, *self._memory.aliases):
             if isinstance(seen := await self._lookup.see(alias), OwnCollection):
-                return self._remember(alias, seen).collection
+                return self._memory.remember(alias, seen).collection
         all_seen = await self._lookup.all()
         for alias, seen in all_seen.items():
             if isinstance(seen, OwnCollection):
-                return self._remember(alias, seen).collection
+                return self._memory.remember(alias, seen).collection
         failures = [seen for seen in all_seen.values() if isinstance(seen, TriviumError)]
         if failures:
             raise min(failures, key=lambda failure: state_told_by(failure) is CollectionState.DAMAGED)
@@ -244,7 +183,7 @@ class Collections:
 
     def forget(self, collection: ResolvedCollection) -> None:
         """Look a collection up anew next time, because Qdrant says that it is gone."""
-        self._known.pop(collection.alias, None)
+        self._memory.forget(collection.alias)
 
     async def moved(self, collection: ResolvedCollection) -> ResolvedCollection:
         """Find a collection where it is now, if it may have moved since: one that has a successor, to that.
@@ -258,7 +197,7 @@ class Collections:
         if collection.successor() is None:
             return collection
         own = await self.own(collection.name, tenant=collection.tenant)
-        return self._remember(collection.alias, own).collection
+        return self._memory.remember(collection.alias, own).collection
 
     async def own(self, name: str, *, tenant: str) -> OwnCollection:
         """Find what is behind a tenant's collection. Always asks Qdrant.
@@ -271,19 +210,8 @@ class Collections:
         own = (await self._lookup.look(alias)).own
         if own is None:
             raise _not_found(name)
-        self._remember(alias, own)
+        self._memory.remember(alias, own)
         return own
-
-    async def replaced(self, own: OwnCollection) -> list[str]:
-        """List the physical collections of its alias that hold the same vectors, and that nobody asks any more."""
-        found = []
-        for physical in await self._lookup.owned(alias_behind(own.physical)):
-            if physical != own.physical:
-                with contextlib.suppress(NotFound):
-                    described = await self._qdrant.describe(physical)
-                    if described.model_fingerprint == own.described.model_fingerprint:
-                        found.append(physical)
-        return found
 
     async def parse_filter(self, collection: ResolvedCollection, filter_json: Mapping[str, JsonValue]) -> Filter | None:
         """Check the filter of a request against the keys that the collection has now.
@@ -310,7 +238,7 @@ class Collections:
             collection: The collection.
             fresh: Whether to ask Qdrant even if an answer is remembered.
         """
-        known = await (self._look_up(collection.alias) if fresh else self._recall(collection.alias))
+        known = await self._memory.recall(collection.alias, fresh=fresh)
         return known.metadata_kinds if known else {}
 
     async def index_keys(
@@ -333,66 +261,19 @@ class Collections:
             self.forget(collection)
         return kinds
 
-    async def _recall(self, alias: str) -> _Known | None:
-        known = self._known.get(alias)
-        if known is not None and self._clock() < known.expires_at:
-            return known
-        return await self._look_up(alias)
-
-    async def _look_up(self, alias: str) -> _Known | None:
-        own = (await self._lookup.look(alias)).own
-        if own is None:
-            self._known.pop(alias, None)
-            return None
-        return self._remember(alias, own)
-
-    def _remember(self, alias: str, own: OwnCollection) -> _Known:
-        described = own.described
-        known = _Known(
-            resolved(own),
-            described.metadata_kinds,
-            own.has_alias and described.is_indexed,
-            self._clock() + self.remember_seconds,
-        )
-        self._known[alias] = known
-        return known
-
-    async def _describe(self, known: _Known) -> CollectionDescription:
-        collection = known.collection
-        place = collection.physical, collection.tenant
-        coded_count = None
-        if known.is_complete:
-            chunk_count, coded_count = await asyncio.gather(
-                self._qdrant.count_committed(*place), self._qdrant.count_coded(*place)
-            )
-        else:  # before the first write of this version, there are no chunks of documents that are not committed yet
-            chunk_count = await self._qdrant.count(*place)
-        return CollectionDescription(
-            name=collection.name,
-            state=CollectionState.READY,
-            chunk_count=chunk_count,
-            coded_chunk_count=None if coded_count is None else min(coded_count, chunk_count),
-            model=collection.model,
-            model_fingerprint=collection.model_fingerprint,
-            dimension=collection.dimension,
-            metadata_keys=known.metadata_kinds,
-            needs_reindex=collection.successor() is not None,
-            settings=collection.settings,
-        )
-
-    async def _describe_any(self, alias: str, seen: OwnCollection | TriviumError) -> CollectionDescription:
-        """Describe a collection, by nothing but its state if it cannot be read."""
-        if isinstance(seen, OwnCollection):
-            try:
-                return await self._describe(self._remember(alias, seen))
-            except TriviumError as error:
-                seen = error
-        self._known.pop(alias, None)
-        state = state_told_by(seen)
-        if state is None:
-            raise seen
-        _logger.warning("the collection %s is %s: %s", alias, state.value, cause_of(seen) or seen.message)
-        return CollectionDescription(name_of(alias), state)
+    async def with_remains(self) -> Sequence[ResolvedCollection]:
+        """Find the collections, of any tenant, that have more chunks than their documents, as after broken writes."""
+        found = []
+        for alias, seen in (await self._lookup.all()).items():
+            if isinstance(seen, OwnCollection):
+                known = self._memory.remember(alias, seen)
+                try:
+                    if await self._describer.has_remains(known):
+                        found.append(known.collection)
+                except TriviumError as error:
+                    if not isinstance(error, NotFound) and state_told_by(error) is None:
+                        raise
+        return found
 
     async def list(self, *, tenant: str) -> list[CollectionDescription]:
         """Describe all of a tenant's collections, in the order of their names.
@@ -400,49 +281,7 @@ class Collections:
         Raises:
             Unavailable: Qdrant cannot be reached.
         """
-        at_once = asyncio.Semaphore(_COUNTS_AT_ONCE)
-
-        async def describe(alias: str, seen: OwnCollection | TriviumError) -> CollectionDescription | None:
-            async with at_once:
-                try:
-                    return await self._describe_any(alias, seen)
-                except NotFound:  # deleted since
-                    return None
-
-        found = await self._lookup.all(tenant)
-        described = await asyncio.gather(*(describe(alias, seen) for alias, seen in found.items()))
-        return [one for one in described if one is not None]
-
-    async def with_remains(self) -> Sequence[ResolvedCollection]:
-        """Find the collections, of any tenant, that have more chunks than their documents, as after broken writes."""
-        found = []
-        for alias, seen in (await self._lookup.all()).items():
-            if isinstance(seen, OwnCollection) and (known := self._remember(alias, seen)).is_complete:
-                collection = known.collection
-                try:
-                    there = await self._qdrant.count(collection.physical, collection.tenant)
-                    if there != await self._qdrant.count_committed(collection.physical, collection.tenant):
-                        found.append(collection)
-                except TriviumError as error:
-                    if not isinstance(error, NotFound) and state_told_by(error) is None:
-                        raise
-        return found
-
-
-def resolved(own: OwnCollection) -> ResolvedCollection:
-    """Say where a collection's data is."""
-    described = own.described
-    name, tenant = name_and_tenant(alias_behind(own.physical))
-    return ResolvedCollection(
-        tenant,
-        name,
-        own.physical,
-        described.model,
-        described.model_fingerprint,
-        described.dimension,
-        described.analyzer,
-        described.settings,
-    )
+        return await self._describer.describe_all(await self._lookup.all(tenant))
 
 
 def _alias(tenant: str, name: str) -> str:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trivium_gateway.library.candidates import Candidate
-    from trivium_gateway.library.collections import ResolvedCollection
     from trivium_gateway.library.heads import DocumentHeads
+    from trivium_gateway.library.resolved import ResolvedCollection
 
 
 class CommittedCandidates:

@@ -10,7 +10,7 @@ from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.library.candidates import Candidate, SearchResult
-from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import EVEN, ChunkSearch, LegWeights
 from trivium_gateway.qdrant.words import asked_words
 

@@ -14,8 +14,8 @@ from trivium_gateway.domain.ids import canonical_id, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.domain.metadata import JsonValue, Metadata
 from trivium_gateway.library.chunks import ChunkStore
-from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import content_hash_of, current_version
 
 __all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]

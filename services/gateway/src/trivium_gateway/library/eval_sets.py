@@ -13,9 +13,9 @@ from trivium_gateway.domain.ids import canonical_id
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from trivium_gateway.library.collections import ResolvedCollection
     from trivium_gateway.library.documents import Documents, StoredDocument
     from trivium_gateway.library.feedback import Feedback
+    from trivium_gateway.library.resolved import ResolvedCollection
 
 QUERIES, JUDGEMENTS, CORPUS = "queries.jsonl", "qrels.tsv", "corpus.jsonl"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from trivium_gateway.library.collections import ResolvedCollection
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import current_version
 from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from trivium_gateway.domain.filters import Filter
-    from trivium_gateway.library.collections import ResolvedCollection
+    from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 DEPTH = 10_000

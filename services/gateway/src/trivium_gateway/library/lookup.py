@@ -1,6 +1,7 @@
 """What Qdrant has under the alias of a collection, and what of it is Trivium's."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -142,6 +143,17 @@ class CollectionLookup:
                     raise
                 owned.append(physical)
         return owned
+
+    async def replaced(self, own: OwnCollection) -> list[str]:
+        """List the physical collections of its alias that hold the same vectors, and that nobody asks any more."""
+        found = []
+        for physical in await self.owned(alias_behind(own.physical)):
+            if physical != own.physical:
+                with contextlib.suppress(NotFound):
+                    described = await self._qdrant.describe(physical)
+                    if described.model_fingerprint == own.described.model_fingerprint:
+                        found.append(physical)
+        return found
 
     async def all(self, tenant: str | None = None) -> dict[str, OwnCollection | TriviumError]:
         """Find all collections, by their aliases, in the order of these.

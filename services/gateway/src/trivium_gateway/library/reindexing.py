@@ -10,9 +10,10 @@ from trivium_serving.errors import NotFound
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import alias_of
-from trivium_gateway.library.collections import Collections, resolved
+from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.locks import KeyedLocks
-from trivium_gateway.library.lookup import OwnCollection
+from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
+from trivium_gateway.library.resolved import resolved
 from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.coding import ChunkCoder
@@ -99,6 +100,7 @@ class Reindexer:
         self._collections = collections
         self._embed = embed
         self._qdrant = QdrantCollections(connection, collections.distribution)
+        self._lookup = CollectionLookup(self._qdrant)
         self._clock = clock
         self._runs: dict[str, _Run] = {}
         self._coded_up_to: dict[str, str] = {}
@@ -227,7 +229,7 @@ class Reindexer:
     async def _finish(self, alias: str, own: OwnCollection) -> None:
         """Copy what was written last to an index that does not answer any more, and delete it."""
         run = self._runs.get(alias)
-        for physical in await self._collections.replaced(own):
+        for physical in await self._lookup.replaced(own):
             copier = await self._copier(physical, own.physical, own.described.model_fingerprint)
             # Until then other gateways believe that it answers.
             await asyncio.sleep(self._collections.remember_seconds)

@@ -12,9 +12,9 @@ from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse, z_scores
 from trivium_gateway.domain.standings import Ranked
 from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, LegReason, SearchResult, search_score
-from trivium_gateway.library.collections import ResolvedCollection
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.qdrant.chunks import FoundChunk, QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_both, sparse_leg

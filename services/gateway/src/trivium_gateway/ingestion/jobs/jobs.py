@@ -11,7 +11,7 @@ from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, Ove
 from trivium_gateway.domain.limits import GatewayLimits, check_document_count, check_page_size
 from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.windows import each_of
-from trivium_gateway.library.collections import DEFAULT_COLLECTION
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:

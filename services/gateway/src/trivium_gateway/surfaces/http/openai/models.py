@@ -9,8 +9,8 @@ from trivium_evidence.calibration import calibration_for
 from trivium_serving.errors import TriviumError
 
 from trivium_gateway.gateway import Gateway
-from trivium_gateway.library.collections import DEFAULT_COLLECTION
 from trivium_gateway.library.descriptions import CollectionDescription
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.openai.errors import OpenAIErrorResponse
 from trivium_gateway.surfaces.http.openai.model_ids import COLLECTION_PREFIX, MODEL, MODEL_ALONE, no_model

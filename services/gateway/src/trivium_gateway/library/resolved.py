@@ -1,0 +1,67 @@
+"""A collection that was found: where its data is, and which model's vectors are in it."""
+
+from dataclasses import dataclass, field, replace
+
+from trivium_lexical import ANALYZER_VERSION
+
+from trivium_gateway.domain.names import alias_behind, alias_of, name_and_tenant, physical_name
+from trivium_gateway.domain.settings import SettingsHistory
+from trivium_gateway.library.lookup import OwnCollection
+
+__all__ = ["DEFAULT_COLLECTION", "ResolvedCollection", "resolved"]
+
+DEFAULT_COLLECTION = "default"
+"""The collection of requests that name none. It is created by the first write."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCollection:
+    """Where a collection's data is, and which model's vectors are in it.
+
+    Attributes:
+        tenant: Whose it is.
+        name: The name that they use.
+        physical: The name of the collection in Qdrant, `<alias>__<12 characters>`; see `physical_name`.
+        model: Name of the embedding model.
+        model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
+        dimension: Numbers per vector.
+        analyzer: Version of the analyzer that its words are indexed by.
+        settings: How it is searched and judged.
+    """
+
+    tenant: str
+    name: str
+    physical: str
+    model: str
+    model_fingerprint: str
+    dimension: int
+    analyzer: int
+    settings: SettingsHistory = field(default_factory=SettingsHistory)
+
+    @property
+    def alias(self) -> str:
+        """The alias in Qdrant."""
+        return alias_of(self.tenant, self.name)
+
+    def successor(self) -> "ResolvedCollection | None":
+        """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
+        if self.analyzer == ANALYZER_VERSION:
+            return None
+        physical = physical_name(self.alias, self.model_fingerprint, ANALYZER_VERSION)
+        return replace(self, physical=physical, analyzer=ANALYZER_VERSION)
+
+
+def resolved(own: OwnCollection) -> ResolvedCollection:
+    """Say where a collection's data is."""
+    described = own.described
+    name, tenant = name_and_tenant(alias_behind(own.physical))
+    return ResolvedCollection(
+        tenant,
+        name,
+        own.physical,
+        described.model,
+        described.model_fingerprint,
+        described.dimension,
+        described.analyzer,
+        described.settings,
+    )
