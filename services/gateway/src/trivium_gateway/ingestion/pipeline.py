@@ -1,0 +1,208 @@
+"""The steps that documents are taken through together: identified, parsed, compared, cut, embedded and written."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trivium_serving.errors import InvalidField, TooLarge, TriviumError
+
+from trivium_gateway.domain.ids import forms_of_id
+from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
+from trivium_gateway.ingestion.incoming import Incoming
+from trivium_gateway.ingestion.metadata_keys import index_metadata_keys
+from trivium_gateway.ingestion.metrics import IngestMetrics
+from trivium_gateway.ingestion.patience import patiently
+from trivium_gateway.ingestion.preparation import DocumentPreparer
+from trivium_gateway.ingestion.writing import DocumentWriter
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections
+from trivium_gateway.library.documents import DocumentStatus, NewDocument
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.resolved import ResolvedCollection
+from trivium_gateway.library.versions import DocumentVersions, content_hash_of
+from trivium_gateway.request.admission import QuestionAdmission
+
+__all__ = ["IngestionPipeline"]
+
+
+class IngestionPipeline:
+    """Takes windows of documents all the way into collections.
+
+    Args:
+        collections: Indexes metadata keys.
+        chunks: Where chunks are written to.
+        locks: One writer at a time for each document.
+        preparer: Checks and parses.
+        cutter: Cuts into chunks.
+        writer: Embeds and writes.
+        metrics: Where times are counted.
+        admission: Lets questions go before each piece of the work.
+    """
+
+    def __init__(
+        self,
+        collections: Collections,
+        chunks: ChunkStore,
+        locks: KeyedLocks,
+        preparer: DocumentPreparer,
+        cutter: DocumentCutter,
+        writer: DocumentWriter,
+        metrics: IngestMetrics,
+        admission: QuestionAdmission,
+    ) -> None:
+        self._collections = collections
+        self._chunks = chunks
+        self._locks = locks
+        self._preparer = preparer
+        self._cutter = cutter
+        self._writer = writer
+        self._metrics = metrics
+        self._admission = admission
+
+    async def run(
+        self,
+        collection: ResolvedCollection,
+        documents: Sequence[Incoming],
+        tenant: str,
+        renamed: dict[str, str],
+        locked: asyncio.Event,
+    ) -> None:
+        """Take some documents, no two of the same id, all the way. Each fails alone, and is told why.
+
+        Args:
+            collection: Where they go.
+            documents: The documents.
+            tenant: Whose they are.
+            renamed: The ids that documents of the call got from those that come from the same place, by their own.
+            locked: Is set once nobody else can write these documents.
+        """
+        await self._identify(collection, documents, tenant, renamed)
+        async with self._locks.hold((collection.physical, tenant, one.id) for one in documents):
+            locked.set()
+            await asyncio.gather(*(self._prepare(collection, one, tenant) for one in documents if one.error is None))
+            await self._store(collection, [one for one in documents if one.error is None], tenant)
+        for one in documents:  # of a long stream, only the outcomes are kept
+            one.content_hash = one.prepared.content_hash if one.prepared else ""
+            one.prepared = one.cut = None
+
+    async def _identify(
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str, renamed: dict[str, str]
+    ) -> None:
+        """Give documents that have no id of their own that of the one that comes from the same place.
+
+        Args:
+            collection: Where they go.
+            documents: The documents.
+            tenant: Whose they are.
+            renamed: Takes note of the new ids; what is in such a document, here or in a later call, follows it.
+        """
+        without_id = [one for one in documents if not one.document.id and one.document.default_id]
+        uris = [one.document.uri for one in without_id if one.document.uri and one.document.uri.isprintable()]
+        try:
+            known = await patiently(lambda: self._chunks.ids_of_uris(collection, uris, tenant))
+        except TriviumError as error:
+            for one in without_id:
+                one.error = error
+            return
+        taken = {one.id for one in documents}
+        for one in without_id:
+            ids = known.get(one.document.uri, [one.id])
+            if one.id not in ids and (free := min((free for free in ids if free not in taken), default="")):
+                taken.add(free)
+                renamed[one.id] = free
+                one.id, one.document = free, replace(one.document, id=free)
+        for one in documents:
+            if container := renamed.get(one.container):
+                part_id = container + one.id.removeprefix(one.container)
+                one.id, one.container = part_id, container
+                one.document = replace(one.document, id=part_id, container=container)
+
+    async def _store(self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str) -> None:
+        """Write some prepared documents, and again if the collection was made anew elsewhere meanwhile."""
+        while True:
+            await self._compare_and_write(collection, documents, tenant)
+            now = await self._moved(collection, documents)
+            if now.physical == collection.physical:
+                return
+            collection = now
+            for one in documents:
+                one.error, one.status = None, DocumentStatus.INDEXED
+
+    async def _moved(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> ResolvedCollection:
+        try:
+            return await patiently(lambda: self._collections.moved(collection))
+        except TriviumError as error:  # nobody knows whether it counts
+            for one in documents:
+                one.error = one.error or error
+            return collection
+
+    async def _compare_and_write(
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str
+    ) -> None:
+        try:
+            versions = await self._compare(collection, documents, tenant)
+            await self._cut(collection, [one for one in documents if one.is_changed])
+        except TriviumError as error:
+            for one in documents:
+                one.error = one.error or error
+            return
+        changed = [(one, one.cut) for one in documents if one.error is None and one.cut is not None]
+        errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
+        for (one, _), failure in zip(changed, errors, strict=True):
+            one.error = failure
+        done = [form for one in documents if one.error is None for form in forms_of_id(one.id)[1:]]
+        same = [version for form in done if form in versions for version in versions[form].dead()]
+        await self._writer.delete_dead(collection, same, tenant)
+
+    async def _prepare(self, collection: ResolvedCollection, incoming: Incoming, tenant: str) -> None:
+        try:
+            if incoming.document.failure is not None:
+                raise incoming.document.failure
+            async with self._admission.bulk():
+                pass  # parsing has processes of its own; here it only waits for its turn
+            with self._metrics.stage("parse"):
+                incoming.prepared = await self._preparer.prepare(
+                    incoming.document, tenant=tenant, model_fingerprint=collection.model_fingerprint
+                )
+        except (InvalidField, TooLarge) as error:
+            incoming.error = error
+        incoming.document = NewDocument()  # its content is no longer needed
+
+    async def _compare(
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str
+    ) -> dict[str, DocumentVersions]:
+        """Find out what is stored, and which documents are not changed; tidy up behind writes that broke off."""
+        prepared = [one for one in documents if one.prepared is not None]
+        ids = [form for one in prepared for form in forms_of_id(one.id)]
+        ids += [one.prepared.moved_from for one in prepared if one.prepared and one.prepared.moved_from]
+        with self._metrics.stage("lookup"):
+            versions = await patiently(lambda: self._chunks.versions(collection, ids, tenant))
+        dead: list[str] = []
+        for one in prepared:
+            stored = versions.get(one.id, DocumentVersions())
+            current = stored.current()
+            if current is None:
+                continue
+            content_hash = one.prepared.content_hash if one.prepared else ""
+            if content_hash_of(current) == content_hash and stored.is_whole(current):
+                one.status, one.chunk_count = DocumentStatus.UNCHANGED, stored.chunk_counts[current]
+                dead += [version for version in stored.dead() if version != current]
+            else:
+                one.status = DocumentStatus.UPDATED
+        await self._writer.delete_dead(collection, dead, tenant)
+        return versions
+
+    async def _cut(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> None:
+        """Check the metadata of changed documents against the collection's, and cut them."""
+        await index_metadata_keys(self._collections, collection, documents)
+        accepted = [(one, one.prepared) for one in documents if one.error is None and one.prepared is not None]
+        if not accepted:
+            return
+        with self._metrics.stage("tokenize"):
+            async with self._admission.bulk():
+                cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
+        for (one, _), cut in zip(accepted, cuts, strict=True):
+            if isinstance(cut, CutDocument):
+                one.cut, one.chunk_count, one.token_count = cut, len(cut.spans), cut.token_count
+            else:
+                one.error = cut
