@@ -5,74 +5,27 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trivium_serving.errors import InvalidField, TooLarge, TriviumError, Unavailable
+from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 
-from trivium_gateway.domain.chunks import Chunk, boxes_within, indexed_text
-from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
+from trivium_gateway.ingestion.embedding import PieceEmbedder
 from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
+from trivium_gateway.ingestion.pieces import Piece, Writing, pieces_of
 from trivium_gateway.ingestion.reuse import embeddings_known
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.resolved import ResolvedCollection
-from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds, new_version
+from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds
 from trivium_gateway.models.embed import EmbedClient
-from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
-from trivium_gateway.qdrant.words import StoredWords, stored_words
+from trivium_gateway.qdrant.points import EmbeddedChunk, Point
 from trivium_gateway.request.admission import QuestionAdmission
 
 __all__ = ["DocumentWriter"]
 
 _BATCH_TEXTS = 64
-_PIECE_TEXTS = 16
-"""To embed at a time while there are questions: they share the machine with it."""
-_BATCHES_IN_FLIGHT = 6
 _BATCHES_PER_WRITE = 4
-_EMBED_TIMEOUT_SECONDS = 120.0
 _ATTEMPTS = 3
-
-
-@dataclass(slots=True)
-class _Writing:
-    """A document that is being written.
-
-    Attributes:
-        cut: The document and its chunks.
-        version: What this attempt writes; nobody else writes it.
-        head: The point of chunk 0, once embedded. Writing it commits the version.
-        may_be_committed: Whether the writing of chunk 0 was begun.
-        error: Why it failed.
-    """
-
-    cut: CutDocument
-    version: str = ""
-    head: Point | None = None
-    may_be_committed: bool = False
-    error: TriviumError | None = None
-
-    @property
-    def id(self) -> str:
-        return self.cut.document.id
-
-    def begin(self) -> None:
-        self.version, self.head, self.may_be_committed = new_version(self.cut.document.content_hash), None, False
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One chunk to embed and write."""
-
-    writing: _Writing
-    index: int
-    span: ChunkSpan
-
-    def text(self) -> str:
-        document = self.writing.cut.document
-        place = self.writing.cut.places[self.index]
-        return indexed_text(
-            self.writing.cut.heading, document.text[self.span.start : self.span.end], place.table_header
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +39,7 @@ class _Target:
 
 
 class DocumentWriter:
-    """Writes documents. One for all calls, so that all together keep the encoder busy, and no busier.
+    """Writes documents.
 
     Args:
         chunks: Where they are written to.
@@ -106,7 +59,7 @@ class DocumentWriter:
         self._embed = embed
         self._metrics = metrics
         self._admission = admission
-        self._encoder = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
+        self._embedder = PieceEmbedder(embed, metrics, admission)
 
     async def write(
         self,
@@ -135,7 +88,7 @@ class DocumentWriter:
             self._chunks, self._embed, collection, [cut.document for cut in documents], versions, tenant
         )
         target = _Target(collection, tenant, versions, known)
-        writings = [_Writing(cut) for cut in documents]
+        writings = [Writing(cut) for cut in documents]
         pending = writings
         try:
             for _ in range(_ATTEMPTS):
@@ -147,7 +100,7 @@ class DocumentWriter:
                 if not pending:
                     break
             for writing in pending:
-                writing.error = _incomplete_error(writing)
+                writing.give_up()
         finally:
             await to_the_end(self._discard(target, [one for one in writings if not one.may_be_committed]))
         return [writing.error for writing in writings]
@@ -158,9 +111,9 @@ class DocumentWriter:
             with self._metrics.stage("write"), contextlib.suppress(TriviumError):
                 await patiently(lambda: self._chunks.delete_versions(collection, versions, tenant))
 
-    async def _write_chunks(self, target: _Target, writings: Sequence[_Writing]) -> None:
+    async def _write_chunks(self, target: _Target, writings: Sequence[Writing]) -> None:
         """Embed all chunks, and write all but the first of each document."""
-        pieces = [_Piece(writing, index, span) for writing in writings for index, span in enumerate(writing.cut.spans)]
+        pieces = pieces_of(writings)
         batches = iter([pieces[start : start + _BATCH_TEXTS] for start in range(0, len(pieces), _BATCH_TEXTS)])
 
         async def work() -> None:
@@ -172,11 +125,11 @@ class DocumentWriter:
             for _ in range(_BATCHES_PER_WRITE):
                 workers.create_task(work())
 
-    async def _commit(self, target: _Target, writings: Sequence[_Writing]) -> None:
+    async def _commit(self, target: _Target, writings: Sequence[Writing]) -> None:
         """Write the first chunks, and delete what they replace."""
         for writing in writings:
             if age_seconds(writing.version) > ABANDONED_SECONDS / 2:
-                writing.error = _incomplete_error(writing)
+                writing.give_up()
         writings = [writing for writing in writings if writing.error is None]
         if not writings:
             return
@@ -195,12 +148,12 @@ class DocumentWriter:
         dead = {*before, *replaced.values()} - {writing.version for writing in writings}
         await self.delete_dead(target.collection, sorted(dead), target.tenant)
 
-    async def _embed_and_write(self, target: _Target, batch: Sequence[_Piece]) -> None:
+    async def _embed_and_write(self, target: _Target, batch: Sequence[Piece]) -> None:
         batch = [piece for piece in batch if piece.writing.error is None]
         if not batch:
             return
         try:
-            points = await self._points_of(target, batch)
+            points = await self._embedder.points_of(batch, target.collection, target.known, target.tenant)
         except (InvalidField, TooLarge) as error:
             # One text is to blame: let its document fail alone.
             if len({id(piece.writing) for piece in batch}) == 1:
@@ -225,36 +178,6 @@ class DocumentWriter:
         else:
             self._metrics.count_chunks(len(batch))
 
-    async def _points_of(self, target: _Target, batch: Sequence[_Piece]) -> list[Point]:
-        texts = [piece.text() for piece in batch]
-        new = [text for text in texts if text not in target.known]
-        made: list[EmbeddedChunk] = []
-        if new:
-            async with self._encoder:
-                with self._metrics.stage("embed"):
-                    while len(made) < len(new):
-                        async with self._admission.bulk():
-                            count = _PIECE_TEXTS if self._admission.busy else len(new)
-                            made += await self._embed_some(target, new[len(made) :][:count])
-        those_made = iter(made)
-        embedded = [target.known.get(text) or next(those_made) for text in texts]
-        # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
-        words = await asyncio.to_thread(_words_of, batch, target.collection.analyzer)
-        return [
-            point_of(_chunk_of(piece), of_model, of_words, target.tenant)
-            for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
-        ]
-
-    async def _embed_some(self, target: _Target, texts: Sequence[str]) -> list[EmbeddedChunk]:
-        embedded = await patiently(
-            lambda: self._embed.embed_documents(
-                texts,
-                expected_fingerprint=target.collection.model_fingerprint,
-                timeout_seconds=_EMBED_TIMEOUT_SECONDS,
-            )
-        )
-        return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
-
     async def _upsert(self, target: _Target, points: Sequence[Point]) -> None:
         if points:
             async with self._admission.bulk():
@@ -262,7 +185,7 @@ class DocumentWriter:
                 with self._metrics.stage("write"):
                     await patiently(lambda: to_the_end(self._chunks.upsert(target.collection, points)))
 
-    async def _incomplete(self, target: _Target, writings: Sequence[_Writing]) -> list[_Writing]:
+    async def _incomplete(self, target: _Target, writings: Sequence[Writing]) -> list[Writing]:
         """Find committed documents that lack chunks: the collection was deleted, or somebody took them for remains."""
         several = [writing for writing in writings if len(writing.cut.spans) > 1]
         try:
@@ -283,7 +206,7 @@ class DocumentWriter:
         await self.delete_dead(target.collection, replaced, target.tenant)
         return incomplete
 
-    async def _discard(self, target: _Target, writings: Sequence[_Writing]) -> None:
+    async def _discard(self, target: _Target, writings: Sequence[Writing]) -> None:
         """Delete what was written of documents that are not committed, if that is possible."""
         versions = [writing.version for writing in writings if writing.version]
         if versions:
@@ -291,40 +214,6 @@ class DocumentWriter:
                 await self._chunks.delete_versions(target.collection, versions, target.tenant)
 
 
-def _incomplete_error(writing: _Writing) -> Unavailable:
-    return Unavailable(
-        f"The document {writing.id!r} could not be written whole: others deleted parts of it, or it took too long. "
-        "Send it again.",
-        reason="DOCUMENT_INCOMPLETE",
-    )
-
-
-def _words_of(batch: Sequence[_Piece], analyzer: int) -> list[StoredWords | None]:
-    # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
-    return [stored_words(chunk.indexed_text, analyzer) for chunk in map(_chunk_of, batch)]
-
-
-def _chunk_of(piece: _Piece) -> Chunk:
-    document, place = piece.writing.cut.document, piece.writing.cut.places[piece.index]
-    return Chunk(
-        document_id=document.id,
-        index=piece.index,
-        title=document.title,
-        uri=document.uri,
-        text=document.text[piece.span.start : piece.span.end],
-        start=piece.span.start,
-        end=piece.span.end,
-        version=piece.writing.version,
-        chunk_count=len(piece.writing.cut.spans),
-        metadata=document.metadata,
-        heading=place.heading,
-        page=place.page,
-        table_header=place.table_header,
-        container=document.container,
-        boxes=boxes_within(document.boxes, piece.span.start, piece.span.end),
-    )
-
-
-def _fail(batch: Sequence[_Piece], error: TriviumError) -> None:
+def _fail(batch: Sequence[Piece], error: TriviumError) -> None:
     for piece in batch:
         piece.writing.error = error

@@ -1,0 +1,87 @@
+"""Embeds the pieces of documents, as bulk work that questions overtake."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from trivium_gateway.ingestion.metrics import IngestMetrics
+from trivium_gateway.ingestion.patience import patiently
+from trivium_gateway.ingestion.pieces import Piece
+from trivium_gateway.library.resolved import ResolvedCollection
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
+from trivium_gateway.qdrant.words import StoredWords, stored_words
+from trivium_gateway.request.admission import QuestionAdmission
+
+__all__ = ["PieceEmbedder"]
+
+_TEXTS_BESIDE_QUESTIONS = 16
+"""To embed at a time while there are questions: they share the machine with it."""
+_BATCHES_IN_FLIGHT = 6
+_TIMEOUT_SECONDS = 120.0
+
+
+class PieceEmbedder:
+    """Makes points of pieces. One for all calls, so that all together keep the encoder busy, and no busier.
+
+    Args:
+        embed: Embeds them.
+        metrics: Where times are counted.
+        admission: Lets questions go before each batch.
+    """
+
+    def __init__(self, embed: EmbedClient, metrics: IngestMetrics, admission: QuestionAdmission) -> None:
+        self._embed = embed
+        self._metrics = metrics
+        self._admission = admission
+        self._encoder = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
+
+    async def points_of(
+        self, batch: Sequence[Piece], collection: ResolvedCollection, known: Mapping[str, EmbeddedChunk], tenant: str
+    ) -> list[Point]:
+        """Make the points that keep some pieces.
+
+        Args:
+            batch: The pieces.
+            collection: Where they will be.
+            known: What need not be embedded again, by its text.
+            tenant: Whose they are.
+
+        Returns:
+            One for each piece, in their order.
+
+        Raises:
+            InvalidField: The model does not take a text.
+            TooLarge: A text is longer than the model reads.
+            TriviumError: The embed service fails, runs another model, or has had no capacity for long.
+        """
+        texts = [piece.text() for piece in batch]
+        new = [text for text in texts if text not in known]
+        made: list[EmbeddedChunk] = []
+        if new:
+            async with self._encoder:
+                with self._metrics.stage("embed"):
+                    while len(made) < len(new):
+                        async with self._admission.bulk():
+                            count = _TEXTS_BESIDE_QUESTIONS if self._admission.busy else len(new)
+                            made += await self._embed_some(collection, new[len(made) :][:count])
+        those_made = iter(made)
+        embedded = [known.get(text) or next(those_made) for text in texts]
+        # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
+        words = await asyncio.to_thread(_words_of, batch, collection.analyzer)
+        return [
+            point_of(piece.chunk(), of_model, of_words, tenant)
+            for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
+        ]
+
+    async def _embed_some(self, collection: ResolvedCollection, texts: Sequence[str]) -> list[EmbeddedChunk]:
+        embedded = await patiently(
+            lambda: self._embed.embed_documents(
+                texts, expected_fingerprint=collection.model_fingerprint, timeout_seconds=_TIMEOUT_SECONDS
+            )
+        )
+        return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
+
+
+def _words_of(batch: Sequence[Piece], analyzer: int) -> list[StoredWords | None]:
+    # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
+    return [stored_words(piece.chunk().indexed_text, analyzer) for piece in batch]
