@@ -13,7 +13,7 @@ from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
 from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import Record
-from trivium_gateway.surfaces.grpc.messages import found_message
+from trivium_gateway.surfaces.grpc.messages.answers import found_message
 from trivium_gateway.surfaces.http.rendering import found_json
 from trivium_serving.errors import Unavailable
 

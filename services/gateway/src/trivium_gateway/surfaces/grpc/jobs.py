@@ -12,7 +12,7 @@ from trivium.gateway.v1.job_service_pb2_grpc import JobServiceServicer, add_JobS
 
 from trivium_gateway.ingestion.jobs.job import JobState
 from trivium_gateway.surfaces.door import principal
-from trivium_gateway.surfaces.grpc.messages import document_from
+from trivium_gateway.surfaces.grpc.messages.documents import document_from
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp

@@ -14,18 +14,10 @@ from trivium_gateway.answering.events import Summary
 from trivium_gateway.domain.degradation import header_value
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.surfaces.door import principal
-from trivium_gateway.surfaces.grpc.messages import (
-    collection_message,
-    document_from,
-    document_message,
-    event_message,
-    found_message,
-    question_from,
-    result_message,
-    search_from,
-    settings_from,
-    status_message,
-)
+from trivium_gateway.surfaces.grpc.messages.answers import event_message, found_message
+from trivium_gateway.surfaces.grpc.messages.collections import collection_message, settings_from
+from trivium_gateway.surfaces.grpc.messages.documents import document_from, document_message, result_message
+from trivium_gateway.surfaces.grpc.messages.questions import question_from, search_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -174,7 +166,12 @@ class GatewayServicer(GatewayServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
         """Says how each stage is."""
-        return status_message(self._gateway.readiness)
+        readiness = self._gateway.readiness
+        stages = [
+            pb.StageStatus(stage=one.stage, ready=one.ready, model=one.model, detail=one.detail)
+            for one in readiness.stages()
+        ]
+        return pb.GetStatusResponse(ready=readiness.ready, stages=stages)
 
 
 def serve(gateway: Gateway, server: grpc.aio.Server) -> None:

@@ -10,7 +10,7 @@ from trivium.gateway.v1 import trace_service_pb2 as pb
 from trivium.gateway.v1.trace_service_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
 
 from trivium_gateway.surfaces.door import principal
-from trivium_gateway.surfaces.grpc.messages import json_from
+from trivium_gateway.surfaces.grpc.messages.structs import json_from
 from trivium_gateway.surfaces.traces import trace_json
 
 if TYPE_CHECKING:

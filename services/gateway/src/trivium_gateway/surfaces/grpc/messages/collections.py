@@ -1,0 +1,75 @@
+"""Collections and their settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trivium.gateway.v1 import gateway_service_pb2 as pb
+from trivium_serving.errors import InvalidField
+
+from trivium_gateway.domain.answerability import Refusal
+from trivium_gateway.domain.settings import CollectionSettings
+from trivium_gateway.library.descriptions import CollectionState
+
+if TYPE_CHECKING:
+    from trivium_gateway.domain.settings import SettingsVersion
+    from trivium_gateway.library.descriptions import CollectionDescription
+
+_REFUSAL_VALUES = {
+    None: pb.REFUSAL_UNSPECIFIED,
+    Refusal.OFF: pb.REFUSAL_OFF,
+    Refusal.MARK: pb.REFUSAL_MARK,
+    Refusal.REFUSE: pb.REFUSAL_REFUSE,
+}
+_REFUSALS: dict[int, Refusal | None] = {value: refusal for refusal, value in _REFUSAL_VALUES.items()}
+_COLLECTION_STATES = {
+    CollectionState.READY: pb.COLLECTION_STATE_READY,
+    CollectionState.OPENING: pb.COLLECTION_STATE_OPENING,
+    CollectionState.DAMAGED: pb.COLLECTION_STATE_DAMAGED,
+    CollectionState.UNAVAILABLE: pb.COLLECTION_STATE_UNAVAILABLE,
+}
+
+
+def collection_message(collection: CollectionDescription) -> pb.Collection:
+    """A collection."""
+    return pb.Collection(
+        name=collection.name,
+        chunk_count=collection.chunk_count or 0,
+        model=collection.model,
+        model_fingerprint=collection.model_fingerprint,
+        dimension=collection.dimension,
+        metadata_keys=collection.metadata_keys,
+        state=_COLLECTION_STATES[collection.state],
+        needs_reindex=collection.needs_reindex,
+        coded_chunk_count=collection.coded_chunk_count,
+        settings=_settings_version(collection.settings.now) if collection.settings.change_count else None,
+        earlier_settings=map(_settings_version, collection.settings.earlier),
+    )
+
+
+def settings_from(message: pb.CollectionSettings) -> CollectionSettings:
+    """Settings of a collection.
+
+    Raises:
+        InvalidField: The refusal is none that there is.
+    """
+    given = {one.name: value for one, value in message.ListFields() if one.name != "refusal"}
+    return CollectionSettings(**given, refusal=refusal_from("settings.refusal", message.refusal))
+
+
+def refusal_from(field: str, refusal: pb.Refusal.ValueType) -> Refusal | None:
+    """What becomes of a question that the documents hardly answer; None where nobody says it.
+
+    Raises:
+        InvalidField: It is none that there is.
+    """
+    if refusal not in _REFUSALS:
+        raise InvalidField(field, f"{field} {refusal} does not exist.")
+    return _REFUSALS[refusal]
+
+
+def _settings_version(version: SettingsVersion) -> pb.SettingsVersion:
+    given = version.settings.given()
+    refusal = given.pop("refusal", None)
+    settings = pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal])
+    return pb.SettingsVersion(number=version.number, settings=settings, made_at=version.made_at, note=version.note)
