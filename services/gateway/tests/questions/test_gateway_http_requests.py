@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_gateway.surfaces.http import shapes as native
 from trivium_gateway.surfaces.http.openai import shapes
+from trivium_gateway.surfaces.http.shapes.answers import AnswerResponse, RetrieveResponse
+from trivium_gateway.surfaces.http.shapes.collections import (
+    CollectionResponse,
+    DeleteCollectionResponse,
+    ListCollectionsResponse,
+)
+from trivium_gateway.surfaces.http.shapes.documents import (
+    AddDocumentsResponse,
+    DeleteDocumentResponse,
+    DocumentResponse,
+    ListDocumentsResponse,
+)
+from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
+from trivium_gateway.surfaces.http.shapes.readiness import ReadinessResponse
 from trivium_serving.errors import Overloaded, error_from_rpc
 
 if TYPE_CHECKING:
@@ -39,7 +52,7 @@ def check_error(response: httpx.Response, code: int, reason: str, field: str | N
     """Checks an error body and returns its message."""
     assert response.status_code == code, response.text
     body = response.json()
-    native.ErrorResponse.model_validate(body)
+    ErrorResponse.model_validate(body)
     error = body["error"]
     assert body["message"] == body["detail"] == error["message"]
     assert (error["code"], error["reason"], error.get("field")) == (code, reason, field)
@@ -371,19 +384,19 @@ async def test_responses_look_as_the_description_says(stack: Stack) -> None:
     where = {"collection": stack.collection}
     query = {"query": "herons", **where}
     for method, path, body, shape in (
-        ("POST", "/v1/retrieve", query, native.RetrieveResponse),
-        ("POST", "/v1/retrieve", {**query, "rerank": False}, native.RetrieveResponse),
-        ("POST", "/v1/answer", {"question": "herons?", **where}, native.AnswerResponse),
-        ("POST", "/v1/documents", {"documents": [{"id": "s", "text": "S."}], **where}, native.AddDocumentsResponse),
-        ("POST", "/v1/documents", {"documents": [{"text": ""}], **where}, native.AddDocumentsResponse),
-        ("GET", f"/v1/documents?collection={stack.collection}", None, native.ListDocumentsResponse),
-        ("GET", f"/v1/documents/heron?collection={stack.collection}", None, native.DocumentResponse),
-        ("DELETE", f"/v1/documents/s?collection={stack.collection}", None, native.DeleteDocumentResponse),
-        ("POST", "/v1/collections", {"name": f"{stack.collection}-s"}, native.CollectionResponse),
-        ("GET", f"/v1/collections/{stack.collection}", None, native.CollectionResponse),
-        ("GET", "/v1/collections", None, native.ListCollectionsResponse),
-        ("DELETE", f"/v1/collections/{stack.collection}-s", None, native.DeleteCollectionResponse),
-        ("GET", "/readyz", None, native.ReadinessResponse),
+        ("POST", "/v1/retrieve", query, RetrieveResponse),
+        ("POST", "/v1/retrieve", {**query, "rerank": False}, RetrieveResponse),
+        ("POST", "/v1/answer", {"question": "herons?", **where}, AnswerResponse),
+        ("POST", "/v1/documents", {"documents": [{"id": "s", "text": "S."}], **where}, AddDocumentsResponse),
+        ("POST", "/v1/documents", {"documents": [{"text": ""}], **where}, AddDocumentsResponse),
+        ("GET", f"/v1/documents?collection={stack.collection}", None, ListDocumentsResponse),
+        ("GET", f"/v1/documents/heron?collection={stack.collection}", None, DocumentResponse),
+        ("DELETE", f"/v1/documents/s?collection={stack.collection}", None, DeleteDocumentResponse),
+        ("POST", "/v1/collections", {"name": f"{stack.collection}-s"}, CollectionResponse),
+        ("GET", f"/v1/collections/{stack.collection}", None, CollectionResponse),
+        ("GET", "/v1/collections", None, ListCollectionsResponse),
+        ("DELETE", f"/v1/collections/{stack.collection}-s", None, DeleteCollectionResponse),
+        ("GET", "/readyz", None, ReadinessResponse),
         ("GET", "/v1/models", None, shapes.ListModelsResponse),
         ("GET", "/v1/models/trivium", None, shapes.ModelShape),
     ):

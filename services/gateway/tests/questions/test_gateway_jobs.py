@@ -12,7 +12,13 @@ from trivium.gateway.v1 import gateway_service_pb2 as documents_pb
 from trivium.gateway.v1 import job_service_pb2 as pb
 from trivium.gateway.v1.job_service_pb2_grpc import JobServiceStub
 from trivium_gateway.settings import GatewaySettings
-from trivium_gateway.surfaces.http import shapes
+from trivium_gateway.surfaces.http.shapes.jobs import (
+    AcceptedResponse,
+    DeletedJobResponse,
+    JobPageResponse,
+    JobResponse,
+    ListJobsResponse,
+)
 from trivium_serving.errors import DeadlineExceeded
 
 from .conftest import HANG, running_stack
@@ -32,7 +38,7 @@ async def _start(stack: Stack, *documents: dict[str, Any], **fields: Any) -> str
     body = {"documents": list(documents), "collection": stack.collection, "wait": False, **fields}
     response = await stack.http.post("/v1/documents", json=body)
     assert response.status_code == 202, response.text
-    shapes.AcceptedResponse.model_validate_json(response.content)
+    AcceptedResponse.model_validate_json(response.content)
     job: str = response.json()["job"]
     assert response.headers["Location"] == f"/v1/jobs/{job}"
     return job
@@ -41,7 +47,7 @@ async def _start(stack: Stack, *documents: dict[str, Any], **fields: Any) -> str
 async def _job(stack: Stack, job: str, **parameters: str) -> dict[str, Any]:
     response = await stack.http.get(f"/v1/jobs/{job}", params=parameters)
     assert response.status_code == 200, response.text
-    shapes.JobPageResponse.model_validate_json(response.content)
+    JobPageResponse.model_validate_json(response.content)
     shown: dict[str, Any] = response.json()
     return shown
 
@@ -80,7 +86,7 @@ async def test_documents_that_nobody_waits_for_are_in_when_their_job_is_done(sta
         "Number 149 of many.",
     ]
     listed = (await stack.http.get("/v1/jobs")).json()
-    shapes.ListJobsResponse.model_validate(listed)
+    ListJobsResponse.model_validate(listed)
     assert job in [one["id"] for one in listed["jobs"]]
 
 
@@ -132,7 +138,7 @@ async def test_failed_documents_are_tried_again_and_a_corrected_one_takes_the_pl
     await stack.http.post("/v1/collections", json={"name": name})
     retried = await stack.http.post(f"/v1/jobs/{job}/retry")
     assert (retried.status_code, retried.json()["done"]) == (200, 1)
-    shapes.JobResponse.model_validate_json(retried.content)
+    JobResponse.model_validate_json(retried.content)
     ended = await _ended(stack, job)
     assert (ended["state"], ended["done"], ended["total"]) == ("done", 2, 2)
 
@@ -156,7 +162,7 @@ async def test_cancelled_job_leaves_the_rest_and_a_retry_takes_it_up(stack: Stac
     job = await _start(stack, *_many(300, "halted"))
     await stack.until(lambda: bool(stack.embed.called("Embed") or stack.embed.called("EmbedStream")))
     cancelled = await stack.http.delete(f"/v1/jobs/{job}")
-    shapes.DeletedJobResponse.model_validate_json(cancelled.content)
+    DeletedJobResponse.model_validate_json(cancelled.content)
     assert (cancelled.json()["state"], cancelled.json()["forgotten"]) == ("cancelled", False)
     more = {"documents": _many(1), "collection": stack.collection, "wait": False, "job": job}
     check_error(await stack.http.post("/v1/documents", json=more), 409, "JOB_CANCELLED")

@@ -13,7 +13,7 @@ from trivium_gateway.request.outcomes import Outcomes
 from trivium_gateway.request.principal import EVERYBODY, Principal, Scope
 from trivium_gateway.request.record import Record
 from trivium_gateway.settings import GatewaySettings
-from trivium_gateway.surfaces.http.trace_shapes import ReplayResponse, TraceResponse
+from trivium_gateway.surfaces.http.shapes.traces import ReplayResponse, TraceResponse
 from trivium_serving.errors import NotFound, PermissionDenied, Unavailable
 from trivium_serving.request_context import begin_request
 

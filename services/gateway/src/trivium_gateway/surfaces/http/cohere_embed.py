@@ -5,7 +5,7 @@ import base64
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from trivium_serving.errors import InvalidField
@@ -21,6 +21,7 @@ from trivium_gateway.surfaces.http.openai.model_ids import MODEL
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, json_bytes
+from trivium_gateway.surfaces.http.shapes.shape import Shape
 from trivium_gateway.surfaces.http.streams import while_connected
 
 _LIMITS = GatewayLimits()
@@ -91,18 +92,14 @@ class CohereEmbedBody(JsonBody):
         )
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class VectorsShape(_Shape):
+class VectorsShape(Shape):
     """Vectors in the order of the request, by the types that it asked for."""
 
     float_: list[list[float]] | None = Field(None, alias="float")
     base64: list[str] | None = Field(None, description="Little-endian float32.")
 
 
-class CohereEmbedResponse(_Shape):
+class CohereEmbedResponse(Shape):
     """Cohere's shape."""
 
     response_type: Literal["embeddings_by_type"]

@@ -12,7 +12,7 @@ from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json, reindex_json
 from trivium_gateway.surfaces.http.settings import SettingsBody
-from trivium_gateway.surfaces.http.shapes import (
+from trivium_gateway.surfaces.http.shapes.collections import (
     CollectionResponse,
     DeleteCollectionResponse,
     ListCollectionsResponse,

@@ -18,13 +18,13 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, media_type, 
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, document_json, result_json
-from trivium_gateway.surfaces.http.shapes import (
-    AcceptedResponse,
+from trivium_gateway.surfaces.http.shapes.documents import (
     AddDocumentsResponse,
     DeleteDocumentResponse,
     DocumentResponse,
     ListDocumentsResponse,
 )
+from trivium_gateway.surfaces.http.shapes.jobs import AcceptedResponse
 from trivium_gateway.surfaces.http.streams import while_connected
 from trivium_gateway.surfaces.http.uploads import check_job, read_upload
 

@@ -18,8 +18,8 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
-from trivium_gateway.surfaces.http.shapes import ErrorResponse
-from trivium_gateway.surfaces.http.trace_shapes import DeleteFeedbackResponse, FeedbackResponse, ListFeedbackResponse
+from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
+from trivium_gateway.surfaces.http.shapes.feedback import DeleteFeedbackResponse, FeedbackResponse, ListFeedbackResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

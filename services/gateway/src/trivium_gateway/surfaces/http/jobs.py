@@ -12,7 +12,7 @@ from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
-from trivium_gateway.surfaces.http.shapes import DeletedJobResponse, JobPageResponse, JobResponse, ListJobsResponse
+from trivium_gateway.surfaces.http.shapes.jobs import DeletedJobResponse, JobPageResponse, JobResponse, ListJobsResponse
 
 if TYPE_CHECKING:
     from trivium_gateway.ingestion.jobs.job import Failure, Job

@@ -19,11 +19,7 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
-from trivium_gateway.surfaces.http.shapes import (
-    DeleteKeyResponse,
-    ListKeysResponse,
-    MadeKeyResponse,
-)
+from trivium_gateway.surfaces.http.shapes.keys import DeleteKeyResponse, ListKeysResponse, MadeKeyResponse
 
 if TYPE_CHECKING:
     from trivium_gateway.access.keyring import Keyring

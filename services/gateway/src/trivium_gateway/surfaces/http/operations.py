@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.reference import describe, documented, reference_page
 from trivium_gateway.surfaces.http.rendering import JsonResponse, readiness_json
-from trivium_gateway.surfaces.http.shapes import ReadinessResponse
+from trivium_gateway.surfaces.http.shapes.readiness import ReadinessResponse
 
 
 def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter:

@@ -31,7 +31,7 @@ from trivium_gateway.surfaces.http.rendering import (
     summary_json,
 )
 from trivium_gateway.surfaces.http.settings import RefusalChoice, SettingsBody
-from trivium_gateway.surfaces.http.shapes import AnswerResponse, RetrieveResponse
+from trivium_gateway.surfaces.http.shapes.answers import AnswerResponse, RetrieveResponse
 from trivium_gateway.surfaces.http.streams import (
     EventStreamResponse,
     event_bytes,

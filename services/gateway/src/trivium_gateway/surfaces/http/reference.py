@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from trivium_gateway.surfaces.http.shapes import ErrorResponse
+from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
+from trivium_gateway.surfaces.http.shapes.traces import ReplayResponse, TraceResponse
 from trivium_gateway.surfaces.http.streams import while_connected
-from trivium_gateway.surfaces.http.trace_shapes import ReplayResponse, TraceResponse
 from trivium_gateway.surfaces.traces import trace_json
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
 from trivium_gateway.surfaces.http.questions import REFUSAL, History, Queries
 from trivium_gateway.surfaces.http.settings import RefusalChoice
-from trivium_gateway.surfaces.http.shapes import CitationShape, DegradationShape, DocumentResultShape, SpanShape
+from trivium_gateway.surfaces.http.shapes.answers import DegradationShape
+from trivium_gateway.surfaces.http.shapes.documents import DocumentResultShape
+from trivium_gateway.surfaces.http.shapes.passages import CitationShape, SpanShape
 
 DEFAULT_CHARACTERS = 20_000
 _COLLAPSE = Field(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trivium_serving.errors import TriviumError
 
     from trivium_gateway.surfaces.http.mcp import shapes
-    from trivium_gateway.surfaces.http.shapes import DegradationShape
+    from trivium_gateway.surfaces.http.shapes.answers import DegradationShape
 
 
 def search_text(found: shapes.SearchOutput) -> str:

@@ -14,7 +14,9 @@ from trivium_gateway.surfaces.http.bodies import validate
 from trivium_gateway.surfaces.http.mcp import shapes, texts
 from trivium_gateway.surfaces.http.questions import turns_of
 from trivium_gateway.surfaces.http.rendering import citation_json, result_json
-from trivium_gateway.surfaces.http.shapes import CitationShape, DegradationShape, DocumentResultShape, SpanShape
+from trivium_gateway.surfaces.http.shapes.answers import DegradationShape
+from trivium_gateway.surfaces.http.shapes.documents import DocumentResultShape
+from trivium_gateway.surfaces.http.shapes.passages import CitationShape, SpanShape
 from trivium_gateway.surfaces.http.streams import whole
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from trivium_serving.errors import DeadlineExceeded, Overloaded, TriviumError, Unavailable, Unimplemented
@@ -14,6 +13,7 @@ from trivium_serving.logs import log_failure
 
 from trivium_gateway.surfaces.http.errors import error_body, error_response
 from trivium_gateway.surfaces.http.rendering import JsonResponse
+from trivium_gateway.surfaces.http.shapes.shape import Shape
 
 _logger = logging.getLogger(__name__)
 
@@ -36,10 +36,8 @@ RESPONSES_PATH = "/v1/responses"
 _PLACE = re.compile(r"\[\d+\].*")
 
 
-class OpenAIErrorShape(BaseModel):
+class OpenAIErrorShape(Shape):
     """What is wrong, in OpenAI's words (`type`, `param`, `code`) and in Trivium's (`reason`, `status`, `field`)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     message: str
     type: Literal["invalid_request_error", "rate_limit_error", "server_error"]
@@ -50,10 +48,8 @@ class OpenAIErrorShape(BaseModel):
     field: str | None = None
 
 
-class OpenAIErrorResponse(BaseModel):
+class OpenAIErrorResponse(Shape):
     """An error. `message` and `detail` repeat the message."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     error: OpenAIErrorShape
     message: str

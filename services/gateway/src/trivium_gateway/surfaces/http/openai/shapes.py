@@ -2,25 +2,20 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from trivium_gateway.surfaces.http.shapes import (
-    CitationShape,
+from trivium_gateway.surfaces.http.shapes.answers import (
     DegradationShape,
-    PassageShape,
     RetrieveResponse,
     SearchedQueryShape,
-    SpanShape,
     StageTimeShape,
     TimingsShape,
 )
+from trivium_gateway.surfaces.http.shapes.passages import CitationShape, PassageShape, SpanShape
+from trivium_gateway.surfaces.http.shapes.shape import Shape
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class EvidenceShape(_Shape):
+class EvidenceShape(Shape):
     """Trivium's own: what an answer rests on, as in /v1/answer."""
 
     answerable: bool
@@ -43,7 +38,7 @@ class EvidenceShape(_Shape):
     request_id: str
 
 
-class UrlCitationShape(_Shape):
+class UrlCitationShape(Shape):
     """A citation."""
 
     start_index: int = Field(description="Where the mark begins in the text, in code points.")
@@ -52,21 +47,21 @@ class UrlCitationShape(_Shape):
     title: str
 
 
-class AnnotationShape(_Shape):
+class AnnotationShape(Shape):
     """An annotation."""
 
     type: Literal["url_citation"]
     url_citation: UrlCitationShape
 
 
-class FunctionShape(_Shape):
+class FunctionShape(Shape):
     """A function to call."""
 
     name: str
     arguments: str
 
 
-class ToolCallShape(_Shape):
+class ToolCallShape(Shape):
     """A call of a tool."""
 
     id: str
@@ -74,7 +69,7 @@ class ToolCallShape(_Shape):
     function: FunctionShape
 
 
-class AssistantMessageShape(_Shape):
+class AssistantMessageShape(Shape):
     """The answer."""
 
     role: Literal["assistant"]
@@ -84,7 +79,7 @@ class AssistantMessageShape(_Shape):
     tool_calls: list[ToolCallShape] = Field(default_factory=list, description="Only if tools are called.")
 
 
-class ChoiceShape(_Shape):
+class ChoiceShape(Shape):
     """The one answer."""
 
     index: int
@@ -93,7 +88,7 @@ class ChoiceShape(_Shape):
     finish_reason: Literal["stop", "length", "tool_calls"]
 
 
-class ChatUsageShape(_Shape):
+class ChatUsageShape(Shape):
     """Tokens of the language model; 0 where none ran."""
 
     prompt_tokens: int
@@ -101,7 +96,7 @@ class ChatUsageShape(_Shape):
     total_tokens: int
 
 
-class ChatCompletionResponse(_Shape):
+class ChatCompletionResponse(Shape):
     """An answer, as OpenAI's chat completions have it."""
 
     id: str
@@ -113,7 +108,7 @@ class ChatCompletionResponse(_Shape):
     trivium: EvidenceShape
 
 
-class ModelShape(_Shape):
+class ModelShape(Shape):
     """A model."""
 
     id: str
@@ -128,14 +123,14 @@ class ModelShape(_Shape):
     )
 
 
-class ListModelsResponse(_Shape):
+class ListModelsResponse(Shape):
     """All models."""
 
     object: Literal["list"]
     data: list[ModelShape]
 
 
-class EmbeddingShape(_Shape):
+class EmbeddingShape(Shape):
     """The vector of a text."""
 
     object: Literal["embedding"]
@@ -143,14 +138,14 @@ class EmbeddingShape(_Shape):
     embedding: list[float] | str = Field(description="Numbers, or with `base64` little-endian float32.")
 
 
-class EmbeddingUsageShape(_Shape):
+class EmbeddingUsageShape(Shape):
     """Tokens of the embedding model."""
 
     prompt_tokens: int
     total_tokens: int
 
 
-class EmbeddingsResponse(_Shape):
+class EmbeddingsResponse(Shape):
     """Vectors, in the order of the texts."""
 
     object: Literal["list"]
@@ -159,7 +154,7 @@ class EmbeddingsResponse(_Shape):
     data: list[EmbeddingShape]
 
 
-class FileCountsShape(_Shape):
+class FileCountsShape(Shape):
     """Pieces of documents: how many of them there are is known, and not of how many documents."""
 
     in_progress: int
@@ -169,7 +164,7 @@ class FileCountsShape(_Shape):
     total: int
 
 
-class VectorStoreShape(_Shape):
+class VectorStoreShape(Shape):
     """A collection."""
 
     id: str = Field(description="The collection's name.")
@@ -184,7 +179,7 @@ class VectorStoreShape(_Shape):
     metadata: dict[str, str]
 
 
-class ListVectorStoresResponse(_Shape):
+class ListVectorStoresResponse(Shape):
     """All collections."""
 
     object: Literal["list"]
@@ -194,14 +189,14 @@ class ListVectorStoresResponse(_Shape):
     has_more: bool
 
 
-class TextContentShape(_Shape):
+class TextContentShape(Shape):
     """A text."""
 
     type: Literal["text"]
     text: str
 
 
-class VectorSearchResultShape(_Shape):
+class VectorSearchResultShape(Shape):
     """A passage."""
 
     file_id: str = Field(description="The document's id.")
@@ -211,14 +206,14 @@ class VectorSearchResultShape(_Shape):
     content: list[TextContentShape]
 
 
-class VectorSearchEvidenceShape(_Shape):
+class VectorSearchEvidenceShape(Shape):
     """Trivium's own: what each query found, as in /v1/retrieve."""
 
     searches: list[RetrieveResponse]
     request_id: str
 
 
-class VectorSearchResponse(_Shape):
+class VectorSearchResponse(Shape):
     """Passages, best first."""
 
     object: Literal["vector_store.search_results.page"]
@@ -229,7 +224,7 @@ class VectorSearchResponse(_Shape):
     trivium: VectorSearchEvidenceShape
 
 
-class ResponseUsageShape(_Shape):
+class ResponseUsageShape(Shape):
     """Tokens of the language model; 0 where none ran."""
 
     input_tokens: int
@@ -239,7 +234,7 @@ class ResponseUsageShape(_Shape):
     total_tokens: int
 
 
-class ResponseShape(_Shape):
+class ResponseShape(Shape):
     """An answer, as OpenAI's responses have it."""
 
     id: str

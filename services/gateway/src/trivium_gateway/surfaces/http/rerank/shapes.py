@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 from trivium_serving.errors import (
     DeadlineExceeded,
     InvalidField,
@@ -19,6 +19,7 @@ from trivium_serving.request_context import request_id
 
 from trivium_gateway.surfaces.http.errors import error_body, error_response
 from trivium_gateway.surfaces.http.rendering import JsonResponse
+from trivium_gateway.surfaces.http.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +31,13 @@ if TYPE_CHECKING:
 _TEXTS_PER_SEARCH_UNIT = 100
 
 
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class DocumentShape(_Shape):
+class DocumentShape(Shape):
     """A document's text."""
 
     text: str
 
 
-class ResultShape(_Shape):
+class ResultShape(Shape):
     """One document's place."""
 
     index: int = Field(description="Its position in the request, from 0.")
@@ -48,7 +45,7 @@ class ResultShape(_Shape):
     document: DocumentShape | None = Field(None, description="Only if `return_documents`.")
 
 
-class CohereResponse(_Shape):
+class CohereResponse(Shape):
     """Cohere's shape, best first."""
 
     id: str
@@ -56,7 +53,7 @@ class CohereResponse(_Shape):
     meta: dict[str, Any]
 
 
-class TokensShape(_Shape):
+class TokensShape(Shape):
     """Tokens that the model read, query included."""
 
     prompt_tokens: int
@@ -71,7 +68,7 @@ class JinaResponse(CohereResponse):
     usage: TokensShape
 
 
-class TeiResultShape(_Shape):
+class TeiResultShape(Shape):
     """One text's place."""
 
     index: int = Field(description="Its position in the request, from 0.")
@@ -83,7 +80,7 @@ class TeiResponse(RootModel[list[TeiResultShape]]):
     """TEI's shape, best first."""
 
 
-class TeiErrorResponse(_Shape):
+class TeiErrorResponse(Shape):
     """TEI's shape of an error. `message` and `detail` repeat it; `reason` is Trivium's."""
 
     error: str

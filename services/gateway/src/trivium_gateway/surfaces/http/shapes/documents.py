@@ -1,0 +1,69 @@
+"""Documents, and what became of them."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from trivium_gateway.surfaces.http.shapes.shape import Shape
+
+
+class DocumentErrorShape(Shape):
+    """Why a document failed."""
+
+    reason: str
+    message: str
+
+
+class PartResultShape(Shape):
+    """What became of a file in a mail or an archive."""
+
+    id: str
+    status: Literal["indexed", "updated", "unchanged", "failed"]
+    chunks: int
+    error: DocumentErrorShape | None = Field(None, description="Only of a document that failed.")
+    content_hash: str | None = Field(None, description="Of what is stored now; missing if it failed.")
+
+
+class DocumentResultShape(PartResultShape):
+    """What became of a document."""
+
+    parts: list[PartResultShape] | None = Field(
+        None, description="Only of a mail or an archive with files in it: what became of these."
+    )
+
+
+class AddDocumentsResponse(Shape):
+    """One outcome per document, in order."""
+
+    documents: list[DocumentResultShape]
+
+
+class ListedDocumentShape(Shape):
+    """A stored document, without its text."""
+
+    id: str
+    container: str | None = Field(description="The document that it is in, a mail or an archive; else null.")
+    title: str
+    uri: str
+    metadata: dict[str, Any]
+    chunk_count: int
+    content_hash: str = Field(description="Stays the same as long as nothing of the document changes.")
+
+
+class DocumentResponse(ListedDocumentShape):
+    """A stored document."""
+
+    text: str
+
+
+class ListDocumentsResponse(Shape):
+    """A page of documents."""
+
+    documents: list[ListedDocumentShape]
+    next_page_token: str = Field(description="Empty after the last page.")
+
+
+class DeleteDocumentResponse(Shape):
+    """The id, or nothing if there was no such document."""
+
+    deleted_ids: list[str]
