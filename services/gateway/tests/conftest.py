@@ -30,7 +30,8 @@ from trivium_gateway.library.documents import DocumentResult, Documents, NewDocu
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
-from trivium_gateway.models.embed import EmbedClient, EmbeddedDocuments
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.models.embed_answers import EmbeddedDocuments
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission

@@ -10,7 +10,7 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
-from trivium_gateway.models.embed import EmbedModel
+from trivium_gateway.models.embed_answers import EmbedModel
 from trivium_gateway.qdrant.collections import Distribution, QdrantCollections
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound

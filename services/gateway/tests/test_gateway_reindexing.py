@@ -14,7 +14,7 @@ from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.tuning import CollectionTuning
-from trivium_gateway.models.embed import EmbeddedDocuments
+from trivium_gateway.models.embed_answers import EmbeddedDocuments
 from trivium_gateway.qdrant.coding import ChunkCoder
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.copying import PointCopier
