@@ -10,7 +10,8 @@ import pytest
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.passages import Passage, Scores
-from trivium_gateway.models.generate import MODEL_HEALTH_NAME, GenerateClient, GeneratedEnd
+from trivium_gateway.models.generate import MODEL_HEALTH_NAME, GenerateClient
+from trivium_gateway.models.generate_answers import GeneratedEnd
 from trivium_serving.channels import open_channel
 
 from .conftest import GeneratePeer, finish

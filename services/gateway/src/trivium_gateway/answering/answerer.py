@@ -18,14 +18,15 @@ from trivium_gateway.answering.retrieval import Retrieved
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability, Refusal, UnanswerableReason
 from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.domain.settings import AS_THE_GATEWAY
-from trivium_gateway.models.generate import GeneratedEnd
+from trivium_gateway.models.generate_answers import GeneratedEnd
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from trivium_gateway.answering.question import Question, Search
     from trivium_gateway.answering.retrieval import Retriever
-    from trivium_gateway.models.generate import GenerateClient, GeneratedText
+    from trivium_gateway.models.generate import GenerateClient
+    from trivium_gateway.models.generate_answers import GeneratedText
     from trivium_gateway.request.record import Record
 
 _ITS_LOG = "the generate service says so, and its log has the cause under this request's id"

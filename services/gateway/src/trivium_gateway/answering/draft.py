@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.question import Searched
     from trivium_gateway.domain.answerability import Answerability
     from trivium_gateway.domain.passages import Citation, Passage
-    from trivium_gateway.models.generate import GeneratedEnd, GeneratedText
+    from trivium_gateway.models.generate_answers import GeneratedEnd, GeneratedText
     from trivium_gateway.request.record import Record
 
 

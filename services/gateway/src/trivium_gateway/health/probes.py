@@ -13,7 +13,7 @@ from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.health.readiness import SEARCH, StageStatus
-from trivium_gateway.models.generate import ModelState
+from trivium_gateway.models.generate_answers import ModelState
 from trivium_gateway.models.rerank import JudgedText
 from trivium_gateway.qdrant.version import too_old
 

@@ -5,35 +5,32 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1.generate_service_pb2_grpc import GenerateServiceStub
-from trivium.type.v1 import degradation_pb2
-from trivium_conversation.messages import logprobs_from, tool_call_from, tools_message, turn_message
-from trivium_conversation.sampling import DEFAULT_SAMPLING, FinishReason
+from trivium_conversation.messages import tools_message, turn_message
+from trivium_conversation.sampling import DEFAULT_SAMPLING
 from trivium_conversation.tools import NO_TOOLS
 from trivium_conversation.turns import Role, Turn
 from trivium_serving.channels import outgoing_metadata
 
-from trivium_gateway.domain.chunks import Span
 from trivium_gateway.domain.conversation import AnswerMode
-from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.domain.limits import is_blank
+from trivium_gateway.models.generate_answers import end_from, model_from, text_from
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from trivium_conversation.sampling import Sampling, TokenLogprob
+    from trivium_conversation.sampling import Sampling
     from trivium_conversation.tools import Tools
-    from trivium_conversation.turns import ToolCall
     from trivium_serving.errors import TriviumError
 
     from trivium_gateway.domain.passages import Passage
+    from trivium_gateway.models.generate_answers import GeneratedEnd, GeneratedText, GenerateModel
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["GenerateService"].full_name
 MODEL_HEALTH_NAME = f"{FULL_NAME}/model"
@@ -43,73 +40,11 @@ _MODES = {
     AnswerMode.MODEL: pb.GENERATE_MODE_MODEL,
     AnswerMode.EXTRACTIVE: pb.GENERATE_MODE_EXTRACTIVE,
 }
-_REASONS = {
-    degradation_pb2.DEGRADATION_REASON_TIMEOUT: Reason.TIMEOUT,
-    degradation_pb2.DEGRADATION_REASON_OVERLOADED: Reason.OVERLOADED,
-    degradation_pb2.DEGRADATION_REASON_LOADING: Reason.LOADING,
-}
-_FINISH_REASONS = {
-    pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
-    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
-}
 _CONNECTING = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 _CONNECT_SECONDS = 0.3
 # Fields of a request that hold what our own caller sent.
 _CALLERS_FIELDS = ("question", "history", "tool_turns", "sampling", "tools")
 _MESSAGE = re.compile(r"messages\[(\d+)\](.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedCitation:
-    """A citation as the service sees it.
-
-    Attributes:
-        index: Number of the passage, from 1.
-        answer_span: Where `[index]` stands in the whole answer.
-    """
-
-    index: int
-    answer_span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedText:
-    """More of an answer; all of it empty while a call of a tool is written.
-
-    Attributes:
-        text: The text to append.
-        citations: The citations in it.
-        logprobs: The tokens that the model has written since the last text, if they were asked for.
-        tool_calls: Calls of tools, each of them whole.
-    """
-
-    text: str
-    citations: tuple[GeneratedCitation, ...]
-    logprobs: tuple[TokenLogprob, ...] = ()
-    tool_calls: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratedEnd:
-    """The end of an answer.
-
-    Attributes:
-        model: Name of what wrote it.
-        prompt_tokens: Tokens that a language model read; 0 where none ran.
-        completion_tokens: Tokens that it wrote.
-        is_usage_estimated: Whether these numbers are estimates.
-        dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
-        degradation: Set if the service wrote by other means than the configured ones.
-        reason: Why it ended.
-    """
-
-    model: str
-    prompt_tokens: int
-    completion_tokens: int
-    is_usage_estimated: bool
-    dropped_passages: tuple[int, ...]
-    degradation: Degradation | None
-    reason: FinishReason
 
 
 class RewriteTask(Enum):
@@ -118,30 +53,6 @@ class RewriteTask(Enum):
     STANDALONE = pb.REWRITE_TASK_STANDALONE
     QUERIES = pb.REWRITE_TASK_QUERIES
     PASSAGE = pb.REWRITE_TASK_PASSAGE
-
-
-class ModelState(Enum):
-    """State of the service's language model."""
-
-    NONE = pb.MODEL_STATE_NONE
-    LOADING = pb.MODEL_STATE_LOADING
-    READY = pb.MODEL_STATE_READY
-    FAILED = pb.MODEL_STATE_FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateModel:
-    """What the service says about its model.
-
-    Attributes:
-        name: What answers when all is well.
-        state: State of the language model.
-        detail: The state in words.
-    """
-
-    name: str
-    state: ModelState
-    detail: str
 
 
 class GenerateClient:
@@ -212,9 +123,9 @@ class GenerateClient:
                     begun = True
                     if response.HasField("finish"):
                         finished = True
-                        yield _end(response.finish)
+                        yield end_from(response.finish)
                     else:
-                        yield _text(response.delta)
+                        yield text_from(response.delta)
                 break
             except grpc.aio.AioRpcError as error:
                 if finished:
@@ -276,9 +187,7 @@ class GenerateClient:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise upstream_error("generate", error) from error
-        known = response.state in {state.value for state in ModelState}
-        state = ModelState(response.state) if known else ModelState.NONE
-        return GenerateModel(response.model.name, state, response.detail)
+        return model_from(response)
 
 
 def _in_callers_words(error: TriviumError, history_length: int) -> TriviumError:
@@ -303,34 +212,4 @@ def _sampling(sampling: Sampling) -> pb.Sampling:
         stop=sampling.stop,
         json_schema=sampling.json_schema,
         top_logprobs=sampling.top_logprobs,
-    )
-
-
-def _text(delta: pb.Delta) -> GeneratedText:
-    return GeneratedText(
-        delta.text,
-        tuple(
-            GeneratedCitation(one.index, Span(one.answer_span.start, one.answer_span.end)) for one in delta.citations
-        ),
-        logprobs_from(delta.logprobs),
-        tuple(map(tool_call_from, delta.tool_calls)),
-    )
-
-
-def _end(finish: pb.Finish) -> GeneratedEnd:
-    degradation = None
-    if finish.HasField("degradation"):
-        reason = _REASONS.get(finish.degradation.reason, Reason.UNAVAILABLE)
-        degradation = Degradation(
-            Stage.GENERATE, reason, finish.degradation.fallback or "extractive", finish.degradation.detail
-        )
-    usage = finish.usage
-    return GeneratedEnd(
-        model=finish.model.name,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        is_usage_estimated=usage.is_estimated,
-        dropped_passages=tuple(finish.dropped_passages),
-        degradation=degradation,
-        reason=_FINISH_REASONS.get(finish.reason, FinishReason.STOP),
     )
