@@ -30,8 +30,9 @@ from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.explaining import Explainer
 from trivium_gateway.answering.feedback import FeedbackBox
 from trivium_gateway.answering.reranking import Reranker
-from trivium_gateway.answering.retrieval import Retriever, StageTimeouts
+from trivium_gateway.answering.retrieval import Retriever
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
+from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
@@ -214,13 +215,15 @@ class GatewayProcess:
             addresses=self._addresses() if is_private else None,
         )
         retriever = Retriever(
-            collections=collections,
-            embed=embed_client,
-            chunk_search=chunk_search,
-            rerank=rerank_client,
-            timeouts=StageTimeouts(
-                settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
-            ),
+            RetrievalStages(
+                collections=collections,
+                embed=embed_client,
+                chunk_search=chunk_search,
+                rerank=rerank_client,
+                timeouts=StageTimeouts(
+                    settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
+                ),
+            )
         )
         rewriter = QuestionRewriter(generate_client, RewritingMeans(settings.rewrite), settings.rewrite_timeout_seconds)
         self._traces = Traces(
