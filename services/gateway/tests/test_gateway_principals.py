@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from trivium_gateway.access.guard import Guard
-from trivium_gateway.answering.question import Question, Search
+from trivium_gateway.answering.plan import Search
+from trivium_gateway.answering.question import Question
 from trivium_gateway.gateway import Library, Questions
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.library.chunks import ChunkStore

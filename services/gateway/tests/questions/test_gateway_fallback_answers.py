@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
-from trivium_gateway.answering.question import NOTHING_SEARCHED, Question
+from trivium_gateway.answering.plan import NOTHING_SEARCHED
+from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.request.principal import EVERYBODY

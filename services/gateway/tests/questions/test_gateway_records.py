@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_gateway.answering.question import Query, Search, SearchOptions
+from trivium_gateway.answering.plan import Query, Search, SearchOptions
 from trivium_gateway.domain.degradation import Degradation, Reason
 from trivium_gateway.gateway import Found
 from trivium_gateway.request.metrics import QuestionMetrics

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_gateway.answering.question import Query, Search
+from trivium_gateway.answering.plan import Query, Search
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.request.outcomes import Outcomes
 from trivium_gateway.request.principal import EVERYBODY, Principal, Scope

@@ -13,7 +13,7 @@ from trivium_gateway.answering.draft import Draft
 from trivium_gateway.answering.events import Delta, Event, Sources
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
 from trivium_gateway.answering.judging import judged
-from trivium_gateway.answering.question import Searched
+from trivium_gateway.answering.plan import Searched
 from trivium_gateway.answering.retrieval import Retrieved
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability, Refusal, UnanswerableReason
 from trivium_gateway.domain.degradation import Stage
@@ -23,7 +23,8 @@ from trivium_gateway.models.generate_answers import GeneratedEnd
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from trivium_gateway.answering.question import Question, Search
+    from trivium_gateway.answering.plan import Search
+    from trivium_gateway.answering.question import Question
     from trivium_gateway.answering.retrieval import Retriever
     from trivium_gateway.models.generate import GenerateClient
     from trivium_gateway.models.generate_answers import GeneratedText

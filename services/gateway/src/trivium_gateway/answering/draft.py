@@ -15,7 +15,7 @@ from trivium_gateway.domain.chunks import Span
 if TYPE_CHECKING:
     from trivium_conversation.turns import ToolCall
 
-    from trivium_gateway.answering.question import Searched
+    from trivium_gateway.answering.plan import Searched
     from trivium_gateway.domain.answerability import Answerability
     from trivium_gateway.domain.passages import Citation, Passage
     from trivium_gateway.models.generate_answers import GeneratedEnd, GeneratedText

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_gateway.answering.question import NOTHING_SEARCHED, Searched
+from trivium_gateway.answering.plan import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from trivium_gateway.library.leg_ranks import DEPTH
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.traces import Trace
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.limits import GatewayLimits

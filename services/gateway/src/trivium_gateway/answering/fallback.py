@@ -10,7 +10,8 @@ from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trivium_gateway.answering.question import Question, Searched
+    from trivium_gateway.answering.plan import Searched
+    from trivium_gateway.answering.question import Question
     from trivium_gateway.domain.passages import Passage
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")

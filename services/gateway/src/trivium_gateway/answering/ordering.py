@@ -12,7 +12,7 @@ from trivium_gateway.models.ranking import ScoreKind, descending_order, final_sc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trivium_gateway.answering.question import SearchOptions
+    from trivium_gateway.answering.plan import SearchOptions
     from trivium_gateway.answering.weighing import Weights
     from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.models.rerank import Reranking

@@ -16,7 +16,7 @@ from trivium_gateway.domain.settings import CollectionSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.traces import Trace
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.request.principal import Principal

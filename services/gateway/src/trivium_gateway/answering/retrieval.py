@@ -15,7 +15,7 @@ from trivium_gateway.models.ranking import reciprocal_ranks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.stages import RetrievalStages
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.domain.settings import CollectionSettings

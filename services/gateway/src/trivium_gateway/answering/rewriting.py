@@ -12,12 +12,12 @@ from trivium_serving.degradation_log import lasting_reason
 from trivium_serving.errors import TriviumError, Unavailable
 
 from trivium_gateway.answering.condensing import condense
-from trivium_gateway.answering.question import Expansion, Origin, Query
+from trivium_gateway.answering.plan import Expansion, Origin, Query
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage, degradable_reason
 from trivium_gateway.models.generate import RewriteTask
 
 if TYPE_CHECKING:
-    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.plan import Search
     from trivium_gateway.models.generate import GenerateClient
     from trivium_gateway.request.record import Record
 

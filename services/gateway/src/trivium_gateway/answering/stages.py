@@ -17,7 +17,7 @@ from trivium_serving.errors import (
     cause_of,
 )
 
-from trivium_gateway.answering.question import Origin
+from trivium_gateway.answering.plan import Origin
 from trivium_gateway.answering.weighing import leg_weights
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
 from trivium_gateway.library.demands import search_as_demanded
@@ -26,7 +26,7 @@ from trivium_gateway.models.rerank import JudgedText
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trivium_gateway.answering.question import Search
+    from trivium_gateway.answering.plan import Search
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.library.candidates import Candidate, DegradedLeg, SearchResult
     from trivium_gateway.library.collections import Collections

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from trivium_gateway.answering.question import Question, Search
+    from trivium_gateway.answering.plan import Search
+    from trivium_gateway.answering.question import Question
     from trivium_gateway.request.principal import Principal
     from trivium_gateway.request.record import Record
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trivium_gateway.answering.events import Summary
-    from trivium_gateway.answering.question import Query, Search
+    from trivium_gateway.answering.plan import Query, Search
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Passage, Scores
     from trivium_gateway.domain.standings import Ordered, Ranked

@@ -12,7 +12,7 @@ from trivium_serving.errors import Overloaded
 from trivium_serving.request_context import caller_timeout, request_id
 
 from trivium_gateway.answering.events import Delta, Sources, Summary
-from trivium_gateway.answering.question import NOTHING_SEARCHED, Search, Searched
+from trivium_gateway.answering.plan import NOTHING_SEARCHED, Search, Searched
 from trivium_gateway.answering.replaying import Replay, changed
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.request.record import Record

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from trivium_conversation.turns import Role, Turn
 
 from trivium_gateway.answering.events import Delta, Event, Sources, Summary
-from trivium_gateway.answering.question import Expansion, Query, Question, Search, SearchOptions
+from trivium_gateway.answering.plan import Expansion, Query, Search, SearchOptions
+from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.limits import GatewayLimits

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trivium_gateway.answering.events import Delta, Sources, Summary
-    from trivium_gateway.answering.question import Searched
+    from trivium_gateway.answering.plan import Searched
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage

@@ -12,7 +12,7 @@ from trivium_evidence.support import Verdict
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.answering.events import Delta, Sources
-from trivium_gateway.answering.question import Origin
+from trivium_gateway.answering.plan import Origin
 from trivium_gateway.domain.answerability import UnanswerableReason
 from trivium_gateway.domain.degradation import Reason, Stage
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trivium_gateway.answering.events import Event, Summary
-    from trivium_gateway.answering.question import Searched
+    from trivium_gateway.answering.plan import Searched
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage

@@ -8,7 +8,8 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_conversation.messages import sampling_from, tools_from, turns_from
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.answering.question import Expansion, Query, Question, Search, SearchOptions
+from trivium_gateway.answering.plan import Expansion, Query, Search, SearchOptions
+from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages.collections import refusal_from, settings_from

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trivium_gateway.answering.question import Query, Question, Search, SearchOptions
+from trivium_gateway.answering.plan import Query, Search, SearchOptions
+from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.library.documents import NewDocument

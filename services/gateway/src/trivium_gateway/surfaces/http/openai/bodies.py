@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from trivium_serving.errors import InvalidField
 
-from trivium_gateway.answering.question import SearchOptions
+from trivium_gateway.answering.plan import SearchOptions
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most

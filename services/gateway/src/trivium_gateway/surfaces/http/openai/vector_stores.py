@@ -11,7 +11,7 @@ from starlette.responses import Response
 from trivium_serving.errors import InvalidField
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.answering.question import Query, Search, SearchOptions
+from trivium_gateway.answering.plan import Query, Search, SearchOptions
 from trivium_gateway.domain.passages import Passage
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
