@@ -1,0 +1,254 @@
+"""Puts together what answers questions and what keeps documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trivium_serving.addresses import is_loopback
+
+from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
+from trivium_gateway.answering.embedding import TextEmbedder
+from trivium_gateway.answering.explaining import Explainer
+from trivium_gateway.answering.feedback import FeedbackBox
+from trivium_gateway.answering.reranking import Reranker
+from trivium_gateway.answering.retrieval import Retriever
+from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
+from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
+from trivium_gateway.answering.trace_store import TraceMetrics, Traces
+from trivium_gateway.app.upstreams import Upstreams
+from trivium_gateway.domain.answerability import Refusal
+from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.gateway import Gateway, Library, Questions
+from trivium_gateway.health.metrics import StageMetrics
+from trivium_gateway.health.readiness import SEARCH, Readiness
+from trivium_gateway.ingestion.chunking import ChunkingSettings
+from trivium_gateway.ingestion.extraction import ExtractionSettings
+from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.jobs.database import JobDatabase
+from trivium_gateway.ingestion.jobs.jobs import Jobs
+from trivium_gateway.ingestion.jobs.metrics import JobMetrics
+from trivium_gateway.ingestion.jobs.queue import JobQueue
+from trivium_gateway.ingestion.jobs.runner import JobRunner
+from trivium_gateway.ingestion.jobs.spool import Spool
+from trivium_gateway.ingestion.jobs.store import JobStore
+from trivium_gateway.ingestion.sweeping import Sweeper
+from trivium_gateway.library.chunks import ChunkStore
+from trivium_gateway.library.collections import Collections
+from trivium_gateway.library.documents import Documents
+from trivium_gateway.library.feedback import FileFeedbackStore, RedisFeedbackStore
+from trivium_gateway.library.leg_ranks import LegRanks
+from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.metrics import DocumentMetrics
+from trivium_gateway.library.reindexing import Reindexer
+from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.library.tuning import CollectionTuning
+from trivium_gateway.qdrant.collections import Distribution
+from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.metrics import QuestionMetrics
+from trivium_gateway.request.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from prometheus_client import CollectorRegistry
+    from trivium_serving.background import Background
+
+    from trivium_gateway.access.audit import AuditLog
+    from trivium_gateway.library.feedback import FeedbackStore
+    from trivium_gateway.settings import GatewaySettings
+
+_JOBS = "gateway/jobs"
+_FEEDBACK = "gateway/feedback.sqlite"
+
+_EXPLANATIONS = 4
+"""Explanations at once: each follows the search far down."""
+
+
+class Composition:
+    """The parts of a gateway, over the services that it calls. Create it inside the event loop.
+
+    Attributes:
+        gateway: What surfaces ask.
+
+    Args:
+        settings: How it is set up.
+        registry: Where its metrics are registered.
+        audit: Notes who did what.
+        on_ready: Called when the gateway gets ready, or is ready no more.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        registry: CollectorRegistry,
+        audit: AuditLog,
+        on_ready: Callable[[bool], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._limits = GatewayLimits()
+        self._stage_metrics, self._outcomes = StageMetrics(registry), Outcomes()
+        self._question_metrics = QuestionMetrics(registry)
+        self._upstreams = Upstreams(settings, self._stage_metrics)
+        embed, qdrant = self._upstreams.embed, self._upstreams.qdrant
+        distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
+        self._collections = Collections(qdrant, embed, self._limits, distribution=distribution)
+        self._chunk_search, chunks, locks = ChunkSearch(qdrant), ChunkStore(qdrant), KeyedLocks()
+        self._admission = QuestionAdmission(settings.max_questions, self._question_metrics)
+        self._ingester = Ingester(
+            self._collections,
+            chunks,
+            embed,
+            locks,
+            self._limits,
+            registry,
+            self._admission,
+            ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens),
+            ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte),
+        )
+        self._sweeper = Sweeper(self._collections, chunks)
+        documents = Documents(chunks, locks, self._limits)
+        self._traces = Traces(
+            settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
+        )
+        self._feedback = FeedbackBox(
+            _feedback_store(settings),
+            traces=self._traces,
+            collections=self._collections,
+            documents=documents,
+            registry=registry,
+            limits=self._limits,
+        )
+        readiness, questions = self._readiness(on_ready), self._questions()
+        library = self._library(documents, audit)
+        self.gateway = Gateway(questions, library, self._jobs(library), self._feedback, readiness, self._limits)
+
+    def start(self, background: Background) -> None:
+        """Starts to look at the services, and what goes on by itself."""
+        self._upstreams.watch(background)
+        self.gateway.readiness.watch(background)
+        background.start("sweep", self._sweeper.run)
+        background.start("jobs", self._job_runner.run)
+        background.start("traces", self._traces.follow)
+
+    async def close(self) -> None:
+        """Closes what is open, once nobody asks any more and the background has ended."""
+        self._job_database.close()
+        await self._ingester.close()
+        await self._feedback.close()
+        await self._upstreams.close()
+
+    def _readiness(self, on_ready: Callable[[bool], Awaitable[None]]) -> Readiness:
+        settings = self._settings
+        # Who asks from another machine is not told what this one's network looks like; a developer needs to know.
+        is_private = is_loopback(settings.grpc_listen) and is_loopback(settings.http_listen)
+        return Readiness(
+            self._upstreams.probes(self._collections, self._chunk_search, quotes_engine=is_private),
+            metrics=self._stage_metrics,
+            interval_seconds=settings.probe_interval_seconds,
+            warm_up_seconds=settings.warm_up_seconds,
+            on_change=on_ready,
+            outcomes=self._outcomes,
+            addresses=self._upstreams.addresses if is_private else None,
+        )
+
+    def _questions(self) -> Questions:
+        settings, upstreams = self._settings, self._upstreams
+        retriever = Retriever(
+            RetrievalStages(
+                collections=self._collections,
+                embed=upstreams.embed,
+                chunk_search=self._chunk_search,
+                rerank=upstreams.rerank,
+                timeouts=StageTimeouts(
+                    settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
+                ),
+            )
+        )
+        return Questions(
+            rewriter=QuestionRewriter(
+                upstreams.generate, RewritingMeans(settings.rewrite), settings.rewrite_timeout_seconds
+            ),
+            retriever=retriever,
+            answerer=Answerer(
+                retriever,
+                upstreams.generate,
+                WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
+                None if settings.refusal == "auto" else Refusal(settings.refusal),
+            ),
+            reranker=Reranker(upstreams.rerank),
+            embedder=TextEmbedder(upstreams.embed),
+            admission=self._admission,
+            pulses=upstreams.pulses,
+            outcomes=self._outcomes,
+            metrics=self._question_metrics,
+            traces=self._traces,
+            explainer=Explainer(
+                collections=self._collections,
+                embed=upstreams.embed,
+                chunk_search=self._chunk_search,
+                leg_ranks=LegRanks(upstreams.qdrant),
+                limits=self._limits,
+                timeout_seconds=settings.search_timeout_seconds,
+            ),
+            explanations=CallLimit("explanations", _EXPLANATIONS, settings.document_timeout_seconds),
+            limits=self._limits,
+            longest_seconds=settings.request_timeout_seconds,
+        )
+
+    def _library(self, documents: Documents, audit: AuditLog) -> Library:
+        settings, upstreams = self._settings, self._upstreams
+        return Library(
+            reindexer=Reindexer(upstreams.qdrant, self._collections, upstreams.embed),
+            tuning=CollectionTuning(upstreams.qdrant, self._collections),
+            collections=self._collections,
+            documents=documents,
+            ingester=self._ingester,
+            ingestions=CallLimit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
+            calls=CallLimit(
+                "calls about documents and collections", settings.max_document_calls, settings.document_timeout_seconds
+            ),
+            audit=audit,
+            qdrant=upstreams.pulses[SEARCH],
+            document_metrics=DocumentMetrics(self._registry),
+            question_metrics=self._question_metrics,
+            limits=self._limits,
+        )
+
+    def _jobs(self, library: Library) -> Jobs:
+        folder = self._settings.data_dir / _JOBS
+        self._job_database = JobDatabase(folder / "jobs.sqlite")
+        spool = Spool(folder / "documents")
+        self._job_runner = JobRunner(
+            JobQueue(self._job_database),
+            spool,
+            folder / "lock",
+            library.ingest_unbounded,
+            JobMetrics(self._registry),
+            self._limits.max_job_age_seconds,
+        )
+        store = JobStore(self._job_database)
+        return Jobs(store, spool, self._job_runner, self._collections, self._limits, self._settings.max_job_bytes)
+
+
+def _feedback_store(settings: GatewaySettings) -> FeedbackStore:
+    """Where feedback is kept: where keys are."""
+    if settings.redis_url:
+        return RedisFeedbackStore(settings.redis_url)
+    return FileFeedbackStore(settings.data_dir / _FEEDBACK)
+
+
+def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:
+    """What decides how questions are answered, for those who read traces."""
+    names = (
+        "rewrite",
+        "refusal",
+        "request_timeout_seconds",
+        "rewrite_timeout_seconds",
+        "embed_timeout_seconds",
+        "search_timeout_seconds",
+        "rerank_timeout_seconds",
+        "generate_begin_timeout_seconds",
+        "generate_timeout_seconds",
+    )
+    return {name: getattr(settings, name) for name in names}
