@@ -14,20 +14,10 @@ from qdrant_client import grpc as qdrant
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from trivium_serving import tracing
 from trivium_serving.channels import outgoing_metadata
-from trivium_serving.errors import (
-    AlreadyExists,
-    DeadlineExceeded,
-    FailedPrecondition,
-    NotFound,
-    Overloaded,
-    StorageFull,
-    TriviumError,
-    Unavailable,
-    reason_given_by,
-)
-from trivium_serving.tls import TlsFiles, hint
+from trivium_serving.errors import DeadlineExceeded
+from trivium_serving.tls import TlsFiles
 
-from trivium_gateway.domain.names import alias_behind, name_of
+from trivium_gateway.qdrant.errors import busy, closed, qdrant_error
 from trivium_gateway.qdrant.links import QdrantLinks
 from trivium_gateway.qdrant.version import is_too_old, too_old
 
@@ -36,11 +26,6 @@ __all__ = ["QdrantConnection"]
 _Result = TypeVar("_Result")
 
 _READER_COUNT = 2
-_NO_CAPACITY = "Qdrant has no capacity. Try again later."
-
-_NO_ROOM = "No space left on device"
-"""What a Qdrant server says, with the code INTERNAL, and the embedded engine, too, when the volume is full."""
-
 _CHANNEL_OPTIONS = {
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 5_000,
@@ -144,7 +129,7 @@ class QdrantConnection:
         except TimeoutError:
             raise DeadlineExceeded("Qdrant did not answer in time.") from None
         except grpc.aio.AioRpcError as error:
-            raise self._domain_error(error) from error
+            raise qdrant_error(error, self.address) from error
         self.is_too_old = is_too_old(version)
         return version
 
@@ -184,13 +169,13 @@ class QdrantConnection:
             try:
                 return await self._links.call(make, timeout_seconds)
             except ResourceExhaustedResponse as error:
-                busy = Overloaded(_NO_CAPACITY, retry_after_seconds=error.retry_after_s)
-                raise busy.because(f"Qdrant at {self.address}: {error.message}") from error
+                meant = busy(error.retry_after_s)
+                raise meant.because(f"Qdrant at {self.address}: {error.message}") from error
             except grpc.aio.AioRpcError as error:
                 named = getattr(request, "collection_name", "")
                 if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
-                    raise _closed(named) from error
-                raise self._domain_error(error, named) from error
+                    raise closed(named) from error
+                raise qdrant_error(error, self.address, named) from error
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
         """Read an answer beside the event loop: it takes some milliseconds, in which everybody else would wait."""
@@ -216,77 +201,6 @@ class QdrantConnection:
             "db.collection.name": getattr(request, "collection_name", ""),
             "server.address": self.address,
         }
-
-    def _domain_error(self, error: grpc.aio.AioRpcError, collection: str = "") -> TriviumError:
-        """What a failed call means. Qdrant's words may tell of its inside, so they are the error's cause."""
-        code, details = error.code(), error.details() or ""
-        meant: TriviumError
-        if _NO_ROOM in details:
-            meant = _storage_full()
-        elif collection and (of_collection := _OF_A_COLLECTION.get(reason_given_by(error))) is not None:
-            meant = of_collection(collection)
-        else:
-            meant = self._classified(code, details)
-        return meant.because(f"Qdrant at {self.address}: {code.name}: {details}")
-
-    def _classified(self, code: grpc.StatusCode, details: str) -> TriviumError:
-        if code is grpc.StatusCode.NOT_FOUND:
-            return NotFound("Qdrant does not have what was asked for.", reason="COLLECTION_NOT_FOUND")
-        if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
-            return AlreadyExists("Qdrant already has what would be created.")
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded("Qdrant did not answer in time.")
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Overloaded(_NO_CAPACITY)
-        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-            return Unavailable(
-                "Qdrant refuses the gateway's API key, or what the key allows is not enough. Check "
-                "TRIVIUM_GATEWAY_QDRANT_API_KEY.",
-                reason="UPSTREAM_UNAVAILABLE",
-            )
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return Unavailable(
-                "Qdrant cannot be reached. "
-                + (hint(details) or "Start it, or correct TRIVIUM_GATEWAY_QDRANT_URL and _QDRANT_GRPC_PORT."),
-                reason="UPSTREAM_UNAVAILABLE",
-            )
-        return Unavailable(
-            f"Qdrant failed with {code.name}. The gateway's log has what it said, under the request's id.",
-            reason="UPSTREAM_FAILED",
-        )
-
-
-def _storage_full() -> StorageFull:
-    return StorageFull(
-        "Qdrant's volume is full, so nothing can be written; questions are answered all the same. Give it more room, "
-        "then send it again. Deleting makes no room in a Qdrant server."
-    )
-
-
-def _told(physical: str) -> str:
-    """The name that people use, if it has one."""
-    return name_of(alias_behind(physical)) or physical
-
-
-def _closed(physical: str) -> TriviumError:
-    return Unavailable(
-        f"Qdrant knows the collection {_told(physical)!r} and cannot open it now. It may just be starting: try again. "
-        "If it stays so, look into Qdrant's log.",
-        reason="COLLECTION_UNAVAILABLE",
-    )
-
-
-def _damaged(physical: str) -> TriviumError:
-    return FailedPrecondition(
-        f"The collection {_told(physical)!r} is damaged: Qdrant cannot read its files, which are as "
-        "they were found. Restore them from a backup, or delete the collection and ingest its documents again. All "
-        "other collections work.",
-        reason="COLLECTION_DAMAGED",
-    )
-
-
-_OF_A_COLLECTION: dict[str, Callable[[str], TriviumError]] = {"COLLECTION_DAMAGED": _damaged, "OPENING": _closed}
-"""By the reason that the embedded engine gives; a Qdrant server gives none."""
 
 
 def _tls_options(url: str, authorities_file: str) -> dict[str, Any]:

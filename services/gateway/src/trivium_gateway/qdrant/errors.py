@@ -1,0 +1,109 @@
+"""What a call that failed at Qdrant means. Its words may tell of its inside, so they are the error's cause."""
+
+from collections.abc import Callable
+
+import grpc
+from trivium_serving.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    Overloaded,
+    StorageFull,
+    TriviumError,
+    Unavailable,
+    reason_given_by,
+)
+from trivium_serving.tls import hint
+
+from trivium_gateway.domain.names import alias_behind, name_of
+
+__all__ = ["busy", "closed", "qdrant_error"]
+
+_NO_ROOM = "No space left on device"
+"""What a Qdrant server says, with the code INTERNAL, and the embedded engine, too, when the volume is full."""
+
+
+def qdrant_error(error: grpc.aio.AioRpcError, address: str, collection: str = "") -> TriviumError:
+    """Say what a failed call means.
+
+    Args:
+        error: What it raised.
+        address: Where Qdrant is.
+        collection: The physical collection that it was about; empty for none.
+    """
+    code, details = error.code(), error.details() or ""
+    meant: TriviumError
+    if _NO_ROOM in details:
+        meant = _storage_full()
+    elif collection and (of_collection := _OF_A_COLLECTION.get(reason_given_by(error))) is not None:
+        meant = of_collection(collection)
+    else:
+        meant = _classified(code, details)
+    return meant.because(f"Qdrant at {address}: {code.name}: {details}")
+
+
+def busy(retry_after_seconds: float = 1.0) -> Overloaded:
+    """Say that Qdrant has no capacity, and when it is worth trying again."""
+    return Overloaded("Qdrant has no capacity. Try again later.", retry_after_seconds=retry_after_seconds)
+
+
+def closed(physical: str) -> TriviumError:
+    """Say that Qdrant knows a physical collection and cannot open it."""
+    return Unavailable(
+        f"Qdrant knows the collection {_told(physical)!r} and cannot open it now. It may just be starting: try again. "
+        "If it stays so, look into Qdrant's log.",
+        reason="COLLECTION_UNAVAILABLE",
+    )
+
+
+def _classified(code: grpc.StatusCode, details: str) -> TriviumError:
+    if code is grpc.StatusCode.NOT_FOUND:
+        return NotFound("Qdrant does not have what was asked for.", reason="COLLECTION_NOT_FOUND")
+    if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
+        return AlreadyExists("Qdrant already has what would be created.")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("Qdrant did not answer in time.")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return busy()
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return Unavailable(
+            "Qdrant refuses the gateway's API key, or what the key allows is not enough. Check "
+            "TRIVIUM_GATEWAY_QDRANT_API_KEY.",
+            reason="UPSTREAM_UNAVAILABLE",
+        )
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return Unavailable(
+            "Qdrant cannot be reached. "
+            + (hint(details) or "Start it, or correct TRIVIUM_GATEWAY_QDRANT_URL and _QDRANT_GRPC_PORT."),
+            reason="UPSTREAM_UNAVAILABLE",
+        )
+    return Unavailable(
+        f"Qdrant failed with {code.name}. The gateway's log has what it said, under the request's id.",
+        reason="UPSTREAM_FAILED",
+    )
+
+
+def _storage_full() -> StorageFull:
+    return StorageFull(
+        "Qdrant's volume is full, so nothing can be written; questions are answered all the same. Give it more room, "
+        "then send it again. Deleting makes no room in a Qdrant server."
+    )
+
+
+def _told(physical: str) -> str:
+    """The name that people use, if it has one."""
+    return name_of(alias_behind(physical)) or physical
+
+
+def _damaged(physical: str) -> TriviumError:
+    return FailedPrecondition(
+        f"The collection {_told(physical)!r} is damaged: Qdrant cannot read its files, which are as "
+        "they were found. Restore them from a backup, or delete the collection and ingest its documents again. All "
+        "other collections work.",
+        reason="COLLECTION_DAMAGED",
+    )
+
+
+_OF_A_COLLECTION: dict[str, Callable[[str], TriviumError]] = {"COLLECTION_DAMAGED": _damaged, "OPENING": closed}
+"""By the reason that the embedded engine gives; a Qdrant server gives none."""
