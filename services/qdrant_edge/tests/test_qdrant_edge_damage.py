@@ -134,7 +134,7 @@ async def test_digests_of_files_that_changed_meanwhile_are_not_kept(
     await collection.flush()
 
     def digest_while_written(path: Path) -> dict[str, str]:
-        collection._writer.submit(collection._note_change, 1).result()
+        collection.durability.note_write(collection.path, 1)
         return {}
 
     monkeypatch.setattr("trivium_qdrant_edge.collection.digest_all", digest_while_written)

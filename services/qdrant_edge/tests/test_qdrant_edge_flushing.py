@@ -47,7 +47,7 @@ async def test_engine_is_not_stopped_for_collections_that_are_written_to_again_a
                 await database.collection(name).write(upsert(number := number + 1))
         assert flushed == []
 
-        monkeypatch.setattr("trivium_qdrant_edge.collection._QUIET_SECONDS", 0.0)
+        monkeypatch.setattr("trivium_qdrant_edge.durability._QUIET_SECONDS", 0.0)
         while set(flushed) != {"docs", "other"}:  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.01)
     flushing.cancel()
@@ -58,11 +58,11 @@ async def test_flush_is_due_when_the_log_has_become_long(database: Database) -> 
     collection = database.collection("docs")
     await collection.write(upsert(1), size_bytes=100)
     assert await collection.sync()
-    assert not collection.is_flush_due
+    assert not collection.durability.is_flush_due
     await collection.write(upsert(2), size_bytes=16 << 20)
-    assert collection.is_flush_due
+    assert collection.durability.is_flush_due
     assert await collection.flush()
-    assert not collection.is_flush_due
+    assert not collection.durability.is_flush_due
     assert not await collection.sync()
 
 

@@ -9,21 +9,21 @@ write is applied before it is acknowledged, so that a reader sees every acknowle
 from __future__ import annotations
 
 import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from trivium_serving.errors import StorageFull, TriviumError, Unavailable
+from trivium_serving.errors import StorageFull
 
-from trivium_qdrant_edge.data_folder import size_on_disk, sync_files, writing
-from trivium_qdrant_edge.digests import digest_all, forget_clean, keep_clean
+from trivium_qdrant_edge.data_folder import sync_files
+from trivium_qdrant_edge.digests import digest_all
+from trivium_qdrant_edge.durability import Durability
 from trivium_qdrant_edge.engine_errors import engine_errors
-from trivium_qdrant_edge.remembered_writes import RememberedWrites
+from trivium_qdrant_edge.remembered_writes import RememberedWrites, catch_up, repeat
 from trivium_qdrant_edge.room import read_only
+from trivium_qdrant_edge.writing_thread import WritingThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     import qdrant_edge
@@ -37,23 +37,14 @@ _Result = TypeVar("_Result")
 # What an operation that stores nothing takes in memory, about.
 _SMALL_BYTES = 1_000
 
-# A copy is caught up with until it lacks this few writes, or is not getting there: each round is shorter than the last
-# where the engine is quicker than those who write.
-_FEW_WRITES = 4
-_MOST_ROUNDS = 8
-
-# What was written since the last flush is read from the log again by a start after a kill: so much of it in a moment.
-_LONGEST_LOG_BYTES = 16 << 20
-
-# How long a collection must not have changed before its log is shortened, however short it is.
-_QUIET_SECONDS = 10.0
-
-# A larger collection ends without new digests of all its files, so that the end of the process does not wait for them.
-_MOST_DIGESTED_BYTES = 1 << 30
-
 
 class Collection:
     """A collection that is open.
+
+    Attributes:
+        name: Its name.
+        entry: What the catalog says of it.
+        durability: What of it is not safe on the disk yet.
 
     Args:
         name: Its name.
@@ -76,17 +67,11 @@ class Collection:
         self.name = name
         self.entry = entry
         self._folder = folder
-        self.changed_at = time.monotonic()
         self._shard: qdrant_edge.EdgeShard | None = shard
         self._readers = readers
         self._room = room
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"write-{entry.id[:8]}")
-        # What a start reads again from the log is not on the disk yet, for all we know.
-        self._unflushed = self._unsynced = not folder.is_read_only
-        self._log_bytes = 0
-        self._is_clean = False
-        self._change_count = 0
-        self._abandoned = False
+        self._writer = WritingThread(name, f"write-{entry.id[:8]}")
+        self.durability = Durability(room, is_read_only=folder.is_read_only)
         self._remembered = RememberedWrites()
 
     @property
@@ -133,12 +118,12 @@ class Collection:
                 self._check_room(size_bytes, files_bytes)
             with engine_errors():
                 operation = make_operation()
-                self._note_change(size_bytes or _SMALL_BYTES)
+                self.durability.note_write(self.path, size_bytes or _SMALL_BYTES)
                 self._room.note_write(size_bytes or _SMALL_BYTES, self.path)
                 self._remembered.add(operation, size_bytes or _SMALL_BYTES)
                 self._live_shard().update(operation)
 
-        await self._on_writer(run)
+        await self._writer.run(run)
 
     async def sync(self) -> bool:
         """Forces what was written to the disk, the engine's log among it.
@@ -147,39 +132,26 @@ class Collection:
             Whether there was anything to force. What could not be forced is tried again by the next call.
         """
 
-        def run() -> bool:
-            if not self._unsynced:
-                return False
-            sync_files(self.path)
-            self._unsynced = False
-            return True
-
-        return await self._on_writer(run)
+        return await self._writer.run(lambda: self.durability.sync(self.path))
 
     async def flush(self) -> bool:
         """Lets the engine shorten its log, so that the next start need not read it.
 
         The engine stops the whole process while it flushes, for tenths of a second, on a busy machine for seconds: see
-        `is_flush_due`.
+        `Durability.is_flush_due`.
 
         Returns:
             Whether there was anything to flush. What could not be flushed is tried again by the next call.
         """
 
         def run() -> bool:
-            if not self._unflushed:
+            if not self.durability.is_unflushed:
                 return False
             sync_files(self.path)  # most of the work, while the process goes on
             self._flush_now()
             return True
 
-        return await self._on_writer(run)
-
-    @property
-    def is_flush_due(self) -> bool:
-        """Whether the log is worth shortening: it has become long, or nothing is written any more."""
-        is_quiet = time.monotonic() - self.changed_at >= _QUIET_SECONDS
-        return self._unflushed and (is_quiet or self._log_bytes >= _LONGEST_LOG_BYTES)
+        return await self._writer.run(run)
 
     async def keep_digests(self) -> bool:
         """Keeps digests of all files, unless there are such, or something is written meanwhile.
@@ -187,20 +159,22 @@ class Collection:
         Returns:
             Whether it did.
         """
-        count = await self._on_writer(lambda: None if self._unflushed or self._is_clean else self._change_count)
+        durability = self.durability
+        count = await self._writer.run(
+            lambda: None if durability.is_unflushed or durability.is_clean else durability.change_count
+        )
         if count is None or not self._room.is_left:
             return False
         path = self.path
         digests = await asyncio.to_thread(digest_all, path)
 
         def run() -> bool:
-            if self._change_count != count:
+            if durability.change_count != count:
                 return False
-            keep_clean(path, digests)
-            self._is_clean = True
+            durability.keep_digests(path, digests)
             return True
 
-        return await self._on_writer(run)
+        return await self._writer.run(run)
 
     async def copy(self, copy_files: Callable[[], object]) -> None:
         """Copies the collection's files while no write runs, and remembers every later write for `replace`.
@@ -211,26 +185,13 @@ class Collection:
 
         def run() -> None:
             self._check_writable()
-            if self._unflushed:
+            if self.durability.is_unflushed:
                 sync_files(self.path)
                 self._flush_now()
             copy_files()
             self._remembered.begin()
 
-        await self._on_writer(run)
-
-    async def unindexed_count(self) -> int:
-        """How many points have no search index for a dense vector, if each has all vectors of the collection.
-
-        The engine counts indexed vectors, the sparse among them, which always are.
-        """
-
-        def count(shard: qdrant_edge.EdgeShard) -> int:
-            info, schema = shard.info(), self.entry.schema
-            vector_count = info.points_count * (len(schema.dense) + len(schema.sparse))
-            return (vector_count - info.indexed_vectors_count) // max(len(schema.dense), 1)
-
-        return await self.read(count)
+        await self._writer.run(run)
 
     def points_count(self) -> int:
         """How many points there are. Blocks, shortly."""
@@ -248,24 +209,11 @@ class Collection:
         Returns:
             Whether it was done; not so if the copy was too far behind.
         """
-        shard = await asyncio.to_thread(open_shard)
-        try:
-            for _ in range(_MOST_ROUNDS):
-                operations = await self._on_writer(self._remembered.take)
-                if operations is None:
-                    return False
-                for operation in operations:
-                    await asyncio.to_thread(_repeat, shard, operation)
-                if len(operations) <= _FEW_WRITES:
-                    break
-            return True
-        finally:
-            await asyncio.to_thread(_close, shard)
+        return await catch_up(open_shard, lambda: self._writer.run(self._remembered.take))
 
     def forget_copy(self) -> None:
         """Remembers no more writes: the copy will not be used, or is."""
-        with suppress(RuntimeError):  # closed meanwhile
-            self._writer.submit(self._remembered.end)  # after a copy that nobody waits for any more
+        self._writer.run_some_time(self._remembered.end)  # after a copy that nobody waits for any more
 
     async def replace(
         self, open_shard: Callable[[], qdrant_edge.EdgeShard], commit: Callable[[], CatalogEntry]
@@ -290,17 +238,16 @@ class Collection:
             with engine_errors():
                 shard = open_shard()
             for operation in operations:
-                _repeat(shard, operation)
+                repeat(shard, operation)
             with engine_errors():
                 shard.flush()
             old, self.entry = self.path, commit()
             self._room.forget(old)
-            self._is_clean = False
-            self._change_count += 1
+            self.durability.note_replaced()
             self._shard = shard
             return True
 
-        return await self._on_writer(run)
+        return await self._writer.run(run)
 
     async def close(self, *, keep_digests: bool) -> None:
         """Flushes and closes, after the writes that wait. Later writes are refused.
@@ -310,84 +257,40 @@ class Collection:
         """
 
         def run() -> None:
-            if self._unflushed:
+            if self.durability.is_unflushed:
                 self._flush_now()
             with engine_errors():
                 self._live_shard().close()
-            wanted = keep_digests and not self._is_clean and not self._folder.is_read_only
-            if wanted and size_on_disk(self.path) <= _MOST_DIGESTED_BYTES:
-                with suppress(OSError):  # the next start checks less
-                    keep_clean(self.path, digest_all(self.path))
+            if keep_digests and not self._folder.is_read_only:
+                self.durability.keep_last_digests(self.path)
 
-        await self._on_writer(run)
-        self._writer.shutdown(wait=False)
+        await self._writer.run(run)
+        self._writer.close()
 
     def abandon(self) -> None:
         """Refuses later writes, and those that wait; the data goes with the last reader."""
-        self._abandoned = True
+        self._writer.abandon()
         self._shard = None  # the room of deleted files is free only once nothing maps them
         self._room.forget(self.path)
-        self._writer.shutdown(wait=False)
-
-    def _note_change(self, size_bytes: int) -> None:
-        if self._is_clean:
-            with writing(self.path):
-                forget_clean(self.path)
-        self._is_clean, self._unflushed, self._unsynced = False, True, True
-        self._log_bytes += size_bytes
-        self._change_count += 1
-        self.changed_at = time.monotonic()
 
     def _check_room(self, size_bytes: int, files_bytes: int) -> None:
         try:
             self._room.check(size_bytes, self.path, files_bytes)
         except StorageFull:
-            if not self._unflushed:
+            if not self.durability.is_unflushed:
                 raise
             self._flush_now()
             self._room.check(size_bytes, self.path, files_bytes)
 
     def _flush_now(self) -> None:
-        self._room.make_way()
-        with engine_errors():
-            self._live_shard().flush()
-        self._room.note_flush(self.path)
-        self._unflushed = self._unsynced = False
-        self._log_bytes = 0
+        self.durability.flush(self._live_shard(), self.path)
 
     def _live_shard(self) -> qdrant_edge.EdgeShard:
         shard = self._shard
         if shard is None:
-            raise self._closing()
+            raise self._writer.closing()
         return shard
 
     def _check_writable(self) -> None:
         if self._folder.is_read_only:
             raise read_only(self._folder.root)
-
-    async def _on_writer(self, run: Callable[[], _Result]) -> _Result:
-        def run_if_kept() -> _Result:
-            if self._abandoned:
-                raise self._closing()
-            return run()
-
-        try:
-            future = self._writer.submit(run_if_kept)
-        except RuntimeError as error:  # the executor was shut down
-            raise self._closing() from error
-        return await asyncio.wrap_future(future)
-
-    def _closing(self) -> Unavailable:
-        return Unavailable(f"Collection `{self.name}` is being closed or deleted.", reason="CLOSING")
-
-
-def _repeat(shard: qdrant_edge.EdgeShard, operation: qdrant_edge.UpdateOperation) -> None:
-    # What failed on the old shard fails here in the same way, and leaves the same behind.
-    with suppress(TriviumError), engine_errors():
-        shard.update(operation)
-
-
-def _close(shard: qdrant_edge.EdgeShard) -> None:
-    with engine_errors():
-        shard.flush()
-        shard.close()

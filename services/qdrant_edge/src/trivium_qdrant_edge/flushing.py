@@ -47,8 +47,8 @@ async def flush_forever(database: Database, metrics: EngineMetrics, interval_sec
 async def _flush_those_due(database: Database, seconds: float) -> None:
     """Flushes one collection after the other until the time is over; the others have their turn in the next round."""
     until = time.monotonic() + seconds
-    for collection in sorted(database.collections(), key=lambda one: one.changed_at):
-        if not collection.is_flush_due:
+    for collection in sorted(database.collections(), key=lambda one: one.durability.changed_at):
+        if not collection.durability.is_flush_due:
             continue
         try:
             await collection.flush()
@@ -67,7 +67,7 @@ async def keep_digests_forever(database: Database) -> None:
     while True:
         await asyncio.sleep(_QUIET_SECONDS / 2)
         for collection in database.collections():
-            if time.monotonic() - collection.changed_at < _QUIET_SECONDS:
+            if time.monotonic() - collection.durability.changed_at < _QUIET_SECONDS:
                 continue
             try:
                 await collection.keep_digests()

@@ -22,6 +22,8 @@ from trivium_qdrant_edge.digests import digest_sealed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import qdrant_edge
+
     from trivium_qdrant_edge.collection import Collection
     from trivium_qdrant_edge.database import Database
     from trivium_qdrant_edge.metrics import EngineMetrics
@@ -74,9 +76,9 @@ class Optimizer:
         Each of them is compared with each query, so that a long ingestion is not waited for: once an eighth of the
         points has none, the index is built anew. The less is left when it is quiet, the less is searched without.
         """
-        unindexed, count = await collection.unindexed_count(), collection.points_count()
+        unindexed, count = await _unindexed_count(collection), collection.points_count()
         enough = max(self._from_points, count // _BUSY_DIVISOR)
-        if time.monotonic() - collection.changed_at >= self._quiet_seconds:
+        if time.monotonic() - collection.durability.changed_at >= self._quiet_seconds:
             enough = self._from_points // _QUIET_DIVISOR if unindexed < count else self._from_points
         return unindexed - self._left_over.get(collection.entry.id, 0) >= enough
 
@@ -93,7 +95,7 @@ class Optimizer:
                 outcome = "done" if await self._replace_by_optimized_copy(collection) else "abandoned"
         finally:
             self._metrics.optimizations.labels(outcome).inc()
-            self._left_over[collection.entry.id] = await collection.unindexed_count()
+            self._left_over[collection.entry.id] = await _unindexed_count(collection)
         seconds = time.monotonic() - started
         self._metrics.optimization_seconds.observe(seconds)
         _logger.info("optimized collection %s in %.1f s: %s", collection.name, seconds, outcome)
@@ -113,6 +115,20 @@ class Optimizer:
         finally:
             collection.forget_copy()
             await asyncio.to_thread(remove_tree, building)
+
+
+async def _unindexed_count(collection: Collection) -> int:
+    """How many points have no search index for a dense vector, if each has all vectors of the collection.
+
+    The engine counts indexed vectors, the sparse among them, which always are.
+    """
+
+    def count(shard: qdrant_edge.EdgeShard) -> int:
+        info, schema = shard.info(), collection.entry.schema
+        vector_count = info.points_count * (len(schema.dense) + len(schema.sparse))
+        return (vector_count - info.indexed_vectors_count) // max(len(schema.dense), 1)
+
+    return await collection.read(count)
 
 
 def _check_space(source: Path) -> None:

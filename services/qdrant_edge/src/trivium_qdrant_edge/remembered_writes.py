@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from trivium_serving.errors import TriviumError
+
+from trivium_qdrant_edge.engine_errors import engine_errors
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import qdrant_edge
 
@@ -13,6 +19,11 @@ if TYPE_CHECKING:
 # memory is about its size.
 _MOST_COUNT = 20_000
 _MOST_BYTES = 256 << 20
+
+# A copy is caught up with until it lacks this few writes, or is not getting there: each round is shorter than the last
+# where the engine is quicker than those who write.
+_FEW_WRITES = 4
+_MOST_ROUNDS = 8
 
 
 class RememberedWrites:
@@ -46,3 +57,44 @@ class RememberedWrites:
         if taken is not None:
             self.begin()
         return taken
+
+
+async def catch_up(
+    open_shard: Callable[[], qdrant_edge.EdgeShard],
+    take: Callable[[], Awaitable[Sequence[qdrant_edge.UpdateOperation] | None]],
+) -> bool:
+    """Repeats on a copy most of the writes that it lacks, while there are more.
+
+    Args:
+        open_shard: Opens the copy.
+        take: See `RememberedWrites.take`.
+
+    Returns:
+        Whether it was done; not so if the copy was too far behind.
+    """
+    shard = await asyncio.to_thread(open_shard)
+    try:
+        for _ in range(_MOST_ROUNDS):
+            operations = await take()
+            if operations is None:
+                return False
+            for operation in operations:
+                await asyncio.to_thread(repeat, shard, operation)
+            if len(operations) <= _FEW_WRITES:
+                break
+        return True
+    finally:
+        await asyncio.to_thread(_close, shard)
+
+
+def repeat(shard: qdrant_edge.EdgeShard, operation: qdrant_edge.UpdateOperation) -> None:
+    """Does once more what was done on another shard."""
+    # What failed there fails here in the same way, and leaves the same behind.
+    with suppress(TriviumError), engine_errors():
+        shard.update(operation)
+
+
+def _close(shard: qdrant_edge.EdgeShard) -> None:
+    with engine_errors():
+        shard.flush()
+        shard.close()
