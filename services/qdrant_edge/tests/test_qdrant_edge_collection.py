@@ -159,7 +159,7 @@ async def test_copy_that_caught_up_has_the_writes_made_before_and_after_that(dat
 
     await collection.copy(lambda: copy_tree(collection.path, building))
     await collection.write(upsert(3, 10, value="new"))
-    assert await database.catch_up(collection, building)
+    assert await collection.catch_up(building)
     await collection.write(upsert(3, value="newer"))
     await collection.write(delete(0))
     expected = await values(collection)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import qdrant_edge
+from trivium_qdrant_edge import adopting
 from trivium_qdrant_edge import database as database_module
 from trivium_qdrant_edge.data_folder import building_path, copy_tree
 from trivium_qdrant_edge.database import Database
@@ -148,14 +149,14 @@ async def test_crash_at_any_moment_of_a_replacement_loses_no_point(
         copy_tree(closed, moments[moment])
 
     for step in ("remove_tree", "sync_files", "write_catalog"):
-        original: Callable[..., Any] = getattr(database_module, step)
+        original: Callable[..., Any] = getattr(adopting, step)
 
         def observed(*arguments: Any, step: str = step, original: Callable[..., Any] = original) -> None:
             remember(f"before {step} {len(moments)}")
             original(*arguments)
             remember(f"after {step} {len(moments)}")
 
-        monkeypatch.setattr(database_module, step, observed)
+        monkeypatch.setattr(adopting, step, observed)
     building = building_path(collection.path)
     await collection.copy(lambda: copy_tree(collection.path, building))
     await collection.write(upsert(4, 5))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+import qdrant_edge
 from trivium_serving.errors import StorageFull
 
 from trivium_qdrant_edge.data_folder import sync_files
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
-
-    import qdrant_edge
 
     from trivium_qdrant_edge.catalog import CatalogEntry
     from trivium_qdrant_edge.data_folder import DataFolder
@@ -198,18 +197,21 @@ class Collection:
         with engine_errors():
             return self._live_shard().info().points_count
 
-    async def catch_up(self, open_shard: Callable[[], qdrant_edge.EdgeShard]) -> bool:
-        """Applies to the copy most of the writes made since, while this collection takes more.
+    async def catch_up(self, building: Path) -> bool:
+        """Applies to what was built of the copy most of the writes made since, while this collection takes more.
 
         So that `replace`, which no write passes, has little left to do.
 
         Args:
-            open_shard: Opens the copy.
+            building: The folder of what was built.
 
         Returns:
             Whether it was done; not so if the copy was too far behind.
         """
-        return await catch_up(open_shard, lambda: self._writer.run(self._remembered.take))
+        config = self.entry.schema.engine_config()
+        return await catch_up(
+            lambda: qdrant_edge.EdgeShard.load(str(building), config), lambda: self._writer.run(self._remembered.take)
+        )
 
     def forget_copy(self) -> None:
         """Remembers no more writes: the copy will not be used, or is."""

@@ -14,25 +14,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import qdrant_edge
 from trivium_serving.errors import FailedPrecondition, StorageFull, TriviumError, Unavailable
 
-from trivium_qdrant_edge.catalog import Catalog, CatalogEntry, open_catalog, write_catalog
+from trivium_qdrant_edge.adopting import adopt
+from trivium_qdrant_edge.catalog import CatalogEntry
+from trivium_qdrant_edge.changes import CatalogChanges
 from trivium_qdrant_edge.collection import Collection
-from trivium_qdrant_edge.data_folder import (
-    DataFolder,
-    remove_tree,
-    sync_files,
-    sync_folder,
-    writing,
-)
-from trivium_qdrant_edge.digests import clean_path, keep_sealed, sealed_path
+from trivium_qdrant_edge.data_folder import DataFolder, remove_tree, sync_folder
 from trivium_qdrant_edge.engine_errors import engine_errors
 from trivium_qdrant_edge.names import changed_aliases, check_new_collection, no_such_collection
 from trivium_qdrant_edge.opening import Opener, refusal
-from trivium_qdrant_edge.room import Room, read_only
+from trivium_qdrant_edge.room import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from trivium_qdrant_edge.catalog import Catalog
     from trivium_qdrant_edge.names import AliasAction
     from trivium_qdrant_edge.schema import CollectionSchema
 
@@ -70,7 +66,7 @@ class Database:
         self.room = Room(root, reserve_bytes)
         self._readers = ThreadPoolExecutor(_READER_COUNT, thread_name_prefix="read")
         try:
-            self._catalog = open_catalog(self._folder)
+            self._changes = CatalogChanges(self._folder, self.room)
         except BaseException:
             self._folder.release()
             raise
@@ -78,8 +74,6 @@ class Database:
         self._open: dict[str, Collection] = {}
         unreadable = TriviumError(f"the catalog's entry of it in {self._folder.catalog_path} cannot be read")
         self._refused = {name: refusal(name, unreadable) for name in self._catalog.unreadable}
-        self._changing = asyncio.Lock()
-        self._changes: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Opens every collection that is whole, and clears away what interrupted changes left behind.
@@ -108,7 +102,7 @@ class Database:
     async def close(self) -> None:
         """Flushes and closes every collection, and lets go of the folder once nothing works on it any more."""
         until = time.monotonic() + _DIGEST_SECONDS
-        async with self._changing:
+        async with self._changes.alone:
             for collection in self._open.values():
                 try:
                     await collection.close(keep_digests=time.monotonic() < until)
@@ -141,6 +135,10 @@ class Database:
             "are open. Try again shortly.",
             reason="OPENING",
         )
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._changes.catalog
 
     @property
     def is_read_only(self) -> bool:
@@ -183,7 +181,7 @@ class Database:
             AlreadyExists: There is such a collection.
             FailedPrecondition: There are as many as there may be.
         """
-        await self._change(lambda: self._create(name, schema))
+        await self._changes.run(lambda: self._create(name, schema))
 
     async def delete(self, name: str) -> bool:
         """Deletes a collection and the aliases that point to it.
@@ -197,7 +195,7 @@ class Database:
         Raises:
             Unavailable: It is being opened.
         """
-        return await self._change(lambda: self._delete(name))
+        return await self._changes.run(lambda: self._delete(name))
 
     async def change_aliases(self, actions: Sequence[AliasAction]) -> None:
         """Does all of the actions, in their order, or none of them; nobody sees only some.
@@ -210,9 +208,9 @@ class Database:
 
         async def change() -> None:
             aliases = changed_aliases(self._catalog.aliases, actions, self._catalog.names)
-            await self._commit(replace(self._catalog, aliases=aliases))
+            await self._changes.commit(replace(self._catalog, aliases=aliases))
 
-        await self._change(change)
+        await self._changes.run(change)
 
     async def merge_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
         """Adds to a collection's metadata; a key whose value is None is taken away.
@@ -226,19 +224,10 @@ class Database:
             schema = collection.entry.schema
             merged = {key: value for key, value in {**schema.metadata, **metadata}.items() if value is not None}
             entry = replace(collection.entry, schema=replace(schema, metadata=merged))
-            await self._commit(self._catalog.with_entry(collection.name, entry))
+            await self._changes.commit(self._catalog.with_entry(collection.name, entry))
             collection.entry = entry
 
-        await self._change(change)
-
-    async def catch_up(self, collection: Collection, building: Path) -> bool:
-        """Applies most of the writes since `collection.copy` to what was built of the copy; see `adopt`.
-
-        Returns:
-            Whether it was done; not so if the copy is too far behind.
-        """
-        config = collection.entry.schema.engine_config()
-        return await collection.catch_up(lambda: qdrant_edge.EdgeShard.load(str(building), config))
+        await self._changes.run(change)
 
     async def adopt(self, collection: Collection, building: Path, sealed: Mapping[str, str]) -> bool:
         """Replaces the collection's data by what was built from a copy of it, and the writes made since.
@@ -255,40 +244,9 @@ class Database:
         async def change() -> bool:
             if self._open.get(collection.name) is not collection:
                 return False
-            old = collection.path
-            entry = replace(collection.entry, generation=collection.entry.generation + 1)
-            path = self._folder.shard_path(entry.id, entry.generation)
-            replaced = (old, clean_path(old), sealed_path(old))
-            catalog = self._catalog.with_entry(collection.name, entry)
-            for one in replaced:
-                catalog = catalog.discarding(f"{entry.id}/{one.name}")
-            catalog = self._kept(catalog)
+            return await adopt(collection, building, sealed, folder=self._folder, changes=self._changes)
 
-            def open_shard() -> qdrant_edge.EdgeShard:
-                remove_tree(path)  # from an attempt that failed after this point
-                building.rename(path)
-                return qdrant_edge.EdgeShard.load(str(path), entry.schema.engine_config())
-
-            def commit() -> CatalogEntry:
-                with writing(path):
-                    keep_sealed(path, sealed)
-                    sync_files(path.parent)
-                write_catalog(self._folder, catalog)
-                return entry
-
-            try:
-                if not await collection.replace(open_shard, commit):
-                    return False
-            except BaseException:
-                for one in (path, sealed_path(path)):  # the catalog does not name it
-                    await asyncio.to_thread(remove_tree, one)
-                raise
-            self._catalog = catalog
-            for one in replaced:
-                await asyncio.to_thread(remove_tree, one)
-            return True
-
-        return await self._change(change)
+        return await self._changes.run(change)
 
     async def _create(self, name: str, schema: CollectionSchema) -> None:
         check_new_collection(name, self._catalog.names, self._catalog.aliases)
@@ -311,7 +269,7 @@ class Database:
             return shard
 
         shard = await asyncio.to_thread(make)
-        await self._commit(self._catalog.with_entry(name, entry))
+        await self._changes.commit(self._catalog.with_entry(name, entry))
         self._open[name] = Collection(name, entry, self._folder, shard, self._readers, self.room)
 
     async def _delete(self, name: str) -> bool:
@@ -321,7 +279,7 @@ class Database:
             self.collection(name)
         entry = self._catalog.collections.get(name)
         catalog = self._catalog.without(name)
-        await self._commit(catalog if entry is None else catalog.discarding(entry.id))
+        await self._changes.commit(catalog if entry is None else catalog.discarding(entry.id))
         self._refused.pop(name, None)
         collection = self._open.pop(name, None)
         if collection is not None:
@@ -329,31 +287,6 @@ class Database:
         if entry is not None:
             await asyncio.to_thread(remove_tree, self._folder.collection_path(entry.id))
         return True
-
-    async def _change(self, work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-        """Runs a change alone and to its end, even if the caller leaves."""
-
-        async def run() -> _Result:
-            async with self._changing:
-                if self.is_read_only:
-                    raise read_only(self._folder.root)
-                return await work()
-
-        task = asyncio.ensure_future(run())
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return await asyncio.shield(task)
-
-    async def _commit(self, catalog: Catalog) -> None:
-        catalog = self._kept(catalog)
-        with suppress(StorageFull):  # if it does not fit, writing says so
-            self.room.make_way()
-        await asyncio.to_thread(write_catalog, self._folder, catalog)
-        self._catalog = catalog
-
-    def _kept(self, catalog: Catalog) -> Catalog:
-        """The catalog without what was discarded and is gone by now."""
-        return replace(catalog, discarded=frozenset(filter(self._folder.has, catalog.discarded)))
 
     async def _on_reader(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)

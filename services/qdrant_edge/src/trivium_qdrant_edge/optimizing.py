@@ -108,7 +108,7 @@ class Optimizer:
         try:
             await collection.copy(lambda: copy_tree(source, building))
             await _run_child(building)
-            if not await self._database.catch_up(collection, building):
+            if not await collection.catch_up(building):
                 return False
             sealed = await asyncio.to_thread(digest_sealed, building)
             return await self._database.adopt(collection, building, sealed)
