@@ -10,24 +10,25 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium_catalog import context_tokens
 from trivium_model_apis.calls import ApiFailure
-from trivium_model_apis.token_estimates import least_token_count, token_count
+from trivium_model_apis.token_estimates import token_count
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 
 from trivium_generate.answer import FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 from trivium_generate.backends.chat_provider import AnswerBlocked, Call, Checked, Stop, Text, Usage
+from trivium_generate.backends.context_window import ContextWindow
+from trivium_generate.backends.estimated_chat import EstimatedChat
 from trivium_generate.backends.tool_calls import CallAssembly, CallPiece
 from trivium_generate.prompting import PromptBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable
 
     from trivium_model_apis.calls import ApiCalls
     from trivium_serving.errors import TriviumError
 
-    from trivium_generate.answer import AnswerRequest, Tool, Turn
+    from trivium_generate.answer import AnswerRequest
     from trivium_generate.backends.base import Output
     from trivium_generate.backends.chat_provider import ApiOptions, ChatProvider, Event
     from trivium_generate.prompting import BuiltPrompt
@@ -37,35 +38,13 @@ _logger = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 10.0
 _CONTEXT_SECONDS = 1.0
-# Shorter prompts are cut by nobody, and their tokens too few to be counted on.
-_LEAST_CUT_TOKENS = 500
 # As many failures in a row, and the model is left alone until its check succeeds.
 _FAILURES_IN_A_ROW = 5
-# A context that nobody knows is taken for this long: most models have more, and local servers cut silently at less.
-_UNKNOWN_CONTEXT_TOKENS = 8192
-_TOKENS_PER_TURN = 4
 # How long to wait for the usage of an answer that is complete.
 _USAGE_SECONDS = 2.0
 _NO_CALLS = "an answer that ends with calls of tools, and has none"
 # What a check may fail with and the model still be usable: keys that may only chat, servers without a list of models.
 _UNCHECKABLE = frozenset({400, 403, 404, 405, 406, 415, 422, 429, 501})
-
-
-class EstimatedChat:
-    """Conversations of a model whose tokenizer is not here: tokens are estimated."""
-
-    special_tokens = ()
-
-    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool]) -> list[int]:
-        """As many zeros as there are tokens, estimated."""
-        calls = [call.arguments for turn in turns for call in turn.tool_calls]
-        texts = [text for tool in tools for text in (tool.description, tool.parameters)]
-        said = sum(token_count(text) for text in (*(turn.content for turn in turns), *calls, *texts))
-        return [0] * (said + _TOKENS_PER_TURN * (len(turns) + len(calls) + len(tools)))
-
-    def count(self, text: str) -> int:
-        """About how many tokens a text has."""
-        return token_count(text)
 
 
 class ChatApiModel:
@@ -103,9 +82,25 @@ class ChatApiModel:
         self._failures = 0
         self._streams = 0
         self._backend = backend
-        self.concern = ""
-        self._is_context_assumed = self._is_context_doubted = False
-        self.description = self._describe(0)
+        self._context = ContextWindow(options)
+        self._is_context_doubted = False
+
+    @property
+    def description(self) -> ModelDescription:
+        """The model, as far as it is known."""
+        identity = f"{self._backend}\n{self._options.model}"
+        return ModelDescription(
+            name=self._options.model,
+            backend=self._backend,
+            runtime="api",
+            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+            max_input_tokens=self._context.tokens,
+        )
+
+    @property
+    def concern(self) -> str:
+        """What is wrong though the model answers; empty if nothing is."""
+        return self._context.concern
 
     async def load(self) -> None:
         """Asks the API about the model, which costs nothing; no answer is written.
@@ -134,7 +129,7 @@ class ChatApiModel:
             if not self._options.url:
                 raise self._calls.error_of(missing, _CHECK_SECONDS)
             _logger.warning("%s does not list a model %s", self._options.url, self._options.model)
-        self._take_context(found)
+        self._context.take(found)
 
     async def generate(self, request: AnswerRequest) -> AsyncGenerator[Output, None]:
         """Writes an answer; closing the generator closes the connection."""
@@ -176,8 +171,8 @@ class ChatApiModel:
         if calls and reason is not FinishReason.LENGTH:  # else the last of them is cut off
             yield Piece("", 0, tool_calls=calls.whole())
             reason = FinishReason.TOOL_CALLS  # not every server says so
-        self._is_context_doubted = self._is_context_assumed
-        is_cut = self._looks_cut(prompt.turns, usage.prompt_tokens)
+        self._is_context_doubted = self._context.is_assumed
+        is_cut = self._context.looks_cut(prompt.turns, usage.prompt_tokens)
         yield Ending(
             reason=reason,
             completion_tokens=written if usage.completion_tokens is None else usage.completion_tokens,
@@ -198,21 +193,6 @@ class ChatApiModel:
             provider, self._provider = self._provider, None
             await provider.close()
 
-    def _take_context(self, found: Checked) -> None:
-        """Decides how long prompts may be: by the setting, else the API's word, else the catalog's."""
-        known = self._options.context_tokens or (0 if found.is_context_assumed else found.context_tokens)
-        context = known or found.context_tokens or context_tokens(self._options.model) or _UNKNOWN_CONTEXT_TOKENS
-        self._is_context_assumed = not known and bool(self._options.url)
-        if context == self.description.max_input_tokens:
-            return
-        if self._is_context_assumed:
-            _logger.warning(
-                "the context of %s is not known; %d tokens are used. Set TRIVIUM_GENERATE_CONTEXT_TOKENS.",
-                self._options.model,
-                context,
-            )
-        self.description = self._describe(context)
-
     async def _ask_for_context(self) -> None:
         """Asks the server again, which may know more once it has answered."""
         self._is_context_doubted = False
@@ -220,26 +200,12 @@ class ChatApiModel:
             return
         try:
             async with asyncio.timeout(_CONTEXT_SECONDS):
-                self._take_context(await self._provider.check())
+                self._context.take(await self._provider.check())
         except (TimeoutError, ApiFailure) as error:
             _logger.info("the context of %s cannot be asked for: %s", self._options.model, error)
 
-    def _looks_cut(self, turns: Sequence[Turn], read_tokens: int | None) -> bool:
-        """Whether the API has read fewer tokens than any tokenizer would make of a prompt: it was cut in silence."""
-        least = sum(least_token_count(turn.content) for turn in turns)
-        if read_tokens is None or least < _LEAST_CUT_TOKENS or read_tokens >= least:
-            return False
-        problem = (
-            f"its API counted {read_tokens} tokens of a prompt of at least {least}, so it cuts prompts; set its "
-            "context higher, or TRIVIUM_GENERATE_CONTEXT_TOKENS to what it serves"
-        )
-        if not self.concern:
-            _logger.warning("model %s: %s", self._options.model, problem)
-        self.concern = problem
-        return True
-
     def _prepare(self, request: AnswerRequest) -> tuple[BuiltPrompt, int]:
-        context = self.description.max_input_tokens
+        context = self._context.tokens
         wanted = request.sampling.max_tokens or self._options.default_max_tokens
         # An answer as long as the context would leave no room for what it is to be made from.
         prompt = self._builder.build(request, max(context - wanted, context // 2))
@@ -325,16 +291,6 @@ class ChatApiModel:
     def _break(self, error: TriviumError) -> None:
         self._problem = error.message
         self._broken.set()
-
-    def _describe(self, max_input_tokens: int) -> ModelDescription:
-        identity = f"{self._backend}\n{self._options.model}"
-        return ModelDescription(
-            name=self._options.model,
-            backend=self._backend,
-            runtime="api",
-            fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
-            max_input_tokens=max_input_tokens,
-        )
 
 
 def _newer(usage: Usage, said: Usage) -> Usage:

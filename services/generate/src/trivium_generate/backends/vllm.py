@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
-import json
 import logging
 import os
 import time
@@ -17,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.errors import FailedPrecondition, Overloaded, Unavailable
+from trivium_serving.errors import Overloaded, Unavailable
 from trivium_serving.heap import freeze_heap
 from trivium_serving.request_context import request_id
 
@@ -26,9 +24,12 @@ from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
 from trivium_generate.backends.chat import TokenizerChat
 from trivium_generate.backends.pacing import Pacing
 from trivium_generate.backends.vllm_engine import (
+    describe,
     end_children,
     failure_to_start,
     in_daemon_thread,
+    load_adapters,
+    model_args,
     prepare_environment,
     start_engine,
 )
@@ -83,7 +84,7 @@ class VllmModel:
         tool_parser: str = "",
     ) -> None:
         lora = {"enable_lora": True} if adapters else {}
-        self._engine_args = {**_of_hub(model), **lora, **engine_args}
+        self._engine_args = {**model_args(model), **lora, **engine_args}
         self._adapter_paths = adapters
         self._adapters: dict[str, Any] = {}  # vLLM's requests for them, by name
         self._status_folder = TemporaryDirectory(prefix="trivium-generate-")
@@ -131,7 +132,7 @@ class VllmModel:
             self._step = "starting the engine"
             self._engine = await in_daemon_thread(lambda: start_engine(self._engine_args))
             self._step = "loading adapters"
-            await self._load_adapters()
+            self._adapters = await load_adapters(self._engine, self._adapter_paths)
             config = self._engine.vllm_config.model_config
             self._context_tokens = config.max_model_len
             self._sampling_defaults = config.get_diff_sampling_param()
@@ -141,7 +142,7 @@ class VllmModel:
             chat = TokenizerChat(copy.deepcopy(self._engine.get_tokenizer()))
             self._builder, self._begins_thinking = PromptBuilder(chat, self._prompts), chat.begins_thinking
             self._thinks_before_json = _thinks_before_json(self._engine.vllm_config.structured_outputs_config)
-            self.description = _describe(self.description.name, config)
+            self.description = describe(self.description.name, config)
             self._step = "warming up"
             await self._warm_up()
             freeze_heap()
@@ -224,24 +225,6 @@ class VllmModel:
             return RequiredCalls()
         return ParsedCalls(self._tool_parser, self._tokenizer, request.tools)
 
-    async def _load_adapters(self) -> None:
-        if not self._adapter_paths:
-            return
-        from vllm.lora.request import LoRARequest
-
-        for number, (name, path) in enumerate(self._adapter_paths.items(), start=1):
-            adapter = LoRARequest(name, number, path)
-            try:
-                await self._engine.add_lora(adapter)
-            # vLLM sends what went wrong in its own process as a bare exception.
-            except Exception as error:
-                problem = str(error).strip().partition("\n")[0]
-                raise FailedPrecondition(
-                    f"The adapter {name} at {path} cannot be loaded: {problem} Correct TRIVIUM_GENERATE_ADAPTERS, and "
-                    "start the service again."
-                ) from error
-            self._adapters[name] = adapter
-
     async def _warm_up(self) -> None:
         request = AnswerRequest(question="", passages=())
         params = sampling_params(request.sampling, {}, max_tokens=1, tokens_per_piece=1)
@@ -300,14 +283,6 @@ class VllmModel:
             raise refusal(error, schema if _is_json(request) else "sampling") from error
 
 
-def _of_hub(model: str) -> dict[str, Any]:
-    """The engine arguments that say which model it is, and at which revision of the hub."""
-    name, _, revision = model.partition("@")
-    if not revision or Path(model).exists():
-        return {"model": model}
-    return {"model": name, "revision": revision, "tokenizer_revision": revision}
-
-
 def _is_json(request: AnswerRequest) -> bool:
     """Whether the engine holds the model to a schema."""
     return bool(request.sampling.json_schema) or request.tools.are_required
@@ -321,20 +296,3 @@ def _thinks_before_json(config: Any) -> bool:
 def _queue_ms(output: Any) -> float:
     stats = output.metrics
     return max(0.0, (stats.scheduled_ts - stats.queued_ts) * 1e3) if stats is not None else 0.0
-
-
-def _describe(name: str, config: Any) -> ModelDescription:
-    """The description of a loaded model.
-
-    The fingerprint covers name, revision, architecture and chat template: hashing hundreds of gigabytes of weights at
-    each start is out of the question, and generated text is never compared by it.
-    """
-    identity = json.dumps([name, config.revision, config.hf_config.to_json_string(use_diff=True)], sort_keys=True)
-    return ModelDescription(
-        name=name,
-        backend="vllm",
-        runtime="vllm",
-        precision=str(config.dtype).removeprefix("torch."),
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
-        max_input_tokens=config.max_model_len,
-    )

@@ -1,21 +1,26 @@
-"""Starts vLLM's engine, says why it does not start, and ends its processes."""
+"""vLLM's engine: starts it with its adapters, says what it runs or why it does not start, and ends its processes."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import difflib
+import hashlib
+import json
 import multiprocessing
 import os
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from trivium_serving.errors import FailedPrecondition, TriviumError, Unavailable, chain_of
 
+from trivium_generate.answer import ModelDescription
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from trivium_generate.backends.vllm_status import EngineStatus
 
@@ -172,3 +177,61 @@ def _summary(error: Exception) -> str:
     if len(lines) > 1 and "validation error" in lines[0]:
         lines = [line.partition(" [type=")[0] for line in lines[1:] if not line.startswith("For further information")]
     return " ".join(lines[:2])[:300].rstrip(".") + "."
+
+
+def model_args(model: str) -> dict[str, Any]:
+    """The engine arguments that say which model it is, and at which revision of the hub."""
+    name, _, revision = model.partition("@")
+    if not revision or Path(model).exists():
+        return {"model": model}
+    return {"model": name, "revision": revision, "tokenizer_revision": revision}
+
+
+async def load_adapters(engine: Any, paths: Mapping[str, str]) -> dict[str, Any]:
+    """Loads LoRA adapters.
+
+    Args:
+        engine: vLLM's engine.
+        paths: Folders, or names on the hub, by the adapters' names.
+
+    Returns:
+        vLLM's requests for them, by name.
+
+    Raises:
+        FailedPrecondition: One cannot be loaded.
+    """
+    if not paths:
+        return {}
+    from vllm.lora.request import LoRARequest
+
+    adapters: dict[str, Any] = {}
+    for number, (name, path) in enumerate(paths.items(), start=1):
+        adapter = LoRARequest(name, number, path)
+        try:
+            await engine.add_lora(adapter)
+        # vLLM sends what went wrong in its own process as a bare exception.
+        except Exception as error:
+            problem = str(error).strip().partition("\n")[0]
+            raise FailedPrecondition(
+                f"The adapter {name} at {path} cannot be loaded: {problem} Correct TRIVIUM_GENERATE_ADAPTERS, and "
+                "start the service again."
+            ) from error
+        adapters[name] = adapter
+    return adapters
+
+
+def describe(name: str, config: Any) -> ModelDescription:
+    """The description of a loaded model.
+
+    The fingerprint covers name, revision, architecture and chat template: hashing hundreds of gigabytes of weights at
+    each start is out of the question, and generated text is never compared by it.
+    """
+    identity = json.dumps([name, config.revision, config.hf_config.to_json_string(use_diff=True)], sort_keys=True)
+    return ModelDescription(
+        name=name,
+        backend="vllm",
+        runtime="vllm",
+        precision=str(config.dtype).removeprefix("torch."),
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        max_input_tokens=config.max_model_len,
+    )
