@@ -13,12 +13,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium_serving.channels import open_channel
-from trivium_serving.errors import TriviumError, error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from trivium_model_service.app import ModelApp
+    from trivium_serving.errors import TriviumError
 
 # Shared by every run, so that the model is converted once per clone.
 DATA_DIR = Path(__file__).resolve().parents[2] / ".data"

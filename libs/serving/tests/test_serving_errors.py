@@ -18,10 +18,9 @@ from trivium_serving.errors import (
     Unimplemented,
     cause_of,
     chain_of,
-    error_from_rpc,
     status_of,
-    to_rpc_status,
 )
+from trivium_serving.rpc_errors import error_from_rpc, to_rpc_status
 
 ERRORS = [
     InvalidField("texts[3]", "is blank", reason="BLANK_TEXT"),

@@ -17,8 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2, rerank_service_pb2_grpc
 from trivium_serving.channels import open_channel, outgoing_metadata
-from trivium_serving.errors import Overloaded, error_from_rpc
+from trivium_serving.errors import Overloaded
 from trivium_serving.request_context import begin_request, request_id
+from trivium_serving.rpc_errors import error_from_rpc
 from trivium_serving.server import GrpcServer, ListenError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import gateway_service_pb2_grpc as pb_grpc
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 from trivium_serving.server import GrpcServer
 from trivium_serving.slow_readers import SlowReaders
 

@@ -13,7 +13,8 @@ from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium_embed.dimensions import Dimensions
 from trivium_embed.encodings import to_int8
 from trivium_encoders import Encoded, EncoderInfo
-from trivium_serving.errors import FailedPrecondition, TriviumError, error_from_rpc
+from trivium_serving.errors import FailedPrecondition, TriviumError
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from trivium.embed.v1 import embed_service_pb2 as pb
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

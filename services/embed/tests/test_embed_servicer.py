@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
-from trivium_serving.errors import TriviumError, error_from_rpc
+from trivium_serving.errors import TriviumError
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

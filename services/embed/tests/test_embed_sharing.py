@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from trivium.embed.v1 import embed_service_pb2 as pb
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium_encoders import CodeForm, decode_codes
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

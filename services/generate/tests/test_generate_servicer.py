@@ -11,7 +11,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, message_pb2
-from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, error_from_rpc
+from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge
+from trivium_serving.rpc_errors import error_from_rpc
 
 QUESTION = "When was the bridge opened?"
 PASSAGES = [

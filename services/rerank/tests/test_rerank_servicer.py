@@ -7,7 +7,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from trivium.rerank.v1 import rerank_service_pb2 as pb
-from trivium_serving.errors import Overloaded, TriviumError, error_from_rpc
+from trivium_serving.errors import Overloaded, TriviumError
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -10,7 +10,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium_encoders import CodeForm, EncoderOptions, Role, TextEncoder
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

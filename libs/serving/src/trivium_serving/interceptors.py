@@ -14,18 +14,10 @@ import grpc
 from google.protobuf import descriptor_pool
 from grpc_status import rpc_status
 
-from trivium_serving.errors import (
-    INTERNAL_MESSAGE,
-    DeadlineExceeded,
-    Overloaded,
-    TriviumError,
-    Unavailable,
-    retry_pushback_ms,
-    status_of,
-    to_rpc_status,
-)
+from trivium_serving.errors import INTERNAL_MESSAGE, DeadlineExceeded, Overloaded, TriviumError, Unavailable, status_of
 from trivium_serving.logs import log_failure, log_request
 from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller
+from trivium_serving.rpc_errors import retry_pushback_ms, to_rpc_status
 from trivium_serving.tracing import Span, request_span
 
 if TYPE_CHECKING:

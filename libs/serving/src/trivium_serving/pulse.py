@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from trivium_serving.errors import DeadlineExceeded, TriviumError, Unavailable, error_from_rpc
+from trivium_serving.errors import DeadlineExceeded, TriviumError, Unavailable
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -16,15 +16,9 @@ from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
 from trivium_model_service.deadlines import deadline_of
 from trivium_model_service.messages import model_info, timing
 from trivium_serving import tracing
-from trivium_serving.errors import (
-    INTERNAL_MESSAGE,
-    InvalidField,
-    Overloaded,
-    TriviumError,
-    retry_pushback_ms,
-    status_of,
-)
+from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, Overloaded, TriviumError, status_of
 from trivium_serving.logs import log_failure
+from trivium_serving.rpc_errors import retry_pushback_ms
 
 from trivium_embed.embedder import Embedder, EmbeddingRequest
 from trivium_embed.encodings import Encoding, to_binary, to_int8

@@ -16,7 +16,8 @@ import pytest_asyncio
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway.settings import GatewaySettings
 from trivium_gateway.surfaces.http.bodies import JsonBody
-from trivium_serving.errors import Overloaded, error_from_rpc
+from trivium_serving.errors import Overloaded
+from trivium_serving.rpc_errors import error_from_rpc
 
 from .conftest import running_stack
 

@@ -24,7 +24,8 @@ from trivium_gateway.surfaces.http.shapes.documents import (
 )
 from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
 from trivium_gateway.surfaces.http.shapes.readiness import ReadinessResponse
-from trivium_serving.errors import Overloaded, error_from_rpc
+from trivium_serving.errors import Overloaded
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2 as generate_pb
 from trivium.type.v1 import message_pb2, tool_pb2
-from trivium_serving.errors import InvalidField, Unavailable, error_from_rpc
+from trivium_serving.errors import InvalidField, Unavailable
+from trivium_serving.rpc_errors import error_from_rpc
 
 from .conftest import HANG, delta, finish
 

@@ -9,8 +9,9 @@ import grpc
 import numpy as np
 from trivium.embed.v1 import embed_service_pb2, embed_service_pb2_grpc
 from trivium_serving.channels import open_channel, outgoing_metadata
-from trivium_serving.errors import Unavailable, error_from_rpc
+from trivium_serving.errors import Unavailable
 from trivium_serving.pulse import Pulse, health_of
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

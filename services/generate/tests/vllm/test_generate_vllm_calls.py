@@ -14,7 +14,8 @@ from trivium.type.v1 import message_pb2, tool_pb2
 from trivium_generate.answer import Tool, Tools
 from trivium_generate.backends.vllm_tools import ParsedCalls, parser_class
 from trivium_serving.channels import open_channel
-from trivium_serving.errors import FailedPrecondition, Unavailable, error_from_rpc
+from trivium_serving.errors import FailedPrecondition, Unavailable
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from pathlib import Path

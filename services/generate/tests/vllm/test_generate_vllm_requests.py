@@ -13,7 +13,7 @@ from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
 from trivium.type.v1 import message_pb2
 from trivium_serving.channels import open_channel
-from trivium_serving.errors import error_from_rpc
+from trivium_serving.rpc_errors import error_from_rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,16 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from grpc import StatusCode
-from trivium_serving.errors import (
-    DeadlineExceeded,
-    InvalidField,
-    Overloaded,
-    TooLarge,
-    TriviumError,
-    Unavailable,
-    error_from_rpc,
-    is_own_error,
-)
+from trivium_serving.errors import DeadlineExceeded, InvalidField, Overloaded, TooLarge, TriviumError, Unavailable
+from trivium_serving.rpc_errors import error_from_rpc, is_own_error
 from trivium_serving.tls import hint
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from trivium_serving.errors import (
     StorageFull,
     TriviumError,
     Unavailable,
-    reason_given_by,
 )
+from trivium_serving.rpc_errors import reason_given_by
 from trivium_serving.tls import hint
 
 from trivium_gateway.domain.names import alias_behind, name_of
