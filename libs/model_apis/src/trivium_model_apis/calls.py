@@ -20,6 +20,8 @@ from trivium_serving.errors import (
 )
 from trivium_serving.metrics import DURATION_BUCKETS
 
+from trivium_model_apis.rate import Rate
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -29,8 +31,6 @@ _Answer = TypeVar("_Answer")
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
-# What may be sent at once after a quiet time, as a share of the budget of a minute.
-_BURST_SECONDS = 6.0
 _RESULTS = ("ok", "refused", "overloaded", "failed")
 
 
@@ -120,7 +120,7 @@ class ApiCalls:
         self._budget = budget
         self._slots = asyncio.Semaphore(budget.concurrency)
         self._bulk_slots = asyncio.Semaphore(max(1, budget.concurrency // 2))
-        self._rates = (_Rate(budget.requests_per_minute), _Rate(budget.tokens_per_minute))
+        self._rates = (Rate(budget.requests_per_minute), Rate(budget.tokens_per_minute))
         self._closed_until = 0.0
         self._attempts = Counter(
             f"trivium_{service}_api_attempts_total",
@@ -281,22 +281,6 @@ class ApiCalls:
             "an option that it does not have. The log has what it said under this request's id.",
             reason="API_REQUEST_REFUSED",
         )
-
-
-class _Rate:
-    """A bound per minute."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._seconds_each = 60 / per_minute if per_minute else 0.0
-        self._paid_until = float("-inf")
-
-    def wait(self, now: float) -> float:
-        """Seconds until some may be used; the amount itself is paid for afterwards."""
-        return max(0.0, self._paid_until - now) if self._seconds_each else 0.0
-
-    def take(self, amount: int, now: float) -> None:
-        """Uses an amount."""
-        self._paid_until = max(self._paid_until, now - _BURST_SECONDS) + amount * self._seconds_each
 
 
 def _now() -> float:
