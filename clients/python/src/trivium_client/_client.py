@@ -27,6 +27,7 @@ from trivium_client._keys import Key, MadeKey, key_from, timestamp
 from trivium_client._passages import Retrieval
 from trivium_client._retries import DEFAULT_RETRIES, Patience, or_default
 from trivium_client._status import Status
+from trivium_client._structs import json_object
 
 
 class Trivium:
@@ -521,7 +522,7 @@ class Trivium:
         request = traces_pb.GetTraceRequest(request_id=request_id, document_id=document_id, include_texts=include_texts)
         timeout = self._timeout(timeout_seconds)
         response = self._connection.unary(self._connection.trace_stub.GetTrace, request, timeout)
-        return _responses.json_object(response.trace)
+        return json_object(response.trace)
 
     def replay(
         self,
@@ -545,7 +546,7 @@ class Trivium:
         request = _requests.replay(request_id, settings, include_texts=include_texts)
         timeout = or_default(timeout_seconds, self._answer_timeout_seconds)
         response = self._connection.unary(self._connection.trace_stub.ReplayTrace, request, timeout)
-        return {"before": _responses.json_object(response.before), "after": _responses.json_object(response.after)}
+        return {"before": json_object(response.before), "after": json_object(response.after)}
 
     def give_feedback(
         self,

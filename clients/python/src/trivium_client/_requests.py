@@ -1,7 +1,6 @@
 """Builds the contract's messages from this library's values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any, TypeVar
 
 from google.protobuf import struct_pb2
@@ -14,6 +13,7 @@ from trivium_client._answers import AnswerMode, Expansion, Message, Refusal
 from trivium_client._collections import SettingValues
 from trivium_client._documents import NewDocument
 from trivium_client._errors import InvalidRequest
+from trivium_client._structs import struct_of
 
 _Value = TypeVar("_Value")
 
@@ -188,7 +188,7 @@ def document_input(document: NewDocument) -> pb.DocumentInput:
     except (ValueError, TypeError) as error:  # lone surrogates, values of another type
         raise InvalidRequest(f"the document has a field that is not text: {error}", reason="INVALID_DOCUMENT") from None
     if document.metadata:
-        message.metadata.CopyFrom(_struct("metadata", document.metadata))
+        message.metadata.CopyFrom(struct_of("metadata", document.metadata))
     return message
 
 
@@ -197,7 +197,7 @@ def replay(request_id: str, settings: Mapping[str, Any], *, include_texts: bool)
     return _built(
         traces_pb.ReplayTraceRequest,
         request_id=request_id,
-        set=_struct("settings", settings),
+        set=struct_of("settings", settings),
         include_texts=include_texts,
     )
 
@@ -216,31 +216,7 @@ def _built(kind: Callable[..., _Value], **fields: Any) -> _Value:
 
 
 def _filter_struct(conditions: Mapping[str, Any] | None) -> struct_pb2.Struct | None:
-    return None if conditions is None else _struct("filter", conditions)
-
-
-def _struct(field: str, values: Mapping[str, Any]) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    try:
-        struct.update({key: _json_form(value) for key, value in values.items()})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidRequest(
-            f"{field} may hold strings, numbers, booleans, dates, lists, objects and None: {error}",
-            reason="INVALID_FIELD",
-            field=field,
-        ) from None
-    return struct
-
-
-def _json_form(value: Any) -> Any:
-    """Writes dates as the contract has them; a moment without a zone is of UTC there."""
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _json_form(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_form(one) for one in value]
-    return value
+    return None if conditions is None else struct_of("filter", conditions)
 
 
 def _choice(field: str, name: str, choices: Mapping[str, _Value]) -> _Value:

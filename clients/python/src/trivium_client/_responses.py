@@ -1,9 +1,7 @@
 """Reads the contract's messages into this library's values."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from google.protobuf import json_format, struct_pb2
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2, span_pb2
 
@@ -23,6 +21,7 @@ from trivium_client._documents import Document, DocumentError, DocumentResult, D
 from trivium_client._errors import InternalError
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
+from trivium_client._structs import json_object
 
 _STAGES = {
     degradation_pb2.STAGE_EMBED: "embed",
@@ -273,24 +272,6 @@ def _degraded(messages: Iterable[degradation_pb2.Degradation]) -> tuple[Degradat
 
 def _span(message: span_pb2.Span) -> Span:
     return Span(message.start, message.end)
-
-
-def json_object(message: struct_pb2.Struct) -> dict[str, Any]:
-    """The JSON object that a message stands for."""
-    return {key: _plain(value) for key, value in json_format.MessageToDict(message).items()}
-
-
-def _plain(value: Any) -> Any:
-    """JSON's one kind of number arrives as float: a whole one was most likely written as one."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case list():
-            return [_plain(item) for item in value]
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 def _single(value: float) -> float:
