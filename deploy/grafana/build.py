@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the dashboards: `deploy/grafana/build.py` after a change of `panels.py`. A test compares the files with it."""
+"""Writes the dashboards: `deploy/grafana/build.py` after a change of `contents`. A test compares the files with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from panels import DASHBOARDS
+from contents import DASHBOARDS
 
 if TYPE_CHECKING:
     from panels import Dashboard, Panel

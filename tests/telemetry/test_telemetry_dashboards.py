@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ RUN_HERE = [path for path in DASHBOARDS if path.stem not in ("vllm", "gpu")]
 
 
 def test_dashboards_are_what_the_script_writes(tmp_path: Path) -> None:
+    shutil.copytree(GRAFANA / "contents", tmp_path / "contents")
     for name in ("build.py", "panels.py"):
         (tmp_path / name).write_bytes((GRAFANA / name).read_bytes())
     (tmp_path / "dashboards").mkdir()

@@ -1,0 +1,38 @@
+"""The dashboard of gateway."""
+
+from __future__ import annotations
+
+from panels import Dashboard, lines, process, quantiles, rate, rpcs
+
+GATEWAY = Dashboard(
+    "gateway",
+    "gateway",
+    "The gateway's surfaces, stages and ingestion.",
+    (
+        *rpcs("gateway"),
+        rate("HTTP requests", "trivium_gateway_http_requests_total", "By route, a second.", "method, route"),
+        rate("HTTP responses", "trivium_gateway_http_requests_total", "By status, a second.", "status"),
+        quantiles(
+            "Duration of HTTP requests",
+            "trivium_gateway_http_request_duration_seconds",
+            "To the end of the response.",
+            "route",
+        ),
+        quantiles("Time per stage", "trivium_gateway_stage_duration_seconds", "Of a question.", "stage"),
+        rate("Degraded", "trivium_gateway_degraded_total", "Stages replaced, a second.", "stage, reason"),
+        lines(
+            "Questions in work",
+            "short",
+            "Of 256 that it accepts.",
+            ("trivium_gateway_questions_in_flight", "{{instance}}"),
+            thresholds=((200, "orange"),),
+        ),
+        rate("Questions refused", "trivium_gateway_questions_refused_total", "For want of capacity, a second."),
+        quantiles(
+            "Time per step of ingestion", "trivium_gateway_ingest_stage_duration_seconds", "Of a batch.", "stage"
+        ),
+        rate("Chunks", "trivium_gateway_ingest_chunks_total", "Embedded and written, a second.", unit="short"),
+        rate("Documents deleted", "trivium_gateway_documents_deleted_total", "A second.", unit="short"),
+        *process("gateway"),
+    ),
+)
