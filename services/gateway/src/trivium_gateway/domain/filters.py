@@ -1,4 +1,4 @@
-"""Conditions on passages, from the JSON of a request to a checked form that the store understands."""
+"""Conditions on passages, from the JSON of a request to a checked form that the search understands."""
 
 import json
 import unicodedata

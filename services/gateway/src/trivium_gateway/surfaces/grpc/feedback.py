@@ -11,6 +11,7 @@ from trivium.gateway.v1 import feedback_service_pb2 as pb
 from trivium.gateway.v1.feedback_service_pb2_grpc import FeedbackServiceServicer, add_FeedbackServiceServicer_to_server
 
 from trivium_gateway.surfaces.door import principal
+from trivium_gateway.surfaces.pages import FEEDBACK_ON_A_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,6 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["FeedbackService"].full_name
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
-_DEFAULT_PAGE_SIZE = 100
 _PIECE_BYTES = 64 * 1024
 
 
@@ -52,7 +52,7 @@ class FeedbackServicer(FeedbackServiceServicer):
 
     async def ListFeedback(self, request: pb.ListFeedbackRequest, context: _Context) -> pb.ListFeedbackResponse:
         """Lists what was said."""
-        page_size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
+        page_size = request.page_size if request.HasField("page_size") else FEEDBACK_ON_A_PAGE
         page, following = await self._box.page(principal(), page_size=page_size, page_token=request.page_token)
         return pb.ListFeedbackResponse(feedback=map(_message, page), next_page_token=following)
 

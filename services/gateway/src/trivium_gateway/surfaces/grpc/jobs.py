@@ -13,6 +13,7 @@ from trivium.gateway.v1.job_service_pb2_grpc import JobServiceServicer, add_JobS
 from trivium_gateway.ingestion.jobs.job import JobState
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages.documents import document_from
+from trivium_gateway.surfaces.pages import FAILURES_ON_A_PAGE, JOBS_ON_A_PAGE
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -24,8 +25,6 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["JobService"].full_name
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
-_JOBS_ON_A_PAGE = 50
-_FAILURES_ON_A_PAGE = 100
 _STATES = {
     JobState.QUEUED: pb.JOB_STATE_QUEUED,
     JobState.RUNNING: pb.JOB_STATE_RUNNING,
@@ -59,13 +58,13 @@ class JobServicer(JobServiceServicer):
 
     async def GetJob(self, request: pb.GetJobRequest, context: _Context) -> pb.GetJobResponse:
         """Says how far a job is."""
-        page_size = request.page_size if request.HasField("page_size") else _FAILURES_ON_A_PAGE
+        page_size = request.page_size if request.HasField("page_size") else FAILURES_ON_A_PAGE
         job, token = await self._jobs.get(principal(), request.id, page_size=page_size, page_token=request.page_token)
         return pb.GetJobResponse(job=_message(job), next_page_token=token)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: _Context) -> pb.ListJobsResponse:
         """Lists jobs."""
-        page_size = request.page_size if request.HasField("page_size") else _JOBS_ON_A_PAGE
+        page_size = request.page_size if request.HasField("page_size") else JOBS_ON_A_PAGE
         jobs, token = await self._jobs.page(principal(), page_size=page_size, page_token=request.page_token)
         return pb.ListJobsResponse(jobs=map(_message, jobs), next_page_token=token)
 

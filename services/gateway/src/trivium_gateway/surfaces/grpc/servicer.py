@@ -18,6 +18,7 @@ from trivium_gateway.surfaces.grpc.messages.answers import event_message, found_
 from trivium_gateway.surfaces.grpc.messages.collections import collection_message, settings_from
 from trivium_gateway.surfaces.grpc.messages.documents import document_from, document_message, result_message
 from trivium_gateway.surfaces.grpc.messages.questions import question_from, search_from
+from trivium_gateway.surfaces.pages import DOCUMENTS_ON_A_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -31,7 +32,6 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 _DEGRADED_TRAILER = "trivium-degraded"
-_DEFAULT_PAGE_SIZE = 100
 
 
 class GatewayServicer(GatewayServiceServicer):
@@ -92,7 +92,7 @@ class GatewayServicer(GatewayServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: _Context) -> pb.ListDocumentsResponse:
         """Lists documents."""
-        page_size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
+        page_size = request.page_size if request.HasField("page_size") else DOCUMENTS_ON_A_PAGE
         documents, next_token = await self._gateway.library.list_documents(
             principal(),
             request.collection,

@@ -27,10 +27,10 @@ from trivium_gateway.surfaces.http.shapes.documents import (
 from trivium_gateway.surfaces.http.shapes.jobs import AcceptedResponse
 from trivium_gateway.surfaces.http.streams import while_connected
 from trivium_gateway.surfaces.http.uploads import check_job, read_upload
+from trivium_gateway.surfaces.pages import DOCUMENTS_ON_A_PAGE
 
 _LIMITS = GatewayLimits()
 
-_DEFAULT_PAGE_SIZE = 100
 
 _Collection = Annotated[str, Query(description="The collection; default `default`.")]
 
@@ -111,7 +111,7 @@ def document_routes(gateway: Gateway) -> APIRouter:
     @router.get("/v1/documents", summary="List documents, without their texts", **documented(ListDocumentsResponse))
     async def list_documents(
         collection: _Collection = "",
-        page_size: Annotated[int, Query(description="Most documents, 1 to 1000.")] = _DEFAULT_PAGE_SIZE,
+        page_size: Annotated[int, Query(description="Most documents, 1 to 1000.")] = DOCUMENTS_ON_A_PAGE,
         page_token: Annotated[str, Query(description="next_page_token of the page before.")] = "",
     ) -> Response:
         documents, next_token = await gateway.library.list_documents(

@@ -20,6 +20,7 @@ from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
 from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
 from trivium_gateway.surfaces.http.shapes.feedback import DeleteFeedbackResponse, FeedbackResponse, ListFeedbackResponse
+from trivium_gateway.surfaces.pages import FEEDBACK_ON_A_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -78,7 +79,7 @@ def feedback_routes(gateway: Gateway) -> APIRouter:
     @router.get(
         "/v1/feedback", summary="List what was said of answers, the oldest first", **documented(ListFeedbackResponse)
     )
-    async def list_feedback(page_size: int = 100, page_token: str = "") -> Response:
+    async def list_feedback(page_size: int = FEEDBACK_ON_A_PAGE, page_token: str = "") -> Response:
         page, following = await gateway.feedback.page(principal(), page_size=page_size, page_token=page_token)
         return JsonResponse({"feedback": [feedback_json(one) for one in page], "next_page_token": following or None})
 

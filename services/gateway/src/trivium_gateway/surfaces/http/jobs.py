@@ -13,13 +13,12 @@ from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse
 from trivium_gateway.surfaces.http.shapes.jobs import DeletedJobResponse, JobPageResponse, JobResponse, ListJobsResponse
+from trivium_gateway.surfaces.pages import FAILURES_ON_A_PAGE, JOBS_ON_A_PAGE
 
 if TYPE_CHECKING:
     from trivium_gateway.ingestion.jobs.job import Failure, Job
     from trivium_gateway.ingestion.jobs.jobs import Jobs
 
-_JOBS_ON_A_PAGE = 50
-_FAILURES_ON_A_PAGE = 100
 
 _PageToken = Annotated[str, Query(description="next_page_token of the page before.")]
 
@@ -34,7 +33,7 @@ def job_routes(jobs: Jobs) -> APIRouter:
 
     @router.get("/v1/jobs", summary="List jobs, the latest first", **documented(ListJobsResponse))
     async def list_jobs(
-        page_size: Annotated[int, Query(description="Most jobs, 1 to 1000.")] = _JOBS_ON_A_PAGE,
+        page_size: Annotated[int, Query(description="Most jobs, 1 to 1000.")] = JOBS_ON_A_PAGE,
         page_token: _PageToken = "",
     ) -> Response:
         found, next_token = await jobs.page(principal(), page_size=page_size, page_token=page_token)
@@ -45,7 +44,7 @@ def job_routes(jobs: Jobs) -> APIRouter:
         id: str,  # noqa: A002 - the path's word
         page_size: Annotated[
             int, Query(description="Most documents whose failures are shown, 1 to 1000.")
-        ] = _FAILURES_ON_A_PAGE,
+        ] = FAILURES_ON_A_PAGE,
         page_token: _PageToken = "",
     ) -> Response:
         job, next_token = await jobs.get(principal(), id, page_size=page_size, page_token=page_token)
