@@ -15,11 +15,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.guard import Credentials, Guard
-from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
+from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key, make_key, rotated, split_key
 from trivium_gateway.app import check_access
-from trivium_gateway.library.feedback import Feedback, RedisFeedbackStore
+from trivium_gateway.library.feedback import Feedback, FeedbackStore
 from trivium_gateway.request.principal import EVERYBODY, Principal, Scope
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import (
@@ -44,7 +44,7 @@ _ADMIN = Principal("acme", "", frozenset(), frozenset({Scope.READ, Scope.INGEST,
 
 @pytest.fixture
 def access(tmp_path: Path) -> Access:
-    return Access.kept_in(FileKeyStore(tmp_path / "gateway" / "keys.sqlite"), _NO_AUDIT)
+    return Access.kept_in(KeyStore(tmp_path), _NO_AUDIT)
 
 
 def _bearing(text: str, **more: str) -> Credentials:
@@ -99,7 +99,7 @@ async def test_rotated_key_is_taken_with_both_secrets_for_a_while(access: Access
 
 
 async def test_revocation_in_another_process_is_known_once_the_keys_are_read_again(tmp_path: Path) -> None:
-    one, other = (Access.kept_in(FileKeyStore(tmp_path / "keys.sqlite"), _NO_AUDIT) for _ in range(2))
+    one, other = (Access.kept_in(KeyStore(tmp_path), _NO_AUDIT) for _ in range(2))
     made = await one.keyring.create(_OPERATOR, name="bot", tenant="acme", scopes=["read"])
     await other.guard.load()
     assert other.guard.principal(_bearing(made.text)).tenant == "acme"
@@ -184,9 +184,7 @@ async def test_first_key_is_made_once_and_may_do_everything(access: Access, tmp_
 
 async def test_given_key_is_taken_beside_those_that_are_kept(tmp_path: Path) -> None:
     text = make_key(name="", tenant="default", scopes=_READ).text
-    access = Access.kept_in(
-        FileKeyStore(tmp_path / "keys.sqlite"), _NO_AUDIT, [given_key(text, "default", frozenset(Scope))]
-    )
+    access = Access.kept_in(KeyStore(tmp_path), _NO_AUDIT, [given_key(text, "default", frozenset(Scope))])
     await access.guard.load()
     assert Scope.OPERATOR in access.guard.principal(_bearing(text)).scopes
     for none in ("", "secret", "tv_1_short"):
@@ -212,13 +210,13 @@ async def test_keys_that_cannot_be_read_are_an_error_and_those_known_hold(access
 
 
 async def test_keys_survive_in_their_file(tmp_path: Path) -> None:
-    store = FileKeyStore(tmp_path / "keys.sqlite")
+    store = KeyStore(tmp_path)
     key = make_key(name="bot", tenant="acme", scopes=_READ, user="ann", groups=frozenset({"hr"}), expires_at=4e9).key
     await store.put(key)
     await store.put(key)
-    assert await FileKeyStore(tmp_path / "keys.sqlite").all() == [key]
-    with sqlite3.connect(tmp_path / "keys.sqlite") as database:
-        assert [json.loads(kept)["id"] for (kept,) in database.execute("SELECT key FROM keys")] == [key.id]
+    assert await KeyStore(tmp_path).all() == [key]
+    with sqlite3.connect(tmp_path / "gateway" / "keys.sqlite") as database:
+        assert [json.loads(kept)["id"] for (kept,) in database.execute("SELECT record FROM records")] == [key.id]
     await store.remove(key.id)
     assert await store.all() == []
 
@@ -239,8 +237,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait()
 
 
-async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str) -> None:
-    one, other = (RedisKeyStore(redis_url) for _ in range(2))
+async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str, tmp_path: Path) -> None:
+    one, other = (KeyStore(tmp_path, redis_url) for _ in range(2))
     access = Access.kept_in(one, _NO_AUDIT)
     made = await access.keyring.create(_OPERATOR, name="bot", tenant="acme", scopes=["read"], expires_at=4e9)
     assert await other.all() == [made.key]
@@ -252,8 +250,8 @@ async def test_keys_in_redis_are_those_of_every_gateway(redis_url: str) -> None:
         await store.close()
 
 
-async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str) -> None:
-    one, other = (RedisFeedbackStore(redis_url) for _ in range(2))
+async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str, tmp_path: Path) -> None:
+    one, other = (FeedbackStore(tmp_path, redis_url) for _ in range(2))
     said = Feedback("r1", "ann", 1.0, 1, "", "", ("heron",), "What?", "default", "Fish.", (), False)
     later = replace(said, request_id="r0", created_at=2.0)
     for kept in (later, said, replace(said, rating=-1)):
@@ -266,8 +264,8 @@ async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str) -> Non
         await store.close()
 
 
-async def test_keys_hold_while_redis_is_away() -> None:
-    store = RedisKeyStore("unix:///nowhere/redis.sock")
+async def test_keys_hold_while_redis_is_away(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path, "unix:///nowhere/redis.sock")
     access = Access.kept_in(store, _NO_AUDIT, [given_key(text := _KEY, "default", frozenset(Scope))])
     with pytest.raises(Unavailable) as caught:
         await access.guard.load()

@@ -14,7 +14,7 @@ from trivium.gateway.v1 import feedback_service_pb2 as pb
 from trivium.gateway.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from trivium_gateway.app import GatewayProcess
 from trivium_gateway.library.eval_sets import labelled_questions
-from trivium_gateway.library.feedback import Feedback, FileFeedbackStore
+from trivium_gateway.library.feedback import Feedback, FeedbackStore
 from trivium_gateway.request.principal import EVERYBODY, Principal, Scope
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import FailedPrecondition, NotFound, Unavailable
@@ -206,8 +206,11 @@ async def test_labels_are_what_people_said_and_no_more() -> None:
 
 
 async def test_feedback_that_cannot_be_kept_is_said_to_be(tmp_path: Path) -> None:
-    (tmp_path / "feedback.sqlite").write_bytes(b"not a database, but long enough to be looked at as one" * 100)
-    store = FileFeedbackStore(tmp_path / "feedback.sqlite")
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway" / "feedback.sqlite").write_bytes(
+        b"not a database, but long enough to be looked at as one" * 100
+    )
+    store = FeedbackStore(tmp_path)
     with pytest.raises(Unavailable) as caught:
         await store.put("acme", _SAID)
     assert str(tmp_path) not in caught.value.message

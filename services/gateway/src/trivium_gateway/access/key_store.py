@@ -1,23 +1,35 @@
-"""Where keys are kept: a database in the data folder of a gateway, or Redis for gateways on several machines."""
+"""Where keys are kept."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from trivium_gateway.access.databases import Database, RedisDatabase
 from trivium_gateway.access.keys import Key
+from trivium_gateway.access.records import open_records
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_UNUSABLE = "The keys cannot be read or kept now. The gateway's log says why."
+_FILE = "gateway/keys.sqlite"
 _REDIS_HASH = "trivium-keys"
+_UNUSABLE = "The keys cannot be read or kept now. The gateway's log says why."
+_EVERYBODYS = ""
+"""Keys are read together, and not by tenant: a request says its key, and the key its tenant."""
 
 
-class KeyStore(Protocol):
-    """Keeps keys. What it has said to be kept survives a crash."""
+class KeyStore:
+    """Keeps keys, a few kilobytes. What it has said to be kept survives a crash.
+
+    Args:
+        data_dir: The gateway's data folder.
+        redis_url: The Redis in which several gateways keep them instead; empty for none.
+
+    Raises:
+        ValueError: The url is none.
+    """
+
+    def __init__(self, data_dir: Path, redis_url: str = "") -> None:
+        self._records = open_records(data_dir / _FILE, redis_url, _REDIS_HASH, _UNUSABLE)
 
     async def all(self) -> list[Key]:
         """All keys.
@@ -25,6 +37,7 @@ class KeyStore(Protocol):
         Raises:
             Unavailable: They cannot be read.
         """
+        return [Key.from_json(one) for one in await self._records.all(_EVERYBODYS)]
 
     async def put(self, key: Key) -> None:
         """Keeps a key, in place of one of its id.
@@ -32,6 +45,7 @@ class KeyStore(Protocol):
         Raises:
             Unavailable: It cannot be kept.
         """
+        await self._records.put(_EVERYBODYS, key.id, key.as_json())
 
     async def remove(self, key_id: str) -> None:
         """Forgets a key, if there is one.
@@ -39,66 +53,8 @@ class KeyStore(Protocol):
         Raises:
             Unavailable: That cannot be kept.
         """
+        await self._records.remove(_EVERYBODYS, key_id)
 
     async def close(self) -> None:
         """Gives back what it holds."""
-
-
-class FileKeyStore:
-    """Keys in a database of SQLite, a few kilobytes.
-
-    Args:
-        path: Its file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        table = "CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, key TEXT NOT NULL)"
-        self._database = Database(path, table, _UNUSABLE)
-
-    async def all(self) -> list[Key]:
-        """All keys."""
-        rows = await asyncio.to_thread(self._database.execute, "SELECT key FROM keys")
-        return [Key.from_json(json.loads(kept)) for (kept,) in rows]
-
-    async def put(self, key: Key) -> None:
-        """Keeps a key."""
-        kept = json.dumps(key.as_json())
-        await asyncio.to_thread(self._database.execute, "INSERT OR REPLACE INTO keys VALUES (?, ?)", key.id, kept)
-
-    async def remove(self, key_id: str) -> None:
-        """Forgets a key."""
-        await asyncio.to_thread(self._database.execute, "DELETE FROM keys WHERE id = ?", key_id)
-
-    async def close(self) -> None:
-        """Holds nothing."""
-
-
-class RedisKeyStore:
-    """Keys in a hash of Redis, for gateways on several machines.
-
-    Args:
-        url: Where it is; see RedisDatabase.
-
-    Raises:
-        ValueError: It is none.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._redis = RedisDatabase(url, _UNUSABLE)
-
-    async def all(self) -> list[Key]:
-        """All keys."""
-        kept = await self._redis.answer(self._redis.commands.hvals(_REDIS_HASH))
-        return [Key.from_json(json.loads(one)) for one in kept]
-
-    async def put(self, key: Key) -> None:
-        """Keeps a key."""
-        await self._redis.answer(self._redis.commands.hset(_REDIS_HASH, key.id, json.dumps(key.as_json())))
-
-    async def remove(self, key_id: str) -> None:
-        """Forgets a key."""
-        await self._redis.answer(self._redis.commands.hdel(_REDIS_HASH, key_id))
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._redis.close()
+        await self._records.close()

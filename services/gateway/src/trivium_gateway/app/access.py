@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from trivium_serving.addresses import is_loopback
 
 from trivium_gateway.access.audit import AuditLog
-from trivium_gateway.access.key_store import FileKeyStore, RedisKeyStore
+from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
 from trivium_gateway.domain.names import DEFAULT_TENANT
@@ -17,7 +17,6 @@ from trivium_gateway.request.principal import Scope
 if TYPE_CHECKING:
     from trivium_gateway.settings import GatewaySettings
 
-_KEYS = "gateway/keys.sqlite"
 _AUDIT = "gateway/audit"
 
 
@@ -42,8 +41,7 @@ def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:
     if settings.auth == "off":
         return Access.kept_in(None, audit)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
-    store = RedisKeyStore(settings.redis_url) if settings.redis_url else FileKeyStore(settings.data_dir / _KEYS)
-    return Access.kept_in(store, audit, given)
+    return Access.kept_in(KeyStore(settings.data_dir, settings.redis_url), audit, given)
 
 
 def audit_of(settings: GatewaySettings, registry: CollectorRegistry) -> AuditLog:

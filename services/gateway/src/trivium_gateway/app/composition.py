@@ -35,7 +35,7 @@ from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
-from trivium_gateway.library.feedback import FileFeedbackStore, RedisFeedbackStore
+from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
@@ -54,11 +54,9 @@ if TYPE_CHECKING:
     from trivium_serving.background import Background
 
     from trivium_gateway.access.audit import AuditLog
-    from trivium_gateway.library.feedback import FeedbackStore
     from trivium_gateway.settings import GatewaySettings
 
 _JOBS = "gateway/jobs"
-_FEEDBACK = "gateway/feedback.sqlite"
 
 _EXPLANATIONS = 4
 """Explanations at once: each follows the search far down."""
@@ -112,7 +110,7 @@ class Composition:
             settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
         )
         self._feedback = FeedbackBox(
-            _feedback_store(settings),
+            FeedbackStore(settings.data_dir, settings.redis_url),
             traces=self._traces,
             collections=self._collections,
             documents=documents,
@@ -229,13 +227,6 @@ class Composition:
         )
         store = JobStore(self._job_database)
         return Jobs(store, spool, self._job_runner, self._collections, self._limits, self._settings.max_job_bytes)
-
-
-def _feedback_store(settings: GatewaySettings) -> FeedbackStore:
-    """Where feedback is kept: where keys are."""
-    if settings.redis_url:
-        return RedisFeedbackStore(settings.redis_url)
-    return FileFeedbackStore(settings.data_dir / _FEEDBACK)
 
 
 def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:

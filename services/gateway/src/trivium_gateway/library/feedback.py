@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from trivium_gateway.access.databases import Database, RedisDatabase
+from trivium_gateway.access.records import open_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_FILE = "gateway/feedback.sqlite"
 _UNUSABLE = "Feedback cannot be read or kept now. The gateway's log says why."
 _REDIS_HASH = "trivium-feedback:"
 
@@ -56,8 +56,19 @@ class Feedback:
         return cls(**{**kept, **lists})
 
 
-class FeedbackStore(Protocol):
-    """Keeps the feedback of tenants. What it has said to be kept survives a crash."""
+class FeedbackStore:
+    """Keeps the feedback of tenants. What it has said to be kept survives a crash.
+
+    Args:
+        data_dir: The gateway's data folder.
+        redis_url: The Redis in which several gateways keep it instead; empty for none.
+
+    Raises:
+        ValueError: The url is none.
+    """
+
+    def __init__(self, data_dir: Path, redis_url: str = "") -> None:
+        self._records = open_records(data_dir / _FILE, redis_url, _REDIS_HASH, _UNUSABLE)
 
     async def all(self, tenant: str) -> list[Feedback]:
         """All of a tenant's, the oldest first.
@@ -65,6 +76,8 @@ class FeedbackStore(Protocol):
         Raises:
             Unavailable: It cannot be read.
         """
+        kept = await self._records.all(tenant)
+        return await asyncio.to_thread(_in_order, kept)
 
     async def count(self, tenant: str) -> int:
         """How much a tenant has.
@@ -72,6 +85,7 @@ class FeedbackStore(Protocol):
         Raises:
             Unavailable: It cannot be read.
         """
+        return await self._records.count(tenant)
 
     async def put(self, tenant: str, feedback: Feedback) -> None:
         """Keeps feedback, in place of what the same user said of the same request.
@@ -79,6 +93,7 @@ class FeedbackStore(Protocol):
         Raises:
             Unavailable: It cannot be kept.
         """
+        await self._records.put(tenant, _name(feedback.request_id, feedback.user), asdict(feedback))
 
     async def remove(self, tenant: str, request_id: str, user: str) -> None:
         """Forgets what a user said of a request, if they did.
@@ -86,89 +101,16 @@ class FeedbackStore(Protocol):
         Raises:
             Unavailable: That cannot be kept.
         """
+        await self._records.remove(tenant, _name(request_id, user))
 
     async def close(self) -> None:
         """Gives back what it holds."""
+        await self._records.close()
 
 
-class FileFeedbackStore:
-    """Feedback in a database of SQLite.
-
-    Args:
-        path: Its file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        columns = "tenant TEXT, request_id TEXT, user TEXT, feedback TEXT NOT NULL"
-        table = f"CREATE TABLE IF NOT EXISTS feedback ({columns}, PRIMARY KEY (tenant, request_id, user))"
-        self._database = Database(path, table, _UNUSABLE)
-
-    async def all(self, tenant: str) -> list[Feedback]:
-        """All of a tenant's, the oldest first."""
-        return await asyncio.to_thread(self._read, tenant)
-
-    async def count(self, tenant: str) -> int:
-        """How much a tenant has."""
-        statement = "SELECT count(*) FROM feedback WHERE tenant = ?"
-        ((count,),) = await asyncio.to_thread(self._database.execute, statement, tenant)
-        return int(count)
-
-    async def put(self, tenant: str, feedback: Feedback) -> None:
-        """Keeps feedback."""
-        values = (tenant, feedback.request_id, feedback.user, json.dumps(asdict(feedback)))
-        statement = "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?)"
-        await asyncio.to_thread(self._database.execute, statement, *values)
-
-    async def remove(self, tenant: str, request_id: str, user: str) -> None:
-        """Forgets feedback."""
-        statement = "DELETE FROM feedback WHERE tenant = ? AND request_id = ? AND user = ?"
-        await asyncio.to_thread(self._database.execute, statement, tenant, request_id, user)
-
-    async def close(self) -> None:
-        """Holds nothing."""
-
-    def _read(self, tenant: str) -> list[Feedback]:
-        rows = self._database.execute("SELECT feedback FROM feedback WHERE tenant = ?", tenant)
-        return _read([kept for (kept,) in rows])
+def _name(request_id: str, user: str) -> str:
+    return f"{request_id} {user}"
 
 
-class RedisFeedbackStore:
-    """Feedback in a hash of Redis for each tenant, for gateways on several machines.
-
-    Args:
-        url: Where it is; see RedisDatabase.
-
-    Raises:
-        ValueError: It is none.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._redis = RedisDatabase(url, _UNUSABLE)
-
-    async def all(self, tenant: str) -> list[Feedback]:
-        """All of a tenant's, the oldest first."""
-        kept = await self._redis.answer(self._redis.commands.hvals(_REDIS_HASH + tenant))
-        return await asyncio.to_thread(_read, kept)
-
-    async def count(self, tenant: str) -> int:
-        """How much a tenant has."""
-        return int(await self._redis.answer(self._redis.commands.hlen(_REDIS_HASH + tenant)))
-
-    async def put(self, tenant: str, feedback: Feedback) -> None:
-        """Keeps feedback."""
-        field = f"{feedback.request_id} {feedback.user}"
-        kept = json.dumps(asdict(feedback))
-        await self._redis.answer(self._redis.commands.hset(_REDIS_HASH + tenant, field, kept))
-
-    async def remove(self, tenant: str, request_id: str, user: str) -> None:
-        """Forgets feedback."""
-        await self._redis.answer(self._redis.commands.hdel(_REDIS_HASH + tenant, f"{request_id} {user}"))
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._redis.close()
-
-
-def _read(kept: list[str] | list[bytes]) -> list[Feedback]:
-    found = [Feedback.from_json(json.loads(one)) for one in kept]
-    return sorted(found, key=lambda one: (one.created_at, one.request_id, one.user))
+def _in_order(kept: list[dict[str, Any]]) -> list[Feedback]:
+    return sorted(map(Feedback.from_json, kept), key=lambda one: (one.created_at, one.request_id, one.user))
