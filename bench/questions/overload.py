@@ -4,11 +4,12 @@ Needs a running stack on this machine (`make up`).
 
     .venv/bin/python bench/questions/overload.py [--seconds 10] [--times 10] [--port 8080]
 
-Five steps: one asker alone; eight askers, whose answers a second are what is possible; questions at a rate of so many
-times what is possible, whether they are answered or not; one asker beside calls that ingest; and such a flood beside
-them. Prints goodput as a share of what is possible, the p99 of refusals, and the p99 of a question beside bulk work as
-a multiple of that alone. Writes to collections of its own and deletes them at the end. Questions differ, so that
-nothing is remembered. On a machine that runs the stack as well, the askers take a part of what is measured.
+Six steps: one asker alone; eight askers, whose answers a second are what is possible; the same eight while something
+else refuses a flood of so many times what is possible, by a constant and without a look at it: what the machine leaves,
+since it runs askers, flood and stack; questions at that rate to the stack, whether they are answered or not; one asker
+beside calls that ingest; and such a flood beside them. Prints goodput as a share of what is possible and of what the
+machine leaves, the p99 of refusals, and the p99 of a question beside bulk work as a multiple of that alone. Writes to
+collections of its own and deletes them at the end. Questions differ, so that nothing is remembered.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import asyncio
 import collections
 import json
 import math
+import multiprocessing
 import random
 import time
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _QUESTIONS, _BULK = "bench-overload", "bench-overload-bulk"
 _TOPICS = ("ferry", "harbour", "turbine", "warranty", "glacier", "violin", "orchard", "telescope")
@@ -146,16 +151,57 @@ def show(step: str, outcomes: list[Outcome], seconds: float) -> None:
     )
 
 
-async def flood(client: Client, step: str, rate: float, seconds: float, possible: float) -> None:
+class Refuser(asyncio.Protocol):
+    """Refuses every request with the same bytes."""
+
+    _BODY = b'{"error":{"reason":"TOO_MANY_REQUESTS"}}'
+    _ANSWER = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(self._ANSWER * data.count(b"POST /"))
+
+
+def refuse(ports: Connection) -> None:
+    """Serves a `Refuser` until the process is ended; says its port first."""
+
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(Refuser, "127.0.0.1", 0)
+        ports.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+async def left_by_the_machine(client: Client, rate: float, seconds: float) -> float:
+    """Answers a second of eight askers while something else refuses a flood."""
+    ports, end = multiprocessing.Pipe()
+    refuser = multiprocessing.get_context("spawn").Process(target=refuse, args=(end,), daemon=True)
+    refuser.start()
+    try:
+        elsewhere = Client(await asyncio.to_thread(ports.recv))
+        eight, refused = await asyncio.gather(closed_loop(client, 8, seconds), open_loop(elsewhere, rate, seconds))
+    finally:
+        refuser.terminate()
+    show("eight askers while a flood is refused elsewhere", eight, seconds)
+    taken = [one.seconds for one in refused]
+    print(f"  refusals there p50 {median(taken) * 1e3:.0f} ms, p99 {p99(taken) * 1e3:.0f} ms")
+    return sum(one.status == 200 for one in eight) / seconds
+
+
+async def flood(client: Client, step: str, rate: float, seconds: float, possible: float, left: float) -> None:
     """Asks at a rate, and prints what came of it."""
     begin = time.perf_counter()
     outcomes = await open_loop(client, rate, seconds)
     seconds = time.perf_counter() - begin
     show(step, outcomes, seconds)
-    goodput = sum(one.status == 200 for one in outcomes) / seconds / possible
+    good = sum(one.status == 200 for one in outcomes) / seconds
     refused = [one.seconds for one in outcomes if one.status == 429]
-    print(f"  goodput {goodput:.2f} of what is possible; refusals p50 {median(refused) * 1e3:.0f} ms, ", end="")
-    print(f"p99 {p99(refused) * 1e3:.0f} ms")
+    print(f"  goodput {good / possible:.2f} of what is possible, {good / left:.2f} of what the machine leaves")
+    print(f"  refusals p50 {median(refused) * 1e3:.0f} ms, p99 {p99(refused) * 1e3:.0f} ms")
 
 
 async def measure(client: Client, seconds: float, times: float) -> None:
@@ -167,15 +213,16 @@ async def measure(client: Client, seconds: float, times: float) -> None:
     eight = await closed_loop(client, 8, seconds)
     show("eight askers", eight, seconds)
     possible = sum(one.status == 200 for one in eight) / seconds
-    await flood(client, f"{times:g} times what is possible", min(times * possible, _MOST_PER_SECOND), seconds, possible)
+    rate = min(times * possible, _MOST_PER_SECOND)
+    left = await left_by_the_machine(client, rate - possible, seconds)
+    await flood(client, f"{times:g} times what is possible", rate, seconds, possible, left)
     bulk = [asyncio.create_task(client.ingest(_BULK, _BULK_DOCUMENTS)) for _ in range(_BULK_CALLS)]
     await asyncio.sleep(1)
     beside = await closed_loop(client, 1, seconds, pause=0.1)
     show(f"one asker beside {_BULK_CALLS} calls that ingest", beside, seconds)
     slower = p99([one.seconds for one in beside]) / p99([one.seconds for one in alone])
     print(f"  p99 {slower:.1f} times that of one asker alone")
-    rate = min(times * possible, _MOST_PER_SECOND)
-    await flood(client, f"{times:g} times what is possible, beside them", rate, seconds, possible)
+    await flood(client, f"{times:g} times what is possible, beside them", rate, seconds, possible, left)
     for one in bulk:
         one.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)
