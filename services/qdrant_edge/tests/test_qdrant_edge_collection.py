@@ -261,6 +261,31 @@ async def test_optimizer_when_its_child_fails_leaves_the_collection_as_it_was(
     assert len(await values(collection)) == 101
 
 
+async def test_optimizer_that_had_to_give_up_tries_again_once_the_collection_is_quiet(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = database.collection("docs")
+    await collection.write(upsert(*range(100)))
+    registry = CollectorRegistry()
+    optimizer = Optimizer(database, EngineMetrics(registry), from_points=10, quiet_seconds=0)
+
+    async def build_while_much_is_written(_: Path) -> None:
+        for number in range(100, 110):
+            await collection.write(upsert(number))
+
+    with monkeypatch.context() as while_busy:
+        while_busy.setattr("trivium_qdrant_edge.remembered_writes._MOST_COUNT", 3)
+        while_busy.setattr("trivium_qdrant_edge.optimizing._run_child", build_while_much_is_written)
+        await optimizer.optimize(collection)
+    assert registry.get_sample_value("trivium_qdrant_edge_optimizations_total", {"outcome": "abandoned"}) == 1
+
+    assert await optimizer.is_due(collection)
+    await optimizer.optimize(collection)
+
+    assert registry.get_sample_value("trivium_qdrant_edge_optimizations_total", {"outcome": "done"}) == 1
+    assert not await optimizer.is_due(collection)
+
+
 async def test_optimizer_builds_an_index_while_a_collection_is_written_all_the_time(database: Database) -> None:
     schema = replace(database.collection("docs").entry.schema, sparse={})  # so that each point has all vectors
     await database.create("dense", schema)

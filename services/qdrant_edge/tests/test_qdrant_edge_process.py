@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -78,6 +79,19 @@ def test_readiness_is_refused_until_everything_is_open() -> None:
     endpoints.stop()
 
     assert (before, after) == ((503, 200), 200)
+
+
+def test_http_callers_who_leave_are_not_worth_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    endpoints = HttpEndpoints("127.0.0.1:0", CollectorRegistry())
+    endpoints.start()
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", endpoints.port)) as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # to leave with a reset
+            caller.sendall(b"GET /metrics HTTP/1.1\r\n")
+    httpx.get(f"http://127.0.0.1:{endpoints.port}/livez").raise_for_status()
+    endpoints.stop()
+
+    assert capfd.readouterr().err == ""
 
 
 def test_http_is_encrypted_where_there_is_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

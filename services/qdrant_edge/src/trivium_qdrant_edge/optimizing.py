@@ -12,6 +12,7 @@ import logging
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import TriviumError
@@ -34,10 +35,38 @@ _LOOK_SECONDS = 1.0
 _BUSY_DIVISOR = 8
 _QUIET_DIVISOR = 2
 _FREE_SPACE_FACTOR = 3  # the copy, and the index built beside it
+_TRY_AGAIN_SECONDS = 300.0
 
 
 class OptimizationFailed(TriviumError):
     """The child process could not optimize the copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """The last one at a collection.
+
+    Attributes:
+        outcome: `done`, `abandoned` because too much was written meanwhile, or `failed`.
+        ended_at: When, on the monotonic clock.
+        unindexed: How many points it left without an index.
+    """
+
+    outcome: str
+    ended_at: float
+    unindexed: int
+
+    def left_over(self, *, is_quiet: bool) -> int:
+        """How many points without an index are no reason for another attempt.
+
+        After one that is done these are what the engine leaves so, small segments and points without a vector. One that
+        was abandoned would be so again while as much is written; one that failed may succeed later.
+        """
+        if self.outcome == "abandoned" and is_quiet:
+            return 0
+        if self.outcome == "failed" and time.monotonic() - self.ended_at >= _TRY_AGAIN_SECONDS:
+            return 0
+        return self.unindexed
 
 
 class Optimizer:
@@ -55,9 +84,7 @@ class Optimizer:
         self._metrics = metrics
         self._from_points = from_points
         self._quiet_seconds = quiet_seconds
-        # The engine leaves small segments without an index, and points need not have every vector: what was without
-        # an index after the last time is no reason for another.
-        self._left_over: dict[str, int] = {}
+        self._attempts: dict[str, _Attempt] = {}
 
     async def run_forever(self) -> None:
         """Looks for collections to optimize, until cancelled."""
@@ -78,9 +105,11 @@ class Optimizer:
         """
         unindexed, count = await _unindexed_count(collection), collection.points_count()
         enough = max(self._from_points, count // _BUSY_DIVISOR)
-        if time.monotonic() - collection.durability.changed_at >= self._quiet_seconds:
+        is_quiet = time.monotonic() - collection.durability.changed_at >= self._quiet_seconds
+        if is_quiet:
             enough = self._from_points // _QUIET_DIVISOR if unindexed < count else self._from_points
-        return unindexed - self._left_over.get(collection.entry.id, 0) >= enough
+        last = self._attempts.get(collection.entry.id)
+        return unindexed - (last.left_over(is_quiet=is_quiet) if last else 0) >= enough
 
     async def optimize(self, collection: Collection) -> None:
         """Builds the collection's search index now.
@@ -95,7 +124,9 @@ class Optimizer:
                 outcome = "done" if await self._replace_by_optimized_copy(collection) else "abandoned"
         finally:
             self._metrics.optimizations.labels(outcome).inc()
-            self._left_over[collection.entry.id] = await _unindexed_count(collection)
+            self._attempts[collection.entry.id] = _Attempt(
+                outcome, time.monotonic(), await _unindexed_count(collection)
+            )
         seconds = time.monotonic() - started
         self._metrics.optimization_seconds.observe(seconds)
         _logger.info("optimized collection %s in %.1f s: %s", collection.name, seconds, outcome)
