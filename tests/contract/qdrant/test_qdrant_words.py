@@ -30,7 +30,7 @@ def only(tenant: str) -> models.Filter:
 
 def vector(sparse: SparseVector) -> models.SparseVector:
     """What the client sends of it."""
-    return models.SparseVector(indices=sparse.indices, values=sparse.values)
+    return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
 
 
 async def store(client: AsyncQdrantClient, collection: str, tenant: str, first_id: int, texts: tuple[str, ...]) -> None:

@@ -55,8 +55,9 @@ def office_file(main: str, parts: dict[str, tuple[str, str]], relations: dict[st
 
 
 def _shape(text: str, placeholder: str = "", number: int = 2) -> str:
+    kind = "" if placeholder else ' txBox="1"'
     return (
-        f'<p:sp><p:nvSpPr><p:cNvPr id="{number}" name="S{number}"/><p:cNvSpPr/><p:nvPr>{placeholder}</p:nvPr>'
+        f'<p:sp><p:nvSpPr><p:cNvPr id="{number}" name="S{number}"/><p:cNvSpPr{kind}/><p:nvPr>{placeholder}</p:nvPr>'
         "</p:nvSpPr><p:spPr/><p:txBody><a:bodyPr/>"
         + "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in text.split("\n"))
         + "</p:txBody></p:sp>"
