@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,24 +30,17 @@ pytestmark = [
 ]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class ComposeStack:
     """The stack of docker-compose.yml with the embedded engine in the place of Qdrant, under a name of its own."""
 
     def __init__(self) -> None:
-        self.http_port, self.prometheus_port = _free_port(), _free_port()
+        self.http_port, self.prometheus_port = free_port(), free_port()
         self._environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": "trivium-test",
             "TRIVIUM_HTTP_PORT": str(self.http_port),
-            "TRIVIUM_GRPC_PORT": str(_free_port()),
-            "QDRANT_HTTP_PORT": str(_free_port()),
+            "TRIVIUM_GRPC_PORT": str(free_port()),
+            "QDRANT_HTTP_PORT": str(free_port()),
             "PROMETHEUS_PORT": str(self.prometheus_port),
             "TRIVIUM_GATEWAY_ADMIN_KEY": _KEY,
             "TRIVIUM_GENERATE_VARIANT": "",

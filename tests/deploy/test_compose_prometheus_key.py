@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from e2e.stack import wait_until
+from ports import free_port
 from telemetry.prometheus import Prometheus, tool
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def _prometheus(folder: Path, target: str, environment: dict[str, str]) -> Itera
     config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] == "qdrant"]
     del config["rule_files"]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     flags = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb"]
     process = subprocess.Popen(
         [interpreter, str(folder / "start.sh"), *flags, f"--web.listen-address={address}"],

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_client.stack.ports import free_ports
+from ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from contract.qdrant_under_test import command
+from ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,14 +27,6 @@ SERVICES = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
 
 _END_SECONDS = 120
 """For a process to end in; on a machine that others use up, ten times what it takes."""
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -57,7 +50,7 @@ class Stack:
         self.folder = folder
         self._python = python
         folder.mkdir(parents=True, exist_ok=True)
-        qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port, reranks = _free_ports(8)
+        qdrant, qdrant_http, embed, rerank, generate, self.grpc_port, self.http_port, reranks = free_ports(8)
         self._qdrant_port, self._qdrant_http_port = qdrant, qdrant_http
         local = "127.0.0.1:{}".format
         self.environ = os.environ | {

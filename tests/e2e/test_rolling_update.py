@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import pytest
 from e2e.name_server import NameServer
 from e2e.stack import MODELS, wait_until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_port
 from trivium.gateway.v1 import gateway_service_pb2 as gateway_pb
 from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from trivium_serving.channels import CHANNEL_OPTIONS
@@ -95,8 +95,7 @@ class Instances:
         self._log = folder / f"{service}-instances.log"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.names = NameServer()
-        with socket.create_server((ADDRESSES[0], 0)) as first:
-            self.port: int = first.getsockname()[1]
+        self.port = free_port(ADDRESSES[0])
 
     @property
     def target(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from e2e.stack import Stack, wait_until
+from ports import free_ports
 from telemetry.language_model_api import language_model_api
 from telemetry.prometheus import Prometheus, running_prometheus
 
@@ -80,10 +80,7 @@ def _send_all_kinds_of_traffic(stack: Stack) -> None:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedStack]:
     """The stack after ingestion, questions of all kinds, mistakes, and a death."""
     services = ("embed", "rerank", "generate")
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in services]
-    ports = {service: probe.getsockname()[1] for service, probe in zip(services, probes, strict=True)}
-    for probe in probes:
-        probe.close()
+    ports = dict(zip(services, free_ports(len(services)), strict=True))
     folder = tmp_path_factory.mktemp("telemetry")
     with ExitStack() as cleanup:
         environ = {f"TRIVIUM_{service.upper()}_METRICS_PORT": str(port) for service, port in ports.items()} | {

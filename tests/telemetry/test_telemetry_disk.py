@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 from typing import Any
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 import yaml
 from e2e.stack import wait_until
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from telemetry.expressions import ROOT, rules
 
@@ -39,8 +39,7 @@ def test_exporter_with_the_flags_of_compose_serves_what_the_rules_ask_for() -> N
     program = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
     if program is None:
         pytest.skip("node_exporter is not installed; on Debian: apt-get install prometheus-node-exporter")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     flags = [flag.replace("$$", "$") for flag in COMPOSE["disk"]["command"]]
     exporter = subprocess.Popen([program, *flags, f"--web.listen-address={address}"], stderr=subprocess.DEVNULL)
     try:

@@ -45,6 +45,13 @@ def test_port_is_free_until_somebody_listens(taken: int) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_free_ports_are_none_that_the_system_gives_to_connections() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    assert all(port < first for port in free_ports(20))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_holder_of_a_port_is_named(taken: int) -> None:
     assert "python" in holder(taken)
     assert holder(free_ports(1)[0]) == ""

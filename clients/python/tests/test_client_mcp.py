@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from mcp import Client, StdioServerParameters
+from ports import free_port
 from trivium_gateway.app import GatewayProcess
 from trivium_gateway.settings import GatewaySettings
 
@@ -21,15 +21,9 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "trivium_client.cli.app", "mcp"]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def _started(http_port: int = 0) -> GatewayProcess:
     """A gateway that no service stands behind: the protocol works, and questions say what is missing."""
-    nowhere = f"127.0.0.1:{_free_port()}"
+    nowhere = f"127.0.0.1:{free_port()}"
     process = GatewayProcess(
         GatewaySettings(
             grpc_listen="127.0.0.1:0",
@@ -38,7 +32,7 @@ async def _started(http_port: int = 0) -> GatewayProcess:
             rerank_target=nowhere,
             generate_target=nowhere,
             qdrant_url=f"http://{nowhere}",
-            qdrant_grpc_port=_free_port(),
+            qdrant_grpc_port=free_port(),
         )
     )
     await process.start()
@@ -100,7 +94,7 @@ async def test_mcp_command_says_that_an_address_does_not_speak_the_protocol(gate
 
 
 def test_mcp_command_without_a_gateway_says_what_to_do_on_standard_error_alone() -> None:
-    url = f"http://127.0.0.1:{_free_port()}/mcp"
+    url = f"http://127.0.0.1:{free_port()}/mcp"
 
     ended = subprocess.run([*COMMAND, "--url", url], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
 

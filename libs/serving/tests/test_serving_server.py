@@ -14,6 +14,7 @@ import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_port
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2, rerank_service_pb2_grpc
 from trivium_serving.channels import open_channel, outgoing_metadata
@@ -232,11 +233,6 @@ sys.exit(asyncio.run(main()))
 """
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 async def _start(tmp_path: Path, **values: Any) -> asyncio.subprocess.Process:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM % {"port": 0, "metrics_port": 0, "warm_up": "pass", **values})
@@ -254,7 +250,7 @@ async def _wait_for_line(process: asyncio.subprocess.Process, text: str) -> None
 
 
 async def test_service_on_sigterm_drains_and_exits_zero(tmp_path: Path) -> None:
-    metrics_port = _free_port()
+    metrics_port = free_port()
     process = await _start(tmp_path, metrics_port=metrics_port)
     await _wait_for_line(process, "ready")
     accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.1"}  # as Prometheus asks

@@ -14,17 +14,12 @@ from urllib.request import urlopen
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_port
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
 from trivium_serving.channels import open_channel
 
 READY_SECONDS = 120  # a first run converts the model
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def start(*flags: str) -> Process:

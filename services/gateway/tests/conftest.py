@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 import pytest_asyncio
 from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_ports
 from prometheus_client import CollectorRegistry
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.formats import ocr
@@ -106,14 +106,6 @@ def _process(arguments: Sequence[str], environment: Mapping[str, str], log: Path
         process.wait(timeout=30)
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 async def _wait_for_qdrant(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     async with httpx.AsyncClient(base_url=url) as client:
@@ -144,7 +136,7 @@ async def _wait_for_health(target: str, process: subprocess.Popen[bytes], log: P
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """Start Qdrant and `trivium_embed` once for all tests."""
     folder = tmp_path_factory.mktemp("storage")
-    qdrant, qdrant_http, embed = _free_ports(3)
+    qdrant, qdrant_http, embed = free_ports(3)
     qdrant_command = command(grpc_port=qdrant, http_port=qdrant_http, data=folder, environ=os.environ)
     embed_command = (sys.executable, "-m", "trivium_embed", "--listen", f"127.0.0.1:{embed}", "--metrics-port", "0")
     embed_environ = os.environ | {"TRIVIUM_DATA_DIR": str(_MODEL_DATA_DIR)}

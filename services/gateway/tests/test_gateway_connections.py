@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from ports import free_ports
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -296,8 +297,7 @@ FILES = 256
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 async def test_gateway_with_more_silent_connections_than_files_answers(protocol: str, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        ports = {"http": one.getsockname()[1], "grpc": other.getsockname()[1]}
+    ports = dict(zip(("http", "grpc"), free_ports(2), strict=True))
     gateway = subprocess.Popen(  # noqa: ASYNC220  # it takes milliseconds
         [sys.executable, "-m", "trivium_gateway"],
         env={

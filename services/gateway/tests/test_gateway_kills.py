@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import random
-import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING
 
 import httpx
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,8 +38,7 @@ def _start(environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[b
 
 @asynccontextmanager
 async def _gateway(addresses: Addresses, log: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], httpx.AsyncClient]]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "TRIVIUM_DATA_DIR": str(log.parent / "data"),
         "TRIVIUM_GATEWAY_GRPC_LISTEN": "127.0.0.1:0",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import ports
 import pytest
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
@@ -164,7 +164,4 @@ def llama2_tokenizer_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def free_port() -> int:
     """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return ports.free_port()

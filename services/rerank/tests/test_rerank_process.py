@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -10,17 +9,12 @@ from typing import Any
 from urllib.request import urlopen
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_port
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
 from trivium_serving.channels import open_channel
 
 READY_SECONDS = 120  # a first run converts the model
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def test_rerank_process_sigterm_finishes_the_running_call_and_exits_zero(data_dir: Path) -> None:

@@ -8,7 +8,6 @@ Every test works in collections of its own, whose names begin with `conformance_
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 import uuid
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from contract.qdrant_under_test import QdrantServer, command, given, running_server
+from ports import free_ports
 from qdrant_client import AsyncQdrantClient, models
 from trivium_qdrant_edge.child_process import QdrantEdgeProcess
 
@@ -43,8 +43,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _started(folder: Path) -> Iterator[QdrantServer]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        server = QdrantServer("127.0.0.1", one.getsockname()[1], other.getsockname()[1])
+    http_port, grpc_port = free_ports(2)
+    server = QdrantServer("127.0.0.1", http_port, grpc_port)
     arguments, environ = command(
         grpc_port=server.grpc_port, http_port=server.http_port, data=folder, environ=os.environ
     )

@@ -11,7 +11,6 @@ import hashlib
 import math
 import os
 import re
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,7 @@ import pytest
 import pytest_asyncio
 from contract.qdrant_under_test import command
 from model_services.upstream_words import WORDS
+from ports import free_ports
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
 from trivium.embed.v1 import embed_service_pb2_grpc as embed_grpc
@@ -337,8 +337,8 @@ def own_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Qdrant]:
 
 
 def _qdrant(folder: Path) -> Iterator[Qdrant]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        qdrant = Qdrant(folder, one.getsockname()[1], other.getsockname()[1])
+    port, http_port = free_ports(2)
+    qdrant = Qdrant(folder, port, http_port)
     qdrant.start()
     yield qdrant
     qdrant.kill()

@@ -24,6 +24,7 @@ import safetensors.torch
 import torch
 import transformers
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ports import free_ports
 from trivium_serving.channels import open_channel
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def start_service(
     def start(
         engine_args: dict[str, Any] | None = None, model: Path = tiny_model, **environment: str
     ) -> ServiceProcess:
-        grpc_port, metrics_port = _free_ports(2)
+        grpc_port, metrics_port = free_ports(2)
         arguments = {"dtype": "bfloat16", "enforce_eager": True, "max_model_len": _CONTEXT, **(engine_args or {})}
         log = tmp_path_factory.mktemp("logs") / "generate.log"
         with log.open("wb") as output:
@@ -246,16 +247,3 @@ def start_service(
     for service in started:
         if service.process.poll() is None:
             service.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    import socket
-
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
