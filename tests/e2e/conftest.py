@@ -18,10 +18,8 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     yield from stacks_in(lambda: tmp_path / "stack")
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A ready stack for the tests of a module."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+def _running(folder: Path) -> Iterator[Stack]:
+    stack = Stack(folder)
     stack.start()
     try:
         stack.wait_ready()
@@ -29,3 +27,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         stack.end()
         stack.http.close()
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """What `stack` empties for each module."""
+    yield from _running(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="module")
+def stack(shared_stack: Stack) -> Stack:
+    """A ready stack without documents, for the tests of a module that leave its processes alone."""
+    shared_stack.empty()
+    return shared_stack
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A ready stack for the tests of a module that stop its processes, and start them again."""
+    yield from _running(tmp_path_factory.mktemp("own"))

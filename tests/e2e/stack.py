@@ -162,6 +162,11 @@ class Stack:
         results: list[dict[str, Any]] = response.json()["documents"]
         return results
 
+    def empty(self) -> None:
+        """Deletes all collections."""
+        for entry in self.http.get("/v1/collections").json()["collections"]:
+            self.http.delete(f"/v1/collections/{entry['name']}").raise_for_status()
+
     def answer(self, question: str, **options: Any) -> dict[str, Any]:
         """Asks over HTTP."""
         response = self.http.post("/v1/answer", json={"question": question, **options})

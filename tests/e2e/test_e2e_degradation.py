@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 QUESTION = "How tall does the grey heron stand?"
 
 
+@pytest.fixture(scope="module")
+def stack(own_stack: Stack) -> Stack:
+    return own_stack
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _documents(stack: Stack) -> None:
     stack.ingest(

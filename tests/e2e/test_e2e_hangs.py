@@ -61,6 +61,11 @@ class Callers:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="module")
+def stack(own_stack: Stack) -> Stack:
+    return own_stack
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _documents(stack: Stack) -> None:
     stack.ingest(*({"id": f"h{n}", "text": f"Heron {n} stands {n} centimetres tall. It eats fish."} for n in range(30)))
