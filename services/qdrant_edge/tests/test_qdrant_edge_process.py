@@ -56,6 +56,13 @@ def test_help_names_every_setting_and_its_variable() -> None:
     assert "TRIVIUM_DATA_DIR" in result.stdout
 
 
+def test_process_builds_no_models_of_qdrants_rest_api() -> None:
+    code = "import sys, trivium_qdrant_edge.__main__; print('qdrant_client.http' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert result.stdout == "False\n"
+
+
 def test_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

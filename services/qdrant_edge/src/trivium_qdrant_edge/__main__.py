@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
-from qdrant_client import grpc as qdrant
 from trivium_serving.admission import Admission
 from trivium_serving.errors import TriviumError
 from trivium_serving.metrics import DiskMetrics
@@ -18,6 +17,7 @@ from trivium_serving.starting import prepare_process
 from trivium_qdrant_edge.collections_servicer import CollectionsServicer
 from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.flushing import flush_forever, keep_digests_forever
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.health_servicer import HealthServicer
 from trivium_qdrant_edge.http_endpoints import HttpEndpoints
 from trivium_qdrant_edge.metrics import DataFolderMetrics, EngineMetrics, QdrantMetrics, QdrantRequestMetrics

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
 
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.names import AliasAction, DropAlias, RenameAlias, SetAlias
 from trivium_qdrant_edge.wire.fields import allow_only
 from trivium_qdrant_edge.wire.schemas import description_to_wire, schema_from_wire

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from qdrant_client import grpc as qdrant
+from trivium_qdrant_edge.generated import qdrant
 
 if TYPE_CHECKING:
     from typing import Final

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import qdrant_edge
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.changes import (
     clear_payload_to_engine,
     delete_payload_to_engine,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client import grpc as qdrant
-
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
     DENSE,

@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qdrant_client import grpc as qdrant
-
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
     TOKEN_CODES,

@@ -5,13 +5,12 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qdrant_client import grpc as qdrant
-from qdrant_client.conversions.conversion import json_to_value, value_to_json
 from trivium_serving.errors import AlreadyExists
 
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     BM25,
     DENSE,
@@ -24,6 +23,7 @@ from trivium_gateway.qdrant.points import (
     metadata_path,
     scoped_filter,
 )
+from trivium_gateway.qdrant.values import from_value, to_value
 from trivium_gateway.qdrant.words import QDRANTS_OWN
 
 __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
@@ -138,7 +138,7 @@ class QdrantCollections:
             collection_name=physical,
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
             sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
-            metadata={key: json_to_value(value) for key, value in facts.items()},
+            metadata={key: to_value(value) for key, value in facts.items()},
             shard_number=self._distribution.shard_number or None,
             replication_factor=self._distribution.replication_factor or None,
         )
@@ -168,7 +168,7 @@ class QdrantCollections:
             timeout_seconds=_TIMEOUT_SECONDS,
         )
         config = reply.result.config
-        facts = {key: value_to_json(value) for key, value in config.metadata.items()}
+        facts = {key: from_value(value) for key, value in config.metadata.items()}
         kinds: dict[str, MetadataKind] = {}
         fields = set()
         for path, index in sorted(reply.result.payload_schema.items()):
@@ -194,9 +194,7 @@ class QdrantCollections:
         Raises:
             NotFound: There is none of this name.
         """
-        request = qdrant.UpdateCollection(
-            collection_name=physical, metadata={_SETTINGS: json_to_value(settings.to_text())}
-        )
+        request = qdrant.UpdateCollection(collection_name=physical, metadata={_SETTINGS: to_value(settings.to_text())})
         await self._connection.call(self._connection.collections.Update, request, timeout_seconds=_TIMEOUT_SECONDS)
 
     async def count(self, physical: str, tenant: str) -> int:

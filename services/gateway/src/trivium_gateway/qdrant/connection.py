@@ -2,22 +2,17 @@
 
 import asyncio
 import dataclasses
-import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
-from qdrant_client import AsyncQdrantClient
-from qdrant_client import grpc as qdrant
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from trivium_serving import tracing
 from trivium_serving.channels import outgoing_metadata
-from trivium_serving.errors import DeadlineExceeded
-from trivium_serving.tls import TlsFiles
 
-from trivium_gateway.qdrant.errors import busy, closed, qdrant_error
+from trivium_gateway.qdrant.client import QdrantAddress, QdrantClient
+from trivium_gateway.qdrant.errors import closed, qdrant_error
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.links import QdrantLinks
 from trivium_gateway.qdrant.version import is_too_old, too_old
 
@@ -26,22 +21,6 @@ __all__ = ["QdrantConnection"]
 _Result = TypeVar("_Result")
 
 _READER_COUNT = 2
-_CHANNEL_OPTIONS = {
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 5_000,
-    "grpc.http2.ping_timeout_ms": 5_000,
-    # A Qdrant that was restarted is used again within a second.
-    "grpc.initial_reconnect_backoff_ms": 100,
-    # The time to connect, despite its name.
-    "grpc.min_reconnect_backoff_ms": 2_000,
-    "grpc.max_reconnect_backoff_ms": 1_000,
-    "grpc.enable_http_proxy": 0,
-    # A second channel is a second connection.
-    "grpc.use_local_subchannel_pool": 1,
-}
-
-_UNCOMPRESSED = {"grpc.compression_enabled_algorithms_bitset": 1}
-"""A Qdrant server compresses each answer to whoever takes that, which is a third of a search on a fast network."""
 
 
 class _Stub:
@@ -61,7 +40,7 @@ class _Method:
     stub: str
     name: str
 
-    def of(self, client: AsyncQdrantClient) -> Any:
+    def of(self, client: QdrantClient) -> Any:
         """The method of a client; the generated code has no types."""
         return getattr(getattr(client, self.stub), self.name)
 
@@ -85,49 +64,26 @@ class QdrantConnection:
     ) -> None:
         self.address = f"{url} (gRPC port {grpc_port})"
         self.is_too_old = False
-        is_compressed = compression == "gzip"
-        options = _CHANNEL_OPTIONS | ({} if is_compressed else _UNCOMPRESSED) | _tls_options(url, authorities_file)
-
-        def open_client() -> AsyncQdrantClient:
-            with warnings.catch_warnings():
-                # On a network of one's own a key without TLS is the operator's choice.
-                warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-                return AsyncQdrantClient(
-                    url=url,
-                    grpc_port=grpc_port,
-                    prefer_grpc=True,
-                    api_key=api_key or None,
-                    check_compatibility=False,
-                    pool_size=1,
-                    grpc_options=dict(options),
-                    grpc_compression=grpc.Compression.Gzip if is_compressed else None,
-                )
-
-        self._links = QdrantLinks(open_client)
+        route = QdrantAddress(url, grpc_port, api_key, authorities_file, compression)
+        self._metadata = route.metadata
+        self._links = QdrantLinks(lambda: QdrantClient(route))
         # Their own, so that no question waits behind documents that are cut.
         self._readers = ThreadPoolExecutor(_READER_COUNT, thread_name_prefix="read")
 
     @property
     def points(self) -> _Stub:
         """Qdrant's Points service, whose methods `call` takes."""
-        return _Stub("grpc_points")
+        return _Stub("points")
 
     @property
     def collections(self) -> _Stub:
         """Qdrant's Collections service."""
-        return _Stub("grpc_collections")
+        return _Stub("collections")
 
     async def version(self, *, timeout_seconds: float) -> str:
         """Ask Qdrant for its version, which shows that it is there. While it is too old, no call is made."""
-
-        async def ask(client: AsyncQdrantClient, seconds: float) -> str:
-            async with asyncio.timeout(seconds):
-                return str((await client.info()).version)
-
         try:
-            version = str(await self._links.call(ask, timeout_seconds))
-        except TimeoutError:
-            raise DeadlineExceeded("Qdrant did not answer in time.") from None
+            version = str(await self._links.call(QdrantClient.version, timeout_seconds))
         except grpc.aio.AioRpcError as error:
             raise qdrant_error(error, self.address) from error
         self.is_too_old = is_too_old(version)
@@ -160,17 +116,14 @@ class QdrantConnection:
             raise too_old("")
         with tracing.span(type(request).__name__, kind="client") as span:
             span.set(self._described(request))
-            metadata = (*outgoing_metadata(), *tracing.outgoing_headers().items())
+            metadata = (*self._metadata, *outgoing_metadata(), *tracing.outgoing_headers().items())
 
-            def make(client: AsyncQdrantClient, seconds: float) -> Awaitable[Any]:
+            def make(client: QdrantClient, seconds: float) -> Awaitable[Any]:
                 answer: Awaitable[Any] = method.of(client)(request, timeout=seconds, metadata=metadata)
                 return answer
 
             try:
                 return await self._links.call(make, timeout_seconds)
-            except ResourceExhaustedResponse as error:
-                meant = busy(error.retry_after_s)
-                raise meant.because(f"Qdrant at {self.address}: {error.message}") from error
             except grpc.aio.AioRpcError as error:
                 named = getattr(request, "collection_name", "")
                 if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
@@ -201,19 +154,3 @@ class QdrantConnection:
             "db.collection.name": getattr(request, "collection_name", ""),
             "server.address": self.address,
         }
-
-
-def _tls_options(url: str, authorities_file: str) -> dict[str, Any]:
-    """The options by which qdrant-client's channels learn whom to trust, and which certificate to show if asked."""
-    if not url.startswith("https:"):
-        return {}
-    files = TlsFiles.from_environment()
-    if authorities_file:
-        files = dataclasses.replace(files, authorities=Path(authorities_file))
-    content = files.read()
-    options = {
-        "root_certificates": content.authorities,
-        "private_key": content.key,
-        "certificate_chain": content.certificate,
-    }
-    return {name: value for name, value in options.items() if value}

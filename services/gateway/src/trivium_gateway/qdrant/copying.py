@@ -6,10 +6,9 @@ It is of whole collections, whoever's the points are, so that these requests alo
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from qdrant_client import grpc as qdrant
-
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     BM25,
     TOKEN_CODES,

@@ -18,7 +18,7 @@ from trivium_serving.tls import hint
 
 from trivium_gateway.domain.names import alias_behind, name_of
 
-__all__ = ["busy", "closed", "qdrant_error"]
+__all__ = ["closed", "qdrant_error"]
 
 _NO_ROOM = "No space left on device"
 """What a Qdrant server says, with the code INTERNAL, and the embedded engine, too, when the volume is full."""
@@ -39,13 +39,8 @@ def qdrant_error(error: grpc.aio.AioRpcError, address: str, collection: str = ""
     elif collection and (of_collection := _OF_A_COLLECTION.get(reason_given_by(error))) is not None:
         meant = of_collection(collection)
     else:
-        meant = _classified(code, details)
+        meant = _classified(error)
     return meant.because(f"Qdrant at {address}: {code.name}: {details}")
-
-
-def busy(retry_after_seconds: float = 1.0) -> Overloaded:
-    """Say that Qdrant has no capacity, and when it is worth trying again."""
-    return Overloaded("Qdrant has no capacity. Try again later.", retry_after_seconds=retry_after_seconds)
 
 
 def closed(physical: str) -> TriviumError:
@@ -57,7 +52,8 @@ def closed(physical: str) -> TriviumError:
     )
 
 
-def _classified(code: grpc.StatusCode, details: str) -> TriviumError:
+def _classified(error: grpc.aio.AioRpcError) -> TriviumError:
+    code, details = error.code(), error.details() or ""
     if code is grpc.StatusCode.NOT_FOUND:
         return NotFound("Qdrant does not have what was asked for.", reason="COLLECTION_NOT_FOUND")
     if code is grpc.StatusCode.ALREADY_EXISTS or "already exists" in details:
@@ -65,7 +61,7 @@ def _classified(code: grpc.StatusCode, details: str) -> TriviumError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("Qdrant did not answer in time.")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return busy()
+        return Overloaded("Qdrant has no capacity. Try again later.", retry_after_seconds=_retry_after_seconds(error))
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return Unavailable(
             "Qdrant refuses the gateway's API key, or what the key allows is not enough. Check "
@@ -82,6 +78,12 @@ def _classified(code: grpc.StatusCode, details: str) -> TriviumError:
         f"Qdrant failed with {code.name}. The gateway's log has what it said, under the request's id.",
         reason="UPSTREAM_FAILED",
     )
+
+
+def _retry_after_seconds(error: grpc.aio.AioRpcError) -> float:
+    """When a Qdrant without capacity wants to be asked again."""
+    given = next((value for key, value in error.trailing_metadata() or () if key == "retry-after"), "")
+    return float(given) if str(given).isdigit() else 1.0
 
 
 def _storage_full() -> StorageFull:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client import grpc as qdrant
-
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import BM25, DENSE
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
-from qdrant_client import AsyncQdrantClient
+
+from trivium_gateway.qdrant.client import QdrantClient
 
 __all__ = ["QdrantLinks"]
 
 _logger = logging.getLogger(__name__)
 
-_Call = Callable[[AsyncQdrantClient, float], Awaitable[Any]]
+_Call = Callable[[QdrantClient, float], Awaitable[Any]]
 
 _SILENT_SECONDS = 0.3
 """How long a call may take, while nothing else is heard, before the connection itself is looked at."""
@@ -26,7 +27,7 @@ _NEXT_TRY_SECONDS = (_SILENT_SECONDS, _SILENT_SECONDS, _PING_SECONDS)
 class _Link:
     """One connection."""
 
-    def __init__(self, client: AsyncQdrantClient) -> None:
+    def __init__(self, client: QdrantClient) -> None:
         self.client = client
         self.heard_at = 0.0
         self.call_count = 0
@@ -44,12 +45,9 @@ class _Link:
     async def ping(self) -> bool:
         """Whether Qdrant says anything over it, be it an error."""
         try:
-            async with asyncio.timeout(_PING_SECONDS):
-                await self.client.info()
-        except TimeoutError:
-            return False
+            await self.client.version(_PING_SECONDS)
         except grpc.aio.AioRpcError as error:
-            return error.code() is not grpc.StatusCode.UNAVAILABLE
+            return error.code() not in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
         return True
 
 
@@ -65,7 +63,7 @@ class QdrantLinks:
         open_client: Opens another client, whose connection is its own.
     """
 
-    def __init__(self, open_client: Callable[[], AsyncQdrantClient]) -> None:
+    def __init__(self, open_client: Callable[[], QdrantClient]) -> None:
         self._open_client = open_client
         self._link = _Link(open_client())
         self._look: asyncio.Task[None] | None = None
@@ -135,8 +133,7 @@ class QdrantLinks:
         try:
             # A balancer may lead a new connection to the same node.
             for seconds in _NEXT_TRY_SECONDS:
-                # In a thread: making a client reads certificates.
-                fresh = _Link(await asyncio.to_thread(self._open_client))
+                fresh = _Link(self._open_client())
                 pings[asyncio.create_task(fresh.ping())] = fresh
                 await _first_good((old, *pings), seconds)
                 if old.done() and old.result():

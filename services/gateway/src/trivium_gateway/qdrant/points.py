@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from qdrant_client import grpc as qdrant
-from qdrant_client.conversions.conversion import json_to_value, value_to_json
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
 from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
+from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
+from trivium_gateway.qdrant.values import from_value, to_value
 
 __all__ = [
     "BM25",
@@ -145,14 +145,14 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
         vectors[BM25] = words
     return qdrant.PointStruct(
         id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
-        payload={key: json_to_value(value) for key, value in payload.items()} | codes,
+        payload={key: to_value(value) for key, value in payload.items()} | codes,
         vectors=qdrant.Vectors(vectors=qdrant.NamedVectors(vectors=vectors)),
     )
 
 
 def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
     """Read a chunk from a point's payload. Fields that were not asked for are empty."""
-    fields = {key: value_to_json(value) for key, value in payload.items() if key != TOKEN_CODES}
+    fields = {key: from_value(value) for key, value in payload.items() if key != TOKEN_CODES}
     return Chunk(
         document_id=fields.get("document_id", ""),
         index=fields.get("chunk_index", 0),
@@ -175,8 +175,8 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
 def token_codes_payload(token_codes: bytes) -> dict[str, Any]:
     """Make the part of a payload that keeps a chunk's token codes."""
     return {
-        TOKEN_CODES: json_to_value(base64.b64encode(token_codes).decode()),
-        HAS_TOKEN_CODES: json_to_value(True),
+        TOKEN_CODES: to_value(base64.b64encode(token_codes).decode()),
+        HAS_TOKEN_CODES: to_value(True),
     }
 
 

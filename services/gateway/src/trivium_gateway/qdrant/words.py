@@ -4,10 +4,11 @@ Which terms a text has is decided by the analyzer that its collection was made w
 do not find each other. Collections from before there was one are asked in Qdrant's own way, as they were made.
 """
 
-from qdrant_client import grpc as qdrant
-from qdrant_client.conversions.conversion import json_to_value
 from trivium_lexical import ANALYZER_VERSION, SparseVector, document_vector, query_vector
 from trivium_serving.errors import FailedPrecondition
+
+from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.values import to_value
 
 __all__ = ["QDRANTS_OWN", "StoredWords", "asked_words", "stored_words"]
 
@@ -17,7 +18,7 @@ StoredWords = qdrant.Vector
 QDRANTS_OWN = 0
 """The analyzer of collections that say nothing of one: Qdrant's `qdrant/bm25` with its tokenizer `multilingual`."""
 
-_MULTILINGUAL = {"tokenizer": json_to_value("multilingual")}
+_MULTILINGUAL = {"tokenizer": to_value("multilingual")}
 
 
 def stored_words(text: str, analyzer: int) -> qdrant.Vector | None:

@@ -15,7 +15,7 @@ from trivium_qdrant_edge.wire.vectors import point_id_to_engine
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from qdrant_client import grpc as qdrant
+    from trivium_qdrant_edge.generated import qdrant
 
 _FIELD_CONDITION = frozenset(("key", "match", "range", "values_count", "datetime_range", "is_empty", "is_null"))
 

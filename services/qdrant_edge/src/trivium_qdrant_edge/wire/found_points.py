@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qdrant_client import grpc as qdrant
-
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.values import fill_payload
 from trivium_qdrant_edge.wire.vectors import point_id_to_wire, vectors_to_wire
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import qdrant_edge
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
 
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.fields import allow_only, unsupported
 
 if TYPE_CHECKING:

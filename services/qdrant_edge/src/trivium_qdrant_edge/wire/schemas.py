@@ -6,9 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
 
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.schema import (
     DEFAULT_FULL_SCAN_THRESHOLD_KB,
     DEFAULT_HNSW_EF_CONSTRUCT,

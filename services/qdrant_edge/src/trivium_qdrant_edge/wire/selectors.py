@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import qdrant_edge
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
+
+from trivium_qdrant_edge.generated import qdrant
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
+
+from trivium_qdrant_edge.generated import qdrant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import qdrant_edge
-from qdrant_client import grpc as qdrant
 from trivium_serving.errors import InvalidField
 
 from trivium_qdrant_edge.bm25 import bm25_model
+from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.fields import unsupported
 from trivium_qdrant_edge.wire.values import payload_to_python
 

@@ -5,10 +5,11 @@ was restarted goes on. That is why there is nothing to GET, and nothing to DELET
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -16,11 +17,15 @@ from starlette.types import Message, Receive, Scope, Send
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import limited_stream
 from trivium_gateway.surfaces.http.json_text import parse_json
-from trivium_gateway.surfaces.http.mcp.server import mcp_server
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
 class McpEndpoint:
     """The endpoint, which works while `running()` is entered.
+
+    The protocol's library is loaded for the first request: that takes a second, for which no start has to wait.
 
     Args:
         gateway: Does the work.
@@ -28,15 +33,46 @@ class McpEndpoint:
     """
 
     def __init__(self, gateway: Gateway, *, read_only: bool) -> None:
+        self._gateway = gateway
+        self._read_only = read_only
         self._max_bytes = gateway.limits.max_mcp_body_bytes
+        self._is_wanted = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Holds what runs the requests."""
+        self._manager: asyncio.Future[StreamableHTTPSessionManager] = asyncio.get_running_loop().create_future()
+        self._running = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+
+    async def _run(self) -> None:
+        await self._is_wanted.wait()
+        manager = await asyncio.to_thread(self._made)
+        async with manager.run():  # which the task has to leave that entered it
+            self._manager.set_result(manager)
+            await asyncio.Event().wait()
+
+    def _made(self) -> "StreamableHTTPSessionManager":
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        from trivium_gateway.surfaces.http.mcp.server import mcp_server
+
         # The gateway's own middleware looks at Host and Origin already, for every route.
-        self._manager = StreamableHTTPSessionManager(
-            mcp_server(gateway, read_only=read_only), stateless=True, max_request_body_size=self._max_bytes
+        return StreamableHTTPSessionManager(
+            mcp_server(self._gateway, read_only=self._read_only), stateless=True, max_request_body_size=self._max_bytes
         )
 
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Holds what runs the requests."""
-        return self._manager.run()
+    async def _ready(self) -> "StreamableHTTPSessionManager":
+        self._is_wanted.set()
+        await asyncio.wait((self._manager, self._running), return_when=asyncio.FIRST_COMPLETED)
+        if self._running.done():
+            self._running.result()  # raises why
+        return self._manager.result()
 
     def routes(self) -> APIRouter:
         """The routes."""
@@ -47,7 +83,7 @@ class McpEndpoint:
             body = b"".join([chunk async for chunk in limited_stream(request, self._max_bytes)])
             # The SDK would read anything that it is sent, on the event loop.
             await asyncio.to_thread(parse_json, body, "body")
-            return _Handled(self._manager, body)
+            return _Handled(await self._ready(), body)
 
         return router
 
@@ -55,7 +91,7 @@ class McpEndpoint:
 class _Handled(Response):
     """A response that the SDK makes, for a body that was read already."""
 
-    def __init__(self, manager: StreamableHTTPSessionManager, body: bytes) -> None:
+    def __init__(self, manager: "StreamableHTTPSessionManager", body: bytes) -> None:
         super().__init__()
         self._manager = manager
         self._request_body = body
