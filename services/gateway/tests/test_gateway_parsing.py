@@ -183,8 +183,11 @@ async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
         (NewDocument(text="x" * (10 * 1024 * 1024 + 1)), "DOCUMENT_TOO_LARGE"),
         (NewDocument(data=b"x" * (10 * 1024 * 1024 + 1)), "DOCUMENT_TOO_LARGE"),
     ],
-    ids=str,
-)
+    ids=[
+        "nothing", "no text", "no word", "no data", "null", "Photoshop", "half a PNG", "binary", "half a pair",
+        "half UTF-16", "empty HTML", "half a PDF", "PDF with a password", "PDF without text", "long text", "long data",
+    ],
+)  # fmt: skip
 async def test_content_that_cannot_be_read_is_refused_with_its_reason(
     parser: DocumentParser, document: NewDocument, reason: str
 ) -> None:
