@@ -147,6 +147,18 @@ def test_settings_page_states_each_setting(variable: str, default: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_has_no_two_rows_of_one_name_in_a_table(page: Path) -> None:
+    """As they come about where two changes of one row are merged."""
+    names: list[str] = []
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            names = []
+        elif named := re.match(r"\| (`[^`]+`) \|", line):
+            assert named[1] not in names, f"{page.relative_to(ROOT)} has two rows of {named[1]}"
+            names.append(named[1])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_links_only_to_files_that_exist(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
 
