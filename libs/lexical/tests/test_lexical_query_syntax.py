@@ -20,6 +20,18 @@ from trivium_lexical.query_syntax import MAX_DEMANDS
         ('pump -"lid screw"', ParsedQuery("pump", (), ("lid screw",))),
         ('pump -"20"', ParsedQuery("pump", (), ("20",))),
         ("-seal", ParsedQuery("", (), ("seal",))),
+        # Quotes of other languages, and scripts without spaces, where a character may be a word.
+        ("Das „Ventil“ klemmt", ParsedQuery("Das Ventil klemmt", ("Ventil",))),
+        ("Das »Ventil« klemmt", ParsedQuery("Das Ventil klemmt", ("Ventil",))),
+        ("La « soupape de sûreté » ouvre", ParsedQuery("La soupape de sûreté ouvre", ("soupape de sûreté",))),
+        ("请问“安全阀”何时打开？", ParsedQuery("请问安全阀何时打开？", ("安全阀",))),
+        ('请问"安全阀"何时打开？', ParsedQuery("请问安全阀何时打开？", ("安全阀",))),
+        ("「安全弁」はいつ開く", ParsedQuery("安全弁はいつ開く", ("安全弁",))),
+        ('ระบบ"วาล์ว"เปิด', ParsedQuery("ระบบวาล์วเปิด", ("วาล์ว",))),
+        ("＂relief valve＂", ParsedQuery("relief valve", ("relief valve",))),
+        ("安全阀 -泵", ParsedQuery("安全阀", (), ("泵",))),
+        ("安全阀 －泵", ParsedQuery("安全阀", (), ("泵",))),
+        ('屏幕5"和6"', ParsedQuery('屏幕5"和6"')),
         ("泵 -阀门", ParsedQuery("泵", (), ("阀门",))),
         # A hyphen inside a word, a dash, a number, an option; inches; what is not closed.
         ("PPR-9087 is state-of-the-art", ParsedQuery("PPR-9087 is state-of-the-art")),

@@ -9,17 +9,21 @@ from trivium_lexical.folding import fold, normalize
 
 __all__ = ["ParsedQuery", "occurs", "parse_query"]
 
-# A quote opens before a word and closes after one: 5" and 6" are inches. A hyphen excludes before a word that stands by
-# itself: not in PPR-9087, not before a number, an option (-v, --verbose) or a space.
+_NO_SPACES_AROUND = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD_WITH_SPACES = rf"[\w--[{_NO_SPACES_AROUND}]]"
+_MARKS = '"\uff02\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f'
+# A quote opens before a word and closes after one: 5" and 6" are inches. French leaves a space within its own. A hyphen
+# excludes before a word that stands by itself: not in PPR-9087, not before a number, an option (-v, --verbose) or a
+# space. Where words have no spaces around them, quotes have none either, and a character may be a word.
 _QUOTED = (
-    r"[\"\u201c\u201d\u201e](?=\S)(?P<phrase>[^\"\u201c\u201d\u201e]*[^\s\"\u201c\u201d\u201e])[\"\u201c\u201d](?!\w)"
+    rf"(?:\u00ab\s|[{_MARKS}--[\u300d\u300f]](?=\S))(?P<phrase>[^{_MARKS}]*[^\s{_MARKS}])"
+    rf"(?:\s\u00bb|[{_MARKS}--[\u201e\u300c\u300e]])(?!{_WORD_WITH_SPACES})"
 )
 _DEMAND = regex.compile(
-    rf"(?<!\S)(?P<without>-)(?P<word>\p{{L}}(?:[\w'.+#&-]*\w[+#]*|[+#]+))"
-    rf"|(?<!\w)(?P<not>(?<!\S)-)?{_QUOTED}"
+    rf"(?V1)(?<!\S)(?P<without>[-\uff0d])(?P<word>\p{{L}}(?:[\w'.+#\&\-]*\w[+#]*|[+#]+)|[{_NO_SPACES_AROUND}])"
+    rf"|(?<!{_WORD_WITH_SPACES})(?P<not>(?<!\S)[-\uff0d])?{_QUOTED}"
 )
 _SPACES = regex.compile(r"\s+")
-_NO_SPACES_AROUND = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = regex.compile(r"[\p{L}\p{M}\p{N}]")
 _EDGE_LETTER = regex.compile(rf"(?V1)[[\p{{L}}\p{{M}}\p{{N}}]--[{_NO_SPACES_AROUND}]]")
 
