@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from trivium_serving.errors import DeadlineExceeded, Overloaded, TriviumError, Unavailable, Unimplemented
+from trivium_serving.errors import Overloaded, TriviumError, status_of
 from trivium_serving.logs import log_failure
 
 from trivium_gateway.surfaces.http.errors import error_body, error_response
@@ -106,9 +106,7 @@ def openai_error_body(error: TriviumError, *, in_response: bool = False) -> dict
 def _type_of(error: TriviumError) -> str:
     if isinstance(error, Overloaded):
         return "rate_limit_error"
-    if isinstance(error, Unavailable | DeadlineExceeded | Unimplemented) or type(error) is TriviumError:
-        return "server_error"
-    return "invalid_request_error"
+    return "server_error" if status_of(error).http_status >= 500 else "invalid_request_error"
 
 
 def _param(field: str | None, *, in_response: bool) -> str | None:
