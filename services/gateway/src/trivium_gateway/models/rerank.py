@@ -151,7 +151,8 @@ class RerankClient:
     ) -> Reranking:
         """Scores texts by how well they answer a query that may be longer than the model reads.
 
-        A similarity is put together from all parts of such a query; a relevance is that for what it asks.
+        A similarity is put together from all parts of such a query. A relevance is that for what it asks, and no more
+        than a voice then: the search has read the whole.
 
         Args:
             query: The query.
@@ -171,7 +172,7 @@ class RerankClient:
         until = time.monotonic() + timeout_seconds
         judged = await self.rerank(long.focus, texts, timeout_seconds=timeout_seconds, places=places)
         if judged.kind is ScoreKind.RELEVANCE:
-            return judged
+            return replace(judged, kind=ScoreKind.SIMILARITY)
         rows, token_count = [judged.scores], judged.token_count
         for window in long.windows:  # one after the other: the first call had the texts read, and the others remember
             part = await self.rerank(window, texts, timeout_seconds=max(0.001, until - time.monotonic()))

@@ -1,0 +1,36 @@
+"""Questions that are longer than the models read at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from trivium.rerank.v1 import rerank_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from .conftest import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_HERONS = "Herons eat fish and frogs at the water in spring. " * 40
+_OTTERS = "Otters sleep in a holt below the roots of a tree. " * 40
+
+
+async def test_long_questions_that_ask_the_same_are_told_apart_by_the_rest_beside_a_cross_encoder(stack: Stack) -> None:
+    stack.rerank.kind = pb.SCORE_KIND_RELEVANCE  # and it gets what they ask alone
+
+    found = [(await stack.retrieve(f"{around}Why is that so?")).json()["passages"] for around in (_HERONS, _OTTERS)]
+
+    assert [passages[0]["document_id"] for passages in found] == ["heron", "otter"]
+    assert {passages[0]["scores"]["rerank_weight"] for passages in found} == {1.0}
+    scores = [{one["document_id"]: one["score"] for one in passages} for passages in found]
+    assert all(scores[0][document] != scores[1][document] for document in scores[0])
+
+
+async def test_short_question_is_decided_by_a_cross_encoder_alone(stack: Stack) -> None:
+    stack.rerank.kind = pb.SCORE_KIND_RELEVANCE
+
+    passage = (await stack.retrieve("Herons eat fish and frogs.")).json()["passages"][0]
+
+    assert passage["score"] == passage["scores"]["rerank"]
+    assert passage["scores"]["rerank_weight"] is None
