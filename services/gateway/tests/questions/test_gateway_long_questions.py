@@ -34,3 +34,17 @@ async def test_short_question_is_decided_by_a_cross_encoder_alone(stack: Stack) 
 
     assert passage["score"] == passage["scores"]["rerank"]
     assert passage["scores"]["rerank_weight"] is None
+
+
+@pytest.mark.parametrize("kind", [pb.SCORE_KIND_SIMILARITY, pb.SCORE_KIND_RELEVANCE])
+async def test_long_query_of_a_rerank_call_is_read_whole_in_parts(stack: Stack, kind: pb.ScoreKind) -> None:
+    stack.rerank.kind = kind
+    query = f"{_HERONS}When do otters sleep?"
+
+    response = await stack.http.post("/v2/rerank", json={"query": query, "documents": ["It rains.", "Otters sleep."]})
+
+    assert response.json()["results"][0]["index"] == 1
+    focus, *windows = [call.request.query for call in stack.rerank.called("Rerank")]
+    assert focus == "When do otters sleep?"
+    assert " ".join(windows).split() == query.split()
+    assert max(len(window.split()) for window in windows) < stack.embed.model.max_input_tokens

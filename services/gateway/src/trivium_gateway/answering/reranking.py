@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError
 
 from trivium_gateway.domain.limits import check_query, check_unicode
+from trivium_gateway.models.long_queries import long_query
 from trivium_gateway.models.ranking import descending_order
 from trivium_gateway.models.rerank import JudgedText
 
 if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.long_queries import LongQuery
     from trivium_gateway.models.rerank import RerankClient
     from trivium_gateway.request.record import Record
+
+
+_SHORT_CHARACTERS = 100
+"""A query that any model reads whole, whatever its tokens are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +124,12 @@ class Reranker:
 
     Args:
         client: The service.
+        embed: Says of a long query where the model's tokens lie in it.
     """
 
-    def __init__(self, client: RerankClient) -> None:
+    def __init__(self, client: RerankClient, embed: EmbedClient) -> None:
         self._client = client
+        self._embed = embed
 
     async def rerank(self, task: RerankTask, record: Record) -> RankedTexts:
         """Orders texts.
@@ -135,14 +144,17 @@ class Reranker:
             Unavailable, Overloaded, DeadlineExceeded: The service cannot judge them now.
         """
         await self._check_model(task, record)
+        long = await self._in_parts(task.query, record)
         with record.stage("rerank") as stage:
             stage.note({"trivium.texts": len(task.texts)})
             try:
                 async with record.waiting("rerank"):
-                    judged = await self._client.rerank(
+                    judged = await self._client.rerank_long(
                         task.query,
+                        long,
                         list(map(JudgedText, task.texts)),
                         timeout_seconds=record.seconds(math.inf, 1.0),
+                        beside_search=False,
                         callers_fields=("query", "texts"),
                     )
             except TriviumError as error:
@@ -158,6 +170,13 @@ class Reranker:
         scores = [score or 0.0 for score in judged.scores]  # none was left out: all places matter
         rankings = [RankedText(position, scores[position]) for position in descending_order(scores)]
         return RankedTexts(tuple(rankings[: task.top_n]), len(task.texts), judged.model, judged.token_count)
+
+    async def _in_parts(self, query: str, record: Record) -> LongQuery | None:
+        """The parts of a query that is longer than a model reads; None of one that is not."""
+        if len(query) <= _SHORT_CHARACTERS:
+            return None
+        async with record.waiting("embed"):
+            return long_query(query, await self._embed.tokenize([query], timeout_seconds=record.seconds(math.inf, 0.5)))
 
     async def _check_model(self, task: RerankTask, record: Record) -> None:
         """Refuses the name of another model: its user would take this one's scores for that one's."""

@@ -174,7 +174,7 @@ class Composition:
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
                 None if settings.refusal == "auto" else Refusal(settings.refusal),
             ),
-            reranker=Reranker(upstreams.rerank),
+            reranker=Reranker(upstreams.rerank, upstreams.embed),
             embedder=TextEmbedder(upstreams.embed),
             admission=self._admission,
             pulses=upstreams.pulses,

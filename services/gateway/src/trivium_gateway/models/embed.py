@@ -25,15 +25,13 @@ from trivium_gateway.models.embed_answers import (
     tokens_from,
     vectors_from,
 )
-from trivium_gateway.models.long_queries import split_query
+from trivium_gateway.models.long_queries import long_query
 from trivium_gateway.models.query_memory import QueryMemory, QueryVector
 from trivium_gateway.models.upstream import broken_answer, upstream_error
 
 __all__ = ["FULL_NAME", "EmbedClient", "EmbedOptions", "EmbedRole"]
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
-
-_SPARE_TOKENS = 16  # of a prompt before queries
 
 
 class EmbedRole(StrEnum):
@@ -108,9 +106,8 @@ class EmbedClient:
         token_count, long = sum(response.token_counts), None
         token_codes = b"".join(response.token_codes[:1])
         if 0 < response.model.max_input_tokens <= token_count:  # it was cut
-            tokens = await self.tokenize([text], timeout_seconds=max(0.001, until - time.monotonic()))
-            window_tokens = tokens.max_input_tokens - tokens.overhead_tokens - _SPARE_TOKENS
-            long = split_query(text, tokens.starts[0], max(1, window_tokens))
+            long = long_query(text, await self.tokenize([text], timeout_seconds=max(0.001, until - time.monotonic())))
+        if long is not None:
             response = await self._embed_queries(long.parts, expected_fingerprint, max(0.001, until - time.monotonic()))
             vector = long.combined(vectors_from(response, len(long.parts), expected_fingerprint))
             vector /= max(float(np.linalg.norm(vector)), 1e-12)

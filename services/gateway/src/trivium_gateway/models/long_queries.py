@@ -4,14 +4,19 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LongQuery", "split_query"]
+if TYPE_CHECKING:
+    from trivium_gateway.models.embed_answers import Tokens
+
+__all__ = ["LongQuery", "long_query", "split_query"]
 
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _ASKING = ("?", "？")
+_SPARE_TOKENS = 16  # of a prompt before queries
 _FOCUS_CHARACTERS = 500
 _FOCUS_SHARE = 0.75
 """How much what it asks counts. Of 1,000 characters of circumstances, few say what the passage has to be about."""
@@ -46,6 +51,18 @@ class LongQuery:
         rows = np.asarray(of_parts, dtype=np.float32)
         combined: NDArray[np.float32] = _FOCUS_SHARE * rows[0] + (1 - _FOCUS_SHARE) * rows[1:].mean(axis=0)
         return combined
+
+
+def long_query(text: str, tokens: "Tokens") -> LongQuery | None:
+    """Cut a query into parts that a model reads whole; None if it reads the query whole.
+
+    Args:
+        text: The query.
+        tokens: Those of the query alone.
+    """
+    window_tokens = max(1, tokens.max_input_tokens - tokens.overhead_tokens - _SPARE_TOKENS)
+    starts = tokens.starts[0]
+    return split_query(text, starts, window_tokens) if len(starts) >= window_tokens else None
 
 
 def split_query(text: str, token_starts: Sequence[int] | NDArray[np.uint32], window_tokens: int) -> LongQuery:

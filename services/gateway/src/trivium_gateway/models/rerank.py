@@ -148,11 +148,13 @@ class RerankClient:
         timeout_seconds: float,
         query_codes: bytes = b"",
         places: int = 0,
+        beside_search: bool = True,
+        callers_fields: Sequence[str] = ("query",),
     ) -> Reranking:
         """Scores texts by how well they answer a query that may be longer than the model reads.
 
-        A similarity is put together from all parts of such a query. A relevance is that for what it asks, and no more
-        than a voice then: the search has read the whole.
+        A score is put together from all parts of such a query. But beside a search, which has read the whole, a
+        relevance is that for what it asks, and no more than a voice.
 
         Args:
             query: The query.
@@ -161,21 +163,33 @@ class RerankClient:
             timeout_seconds: How long all of it may take.
             query_codes: See `rerank`; of a query that is read whole.
             places: How many of the best matter; 0 for all.
+            beside_search: Whether the texts are what a search has found.
+            callers_fields: See `rerank`.
 
         Raises:
             TriviumError: See `rerank`.
         """
         if long is None:
             return await self.rerank(
-                query, texts, timeout_seconds=timeout_seconds, query_codes=query_codes, places=places
+                query,
+                texts,
+                timeout_seconds=timeout_seconds,
+                query_codes=query_codes,
+                places=places,
+                callers_fields=callers_fields,
             )
         until = time.monotonic() + timeout_seconds
-        judged = await self.rerank(long.focus, texts, timeout_seconds=timeout_seconds, places=places)
-        if judged.kind is ScoreKind.RELEVANCE:
+
+        async def part_of(part: str, places: int = 0) -> Reranking:
+            seconds = max(0.001, until - time.monotonic())
+            return await self.rerank(part, texts, timeout_seconds=seconds, places=places, callers_fields=callers_fields)
+
+        judged = await part_of(long.focus, places)
+        if judged.kind is ScoreKind.RELEVANCE and beside_search:
             return replace(judged, kind=ScoreKind.SIMILARITY)
         rows, token_count = [judged.scores], judged.token_count
         for window in long.windows:  # one after the other: the first call had the texts read, and the others remember
-            part = await self.rerank(window, texts, timeout_seconds=max(0.001, until - time.monotonic()))
+            part = await part_of(window)
             rows.append(part.scores)
             token_count += part.token_count
         scores = [
