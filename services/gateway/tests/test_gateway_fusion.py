@@ -18,6 +18,22 @@ def test_only_passage_with_the_word_comes_before_all_that_are_near() -> None:
     assert next(iter(fuse([_dense(), LegScores({"exact": 5.4}, unfound=0.0)]))) == "exact"
 
 
+def _few(count: int, near: float) -> LegScores:
+    """Passages that are about the same, and one that is nearer than the others."""
+    scores = {f"near{rank}": 0.4 - rank / 100 for rank in range(count)} | {"near0": near, "exact": 0.33}
+    return LegScores(scores, unfound=min(scores.values()))
+
+
+def test_only_passage_with_the_word_comes_first_of_a_few_that_are_near() -> None:
+    words = {f"near{rank}": 0.05 for rank in range(7)} | {"exact": 4.27}  # all have its first part
+    assert next(iter(fuse([_few(7, near=0.57), LegScores(words, unfound=0.0, from_zero=True)]))) == "exact"
+
+
+def test_word_that_half_of_a_few_passages_have_does_not_outweigh_what_one_is_about() -> None:
+    words = {f"near{rank}": 1.0 for rank in range(1, 5)}
+    assert next(iter(fuse([_few(7, near=0.8), LegScores(words, unfound=0.0, from_zero=True)]))) == "near0"
+
+
 def test_two_passages_with_the_word_come_before_all_that_are_near() -> None:
     fused = fuse([_dense(), LegScores({"exact": 5.4, "other": 5.2}, unfound=0.0)])
     assert list(islice(fused, 2)) == ["exact", "other"]

@@ -233,13 +233,11 @@ class ChunkSearch:
         hits = await find_both(self._connection, collection.physical, queries, limit, timeout_seconds=timeout_seconds)
         found = dict(zip(legs, hits, strict=True))
         dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
-        fused = fuse(
-            [
-                LegScores(dense, unfound=min(dense.values(), default=0.0), weight=weights.dense),
-                # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
-                LegScores(sparse, unfound=min(sparse.values()) if len(sparse) == limit else 0.0, weight=weights.sparse),
-            ]
-        )
+        # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
+        least = min(sparse.values()) if len(sparse) == limit else 0.0
+        by_vectors = LegScores(dense, unfound=min(dense.values(), default=0.0), weight=weights.dense)
+        by_words = LegScores(sparse, unfound=least, weight=weights.sparse, from_zero=True)
+        fused = fuse([by_vectors, by_words])
         ranked = [Ranked(id_, dense.get(id_), sparse.get(id_), score) for id_, score in fused.items()]
         return _Ranking(ranked[:limit], [], ranked[limit:])
 
