@@ -8,6 +8,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from trivium_evidence.letters import plain_letters
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -24,7 +26,7 @@ def terms(text: str) -> list[str]:
     A run of Chinese characters gives its bigrams, so that no word list is needed; a single character stands alone.
     """
     found: list[str] = []
-    for run in _RUNS.findall(text.lower()):
+    for run in _RUNS.findall(plain_letters(text).lower()):
         if "\u3400" <= run[0] <= "\u9fff":
             found += [run[start : start + 2] for start in range(len(run) - 1)] or [run]
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import grpc
 import numpy as np
 from trivium.embed.v1 import embed_service_pb2, embed_service_pb2_grpc
+from trivium_evidence.letters import plain_letters
 from trivium_serving.channels import open_channel, outgoing_metadata
 from trivium_serving.errors import Unavailable
 from trivium_serving.pulse import Pulse, health_of
@@ -62,7 +63,7 @@ class EmbedClient:
     async def _embed(
         self, texts: Sequence[str], role: embed_service_pb2.EmbedRole.ValueType, timeout_seconds: float
     ) -> embed_service_pb2.EmbedResponse:
-        request = embed_service_pb2.EmbedRequest(texts=texts, role=role, truncate=True)
+        request = embed_service_pb2.EmbedRequest(texts=map(plain_letters, texts), role=role, truncate=True)
         try:
             response: embed_service_pb2.EmbedResponse = await self._stub.Embed(
                 request, timeout=timeout_seconds, metadata=outgoing_metadata()

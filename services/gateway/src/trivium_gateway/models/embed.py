@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceStub
+from trivium_evidence.letters import plain_letters
 from trivium_serving.channels import outgoing_metadata
 from trivium_serving.errors import TriviumError
 
@@ -124,7 +125,7 @@ class EmbedClient:
         self, texts: Sequence[str], expected_fingerprint: str, timeout_seconds: float, *, with_codes: bool = False
     ) -> pb.EmbedResponse:
         request = pb.EmbedRequest(
-            texts=texts,
+            texts=map(plain_letters, texts),
             role=pb.EMBED_ROLE_QUERY,
             truncate=True,
             expected_fingerprint=expected_fingerprint,
@@ -152,7 +153,7 @@ class EmbedClient:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
         request = pb.EmbedRequest(
-            texts=texts,
+            texts=map(plain_letters, texts),
             role=pb.EMBED_ROLE_DOCUMENT,
             expected_fingerprint=expected_fingerprint,
             token_codes=pb.TOKEN_CODES_DEFAULT,

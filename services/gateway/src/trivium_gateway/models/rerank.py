@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
+from trivium_evidence.letters import plain_letters
 from trivium_serving.channels import outgoing_metadata
 
 from trivium_gateway.models.ranking import ScoreKind
@@ -213,13 +214,14 @@ class RerankClient:
 
 
 def _request(query: str, query_codes: bytes, texts: Sequence[JudgedText], places: int) -> pb.RerankRequest:
+    query = plain_letters(query)
     if not any(text.token_codes for text in texts):
         # What services of earlier versions take, too, while they are replaced one by one.
-        return pb.RerankRequest(query=query, texts=[text.text for text in texts], places=places)
+        return pb.RerankRequest(query=query, texts=[plain_letters(text.text) for text in texts], places=places)
     room = _MAX_CODES_BYTES
     passages = []
     for text in texts:
         room -= len(text.token_codes)
         codes = text.token_codes if room >= 0 else b""
-        passages.append(pb.Passage(text=text.text, token_codes=codes, search_score=text.search_score))
+        passages.append(pb.Passage(text=plain_letters(text.text), token_codes=codes, search_score=text.search_score))
     return pb.RerankRequest(query=query, passages=passages, places=places, query_token_codes=query_codes)
