@@ -37,7 +37,7 @@ async def test_short_question_is_decided_by_a_cross_encoder_alone(stack: Stack) 
 
 
 @pytest.mark.parametrize("kind", [pb.SCORE_KIND_SIMILARITY, pb.SCORE_KIND_RELEVANCE])
-async def test_long_query_of_a_rerank_call_is_read_whole_in_parts(stack: Stack, kind: pb.ScoreKind) -> None:
+async def test_long_query_of_a_rerank_call_is_read_whole_in_parts(stack: Stack, kind: pb.ScoreKind.ValueType) -> None:
     stack.rerank.kind = kind
     query = f"{_HERONS}When do otters sleep?"
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trivium_evidence.asking import what_is_asked
 from trivium_evidence.calibration import WORDS, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 
@@ -39,7 +40,7 @@ def calibrated(
         return ()
     first = passages[0].scores
     key = _key(first, fingerprint, by_model)
-    found = coverages(query, [_read(one) for one in passages])
+    found = coverages(what_is_asked(query), [_read(one) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
     ]
@@ -76,7 +77,7 @@ async def judged(query: str, passages: Sequence[Passage], settings: CollectionSe
     if calibration is None:
         return Answerability()
     some = passages[:_MOST_PASSAGES]
-    signs = await asyncio.to_thread(signs_of, query, [_read(one) for one in some])
+    signs = await asyncio.to_thread(signs_of, what_is_asked(query), [_read(one) for one in some])
     signs |= signs_of_vectors([_near(one) for one in some])
     about = calibration.topic.probability(signs)
     states = calibration.statement.probability(signs)

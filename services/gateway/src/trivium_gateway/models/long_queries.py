@@ -1,23 +1,20 @@
 """Reads a query that is longer than a model's window: what it asks above all, and the whole of it window by window."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from trivium_evidence.asking import asking_sentences
 
 if TYPE_CHECKING:
     from trivium_gateway.models.embed_answers import Tokens
 
 __all__ = ["LongQuery", "long_query", "split_query"]
 
-_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
-_ASKING = ("?", "？")
 _SPARE_TOKENS = 16  # of a prompt before queries
-_FOCUS_CHARACTERS = 500
 _FOCUS_SHARE = 0.75
 """How much what it asks counts. Of 1,000 characters of circumstances, few say what the passage has to be about."""
 
@@ -27,7 +24,7 @@ class LongQuery:
     """A query in parts that a model can read.
 
     Attributes:
-        focus: What it asks: the sentences with a question mark, or else its end.
+        focus: What it asks; see `asking_sentences`.
         windows: All of it, in order.
     """
 
@@ -75,16 +72,4 @@ def split_query(text: str, token_starts: Sequence[int] | NDArray[np.uint32], win
     """
     cuts = [0, *(int(token_starts[at]) for at in range(window_tokens, len(token_starts), window_tokens)), len(text)]
     windows = (text[start:end].strip() for start, end in itertools.pairwise(cuts))
-    return LongQuery(_focus_of(text), tuple(window for window in windows if window))
-
-
-def _focus_of(text: str) -> str:
-    sentences = [sentence for part in _SENTENCE_ENDS.split(text) if (sentence := part.strip())]
-    focus: list[str] = []
-    room = _FOCUS_CHARACTERS
-    for sentence in reversed([one for one in sentences if one.endswith(_ASKING)] or sentences[-1:]):
-        if len(sentence) > room and focus:
-            break
-        focus.insert(0, sentence[-_FOCUS_CHARACTERS:])
-        room -= len(sentence)
-    return " ".join(focus)
+    return LongQuery(asking_sentences(text), tuple(window for window in windows if window))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
+from trivium_evidence.asking import what_is_asked
 from trivium_evidence.direct_answers import direct_answer
 from trivium_evidence.sentences import Sentence, split_passages
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
@@ -88,6 +89,7 @@ class ExtractiveAnswerer:
     async def answer(self, request: AnswerRequest) -> ExtractiveAnswer:
         """Answers from the passages of a request, which has at least one."""
         begin = time.perf_counter()
+        question = what_is_asked(request.meant_question)
         scored = await asyncio.to_thread(_score, request)
         split = time.perf_counter()
         scores, degradation = scored.scores, None
@@ -95,12 +97,12 @@ class ExtractiveAnswerer:
         if self._vectors is not None and len(rows) > 1:
             texts = [scored.sentences[row].text for row in rows]
             try:
-                similarities = await self._vectors.similarities(request.meant_question, texts, _patience(request))
-                scores = add_vectors(request.meant_question, scored, rows, similarities)
+                similarities = await self._vectors.similarities(question, texts, _patience(request))
+                scores = add_vectors(question, scored, rows, similarities)
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
-        parts = compose(choose(scored, scores), _short_answer(request.meant_question, scored, scores))
+        parts = compose(choose(scored, scores), _short_answer(question, scored, scores))
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
 
@@ -134,5 +136,5 @@ def _score(request: AnswerRequest) -> Scored:
         Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])
         for number, passage in enumerate(request.passages[:1])
     ]
-    question, passages = request.meant_question, request.passages
+    question, passages = what_is_asked(request.meant_question), request.passages
     return score_words(question, passages, quotes, superseded(question, passages, date.today()))
