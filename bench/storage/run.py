@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import physical_name
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
@@ -195,7 +196,7 @@ class Searches:
         vector = self._vectors[self._draw.randrange(len(self._vectors))].tolist()
         begin = time.perf_counter()
         await self._chunk_search.search(
-            collection, text=text, vector=vector, limit=_LIMIT, tenant="default", timeout_seconds=10
+            collection, text=text, vector=vector, limit=_LIMIT, reader=whole("default"), timeout_seconds=10
         )
         return (time.perf_counter() - begin) * 1e3
 

@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ports import free_ports
 from prometheus_client import CollectorRegistry
 from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.ingestion.formats import ocr
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.sweeping import Sweeper
@@ -37,6 +38,9 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_serving.channels import open_channel
+
+WHOLE = whole("default")
+"""Whoever reads all of the tenant that needs no key."""
 
 _START_SECONDS = 120.0
 
@@ -89,7 +93,7 @@ class Storage:
     ) -> list[DocumentResult]:
         """Ingest into a collection, `default` if none is given."""
         where = collection or await self.collections.resolve("", tenant=tenant)
-        return await self.ingester.ingest(where, documents, max_documents=1000, tenant=tenant)
+        return await self.ingester.ingest(where, documents, max_documents=1000, reader=whole(tenant))
 
 
 OpenStorage = Callable[..., AbstractAsyncContextManager[Storage]]

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from trivium_gateway.domain.answerability import Refusal
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.domain.settings import MOST_EARLIER, CollectionSettings, SettingsHistory
 from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound
+
+from .conftest import WHOLE
 
 if TYPE_CHECKING:
     from .conftest import OpenStorage, Storage
@@ -27,7 +30,7 @@ async def _in_force(storage: Storage, name: str = "papers") -> tuple[int, Collec
 
 
 async def test_changed_settings_are_in_force_and_the_rest_stays(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     assert await _in_force(storage) == (0, CollectionSettings())
     tuning = _tuning(storage)
 
@@ -35,14 +38,14 @@ async def test_changed_settings_are_in_force_and_the_rest_stays(storage: Storage
     await tuning.change("papers", CollectionSettings(refusal=Refusal.OFF), clear=["candidates"], tenant="default")
 
     assert await _in_force(storage) == (2, CollectionSettings(dense_weight=0.0, refusal=Refusal.OFF))
-    described = await storage.collections.get("papers", tenant="default")
+    described = await storage.collections.get("papers", reader=WHOLE)
     assert [one.number for one in described.settings.earlier] == [0, 1]
     assert described.settings.earlier[1].note == "a"
     assert described.settings.earlier[1].settings == CollectionSettings(dense_weight=0.0, candidates=30)
 
 
 async def test_rolled_back_settings_are_those_before_until_there_are_none(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     tuning = _tuning(storage)
     await tuning.change("papers", CollectionSettings(dense_weight=0.5), tenant="default")
     await tuning.change("papers", CollectionSettings(sparse_weight=0.5), tenant="default")
@@ -61,7 +64,7 @@ async def test_rolled_back_settings_are_those_before_until_there_are_none(storag
 
 
 async def test_number_of_a_version_is_never_given_twice(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     tuning = _tuning(storage)
     await tuning.change("papers", CollectionSettings(dense_weight=0.5), tenant="default")
     await tuning.roll_back("papers", tenant="default")
@@ -71,7 +74,7 @@ async def test_number_of_a_version_is_never_given_twice(storage: Storage) -> Non
 
 
 async def test_change_that_is_based_on_another_version_is_refused(storage: Storage, open_storage: OpenStorage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     async with open_storage() as other:
         await _tuning(other).change("papers", CollectionSettings(dense_weight=0.5), based_on=0, tenant="default")
     with pytest.raises(FailedPrecondition) as caught:
@@ -82,7 +85,7 @@ async def test_change_that_is_based_on_another_version_is_refused(storage: Stora
 async def test_another_gateway_heeds_a_change_within_the_time_that_it_remembers(
     storage: Storage, open_storage: OpenStorage
 ) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     async with open_storage() as other:
         assert await _in_force(other) == (0, CollectionSettings())  # and it remembers that
         await _tuning(storage).change("papers", CollectionSettings(dense_weight=0.5), tenant="default")
@@ -92,7 +95,7 @@ async def test_another_gateway_heeds_a_change_within_the_time_that_it_remembers(
 
 async def test_settings_of_one_tenant_are_no_business_of_another(storage: Storage) -> None:
     for tenant in ("default", "other"):
-        await storage.collections.create("papers", tenant=tenant)
+        await storage.collections.create("papers", reader=whole(tenant))
     await _tuning(storage).change("papers", CollectionSettings(dense_weight=0.5), tenant="other")
 
     assert await _in_force(storage) == (0, CollectionSettings())
@@ -101,7 +104,7 @@ async def test_settings_of_one_tenant_are_no_business_of_another(storage: Storag
 
 
 async def test_settings_of_a_later_version_of_trivium_are_passed_over(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     resolved = await storage.collections.resolve("papers", tenant="default")
     history = SettingsHistory().changed(CollectionSettings(candidates=7), made_at="", note="")
     later = history.to_text().replace('"candidates": 7', '"candidates": 7, "colour": "blue"')

@@ -16,6 +16,8 @@ from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
@@ -64,16 +66,16 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
         known = await gateway.collections.resolve("", tenant="default")
         opening.closed.add(default.physical)
         calls: list[Awaitable[object]] = [
-            gateway.chunk_search.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5, tenant="default"),
-            gateway.documents.get(known, "a", tenant="default"),
-            gateway.documents.list(known, page_size=10, tenant="default"),
-            gateway.documents.delete(known, ["a"], tenant="default"),
+            gateway.chunk_search.search(known, vector=None, text="ferry", limit=1, timeout_seconds=5, reader=WHOLE),
+            gateway.documents.get(known, "a", reader=WHOLE),
+            gateway.documents.list(known, page_size=10, reader=WHOLE),
+            gateway.documents.delete(known, ["a"], reader=WHOLE),
         ]
         gateway.collections.forget(known)
         calls += [
             gateway.collections.find("", tenant="default"),
             gateway.collections.resolve("", tenant="default"),
-            gateway.collections.create("default", tenant="default"),
+            gateway.collections.create("default", reader=WHOLE),
             gateway.collections.delete("default", tenant="default"),
         ]
         for call in calls:
@@ -81,19 +83,19 @@ async def test_collection_that_is_not_open_is_unavailable_to_every_call_and_is_w
                 await call
             assert caught.value.reason == "COLLECTION_UNAVAILABLE"
         described = CollectionDescription("default", CollectionState.OPENING)
-        assert await gateway.collections.get("default", tenant="default") == described
-        assert await gateway.collections.list(tenant="default") == [described]
+        assert await gateway.collections.get("default", reader=WHOLE) == described
+        assert await gateway.collections.list(reader=WHOLE) == [described]
         assert not {"/qdrant.Collections/Create", "/qdrant.Collections/Delete"} & set(opening.calls)
         opening.closed.clear()
         assert (
-            await gateway.documents.get(await gateway.collections.resolve("", tenant="default"), "a", tenant="default")
+            await gateway.documents.get(await gateway.collections.resolve("", tenant="default"), "a", reader=WHOLE)
         ).text.startswith("The ferry")
 
 
 async def test_deletion_that_qdrant_has_not_done_is_no_success(
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     physical = (await storage.collections.resolve("papers", tenant="default")).physical
     async with open_storage(grpc_port=opening.port) as gateway:
         delete = QdrantCollections.delete
@@ -107,7 +109,7 @@ async def test_deletion_that_qdrant_has_not_done_is_no_success(
             with pytest.raises(Unavailable):
                 await gateway.collections.delete("papers", tenant="default")
     assert physical in await _names(storage)
-    assert (await storage.collections.get("papers", tenant="default")).name == "papers"
+    assert (await storage.collections.get("papers", reader=WHOLE)).name == "papers"
 
 
 async def test_ingestion_waits_for_a_collection_that_is_not_open_yet(
@@ -128,22 +130,22 @@ async def test_collection_deleted_by_another_gateway_is_not_found_and_default_is
     storage: Storage, open_storage: OpenStorage
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="One."))
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     async with open_storage() as other:
         stale = await other.collections.resolve("", tenant="default")
         await other.collections.resolve("papers", tenant="default")
         await storage.collections.delete("default", tenant="default")
         await storage.collections.delete("papers", tenant="default")
         with pytest.raises(NotFound):
-            await other.documents.list(stale, page_size=10, tenant="default")
+            await other.documents.list(stale, page_size=10, reader=WHOLE)
         with pytest.raises(NotFound):
-            await other.collections.get("papers", tenant="default")
+            await other.collections.get("papers", reader=WHOLE)
         (result,) = await other.ingest(
             NewDocument(id="b", text="Two."), collection=await storage.collections.resolve("", tenant="default")
         )
         assert result.error is None
         with pytest.raises(NotFound):
-            await other.documents.get(stale, "a", tenant="default")
+            await other.documents.get(stale, "a", reader=WHOLE)
 
 
 async def test_collection_whose_alias_is_missing_is_read_and_the_next_write_completes_it(storage: Storage) -> None:
@@ -152,15 +154,15 @@ async def test_collection_whose_alias_is_missing_is_read_and_the_next_write_comp
     await _drop_alias(storage, "default")
     storage.collections.forget(before)
     assert await storage.collections.find("", tenant="default") == before
-    assert [one.name for one in await storage.collections.list(tenant="default")] == ["default"]
+    assert [one.name for one in await storage.collections.list(reader=WHOLE)] == ["default"]
     assert await QdrantCollections(storage.connection).aliases() == {}
     await storage.ingest(NewDocument(id="b", text="Two."))
     assert await QdrantCollections(storage.connection).aliases() == {"default": before.physical}
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == 2
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == 2
 
 
 async def test_deletion_that_broke_off_after_the_alias_can_be_repeated(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     await _drop_alias(storage, "papers")
     await storage.collections.delete("papers", tenant="default")
     assert [name for name in await _names(storage) if name.startswith("papers")] == []
@@ -171,17 +173,21 @@ async def test_collection_and_alias_of_another_application_are_neither_shown_nor
     await _make_foreign(storage, "plain")
     await _alias(storage, "theirs", "theirs__0123456789ab")
     await _alias(storage, "other", "plain")
-    await storage.collections.create("mine", tenant="default")
+    await storage.collections.create("mine", reader=WHOLE)
     await _alias(storage, "second", (await storage.collections.resolve("mine", tenant="default")).physical)
     foreign = ("theirs", "other", "plain", "second")
     try:
-        assert [one.name for one in await storage.collections.list(tenant="default")] == ["mine"]
+        assert [one.name for one in await storage.collections.list(reader=WHOLE)] == ["mine"]
         for name in foreign:
-            for call in (storage.collections.get, storage.collections.delete, storage.collections.find):
+            for call in (
+                storage.collections.get(name, reader=WHOLE),
+                storage.collections.delete(name, tenant="default"),
+                storage.collections.find(name, tenant="default"),
+            ):
                 with pytest.raises(NotFound):
-                    await call(name, tenant="default")
+                    await call
             with pytest.raises(AlreadyExists) as caught:
-                await storage.collections.create(name, tenant="default")
+                await storage.collections.create(name, reader=WHOLE)
             assert caught.value.reason == "COLLECTION_NAME_TAKEN"
         left = await _names(storage)
         assert {"theirs__0123456789ab", "plain"} <= set(left)
@@ -222,10 +228,10 @@ async def test_creation_of_one_collection_does_not_wait_for_that_of_another(
         await index(self, physical)
 
     monkeypatch.setattr(QdrantCollections, "index_system_fields", hold)
-    slow = asyncio.create_task(storage.collections.create("slow", tenant="default"))
+    slow = asyncio.create_task(storage.collections.create("slow", reader=WHOLE))
     async with asyncio.timeout(60):
         await held.wait()
-        assert (await storage.collections.create("quick", tenant="default")).name == "quick"
+        assert (await storage.collections.create("quick", reader=WHOLE)).name == "quick"
         release.set()
         assert (await slow).name == "slow"
 
@@ -234,9 +240,9 @@ async def test_list_asks_for_many_collections_at_once_but_not_for_all(
     storage: Storage, open_storage: OpenStorage, opening: OpeningQdrant
 ) -> None:
     names = [f"c{number:02}" for number in range(20)]
-    await asyncio.gather(*(storage.collections.create(name, tenant="default") for name in names))
+    await asyncio.gather(*(storage.collections.create(name, reader=WHOLE) for name in names))
     async with open_storage(grpc_port=opening.port) as gateway:
         opening.most_at_once = 0  # what opening the gateway asked for is not the list's
-        assert [one.name for one in await gateway.collections.list(tenant="default")] == names
+        assert [one.name for one in await gateway.collections.list(reader=WHOLE)] == names
     assert 2 < opening.most_at_once <= 16
     assert opening.calls.count("/qdrant.Collections/ListAliases") == 1

@@ -15,13 +15,15 @@ from trivium_gateway.qdrant.collections import Distribution, QdrantCollections
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, FailedPrecondition, InvalidField, NotFound
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from .conftest import OpenStorage, Storage
 
 
 async def test_created_collection_is_described_with_its_model(storage: Storage) -> None:
     model = await storage.embed.model()
-    created = await storage.collections.create("papers", tenant="default")
+    created = await storage.collections.create("papers", reader=WHOLE)
     assert created.name == "papers"
     assert (created.model, created.model_fingerprint, created.dimension) == (
         model.name,
@@ -30,11 +32,11 @@ async def test_created_collection_is_described_with_its_model(storage: Storage) 
     )
     assert created.chunk_count == 0
     assert created.metadata_keys == {}
-    assert await storage.collections.get("papers", tenant="default") == created
+    assert await storage.collections.get("papers", reader=WHOLE) == created
 
 
 async def test_physical_collection_is_named_for_the_model_and_indexed_before_data(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     resolved = await storage.collections.resolve("papers", tenant="default")
     assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION)
     assert (await storage.embed.model()).fingerprint == resolved.model_fingerprint
@@ -72,31 +74,35 @@ async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storag
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:
     assert await storage.collections.find("", tenant="default") is None
-    assert await storage.collections.list(tenant="default") == []
+    assert await storage.collections.list(reader=WHOLE) == []
     assert (await storage.collections.resolve("", tenant="default")).name == "default"
     assert await storage.collections.find("default", tenant="default") is not None
 
 
 async def test_unknown_collection_is_not_found(storage: Storage) -> None:
-    for call in (storage.collections.resolve, storage.collections.find, storage.collections.get):
+    for call in (
+        storage.collections.resolve("nowhere", tenant="default"),
+        storage.collections.find("nowhere", tenant="default"),
+        storage.collections.get("nowhere", reader=WHOLE),
+    ):
         with pytest.raises(NotFound) as caught:
-            await call("nowhere", tenant="default")
+            await call
         assert caught.value.reason == "COLLECTION_NOT_FOUND"
 
 
 async def test_creating_twice_is_refused(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     with pytest.raises(AlreadyExists) as caught:
-        await storage.collections.create("papers", tenant="default")
+        await storage.collections.create("papers", reader=WHOLE)
     assert caught.value.reason == "COLLECTION_EXISTS"
 
 
 async def test_creating_at_once_succeeds_exactly_once(storage: Storage) -> None:
     outcomes = await asyncio.gather(
-        *(storage.collections.create("papers", tenant="default") for _ in range(5)), return_exceptions=True
+        *(storage.collections.create("papers", reader=WHOLE) for _ in range(5)), return_exceptions=True
     )
     assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 4
-    assert [found.name for found in await storage.collections.list(tenant="default")] == ["papers"]
+    assert [found.name for found in await storage.collections.list(reader=WHOLE)] == ["papers"]
 
 
 async def test_two_gateways_that_create_default_at_once_share_it(storage: Storage, open_storage: OpenStorage) -> None:
@@ -108,20 +114,20 @@ async def test_two_gateways_that_create_default_at_once_share_it(storage: Storag
         await asyncio.gather(
             storage.ingest(NewDocument(id="a", text="one")), other.ingest(NewDocument(id="b", text="two"))
         )
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == 2
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == 2
 
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "a b", "ä", "a/b", "x" * 65, "default__0123456789ab", "a\n"])
 async def test_name_that_is_none_is_refused(storage: Storage, name: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        await storage.collections.create(name, tenant="default")
+        await storage.collections.create(name, reader=WHOLE)
     assert caught.value.field == "name"
 
 
 async def test_collections_are_listed_in_the_order_of_their_names(storage: Storage) -> None:
     for name in ("b", "a", "C"):
-        await storage.collections.create(name, tenant="default")
-    assert [found.name for found in await storage.collections.list(tenant="default")] == ["C", "a", "b"]
+        await storage.collections.create(name, reader=WHOLE)
+    assert [found.name for found in await storage.collections.list(reader=WHOLE)] == ["C", "a", "b"]
 
 
 async def test_deleted_collection_is_gone_with_its_data(storage: Storage) -> None:
@@ -132,19 +138,19 @@ async def test_deleted_collection_is_gone_with_its_data(storage: Storage) -> Non
     with pytest.raises(NotFound):
         await storage.collections.delete("default", tenant="default")
     with pytest.raises(NotFound):
-        await storage.chunk_search.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, tenant="default")
+        await storage.chunk_search.search(stale, vector=None, text="one", limit=1, timeout_seconds=5, reader=WHOLE)
     with pytest.raises(NotFound):
-        await storage.collections.get("default", tenant="default")
+        await storage.collections.get("default", reader=WHOLE)
 
 
 async def test_creation_that_broke_off_is_completed_by_the_next_one(storage: Storage) -> None:
-    await storage.collections.create("papers", tenant="default")
+    await storage.collections.create("papers", reader=WHOLE)
     resolved = await storage.collections.resolve("papers", tenant="default")
     drop = qdrant.AliasOperations(delete_alias=qdrant.DeleteAlias(alias_name="papers"))
     await storage.connection.call(
         storage.connection.collections.UpdateAliases, qdrant.ChangeAliases(actions=[drop]), timeout_seconds=5
     )
-    assert (await storage.collections.create("papers", tenant="default")).name == "papers"
+    assert (await storage.collections.create("papers", reader=WHOLE)).name == "papers"
     assert await storage.collections.resolve("papers", tenant="default") == resolved
 
 
@@ -158,20 +164,22 @@ async def test_collection_of_another_model_takes_no_documents(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.embed, "model", earlier_model)
-        await storage.collections.create("papers", tenant="default")
+        await storage.collections.create("papers", reader=WHOLE)
     papers = await storage.collections.resolve("papers", tenant="default")
     assert papers.model_fingerprint == "0" * 64
     with pytest.raises(FailedPrecondition) as caught:
         await storage.ingest(NewDocument(text="one"), collection=papers)
     assert caught.value.reason == "MODEL_CHANGED"
     with pytest.raises(FailedPrecondition) as caught:
-        await storage.embed.embed_query("one", expected_fingerprint=papers.model_fingerprint, timeout_seconds=5)
+        await storage.embed.embed_query(
+            "one", reader=WHOLE, expected_fingerprint=papers.model_fingerprint, timeout_seconds=5
+        )
     assert caught.value.reason == "MODEL_CHANGED"
 
 
 async def test_metadata_keys_appear_with_the_kinds_of_their_values(storage: Storage) -> None:
     await storage.ingest(NewDocument(text="a", metadata={"year": 2020, "tags": ["x"], "open": True, "none": []}))
-    described = await storage.collections.get("default", tenant="default")
+    described = await storage.collections.get("default", reader=WHOLE)
     assert described.metadata_keys == {
         "open": MetadataKind.BOOLEAN,
         "tags": MetadataKind.TEXT,

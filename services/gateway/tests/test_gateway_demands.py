@@ -13,6 +13,8 @@ from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.qdrant.words import asked_words
 from trivium_lexical import parse_query
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -34,7 +36,7 @@ _DOCUMENTS = {
 async def valves(open_storage: OpenStorage) -> AsyncIterator[tuple[Storage, ResolvedCollection]]:
     """A collection about valves and pumps."""
     async with open_storage() as storage:
-        await storage.collections.create("valves", tenant="default")
+        await storage.collections.create("valves", reader=WHOLE)
         collection = await storage.collections.resolve("valves", tenant="default")
         documents = [
             NewDocument(id=one, text=text, title="The Relief Valve" if one == "title" else "")
@@ -49,11 +51,11 @@ async def _found(valves: tuple[Storage, ResolvedCollection], query: str, limit: 
     storage, collection = valves
     parsed = parse_query(query)
     embedded = await storage.embed.embed_query(
-        parsed.text, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        parsed.text, reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
     found = await search_as_demanded(
         storage.chunk_search, collection, parsed, vector=embedded.vector, filter=None, limit=limit, timeout_seconds=20,
-        tenant="default",
+        reader=WHOLE,
     )  # fmt: skip
     return [one.chunk.document_id for one in found.candidates]
 

@@ -10,6 +10,8 @@ from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.versions import content_hash_of
 from trivium_gateway.qdrant.points import earlier_head_id
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from .conftest import Storage
 
@@ -79,7 +81,7 @@ async def _found(storage: Storage) -> set[tuple[str, int]]:
     collection = await storage.collections.find("", tenant="default")
     assert collection is not None
     found = await storage.chunk_search.search(
-        collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30, tenant="default"
+        collection, vector=None, text="sentence of the document", limit=100, timeout_seconds=30, reader=WHOLE
     )
     return {(one.chunk.document_id, one.chunk.index) for one in found.candidates}
 
@@ -88,18 +90,18 @@ async def test_earlier_documents_are_read_counted_unchanged_and_not_swept(storag
     await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text="One sentence."))
     collection = await storage.collections.find("", tenant="default")
     assert collection is not None
-    assert (await storage.documents.get(collection, "a", tenant="default")).text == _TEXT
-    listed, _ = await storage.documents.list(collection, page_size=10, tenant="default")
+    assert (await storage.documents.get(collection, "a", reader=WHOLE)).text == _TEXT
+    listed, _ = await storage.documents.list(collection, page_size=10, reader=WHOLE)
     counts = {one.id: one.chunk_count for one in listed}
     assert counts["b"] == 1
     everything = {("a", index) for index in range(counts["a"])} | {("b", 0)}
     assert await _found(storage) == everything
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == len(everything)
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == len(everything)
     storage.embed.embedded = 0
     (result,) = await storage.ingest(NewDocument(id="a", text=_TEXT))
     assert (result.status.value, result.chunk_count, storage.embed.embedded) == ("unchanged", counts["a"], 0)
     # The write has indexed what new chunks have.
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == len(everything)
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == len(everything)
     assert await storage.sweeper.sweep() == 0
     assert await _found(storage) == everything
 
@@ -109,8 +111,8 @@ async def test_earlier_document_is_replaced_by_its_next_version_and_can_be_delet
     (result,) = await storage.ingest(NewDocument(id="a", text="Another sentence of the document."))
     assert result.status.value == "updated"
     collection = await storage.collections.resolve("", tenant="default")
-    assert (await storage.documents.get(collection, "a", tenant="default")).text.startswith("Another")
+    assert (await storage.documents.get(collection, "a", reader=WHOLE)).text.startswith("Another")
     assert {one for one in await _found(storage) if one[0] == "a"} == {("a", 0)}
-    assert await storage.documents.delete(collection, ["b"], tenant="default") == ["b"]
+    assert await storage.documents.delete(collection, ["b"], reader=WHOLE) == ["b"]
     assert await _found(storage) == {("a", 0)}
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == 1
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == 1

@@ -14,6 +14,8 @@ from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
 from trivium_serving.server import GrpcServer
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from trivium.embed.v1 import embed_service_pb2 as pb
 
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 
 async def test_query_is_embedded_once_and_then_remembered(storage: Storage) -> None:
     model = await storage.embed.model()
-    first = await storage.embed.embed_query("warm", expected_fingerprint=model.fingerprint, timeout_seconds=10)
-    again = await storage.embed.embed_query("warm", expected_fingerprint=model.fingerprint, timeout_seconds=0.000001)
+    first = await storage.embed.embed_query(
+        "warm", reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=10
+    )
+    again = await storage.embed.embed_query(
+        "warm", reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=0.000001
+    )
     assert (first.cached, again.cached) == (False, True)
     assert first.vector == again.vector
     assert len(first.vector) == model.dimension
@@ -32,7 +38,11 @@ async def test_query_is_embedded_once_and_then_remembered(storage: Storage) -> N
 
 async def test_query_that_is_read_whole_has_the_codes_of_its_tokens_on_request(storage: Storage) -> None:
     model = await storage.embed.model()
-    asked: dict[str, Any] = {"expected_fingerprint": model.fingerprint, "timeout_seconds": 10}
+    asked: dict[str, Any] = {
+        "reader": WHOLE,
+        "expected_fingerprint": model.fingerprint,
+        "timeout_seconds": 10,
+    }
     plain = await storage.embed.embed_query("barley", **asked)
     coded = await storage.embed.embed_query("rye bread", with_codes=True, **asked)
     assert plain.token_codes == b""
@@ -47,15 +57,19 @@ async def test_remembered_queries_stay_within_their_bytes(storage: Storage) -> N
     async with open_channel(storage.embed.target) as channel:
         client = EmbedClient(channel, max_remembered_bytes=5_000)  # two vectors of 384 numbers
         for text in ("one", "two", "three", "three", "one"):
-            last = await client.embed_query(text, expected_fingerprint=model.fingerprint, timeout_seconds=10)
+            last = await client.embed_query(
+                text, reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=10
+            )
         assert not last.cached
-        assert (await client.embed_query("three", expected_fingerprint=model.fingerprint, timeout_seconds=10)).cached
+        assert (
+            await client.embed_query("three", reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=10)
+        ).cached
 
 
 async def test_query_over_the_models_maximum_is_read_whole_in_parts(storage: Storage) -> None:
     model = await storage.embed.model()
     found = await storage.embed.embed_query(
-        "many words " * 1000, expected_fingerprint=model.fingerprint, timeout_seconds=10
+        "many words " * 1000, reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=10
     )
     assert found.token_count > 2000
     assert found.long is not None
@@ -82,7 +96,7 @@ async def test_document_that_is_refused_comes_back_as_the_callers_error(storage:
 
 async def test_other_fingerprint_is_a_changed_model(storage: Storage) -> None:
     for call in (
-        storage.embed.embed_query("x", expected_fingerprint="0" * 64, timeout_seconds=10),
+        storage.embed.embed_query("x", reader=WHOLE, expected_fingerprint="0" * 64, timeout_seconds=10),
         storage.embed.embed_documents(["x"], expected_fingerprint="0" * 64, timeout_seconds=10),
     ):
         with pytest.raises(FailedPrecondition) as caught:
@@ -128,7 +142,9 @@ async def test_refused_api_key_of_the_service_is_no_changed_model() -> None:
     try:
         async with open_channel(f"127.0.0.1:{port}") as channel:
             with pytest.raises(FailedPrecondition) as caught:
-                await EmbedClient(channel).embed_query("x", expected_fingerprint="0" * 64, timeout_seconds=10)
+                await EmbedClient(channel).embed_query(
+                    "x", reader=WHOLE, expected_fingerprint="0" * 64, timeout_seconds=10
+                )
     finally:
         await server.stop(0)
     assert caught.value.reason == "API_KEY_REFUSED"

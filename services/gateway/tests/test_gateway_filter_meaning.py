@@ -11,6 +11,8 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.qdrant.points import scoped_filter
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
@@ -172,7 +174,7 @@ async def _found(storage: Storage, filter_json: dict[str, Any]) -> set[str]:
     collection = await storage.collections.resolve("", tenant="default")
     conditions = await storage.collections.parse_filter(collection, filter_json)
     request = qdrant.ScrollPoints(
-        collection_name=collection.physical, filter=scoped_filter("default", user_filter=conditions), limit=1000
+        collection_name=collection.physical, filter=scoped_filter(WHOLE, user_filter=conditions), limit=1000
     )
     reply = await storage.connection.call(storage.connection.points.Scroll, request, timeout_seconds=10)
     return {point.payload["document_id"].string_value for point in reply.result}
@@ -230,7 +232,7 @@ async def test_fact_of_the_documents_own_that_does_not_fit_is_left_out(storage: 
     [result] = await storage.ingest(NewDocument(id="b", data=own, filename="b.md"))
     assert result.error is None
     default = await storage.collections.resolve("", tenant="default")
-    assert (await storage.documents.get(default, "b", tenant="default")).metadata == {"lang": "en"}
+    assert (await storage.documents.get(default, "b", reader=WHOLE)).metadata == {"lang": "en"}
 
 
 async def test_metadata_come_back_as_they_were_given_but_for_nulls(storage: Storage) -> None:
@@ -238,8 +240,8 @@ async def test_metadata_come_back_as_they_were_given_but_for_nulls(storage: Stor
     await storage.ingest(NewDocument(id="a", text="a", metadata=given))
     default = await storage.collections.resolve("", tenant="default")
     kept = {"source": {"page": 3, "in": {"tags": ["x"]}}, "a.b": 1}
-    assert (await storage.documents.get(default, "a", tenant="default")).metadata == kept
-    [listed], _ = await storage.documents.list(default, page_size=10, tenant="default")
+    assert (await storage.documents.get(default, "a", reader=WHOLE)).metadata == kept
+    [listed], _ = await storage.documents.list(default, page_size=10, reader=WHOLE)
     assert listed.metadata == kept
     assert await _found(storage, {"metadata.source.in.tags": "x", "metadata.a.b": 1}) == {"a"}
 
@@ -250,11 +252,11 @@ async def test_id_in_each_of_its_unicode_forms_is_one_document(storage: Storage)
     second = await storage.ingest(NewDocument(id=composed, text="Two."))
     assert [first[0].id, second[0].id, second[0].status] == [composed, composed, DocumentStatus.UPDATED]
     default = await storage.collections.resolve("", tenant="default")
-    listed, _ = await storage.documents.list(default, page_size=10, tenant="default")
+    listed, _ = await storage.documents.list(default, page_size=10, reader=WHOLE)
     assert [document.id for document in listed] == [composed]
-    assert (await storage.documents.get(default, decomposed, tenant="default")).text == "Two."
+    assert (await storage.documents.get(default, decomposed, reader=WHOLE)).text == "Two."
     assert await _found(storage, {"document_id": decomposed}) == {composed}
-    assert await storage.documents.delete(default, [decomposed, composed], tenant="default") == [composed]
+    assert await storage.documents.delete(default, [decomposed, composed], reader=WHOLE) == [composed]
 
 
 async def test_document_that_an_earlier_version_kept_under_a_decomposed_id_is_found_and_replaced(
@@ -267,7 +269,7 @@ async def test_document_that_an_earlier_version_kept_under_a_decomposed_id_is_fo
     [point] = (
         await storage.connection.call(
             storage.connection.points.Scroll,
-            qdrant.ScrollPoints(collection_name=collection, filter=scoped_filter("default"), limit=10),
+            qdrant.ScrollPoints(collection_name=collection, filter=scoped_filter(WHOLE), limit=10),
             timeout_seconds=10,
         )
     ).result
@@ -281,7 +283,7 @@ async def test_document_that_an_earlier_version_kept_under_a_decomposed_id_is_fo
         ),
         timeout_seconds=10,
     )
-    assert (await storage.documents.get(default, composed, tenant="default")).text == "Old."
+    assert (await storage.documents.get(default, composed, reader=WHOLE)).text == "Old."
     await storage.ingest(NewDocument(id=decomposed, text="New."))
-    listed, _ = await storage.documents.list(default, page_size=10, tenant="default")
+    listed, _ = await storage.documents.list(default, page_size=10, reader=WHOLE)
     assert [document.id for document in listed] == [composed]

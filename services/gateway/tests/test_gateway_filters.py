@@ -20,6 +20,7 @@ from trivium_gateway.domain.limits import (
     check_uri,
 )
 from trivium_gateway.domain.metadata import MetadataKind, checked_metadata, flat_metadata, kind_of
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.qdrant.points import metadata_key, metadata_path, scoped_filter
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 
@@ -151,7 +152,7 @@ def test_filter_over_a_limit_is_refused(large: dict[str, Any]) -> None:
 def test_every_filter_begins_with_the_tenant() -> None:
     year = Condition("metadata.year", MetadataKind.NUMBER, ranges=(Range(gt=1.0), Range(lt=2.0)))
     user = Filter((year, AnyOf((Filter((year,)),)), Not(Filter((year,)))))
-    for made in (scoped_filter("t"), scoped_filter("t", user_filter=user)):
+    for made in (scoped_filter(whole("t")), scoped_filter(whole("t"), user_filter=user)):
         assert made.must[0].field.key == "tenant"
         assert made.must[0].field.match.keyword == "t"
         assert not made.should  # which would stand beside the tenant, and not under it

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_serving.errors import Unavailable
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     import pytest
 
@@ -18,7 +20,7 @@ _PARAGRAPHS = [f"Paragraph {number} is about the pump and its valve number {numb
 
 async def _ids(storage: Storage) -> list[str]:
     default = await storage.collections.resolve("", tenant="default")
-    listed, _ = await storage.documents.list(default, page_size=100, tenant="default")
+    listed, _ = await storage.documents.list(default, page_size=100, reader=WHOLE)
     return sorted(document.id for document in listed)
 
 
@@ -66,10 +68,10 @@ async def test_moved_document_is_not_embedded_again(storage: Storage) -> None:
     assert storage.embed.embedded == embedded
     default = await storage.collections.resolve("", tenant="default")
     query = await storage.embed.embed_query(
-        "valve number 5", expected_fingerprint=default.model_fingerprint, timeout_seconds=10
+        "valve number 5", reader=WHOLE, expected_fingerprint=default.model_fingerprint, timeout_seconds=10
     )
     found = await storage.chunk_search.search(
-        default, vector=query.vector, text="valve number 5", limit=50, timeout_seconds=10.0, tenant="default"
+        default, vector=query.vector, text="valve number 5", limit=50, timeout_seconds=10.0, reader=WHOLE
     )
     scores: dict[str, list[float | None]] = {"old.md": [], "new/name.md": []}
     for candidate in sorted(found.candidates, key=lambda one: one.chunk.index):
@@ -92,7 +94,7 @@ async def test_document_of_which_only_the_metadata_changed_is_not_embedded_again
     assert changed.status is DocumentStatus.UPDATED
     assert storage.embed.embedded == embedded
     default = await storage.collections.resolve("", tenant="default")
-    assert (await storage.documents.get(default, "a", tenant="default")).metadata == {"year": 2026}
+    assert (await storage.documents.get(default, "a", reader=WHOLE)).metadata == {"year": 2026}
 
 
 async def test_embed_service_that_does_not_answer_while_vectors_are_looked_for_fails_no_document(
@@ -119,5 +121,5 @@ async def test_content_hash_stays_while_nothing_changes_and_is_listed(storage: S
     [other] = await storage.ingest(NewDocument(id="a", text="Two."))
     assert first.content_hash == again.content_hash != other.content_hash
     default = await storage.collections.resolve("", tenant="default")
-    [listed], _ = await storage.documents.list(default, page_size=10, tenant="default")
+    [listed], _ = await storage.documents.list(default, page_size=10, reader=WHOLE)
     assert listed.content_hash == other.content_hash

@@ -9,8 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_serving.errors import NotFound, TooLarge, Unavailable
+
+from .conftest import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,14 +33,14 @@ def _outcomes(results: list[DocumentResult]) -> list[str]:
 
 async def _chunks(storage: Storage, document_id: str, tenant: str = "default") -> dict[str, list[Any]]:
     collection = await storage.collections.resolve("", tenant="default")
-    return {**await storage.chunks.read_document(collection, document_id, tenant)}
+    return {**await storage.chunks.read_document(collection, document_id, whole(tenant))}
 
 
 async def test_new_then_same_then_changed_document_is_indexed_unchanged_updated(storage: Storage) -> None:
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="One."))) == ["indexed"]
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="One."))) == ["unchanged"]
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="Two."))) == ["updated"]
-    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     assert found.text == "Two."
 
 
@@ -84,7 +87,7 @@ async def test_update_to_fewer_chunks_leaves_none_of_the_old_ones(storage: Stora
     assert short.chunk_count == 1
     (chunks,) = (await _chunks(storage, "a")).values()
     assert [chunk.text for chunk in chunks] == ["Only this."]
-    assert (await storage.collections.get("", tenant="default")).chunk_count == 1
+    assert (await storage.collections.get("", reader=WHOLE)).chunk_count == 1
 
 
 async def test_chunks_are_the_stored_text_at_their_spans(storage: Storage) -> None:
@@ -95,7 +98,7 @@ async def test_chunks_are_the_stored_text_at_their_spans(storage: Storage) -> No
     assert len(chunks) > 5
     assert all(chunk.text == stored[chunk.start : chunk.end] for chunk in chunks)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
-    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     assert (found.text, found.chunk_count) == (stored, len(chunks))
 
 
@@ -103,7 +106,7 @@ async def test_one_word_of_20000_characters_is_stored_whole(storage: Storage) ->
     text = "y" * 20_000
     assert _outcomes(await storage.ingest(NewDocument(id="a", text=text))) == ["indexed"]
     assert (
-        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     ).text == text
 
 
@@ -136,7 +139,7 @@ async def test_failed_update_leaves_the_earlier_version(storage: Storage) -> Non
     await storage.ingest(NewDocument(id="a", text="Before."))
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="\0"))) == ["BINARY_CONTENT"]
     assert (
-        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     ).text == "Before."
 
 
@@ -177,7 +180,7 @@ async def test_calls_with_crossing_documents_do_not_wait_for_each_other_for_ever
     async with asyncio.timeout(60):
         one, two = await asyncio.gather(storage.ingest(*forth), storage.ingest(*back))
     assert not any(result.error for result in one + two)
-    assert (await storage.collections.get("", tenant="default")).chunk_count == 5
+    assert (await storage.collections.get("", reader=WHOLE)).chunk_count == 5
 
 
 async def test_documents_of_a_stream_are_written_while_it_goes_on(storage: Storage) -> None:
@@ -196,7 +199,7 @@ async def test_documents_of_a_stream_are_written_while_it_goes_on(storage: Stora
         await some_are_there.wait()
         yield NewDocument(id="last", text="The last one.")
 
-    ingesting = asyncio.create_task(storage.ingester.ingest(collection, stream(), max_documents=1000, tenant="default"))
+    ingesting = asyncio.create_task(storage.ingester.ingest(collection, stream(), max_documents=1000, reader=WHOLE))
     async with asyncio.timeout(60):
         assert len(await ingesting) == 401
 
@@ -205,18 +208,18 @@ async def test_too_many_documents_in_a_list_are_refused_before_any_is_written(st
     collection = await storage.collections.resolve("", tenant="default")
     documents = [NewDocument(id=f"{number}", text="x") for number in range(4)]
     with pytest.raises(TooLarge) as caught:
-        await storage.ingester.ingest(collection, documents, max_documents=3, tenant="default")
+        await storage.ingester.ingest(collection, documents, max_documents=3, reader=WHOLE)
     assert caught.value.reason == "TOO_MANY_DOCUMENTS"
-    assert (await storage.collections.get("", tenant="default")).chunk_count == 0
+    assert (await storage.collections.get("", reader=WHOLE)).chunk_count == 0
 
 
 async def test_too_many_documents_in_a_stream_are_refused_after_those_before(storage: Storage) -> None:
     collection = await storage.collections.resolve("", tenant="default")
     documents = (NewDocument(id=f"{number}", text="x") for number in range(10_000))
     with pytest.raises(TooLarge) as caught:
-        await storage.ingester.ingest(collection, documents, max_documents=150, tenant="default")
+        await storage.ingester.ingest(collection, documents, max_documents=150, reader=WHOLE)
     assert caught.value.reason == "TOO_MANY_DOCUMENTS"
-    assert (await storage.collections.get("", tenant="default")).chunk_count == 150
+    assert (await storage.collections.get("", reader=WHOLE)).chunk_count == 150
 
 
 async def test_document_of_too_many_chunks_is_refused(open_storage: OpenStorage, storage: Storage) -> None:
@@ -229,7 +232,7 @@ async def test_very_long_title_leaves_room_for_the_text(storage: Storage) -> Non
     title = "A title that goes on and on, " * 17
     (result,) = await storage.ingest(NewDocument(id="a", title=title, text=_long_text()))
     assert result.error is None
-    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+    found = await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     assert found.title == title.strip()
     assert found.text == _long_text()
 
@@ -238,7 +241,7 @@ async def test_markdown_file_gets_its_title_and_is_found_by_it(storage: Storage)
     await storage.ingest(NewDocument(id="a", data=b"# Zanzibar\n\nSome words.", filename="a.md"))
     collection = await storage.collections.resolve("", tenant="default")
     found = await storage.chunk_search.search(
-        collection, vector=None, text="zanzibar", limit=3, timeout_seconds=10, tenant="default"
+        collection, vector=None, text="zanzibar", limit=3, timeout_seconds=10, reader=WHOLE
     )
     assert [(one.chunk.title, one.chunk.text) for one in found.candidates] == [
         ("Zanzibar", "# Zanzibar\n\nSome words.")
@@ -255,7 +258,7 @@ async def test_embed_service_that_is_gone_is_unavailable_for_the_whole_call(
 
     monkeypatch.setattr(storage.embed, "model", gone)
     with pytest.raises(Unavailable):
-        await storage.ingester.ingest(collection, [NewDocument(text="x")], max_documents=1, tenant="default")
+        await storage.ingester.ingest(collection, [NewDocument(text="x")], max_documents=1, reader=WHOLE)
 
 
 async def test_embed_service_that_goes_meanwhile_fails_the_documents(
@@ -268,7 +271,7 @@ async def test_embed_service_that_goes_meanwhile_fails_the_documents(
     monkeypatch.setattr("trivium_gateway.ingestion.patience._UNAVAILABLE_PATIENCE_SECONDS", 0.0)
     assert _outcomes(await storage.ingest(NewDocument(id="a", text="x"))) == ["UPSTREAM_UNAVAILABLE"]
     with pytest.raises(NotFound):
-        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
 
 
 async def test_embed_service_that_comes_back_is_waited_for(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +290,7 @@ async def test_embed_service_that_comes_back_is_waited_for(storage: Storage, mon
 
 async def test_metrics_count_chunks_and_time_stages(storage: Storage) -> None:
     await storage.ingest(NewDocument(id="a", text=_long_text()))
-    chunk_count = (await storage.collections.get("", tenant="default")).chunk_count
+    chunk_count = (await storage.collections.get("", reader=WHOLE)).chunk_count
     assert storage.registry.get_sample_value("trivium_gateway_ingest_chunks_total") == chunk_count
     for stage in ("parse", "lookup", "tokenize", "embed", "write"):
         name = "trivium_gateway_ingest_stage_duration_seconds_count"

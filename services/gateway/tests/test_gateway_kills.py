@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING
 import httpx
 from ports import free_port
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -67,21 +69,21 @@ async def _check(storage: Storage, acknowledged: dict[str, int], sent: dict[str,
     collection = await storage.collections.resolve("", tenant="default")
     shown = {}
     for document_id in acknowledged:
-        text = (await storage.documents.get(collection, document_id, tenant="default")).text
+        text = (await storage.documents.get(collection, document_id, reader=WHOLE)).text
         shown[document_id] = _version_of(text)
         assert text == _text(document_id, shown[document_id])
         assert acknowledged[document_id] <= shown[document_id] <= sent[document_id]
     found = await storage.chunk_search.search(
-        collection, vector=None, text="harbour", limit=1000, timeout_seconds=30, tenant="default"
+        collection, vector=None, text="harbour", limit=1000, timeout_seconds=30, reader=WHOLE
     )
     versions: dict[str, set[int]] = {}
     for one in found.candidates:
         versions.setdefault(one.chunk.document_id, set()).add(_version_of(one.chunk.text))
-    listed, _ = await storage.documents.list(collection, page_size=100, tenant="default")
+    listed, _ = await storage.documents.list(collection, page_size=100, reader=WHOLE)
     assert {one.id: {shown[one.id]} for one in listed} == versions
     chunk_count = sum(one.chunk_count for one in listed)
     assert len(found.candidates) == chunk_count
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == chunk_count
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == chunk_count
 
 
 async def test_gateway_killed_at_random_moments_shows_each_document_whole_in_one_version(

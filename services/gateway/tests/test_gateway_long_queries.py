@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from trivium_gateway.models.long_queries import split_query
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from .conftest import Storage
 
@@ -16,7 +18,9 @@ _AROUND = "We have been running this machine in our plant for many years, and co
 
 async def _vector(storage: Storage, query: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     model = await storage.embed.model()
-    made = await storage.embed.embed_query(query, expected_fingerprint=model.fingerprint, timeout_seconds=30)
+    made = await storage.embed.embed_query(
+        query, reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=30
+    )
     return np.asarray(made.vector, dtype=np.float32)
 
 
@@ -49,7 +53,9 @@ async def test_long_queries_that_differ_anywhere_have_different_vectors(storage:
 async def test_long_query_is_remembered_with_its_parts(storage: Storage) -> None:
     model = await storage.embed.model()
     first, second = [
-        await storage.embed.embed_query(_AROUND, expected_fingerprint=model.fingerprint, timeout_seconds=30)
+        await storage.embed.embed_query(
+            _AROUND, reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=30
+        )
         for _ in range(2)
     ]
 
@@ -62,7 +68,9 @@ async def test_long_query_is_remembered_with_its_parts(storage: Storage) -> None
 
 async def test_query_within_the_window_has_no_parts(storage: Storage) -> None:
     model = await storage.embed.model()
-    made = await storage.embed.embed_query("How?", expected_fingerprint=model.fingerprint, timeout_seconds=30)
+    made = await storage.embed.embed_query(
+        "How?", reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=30
+    )
 
     assert made.long is None
 

@@ -10,6 +10,8 @@ from documents.known.mails import mail
 from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import TooLarge
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -27,7 +29,7 @@ def _outcomes(results: tuple[DocumentResult, ...] | list[DocumentResult]) -> lis
 
 async def _listed(storage: Storage) -> dict[str, StoredDocument]:
     collection = await storage.collections.resolve("", tenant="default")
-    documents, _ = await storage.documents.list(collection, page_size=100, tenant="default")
+    documents, _ = await storage.documents.list(collection, page_size=100, reader=WHOLE)
     return {document.id: document for document in documents}
 
 
@@ -53,7 +55,7 @@ async def test_attachments_are_documents_that_are_linked_updated_and_deleted_wit
     assert set(await _listed(storage)) == {"m", "m!/prices.csv"}
 
     collection = await storage.collections.resolve("", tenant="default")
-    assert await storage.documents.delete(collection, ["m"], tenant="default") == ["m"]
+    assert await storage.documents.delete(collection, ["m"], reader=WHOLE) == ["m"]
     assert await _listed(storage) == {}
 
 
@@ -100,7 +102,7 @@ async def test_files_in_an_archive_do_not_count_as_documents_of_the_call(storage
         for document in documents[:count]:
             yield document
 
-    results = await storage.ingester.ingest(collection, stream(2), max_documents=2, tenant="default")
+    results = await storage.ingester.ingest(collection, stream(2), max_documents=2, reader=WHOLE)
     assert [len(result.parts) for result in results] == [5, 5]
     with pytest.raises(TooLarge):
-        await storage.ingester.ingest(collection, stream(3), max_documents=2, tenant="default")
+        await storage.ingester.ingest(collection, stream(3), max_documents=2, reader=WHOLE)

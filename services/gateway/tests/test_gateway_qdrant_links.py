@@ -15,6 +15,8 @@ from qdrant_client import grpc as qdrant
 from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import StorageFull
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -36,7 +38,7 @@ async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_n
 
         async def search() -> None:
             found = await gateway.chunk_search.search(
-                collection, vector=None, text="ferry", limit=1, timeout_seconds=60, tenant="default"
+                collection, vector=None, text="ferry", limit=1, timeout_seconds=60, reader=WHOLE
             )
             assert [one.chunk.document_id for one in found.candidates] == ["a"]
 
@@ -57,9 +59,9 @@ async def test_new_connection_that_is_silent_too_is_followed_by_another(
     storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
-        await gateway.collections.list(tenant="default")
+        await gateway.collections.list(reader=WHOLE)
         proxy.silence(also_next=1)
-        assert await gateway.collections.list(tenant="default") == await storage.collections.list(tenant="default")
+        assert await gateway.collections.list(reader=WHOLE) == await storage.collections.list(reader=WHOLE)
         assert proxy.connections > 2
 
 
@@ -81,7 +83,7 @@ async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
         )
         assert [result.error for result in results] == [None] * 5
         assert proxy.connections > 1
-    assert len((await storage.documents.list(collection, page_size=10, tenant="default"))[0]) == 5
+    assert len((await storage.documents.list(collection, page_size=10, reader=WHOLE))[0]) == 5
 
 
 async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
@@ -90,7 +92,7 @@ async def test_connection_of_a_qdrant_that_is_only_slow_is_kept(
     engine = OpeningQdrant(f"127.0.0.1:{addresses.qdrant_grpc_port}")
     async with engine.serving() as slow, open_storage(grpc_port=slow.port) as gateway:
         slow.delay_seconds["/qdrant.Points/Scroll"] = 1.0
-        await gateway.chunks.read_document(await storage.collections.resolve("", tenant="default"), "a", "default")
+        await gateway.chunks.read_document(await storage.collections.resolve("", tenant="default"), "a", WHOLE)
         assert slow.calls.count("/qdrant.Points/Scroll") == 1
         assert "/qdrant.Qdrant/HealthCheck" in slow.calls
 
@@ -110,7 +112,7 @@ async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
             assert result.error.reason == "STORAGE_FULL"
             assert full.calls.count("/qdrant.Points/Upsert") == 1
             found = await gateway.chunk_search.search(
-                collection, vector=None, text="one", limit=1, timeout_seconds=60, tenant="default"
+                collection, vector=None, text="one", limit=1, timeout_seconds=60, reader=WHOLE
             )
             assert found.candidates == []
 
@@ -119,12 +121,12 @@ async def test_call_that_is_cancelled_leaves_no_call_behind(
     storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
-        await gateway.collections.list(tenant="default")
+        await gateway.collections.list(reader=WHOLE)
         proxy.silence()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await gateway.connection.call(
                     gateway.connection.collections.List, qdrant.ListCollectionsRequest(), timeout_seconds=60
                 )
-        assert await gateway.collections.list(tenant="default") == []
-    assert await storage.collections.list(tenant="default") == []
+        assert await gateway.collections.list(reader=WHOLE) == []
+    assert await storage.collections.list(reader=WHOLE) == []

@@ -21,6 +21,8 @@ from trivium_gateway.qdrant.copying import PointCopier
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import Unavailable
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
@@ -71,7 +73,7 @@ async def _first(storage: Storage, query: str) -> str | None:
     collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
     found = await storage.chunk_search.search(
-        collection, vector=None, text=query, limit=5, timeout_seconds=10, tenant="default"
+        collection, vector=None, text=query, limit=5, timeout_seconds=10, reader=WHOLE
     )
     return found.candidates[0].chunk.document_id if found.candidates else None
 
@@ -79,8 +81,8 @@ async def _first(storage: Storage, query: str) -> str | None:
 async def _stored(storage: Storage) -> dict[str, str]:
     collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
-    listed, _ = await storage.documents.list(collection, page_size=1000, tenant="default")
-    return {one.id: (await storage.documents.get(collection, one.id, tenant="default")).text for one in listed}
+    listed, _ = await storage.documents.list(collection, page_size=1000, reader=WHOLE)
+    return {one.id: (await storage.documents.get(collection, one.id, reader=WHOLE)).text for one in listed}
 
 
 async def _physical(storage: Storage) -> set[str]:
@@ -95,7 +97,7 @@ async def _reindex(storage: Storage) -> Reindexer:
 
 
 async def test_collection_from_before_the_analyzer_answers_and_takes_documents_as_it_was_made(old: Storage) -> None:
-    described = await old.collections.get("old", tenant="default")
+    described = await old.collections.get("old", reader=WHOLE)
 
     assert described.needs_reindex
     assert await _first(old, "9013") is None  # as it was made: no term for a number
@@ -113,7 +115,7 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
 
     await _reindex(old)
 
-    described = await old.collections.get("old", tenant="default")
+    described = await old.collections.get("old", reader=WHOLE)
     assert not described.needs_reindex
     assert described.chunk_count == len(before)
     assert described.metadata_keys.keys() == {"number"}
@@ -129,11 +131,11 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
 async def test_reindexed_collection_keeps_its_settings(old: Storage) -> None:
     tuning = CollectionTuning(old.connection, old.collections)
     await tuning.change("old", CollectionSettings(dense_weight=0.5), note="tuned", tenant="default")
-    before = (await old.collections.get("old", tenant="default")).settings
+    before = (await old.collections.get("old", reader=WHOLE)).settings
 
     await _reindex(old)
 
-    described = await old.collections.get("old", tenant="default")
+    described = await old.collections.get("old", reader=WHOLE)
     assert not described.needs_reindex
     assert described.settings == before
 
@@ -176,7 +178,7 @@ async def test_reindexing_that_breaks_off_anywhere_loses_nothing_and_goes_on(
         step != "delete"
     ):  # in that case alone, a document that was written in its last hour comes back, as none may be lost
         gone = await old.documents.delete(
-            await old.collections.resolve("old", tenant="default"), ["d9001"], tenant="default"
+            await old.collections.resolve("old", tenant="default"), ["d9001"], reader=WHOLE
         )
 
     await _reindex(old)
@@ -205,13 +207,13 @@ async def test_writes_while_a_collection_is_reindexed_by_another_gateway_are_kep
         await asyncio.wait_for(moving.wait(), 30)
         # After the last look at the old index, and before the new one answers.
         await other.ingest(*_documents([9003], "Late."), *_documents([9100]), collection=stale)
-        await other.documents.delete(stale, ["d9004"], tenant="default")
+        await other.documents.delete(stale, ["d9004"], reader=WHOLE)
         move.set()
         while (await old.collections.own("old", tenant="default")).physical == stale.physical:
             pass
         # The other gateway believes in the old index still.
         results = await other.ingest(*_documents([9005], "Later."), *_documents([9101]), collection=stale)
-        await other.documents.delete(stale, ["d9006"], tenant="default")
+        await other.documents.delete(stale, ["d9006"], reader=WHOLE)
         await reindexing
         results += await other.ingest(*_documents([9102]), collection=stale)
         assert not any(result.error for result in results)
@@ -237,16 +239,16 @@ async def test_search_finds_the_whole_collection_at_every_moment_of_a_reindexing
 async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_why(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storage.collections.create("later", tenant="default")
+    await storage.collections.create("later", reader=WHOLE)
     await storage.ingest(*_documents([9000]), collection=await storage.collections.resolve("later", tenant="default"))
     monkeypatch.setattr("trivium_gateway.qdrant.words.ANALYZER_VERSION", ANALYZER_VERSION + 1)
     collection = await storage.collections.resolve("later", tenant="default")
     vector = (await storage.embed.embed_query(
-        "torque", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        "torque", reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )).vector  # fmt: skip
 
     found = await storage.chunk_search.search(
-        collection, vector=vector, text="torque", limit=5, timeout_seconds=10, tenant="default"
+        collection, vector=vector, text="torque", limit=5, timeout_seconds=10, reader=WHOLE
     )
     (written,) = await storage.ingest(*_documents([9001]), collection=collection)
 
@@ -293,17 +295,15 @@ async def _codes(storage: Storage) -> set[bytes]:
     collection = await storage.collections.find("old", tenant="default")
     assert collection is not None
     found = await storage.chunk_search.search(
-        collection, vector=None, text="torque", limit=100, timeout_seconds=10, tenant="default"
+        collection, vector=None, text="torque", limit=100, timeout_seconds=10, reader=WHOLE
     )
-    return set(
-        await storage.chunk_search.token_codes(collection, found.candidates, timeout_seconds=10, tenant="default")
-    )
+    return set(await storage.chunk_search.token_codes(collection, found.candidates, timeout_seconds=10, reader=WHOLE))
 
 
 async def test_reindexing_gives_token_codes_in_place_where_nothing_else_is_lacking(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await storage.collections.create("old", tenant="default")
+    await storage.collections.create("old", reader=WHOLE)
     collection = await storage.collections.resolve("old", tenant="default")
     with monkeypatch.context() as patch:
         embed_documents = storage.embed.embed_documents
@@ -315,7 +315,7 @@ async def test_reindexing_gives_token_codes_in_place_where_nothing_else_is_lacki
         await storage.ingest(*_documents(_NUMBERS), collection=collection)
     await storage.ingest(*_documents([9100]), collection=collection)
     before = await _stored(storage)
-    described = await storage.collections.get("old", tenant="default")
+    described = await storage.collections.get("old", reader=WHOLE)
     assert (described.chunk_count, described.coded_chunk_count) == (len(_NUMBERS) + 1, 1)
     real = ChunkCoder.add
 
@@ -328,7 +328,7 @@ async def test_reindexing_gives_token_codes_in_place_where_nothing_else_is_lacki
     monkeypatch.setattr(ChunkCoder, "add", after_a_change)
     await _reindex(storage)
 
-    described = await storage.collections.get("old", tenant="default")
+    described = await storage.collections.get("old", reader=WHOLE)
     assert described.coded_chunk_count == described.chunk_count == len(_NUMBERS) + 1
     assert (await storage.collections.resolve("old", tenant="default")).physical == collection.physical
     assert await _stored(storage) == before | {"d9001": _TEXT.format(9001) + "Changed."}

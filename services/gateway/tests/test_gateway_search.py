@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from qdrant_client import grpc as qdrant
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.search import ChunkSearch
@@ -16,6 +17,8 @@ from trivium_gateway.qdrant import points
 from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_serving.errors import DeadlineExceeded, Unavailable
+
+from .conftest import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,7 +38,7 @@ async def animals(open_storage: OpenStorage) -> AsyncIterator[Storage]:
     """A storage with the animals in it and nothing else; they are embedded only if another test came between."""
     async with open_storage() as opened:
         default = await opened.collections.resolve("", tenant="default")
-        listed, _ = await opened.documents.list(default, page_size=10, tenant="default")
+        listed, _ = await opened.documents.list(default, page_size=10, reader=WHOLE)
         if {document.id for document in listed} != {document.id for document in _ANIMALS}:
             await opened.collections.delete("default", tenant="default")
             default = await opened.collections.resolve("", tenant="default")
@@ -48,12 +51,12 @@ async def _search(
 ) -> SearchResult:
     collection = await storage.collections.resolve("", tenant=tenant)
     embedded = await storage.embed.embed_query(
-        query, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        query, reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
     arguments: dict[str, Any] = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
     if filter_json is not None:
         arguments["filter"] = await storage.collections.parse_filter(collection, filter_json)
-    return await storage.chunk_search.search(collection, tenant=tenant, **arguments)
+    return await storage.chunk_search.search(collection, reader=whole(tenant), **arguments)
 
 
 async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -> None:
@@ -177,7 +180,7 @@ async def test_legs_of_a_search_carry_no_payload(animals: Storage) -> None:
     connection.__dict__.update(animals.connection.__dict__, queries=[])
     collection = await animals.collections.resolve("", tenant="default")
     await ChunkSearch(connection).search(
-        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=5, tenant="default"
+        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=5, reader=WHOLE
     )
     assert [query.with_payload.enable for query in connection.queries] == [False, False]
 
@@ -241,11 +244,11 @@ async def test_leg_that_fails_is_reported_and_the_other_answers(
 ) -> None:
     collection = await animals.collections.resolve("", tenant="default")
     query = await animals.embed.embed_query(
-        "cats sleep", expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        "cats sleep", reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
     )
     chunk_search = _search_without(animals, broken)
     found = await chunk_search.search(
-        collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10, tenant="default"
+        collection, vector=query.vector, text="cats sleep", limit=5, timeout_seconds=10, reader=WHOLE
     )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [(leg, "unavailable")]
     assert found.candidates[0].chunk.document_id == "cat"
@@ -257,7 +260,7 @@ async def test_leg_that_is_too_slow_is_reported_as_such(animals: Storage) -> Non
     collection = await animals.collections.resolve("", tenant="default")
     chunk_search = _search_without(animals, "dense", DeadlineExceeded("slow"))
     found = await chunk_search.search(
-        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default"
+        collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, reader=WHOLE
     )
     assert [(one.leg, one.reason) for one in found.degraded_legs] == [("dense", "timeout")]
 
@@ -267,7 +270,7 @@ async def test_search_without_any_leg_is_unavailable(storage: Storage) -> None:
     chunk_search = _search_without(storage, "dense bm25")
     with pytest.raises(Unavailable):
         await chunk_search.search(
-            collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, tenant="default"
+            collection, vector=[1.0] * 384, text="cats", limit=5, timeout_seconds=10, reader=WHOLE
         )
 
 
@@ -276,7 +279,7 @@ async def test_search_without_qdrant_says_in_its_cause_where_it_was_looked_for(s
     connection = QdrantConnection("http://127.0.0.1:1", 1)
     with pytest.raises(Unavailable) as caught:
         await ChunkSearch(connection).search(
-            collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5, tenant="default"
+            collection, vector=[1.0] * 384, text="x", limit=5, timeout_seconds=5, reader=WHOLE
         )
     await connection.close()
     assert caught.value.reason == "UPSTREAM_UNAVAILABLE"

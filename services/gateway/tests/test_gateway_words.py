@@ -15,6 +15,8 @@ from trivium_gateway.library.versions import new_version
 from trivium_gateway.qdrant.points import EmbeddedChunk, point_of
 from trivium_gateway.qdrant.words import stored_words
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
@@ -50,7 +52,7 @@ def ids() -> list[str]:
 async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[tuple[Storage, ResolvedCollection]]:
     """A collection of a thousand documents with made-up ids, without vectors that mean anything."""
     async with open_storage() as storage:
-        await storage.collections.create("changes", tenant="default")
+        await storage.collections.create("changes", reader=WHOLE)
         collection = await storage.collections.resolve("changes", tenant="default")
         draw, points = random.Random(1), []
         for one in ids:
@@ -67,7 +69,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
 
 async def _by_words(storage: Storage, collection: ResolvedCollection, query: str) -> Sequence[Candidate]:
     found = await storage.chunk_search.search(
-        collection, vector=None, text=query, limit=10, timeout_seconds=10, tenant="default"
+        collection, vector=None, text=query, limit=10, timeout_seconds=10, reader=WHOLE
     )
     return found.candidates
 
@@ -116,7 +118,7 @@ _DOCUMENTS = {
 async def mixed(open_storage: OpenStorage) -> AsyncIterator[tuple[Storage, ResolvedCollection]]:
     """A collection with writings of all kinds."""
     async with open_storage() as storage:
-        await storage.collections.create("mixed", tenant="default")
+        await storage.collections.create("mixed", reader=WHOLE)
         collection = await storage.collections.resolve("mixed", tenant="default")
         documents = [NewDocument(id=one, text=text) for one, text in _DOCUMENTS.items()]
         assert not any(result.error for result in await storage.ingest(*documents, collection=collection))

@@ -9,6 +9,8 @@ import pytest
 from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import NotFound, Unavailable
 
+from .conftest import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -22,7 +24,7 @@ _NEW = "".join(f"New sentence number {number} of the document. " for number in r
 
 async def _versions(storage: Storage, document_id: str = "a") -> list[list[Chunk]]:
     collection = await storage.collections.resolve("", tenant="default")
-    return list((await storage.chunks.read_document(collection, document_id, "default")).values())
+    return list((await storage.chunks.read_document(collection, document_id, WHOLE)).values())
 
 
 class _Killed(BaseException):
@@ -57,7 +59,7 @@ async def _found(storage: Storage, text: str = "sentence of the document") -> se
     """Whatever a search finds: document ids and versions' chunk indexes."""
     collection = await storage.collections.resolve("", tenant="default")
     found = await storage.chunk_search.search(
-        collection, vector=None, text=text, limit=1000, timeout_seconds=20, tenant="default"
+        collection, vector=None, text=text, limit=1000, timeout_seconds=20, reader=WHOLE
     )
     return {(one.chunk.document_id, one.chunk.index) for one in found.candidates}
 
@@ -65,7 +67,12 @@ async def _found(storage: Storage, text: str = "sentence of the document") -> se
 async def _texts_found(storage: Storage) -> str:
     collection = await storage.collections.resolve("", tenant="default")
     found = await storage.chunk_search.search(
-        collection, vector=None, text="sentence of the document", limit=1000, timeout_seconds=20, tenant="default"
+        collection,
+        vector=None,
+        text="sentence of the document",
+        limit=1000,
+        timeout_seconds=20,
+        reader=WHOLE,
     )
     return "".join(sorted(one.chunk.text for one in found.candidates))
 
@@ -82,11 +89,11 @@ def _has_head(points: Any) -> bool:
 async def _assert_shown(storage: Storage, text: str) -> None:
     """All that reads shows this text of the document `a`, and nothing else."""
     collection = await storage.collections.resolve("", tenant="default")
-    assert (await storage.documents.get(collection, "a", tenant="default")).text == text
-    ((document,), _) = await storage.documents.list(collection, page_size=10, tenant="default")
+    assert (await storage.documents.get(collection, "a", reader=WHOLE)).text == text
+    ((document,), _) = await storage.documents.list(collection, page_size=10, reader=WHOLE)
     assert document.id == "a"
     assert await _found(storage) == {("a", index) for index in range(document.chunk_count)}
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == document.chunk_count
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == document.chunk_count
     shown = await _texts_found(storage)
     assert ("Old" in shown, "New" in shown) == ("Old" in text, "New" in text)
 
@@ -94,11 +101,11 @@ async def _assert_shown(storage: Storage, text: str) -> None:
 async def _assert_nothing_shown(storage: Storage) -> None:
     collection = await storage.collections.resolve("", tenant="default")
     with pytest.raises(NotFound):
-        await storage.documents.get(collection, "a", tenant="default")
-    assert await storage.documents.list(collection, page_size=10, tenant="default") == ([], "")
-    assert await storage.documents.delete(collection, ["a"], tenant="default") == []
+        await storage.documents.get(collection, "a", reader=WHOLE)
+    assert await storage.documents.list(collection, page_size=10, reader=WHOLE) == ([], "")
+    assert await storage.documents.delete(collection, ["a"], reader=WHOLE) == []
     assert await _found(storage) == set()
-    assert (await storage.collections.get("default", tenant="default")).chunk_count == 0
+    assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == 0
 
 
 async def test_update_killed_before_its_commit_shows_the_version_before_alone(storage: Storage) -> None:
@@ -140,8 +147,8 @@ async def test_sweep_deletes_what_kills_left_once_nobody_can_be_writing_it(
     assert len(await _versions(storage)) == 1
     assert await _versions(storage, "c") == []
     collection = await storage.collections.resolve("", tenant="default")
-    assert (await storage.documents.get(collection, "a", tenant="default")).text == _OLD
-    assert (await storage.documents.get(collection, "b", tenant="default")).text == "One."
+    assert (await storage.documents.get(collection, "a", reader=WHOLE)).text == _OLD
+    assert (await storage.documents.get(collection, "b", reader=WHOLE)).text == "One."
     assert await storage.sweeper.sweep() == 0
 
 
@@ -153,7 +160,7 @@ async def test_next_write_and_deletion_take_old_remains_with_them(
     await _kill_at(storage, "upsert", _has_head, NewDocument(id="b", text=_OLD))
     _make_old(monkeypatch)
     assert (
-        await storage.documents.delete(await storage.collections.resolve("", tenant="default"), ["b"], tenant="default")
+        await storage.documents.delete(await storage.collections.resolve("", tenant="default"), ["b"], reader=WHOLE)
         == []
     )
     assert await _versions(storage, "b") == []
@@ -270,7 +277,7 @@ async def test_two_gateways_that_write_one_document_at_once_show_one_whole_versi
         assert [result.error for result in one + two] == [None, None]
         collection = await storage.collections.resolve("", tenant="default")
         # Both gateways show the same version, and it is whole.
-        shown = {(await side.documents.get(collection, "a", tenant="default")).text for side in (storage, other)}
+        shown = {(await side.documents.get(collection, "a", reader=WHOLE)).text for side in (storage, other)}
         assert len(shown) == 1
         assert shown <= {_OLD, _NEW}
         for side in (storage, other):
@@ -295,7 +302,7 @@ async def test_version_that_another_gateway_took_for_remains_is_written_again(st
     (chunks,) = await _versions(storage)
     assert len(chunks) == result.chunk_count
     assert (
-        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", tenant="default")
+        await storage.documents.get(await storage.collections.resolve("", tenant="default"), "a", reader=WHOLE)
     ).text == _NEW
 
 
@@ -303,10 +310,11 @@ async def test_deletion_and_update_at_once_leave_all_or_nothing(storage: Storage
     await storage.ingest(NewDocument(id="a", text=_OLD))
     collection = await storage.collections.resolve("", tenant="default")
     await asyncio.gather(
-        storage.ingest(NewDocument(id="a", text=_NEW)), storage.documents.delete(collection, ["a"], tenant="default")
+        storage.ingest(NewDocument(id="a", text=_NEW)),
+        storage.documents.delete(collection, ["a"], reader=WHOLE),
     )
     try:
-        assert (await storage.documents.get(collection, "a", tenant="default")).text == _NEW
+        assert (await storage.documents.get(collection, "a", reader=WHOLE)).text == _NEW
     except NotFound:
         await _assert_nothing_shown(storage)
 
@@ -332,7 +340,7 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
         reads = 0
         while writing:
             found = await side.chunk_search.search(
-                collection, vector=None, text="harbour", limit=100, timeout_seconds=20, tenant="default"
+                collection, vector=None, text="harbour", limit=100, timeout_seconds=20, reader=WHOLE
             )
             versions: dict[str, set[str]] = {}
             for one in found.candidates:
@@ -348,8 +356,6 @@ async def test_two_gateways_that_replace_documents_all_the_time_never_show_a_mix
         await asyncio.gather(write(storage, "x"), write(other, "y"))
         writing = False
         assert min(await asyncio.gather(*readers)) > 0
-        counts = [
-            one.chunk_count for one in (await other.documents.list(collection, page_size=10, tenant="default"))[0]
-        ]
+        counts = [one.chunk_count for one in (await other.documents.list(collection, page_size=10, reader=WHOLE))[0]]
         assert len(counts) == len(ids)
-        assert (await other.collections.get("default", tenant="default")).chunk_count == sum(counts)
+        assert (await other.collections.get("default", reader=WHOLE)).chunk_count == sum(counts)

@@ -20,6 +20,7 @@ MAX_DOCUMENT_BYTES = MAX_MESSAGE_BYTES - BATCH_BYTES - (1 << 20)
 """A larger document may fit in no message, as the last of its batch; the gateway's own limit is lower."""
 
 _DERIVED_ID_CHARACTERS = 32
+_KINDS = {"metadata": "an object", "readers": "a list"}
 
 
 @dataclass(slots=True)
@@ -125,14 +126,14 @@ def _id_in_gateway(document: NewDocument) -> str:
 
 
 def as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
-    """Takes a document in the form of the HTTP interface, too: `{"id", "title", "text", "uri", "metadata"}`.
+    """Takes a document in the form of the HTTP interface, too: `{"id", "title", "text", "uri", "metadata", "readers"}`.
 
     Raises:
         InvalidRequest: If a field is unknown or of the wrong type.
     """
     if isinstance(document, NewDocument):
         return document
-    known = {"id": str, "title": str, "text": str, "uri": str, "metadata": Mapping}
+    known = {"id": str, "title": str, "text": str, "uri": str, "metadata": Mapping, "readers": list}
     for name, value in document.items():
         if name not in known:
             raise InvalidRequest(
@@ -142,7 +143,7 @@ def as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
             )
         if value is not None and not isinstance(value, known[name]):
             raise InvalidRequest(
-                f"{name} is {type(value).__name__}, not {'an object' if name == 'metadata' else 'a string'}",
+                f"{name} is {type(value).__name__}, not {_KINDS.get(name, 'a string')}",
                 reason="INVALID_DOCUMENT",
                 field=name,
             )
@@ -152,4 +153,5 @@ def as_document(document: NewDocument | Mapping[str, Any]) -> NewDocument:
         title=document.get("title") or "",
         uri=document.get("uri") or "",
         metadata=document.get("metadata") or {},
+        readers=tuple(document.get("readers") or ()),
     )

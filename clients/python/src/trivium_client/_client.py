@@ -330,6 +330,27 @@ class Trivium:
         response = self._connection.unary(stub.DeleteDocuments, request, timeout, repeatable=False)
         return list(response.deleted_ids)
 
+    def set_readers(
+        self,
+        ids: Iterable[str],
+        readers: Sequence[str],
+        *,
+        collection: str = "",
+        timeout_seconds: float | None = None,
+    ) -> list[str]:
+        """Changes who may read documents, and nothing else; returns the ids of those that were there.
+
+        Args:
+            ids: The documents; what is in them, as in mails and archives, goes with them.
+            readers: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant.
+            collection: Where they are; empty for `default`.
+            timeout_seconds: Deadline of all attempts together.
+        """
+        request = _requests.set_readers(ids, readers, collection=collection)
+        stub, timeout = self._connection.stub, self._timeout(timeout_seconds)
+        response = self._connection.unary(stub.SetReaders, request, timeout)
+        return list(response.changed_ids)
+
     def create_collection(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
         """Creates a collection; raises AlreadyExists if the name is taken."""
         request, timeout = _requests.create_collection(name), self._timeout(timeout_seconds)

@@ -1,6 +1,6 @@
 """Documents, as they are given and as they are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
@@ -24,6 +24,8 @@ class NewDocument:
         media_type: The file's type, for example `application/pdf`; may be empty.
         default_id: Its id where `id` is empty and no document with its uri is stored; one that is keeps its own id.
         moved_from: The document that it was before it was moved: what says the same in both is not embedded again.
+        readers: Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant; none for who could
+            before, which is everyone of a new one.
     """
 
     text: str | None = None
@@ -36,6 +38,7 @@ class NewDocument:
     media_type: str = ""
     default_id: str = ""
     moved_from: str = ""
+    readers: Sequence[str] = ()
 
     @classmethod
     def from_file(
@@ -100,6 +103,7 @@ class Document:
 
     `content_hash` stays the same as long as nothing of the document changes, or of how it is stored.
     `container` is the id of the document that it is in, a mail or an archive, with which it is deleted; else empty.
+    `readers` are those who may read it, `*` for everyone of the tenant; empty if the key may not add documents.
     """
 
     id: str
@@ -110,6 +114,7 @@ class Document:
     text: str | None
     content_hash: str = ""
     container: str = ""
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,16 @@ def delete_documents(ids: Iterable[str], *, collection: str) -> pb.DeleteDocumen
     return _built(pb.DeleteDocumentsRequest, ids=[ids] if isinstance(ids, str) else list(ids), collection=collection)
 
 
+def set_readers(ids: Iterable[str], readers: Iterable[str], *, collection: str) -> pb.SetReadersRequest:
+    """Raises InvalidRequest for an id or a reader that is no text."""
+    return _built(
+        pb.SetReadersRequest,
+        ids=[ids] if isinstance(ids, str) else list(ids),
+        readers=[readers] if isinstance(readers, str) else list(readers),
+        collection=collection,
+    )
+
+
 def get_document(document_id: str, *, collection: str) -> pb.GetDocumentRequest:
     """Raises InvalidRequest for an id that is no text."""
     return _built(pb.GetDocumentRequest, id=document_id, collection=collection)
@@ -178,6 +188,7 @@ def document_input(document: NewDocument) -> pb.DocumentInput:
             uri=document.uri,
             default_id=document.default_id,
             moved_from=document.moved_from,
+            readers=document.readers,
         )
         if document.data is not None:
             message.file.CopyFrom(

@@ -115,6 +115,7 @@ def document(message: pb.Document, *, with_text: bool) -> Document:
         text=message.text if with_text else None,
         container=message.container,
         content_hash=message.content_hash,
+        readers=tuple(message.readers),
     )
 
 

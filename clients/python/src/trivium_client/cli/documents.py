@@ -31,6 +31,8 @@ def documents(
         trivium documents get guides/install.md
 
         trivium documents delete old/a.md old/b.md
+
+        trivium documents readers plan.md user:ann group:hr
     """
     if context.invoked_subcommand is None:
         list_documents(collection, gateway, as_json)
@@ -129,4 +131,39 @@ def delete_documents(
     for document_id in absent:
         warn(f"there was no document {document_id}")
     if absent:
+        raise typer.Exit(NOT_FOUND)
+
+
+@documents_app.command("readers")
+def set_readers(
+    document_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The document's id.", show_default=False, autocompletion=complete_document_ids
+        ),
+    ],
+    readers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="READER...", help="user:NAME, group:NAME, or '*' for everyone of the tenant.", show_default=False
+        ),
+    ],
+    collection: CollectionOption = "",
+    gateway: GatewayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change who may read a document, and nothing else. Exit status 5 if there is no such document.
+
+    **Examples**
+
+        trivium documents readers plan.md user:ann group:hr
+
+        trivium documents readers plan.md '*'
+    """
+    with Trivium(gateway) as trivium:
+        changed = trivium.set_readers([document_id], readers, collection=collection)
+    if as_json:
+        print_json({"changed": changed})
+    if not changed:
+        warn(f"there is no document {document_id}")
         raise typer.Exit(NOT_FOUND)

@@ -19,6 +19,7 @@ from trivium_client.cli.options import (
     GatewayOption,
     JsonOption,
     MetadataOption,
+    ReadersOption,
     StrictOption,
     parse_metadata,
 )
@@ -39,6 +40,7 @@ def ingest(
     ],
     collection: CollectionOption = "",
     metadata: MetadataOption = None,
+    readers: ReadersOption = None,
     strict: StrictOption = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Have the gateway add them by itself; prints the id of the job.")
@@ -65,6 +67,8 @@ def ingest(
 
         trivium ingest --metadata team=service --metadata year=2026 manuals/
 
+        trivium ingest --readers user:ann --readers group:hr contracts/
+
         trivium ingest --collection papers papers.jsonl
 
         trivium ingest --no-wait archive/
@@ -74,7 +78,7 @@ def ingest(
     for path in paths:
         if str(path) != FROM_STANDARD_INPUT and not path.exists():
             raise typer.BadParameter(f"there is no file or folder {path}", param_hint="PATH")
-    sources = Sources(paths, parse_metadata(metadata))
+    sources = Sources(paths, parse_metadata(metadata), readers or ())
     if strict and sources.skipped:
         raise typer.BadParameter(f"{passed_over(sources.skipped)}, and --strict forbids that", param_hint="PATH")
     if no_wait:

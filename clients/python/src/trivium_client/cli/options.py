@@ -56,6 +56,16 @@ MetadataOption = Annotated[
         show_default=False,
     ),
 ]
+ReadersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--readers",
+        metavar="READER",
+        help="Who may read all documents: user:NAME, group:NAME, or * for everyone; may be repeated. Without it, who "
+        "could before.",
+        show_default=False,
+    ),
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Fail if there are files that would be passed over.")]
 
 

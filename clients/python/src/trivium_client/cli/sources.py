@@ -36,14 +36,17 @@ class Sources:
     Args:
         paths: Files and folders, which exist; `-` for lines of JSON on standard input.
         metadata: Facts about all of them. What a file's sidecar says of it comes after, and what a line of JSON says.
+        readers: Who may read them, unless a line of JSON says so; see `NewDocument`.
 
     Attributes:
         skipped: What was passed over in folders, by ending or kind.
     """
 
-    def __init__(self, paths: Sequence[Path], metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], metadata: Mapping[str, Any] | None = None, readers: Sequence[str] = ()
+    ) -> None:
         self.skipped: Counter[str] = Counter()
-        self._metadata = metadata or {}
+        self._given = NewDocument(metadata=metadata or {}, readers=readers)
         self._files: list[tuple[Path, str]] = []
         self._lines: list[Path] = []
         for path in paths:
@@ -64,9 +67,9 @@ class Sources:
         first_with_id: dict[str, Path] = {}
         for path, document_id in self._files:
             first = first_with_id.setdefault(document_id, path)
-            yield Source(str(path), _file_reader(path, document_id, first, self._metadata))
+            yield Source(str(path), _file_reader(path, document_id, first, self._given))
         for path in self._lines:
-            yield from _lines(path, self._metadata)
+            yield from _lines(path, self._given)
 
     def _in_folder(self, folder: Path) -> Iterator[tuple[Path, str]]:
         for parent, folders, files in os.walk(folder):
@@ -83,7 +86,7 @@ class Sources:
                     yield path, path.relative_to(folder).as_posix()
 
 
-def _file_reader(path: Path, document_id: str, first: Path, metadata: Mapping[str, Any]) -> Callable[[], NewDocument]:
+def _file_reader(path: Path, document_id: str, first: Path, given: NewDocument) -> Callable[[], NewDocument]:
     def read() -> NewDocument:
         if path != first:
             raise Unreadable(
@@ -94,30 +97,31 @@ def _file_reader(path: Path, document_id: str, first: Path, metadata: Mapping[st
             size = path.stat().st_size
             if size > MAX_DOCUMENT_BYTES:
                 raise Unreadable("TOO_LARGE", f"it has {size:,} bytes; at most {MAX_DOCUMENT_BYTES:,} can be sent")
-            facts = {**metadata, **sidecar_of(path)}
-            return replace(NewDocument.from_file(path, metadata=facts), default_id=document_id)
+            facts = {**given.metadata, **sidecar_of(path)}
+            document = NewDocument.from_file(path, metadata=facts)
+            return replace(document, default_id=document_id, readers=given.readers)
         except OSError as error:
             raise Unreadable("UNREADABLE", error.strerror or str(error)) from None
 
     return read
 
 
-def _lines(path: Path, metadata: Mapping[str, Any]) -> Iterator[Source]:
+def _lines(path: Path, given: NewDocument) -> Iterator[Source]:
     is_input = str(path) == FROM_STANDARD_INPUT
     name = "standard input" if is_input else str(path)
     if not is_input and special_kind(path):
-        yield Source(str(path), _file_reader(path, "", path, {}))
+        yield Source(str(path), _file_reader(path, "", path, given))
         return
     try:
         with nullcontext(content()) if is_input else path.open("rb") as file:
             for number, line in _numbered(file):
-                yield Source(f"{name}:{number}", lambda line=line: _from_line(line, metadata))  # type: ignore[misc]
+                yield Source(f"{name}:{number}", lambda line=line: _from_line(line, given))  # type: ignore[misc]
     except OSError as error:
         reason = error.strerror or str(error)
         yield Source(str(path), lambda: _refuse("UNREADABLE", reason))
 
 
-def _from_line(line: bytes, metadata: Mapping[str, Any]) -> NewDocument:
+def _from_line(line: bytes, given: NewDocument) -> NewDocument:
     try:
         value = json.loads(line)
     except ValueError as error:
@@ -130,7 +134,9 @@ def _from_line(line: bytes, metadata: Mapping[str, Any]) -> NewDocument:
         _refuse(error.reason, error.message)
     if document.text is None:
         _refuse("INVALID_DOCUMENT", "the field text is missing")
-    return replace(document, metadata={**metadata, **document.metadata}) if metadata else document
+    return replace(
+        document, metadata={**given.metadata, **document.metadata}, readers=document.readers or given.readers
+    )
 
 
 def _check_not_special(path: Path) -> None:

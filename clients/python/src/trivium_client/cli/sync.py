@@ -15,6 +15,7 @@ from trivium_client.cli.options import (
     GatewayOption,
     JsonOption,
     MetadataOption,
+    ReadersOption,
     StrictOption,
     parse_metadata,
 )
@@ -45,6 +46,7 @@ def sync(
     ],
     collection: CollectionOption = "",
     metadata: MetadataOption = None,
+    readers: ReadersOption = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,13 +88,15 @@ def sync(
 
         trivium sync --dry-run --ignore drafts/ manuals
 
+        trivium sync --readers group:hr contracts
+
         trivium sync --watch --collection notes ~/notes
 
         trivium sync s3://bucket/manuals
     """
     deletions = {None: Deletions.BOUNDED, True: Deletions.ALL, False: Deletions.NONE}[delete]
     try:
-        source = open_source(address, ignore or (), parse_metadata(metadata))
+        source = open_source(address, ignore or (), parse_metadata(metadata), readers or ())
         with Trivium(gateway) as trivium:
             command = _Sync(trivium, source, collection, deletions, strict=strict, as_json=as_json)
             if dry_run:

@@ -24,12 +24,19 @@ class RemoteSource(Source):
         address: For example `s3://bucket/manuals`.
         ignore: Patterns of files to leave out.
         metadata: Facts about all files.
+        readers: Who may read the documents; see `NewDocument`.
 
     Raises:
         SourceUnavailable: fsspec, or the library of this kind, is not installed, or nobody knows such addresses.
     """
 
-    def __init__(self, address: str, ignore: Sequence[str] = (), metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        ignore: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        readers: Sequence[str] = (),
+    ) -> None:
         try:
             from fsspec.core import url_to_fs
 
@@ -45,6 +52,7 @@ class RemoteSource(Source):
             os.path.basename(self._root.rstrip("/")) or address,
             ignore,
             metadata or {},
+            readers,
         )
 
     def list(self) -> Listing:

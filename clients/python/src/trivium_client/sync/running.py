@@ -121,7 +121,13 @@ class Synchronizer:
                 continue
             data = document.data or b""
             sent.append(_Sent(sending, hash_of(data), len(data)))
-            yield replace(document, id=sending.id, default_id=sending.default_id, moved_from=sending.moved_from)
+            yield replace(
+                document,
+                id=sending.id,
+                default_id=sending.default_id,
+                moved_from=sending.moved_from,
+                readers=self._source.readers,
+            )
 
     def _take(self, sent: _Sent, result: DocumentResult, report: SyncReport, moved_in_vain: set[str]) -> None:
         sending = sent.sending

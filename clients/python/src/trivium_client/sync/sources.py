@@ -77,14 +77,19 @@ class Source(ABC):
         name: What to call it.
         ignore: Patterns of files to leave out, as in .gitignore.
         metadata: Facts about all of its files. What a file's sidecar says goes before.
+        readers: Who may read its documents; see `NewDocument`.
     """
 
-    def __init__(self, uri: str, name: str, ignore: Sequence[str], metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self, uri: str, name: str, ignore: Sequence[str], metadata: Mapping[str, Any], readers: Sequence[str]
+    ) -> None:
         self.uri = uri
         self.name = name
         self.metadata = metadata
+        self.readers = readers
         self._ignore = ignore
-        self._facts_stamp = _digest(json.dumps(metadata, sort_keys=True, default=str).encode()) if metadata else ""
+        facts = [metadata, sorted(readers)] if readers else metadata
+        self._facts_stamp = _digest(json.dumps(facts, sort_keys=True, default=str).encode()) if facts else ""
 
     @abstractmethod
     def list(self) -> Listing:
@@ -113,9 +118,15 @@ class Source(ABC):
 class Folder(Source):
     """A folder of this machine. Links to folders are not followed; hidden files are left out."""
 
-    def __init__(self, path: Path, ignore: Sequence[str] = (), metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        ignore: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        readers: Sequence[str] = (),
+    ) -> None:
         self._root = path.resolve()
-        super().__init__(self._root.as_posix(), self._root.name, ignore, metadata or {})
+        super().__init__(self._root.as_posix(), self._root.name, ignore, metadata or {}, readers)
 
     def list(self) -> Listing:
         """Look at all files: a stat for each."""
@@ -179,22 +190,28 @@ class Folder(Source):
         return replace(document, uri=path.as_posix())
 
 
-def open_source(address: str, ignore: Sequence[str] = (), metadata: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    address: str,
+    ignore: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    readers: Sequence[str] = (),
+) -> Source:
     """Open a source.
 
     Args:
         address: A folder, or an address that fsspec knows: `s3://bucket/manuals`, `gs://`, `https://`, `github://`.
         ignore: Patterns of files to leave out, as in .gitignore.
         metadata: Facts about all files.
+        readers: Who may read the documents; see `NewDocument`.
 
     Raises:
         SourceUnavailable: The address needs a library that is not installed, or none knows it.
     """
     if "://" not in address and "::" not in address:
-        return Folder(Path(address), ignore, metadata)
+        return Folder(Path(address), ignore, metadata, readers)
     from trivium_client.sync.remote import RemoteSource
 
-    return RemoteSource(address, ignore, metadata)
+    return RemoteSource(address, ignore, metadata, readers)
 
 
 def check_size(size: int) -> None:

@@ -1245,6 +1245,7 @@ class DocumentInput(google.protobuf.message.Message):
     FILE_FIELD_NUMBER: builtins.int
     DEFAULT_ID_FIELD_NUMBER: builtins.int
     MOVED_FROM_FIELD_NUMBER: builtins.int
+    READERS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the document in its collection; empty for the hash of the uri, else of the content."""
     title: builtins.str
@@ -1265,6 +1266,12 @@ class DocumentInput(google.protobuf.message.Message):
     def file(self) -> Global___FileContent:
         """A file: text, Markdown, HTML or PDF."""
 
+    @property
+    def readers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant. None for who could before; of a new
+        one, everyone.
+        """
+
     def __init__(
         self,
         *,
@@ -1276,9 +1283,10 @@ class DocumentInput(google.protobuf.message.Message):
         file: Global___FileContent | None = ...,
         default_id: builtins.str = ...,
         moved_from: builtins.str = ...,
+        readers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["content", b"content", "file", b"file", "metadata", b"metadata", "text", b"text"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["content", b"content", "default_id", b"default_id", "file", b"file", "id", b"id", "metadata", b"metadata", "moved_from", b"moved_from", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "default_id", b"default_id", "file", b"file", "id", b"id", "metadata", b"metadata", "moved_from", b"moved_from", "readers", b"readers", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["content", b"content"]) -> typing.Literal["text", "file"] | None: ...
 
 Global___DocumentInput: typing_extensions.TypeAlias = DocumentInput
@@ -1408,6 +1416,7 @@ class Document(google.protobuf.message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     CONTENT_HASH_FIELD_NUMBER: builtins.int
     CONTAINER_FIELD_NUMBER: builtins.int
+    READERS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Its id."""
     title: builtins.str
@@ -1426,6 +1435,10 @@ class Document(google.protobuf.message.Message):
     def metadata(self) -> google.protobuf.struct_pb2.Struct:
         """Facts about it."""
 
+    @property
+    def readers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Who may read it; `*` is everyone of the tenant. Empty for who may not add documents."""
+
     def __init__(
         self,
         *,
@@ -1437,9 +1450,10 @@ class Document(google.protobuf.message.Message):
         text: builtins.str = ...,
         content_hash: builtins.str = ...,
         container: builtins.str = ...,
+        readers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["metadata", b"metadata"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "container", b"container", "content_hash", b"content_hash", "id", b"id", "metadata", b"metadata", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk_count", b"chunk_count", "container", b"container", "content_hash", b"content_hash", "id", b"id", "metadata", b"metadata", "readers", b"readers", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
 
@@ -1581,6 +1595,56 @@ class DeleteDocumentsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["deleted_ids", b"deleted_ids"]) -> None: ...
 
 Global___DeleteDocumentsResponse: typing_extensions.TypeAlias = DeleteDocumentsResponse
+
+@typing.final
+class SetReadersRequest(google.protobuf.message.Message):
+    """Says who may read documents."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: builtins.int
+    COLLECTION_FIELD_NUMBER: builtins.int
+    READERS_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """Their collection; empty for `default`."""
+    @property
+    def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Their ids; at least one."""
+
+    @property
+    def readers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """`user:NAME`, `group:NAME`, or `*` for everyone of the tenant; at least one."""
+
+    def __init__(
+        self,
+        *,
+        ids: collections.abc.Iterable[builtins.str] | None = ...,
+        collection: builtins.str = ...,
+        readers: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "ids", b"ids", "readers", b"readers"]) -> None: ...
+
+Global___SetReadersRequest: typing_extensions.TypeAlias = SetReadersRequest
+
+@typing.final
+class SetReadersResponse(google.protobuf.message.Message):
+    """What was changed."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANGED_IDS_FIELD_NUMBER: builtins.int
+    @property
+    def changed_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of the documents that were there."""
+
+    def __init__(
+        self,
+        *,
+        changed_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changed_ids", b"changed_ids"]) -> None: ...
+
+Global___SetReadersResponse: typing_extensions.TypeAlias = SetReadersResponse
 
 @typing.final
 class Collection(google.protobuf.message.Message):

@@ -65,6 +65,11 @@ class GatewayServiceStub(object):
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsRequest.SerializeToString,
                 response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsResponse.FromString,
                 _registered_method=True)
+        self.SetReaders = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/SetReaders',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersResponse.FromString,
+                _registered_method=True)
         self.CreateCollection = channel.unary_unary(
                 '/trivium.gateway.v1.GatewayService/CreateCollection',
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.CreateCollectionRequest.SerializeToString,
@@ -149,6 +154,13 @@ class GatewayServiceServicer(object):
 
     def DeleteDocuments(self, request, context):
         """Deletes documents. Those that do not exist are passed over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetReaders(self, request, context):
+        """Changes who may read documents, and what is in them, and nothing else. Those that do not exist are passed over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +255,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.DeleteDocuments,
                     request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsRequest.FromString,
                     response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsResponse.SerializeToString,
+            ),
+            'SetReaders': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetReaders,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersResponse.SerializeToString,
             ),
             'CreateCollection': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateCollection,
@@ -448,6 +465,33 @@ class GatewayService(object):
             '/trivium.gateway.v1.GatewayService/DeleteDocuments',
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsRequest.SerializeToString,
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DeleteDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetReaders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/SetReaders',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.SetReadersResponse.FromString,
             options,
             channel_credentials,
             insecure,

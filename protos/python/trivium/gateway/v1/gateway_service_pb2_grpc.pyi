@@ -121,6 +121,22 @@ _GatewayServiceDeleteDocumentsType = typing_extensions.TypeVar(
     ],
 )
 
+_GatewayServiceSetReadersType = typing_extensions.TypeVar(
+    '_GatewayServiceSetReadersType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+        trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+        trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+        trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
+    ],
+)
+
 _GatewayServiceCreateCollectionType = typing_extensions.TypeVar(
     '_GatewayServiceCreateCollectionType',
     grpc.UnaryUnaryMultiCallable[
@@ -249,7 +265,7 @@ _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceUpdateCollectionType, _GatewayServiceRollBackCollectionSettingsType, _GatewayServiceGetStatusType]):
+class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceSetReadersType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceUpdateCollectionType, _GatewayServiceRollBackCollectionSettingsType, _GatewayServiceGetStatusType]):
     """Answers questions from a person's own documents."""
 
     @typing.overload
@@ -277,6 +293,10 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsRequest,
             trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+            trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.CreateCollectionRequest,
@@ -339,6 +359,10 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
             trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+            trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.CreateCollectionRequest,
             trivium.gateway.v1.gateway_service_pb2.CreateCollectionResponse,
         ],
@@ -392,6 +416,9 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
     DeleteDocuments: _GatewayServiceDeleteDocumentsType
     """Deletes documents. Those that do not exist are passed over."""
 
+    SetReaders: _GatewayServiceSetReadersType
+    """Changes who may read documents, and what is in them, and nothing else. Those that do not exist are passed over."""
+
     CreateCollection: _GatewayServiceCreateCollectionType
     """Creates a collection."""
 
@@ -442,6 +469,10 @@ GatewayServiceAsyncStub: typing_extensions.TypeAlias = GatewayServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsRequest,
         trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+        trivium.gateway.v1.gateway_service_pb2.SetReadersResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.CreateCollectionRequest,
@@ -529,6 +560,14 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.DeleteDocumentsResponse]]:
         """Deletes documents. Those that do not exist are passed over."""
+
+    @abc.abstractmethod
+    def SetReaders(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.SetReadersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.SetReadersResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.SetReadersResponse]]:
+        """Changes who may read documents, and what is in them, and nothing else. Those that do not exist are passed over."""
 
     @abc.abstractmethod
     def CreateCollection(

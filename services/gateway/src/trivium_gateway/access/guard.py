@@ -136,4 +136,4 @@ def _acting(principal: Principal, credentials: Credentials) -> Principal:
             "X-Trivium-Groups",
             f"A user and a group have at most {_LONGEST_NAME} characters, and a user at most {MOST_GROUPS} groups.",
         )
-    return replace(principal, user=credentials.user, groups=groups)
+    return replace(principal, user=credentials.user, groups=groups, is_acting=True)

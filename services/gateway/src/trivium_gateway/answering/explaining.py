@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.domain.standings import Ordered, Ranked
     from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import Collections
@@ -60,12 +61,13 @@ class Explainer:
         self._limits = limits
         self._timeout_seconds = timeout_seconds
 
-    async def explain(self, trace: Trace, document_id: str) -> Explanation:
+    async def explain(self, trace: Trace, document_id: str, reader: Reader) -> Explanation:
         """Says what became of a document.
 
         Args:
             trace: Of the question.
             document_id: The document.
+            reader: Who wants to know, who may be allowed to read more than who asked.
 
         Raises:
             InvalidField: The id is not a possible one.
@@ -74,23 +76,26 @@ class Explainer:
         check_document_id(document_id, self._limits)
         if trace.plan is None:
             return Explanation(document_id, Fate.NOT_SEARCHED, "Nothing was searched for.")
-        return _ordered(trace, document_id) or await self._looked_up(trace, trace.plan, document_id)
+        return _ordered(trace, document_id) or await self._looked_up(trace, trace.plan, document_id, reader)
 
-    async def _looked_up(self, trace: Trace, plan: Search, document_id: str) -> Explanation:
+    async def _looked_up(self, trace: Trace, plan: Search, document_id: str, reader: Reader) -> Explanation:
         """For a document that was not ordered: whether it can be found at all, and how far down."""
         absent = Explanation(
             document_id, Fate.NOT_IN_COLLECTION, "The collection has no such document, and may have had none."
         )
-        tenant, options = plan.principal.tenant, plan.options
-        collection = await self._collections.find(options.collection, tenant=tenant)
+        asker, options = plan.principal.reader, plan.options
+        collection = await self._collections.find(options.collection, tenant=asker.tenant)
         if collection is None:
             return absent
         query = plan.queries[0].demanded
         embedded = await self._embed.embed_query(
-            query.text, expected_fingerprint=collection.model_fingerprint, timeout_seconds=self._timeout_seconds
+            query.text,
+            reader=asker,
+            expected_fingerprint=collection.model_fingerprint,
+            timeout_seconds=self._timeout_seconds,
         )
 
-        async def found(conditions: dict[str, JsonValue]) -> Sequence[Candidate]:
+        async def found(conditions: dict[str, JsonValue], reader: Reader = asker) -> Sequence[Candidate]:
             """The document's chunks that fulfil some conditions, best first."""
             result = await self._chunk_search.search(
                 collection,
@@ -99,14 +104,15 @@ class Explainer:
                 filter=await self._filter(collection, conditions),
                 limit=_MOST_CHUNKS,
                 timeout_seconds=self._timeout_seconds,
-                tenant=tenant,
+                reader=reader,
             )
             return result.candidates
 
         own: dict[str, JsonValue] = {"document_id": document_id}
         chunks = await found(own)
         if not chunks:
-            return absent
+            is_hidden = not asker.covers(reader) and await found(own, reader)
+            return Explanation(document_id, Fate.NOT_PERMITTED, "Who asked may not read it.") if is_hidden else absent
         if options.filter:
             chunks = await found({"all": [dict(options.filter), own]})
             if not chunks:
@@ -128,7 +134,7 @@ class Explainer:
             focus=embedded.long.focus if embedded.long else "",
             filter=await self._filter(collection, options.filter),
             timeout_seconds=self._timeout_seconds,
-            tenant=tenant,
+            reader=asker,
         )
         return _not_found(document_id, chunks[0], ranks, trace.settings.get("candidates", options.depth))
 

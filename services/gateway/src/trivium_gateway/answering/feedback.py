@@ -122,6 +122,7 @@ class FeedbackBox:
             given[: self._limits.max_feedback_characters],
             cited,
             refused,
+            tuple(sorted(principal.groups)),
         )
         if await self._store.count(principal.tenant) >= self._limits.max_feedback:
             raise FailedPrecondition(
@@ -142,7 +143,9 @@ class FeedbackBox:
         """
         principal.require(Scope.READ)
         kept = await self._store.all(principal.tenant)
-        return kept if Scope.ADMIN in principal.scopes else [one for one in kept if one.user == principal.user]
+        if principal.sees_all:
+            return kept
+        return [one for one in kept if one.user == principal.user and principal.groups.issuperset(one.groups)]
 
     async def page(self, principal: Principal, *, page_size: int, page_token: str) -> tuple[list[Feedback], str]:
         """A page of the feedback that a principal may see, the oldest first, and the token of the next.
@@ -208,7 +211,7 @@ class FeedbackBox:
             raise Overloaded(f"{self._exporting} exports run, which is the limit. Try again when one is done.")
         self._exporting += 1
         try:
-            lines = eval_set(questions, self._documents, place, tenant=principal.tenant, judged_only=judged_only)
+            lines = eval_set(questions, self._documents, place, reader=principal.reader, judged_only=judged_only)
             async for line in lines:
                 yield line
         finally:

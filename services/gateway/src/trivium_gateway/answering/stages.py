@@ -125,6 +125,7 @@ class RetrievalStages:
                         *(
                             self._embed_client.embed_query(
                                 query.demanded.text,
+                                reader=search.principal.reader,
                                 expected_fingerprint=collection.model_fingerprint,
                                 with_codes=bool(self._rerank_client.token_fingerprint),
                                 timeout_seconds=seconds,
@@ -180,7 +181,7 @@ class RetrievalStages:
                                 read=read,
                                 with_codes=with_codes,
                                 timeout_seconds=seconds,
-                                tenant=search.principal.tenant,
+                                reader=search.principal.reader,
                                 weights=leg_weights(one, search.options.settings),
                             )
                             for query, one in zip(search.queries, embedded, strict=True)
@@ -259,7 +260,7 @@ class RetrievalStages:
             async with record.waiting("search"):
                 seconds = record.seconds(self._timeouts.search, _CODES_SHARE)
                 return await self._chunk_search.token_codes(
-                    collection, candidates, timeout_seconds=seconds, tenant=search.principal.tenant
+                    collection, candidates, timeout_seconds=seconds, reader=search.principal.reader
                 )
         except TriviumError as error:
             _logger.warning("the token codes of candidates cannot be had, so they are read: %s", cause_of(error))

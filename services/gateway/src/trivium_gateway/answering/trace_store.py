@@ -125,7 +125,9 @@ class Traces:
         self._count()
 
     def get(self, principal: Principal, wanted_id: str) -> Trace:
-        """The trace of a request: of the principal's own, or of any of the tenant's to its admin.
+        """The trace of a request: of the principal's own, or of any of the tenant's to who sees all of it.
+
+        One's own is that of the same user, who was allowed to read no more then than now.
 
         Args:
             principal: Who asks.
@@ -139,7 +141,7 @@ class Traces:
         self.drop_old()
         kept = self._kept.get(principal.tenant)
         trace = kept.get(wanted_id) if kept else None
-        if trace is None or not (Scope.ADMIN in principal.scopes or trace.asked.principal.user == principal.user):
+        if trace is None or not _is_own(trace.asked.principal, principal):
             raise NotFound(
                 f"There is no trace of the request {wanted_id!r}. Traces are kept in the memory of the gateway that "
                 f"answered, for {self._longest_seconds:g} s at most, and fewer where there are many."
@@ -175,3 +177,7 @@ class Traces:
 
     def _count(self) -> None:
         self._metrics.set_kept(sum(map(len, self._kept.values())), self._byte_count)
+
+
+def _is_own(asker: Principal, principal: Principal) -> bool:
+    return principal.sees_all or (asker.user == principal.user and principal.reader.covers(asker.reader))

@@ -39,6 +39,7 @@ from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics
+from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.library.tuning import CollectionTuning
@@ -106,6 +107,7 @@ class Composition:
         )
         self._sweeper = Sweeper(self._collections, chunks)
         documents = Documents(chunks, locks, self._limits)
+        permissions = Permissions(self._collections, chunks, locks, self._limits)
         self._traces = Traces(
             settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
         )
@@ -118,7 +120,7 @@ class Composition:
             limits=self._limits,
         )
         readiness, questions = self._readiness(on_ready), self._questions()
-        library = self._library(documents, audit)
+        library = self._library(documents, permissions, audit)
         self.gateway = Gateway(questions, library, self._jobs(library), self._feedback, readiness, self._limits)
 
     def start(self, background: Background) -> None:
@@ -194,13 +196,14 @@ class Composition:
             longest_seconds=settings.request_timeout_seconds,
         )
 
-    def _library(self, documents: Documents, audit: AuditLog) -> Library:
+    def _library(self, documents: Documents, permissions: Permissions, audit: AuditLog) -> Library:
         settings, upstreams = self._settings, self._upstreams
         return Library(
             reindexer=Reindexer(upstreams.qdrant, self._collections, upstreams.embed),
             tuning=CollectionTuning(upstreams.qdrant, self._collections),
             collections=self._collections,
             documents=documents,
+            permissions=permissions,
             ingester=self._ingester,
             ingestions=CallLimit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
             calls=CallLimit(

@@ -6,10 +6,13 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_gateway.domain.readers import EVERYONE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trivium_gateway.domain.metadata import Metadata
+    from trivium_gateway.domain.readers import Readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Chunk:
         table_header: The names of the columns, if it begins with a row of a table and not with these; else empty.
         container: Id of the document that its document is in, a mail or an archive; empty if it is in none.
         boxes: Where its lines stand on their pages; empty for a document without pages.
+        readers: Who may read its document.
     """
 
     document_id: str
@@ -98,6 +102,7 @@ class Chunk:
     table_header: str = ""
     container: str = ""
     boxes: Sequence[LineBox] = ()
+    readers: Readers = EVERYONE
 
     @property
     def span(self) -> Span:

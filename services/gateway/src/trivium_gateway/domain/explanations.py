@@ -13,6 +13,8 @@ class Fate(StrEnum):
     """Nothing was searched for."""
     NOT_IN_COLLECTION = "not_in_collection"
     """It is not there."""
+    NOT_PERMITTED = "not_permitted"
+    """Who asked may not read it, and who wants to know may."""
     FILTERED = "filtered"
     """The filter leaves it out."""
     EXCLUDED = "excluded"

@@ -97,6 +97,10 @@ class GatewayLimits:
     """Largest metadata of one document, as JSON in UTF-8."""
     max_collection_metadata_keys: int = 256
     """Most metadata keys of one collection, all documents together: each has an index of its own."""
+    max_readers_per_document: int = 100
+    """Most readers that one document names."""
+    max_reader_characters: int = 200
+    """Longest name of a reader, in code points."""
     max_feedback: int = 10_000
     """Most feedback that is kept of one tenant."""
     max_feedback_characters: int = 8_000

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import InvalidField, NotFound
 from trivium_serving.logs import log_failure
 
+from trivium_gateway.domain.ids import checked_ids
 from trivium_gateway.domain.limits import check_document_id, check_page_size
+from trivium_gateway.domain.readers import checked_readers
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.request.principal import Scope
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
+    from trivium_gateway.library.permitting import Permissions
     from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
     from trivium_gateway.library.tuning import CollectionTuning
     from trivium_gateway.request.admission import CallLimit
@@ -45,6 +48,7 @@ class Library:
     Args:
         collections: All collections.
         documents: What is in them.
+        permissions: Says who may read them.
         ingester: Adds to them.
         reindexer: Makes collections anew.
         tuning: Changes how they are searched and judged.
@@ -62,6 +66,7 @@ class Library:
         *,
         collections: Collections,
         documents: Documents,
+        permissions: Permissions,
         ingester: Ingester,
         reindexer: Reindexer,
         tuning: CollectionTuning,
@@ -75,6 +80,7 @@ class Library:
     ) -> None:
         self._collections = collections
         self._documents = documents
+        self._permissions = permissions
         self._ingester = ingester
         self._reindexer = reindexer
         self._tuning = tuning
@@ -108,17 +114,17 @@ class Library:
     async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Creates a collection; see Collections.create."""
         async with self._change(principal, "collections.create", name) as collections:
-            return await collections.create(name, tenant=principal.tenant)
+            return await collections.create(name, reader=principal.reader)
 
     async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Describes a collection; see Collections.get."""
         async with self._call(principal, Scope.READ) as collections:
-            return await collections.get(name, tenant=principal.tenant)
+            return await collections.get(name, reader=principal.reader)
 
     async def list_collections(self, principal: Principal) -> list[CollectionDescription]:
         """Describes all collections; see Collections.list."""
         async with self._call(principal, Scope.READ) as collections:
-            return await collections.list(tenant=principal.tenant)
+            return await collections.list(reader=principal.reader)
 
     async def delete_collection(self, principal: Principal, name: str) -> None:
         """Deletes a collection; see Collections.delete."""
@@ -146,13 +152,13 @@ class Library:
             await self._tuning.change(
                 name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
             )
-            return await collections.get(name, tenant=principal.tenant)
+            return await collections.get(name, reader=principal.reader)
 
     async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
         """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
         async with self._change(principal, "collections.roll-back", name) as collections:
             await self._tuning.roll_back(name, tenant=principal.tenant)
-            return await collections.get(name, tenant=principal.tenant)
+            return await collections.get(name, reader=principal.reader)
 
     async def ingest(
         self,
@@ -188,7 +194,7 @@ class Library:
             principal.require(Scope.INGEST)
             resolved = await self._collections.resolve(collection, tenant=principal.tenant)
             results = await self._ingester.ingest(
-                resolved, documents, max_documents=max_documents, tenant=principal.tenant
+                resolved, documents, max_documents=max_documents, reader=principal.keeper
             )
             entry.documents = {
                 one.id: one.error.reason if one.error else one.status.value
@@ -212,7 +218,7 @@ class Library:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
-            return await self._documents.get(resolved, document_id, tenant=principal.tenant)
+            return await self._documents.get(resolved, document_id, reader=principal.reader)
 
     async def list_documents(
         self, principal: Principal, collection: str, *, page_size: int, page_token: str
@@ -224,7 +230,7 @@ class Library:
             if resolved is None:
                 return [], ""
             return await self._documents.list(
-                resolved, page_size=page_size, page_token=page_token, tenant=principal.tenant
+                resolved, page_size=page_size, page_token=page_token, reader=principal.reader
             )
 
     async def delete_documents(self, principal: Principal, collection: str, document_ids: Sequence[str]) -> list[str]:
@@ -248,10 +254,35 @@ class Library:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return []
-            deleted = await self._documents.delete(resolved, document_ids, tenant=principal.tenant)
+            deleted = await self._documents.delete(resolved, document_ids, reader=principal.keeper)
             entry.documents = dict.fromkeys(deleted, "deleted")
         self._document_metrics.count_deleted(len(deleted))
         return deleted
+
+    async def permit(
+        self, principal: Principal, collection: str, document_ids: Sequence[str], readers: Sequence[str]
+    ) -> list[str]:
+        """Changes who may read documents; those that do not exist are passed over. See Permissions.change.
+
+        Returns:
+            The ids of those that were there.
+
+        Raises:
+            InvalidField: No id is given, one is not a possible id, or one of the readers is none.
+        """
+        where = collection or DEFAULT_COLLECTION
+        async with (
+            self._audit.action(principal, "documents.permit", collection=where) as entry,
+            self._call(principal, Scope.INGEST) as collections,
+        ):
+            checked_readers(readers, self._limits)
+            checked_ids(document_ids, self._limits)
+            resolved = await collections.find(collection, tenant=principal.tenant)
+            if resolved is None:
+                return []
+            changed = await self._permissions.change(resolved, document_ids, readers, reader=principal.keeper)
+            entry.documents = dict.fromkeys(changed, f"readers: {', '.join(readers)}")
+        return changed
 
 
 def _log_causes(results: Sequence[DocumentResult]) -> None:

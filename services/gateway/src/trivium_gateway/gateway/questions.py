@@ -218,10 +218,10 @@ class Questions:
         """What a request went through; see Traces.get."""
         return self._traces.get(principal, wanted_id)
 
-    async def explain(self, trace: Trace, document_id: str) -> Explanation:
+    async def explain(self, principal: Principal, trace: Trace, document_id: str) -> Explanation:
         """Says what became of a document on the way of a question; see Explainer.explain."""
         async with self._explanations.call():
-            return await self._explainer.explain(trace, document_id)
+            return await self._explainer.explain(trace, document_id, principal.reader)
 
     async def replay(self, principal: Principal, wanted_id: str, changes: Mapping[str, JsonValue]) -> Replay:
         """Asks again what was asked, with other settings.

@@ -11,7 +11,9 @@ from trivium_serving.errors import FailedPrecondition, NotFound, Overloaded, Tri
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.conversation import AnswerMode
+from trivium_gateway.domain.names import DEFAULT_TENANT
 from trivium_gateway.domain.passages import Passage, Scores
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate_answers import ModelState
 from trivium_gateway.models.rerank import JudgedText
@@ -147,9 +149,9 @@ class SearchProbe:
     async def _try(
         self, collection: ResolvedCollection, vector: list[float] | None, text: str | None, seconds: float
     ) -> None:
-        tenant = collection.tenant
+        reader = whole(collection.tenant)
         await self._chunk_search.search(
-            collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, tenant=tenant
+            collection, vector=vector, text=text, limit=1, timeout_seconds=seconds, reader=reader
         )
 
     async def _some(self) -> ResolvedCollection | None:
@@ -174,7 +176,12 @@ def embed_probe(health: ServiceHealth, client: EmbedClient) -> ServiceProbe:
     async def work() -> None:
         await client.tokenize([_TEXT], timeout_seconds=_WARM_UP_SECONDS)
         model = await client.model(timeout_seconds=_WARM_UP_SECONDS)
-        await client.embed_query(_QUESTION, expected_fingerprint=model.fingerprint, timeout_seconds=_WARM_UP_SECONDS)
+        await client.embed_query(
+            _QUESTION,
+            reader=whole(DEFAULT_TENANT),
+            expected_fingerprint=model.fingerprint,
+            timeout_seconds=_WARM_UP_SECONDS,
+        )
 
     return ServiceProbe(health, describe=describe, work=work)
 

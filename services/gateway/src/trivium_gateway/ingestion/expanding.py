@@ -70,6 +70,7 @@ class DocumentExpander:
                 media_type=part.media_type,
                 container=container,
                 failure=part.failure,
+                readers=document.readers,
             )
             for part in parts
         ]

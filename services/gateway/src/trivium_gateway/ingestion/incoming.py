@@ -27,6 +27,7 @@ class Incoming:
         token_count: Tokens that are embedded for it.
         content_hash: Of what is stored of it.
         error: Why it failed.
+        is_repermitted: Whether nothing of it is changed but who may read it.
     """
 
     id: str
@@ -39,11 +40,12 @@ class Incoming:
     token_count: int = 0
     content_hash: str = ""
     error: TriviumError | None = None
+    is_repermitted: bool = False
 
     @property
     def is_changed(self) -> bool:
-        """Whether it has to be written."""
-        return self.error is None and self.status is not DocumentStatus.UNCHANGED
+        """Whether its text has to be written."""
+        return self.error is None and not self.is_repermitted and self.status is not DocumentStatus.UNCHANGED
 
     def result(self, parts: Sequence["Incoming"] = ()) -> DocumentResult:
         """Give the outcome, with those of what is in the document."""

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from trivium_serving.errors import FailedPrecondition, TriviumError
 
 from trivium_gateway.domain.limits import GatewayLimits, check_document_count
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import DocumentCutter
 from trivium_gateway.ingestion.expanding import DocumentExpander
@@ -24,6 +25,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.request.admission import QuestionAdmission
@@ -75,6 +77,7 @@ class Ingester:
         self._expander = DocumentExpander(self._extractor, limits)
         self._pipeline = IngestionPipeline(
             collections,
+            Permissions(collections, chunks, locks, limits),
             chunks,
             locks,
             DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking),
@@ -90,7 +93,7 @@ class Ingester:
         documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
         *,
         max_documents: int,
-        tenant: str,
+        reader: Reader,
     ) -> list[DocumentResult]:
         """Add or replace documents. Each fails alone; what is reported as written is durable.
 
@@ -98,7 +101,7 @@ class Ingester:
             collection: Where to write.
             documents: The documents; read ahead of the work only as far as keeps the encoder busy.
             max_documents: Most documents in one call: `GatewayLimits.max_documents_per_request` or `..._per_stream`.
-            tenant: Whose documents.
+            reader: Whose documents, and as whom they are replaced.
 
         Returns:
             One result per document, in order, that of a mail or an archive with those of the files in it. A document
@@ -129,7 +132,7 @@ class Ingester:
                     sent += window
                     # Windows take their locks in order, so that of two versions in one call the second one wins.
                     locked = asyncio.Event()
-                    task = asyncio.create_task(self._pipeline.run(collection, window, tenant, renamed, locked))
+                    task = asyncio.create_task(self._pipeline.run(collection, window, reader, renamed, locked))
                     self._metrics.track(task, len(window))
                     running.add(task)
                     await _until(locked, running)
@@ -144,7 +147,7 @@ class Ingester:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-        await self._delete_former_parts(collection, sent, tenant)
+        await self._delete_former_parts(collection, sent, reader.tenant)
         return results_of(sent)
 
     async def _check_model(self, collection: ResolvedCollection) -> None:

@@ -90,6 +90,7 @@ class Piece:
             table_header=place.table_header,
             container=document.container,
             boxes=boxes_within(document.boxes, self.span.start, self.span.end),
+            readers=document.readers,
         )
 
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 
 from trivium_gateway.domain.ids import forms_of_id
+from trivium_gateway.domain.readers import EVERYONE, Reader
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
 from trivium_gateway.ingestion.incoming import Incoming
 from trivium_gateway.ingestion.metadata_keys import index_metadata_keys
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.preparation import DocumentPreparer
+from trivium_gateway.ingestion.readership import take_over_readers
 from trivium_gateway.ingestion.writing import DocumentWriter
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, content_hash_of
 from trivium_gateway.request.admission import QuestionAdmission
@@ -30,6 +33,7 @@ class IngestionPipeline:
 
     Args:
         collections: Indexes metadata keys.
+        permissions: Changes who may read documents.
         chunks: Where chunks are written to.
         locks: One writer at a time for each document.
         preparer: Checks and parses.
@@ -42,6 +46,7 @@ class IngestionPipeline:
     def __init__(
         self,
         collections: Collections,
+        permissions: Permissions,
         chunks: ChunkStore,
         locks: KeyedLocks,
         preparer: DocumentPreparer,
@@ -51,6 +56,7 @@ class IngestionPipeline:
         admission: QuestionAdmission,
     ) -> None:
         self._collections = collections
+        self._permissions = permissions
         self._chunks = chunks
         self._locks = locks
         self._preparer = preparer
@@ -63,7 +69,7 @@ class IngestionPipeline:
         self,
         collection: ResolvedCollection,
         documents: Sequence[Incoming],
-        tenant: str,
+        reader: Reader,
         renamed: dict[str, str],
         locked: asyncio.Event,
     ) -> None:
@@ -72,34 +78,36 @@ class IngestionPipeline:
         Args:
             collection: Where they go.
             documents: The documents.
-            tenant: Whose they are.
+            reader: Whose they are, and as whom they are replaced.
             renamed: The ids that documents of the call got from those that come from the same place, by their own.
             locked: Is set once nobody else can write these documents.
         """
-        await self._identify(collection, documents, tenant, renamed)
-        async with self._locks.hold((collection.physical, tenant, one.id) for one in documents):
+        await self._identify(collection, documents, reader, renamed)
+        async with self._locks.hold((collection.physical, reader.tenant, one.id) for one in documents):
             locked.set()
-            await asyncio.gather(*(self._prepare(collection, one, tenant) for one in documents if one.error is None))
-            await self._store(collection, [one for one in documents if one.error is None], tenant)
+            await asyncio.gather(
+                *(self._prepare(collection, one, reader.tenant) for one in documents if one.error is None)
+            )
+            await self._store(collection, [one for one in documents if one.error is None], reader)
         for one in documents:  # of a long stream, only the outcomes are kept
             one.content_hash = one.prepared.content_hash if one.prepared else ""
             one.prepared = one.cut = None
 
     async def _identify(
-        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str, renamed: dict[str, str]
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader, renamed: dict[str, str]
     ) -> None:
         """Give documents that have no id of their own that of the one that comes from the same place.
 
         Args:
             collection: Where they go.
             documents: The documents.
-            tenant: Whose they are.
+            reader: As whom they are looked for.
             renamed: Takes note of the new ids; what is in such a document, here or in a later call, follows it.
         """
         without_id = [one for one in documents if not one.document.id and one.document.default_id]
         uris = [one.document.uri for one in without_id if one.document.uri and one.document.uri.isprintable()]
         try:
-            known = await patiently(lambda: self._chunks.ids_of_uris(collection, uris, tenant))
+            known = await patiently(lambda: self._chunks.ids_of_uris(collection, uris, reader))
         except TriviumError as error:
             for one in without_id:
                 one.error = error
@@ -117,16 +125,16 @@ class IngestionPipeline:
                 one.id, one.container = part_id, container
                 one.document = replace(one.document, id=part_id, container=container)
 
-    async def _store(self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str) -> None:
+    async def _store(self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader) -> None:
         """Write some prepared documents, and again if the collection was made anew elsewhere meanwhile."""
         while True:
-            await self._compare_and_write(collection, documents, tenant)
+            await self._compare_and_write(collection, documents, reader)
             now = await self._moved(collection, documents)
             if now.physical == collection.physical:
                 return
             collection = now
             for one in documents:
-                one.error, one.status = None, DocumentStatus.INDEXED
+                one.error, one.status, one.is_repermitted = None, DocumentStatus.INDEXED, False
 
     async def _moved(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> ResolvedCollection:
         try:
@@ -137,10 +145,12 @@ class IngestionPipeline:
             return collection
 
     async def _compare_and_write(
-        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader
     ) -> None:
+        tenant = reader.tenant
         try:
-            versions = await self._compare(collection, documents, tenant)
+            versions = await self._compare(collection, documents, reader)
+            await self._permit(collection, documents, tenant)
             await self._cut(collection, [one for one in documents if one.is_changed])
         except TriviumError as error:
             for one in documents:
@@ -169,28 +179,42 @@ class IngestionPipeline:
         incoming.document = NewDocument()  # its content is no longer needed
 
     async def _compare(
-        self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str
+        self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader
     ) -> dict[str, DocumentVersions]:
         """Find out what is stored, and which documents are not changed; tidy up behind writes that broke off."""
         prepared = [one for one in documents if one.prepared is not None]
         ids = [form for one in prepared for form in forms_of_id(one.id)]
         ids += [one.prepared.moved_from for one in prepared if one.prepared and one.prepared.moved_from]
+        ids += [one.container for one in prepared if one.container]
         with self._metrics.stage("lookup"):
-            versions = await patiently(lambda: self._chunks.versions(collection, ids, tenant))
+            found = await patiently(lambda: self._chunks.versions(collection, ids, reader.tenant))
+        # Nothing that its sender may not read is taken over, nor told by how little there is to embed.
+        versions = {one: stored for one, stored in found.items() if reader.may_read(stored.readers)}
+        for one in prepared:
+            take_over_readers(one, found, reader)
         dead: list[str] = []
         for one in prepared:
             stored = versions.get(one.id, DocumentVersions())
             current = stored.current()
-            if current is None:
+            if current is None or one.prepared is None or one.error is not None:
                 continue
-            content_hash = one.prepared.content_hash if one.prepared else ""
-            if content_hash_of(current) == content_hash and stored.is_whole(current):
-                one.status, one.chunk_count = DocumentStatus.UNCHANGED, stored.chunk_counts[current]
+            if content_hash_of(current) == one.prepared.content_hash and stored.is_whole(current):
+                one.is_repermitted = one.prepared.readers != stored.readers
+                one.status = DocumentStatus.UPDATED if one.is_repermitted else DocumentStatus.UNCHANGED
+                one.chunk_count = stored.chunk_counts[current]
                 dead += [version for version in stored.dead() if version != current]
             else:
                 one.status = DocumentStatus.UPDATED
-        await self._writer.delete_dead(collection, dead, tenant)
+        await self._writer.delete_dead(collection, dead, reader.tenant)
         return versions
+
+    async def _permit(self, collection: ResolvedCollection, documents: Sequence[Incoming], tenant: str) -> None:
+        """Change who may read documents of which nothing else is changed, and note if not everyone may read some."""
+        readers = {one.id: one.prepared.readers for one in documents if one.prepared and one.error is None}
+        if any(some is not EVERYONE for some in readers.values()):
+            await patiently(lambda: self._collections.restrict(collection))
+        changed = {one.id: readers[one.id] for one in documents if one.is_repermitted and one.id in readers}
+        await patiently(lambda: self._permissions.permit(collection, changed, tenant))
 
     async def _cut(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> None:
         """Check the metadata of changed documents against the collection's, and cut them."""

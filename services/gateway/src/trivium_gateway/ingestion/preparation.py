@@ -12,6 +12,7 @@ from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.ids import canonical_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_title, check_uri
 from trivium_gateway.domain.metadata import JsonValue, Metadata, checked_metadata
+from trivium_gateway.domain.readers import EVERYONE, Readers, checked_readers
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
@@ -39,6 +40,8 @@ class PreparedDocument:
         content_hash: Equal exactly if storing it again would change nothing.
         container: Id of the document that it is in; empty if it is in none.
         boxes: Where the lines of the text stand on its pages.
+        says_readers: Whether its sender says who may read it.
+        readers: Who may read it, if its sender says so; else what was said before, once that is known.
     """
 
     id: str
@@ -51,6 +54,8 @@ class PreparedDocument:
     moved_from: str = ""
     container: str = ""
     boxes: Sequence[LineBox] = ()
+    says_readers: bool = False
+    readers: Readers = EVERYONE
 
 
 def document_id_of(document: NewDocument) -> str:
@@ -92,6 +97,7 @@ class DocumentPreparer:
         check_title(document.title, self._limits)
         check_uri(document.uri, self._limits)
         given = checked_metadata(document.metadata, self._limits)
+        readers = checked_readers(document.readers, self._limits) if document.readers else EVERYONE
         if document.text is not None and document.data is not None:
             raise InvalidField("text", "The document has both a text and a file; send one of them.")
         parsed = await self._parser.parse(document)
@@ -125,6 +131,8 @@ class DocumentPreparer:
             moved_from=canonical_id(document.moved_from),
             container=document.container,
             boxes=parsed.boxes,
+            says_readers=bool(document.readers),
+            readers=readers,
         )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from trivium_serving.errors import DeadlineExceeded, Overloaded, TriviumError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from trivium_serving.errors import TriviumError
 
     from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.domain.standings import Ranked
 
-__all__ = ["Candidate", "DegradedLeg", "Leg", "LegReason", "SearchResult", "search_score"]
+__all__ = ["Candidate", "DegradedLeg", "Leg", "LegReason", "SearchResult", "leg_reason", "search_score"]
 
 Leg = Literal["dense", "sparse"]
 LegReason = Literal["unavailable", "timeout", "overloaded"]
@@ -77,6 +77,13 @@ class SearchResult:
     unread_scores: Sequence[float] = ()
     best_dense: float | None = None
     ranked: Sequence[Ranked] = ()
+
+
+def leg_reason(error: TriviumError) -> LegReason:
+    """Give the reason for which a leg failed."""
+    if isinstance(error, DeadlineExceeded):
+        return "timeout"
+    return "overloaded" if isinstance(error, Overloaded) else "unavailable"
 
 
 def search_score(fused: float | None, dense: float | None, sparse: float | None) -> float:

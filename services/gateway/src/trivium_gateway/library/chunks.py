@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.readers import Reader, Readers, common, whole
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
@@ -18,14 +19,14 @@ _SWEEP_PAGE = 1000
 
 _HEAD_FIELDS = (
     *("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count"),
-    *("metadata", "nested_metadata", "container"),
+    *("metadata", "nested_metadata", "container", "tenant"),
 )
 _VERSION_FIELDS = ("document_id", "content_hash")
 _SOURCE_FIELDS = ("document_id", "uri")
 
 
 class ChunkStore:
-    """The chunks of all collections.
+    """The chunks of all collections. What has a tenant is for those who keep the documents; what has a reader asks.
 
     Args:
         connection: Where they are.
@@ -69,7 +70,7 @@ class ChunkStore:
     async def current(self, collection: ResolvedCollection, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
         """Give the versions of some documents that count, as far as they were written by this version of Trivium."""
         return await self._heads.current(
-            collection, [(document_id, "") for document_id in document_ids], tenant, _READ_TIMEOUT_SECONDS
+            collection, [(document_id, "") for document_id in document_ids], whole(tenant), _READ_TIMEOUT_SECONDS
         )
 
     async def upsert(self, collection: ResolvedCollection, points: Sequence[Point]) -> None:
@@ -83,12 +84,16 @@ class ChunkStore:
         return await self._of(collection, tenant).embedded(versions) if versions else []
 
     async def ids_of_uris(
-        self, collection: ResolvedCollection, uris: Sequence[str], tenant: str
+        self, collection: ResolvedCollection, uris: Sequence[str], reader: Reader
     ) -> dict[str, list[str]]:
-        """Find the documents that come from some addresses; a uri that none comes from is missing."""
+        """Find the documents, of those that somebody may read, that come from some addresses.
+
+        Returns:
+            Their ids by uri; one that none comes from is missing.
+        """
         found: dict[str, list[str]] = {}
         if uris:
-            for head in await self._of(collection, tenant).read(_SOURCE_FIELDS, uris=uris, heads_only=True):
+            for head in await self._reading(collection, reader).read(_SOURCE_FIELDS, uris=uris, heads_only=True):
                 found.setdefault(head.uri, []).append(head.document_id)
         return found
 
@@ -103,26 +108,26 @@ class ChunkStore:
         while True:
             chunks, offset = await self._of(collection, tenant).page(_VERSION_FIELDS, limit=_SWEEP_PAGE, offset=offset)
             suspects = {(chunk.document_id, chunk.version) for chunk in chunks if is_abandoned(chunk.version)}
-            current = await self._heads.current(collection, suspects, tenant, _READ_TIMEOUT_SECONDS)
+            current = await self._heads.current(collection, suspects, whole(tenant), _READ_TIMEOUT_SECONDS)
             yield [version for document_id, version in suspects if current.get(document_id) != version]
             if not offset:
                 return
 
     async def read_document(
-        self, collection: ResolvedCollection, document_id: str, tenant: str
+        self, collection: ResolvedCollection, document_id: str, reader: Reader
     ) -> dict[str, list[Chunk]]:
-        """Read all chunks of one document.
+        """Read all chunks of one document that somebody may read. Without chunk 0 they may not read the document.
 
         Returns:
             The chunks of each version, in their order.
         """
         by_version: dict[str, list[Chunk]] = {}
-        for chunk in await self._of(collection, tenant).read(CHUNK_FIELDS, document_ids=[document_id]):
+        for chunk in await self._reading(collection, reader).read(CHUNK_FIELDS, document_ids=[document_id]):
             by_version.setdefault(chunk.version, []).append(chunk)
         return {version: sorted(chunks, key=lambda chunk: chunk.index) for version, chunks in by_version.items()}
 
     async def page_of_heads(
-        self, collection: ResolvedCollection, *, offset: str, limit: int, tenant: str
+        self, collection: ResolvedCollection, *, offset: str, limit: int, reader: Reader
     ) -> tuple[list[Chunk], str]:
         """Read chunk 0 of some documents, in the order of their points' ids.
 
@@ -130,15 +135,38 @@ class ChunkStore:
             collection: Whose documents.
             offset: The point to begin at; empty for the first.
             limit: Most chunks.
-            tenant: Whose chunks.
+            reader: As whom.
 
         Returns:
             The chunks without their texts, and the point at which the next page begins, empty after the last.
         """
-        return await self._of(collection, tenant).page(_HEAD_FIELDS, heads_only=True, limit=limit, offset=offset)
+        return await self._reading(collection, reader).page(_HEAD_FIELDS, heads_only=True, limit=limit, offset=offset)
+
+    async def permit(
+        self, collection: ResolvedCollection, versions: Sequence[str], before: Readers, after: Readers, tenant: str
+    ) -> None:
+        """Change who may read the documents of some versions. It may be repeated wherever it broke off.
+
+        A document is there for who may read its chunk 0, which comes first where readers go, and last where they come:
+        nobody sees a part of it at any time.
+
+        Args:
+            collection: Where they are.
+            versions: Those that count now, of documents that all have the same readers.
+            before: These.
+            after: Those that they shall have.
+            tenant: Whose they are.
+        """
+        chunks = self._of(collection, tenant)
+        await chunks.permit(versions, common(before, after), heads=True)
+        await chunks.permit(versions, after, heads=False)
+        await chunks.permit(versions, after, heads=True)
 
     def _of(self, collection: ResolvedCollection, tenant: str) -> QdrantChunks:
-        return QdrantChunks(self._connection, collection.physical, tenant)
+        return self._reading(collection, whole(tenant))
+
+    def _reading(self, collection: ResolvedCollection, reader: Reader) -> QdrantChunks:
+        return QdrantChunks(self._connection, collection.physical, reader)
 
 
 async def _add_unfinished(chunks: QdrantChunks, counts: Mapping[str, int], found: dict[str, DocumentVersions]) -> None:

@@ -9,6 +9,7 @@ from trivium_gateway.domain.filters import Filter, parse_filter
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.metadata import JsonValue, MetadataKind
 from trivium_gateway.domain.names import alias_of, check_name, is_name
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.library.describing import CollectionDescriber
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.locks import KeyedLocks
@@ -63,7 +64,7 @@ class Collections:
         """How long a change that another gateway makes may go unnoticed."""
         return self._memory.remember_seconds
 
-    async def create(self, name: str, *, tenant: str) -> CollectionDescription:
+    async def create(self, name: str, *, reader: Reader) -> CollectionDescription:
         """Create a collection for the vectors of the model that the embed service runs.
 
         Raises:
@@ -74,33 +75,33 @@ class Collections:
             Unavailable: The embed service or Qdrant cannot be reached, or Qdrant cannot tell yet.
         """
         check_name(name)
-        alias = _alias(tenant, name)
+        alias = _alias(reader.tenant, name)
         async with self._changes.hold([(alias,)]):
             place = await self._lookup.look(alias)
             if place.own is not None and place.own.has_alias:
                 raise AlreadyExists(f"There is a collection {name!r} already.", reason="COLLECTION_EXISTS")
             known = self._memory.remember(alias, await self._maker.complete(alias, place))
-        return await self._describer.describe(known)
+        return await self._describer.describe(known, reader)
 
-    async def get(self, name: str, *, tenant: str) -> CollectionDescription:
+    async def get(self, name: str, *, reader: Reader) -> CollectionDescription:
         """Describe a collection.
 
         Args:
             name: Its name; empty for `default`.
-            tenant: Whose it is.
+            reader: Whose it is, and as whom it is described.
 
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
             TriviumError: Qdrant cannot be reached; or there is one that it cannot read and that may not be Trivium's.
         """
         name = name or DEFAULT_COLLECTION
-        alias = _alias(tenant, name)
+        alias = _alias(reader.tenant, name)
         # What cannot be read and may not be Trivium's is not shown, but not denied either.
         seen = await self._lookup.see(alias) or (await self._lookup.look(alias)).own
         if seen is None:
             self._memory.forget(alias)
             raise _not_found(name)
-        return await self._describer.describe_any(alias, seen)
+        return await self._describer.describe_any(alias, seen, reader)
 
     async def delete(self, name: str, *, tenant: str) -> None:
         """Delete a collection and everything in it, whether or not it is damaged.
@@ -261,6 +262,12 @@ class Collections:
             self.forget(collection)
         return kinds
 
+    async def restrict(self, collection: ResolvedCollection) -> None:
+        """Note that a collection is about to have documents that not everyone of the tenant may read."""
+        if not collection.is_restricted:
+            await self._qdrant.restrict(collection.physical)
+            self.forget(collection)
+
     async def with_remains(self) -> Sequence[ResolvedCollection]:
         """Find the collections, of any tenant, that have more chunks than their documents, as after broken writes."""
         found = []
@@ -275,13 +282,9 @@ class Collections:
                         raise
         return found
 
-    async def list(self, *, tenant: str) -> list[CollectionDescription]:
-        """Describe all of a tenant's collections, in the order of their names.
-
-        Raises:
-            Unavailable: Qdrant cannot be reached.
-        """
-        return await self._describer.describe_all(await self._lookup.all(tenant))
+    async def list(self, *, reader: Reader) -> list[CollectionDescription]:
+        """Describe all of a tenant's collections, in the order of their names, as somebody may know them; see `get`."""
+        return await self._describer.describe_all(await self._lookup.all(reader.tenant), reader)
 
 
 def _alias(tenant: str, name: str) -> str:

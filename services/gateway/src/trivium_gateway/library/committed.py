@@ -9,6 +9,7 @@ from trivium_gateway.qdrant.points import head_id
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.heads import DocumentHeads
     from trivium_gateway.library.resolved import ResolvedCollection
@@ -23,13 +24,13 @@ class CommittedCandidates:
     Args:
         heads: Says which versions count.
         collection: Where the search is made.
-        tenant: Whose chunks are searched.
+        reader: As whom it is made.
     """
 
-    def __init__(self, heads: DocumentHeads, collection: ResolvedCollection, tenant: str) -> None:
+    def __init__(self, heads: DocumentHeads, collection: ResolvedCollection, reader: Reader) -> None:
         self._heads = heads
         self._collection = collection
-        self._tenant = tenant
+        self._reader = reader
         self._counted: dict[str, list[str]] = {}
         self.stale: set[str] = set()
         """Versions that were found and do not count."""
@@ -65,7 +66,7 @@ class CommittedCandidates:
         current = {
             one.chunk.document_id: one.chunk.version
             for one in candidates
-            if one.chunk.index == 0 and one.id == head_id(self._tenant, one.chunk.document_id)
+            if one.chunk.index == 0 and one.id == head_id(self._reader.tenant, one.chunk.document_id)
         }
         unsure = [
             (document_id, version)
@@ -74,5 +75,5 @@ class CommittedCandidates:
             for version in versions
         ]
         if unsure:
-            current |= await self._heads.current(self._collection, unsure, self._tenant, timeout_seconds)
+            current |= await self._heads.current(self._collection, unsure, self._reader, timeout_seconds)
         return current

@@ -9,6 +9,7 @@ from typing import Any
 from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import EVEN, ChunkSearch, LegWeights
@@ -36,7 +37,7 @@ async def search_as_demanded(
     read: int | None = None,
     with_codes: bool = False,
     timeout_seconds: float,
-    tenant: str,
+    reader: Reader,
     weights: LegWeights = EVEN,
 ) -> SearchResult:
     """Find the chunks that are closest to a query, and that it allows.
@@ -57,7 +58,7 @@ async def search_as_demanded(
         read: How many of them to read at first, if the query demands nothing; see `ChunkSearch.search`.
         with_codes: Whether to read their token codes, likewise.
         timeout_seconds: Time for all of it.
-        tenant: Whose chunks to search.
+        reader: As whom.
         weights: How much the legs count; see `ChunkSearch.search`.
 
     Raises:
@@ -73,7 +74,7 @@ async def search_as_demanded(
             collection,
             filter=filter,
             timeout_seconds=seconds,
-            tenant=tenant,
+            reader=reader,
             weights=weights,
             **arguments,
         )

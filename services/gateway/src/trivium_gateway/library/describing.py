@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from trivium_serving.errors import NotFound, TriviumError, cause_of
 
 from trivium_gateway.domain.names import name_of
+from trivium_gateway.domain.readers import Reader, whole
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState, state_told_by
 from trivium_gateway.library.lookup import OwnCollection
 from trivium_gateway.library.memory import CollectionMemory, KnownCollection
@@ -31,10 +32,10 @@ class CollectionDescriber:
         self._qdrant = qdrant
         self._memory = memory
 
-    async def describe(self, known: KnownCollection) -> CollectionDescription:
-        """Describe a collection that can be read."""
+    async def describe(self, known: KnownCollection, reader: Reader) -> CollectionDescription:
+        """Describe a collection that can be read, as if there were only the documents that somebody may read."""
         collection = known.collection
-        place = collection.physical, collection.tenant
+        place = collection.physical, reader
         coded_count = None
         if known.is_complete:
             chunk_count, coded_count = await asyncio.gather(
@@ -55,7 +56,9 @@ class CollectionDescriber:
             settings=collection.settings,
         )
 
-    async def describe_any(self, alias: str, seen: OwnCollection | TriviumError) -> CollectionDescription:
+    async def describe_any(
+        self, alias: str, seen: OwnCollection | TriviumError, reader: Reader
+    ) -> CollectionDescription:
         """Describe a collection, by nothing but its state if it cannot be read.
 
         Raises:
@@ -63,7 +66,7 @@ class CollectionDescriber:
         """
         if isinstance(seen, OwnCollection):
             try:
-                return await self.describe(self._memory.remember(alias, seen))
+                return await self.describe(self._memory.remember(alias, seen), reader)
             except TriviumError as error:
                 seen = error
         self._memory.forget(alias)
@@ -73,14 +76,16 @@ class CollectionDescriber:
         _logger.warning("the collection %s is %s: %s", alias, state.value, cause_of(seen) or seen.message)
         return CollectionDescription(name_of(alias), state)
 
-    async def describe_all(self, found: Mapping[str, OwnCollection | TriviumError]) -> list[CollectionDescription]:
+    async def describe_all(
+        self, found: Mapping[str, OwnCollection | TriviumError], reader: Reader
+    ) -> list[CollectionDescription]:
         """Describe what was found under some aliases, in their order, without what was deleted since."""
         at_once = asyncio.Semaphore(_COUNTS_AT_ONCE)
 
         async def describe(alias: str, seen: OwnCollection | TriviumError) -> CollectionDescription | None:
             async with at_once:
                 try:
-                    return await self.describe_any(alias, seen)
+                    return await self.describe_any(alias, seen, reader)
                 except NotFound:  # deleted since
                     return None
 
@@ -89,5 +94,5 @@ class CollectionDescriber:
 
     async def has_remains(self, known: KnownCollection) -> bool:
         """Whether it has more chunks than its documents, as after broken writes."""
-        place = known.collection.physical, known.collection.tenant
+        place = known.collection.physical, whole(known.collection.tenant)
         return known.is_complete and await self._qdrant.count(*place) != await self._qdrant.count_committed(*place)

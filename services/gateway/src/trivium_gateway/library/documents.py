@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError, Unavailable
+from trivium_serving.errors import InvalidField, NotFound, TriviumError, Unavailable
 
 from trivium_gateway.domain.chunks import Chunk
-from trivium_gateway.domain.ids import canonical_id, forms_of_id
+from trivium_gateway.domain.ids import canonical_id, checked_ids, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.domain.metadata import JsonValue, Metadata
+from trivium_gateway.domain.readers import EVERYONE, Reader, Readers, whole
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import ResolvedCollection
@@ -38,6 +39,8 @@ class NewDocument:
         failure: Why it cannot be ingested, if that is known already.
         default_id: Its id where it has none and no document with its uri is stored; may be empty.
         moved_from: The document that it was before it was moved; may be empty.
+        readers: Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant; none to leave that as it
+            is, which is everyone for a new one.
     """
 
     id: str | None = None
@@ -52,6 +55,7 @@ class NewDocument:
     failure: TriviumError | None = None
     default_id: str = ""
     moved_from: str = ""
+    readers: Sequence[str] = ()
 
 
 class DocumentStatus(Enum):
@@ -99,6 +103,7 @@ class StoredDocument:
         content_hash: Stays the same as long as storing it again would change nothing.
         text: The stored text; empty in lists.
         container: Id of the document that it is in, a mail or an archive; empty if it is in none.
+        readers: Who may read it.
     """
 
     id: str
@@ -109,6 +114,7 @@ class StoredDocument:
     content_hash: str
     text: str = ""
     container: str = ""
+    readers: Readers = EVERYONE
 
 
 _READ_ATTEMPTS = 5
@@ -128,23 +134,28 @@ class Documents:
         self._locks = locks
         self._limits = limits or GatewayLimits()
 
-    async def get(self, collection: ResolvedCollection, document_id: str, *, tenant: str) -> StoredDocument:
+    async def get(self, collection: ResolvedCollection, document_id: str, *, reader: Reader) -> StoredDocument:
         """Return one document with its stored text.
+
+        Args:
+            collection: Where it is.
+            document_id: Its id.
+            reader: As whom.
 
         Raises:
             InvalidField: The id is not a possible one.
-            NotFound: The collection has no such document (DOCUMENT_NOT_FOUND).
+            NotFound: The reader sees no such document in the collection (DOCUMENT_NOT_FOUND).
         """
         check_document_id(document_id, self._limits)
         for form in forms_of_id(document_id):
-            found = await self._get(collection, form, tenant)
+            found = await self._get(collection, form, reader)
             if found is not None:
                 return found
         raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
 
-    async def _get(self, collection: ResolvedCollection, document_id: str, tenant: str) -> StoredDocument | None:
+    async def _get(self, collection: ResolvedCollection, document_id: str, reader: Reader) -> StoredDocument | None:
         for _ in range(_READ_ATTEMPTS):
-            versions = await self._chunks.read_document(collection, document_id, tenant)
+            versions = await self._chunks.read_document(collection, document_id, reader)
             current = current_version(version for version, chunks in versions.items() if chunks[0].index == 0)
             if current is None:
                 return None
@@ -153,8 +164,8 @@ class Documents:
         # It is read page by page, so that its version may be replaced meanwhile.
         raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
 
-    async def delete(self, collection: ResolvedCollection, document_ids: Sequence[str], *, tenant: str) -> list[str]:
-        """Delete documents; those that do not exist are passed over.
+    async def delete(self, collection: ResolvedCollection, document_ids: Sequence[str], *, reader: Reader) -> list[str]:
+        """Delete documents; those that do not exist are passed over, as are those that the reader may not read.
 
         Returns:
             The ids of those that were there, in the order given, each once, in canonical form.
@@ -163,44 +174,39 @@ class Documents:
             InvalidField: No id is given, or one is not a possible id.
             TooLarge: There are more ids than one call may have (TOO_MANY_DOCUMENTS).
         """
-        if not document_ids:
-            raise InvalidField("ids", "There are no ids; give at least one.")
-        if len(document_ids) > self._limits.max_documents_per_request:
-            raise TooLarge(
-                f"There are {len(document_ids)} ids; at most {self._limits.max_documents_per_request} are allowed.",
-                reason="TOO_MANY_DOCUMENTS",
-                field="ids",
-            )
-        for document_id in document_ids:
-            check_document_id(document_id, self._limits)
-        unique = list(dict.fromkeys(form for document_id in document_ids for form in forms_of_id(document_id)))
+        unique = checked_ids(document_ids, self._limits)
         deleted: set[str] = set()
         gone: list[NotFound] = []
         # A successor may be in the making, with copies of these documents, or be the collection by now.
         places = [collection, *filter(None, [collection.successor()])]
         for place in places:
             try:
-                deleted.update(await self._delete(place, unique, tenant))
+                deleted.update(await self._delete(place, unique, reader))
             except NotFound as error:
                 gone.append(error)
         if len(gone) == len(places):
             raise gone[0]
         return list(dict.fromkeys(canonical_id(one) for one in unique if one in deleted))
 
-    async def _delete(self, collection: ResolvedCollection, unique: Sequence[str], tenant: str) -> list[str]:
+    async def _delete(self, collection: ResolvedCollection, unique: Sequence[str], reader: Reader) -> list[str]:
+        tenant = reader.tenant
+        if reader.names is not None:
+            there = await self._chunks.versions(collection, unique, tenant)
+            unique = [one for one in unique if one in there and reader.may_read(there[one].readers)]
         # What is in them goes first: what is left after a crash is found again by the same deletion.
         within = await self._chunks.within(collection, unique, tenant)
         if within:
-            await self._delete(collection, within, tenant)
+            await self._delete(collection, within, whole(tenant))
         async with self._locks.hold((collection.physical, tenant, document_id) for document_id in unique):
-            versions = await self._chunks.versions(collection, unique, tenant)
+            found = await self._chunks.versions(collection, unique, tenant)
+            versions = {one: stored for one, stored in found.items() if reader.may_read(stored.readers)}
             dead = [version for stored in versions.values() for version in stored.dead()]
             if dead:
                 await self._chunks.delete_versions(collection, dead, tenant)
         return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
 
     async def list(
-        self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", tenant: str
+        self, collection: ResolvedCollection, *, page_size: int, page_token: str = "", reader: Reader
     ) -> tuple[list[StoredDocument], str]:
         """Return a page of documents without their texts, in a stable order that has no meaning.
 
@@ -208,7 +214,7 @@ class Documents:
             collection: Whose documents.
             page_size: Most documents to return, from 1 to 1000. A page may be shorter and still not be the last.
             page_token: Where to go on; empty to begin.
-            tenant: Whose documents.
+            reader: As whom.
 
         Returns:
             The documents, and the token of the next page, empty after the last.
@@ -218,11 +224,11 @@ class Documents:
         """
         check_page_size(page_size, self._limits)
         heads, following = await self._chunks.page_of_heads(
-            collection, offset=_offset_of(page_token), limit=page_size, tenant=tenant
+            collection, offset=_offset_of(page_token), limit=page_size, reader=reader
         )
         # What earlier versions of Trivium wrote does not say how many chunks it has, and may be there beside others.
         earlier = list({head.document_id for head in heads if not head.chunk_count})
-        versions = await self._chunks.versions(collection, earlier, tenant)
+        versions = await self._chunks.versions(collection, earlier, reader.tenant)
         documents = []
         for head in heads:
             stored = versions.get(head.document_id)
@@ -252,7 +258,14 @@ def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
 def _listed(head: Chunk, chunk_count: int) -> StoredDocument:
     content_hash = content_hash_of(head.version)
     return StoredDocument(
-        head.document_id, head.title, head.uri, head.metadata, chunk_count, content_hash, container=head.container
+        head.document_id,
+        head.title,
+        head.uri,
+        head.metadata,
+        chunk_count,
+        content_hash,
+        container=head.container,
+        readers=head.readers,
     )
 
 

@@ -13,6 +13,7 @@ from trivium_gateway.domain.ids import canonical_id
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.library.documents import Documents, StoredDocument
     from trivium_gateway.library.feedback import Feedback
     from trivium_gateway.library.resolved import ResolvedCollection
@@ -76,7 +77,7 @@ async def eval_set(
     documents: Documents,
     collection: ResolvedCollection | None,
     *,
-    tenant: str,
+    reader: Reader,
     judged_only: bool,
 ) -> AsyncGenerator[tuple[str, bytes], None]:
     """The lines of the files, one file after the other, each with its name.
@@ -87,7 +88,7 @@ async def eval_set(
         questions: The questions.
         documents: Reads the documents.
         collection: Where they are; None if there is no such place any more.
-        tenant: Whose.
+        reader: As whom they are read.
         judged_only: Whether to leave out the documents that no question is about.
 
     Raises:
@@ -101,7 +102,7 @@ async def eval_set(
     if collection is not None:
         for document_id in judged:
             try:
-                there[document_id] = await documents.get(collection, document_id, tenant=tenant)
+                there[document_id] = await documents.get(collection, document_id, reader=reader)
             except NotFound:
                 continue
     yield JUDGEMENTS, b"query-id\tcorpus-id\tscore\n"
@@ -115,11 +116,11 @@ async def eval_set(
         return
     page_token = ""
     while True:
-        listed, page_token = await documents.list(collection, page_size=_PAGE, page_token=page_token, tenant=tenant)
+        listed, page_token = await documents.list(collection, page_size=_PAGE, page_token=page_token, reader=reader)
         for head in listed:
             if canonical_id(head.id) not in there:
                 try:
-                    yield CORPUS, _document(await documents.get(collection, head.id, tenant=tenant))
+                    yield CORPUS, _document(await documents.get(collection, head.id, reader=reader))
                 except NotFound:  # deleted since
                     continue
         if not page_token:

@@ -34,6 +34,7 @@ class Feedback:
         given_answer: What was answered; empty where that was not known any more.
         cited_document_ids: The documents that the answer cited.
         refused: Whether the answer was a refusal.
+        groups: What who says it belonged to.
     """
 
     request_id: str
@@ -48,11 +49,13 @@ class Feedback:
     given_answer: str
     cited_document_ids: tuple[str, ...]
     refused: bool
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Feedback:
         """Reads what `asdict` gives, as JSON."""
-        lists = {name: tuple(kept[name]) for name in ("document_ids", "cited_document_ids")}
+        names = ("document_ids", "cited_document_ids", "groups")
+        lists = {name: tuple(kept.get(name, ())) for name in names}
         return cls(**{**kept, **lists})
 
 

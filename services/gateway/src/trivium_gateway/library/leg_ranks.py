@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from trivium_gateway.domain.filters import Filter
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.qdrant.connection import QdrantConnection
 
@@ -39,7 +40,7 @@ class LegRanks:
         focus: str,
         filter: Filter | None,  # noqa: A002 - the word of the interface
         timeout_seconds: float,
-        tenant: str,
+        reader: Reader,
     ) -> dict[str, int | None]:
         """The rank, from 1, of the first of some chunks in each leg; None where it is beyond DEPTH.
 
@@ -53,16 +54,16 @@ class LegRanks:
             focus: What a long text asks above all; empty for all of it.
             filter: Conditions on the chunks.
             timeout_seconds: Time for each leg.
-            tenant: Whose chunks to search.
+            reader: As whom.
 
         Raises:
             TriviumError: Qdrant does not answer, or the words are another analyzer's.
         """
-        scope = scoped_filter(tenant, [], filter)
+        scope = scoped_filter(reader, [], filter)
         legs = {"dense": dense_leg(vector, scope)}
         words = asked_words(text, collection.analyzer, focus)
         if words is not None:
-            legs["sparse"] = sparse_leg(words, scope)
+            legs["sparse"] = sparse_leg(words, scope, collection.corpus(reader))
         ranks: dict[str, int | None] = {}
         for name, leg in legs.items():
             hits = await find(self._connection, collection.physical, leg, DEPTH, timeout_seconds=timeout_seconds)

@@ -10,6 +10,7 @@ from trivium_serving.errors import NotFound
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import alias_of
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
@@ -56,7 +57,7 @@ class _Run:
         passes: How many were made.
         seen_count: How many points this pass has seen.
         copied_count: How many of them it had to copy.
-        heads: The versions of documents that the new index has from the old one.
+        heads: The chunks 0 that the new index has from the old one.
     """
 
     copier: PointCopier
@@ -65,7 +66,7 @@ class _Run:
     passes: int = 0
     seen_count: int = 0
     copied_count: int = 0
-    heads: set[str] = field(default_factory=set)
+    heads: set[SeenPoint] = field(default_factory=set)
 
 
 class Reindexer:
@@ -141,6 +142,8 @@ class Reindexer:
             latest = await self._collections.own(name, tenant=tenant)
             await self._index_keys(latest, run)
             await self._qdrant.keep_settings(run.copier.target, latest.described.settings)
+            if latest.described.is_restricted:
+                await self._qdrant.restrict(run.copier.target)
             await self._qdrant.point_alias(alias, run.copier.target)
             own = await self._collections.own(name, tenant=tenant)
         await self._finish(alias, own)
@@ -164,7 +167,7 @@ class Reindexer:
                 return ReindexProgress(True, count, count)
             if self._clock() >= until:
                 self._coded_up_to[alias] = offset
-                return ReindexProgress(False, await self._qdrant.count_coded(own.physical, tenant), count)
+                return ReindexProgress(False, await self._qdrant.count_coded(own.physical, whole(tenant)), count)
 
     async def _begin(self, own: OwnCollection) -> _Run:
         described = own.described
@@ -212,11 +215,11 @@ class Reindexer:
     async def _copy_page(self, run: _Run) -> bool:
         """Copy what the new index lacks of one page; whether it lacks nothing of any."""
         points, run.offset = await run.copier.page(run.offset, _PAGE)
-        there = await run.copier.versions(run.copier.target, [point.id for point in points])
-        missing = [point.id for point in points if there.get(point.id) != point.version]
+        there = await run.copier.seen(run.copier.target, [point.id for point in points])
+        missing = [point.id for point in points if there.get(point.id) != point]
         if missing:
             await run.copier.copy(missing)
-        run.heads |= {point.version for point in points if point.is_head}
+        run.heads |= {point for point in points if point.is_head}
         run.seen_count += len(points)
         run.copied_count += len(missing)
         if run.offset:
@@ -235,7 +238,7 @@ class Reindexer:
             await asyncio.sleep(self._collections.remember_seconds)
             newest_age = 0.0 if run else await _newest_age_seconds(copier)
             async for points in copier.pages(_PAGE):
-                there = await copier.versions(own.physical, [point.id for point in points])
+                there = await copier.seen(own.physical, [point.id for point in points])
                 late = [point.id for point in points if _is_late(point, there.get(point.id), run, newest_age)]
                 if late:
                     await copier.copy(late)
@@ -249,23 +252,23 @@ async def _newest_age_seconds(copier: PointCopier) -> float:
     return min(ages, default=0.0)
 
 
-def _is_late(point: SeenPoint, there: str | None, run: _Run | None, newest_age_seconds: float) -> bool:
+def _is_late(point: SeenPoint, there: SeenPoint | None, run: _Run | None, newest_age_seconds: float) -> bool:
     """Whether a point of the old index is to replace what the new one has in its place.
 
     Args:
         point: The old index's.
-        there: The version that the new one has; None if it has none.
+        there: The one that the new one has; None if it has none.
         run: What was copied before; None if that was in another process, which broke off.
         newest_age_seconds: The age of the old one's newest version.
     """
     if not point.is_head:
         return there is None
     if run is not None:
-        return point.version not in run.heads and (there is None or there in run.heads)
+        return point not in run.heads and (there is None or there in run.heads)
     # Only what was written shortly before can be missing; what is older and not there was deleted since. What is not
     # older may be either, and is rather kept.
     age = age_seconds(point.version)
-    return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there))
+    return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there.version))
 
 
 def _words_of(chunk: Chunk) -> StoredWords | None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from trivium_lexical import ANALYZER_VERSION
 
 from trivium_gateway.domain.names import alias_behind, alias_of, name_and_tenant, physical_name
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.library.lookup import OwnCollection
+from trivium_gateway.qdrant.points import Scope, scoped_filter
 
 __all__ = ["DEFAULT_COLLECTION", "ResolvedCollection", "resolved"]
 
@@ -27,6 +29,7 @@ class ResolvedCollection:
         dimension: Numbers per vector.
         analyzer: Version of the analyzer that its words are indexed by.
         settings: How it is searched and judged.
+        is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
     """
 
     tenant: str
@@ -37,11 +40,16 @@ class ResolvedCollection:
     dimension: int
     analyzer: int
     settings: SettingsHistory = field(default_factory=SettingsHistory)
+    is_restricted: bool = False
 
     @property
     def alias(self) -> str:
         """The alias in Qdrant."""
         return alias_of(self.tenant, self.name)
+
+    def corpus(self, reader: Reader) -> Scope | None:
+        """Give the chunks among which a word is rare: those that a reader may read; None for all of them."""
+        return scoped_filter(reader) if self.is_restricted and reader.names is not None else None
 
     def successor(self) -> "ResolvedCollection | None":
         """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
@@ -64,4 +72,5 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.dimension,
         described.analyzer,
         described.settings,
+        described.is_restricted,
     )

@@ -10,8 +10,9 @@ from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFoun
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.fusion import LegScores, fuse, z_scores
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.standings import Ranked
-from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, LegReason, SearchResult, search_score
+from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, SearchResult, leg_reason, search_score
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.resolved import ResolvedCollection
@@ -83,7 +84,7 @@ class ChunkSearch:
         read: int | None = None,
         with_codes: bool = False,
         timeout_seconds: float,
-        tenant: str,
+        reader: Reader,
         weights: LegWeights = EVEN,
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
@@ -104,7 +105,7 @@ class ChunkSearch:
             read: How many of them, best first, become candidates; None for all.
             with_codes: Whether to read the vectors of their tokens, too, which are several times as large as the rest.
             timeout_seconds: Time for the whole search, a second attempt with one leg included.
-            tenant: Whose chunks to search.
+            reader: As whom.
             weights: How much the legs count, and which is not asked.
 
         Raises:
@@ -115,16 +116,19 @@ class ChunkSearch:
             DeadlineExceeded: Neither leg answered in time.
         """
         until = time.monotonic() + timeout_seconds
-        committed = CommittedCandidates(self._heads, collection, tenant)
+        committed = CommittedCandidates(self._heads, collection, reader)
         best = SearchResult([], [])
         only = [] if within is None else [id_condition(within)]
         barred = [id_condition(without)] if without else []
+        corpus = collection.corpus(reader)
         for _ in range(_SEARCHES):
             stale = [keyword_condition("content_hash", sorted(committed.stale))] if committed.stale else []
-            scope = scoped_filter(tenant, only, filter, without=[*barred, *stale])
-            found = await self._search(collection, vector, text, focus, scope, limit, _seconds_until(until), weights)
+            scope = scoped_filter(reader, only, filter, without=[*barred, *stale])
+            found = await self._search(
+                collection, vector, text, focus, scope, corpus, limit, _seconds_until(until), weights
+            )
             wanted = found.ranked[:read]
-            chunks = await self._read(collection, tenant, wanted, scope, with_codes, _seconds_until(until))
+            chunks = await self._read(collection, reader, wanted, scope, with_codes, _seconds_until(until))
             candidates = [
                 Candidate(one.id, chunk.chunk, one.dense, one.sparse, one.fused, chunk.token_codes)
                 for one in wanted
@@ -140,26 +144,26 @@ class ChunkSearch:
         return best
 
     async def token_codes(
-        self, collection: ResolvedCollection, candidates: Sequence[Candidate], *, timeout_seconds: float, tenant: str
+        self, collection: ResolvedCollection, candidates: Sequence[Candidate], *, timeout_seconds: float, reader: Reader
     ) -> list[bytes]:
         """Give the packed token vectors of candidates, in their order; empty for each that was stored without.
 
         Raises:
             TriviumError: Qdrant cannot give them now.
         """
-        chunks = QdrantChunks(self._connection, collection.physical, tenant)
+        chunks = QdrantChunks(self._connection, collection.physical, reader)
         return await chunks.token_codes([one.id for one in candidates], timeout_seconds)
 
     async def _read(
         self,
         collection: ResolvedCollection,
-        tenant: str,
+        reader: Reader,
         ranked: Sequence[Ranked],
         scope: Scope,
         with_codes: bool,
         timeout_seconds: float,
     ) -> dict[str, FoundChunk]:
-        chunks = QdrantChunks(self._connection, collection.physical, tenant)
+        chunks = QdrantChunks(self._connection, collection.physical, reader)
         ids = [one.id for one in ranked]
         until = time.monotonic() + timeout_seconds
         try:
@@ -177,6 +181,7 @@ class ChunkSearch:
         text: str | None,
         focus: str,
         scope: Scope,
+        corpus: Scope | None,
         limit: int,
         timeout_seconds: float,
         weights: LegWeights,
@@ -198,7 +203,7 @@ class ChunkSearch:
             words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
             legs["dense"] = dense_leg(vector, scope)
         if words is not None:
-            legs["sparse"] = sparse_leg(words, scope)
+            legs["sparse"] = sparse_leg(words, scope, corpus)
         if not legs:  # a query without words, and no model to read it
             return _Ranking([], [])
         started = time.monotonic()
@@ -257,7 +262,7 @@ class ChunkSearch:
             elif isinstance(outcome, NotFound):
                 raise _gone(collection) from outcome
             elif isinstance(outcome, TriviumError):
-                failed.append(DegradedLeg(leg, _leg_reason(outcome), outcome))
+                failed.append(DegradedLeg(leg, leg_reason(outcome), outcome))
             else:
                 raise outcome
         if found is None:
@@ -286,12 +291,6 @@ def _scores(hits: Sequence[Hit]) -> dict[str, float]:
 
 def _seconds_until(moment: float) -> float:
     return max(0.001, moment - time.monotonic())
-
-
-def _leg_reason(error: TriviumError) -> LegReason:
-    if isinstance(error, DeadlineExceeded):
-        return "timeout"
-    return "overloaded" if isinstance(error, Overloaded) else "unavailable"
 
 
 def _gone(collection: ResolvedCollection) -> NotFound:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.readers import EVERYONE, Readers
 
 __all__ = [
     "ABANDONED_SECONDS",
@@ -58,6 +59,12 @@ class DocumentVersions:
     def current(self) -> str | None:
         """Give the version that counts; None if there is none."""
         return current_version(self.heads)
+
+    @property
+    def readers(self) -> Readers:
+        """Who may read the version that counts; everyone, if there is none."""
+        current = self.current()
+        return EVERYONE if current is None else self.heads[current].readers
 
     def is_whole(self, version: str) -> bool:
         """Whether all chunks of a committed version are there, as far as its chunk 0 can tell."""

@@ -13,6 +13,7 @@ from trivium_evidence.letters import plain_letters
 from trivium_serving.channels import outgoing_metadata
 from trivium_serving.errors import TriviumError
 
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.models.embed_answers import (
     EmbeddedDocuments,
     EmbeddedTexts,
@@ -85,12 +86,13 @@ class EmbedClient:
         return model_from(response)
 
     async def embed_query(
-        self, text: str, *, expected_fingerprint: str, with_codes: bool = False, timeout_seconds: float
+        self, text: str, *, reader: Reader, expected_fingerprint: str, with_codes: bool = False, timeout_seconds: float
     ) -> QueryVector:
         """Embed a query, or remember its vector. One that is longer than the model reads is read in parts.
 
         Args:
             text: The query; not blank.
+            reader: Who asks.
             expected_fingerprint: The model's fingerprint, as the collection has it.
             with_codes: Whether to have the vectors of its tokens as well, of one that is read whole.
             timeout_seconds: How long it may take.
@@ -98,7 +100,7 @@ class EmbedClient:
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        remembered = self._remembered.get(expected_fingerprint, text)
+        remembered = self._remembered.get(reader, expected_fingerprint, text)
         if remembered is not None:
             return remembered
         until = time.monotonic() + timeout_seconds
@@ -118,7 +120,7 @@ class EmbedClient:
         made = QueryVector(
             vector.tolist(), token_count, cached=False, read_share=read_share, token_codes=token_codes, long=long
         )
-        self._remembered.put(expected_fingerprint, text, vector, made)
+        self._remembered.put(reader, expected_fingerprint, text, vector, made)
         return made
 
     async def _embed_queries(

@@ -8,6 +8,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.models.long_queries import LongQuery
 
 
@@ -33,28 +34,30 @@ class QueryVector:
 
 
 class QueryMemory:
-    """The vectors of the queries that were used last.
+    """The vectors of the queries that each reader used last: nobody learns what others asked.
 
     Args:
         max_bytes: How much memory they may take; 0 to remember none.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._entries: LRUCache[tuple[str, str], _Remembered] = LRUCache(max_bytes, getsizeof=_Remembered.byte_count)
+        self._entries: LRUCache[tuple[Reader, str, str], _Remembered] = LRUCache(
+            max_bytes, getsizeof=_Remembered.byte_count
+        )
 
-    def get(self, fingerprint: str, text: str) -> QueryVector | None:
-        """The vector that a model made of a query, if it is remembered."""
-        entry = self._entries.get((fingerprint, text))
+    def get(self, reader: Reader, fingerprint: str, text: str) -> QueryVector | None:
+        """The vector that a model made of a reader's query, if it is remembered."""
+        entry = self._entries.get((reader, fingerprint, text))
         if entry is None:
             return None
         return replace(entry.made, vector=entry.vector.tolist(), cached=True)
 
-    def put(self, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
+    def put(self, reader: Reader, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
         """Remember what a model made of a query; what takes too much memory is not."""
         # The vector as an array, which takes a tenth of what a list of numbers does.
         entry = _Remembered(text, vector, replace(made, vector=()))
         if entry.byte_count() <= self._entries.maxsize:
-            self._entries[fingerprint, text] = entry
+            self._entries[reader, fingerprint, text] = entry
 
 
 class _Remembered(NamedTuple):

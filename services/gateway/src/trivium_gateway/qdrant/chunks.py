@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.owners import owners_payload
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
     DENSE,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from trivium_gateway.domain.chunks import Chunk
+    from trivium_gateway.domain.readers import Reader, Readers
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 _READ_TIMEOUT_SECONDS = 30.0
@@ -63,18 +65,18 @@ async def upsert(connection: QdrantConnection, physical: str, points: Sequence[P
 
 
 class QdrantChunks:
-    """The chunks of a tenant in a physical collection.
+    """The chunks in a physical collection that somebody may read.
 
     Args:
         connection: To Qdrant.
         physical: The collection's name in Qdrant.
-        tenant: Whose chunks.
+        reader: As whom they are read, or written.
     """
 
-    def __init__(self, connection: QdrantConnection, physical: str, tenant: str) -> None:
+    def __init__(self, connection: QdrantConnection, physical: str, reader: Reader) -> None:
         self._connection = connection
         self._physical = physical
-        self._tenant = tenant
+        self._reader = reader
 
     async def delete(self, versions: Sequence[str]) -> None:
         """Delete all chunks of some versions of documents."""
@@ -82,6 +84,20 @@ class QdrantChunks:
             collection_name=self._physical, wait=True, points=qdrant.PointsSelector(filter=self._filter((), versions))
         )
         await self._connection.call(self._connection.points.Delete, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
+
+    async def permit(self, versions: Sequence[str], readers: Readers, *, heads: bool) -> None:
+        """Say who may read some versions of documents: their chunks 0, or all the others. Vectors stay as they are."""
+        is_head = [integer_condition("chunk_index", 0)]
+        own = [keyword_condition("content_hash", versions)]
+        scope = scoped_filter(self._reader, [*own, *is_head] if heads else own, without=[] if heads else is_head)
+        request = qdrant.SetPayloadPoints(
+            collection_name=self._physical,
+            wait=True,
+            payload=owners_payload(self._reader.tenant, readers),
+            points_selector=qdrant.PointsSelector(filter=scope),
+            ordering=qdrant.WriteOrdering(type=qdrant.WriteOrderingType.Medium),
+        )
+        await self._connection.call(self._connection.points.SetPayload, request, timeout_seconds=_WRITE_TIMEOUT_SECONDS)
 
     async def count_by_version(self, document_ids: Sequence[str]) -> dict[str, int]:
         """Count the chunks of each version of some documents."""
@@ -262,7 +278,7 @@ class QdrantChunks:
             conditions.append(keyword_condition("container", containers))
         if heads_only:
             conditions.append(integer_condition("chunk_index", 0))
-        return scoped_filter(self._tenant, conditions)
+        return scoped_filter(self._reader, conditions)
 
 
 def _payload(fields: Sequence[str]) -> qdrant.WithPayloadSelector:

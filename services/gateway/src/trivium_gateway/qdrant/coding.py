@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
@@ -58,7 +59,7 @@ class ChunkCoder:
     def __init__(self, connection: QdrantConnection, physical: str, tenant: str) -> None:
         self._connection = connection
         self._physical = physical
-        self._tenant = tenant
+        self._reader = whole(tenant)
 
     async def page(self, offset: str, limit: int) -> tuple[list[UncodedChunk], str]:
         """Read some chunks without codes, in the order of their points' ids.
@@ -72,7 +73,7 @@ class ChunkCoder:
         """
         request = qdrant.ScrollPoints(
             collection_name=self._physical,
-            filter=scoped_filter(self._tenant, without=[coded_condition()]),
+            filter=scoped_filter(self._reader, without=[coded_condition()]),
             limit=limit,
             with_payload=qdrant.WithPayloadSelector(
                 include=qdrant.PayloadIncludeSelector(fields=(*CHUNK_FIELDS, TOKEN_CODES))
@@ -98,7 +99,7 @@ class ChunkCoder:
                 collection_name=self._physical,
                 wait=True,
                 payload=token_codes_payload(codes),
-                points_selector=qdrant.PointsSelector(filter=scoped_filter(self._tenant, as_it_was)),
+                points_selector=qdrant.PointsSelector(filter=scoped_filter(self._reader, as_it_was)),
                 ordering=qdrant.WriteOrdering(type=qdrant.WriteOrderingType.Medium),
             )
             async with places:

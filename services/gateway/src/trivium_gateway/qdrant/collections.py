@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trivium_serving.errors import AlreadyExists
 
 from trivium_gateway.domain.metadata import MetadataKind
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.generated import qdrant
@@ -31,6 +32,7 @@ __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCol
 _TIMEOUT_SECONDS = 30.0
 _DIFFERENT_COUNTS = 10_000
 _SETTINGS = "settings"
+_RESTRICTED = "restricted"
 
 _FIELD_TYPES = {
     MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
@@ -87,6 +89,7 @@ class PhysicalCollection:
         point_count: How many points it has, roughly.
         analyzer: Version of the analyzer that its words were indexed by.
         settings: How it is searched and judged.
+        is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
     """
 
     model: str
@@ -97,6 +100,7 @@ class PhysicalCollection:
     point_count: int
     analyzer: int
     settings: SettingsHistory
+    is_restricted: bool = False
 
     @property
     def is_indexed(self) -> bool:
@@ -186,6 +190,7 @@ class QdrantCollections:
             point_count=reply.result.points_count,
             analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
             settings=SettingsHistory.from_text(str(facts.get(_SETTINGS, ""))),
+            is_restricted=bool(facts.get(_RESTRICTED)),
         )
 
     async def keep_settings(self, physical: str, settings: SettingsHistory) -> None:
@@ -194,31 +199,42 @@ class QdrantCollections:
         Raises:
             NotFound: There is none of this name.
         """
-        request = qdrant.UpdateCollection(collection_name=physical, metadata={_SETTINGS: to_value(settings.to_text())})
+        await self._note(physical, _SETTINGS, settings.to_text())
+
+    async def restrict(self, physical: str) -> None:
+        """Note that a collection is about to have documents that not everyone of the tenant may read.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        await self._note(physical, _RESTRICTED, True)
+
+    async def _note(self, physical: str, name: str, value: str | bool) -> None:
+        request = qdrant.UpdateCollection(collection_name=physical, metadata={name: to_value(value)})
         await self._connection.call(self._connection.collections.Update, request, timeout_seconds=_TIMEOUT_SECONDS)
 
-    async def count(self, physical: str, tenant: str) -> int:
-        """Count the points of a tenant, exactly, whether or not their documents were committed."""
-        return await self._count(physical, scoped_filter(tenant))
+    async def count(self, physical: str, reader: Reader) -> int:
+        """Count the points that somebody may read, exactly, whether or not their documents were committed."""
+        return await self._count(physical, scoped_filter(reader))
 
-    async def count_committed(self, physical: str, tenant: str) -> int:
-        """Count the chunks of a tenant's documents by what each chunk 0 says. Needs all indexes.
+    async def count_committed(self, physical: str, reader: Reader) -> int:
+        """Count the chunks of the documents that somebody may read by what each chunk 0 says. Needs all indexes.
 
         Chunks that an earlier version of Trivium wrote, which do not say it, are counted one by one.
         """
-        heads = scoped_filter(tenant, [integer_condition("chunk_index", 0)])
+        heads = scoped_filter(reader, [integer_condition("chunk_index", 0)])
         request = qdrant.FacetCounts(
             collection_name=physical, key="chunk_count", filter=heads, limit=_DIFFERENT_COUNTS, exact=True
         )
         sizes, earlier = await asyncio.gather(
             self._connection.call(self._connection.points.Facet, request, timeout_seconds=_TIMEOUT_SECONDS),
-            self._count(physical, scoped_filter(tenant, [empty_condition("chunk_count")])),
+            self._count(physical, scoped_filter(reader, [empty_condition("chunk_count")])),
         )
         return earlier + sum(int(hit.value.integer_value) * int(hit.count) for hit in sizes.hits)
 
-    async def count_coded(self, physical: str, tenant: str) -> int:
-        """Count the chunks of a tenant that have token codes. Needs all indexes."""
-        return await self._count(physical, scoped_filter(tenant, [coded_condition()]))
+    async def count_coded(self, physical: str, reader: Reader) -> int:
+        """Count the chunks that somebody may read and that have token codes. Needs all indexes."""
+        return await self._count(physical, scoped_filter(reader, [coded_condition()]))
 
     async def _count(self, physical: str, filter_: qdrant.Filter) -> int:
         request = qdrant.CountPoints(collection_name=physical, filter=filter_, exact=True)

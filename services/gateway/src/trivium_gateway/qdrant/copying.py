@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass
 
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.readers import Readers
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
@@ -30,11 +31,13 @@ class SeenPoint:
         id: Its id.
         version: The version of the document that it belongs to.
         is_head: Whether it is chunk 0, which commits the version.
+        readers: Who may read it.
     """
 
     id: str
     version: str
     is_head: bool
+    readers: Readers
 
 
 class PointCopier:
@@ -91,10 +94,10 @@ class PointCopier:
             points, offset = await self.page(offset, limit)
             yield points
 
-    async def versions(self, collection: str, ids: Collection[str]) -> Mapping[str, str]:
-        """Give the versions of some points, by their ids; those that are not there are missing."""
+    async def seen(self, collection: str, ids: Collection[str]) -> Mapping[str, SeenPoint]:
+        """See some points, by their ids; those that are not there are missing."""
         points = await self._get(collection, ids, _FACTS, with_vectors=False)
-        return {point.id.uuid: _seen(point).version for point in points}
+        return {point.id.uuid: _seen(point) for point in points}
 
     async def copy(self, ids: Collection[str]) -> None:
         """Copy points; they are durable when this returns. What the source has no more is then in neither."""
@@ -112,8 +115,12 @@ class PointCopier:
             await self._connection.call(self._connection.points.Upsert, request, timeout_seconds=_TIMEOUT_SECONDS)
         # Who deletes does so in the source first and then in the target: what was deleted before this look is deleted
         # here, and what is deleted after it is deleted by them.
-        left = await self.versions(self.source, ids)
+        left = await self.seen(self.source, ids)
         gone = [one for one in ids if one not in left]
+        # So it is with who changes who may read them.
+        changed = [one.id for one in map(_seen, read) if one.id in left and left[one.id].readers != one.readers]
+        if changed:
+            await self.copy(changed)
         if gone:
             those = qdrant.PointsIdsList(ids=[qdrant.PointId(uuid=one) for one in gone])
             delete = qdrant.DeletePoints(
@@ -163,10 +170,10 @@ class PointCopier:
 
 
 _FACTS = qdrant.WithPayloadSelector(
-    include=qdrant.PayloadIncludeSelector(fields=("document_id", "chunk_index", "content_hash"))
+    include=qdrant.PayloadIncludeSelector(fields=("document_id", "chunk_index", "content_hash", "tenant"))
 )
 
 
 def _seen(point: qdrant.RetrievedPoint) -> SeenPoint:
     chunk = chunk_from_payload(point.payload)
-    return SeenPoint(point.id.uuid, chunk.version, chunk.index == 0)
+    return SeenPoint(point.id.uuid, chunk.version, chunk.index == 0, chunk.readers)

@@ -34,6 +34,7 @@ class LegQuery:
     using: str
     nearest: qdrant.VectorInput
     scope: qdrant.Filter
+    params: qdrant.SearchParams | None = None
 
     def query(self, physical: str, limit: int) -> qdrant.QueryPoints:
         """The query for the best points of the leg."""
@@ -42,6 +43,7 @@ class LegQuery:
             query=qdrant.Query(nearest=self.nearest),
             using=self.using,
             filter=self.scope,
+            params=self.params,
             limit=limit,
             with_payload=_NO_PAYLOAD,
         )
@@ -52,9 +54,10 @@ def dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> LegQuery:
     return LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope)
 
 
-def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter) -> LegQuery:
-    """BM25, by how rare each word is in the whole collection, which is one tenant's."""
-    return LegQuery(BM25, words, scope)
+def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter, corpus: qdrant.Filter | None) -> LegQuery:
+    """BM25, by how rare each word is in a corpus; in the whole collection, which is one tenant's, if there is none."""
+    params = None if corpus is None else qdrant.SearchParams(idf=qdrant.IdfParams(corpus=corpus))
+    return LegQuery(BM25, words, scope, params)
 
 
 async def find(

@@ -13,8 +13,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
 from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
+from trivium_gateway.qdrant.owners import owners, owners_read_by, readers_of
 from trivium_gateway.qdrant.values import from_value, to_value
 
 __all__ = [
@@ -52,7 +54,7 @@ BM25 = "bm25"
 CHUNK_FIELDS = (
     *("document_id", "chunk_index", "content_hash", "chunk_count"),
     *("text", "title", "uri", "start", "end", "metadata"),
-    *("heading", "page", "table_header", "nested_metadata", "container", "boxes"),
+    *("heading", "page", "table_header", "nested_metadata", "container", "boxes", "tenant"),
 )
 """Payload fields that a chunk is read from."""
 TOKEN_CODES = "token_codes"
@@ -68,8 +70,7 @@ Scope = qdrant.Filter
 """Which chunks a call is about; made by `scoped_filter`, and only this folder looks into it."""
 
 _POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
-_METADATA_PREFIX = "metadata."
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_METADATA_PREFIX, _PLAIN_KEY = "metadata.", re.compile(r"[A-Za-z0-9_-]+")
 
 
 def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
@@ -91,8 +92,7 @@ def earlier_head_id(tenant: str, document_id: str, version: str) -> str:
 
 
 def _id_of(*parts: str) -> str:
-    # The separator is a control character, which neither an id nor a tenant may have.
-    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))
+    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))  # which neither an id nor a tenant may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
         tenant: Whose it is.
     """
     payload: dict[str, Any] = {
-        "tenant": tenant,
+        "tenant": owners(tenant, chunk.readers),
         "document_id": chunk.document_id,
         "chunk_index": chunk.index,
         "text": chunk.text,
@@ -141,8 +141,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
     payload |= {key: value for key, value in place.items() if value}
     codes = token_codes_payload(embedded.token_codes) if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
-    if words is not None:
-        vectors[BM25] = words
+    vectors |= {BM25: words} if words is not None else {}
     return qdrant.PointStruct(
         id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
         payload={key: to_value(value) for key, value in payload.items()} | codes,
@@ -169,6 +168,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
         table_header=fields.get("table_header", ""),
         container=fields.get("container", ""),
         boxes=unpacked_boxes(fields.get("boxes", ""), fields.get("start", 0)),
+        readers=readers_of(fields.get("tenant")),
     )
 
 
@@ -190,22 +190,24 @@ def token_codes_from(payload: Mapping[str, Any]) -> bytes:
 
 
 def scoped_filter(
-    tenant: str,
+    reader: Reader,
     conditions: Iterable[qdrant.Condition] = (),
     user_filter: Filter | None = None,
     *,
     without: Iterable[qdrant.Condition] = (),
 ) -> qdrant.Filter:
-    """Make the filter of a call. It is the only place that makes one, and no filter is without its tenant.
+    """Make the filter of a call. It is the only place that makes one, and no filter is without its reader.
 
     Args:
-        tenant: Whose points.
+        reader: Whose points, and which of them.
         conditions: What the gateway itself asks for.
         user_filter: What the request asks for.
         without: What no point may fulfil.
     """
     asked = [_condition_of(part) for part in user_filter.parts] if user_filter else []
-    return qdrant.Filter(must=[keyword_condition("tenant", (tenant,)), *conditions, *asked], must_not=without)
+    return qdrant.Filter(
+        must=[keyword_condition("tenant", owners_read_by(reader)), *conditions, *asked], must_not=without
+    )
 
 
 def narrowed(scope: Scope, ids: Iterable[str]) -> Scope:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from trivium_serving.errors import PermissionDenied
 
 from trivium_gateway.domain.names import DEFAULT_TENANT
+from trivium_gateway.domain.readers import Reader, whole
 
 
 class Scope(StrEnum):
@@ -35,6 +37,7 @@ class Principal:
         groups: What the user belongs to.
         scopes: What it may do.
         key_id: By which key it came; empty where none is needed.
+        is_acting: Whether it asks for somebody else, by whose rights it reads.
     """
 
     tenant: str
@@ -42,6 +45,39 @@ class Principal:
     groups: frozenset[str]
     scopes: frozenset[Scope]
     key_id: str = ""
+    is_acting: bool = False
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it sees all that is the tenant's: an admin that asks for itself."""
+        return Scope.ADMIN in self.scopes and not self.is_acting
+
+    @property
+    def may_know_readers(self) -> bool:
+        """Whether it is told who else may read what it reads: who adds documents says so."""
+        return self.sees_all or Scope.INGEST in self.scopes
+
+    @property
+    def reader(self) -> Reader:
+        """As whom it reads documents."""
+        if self.sees_all:
+            return whole(self.tenant)
+        own = [f"user:{self.user}"] if self.user else []
+        return Reader(self.tenant, frozenset([*own, *(f"group:{group}" for group in self.groups)]))
+
+    @property
+    def keeper(self) -> Reader:
+        """As whom it replaces and deletes documents: a key that is nobody's keeps all, though it cannot read them."""
+        is_nobodys = not self.user and not self.groups
+        return whole(self.tenant) if is_nobodys else self.reader
+
+    @classmethod
+    def of(cls, reader: Reader, scopes: frozenset[Scope]) -> Self:
+        """Whoever keeps documents as some reader does."""
+        names = sorted(reader.names or ())
+        user = next((name.removeprefix("user:") for name in names if name.startswith("user:")), "")
+        groups = frozenset(name.removeprefix("group:") for name in names if name.startswith("group:"))
+        return cls(reader.tenant, user, groups, scopes)
 
     def require(self, scope: Scope) -> None:
         """Refuses what it may not do.

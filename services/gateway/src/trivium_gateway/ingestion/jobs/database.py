@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from trivium_gateway.domain.readers import Reader
 from trivium_gateway.ingestion.jobs.spool import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["OPEN", "JobDatabase", "end_if_over", "forget", "remove_unneeded"]
+__all__ = ["OPEN", "JobDatabase", "end_if_over", "forget", "owner_of", "reader_of", "remove_unneeded"]
 
 _BUSY_SECONDS = 5.0
 
@@ -25,7 +27,8 @@ are done, failed and cancelled."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, tenant TEXT NOT NULL, collection TEXT NOT NULL, kind TEXT NOT NULL, created REAL NOT NULL,
-    started REAL, ended REAL, cancelled INTEGER NOT NULL DEFAULT 0, waiting TEXT, served REAL NOT NULL DEFAULT 0);
+    started REAL, ended REAL, cancelled INTEGER NOT NULL DEFAULT 0, waiting TEXT, served REAL NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS jobs_of_tenant ON jobs (tenant, created);
 CREATE TABLE IF NOT EXISTS spools (name TEXT PRIMARY KEY, tenant TEXT NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS documents (
@@ -37,6 +40,7 @@ CREATE INDEX IF NOT EXISTS documents_of_job ON documents (job, state, number);
 CREATE INDEX IF NOT EXISTS documents_of_id ON documents (key, place);
 CREATE INDEX IF NOT EXISTS documents_of_spool ON documents (spool, state);
 """
+_ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 
 
 class JobDatabase:
@@ -104,10 +108,22 @@ class JobDatabase:
         try:
             database.row_factory = sqlite3.Row
             database.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {_SCHEMA}")
+            if "owner" not in {row["name"] for row in database.execute("PRAGMA table_info(jobs)")}:
+                database.execute(_ADD_OWNER)  # an earlier version of Trivium made the file
         except BaseException:
             database.close()
             raise
         return database
+
+
+def owner_of(reader: Reader) -> str:
+    """Write down whose jobs somebody's are; nothing for those who see all of their tenant."""
+    return "" if reader.names is None else json.dumps(sorted(reader.names))
+
+
+def reader_of(tenant: str, owner: str) -> Reader:
+    """Say whose documents are replaced by a job, by what `owner_of` has written down."""
+    return Reader(tenant, frozenset(json.loads(owner)) if owner else None)
 
 
 def end_if_over(database: sqlite3.Connection, job_id: str) -> None:

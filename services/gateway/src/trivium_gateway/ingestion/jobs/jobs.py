@@ -17,6 +17,7 @@ from trivium_gateway.request.principal import Scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Sequence
 
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.ingestion.jobs.job import Job, KeptDocument
     from trivium_gateway.ingestion.jobs.runner import JobRunner
     from trivium_gateway.ingestion.jobs.spool import Spool, SpoolFile
@@ -32,7 +33,7 @@ _FAILURES_IN_LISTS = 10
 
 
 class Jobs:
-    """Jobs of a tenant.
+    """Jobs. Each sees its own; who keeps all documents of a tenant, all of its.
 
     Args:
         store: Where they are kept.
@@ -102,7 +103,7 @@ class Jobs:
             await asyncio.to_thread(file.discard)
             raise
         # A caller that leaves now must not leave documents behind that have no bytes.
-        job = await to_the_end(asyncio.to_thread(self._keep, principal.tenant, collection, job_id, file, kept))
+        job = await to_the_end(asyncio.to_thread(self._keep, principal.keeper, collection, job_id, file, kept))
         self._runner.wake()
         return job
 
@@ -114,12 +115,12 @@ class Jobs:
             raise InvalidField("page_token", "The page token is not one that the gateway gave.")
         self._store.check(job_id)
         job, last = await asyncio.to_thread(
-            self._store.get, principal.tenant, job_id, failures=page_size, after=int(page_token or 0)
+            self._store.get, principal.keeper, job_id, failures=page_size, after=int(page_token or 0)
         )
         return job, str(last or "")
 
     async def page(self, principal: Principal, *, page_size: int, page_token: str) -> tuple[list[Job], str]:
-        """Returns a page of the tenant's jobs, the latest first, and the token of the next."""
+        """Returns a page of the principal's jobs, the latest first, and the token of the next."""
         principal.require(Scope.INGEST)
         check_page_size(page_size, self._limits)
         if not self._store.exists:
@@ -127,7 +128,7 @@ class Jobs:
         try:
             jobs = await asyncio.to_thread(
                 self._store.page,
-                principal.tenant,
+                principal.keeper,
                 limit=page_size + 1,
                 before=page_token,
                 failures=_FAILURES_IN_LISTS,
@@ -140,7 +141,7 @@ class Jobs:
         """Ends a job that goes on; forgets one that has ended, and says whether it did."""
         principal.require(Scope.INGEST)
         self._store.check(job_id)
-        job, forgotten, gone = await asyncio.to_thread(self._store.cancel_or_forget, principal.tenant, job_id)
+        job, forgotten, gone = await asyncio.to_thread(self._store.cancel_or_forget, principal.keeper, job_id)
         self._runner.stop(job_id)
         await asyncio.to_thread(self._spool.remove, *gone)
         return job, forgotten
@@ -149,17 +150,17 @@ class Jobs:
         """Has the documents of a job that failed, or were cancelled, tried again."""
         principal.require(Scope.INGEST)
         self._store.check(job_id)
-        job = await asyncio.to_thread(self._store.retry, principal.tenant, job_id)
+        job = await asyncio.to_thread(self._store.retry, principal.keeper, job_id)
         self._runner.wake()
         return job
 
     def _keep(
-        self, tenant: str, collection: str, job_id: str, file: SpoolFile, documents: Sequence[KeptDocument]
+        self, reader: Reader, collection: str, job_id: str, file: SpoolFile, documents: Sequence[KeptDocument]
     ) -> Job:
         try:
             file.keep()
             spool = (file.name, file.size)
-            return self._store.add(tenant, collection, job_id, spool, documents, self._limits.max_job_documents)
+            return self._store.add(reader, collection, job_id, spool, documents, self._limits.max_job_documents)
         except BaseException:
             file.discard()
             raise

@@ -7,13 +7,14 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from trivium_gateway.ingestion.jobs.database import OPEN, end_if_over, forget, remove_unneeded
+from trivium_gateway.ingestion.jobs.database import OPEN, end_if_over, forget, reader_of, remove_unneeded
 from trivium_gateway.ingestion.jobs.job import Failure, KeptDocument
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.ingestion.jobs.database import JobDatabase
     from trivium_gateway.ingestion.jobs.job import Outcome
 
@@ -31,13 +32,13 @@ class Batch:
 
     Attributes:
         job: The job's id.
-        tenant: Whose it is.
+        reader: Whose it is, and as whom it replaces documents.
         collection: Where they go.
         documents: Each with its number and the name of the file that has its bytes.
     """
 
     job: str
-    tenant: str
+    reader: Reader
     collection: str
     documents: Sequence[tuple[int, str, KeptDocument]]
 
@@ -112,7 +113,8 @@ class JobQueue:
                         "UPDATE jobs SET served = ?, started = COALESCE(started, ?) WHERE id = ?", (now, now, job["id"])
                     )
                     documents = [(row["number"], row["spool"], _kept(row)) for row in chosen]
-                    return Batch(job["id"], job["tenant"], job["collection"], documents)
+                    reader = reader_of(job["tenant"], job["owner"])
+                    return Batch(job["id"], reader, job["collection"], documents)
         return None
 
     def settle(self, job_id: str, outcomes: Sequence[Outcome]) -> list[str]:

@@ -150,7 +150,7 @@ class JobRunner:
             for _, name, kept in batch.documents:
                 yield await asyncio.to_thread(self._spool.read, name, kept)
 
-        who = Principal(batch.tenant, "", frozenset(), frozenset({Scope.INGEST}))
+        who = Principal.of(batch.reader, frozenset({Scope.INGEST}))
         numbers = [number for number, _, _ in batch.documents]
         try:
             results = await self._ingest(who, batch.collection, documents(), max_documents=len(numbers))

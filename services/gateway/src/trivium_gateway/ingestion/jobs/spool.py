@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Spool", "SpoolFile", "unusable"]
 
-_FIELDS = ("id", "title", "uri", "metadata", "filename", "media_type", "default_id", "moved_from")
+_FIELDS = ("id", "title", "uri", "metadata", "filename", "media_type", "default_id", "moved_from", "readers")
 _ORPHANED_SECONDS = 3600.0
 """A file that nobody knows is older than this: a younger one may be on its way."""
 _RESERVE_BYTES = 256 * 1024 * 1024

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, TooLarge
 
-from trivium_gateway.ingestion.jobs.database import end_if_over, forget
+from trivium_gateway.ingestion.jobs.database import end_if_over, forget, owner_of
 from trivium_gateway.ingestion.jobs.job import Failure, Job, JobState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.ingestion.jobs.database import JobDatabase
     from trivium_gateway.ingestion.jobs.job import KeptDocument
 
@@ -51,7 +52,7 @@ class JobStore:
 
     def add(
         self,
-        tenant: str,
+        reader: Reader,
         collection: str,
         job_id: str,
         spool: tuple[str, int],
@@ -61,7 +62,7 @@ class JobStore:
         """Adds documents to a job. Of those with one id, the last one counts.
 
         Args:
-            tenant: Whose job.
+            reader: Whose job, and as whom it replaces documents.
             collection: Where they go.
             job_id: The job; empty for a new one.
             spool: The name of the file that has their bytes, and its size.
@@ -69,14 +70,15 @@ class JobStore:
             max_documents: Most documents of one job.
 
         Raises:
-            NotFound: The tenant has no such job (JOB_NOT_FOUND).
+            NotFound: They have no such job (JOB_NOT_FOUND).
             FailedPrecondition: It was cancelled (JOB_CANCELLED).
             InvalidField: It goes to another collection.
             TooLarge: It would have too many documents (JOB_TOO_LARGE).
         """
         with self._database.changing() as database:
-            job_id = job_id or _new_job(database, tenant, collection)
-            row = _row(database, tenant, job_id)
+            tenant = reader.tenant
+            job_id = job_id or _new_job(database, reader, collection)
+            row = _row(database, reader, job_id)
             if row["cancelled"]:
                 raise FailedPrecondition("The job was cancelled. Retry it, or start another.", reason="JOB_CANCELLED")
             if row["collection"] != collection:
@@ -118,13 +120,13 @@ class JobStore:
             database.execute("INSERT INTO spools VALUES (?, ?, ?)", (spool[0], tenant, spool[1]))
             database.execute("UPDATE jobs SET ended = NULL WHERE id = ?", (job_id,))
             end_if_over(database, job_id)
-            return _job(database, _row(database, tenant, job_id), 0, 0)
+            return _job(database, _row(database, reader, job_id), 0, 0)
 
-    def get(self, tenant: str, job_id: str, *, failures: int, after: int = 0) -> tuple[Job, int]:
+    def get(self, reader: Reader, job_id: str, *, failures: int, after: int = 0) -> tuple[Job, int]:
         """Returns a job, with some of its failures.
 
         Args:
-            tenant: Whose.
+            reader: Whose.
             job_id: Its id.
             failures: Of how many documents at most.
             after: Only of documents with a higher number.
@@ -133,10 +135,10 @@ class JobStore:
             The job, and the number of the last document whose failure it shows, 0 if there are no more behind it.
 
         Raises:
-            NotFound: The tenant has no such job (JOB_NOT_FOUND).
+            NotFound: They have no such job (JOB_NOT_FOUND).
         """
         with self._database.reading() as database:
-            row = _row(database, tenant, job_id)
+            row = _row(database, reader, job_id)
             numbers = database.execute(
                 "SELECT number FROM documents WHERE job = ? AND state = 'failed' AND number > ? "
                 "ORDER BY number LIMIT ?",
@@ -145,43 +147,43 @@ class JobStore:
             more = len(numbers) > failures
             return _job(database, row, failures, after), numbers[failures - 1][0] if more else 0
 
-    def page(self, tenant: str, *, limit: int, before: str, failures: int) -> list[Job]:
-        """Lists a tenant's jobs, the latest first.
+    def page(self, reader: Reader, *, limit: int, before: str, failures: int) -> list[Job]:
+        """Lists somebody's jobs, the latest first.
 
         Args:
-            tenant: Whose.
+            reader: Whose.
             limit: Most of them.
             before: Only those that were made before this one; empty for all.
             failures: Of how many documents of each at most.
         """
         with self._database.reading() as database:
-            created = _row(database, tenant, before)["created"] if before else time.time() + 1e9
+            created = _row(database, reader, before)["created"] if before else time.time() + 1e9
             rows = database.execute(
-                "SELECT * FROM jobs WHERE tenant = ? AND (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?",
-                (tenant, created, before, limit),
+                f"SELECT * FROM jobs WHERE {_OWN} AND (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?",
+                (*_own(reader), created, before, limit),
             ).fetchall()
             return [_job(database, row, failures, 0) for row in rows]
 
-    def cancel_or_forget(self, tenant: str, job_id: str) -> tuple[Job, bool, list[str]]:
+    def cancel_or_forget(self, reader: Reader, job_id: str) -> tuple[Job, bool, list[str]]:
         """Ends a job that goes on, or forgets one that has ended.
 
         Returns:
             The job, whether it is forgotten, and files that nobody needs any more.
         """
         with self._database.changing() as database:
-            row = _row(database, tenant, job_id)
+            row = _row(database, reader, job_id)
             if row["ended"] is not None:
                 return _job(database, row, 0, 0), True, forget(database, [job_id])
             database.execute("UPDATE documents SET state = 'cancelled' WHERE job = ? AND state = 'pending'", (job_id,))
             database.execute(
                 "UPDATE jobs SET cancelled = 1, waiting = NULL, ended = ? WHERE id = ?", (time.time(), job_id)
             )
-            return _job(database, _row(database, tenant, job_id), 0, 0), False, []
+            return _job(database, _row(database, reader, job_id), 0, 0), False, []
 
-    def retry(self, tenant: str, job_id: str) -> Job:
+    def retry(self, reader: Reader, job_id: str) -> Job:
         """Has the documents of a job that failed, or were cancelled, tried again."""
         with self._database.changing() as database:
-            _row(database, tenant, job_id)
+            _row(database, reader, job_id)
             database.execute(
                 "UPDATE documents SET state = 'pending', failures = '[]', crashes = 0, tries = 0 "
                 "WHERE job = ? AND state IN ('failed', 'cancelled')",
@@ -189,7 +191,7 @@ class JobStore:
             )
             database.execute("UPDATE jobs SET cancelled = 0, ended = NULL WHERE id = ?", (job_id,))
             end_if_over(database, job_id)
-            return _job(database, _row(database, tenant, job_id), 0, 0)
+            return _job(database, _row(database, reader, job_id), 0, 0)
 
     def make_room(self, tenant: str, max_jobs: int) -> tuple[bool, list[str]]:
         """Forgets the oldest ended jobs of a tenant that has too many.
@@ -213,22 +215,31 @@ class JobStore:
             return own, all_of_them
 
 
-def _new_job(database: sqlite3.Connection, tenant: str, collection: str) -> str:
+_OWN = "tenant = ? AND (? = '' OR owner = ?)"
+
+
+def _new_job(database: sqlite3.Connection, reader: Reader, collection: str) -> str:
     job_id = uuid.uuid4().hex[:16]
     database.execute(
-        "INSERT INTO jobs (id, tenant, collection, kind, created) VALUES (?, ?, ?, 'ingest', ?)",
-        (job_id, tenant, collection, time.time()),
+        "INSERT INTO jobs (id, tenant, collection, kind, created, owner) VALUES (?, ?, ?, 'ingest', ?, ?)",
+        (job_id, reader.tenant, collection, time.time(), owner_of(reader)),
     )
     return job_id
 
 
-def _row(database: sqlite3.Connection, tenant: str, job_id: str) -> sqlite3.Row:
+def _row(database: sqlite3.Connection, reader: Reader, job_id: str) -> sqlite3.Row:
+    printable = job_id.encode(errors="replace").decode()
     row: sqlite3.Row | None = database.execute(
-        "SELECT * FROM jobs WHERE id = ? AND tenant = ?", (job_id.encode(errors="replace").decode(), tenant)
+        f"SELECT * FROM jobs WHERE id = ? AND {_OWN}", (printable, *_own(reader))
     ).fetchone()
     if row is None:
         raise _not_found(job_id)
     return row
+
+
+def _own(reader: Reader) -> tuple[str, str, str]:
+    owner = owner_of(reader)
+    return reader.tenant, owner, owner
 
 
 def _not_found(job_id: str) -> NotFound:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.gateway import Gateway
-    from trivium_gateway.library.documents import NewDocument
+    from trivium_gateway.library.documents import NewDocument, StoredDocument
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["GatewayService"].full_name
 
@@ -88,7 +88,7 @@ class GatewayServicer(GatewayServiceServicer):
     async def GetDocument(self, request: pb.GetDocumentRequest, context: _Context) -> pb.GetDocumentResponse:
         """Returns one document with its stored text."""
         document = await self._gateway.library.get_document(principal(), request.collection, request.id)
-        return pb.GetDocumentResponse(document=document_message(document))
+        return pb.GetDocumentResponse(document=_shown(document))
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: _Context) -> pb.ListDocumentsResponse:
         """Lists documents."""
@@ -99,7 +99,7 @@ class GatewayServicer(GatewayServiceServicer):
             page_size=page_size,
             page_token=request.page_token,
         )
-        return pb.ListDocumentsResponse(documents=map(document_message, documents), next_page_token=next_token)
+        return pb.ListDocumentsResponse(documents=map(_shown, documents), next_page_token=next_token)
 
     async def DeleteDocuments(
         self, request: pb.DeleteDocumentsRequest, context: _Context
@@ -107,6 +107,11 @@ class GatewayServicer(GatewayServiceServicer):
         """Deletes documents."""
         deleted = await self._gateway.library.delete_documents(principal(), request.collection, request.ids)
         return pb.DeleteDocumentsResponse(deleted_ids=deleted)
+
+    async def SetReaders(self, request: pb.SetReadersRequest, context: _Context) -> pb.SetReadersResponse:
+        """Changes who may read documents."""
+        changed = await self._gateway.library.permit(principal(), request.collection, request.ids, request.readers)
+        return pb.SetReadersResponse(changed_ids=changed)
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: _Context
@@ -177,6 +182,10 @@ class GatewayServicer(GatewayServiceServicer):
 def serve(gateway: Gateway, server: grpc.aio.Server) -> None:
     """Has a server serve the gateway."""
     add_GatewayServiceServicer_to_server(GatewayServicer(gateway), server)
+
+
+def _shown(document: StoredDocument) -> pb.Document:
+    return document_message(document, with_readers=principal().may_know_readers)
 
 
 def _set_trailer(context: _Context, degraded: Iterable[Degradation]) -> None:

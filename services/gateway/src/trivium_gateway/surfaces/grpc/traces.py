@@ -33,8 +33,9 @@ class TraceServicer(TraceServiceServicer):
 
     async def GetTrace(self, request: pb.GetTraceRequest, context: _Context) -> pb.GetTraceResponse:
         """Gives what a question went through."""
-        trace = self._questions.trace(principal(), request.request_id)
-        explanation = await self._questions.explain(trace, request.document_id) if request.document_id else None
+        who, wanted = principal(), request.document_id
+        trace = self._questions.trace(who, request.request_id)
+        explanation = await self._questions.explain(who, trace, wanted) if wanted else None
         shown = trace_json(trace, self._questions.settings, explanation, with_texts=request.include_texts)
         return pb.GetTraceResponse(trace=_struct(shown))
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
-from trivium_serving.errors import InvalidField
+from trivium_serving.errors import InvalidField, NotFound
 
 from trivium_gateway.domain.limits import GatewayLimits
+from trivium_gateway.domain.readers import checked_readers, shown_readers
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.library.documents import DocumentResult, NewDocument
 from trivium_gateway.surfaces.door import principal
@@ -23,6 +24,7 @@ from trivium_gateway.surfaces.http.shapes.documents import (
     DeleteDocumentResponse,
     DocumentResponse,
     ListDocumentsResponse,
+    ReadersResponse,
 )
 from trivium_gateway.surfaces.http.shapes.jobs import AcceptedResponse
 from trivium_gateway.surfaces.http.streams import while_connected
@@ -49,6 +51,17 @@ class DocumentBody(JsonBody):
     moved_from: str | None = Field(
         None, description="The document that it was before: what says the same in both is not embedded again."
     )
+    readers: list[str] | None = Field(
+        None,
+        description="Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant. Without any, who "
+        "could before; a new one, everyone.",
+    )
+
+
+class ReadersBody(JsonBody):
+    """Who may read a document."""
+
+    readers: list[str] = Field(description="`user:NAME`, `group:NAME`, or `*` for everyone of the tenant.")
 
 
 class DocumentsBody(JsonBody):
@@ -117,7 +130,8 @@ def document_routes(gateway: Gateway) -> APIRouter:
         documents, next_token = await gateway.library.list_documents(
             principal(), collection, page_size=page_size, page_token=page_token
         )
-        shown = [document_json(one, with_text=False) for one in documents]
+        told = principal().may_know_readers
+        shown = [document_json(one, with_text=False, with_readers=told) for one in documents]
         return JsonResponse({"documents": shown, "next_page_token": next_token})
 
     # Ids hold slashes, so nothing can be routed beneath one.
@@ -125,11 +139,20 @@ def document_routes(gateway: Gateway) -> APIRouter:
         "/v1/documents/{id:path}", summary="Return a document with its stored text", **documented(DocumentResponse)
     )
     async def get_document(request: Request, collection: _Collection = "") -> Response:
-        return JsonResponse(
-            document_json(
-                await gateway.library.get_document(principal(), collection, _document_id(request)), with_text=True
-            )
-        )
+        document = await gateway.library.get_document(principal(), collection, _document_id(request))
+        return JsonResponse(document_json(document, with_text=True, with_readers=principal().may_know_readers))
+
+    @router.patch(
+        "/v1/documents/{id:path}",
+        summary="Change who may read a document, and nothing else",
+        **documented(ReadersResponse, ReadersBody),
+    )
+    async def change_readers(request: Request, collection: _Collection = "") -> Response:
+        body, document_id = await read_json(request, ReadersBody, limits.max_body_bytes), _document_id(request)
+        changed = await gateway.library.permit(principal(), collection, [document_id], body.readers)
+        if not changed:
+            raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
+        return JsonResponse({"id": changed[0], "readers": shown_readers(checked_readers(body.readers, limits))})
 
     @router.delete(
         "/v1/documents/{id:path}",
@@ -152,7 +175,14 @@ def _new_document(body: DocumentBody) -> NewDocument:
         text=body.text or "",
         default_id=body.default_id or "",
         moved_from=body.moved_from or "",
+        readers=_given(body.readers),
     )
+
+
+def _given(readers: list[str] | None) -> list[str]:
+    if readers == []:
+        raise InvalidField("readers", 'There are no readers. Give some, ["*"] for everyone, or leave them out.')
+    return readers or []
 
 
 def _results(results: list[DocumentResult]) -> Response:

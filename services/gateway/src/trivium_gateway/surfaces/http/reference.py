@@ -27,7 +27,7 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 """
 
 
-_FORM_FIELDS = ("collection", "wait", "job", "id", "title", "uri", "metadata")
+_FORM_FIELDS = ("collection", "wait", "job", "id", "title", "uri", "metadata", "readers")
 
 
 def documented(

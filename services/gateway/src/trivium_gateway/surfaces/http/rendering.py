@@ -9,6 +9,7 @@ from starlette.responses import Response
 from trivium_serving.request_context import request_id
 
 from trivium_gateway.domain.degradation import header_value
+from trivium_gateway.domain.readers import shown_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,8 +153,8 @@ def result_json(result: DocumentResult) -> dict[str, Any]:
     return shown
 
 
-def document_json(document: StoredDocument, *, with_text: bool) -> dict[str, Any]:
-    """A stored document; lists show it without its text."""
+def document_json(document: StoredDocument, *, with_text: bool, with_readers: bool) -> dict[str, Any]:
+    """A stored document; lists show it without its text, and who only reads, without its readers."""
     shown: dict[str, Any] = {
         "id": document.id,
         "container": document.container or None,
@@ -162,6 +163,7 @@ def document_json(document: StoredDocument, *, with_text: bool) -> dict[str, Any
         "metadata": dict(document.metadata),
         "chunk_count": document.chunk_count,
         "content_hash": document.content_hash,
+        "readers": shown_readers(document.readers) if with_readers else None,
     }
     if with_text:
         shown["text"] = document.text

@@ -56,7 +56,7 @@ def trace_routes(gateway: Gateway) -> APIRouter:
     )
     async def get_trace(request_id: str, include: Include = None, document_id: DocumentId = None) -> Response:
         trace = gateway.questions.trace(principal(), request_id)
-        explanation = None if document_id is None else await gateway.questions.explain(trace, document_id)
+        explanation = None if document_id is None else await gateway.questions.explain(principal(), trace, document_id)
         settings = gateway.questions.settings
         return JsonResponse(trace_json(trace, settings, explanation, with_texts=include == "texts"))
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.limits import GatewayLimits
 
-_CALL_FIELDS = ("collection", "wait", "job")
+_CALL_FIELDS = ("collection", "wait", "job", "readers")
 _DOCUMENT_FIELDS = ("id", "title", "uri", "metadata")
 
 
 class Upload:
     """The files of a form, and what the form says about them.
 
-    Fields that are not files are `collection`, `wait` (true or false), `job`, and, with a single file, `id`, `title`,
-    `uri` and `metadata` (JSON).
+    Fields that are not files are `collection`, `wait` (true or false), `job`, `readers` (JSON), and, with a single
+    file, `id`, `title`, `uri` and `metadata` (JSON).
 
     Args:
         form: The parsed form; closed by `close`.
@@ -53,6 +53,7 @@ class Upload:
             raise InvalidField("file", "The form has no file. Send at least one.", reason="MISSING_FIELD")
         self.collection = fields.pop("collection", "")
         self.job = fields.pop("job", "")
+        self.readers = _readers(fields.pop("readers", None))
         wait = fields.pop("wait", "true")
         if wait not in ("true", "false"):
             raise InvalidField("wait", f"wait is {wait[:40]!r}; it must be true or false.")
@@ -76,6 +77,7 @@ class Upload:
                 filename=file.filename or "",
                 media_type=file.content_type or "",
                 default_id="" if self._fields.get("uri") else _default_id(file.filename),
+                readers=self.readers,
             )
 
     async def close(self) -> None:
@@ -122,6 +124,15 @@ def _default_id(filename: str | None) -> str:
     """A file's name, which may be a path, names its document, so that a later version replaces it."""
     name = filename or ""
     return name if name.isprintable() else ""
+
+
+def _readers(text: str | None) -> list[str]:
+    if text is None:
+        return []
+    readers = parse_json(text, "readers")
+    if not isinstance(readers, list) or not readers or not all(isinstance(one, str) for one in readers):
+        raise InvalidField("readers", 'readers must be a JSON list of texts, for example ["group:hr"].')
+    return readers
 
 
 def _metadata(text: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 
+from trivium_gateway.domain.readers import shown_readers
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.surfaces.grpc.messages.structs import json_from
 
@@ -34,6 +35,7 @@ def document_from(document: pb.DocumentInput) -> NewDocument:
         media_type=document.file.media_type,
         default_id=document.default_id,
         moved_from=document.moved_from,
+        readers=document.readers,
     )
 
 
@@ -47,8 +49,8 @@ def result_message(result: DocumentResult) -> pb.DocumentResult:
     return message
 
 
-def document_message(document: StoredDocument) -> pb.Document:
-    """A stored document."""
+def document_message(document: StoredDocument, *, with_readers: bool) -> pb.Document:
+    """A stored document; who only reads is not told its readers."""
     message = pb.Document(
         id=document.id,
         container=document.container,
@@ -57,6 +59,7 @@ def document_message(document: StoredDocument) -> pb.Document:
         chunk_count=document.chunk_count,
         content_hash=document.content_hash,
         text=document.text,
+        readers=shown_readers(document.readers) if with_readers else (),
     )
     message.metadata.update(dict(document.metadata))
     return message

@@ -157,7 +157,12 @@ async def _reported(documents: list[shapes.IngestedDocument], report: Report) ->
     for number, one in enumerate(documents, 1):
         await report(number, len(documents), one.title or one.id or f"document {number}")
         yield NewDocument(
-            id=one.id, title=one.title or "", uri=one.uri or "", metadata=one.metadata or {}, text=one.text
+            id=one.id,
+            title=one.title or "",
+            uri=one.uri or "",
+            metadata=one.metadata or {},
+            text=one.text,
+            readers=one.readers or (),
         )
 
 

@@ -48,6 +48,7 @@ class ListedDocumentShape(Shape):
     metadata: dict[str, Any]
     chunk_count: int
     content_hash: str = Field(description="Stays the same as long as nothing of the document changes.")
+    readers: list[str] | None = Field(description="Who may read it; null for who may not add documents.")
 
 
 class DocumentResponse(ListedDocumentShape):
@@ -61,6 +62,13 @@ class ListDocumentsResponse(Shape):
 
     documents: list[ListedDocumentShape]
     next_page_token: str = Field(description="Empty after the last page.")
+
+
+class ReadersResponse(Shape):
+    """A document, and who may read it now."""
+
+    id: str
+    readers: list[str]
 
 
 class DeleteDocumentResponse(Shape):

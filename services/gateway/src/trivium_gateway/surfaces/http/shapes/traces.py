@@ -104,6 +104,7 @@ class ExplanationShape(Shape):
     fate: Literal[
         "not_searched",
         "not_in_collection",
+        "not_permitted",
         "filtered",
         "excluded",
         "not_found",
