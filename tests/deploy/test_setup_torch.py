@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+_PROGRESS = ("setup: installing", "setup: after", "setup: done")
 
 # In the place of an environment's python: writes down what pip is asked for, and refuses every CPU build.
 PYTHON = """\
@@ -61,7 +62,7 @@ def run(folder: Path, profile: str, choice: str | None, installed: str = "") -> 
     ended = subprocess.run(
         [ROOT / "scripts/setup", profile], env=environment, capture_output=True, text=True, check=False
     )
-    said = [line for line in (ended.stdout + ended.stderr).splitlines() if not line.startswith("setup: installing")]
+    said = [line for line in (ended.stdout + ended.stderr).splitlines() if not line.startswith(_PROGRESS)]
     return Setup(ended.returncode, said, asked.read_text().splitlines(), read.read_text())
 
 

@@ -247,20 +247,36 @@ def demo(data_dir: Path, *arguments: str, **environment: str) -> subprocess.Comp
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
 
 
-def test_demo_beside_a_running_stack_prints_cited_answers_with_timings(filled: Up) -> None:
+def test_demo_beside_a_running_stack_prints_cited_answers_and_a_refusal_with_timings(filled: Up) -> None:
     outcome = demo(filled.folder / "data")
 
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stderr == ""
-    questions = outcome.stdout.split("\nQuestion  ")[1:]
-    assert len(questions) == 3
-    for question in questions:
-        answer = question.split("Answer    ")[1]
-        assert re.search(r"\[1\]", answer.partition("Sources")[0])
+    answers = [question.split("Answer    ")[1] for question in outcome.stdout.split("\nQuestion  ")[1:]]
+    assert len(answers) == 4
+    for said, answer in zip(("out of memory", "open a ticket", "do not answer", "MaxSim"), answers, strict=True):
+        written = answer.partition("Sources")[0]
+        assert said in written
+        assert ("[1]" in written) is (said != "do not answer")
         assert str(CORPUS) in answer
-        assert re.search(r"embed .* ms · search .* ms · rerank .* ms · generate .* ms · total .* ms", answer)
-    assert "128 KiB" in questions[0]
+        assert re.search(r"embed .* ms · search .* ms · rerank .* ms · .*total .* ms", answer)
     assert trivium_json(filled, "status")["ready"] is True
+
+
+def test_demo_whose_examples_are_answered_otherwise_fails_and_says_which(filled: Up, folder: Path) -> None:
+    (folder / "corpus").mkdir()
+    (folder / "corpus" / "otters.txt").write_text("An otter's den is called a holt.\n")
+
+    outcome = subprocess.run(
+        [*TRIVIUM, "demo", "--corpus", str(folder / "corpus")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TRIVIUM_DATA_DIR": str(filled.folder / "data")},
+        timeout=280,
+    )
+
+    assert outcome.returncode == 1
+    assert "does not say 'out of memory'" in outcome.stderr.splitlines()[-1]
 
 
 def test_demo_as_json_says_what_it_did_and_nothing_else(filled: Up) -> None:

@@ -26,10 +26,27 @@ from trivium_client.stack.running import StackError, StackOptions, running_stack
 from trivium_client.stack.services import SERVICES, layout_on_free_ports
 from trivium_client.stack.supervisor import Death
 
-QUESTIONS = (
-    "How much memory does the KV cache of Llama 3 8B need per token?",
-    "What does an exit status of 137 mean?",
-    "延迟交互的运算叫什么？",
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question about Trivium's own examples.
+
+    Attributes:
+        text: The question.
+        about: What it shows.
+        says: What the answer has in it; None if it is refused, since the documents do not answer it.
+    """
+
+    text: str
+    about: str = ""
+    says: str | None = ""
+
+
+EXAMPLES = (
+    Example("What does an exit status of 137 mean?", "one sentence of 40 documents", "out of memory"),
+    Example("What is the reaction to a burn rate of 1?", "a row of a table", "open a ticket"),
+    Example("What is the capital of Peru?", "not in the documents", None),
+    Example("延迟交互的运算叫什么？", "in Chinese", "MaxSim"),
 )
 # The first start converts the models, which takes a minute where much else runs.
 _READY_SECONDS = 240.0
@@ -49,7 +66,8 @@ def demo(
     """Show the whole path: start the stack, add documents, ask, and stop.
 
     Takes free ports and a data folder of its own, which is deleted at the end, so that it runs beside a stack that is
-    up. Without --question it asks about Trivium's own examples, and fails if an answer cites nothing.
+    up. Without --question it asks about Trivium's own examples what a sentence answers, a row of a table, nothing at
+    all, and something in Chinese, and fails if an answer is not the right one.
 
     **Examples**
 
@@ -62,10 +80,11 @@ def demo(
     began = time.monotonic()
     log = DemoLog()
     models = Path(os.environ.get("TRIVIUM_DATA_DIR") or ".data").resolve()  # converted once, not once per demo
+    asked = [Example(text) for text in question] if question else EXAMPLES
     try:
         with tempfile.TemporaryDirectory(prefix="trivium-demo-") as folder:
             options = StackOptions(layout_on_free_ports(SERVICES), Path(folder), model_dir=models)
-            shown = asyncio.run(_run(options, corpus, question or QUESTIONS, log, result_console(as_json=as_json)))
+            shown = asyncio.run(_run(options, corpus, asked, log, result_console(as_json=as_json)))
     except (StackError, TriviumError, DemoFailure) as error:
         aside = stderr()
         for line in log.tail:
@@ -122,8 +141,8 @@ class DemoLog:
             self.died.set_result(death)
 
 
-async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], log: DemoLog, console: Console) -> Shown:
-    shown = Shown(questions=questions)
+async def _run(options: StackOptions, corpus: Path, asked: Sequence[Example], log: DemoLog, console: Console) -> Shown:
+    shown = Shown(questions=[one.text for one in asked])
     log.died = asyncio.get_running_loop().create_future()
     console.print(f"Starting {', '.join(SERVICES)}: five processes on this machine.")
     began = time.monotonic()
@@ -148,7 +167,7 @@ async def _run(options: StackOptions, corpus: Path, questions: Sequence[str], lo
         shown.ready_seconds = time.monotonic() - began
         console.print(f"Ready after {shown.ready_seconds:.1f} s.\n")
         gateway = str(options.layout.addresses["gateway"]["grpc"])
-        await _first(asyncio.to_thread(_use, gateway, corpus, shown, console), log.died, None)
+        await _first(asyncio.to_thread(_use, gateway, corpus, asked, shown, console), log.died, None)
     return shown
 
 
@@ -170,7 +189,7 @@ async def _first(work: Awaitable[object], died: asyncio.Future[Death], timeout_s
     await task
 
 
-def _use(gateway: str, corpus: Path, shown: Shown, console: Console) -> None:
+def _use(gateway: str, corpus: Path, asked: Sequence[Example], shown: Shown, console: Console) -> None:
     """What a person does with a running stack: add documents, then ask."""
     with Trivium(gateway) as trivium:
         run = IngestRun(Sources([corpus]))
@@ -181,11 +200,19 @@ def _use(gateway: str, corpus: Path, shown: Shown, console: Console) -> None:
         if run.failures or not run.done_count:
             raise DemoFailure(f"{len(run.failures)} of {run.done_count} documents could not be added")
         shown.documents = run.results
-        for question in shown.questions:
-            console.print(Text.assemble("\n", ("Question  ", "bold"), question), soft_wrap=True)
+        for example in asked:
+            about = (f"  ({example.about})", "dim") if example.about else ""
+            console.print(Text.assemble("\n", ("Question  ", "bold"), example.text, about), soft_wrap=True)
             console.print("Answer    ", style="bold", end="")
-            answer = print_answer(trivium.ask_stream(question), console)
+            answer = print_answer(trivium.ask_stream(example.text), console)
             console.print(timings_line(answer), style="dim", soft_wrap=True)
             shown.answers.append(answer)
-            if shown.questions is QUESTIONS and not answer.citations:
-                raise DemoFailure(f"the answer to {question!r} cites nothing")
+            _check(example, answer)
+
+
+def _check(example: Example, answer: Answer) -> None:
+    if example.says is None:
+        if not answer.refused:
+            raise DemoFailure(f"{example.text!r} is answered, though the documents do not answer it")
+    elif example.says and not (example.says in answer.answer and answer.citations):
+        raise DemoFailure(f"the answer to {example.text!r} does not say {example.says!r}, or cites nothing")
