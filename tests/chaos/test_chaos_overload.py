@@ -82,6 +82,7 @@ def _percentile(values: Sequence[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_flood_of_questions_and_documents_refuses_at_once_and_recovers(
     make_stack: Callable[[], Stack], scale: Scale, seen: Callable[[str], None]

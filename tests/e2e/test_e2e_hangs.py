@@ -71,6 +71,7 @@ def _documents(stack: Stack) -> None:
     stack.ingest(*({"id": f"h{n}", "text": f"Heron {n} stands {n} centimetres tall. It eats fish."} for n in range(30)))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("service", "stage", "degradation"),
     [

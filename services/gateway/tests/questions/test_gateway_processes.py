@@ -82,6 +82,7 @@ async def test_readyz_tells_that_the_language_model_is_loading(stack: Stack) -> 
         ("generate", "generate:unavailable:passages"),
     ],
 )
+@pytest.mark.alone
 async def test_service_that_goes_is_replaced_and_used_again_soon_after_its_return(
     stack: Stack, name: str, degraded: str
 ) -> None:
@@ -127,6 +128,7 @@ async def test_qdrant_that_goes_is_a_clear_503_until_it_returns(own_qdrant: Qdra
         assert (await stack.ask()).json()["answer"].startswith("Herons eat fish.")
 
 
+@pytest.mark.alone
 async def test_qdrant_that_hangs_is_a_503_soon_until_it_goes_on(own_qdrant: Qdrant) -> None:
     async with running_stack(own_qdrant) as stack:
         await stack.create_collection()

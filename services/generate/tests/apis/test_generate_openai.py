@@ -335,6 +335,7 @@ async def test_openai_slow_server_ends_with_the_deadline_or_falls_back_within_it
     assert code is StatusCode.DEADLINE_EXCEEDED
 
 
+@pytest.mark.alone
 async def test_openai_client_that_leaves_closes_the_connection_at_once(
     openai: Any, api: Any, reply: Any, ask: Any
 ) -> None:
