@@ -28,6 +28,18 @@ GATEWAY = Dashboard(
             thresholds=((200, "orange"),),
         ),
         rate("Questions refused", "trivium_gateway_questions_refused_total", "For want of capacity, a second."),
+        rate(
+            "Questions refused by tenant",
+            "trivium_gateway_tenant_questions_refused_total",
+            "For want of capacity, a second: who floods, and whom nobody should see here beside them.",
+            "tenant",
+        ),
+        quantiles(
+            "Wait for a place by tenant",
+            "trivium_gateway_tenant_wait_seconds",
+            "Of questions, before they are searched for.",
+            "tenant",
+        ),
         quantiles(
             "Time per step of ingestion", "trivium_gateway_ingest_stage_duration_seconds", "Of a batch.", "stage"
         ),

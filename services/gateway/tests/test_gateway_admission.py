@@ -80,14 +80,14 @@ def admission() -> QuestionAdmission:
 async def _filled(admission: QuestionAdmission, stack: AsyncExitStack) -> None:
     """Takes all places."""
     for _ in range(admission.allowed):
-        await stack.enter_async_context(admission.place(60))
+        await stack.enter_async_context(admission.place("a", 60))
 
 
 async def test_question_without_a_place_waits_its_turn(admission: QuestionAdmission) -> None:
     order: list[int] = []
 
     async def ask(number: int) -> None:
-        async with admission.place(60):
+        async with admission.place("a", 60):
             order.append(number)
 
     async with AsyncExitStack() as stack:
@@ -101,7 +101,7 @@ async def test_question_without_a_place_waits_its_turn(admission: QuestionAdmiss
 
 async def test_question_beyond_those_that_may_wait_is_refused_at_once(admission: QuestionAdmission) -> None:
     async def ask() -> None:
-        async with admission.place(60):
+        async with admission.place("a", 60):
             pass
 
     async with AsyncExitStack() as stack:
@@ -119,33 +119,33 @@ async def test_question_that_was_let_in_is_not_refused_once_it_is_read(admission
     all_read = asyncio.Event()
 
     async def ask() -> None:
-        with admission.coming():
+        with admission.coming("a"):
             await all_read.wait()
-            async with admission.place(60):
+            async with admission.place("a", 60):
                 pass
 
-    while admission.refusal() is None:
+    while admission.refusal("a") is None:
         let_in.append(asyncio.create_task(ask()))
         await asyncio.sleep(0)
     assert len(let_in) == 2 * admission.allowed  # as many as there are places, and as many may wait
     all_read.set()
     await asyncio.gather(*let_in)  # none is refused
-    assert admission.refusal() is None
+    assert admission.refusal("a") is None
 
 
 async def test_question_that_is_given_up_while_it_is_read_keeps_nobody_out(admission: QuestionAdmission) -> None:
     for _ in range(1000):
-        assert admission.refusal() is None
-        with suppress(ValueError), admission.coming():
+        assert admission.refusal("a") is None
+        with suppress(ValueError), admission.coming("a"):
             raise ValueError("no JSON")
 
 
 async def test_questions_that_are_not_sent_keep_nobody_out_for_long(admission: QuestionAdmission) -> None:
     async with AsyncExitStack() as stack:
-        while admission.refusal() is None:
-            stack.enter_context(admission.coming())  # whose bodies never come
+        while admission.refusal("a") is None:
+            stack.enter_context(admission.coming("a"))  # whose bodies never come
         async with asyncio.timeout(20):
-            while admission.refusal() is not None:  # noqa: ASYNC110  # what it waits for is time
+            while admission.refusal("a") is not None:  # noqa: ASYNC110  # what it waits for is time
                 await asyncio.sleep(0.01)
 
 
@@ -153,15 +153,15 @@ async def test_question_whose_turn_does_not_come_is_refused_and_leaves_the_line(
     async with AsyncExitStack() as stack:
         await _filled(admission, stack)
         with pytest.raises(Overloaded):
-            async with admission.place(0.01):
+            async with admission.place("a", 0.01):
                 pass
-    async with admission.place(60):
+    async with admission.place("a", 60):
         pass
 
 
 async def test_question_that_waits_longer_than_expected_is_not_refused(admission: QuestionAdmission) -> None:
     async def ask() -> None:
-        async with admission.place(60):
+        async with admission.place("a", 60):
             pass
 
     async with AsyncExitStack() as stack:
@@ -174,7 +174,7 @@ async def test_question_that_waits_longer_than_expected_is_not_refused(admission
 
 async def test_caller_that_leaves_while_it_waits_takes_no_place(admission: QuestionAdmission) -> None:
     async def ask() -> None:
-        async with admission.place(60):
+        async with admission.place("a", 60):
             await asyncio.Event().wait()
 
     for when in ("waiting", "its turn comes", "let in"):
@@ -196,7 +196,7 @@ async def test_caller_that_leaves_while_it_waits_takes_no_place(admission: Quest
 async def test_place_that_is_left_early_is_the_next_ones(admission: QuestionAdmission) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(5 * admission.allowed):
-            place = await stack.enter_async_context(admission.place(60))
+            place = await stack.enter_async_context(admission.place("a", 60))
             place.leave()
         await _filled(admission, stack)
 
@@ -217,7 +217,7 @@ async def test_bulk_work_waits_for_questions_and_runs_one_at_a_time_among_them(a
     assert most == 4  # nobody asks
 
     most = 0
-    async with admission.place(60):
+    async with admission.place("a", 60):
         working = [asyncio.create_task(work(number)) for number in range(4)]
         for _ in range(5):
             await asyncio.sleep(0)
@@ -239,8 +239,8 @@ async def test_bulk_work_waits_longer_while_questions_are_refused(
     async with AsyncExitStack() as stack:
         await _filled(admission, stack)
         await asyncio.wait_for(work(), 20)  # nobody is refused
-        while admission.refusal() is None:
-            stack.enter_context(admission.coming())
+        while admission.refusal("a") is None:
+            stack.enter_context(admission.coming("a"))
         working = asyncio.create_task(work())
         done, _ = await asyncio.wait((working,), timeout=0.5)
         assert not done
@@ -249,9 +249,9 @@ async def test_bulk_work_waits_longer_while_questions_are_refused(
 
 async def test_calls_beyond_their_limit_are_refused() -> None:
     limit = CallLimit("ingestions", 1, 60)
-    async with limit.call():
+    async with limit.call("a"):
         with pytest.raises(Overloaded, match="1 ingestions"):
-            async with limit.call():
+            async with limit.call("a"):
                 pass
-    async with limit.call():
+    async with limit.call("a"):
         pass

@@ -102,7 +102,7 @@ class Library:
             DeadlineExceeded: The call's time is over.
         """
         principal.require(scope)
-        async with self._calls.call(), self._qdrant.waiting():
+        async with self._calls.call(principal.tenant), self._qdrant.waiting():
             yield self._collections
 
     @asynccontextmanager
@@ -177,7 +177,7 @@ class Library:
             max_documents: Most documents in one call.
         """
         principal.require(Scope.INGEST)
-        async with self._ingestions.call():
+        async with self._ingestions.call(principal.tenant):
             return await self.ingest_unbounded(principal, collection, documents, max_documents=max_documents)
 
     async def ingest_unbounded(

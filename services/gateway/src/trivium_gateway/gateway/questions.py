@@ -220,7 +220,7 @@ class Questions:
 
     async def explain(self, principal: Principal, trace: Trace, document_id: str) -> Explanation:
         """Says what became of a document on the way of a question; see Explainer.explain."""
-        async with self._explanations.call():
+        async with self._explanations.call(principal.tenant):
             return await self._explainer.explain(trace, document_id, principal.reader)
 
     async def replay(self, principal: Principal, wanted_id: str, changes: Mapping[str, JsonValue]) -> Replay:
@@ -254,15 +254,15 @@ class Questions:
             operation: What it asks for, one of OPERATIONS.
             principal: Who asks.
         """
-        refusal = self._admission.refusal() if Scope.READ in principal.scopes else None
+        refusal = self._admission.refusal(principal.tenant) if Scope.READ in principal.scopes else None
         if refusal is not None:
             with suppress(Overloaded), self._recorded(operation, principal):
                 raise refusal
         return refusal
 
-    def coming(self) -> AbstractContextManager[None]:
+    def coming(self, principal: Principal) -> AbstractContextManager[None]:
         """Keeps a place for the question that is read in the block; see QuestionAdmission.coming."""
-        return self._admission.coming()
+        return self._admission.coming(principal.tenant)
 
     def _recorded(
         self, operation: str, principal: Principal, timeout_seconds: float | None = None
@@ -272,7 +272,7 @@ class Questions:
         return self._metrics.counting(Record(operation, principal, seconds, self._pulses, self._outcomes))
 
     def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
-        return self._admission.place(record.seconds(math.inf, 1.0))
+        return self._admission.place(record.principal.tenant, record.seconds(math.inf, 1.0))
 
 
 def _note_retrieval(place: Place, record: Record) -> None:

@@ -11,6 +11,7 @@ from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
 from trivium_gateway.qdrant.words import StoredWords, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.fair_places import FairPlaces
 
 __all__ = ["PieceEmbedder"]
 
@@ -33,7 +34,7 @@ class PieceEmbedder:
         self._embed = embed
         self._metrics = metrics
         self._admission = admission
-        self._encoder = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
+        self._encoder = FairPlaces(lambda: _BATCHES_IN_FLIGHT)
 
     async def points_of(
         self, batch: Sequence[Piece], collection: ResolvedCollection, known: Mapping[str, EmbeddedChunk], tenant: str
@@ -58,7 +59,7 @@ class PieceEmbedder:
         new = [text for text in texts if text not in known]
         made: list[EmbeddedChunk] = []
         if new:
-            async with self._encoder:
+            async with self._encoder.place(tenant):
                 with self._metrics.stage("embed"):
                     while len(made) < len(new):
                         async with self._admission.bulk():

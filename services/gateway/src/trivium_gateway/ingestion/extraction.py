@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
-from trivium_serving.request_context import caller, request_id
+from trivium_serving.request_context import caller, request_id, tenant
 
 from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.limits import GatewayLimits
@@ -139,7 +139,7 @@ class Extractor:
                 reason="DOCUMENT_TOO_LARGE",
             )
         seconds = self._seconds_for(format_name, data) + scan_count * self._limits.max_scanned_page_seconds
-        async with self._turns.turn(caller(), request_id()):
+        async with self._turns.turn(tenant(), caller(), request_id()):
             answer, content = await self._ask(task, format_name, name, data, seconds)
         if "error" in answer:
             raise _error_of(answer)

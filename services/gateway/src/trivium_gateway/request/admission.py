@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, Overloaded
 from trivium_serving.request_context import caller_timeout
+from trivium_serving.request_context import tenant as current_tenant
 
+from trivium_gateway.request.fair_places import FairPlaces, equal_weight, part_of
 from trivium_gateway.request.question_limit import QuestionLimit
 
 if TYPE_CHECKING:
@@ -73,40 +75,49 @@ class QuestionAdmission:
     """Lets as many questions in as QuestionLimit allows, and a few more wait, if their turn comes soon.
 
     What would wait too long is refused at once, never after it has waited: it costs nothing then, and its sender can go
-    elsewhere.
+    elsewhere. Tenants have equal parts, or parts by their weights, of the places and of the line, and what others leave
+    of theirs: who asks less than its part is never refused for what others ask, and waits for the next place at most.
 
     Args:
         most: Most questions at once, those that are already being written among them.
         metrics: Where places and refusals are counted.
         clock: Seconds that only grow.
+        weight_of: What a tenant's part is in proportion to.
     """
 
-    def __init__(self, most: int, metrics: QuestionMetrics, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        most: int,
+        metrics: QuestionMetrics,
+        clock: Callable[[], float] = time.monotonic,
+        weight_of: Callable[[str], float] = equal_weight,
+    ) -> None:
         self._most = most
         self._metrics = metrics
         self._clock = clock
+        self._weight_of = weight_of
         self._limit = QuestionLimit(most, clock)
-        self._inside = 0
-        self._coming = 0
-        self._working = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._places = FairPlaces(self._places_now, weight_of=weight_of, keeps_one=True, clock=clock)
+        self._inside: Counter[str] = Counter()
+        self._coming: Counter[str] = Counter()
         self._mean_seconds = 0.0
         self._last_question = self._last_refusal = -math.inf
         self._idle = asyncio.Event()
         self._idle.set()
-        self._bulk = asyncio.Lock()
+        self._bulk = FairPlaces(lambda: 1, weight_of=weight_of, clock=clock)
         metrics.set_limit(self._limit.allowed)
 
     @property
     def allowed(self) -> int:
         """How many questions may be worked on at once."""
-        return self._limit.allowed
+        return self._places_now()
 
     @asynccontextmanager
-    async def place(self, seconds_left: float) -> AsyncIterator[Place]:
+    async def place(self, tenant: str, seconds_left: float) -> AsyncIterator[Place]:
         """Holds a place for one question while the block runs, or until it is left.
 
         Args:
+            tenant: Whose question it is.
             seconds_left: Until the caller's deadline.
 
         Raises:
@@ -114,47 +125,54 @@ class QuestionAdmission:
         """
         if coming := _comes_in.get():
             coming.end()
-        if refusal := self.refusal(seconds_left):
+        if refusal := self.refusal(tenant, seconds_left):
             raise refusal
-        self._count_inside(1)
+        self._count(self._inside, tenant, 1)
         try:
-            await self._enter(seconds_left)
+            await self._enter(tenant, seconds_left)
             begin = self._clock()
-            place = Place(lambda: self._leave(begin), lambda kind: self._observe(kind, self._clock() - begin))
+            place = Place(lambda: self._leave(tenant, begin), lambda kind: self._observe(kind, self._clock() - begin))
             try:
                 yield place
             finally:
                 place.leave()
         finally:
-            self._count_inside(-1)
+            self._count(self._inside, tenant, -1)
 
-    def refusal(self, seconds_left: float = math.inf) -> Overloaded | None:
+    def refusal(self, tenant: str, seconds_left: float = math.inf) -> Overloaded | None:
         """What a question would be told if it came now, counted as told; None if there is a place, or one soon enough.
 
         Args:
+            tenant: Whose question it is.
             seconds_left: Until the caller's deadline.
         """
-        if self._inside + self._coming >= self._most:
-            return self._refusal(1.0)
-        free = max(0, self._limit.allowed - self._working)
-        waiting = max(0, len(self._queue) + self._coming - free)
-        if free and not self._queue and self._coming < free:
-            return None
-        expected = (waiting + 1) * self._mean_seconds / self._limit.allowed
+        if self._inside.total() + self._coming.total() >= self._most:
+            inside = self._inside + self._coming
+            if inside[tenant] >= part_of(self._most, tenant, inside, self._weight_of):
+                return self._refusal(tenant, 1.0)
+        places, share = self._places, self._places.share(tenant, self._coming)
+        free, line = max(0, share - places.held[tenant]), self._coming[tenant] + places.waiting_of(tenant)
+        if line < free:
+            ahead, rate = places.ahead_of(tenant), self.allowed
+            if places.taken < rate or not ahead:
+                return None  # there is a place, or the next one is its
+        else:
+            ahead, rate = line - free, share
+        expected = (ahead + 1) * self._mean_seconds / rate
         longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
-        if waiting < self._limit.allowed and expected <= longest:
+        if ahead < rate and expected <= longest:
             return None
-        return self._refusal(max(1.0, expected))
+        return self._refusal(tenant, max(1.0, expected))
 
     @contextmanager
-    def coming(self) -> Iterator[None]:
+    def coming(self, tenant: str) -> Iterator[None]:
         """Keeps a place for the question that is read in the block, until it asks for one.
 
         Without it, whoever is read meanwhile takes the place of one that was let in: it would be refused after all,
         late, and for nothing.
         """
-        self._coming += 1
-        coming = _Coming(self._forget_coming)
+        self._count(self._coming, tenant, 1)
+        coming = _Coming(lambda: self._count(self._coming, tenant, -1))
         token = _comes_in.set(coming)
         timer = asyncio.get_running_loop().call_later(_COMING_SECONDS, coming.end)
         try:
@@ -167,15 +185,18 @@ class QuestionAdmission:
     @property
     def busy(self) -> bool:
         """Whether there are questions, or were a moment ago."""
-        return self._working > 0 or self._clock() - self._last_question < _RECENT_SECONDS
+        return self._places.taken > 0 or self._clock() - self._last_question < _RECENT_SECONDS
 
     @asynccontextmanager
     async def bulk(self) -> AsyncIterator[None]:
-        """A piece of bulk work: at once if nobody asks; else one at a time, between questions or after some seconds."""
+        """A piece of the current tenant's bulk work: at once if nobody asks; else one of all tenants' at a time.
+
+        That one goes between questions, or after some seconds.
+        """
         if not self.busy:
             yield
             return
-        async with self._bulk:
+        async with self._bulk.place(current_tenant()):
             await self._yield_to_questions()
             yield
 
@@ -190,65 +211,49 @@ class QuestionAdmission:
                     self._idle.wait(), _LONGEST_YIELD_UNDER_OVERLOAD_SECONDS - _LONGEST_YIELD_SECONDS
                 )
 
-    async def _enter(self, seconds_left: float) -> None:
-        if self._is_free():
-            self._change(1)
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+    async def _enter(self, tenant: str, seconds_left: float) -> None:
+        begin = self._clock()
+        self._idle.clear()
         try:
             async with asyncio.timeout(_GIVE_UP_SHARE * seconds_left):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self._change(-1)  # its turn had come
-            elif turn in self._queue:
-                self._queue.remove(turn)
-            self._let_in()
-            if isinstance(error, TimeoutError):
-                raise self._refusal(1.0) from error
-            raise
+                await self._places.take(tenant)
+        except TimeoutError as error:
+            raise self._refusal(tenant, 1.0) from error
+        finally:
+            self._note_change()
+        self._metrics.observe_wait(tenant, self._clock() - begin)
 
-    def _is_free(self) -> bool:
-        return self._working < self._limit.allowed and not self._queue
-
-    def _leave(self, begin: float) -> None:
+    def _leave(self, tenant: str, begin: float) -> None:
         self._mean_seconds += _NEWEST_SHARE * (self._clock() - begin - self._mean_seconds)
-        self._change(-1)
-        self._let_in()
+        self._places.give_back(tenant)
+        self._note_change()
 
-    def _let_in(self) -> None:
-        while self._queue and self._working < self._limit.allowed:
-            turn = self._queue.popleft()
-            if not turn.done():
-                self._change(1)
-                turn.set_result(None)
+    def _places_now(self) -> int:
+        return self._limit.allowed_among_tenants if self._places.has_several_tenants else self._limit.allowed
 
     def _observe(self, kind: Hashable, seconds: float) -> None:
-        self._limit.observe(kind, seconds, self._working)
-        self._metrics.set_limit(self._limit.allowed)
+        self._limit.observe(kind, seconds, self._places.taken, is_shared=self._places.has_several_tenants)
+        self._metrics.set_limit(self.allowed)
 
-    def _change(self, working: int) -> None:
-        self._working += working
+    def _note_change(self) -> None:
         self._last_question = self._clock()
-        if self._working:
+        if self._places.taken:
             self._idle.clear()
         else:
             self._idle.set()
 
-    def _forget_coming(self) -> None:
-        self._coming -= 1
+    def _count(self, of: Counter[str], tenant: str, number: int) -> None:
+        of[tenant] += number
+        if not of[tenant]:
+            del of[tenant]
+        self._metrics.set_in_flight(self._inside.total())
 
-    def _count_inside(self, number: int) -> None:
-        self._inside += number
-        self._metrics.set_in_flight(self._inside)
-
-    def _refusal(self, seconds: float) -> Overloaded:
-        self._metrics.count_refused()
+    def _refusal(self, tenant: str, seconds: float) -> Overloaded:
+        self._metrics.count_refused(tenant)
         self._last_refusal = self._clock()
         return Overloaded(
-            f"{self._working} questions are being worked on, and {len(self._queue)} wait; one more would not be "
-            f"answered in time. Try again in {math.ceil(seconds)} s.",
+            f"{self._places.held[tenant]} questions are being worked on, and {self._places.waiting_of(tenant)} wait; "
+            f"one more would not be answered in time. Try again in {math.ceil(seconds)} s.",
             retry_after_seconds=seconds,
         )
 
@@ -256,31 +261,38 @@ class QuestionAdmission:
 class CallLimit:
     """Bounds calls of another kind, such as ingestion: so many at once, more are refused, and each has its time.
 
+    A tenant that has less than its part of them is not refused for those of others: see part_of.
+
     Args:
         what: Them, for messages.
         most: Most at once.
         longest_seconds: Longest time of one; a shorter deadline of the caller goes before.
+        weight_of: What a tenant's part is in proportion to.
     """
 
-    def __init__(self, what: str, most: int, longest_seconds: float) -> None:
+    def __init__(
+        self, what: str, most: int, longest_seconds: float, weight_of: Callable[[str], float] = equal_weight
+    ) -> None:
         self._what = what
         self._most = most
         self._longest_seconds = longest_seconds
-        self._running = 0
+        self._weight_of = weight_of
+        self._running: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
-        """Runs the block as one call.
+    async def call(self, tenant: str) -> AsyncIterator[None]:
+        """Runs the block as one call of a tenant.
 
         Raises:
             Overloaded: There is no place for it.
             DeadlineExceeded: Its time is over.
         """
-        if self._running >= self._most:
-            raise Overloaded(f"{self._running} {self._what} run, which is the limit. Try again shortly.")
+        own, part = self._running[tenant], part_of(self._most, tenant, self._running, self._weight_of)
+        if self._running.total() >= self._most and own >= part:
+            raise Overloaded(f"{own} {self._what} run, which is the limit. Try again shortly.")
         asked = caller_timeout()
         seconds = self._longest_seconds if asked is None else min(asked, self._longest_seconds)
-        self._running += 1
+        self._running[tenant] += 1
         try:
             async with asyncio.timeout(seconds) as limit:
                 yield
@@ -289,4 +301,5 @@ class CallLimit:
                 raise
             raise DeadlineExceeded(f"The call was not done within {seconds:g} s. Allow it more time.") from error
         finally:
-            self._running -= 1
+            self._running[tenant] -= 1
+            self._running = +self._running  # only who has some is remembered

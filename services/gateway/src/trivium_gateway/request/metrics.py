@@ -27,6 +27,7 @@ _CANDIDATE_BUCKETS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000)
 _POSITION_BUCKETS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 _COSINE_BUCKETS = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 _CITATION_BUCKETS = (0, 1, 2, 3, 5, 10, 20)
+_WAIT_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _MOST_TENANTS = 50
 _ENDINGS = ("answered", "marked", "refused")
 """How questions end: marked are those that are answered although the documents hardly do."""
@@ -139,6 +140,19 @@ class QuestionMetrics:
             ("tenant", "kind"),
             registry=registry,
         )
+        self._tenant_refused = Counter(
+            "trivium_gateway_tenant_questions_refused_total",
+            "Questions of a tenant refused for want of capacity.",
+            ("tenant",),
+            registry=registry,
+        )
+        self._tenant_wait = Histogram(
+            "trivium_gateway_tenant_wait_seconds",
+            "Time that the questions of a tenant waited for their place.",
+            ("tenant",),
+            buckets=_WAIT_BUCKETS,
+            registry=registry,
+        )
         self._tenants = BoundedLabel(_MOST_TENANTS)
         self._facts = {
             "trivium.candidates": self._candidates,
@@ -152,6 +166,8 @@ class QuestionMetrics:
                 self._questions.labels(operation, ending)
         for kind in TOKEN_KINDS:
             self.count_tokens(EVERYBODY.tenant, kind, 0)
+        for metric in (self._tenant_refused, self._tenant_wait):
+            metric.labels(self._tenants.value(EVERYBODY.tenant))
         for stage in TIMED_STAGES:
             self._stage_seconds.labels(stage)
         for stage in Stage:
@@ -197,9 +213,14 @@ class QuestionMetrics:
         """Counts tokens: one of TOKEN_KINDS."""
         self._tokens.labels(self._tenants.value(tenant), kind).inc(count)
 
-    def count_refused(self) -> None:
+    def count_refused(self, tenant: str) -> None:
         """Counts a question that there was no capacity for."""
         self._refused.inc()
+        self._tenant_refused.labels(self._tenants.value(tenant)).inc()
+
+    def observe_wait(self, tenant: str, seconds: float) -> None:
+        """Notes how long a question has waited for its place."""
+        self._tenant_wait.labels(self._tenants.value(tenant)).observe(seconds)
 
     def set_limit(self, limit: int) -> None:
         """Notes how many questions may search and rerank at once."""

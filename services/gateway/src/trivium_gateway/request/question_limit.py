@@ -13,6 +13,8 @@ _FIRST = 16.0
 _FEWEST = 2.0
 _SLOW = 4.0
 """So many times as long as alone: then more at once only wait for each other, and no more of them are done."""
+_SLOW_FOR_OTHERS = 2.0
+"""The same where several tenants ask: one of them does not make the others wait as long as it may wait itself."""
 _LEAST_SECONDS = 0.05
 """Latencies below are all the same: their differences are noise."""
 _WINDOW_SAMPLES = 10
@@ -40,6 +42,7 @@ class QuestionLimit:
         self._alone: dict[Hashable, float] = {}
         self._samples: list[tuple[Hashable, float]] = []
         self._peak = 0
+        self._is_shared = False
         self._since = clock()
 
     @property
@@ -47,29 +50,37 @@ class QuestionLimit:
         """Questions at once."""
         return int(self._limit)
 
-    def observe(self, kind: Hashable, seconds: float, running: int) -> None:
+    @property
+    def allowed_among_tenants(self) -> int:
+        """The same where several tenants ask: half of them, which take about half of the time."""
+        return max(min(int(_FEWEST), self.allowed), self.allowed // 2)
+
+    def observe(self, kind: Hashable, seconds: float, running: int, *, is_shared: bool = False) -> None:
         """Notes how long one question took.
 
         Args:
             kind: What takes the same time if nothing else runs; one of few.
             seconds: How long it took.
             running: How many ran when it ended, itself among them.
+            is_shared: Whether some of them were of another tenant.
         """
         seconds = max(seconds, _LEAST_SECONDS)
         self._alone[kind] = min(seconds, self._alone.get(kind, seconds))
         self._samples.append((kind, seconds))
         self._peak = max(self._peak, running)
+        self._is_shared = self._is_shared or is_shared
         if len(self._samples) >= _WINDOW_SAMPLES or self._clock() - self._since >= _WINDOW_SECONDS:
             self._adjust()
-            self._samples, self._peak, self._since = [], 0, self._clock()
+            self._samples, self._peak, self._is_shared, self._since = [], 0, False, self._clock()
 
     def _adjust(self) -> None:
+        allowed = self.allowed_among_tenants if self._is_shared else self.allowed
         slowness = median(seconds / self._alone[kind] for kind, seconds in self._samples)
-        if self._peak <= self._limit / 2 or self._limit <= min(_FEWEST, self._most):
+        if self._peak <= allowed / 2 or self._limit <= min(_FEWEST, self._most):
             self._forget()
-        if slowness > _SLOW:
+        if slowness > (_SLOW_FOR_OTHERS if self._is_shared else _SLOW):
             self._limit = max(min(_FEWEST, self._most), self._limit * _CUT)
-        elif self._peak >= self.allowed:
+        elif self._peak >= allowed:
             self._limit = min(self._most, self._limit + 1)
 
     def _forget(self) -> None:

@@ -81,7 +81,7 @@ class JobQueue:
         return self._database.exists
 
     def take(self, resting: Collection[str]) -> Batch | None:
-        """Takes some documents of the job that was served longest ago, if there is any.
+        """Takes some documents of the tenant that was served longest ago, if there is any, and of its jobs of that one.
 
         Of two documents of one id, the one that came first ends first, whichever jobs they are in. One in whose work
         the gateway ended before is taken alone.
@@ -91,7 +91,8 @@ class JobQueue:
         """
         with self._database.changing() as database:
             jobs = database.execute(
-                "SELECT * FROM jobs WHERE ended IS NULL AND cancelled = 0 ORDER BY served, created"
+                "SELECT * FROM jobs JOIN (SELECT tenant, MAX(served) AS tenant_served FROM jobs GROUP BY tenant) "
+                "USING (tenant) WHERE ended IS NULL AND cancelled = 0 ORDER BY tenant_served, served, created"
             ).fetchall()
             for job in jobs:
                 if job["id"] in resting:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from trivium_serving.errors import DeadlineExceeded, Overloaded, StorageFull, TriviumError, Unavailable
+from trivium_serving.request_context import set_tenant
 
 from trivium_gateway.ingestion.jobs.job import Failure, Outcome
 from trivium_gateway.request.principal import Principal, Scope
@@ -151,6 +152,7 @@ class JobRunner:
                 yield await asyncio.to_thread(self._spool.read, name, kept)
 
         who = Principal.of(batch.reader, frozenset({Scope.INGEST}))
+        set_tenant(who.tenant)
         numbers = [number for number, _, _ in batch.documents]
         try:
             results = await self._ingest(who, batch.collection, documents(), max_documents=len(numbers))

@@ -64,9 +64,10 @@ class OverloadMiddleware:
             await self._app(scope, receive, send)
             return
         questions = self._gateway.questions
-        refusal = questions.refusal(_OPERATIONS[route.path], principal())
+        asking = principal()
+        refusal = questions.refusal(_OPERATIONS[route.path], asking)
         if refusal is None:
-            with questions.coming():
+            with questions.coming(asking):
                 await self._app(scope, receive, send)
             return
         scope["route"] = route  # as routing does, for metrics
