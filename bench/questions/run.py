@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import re
 import sys
@@ -27,11 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trivium_client import Trivium, TriviumError
+from trivium_client import Answer, Trivium, TriviumError
 
 COLLECTION = "bench-questions"
 _MOST_CALLERS = 64
 _LONGEST_STEP_SECONDS = 60.0
+_LIMITED = ("requests", "embedded_tokens", "reranked_tokens", "prompt_tokens", "completion_tokens")
 _METRICS_PORTS = {"gateway": 8080, "embed": 9101, "rerank": 9102, "generate": 9103, "qdrant_edge": 6333}
 
 
@@ -42,12 +44,14 @@ class Step:
     Attributes:
         seconds: Duration of each answered question.
         rerank: Milliseconds of each one's reranking.
+        own: Milliseconds of each one that no stage took: the gateway's own.
         degraded: How many were degraded.
         refused: How many were refused or failed.
     """
 
     seconds: list[float] = field(default_factory=list)
     rerank: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     degraded: int = 0
     refused: int = 0
 
@@ -62,7 +66,10 @@ def metric_of_each(name: str, offset: int) -> dict[str, float]:
     """A metric of each process."""
     values = {}
     for process, port in _METRICS_PORTS.items():
-        with urllib.request.urlopen(f"http://127.0.0.1:{port + offset}/metrics", timeout=5) as response:
+        request = urllib.request.Request(f"http://127.0.0.1:{port + offset}/metrics")
+        if key := os.environ.get("TRIVIUM_API_KEY"):
+            request.add_header("Authorization", f"Bearer {key}")
+        with urllib.request.urlopen(request, timeout=5) as response:
             found = re.search(rf"^{name} (\S+)$", response.read().decode(), re.MULTILINE)
         values[process] = float(found[1]) if found else math.nan
     return values
@@ -79,6 +86,15 @@ def memory(offset: int) -> str:
     """MB that each process has in memory."""
     values = metric_of_each("process_resident_memory_bytes", offset)
     return ", ".join(f"{process} {size / 1e6:.0f}" for process, size in values.items())
+
+
+def own_milliseconds(answer: Answer) -> float:
+    """What of an answer's time no stage took."""
+    covered, end = 0.0, 0.0
+    for stage in sorted(answer.stages, key=lambda one: one.start_ms):
+        covered += max(0.0, stage.start_ms + stage.duration_ms - max(end, stage.start_ms))
+        end = max(end, stage.start_ms + stage.duration_ms)
+    return (answer.timings.total or 0.0) - covered
 
 
 def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int, seconds: float) -> tuple[Step, float]:
@@ -99,6 +115,7 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
                 continue
             steps[number].seconds.append(time.perf_counter() - begin)
             steps[number].rerank.append(answer.timings.rerank or 0.0)
+            steps[number].own.append(own_milliseconds(answer))
             steps[number].degraded += bool(answer.degraded)
 
     threads = [threading.Thread(target=caller, args=(number,)) for number in range(callers)]
@@ -109,6 +126,7 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
     whole = Step(
         seconds=sorted(second for step in steps for second in step.seconds),
         rerank=sorted(millisecond for step in steps for millisecond in step.rerank),
+        own=sorted(millisecond for step in steps for millisecond in step.own),
         degraded=sum(step.degraded for step in steps),
         refused=sum(step.refused for step in steps),
     )
@@ -144,6 +162,12 @@ def main() -> None:
     parser.add_argument("--candidates", default="100", help="how many candidates are reranked")
     parser.add_argument("--retrievals", type=int, default=200, help="how many searches, half of them reranked")
     parser.add_argument("--seconds", type=float, default=8.0, help=f"of each step, up to {_LONGEST_STEP_SECONDS:.0f}")
+    parser.add_argument(
+        "--quotas",
+        action="store_true",
+        help="limit the key's tenant by far more than is used, so that limits are looked at; it takes TRIVIUM_API_KEY "
+        "with the scope operator",
+    )
     parser.add_argument("--port-offset", type=int, default=0, help="as given to trivium up")
     arguments = parser.parse_args()
     callers = [min(int(number), _MOST_CALLERS) for number in arguments.callers.split(",")]
@@ -155,6 +179,8 @@ def main() -> None:
     questions = [row["text"] for row in queries[:: max(1, len(queries) // arguments.questions)]]
     offset = arguments.port_offset
     with Trivium(f"127.0.0.1:{50050 + offset}") as trivium:
+        if arguments.quotas:
+            trivium.set_quota(dict.fromkeys(_LIMITED, "1000000000/m"))
         print(f"MB in memory before: {memory(offset)}")
         trivium.create_collection(COLLECTION)
         try:
@@ -178,7 +204,8 @@ def main() -> None:
                     p50, p95 = (percentile(step.seconds, share) * 1e3 for share in (0.5, 0.95))
                     print(
                         f"{depth} candidates, {count} callers: {len(step.seconds) / lasted:.1f} questions/s, "
-                        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, of it rerank {percentile(step.rerank, 0.5):.0f} ms; "
+                        f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, of it rerank {percentile(step.rerank, 0.5):.0f} ms "
+                        f"and no stage {percentile(step.own, 0.5):.1f} ms; "
                         f"degraded {step.degraded}, refused {step.refused}"
                     )
                     print(f"  processor milliseconds a question: {cost}", flush=True)

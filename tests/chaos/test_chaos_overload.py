@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from chaos.calls import Outcome, percentile, post
 from e2e.stack import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from chaos.conftest import Scale
     from e2e.stack import Stack
@@ -25,39 +24,14 @@ _MOST_PER_SECOND = 300
 _TOPICS = ("ferry", "harbour", "turbine", "glacier", "orchard")
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    seconds: float
-    status: int
-    retry_after: bool
-
-
-async def _post(port: int, path: str, body: object) -> _Outcome:
-    """One call on a connection of its own: a client that costs little, so that the processors are the stack's."""
-    started = time.monotonic()
-    content = json.dumps(body).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
-            + content
-        )
-        answer = await asyncio.wait_for(reader.read(), 120)
-    finally:
-        writer.close()
-    head = answer.partition(b"\r\n\r\n")[0].lower()
-    return _Outcome(time.monotonic() - started, int(head.split()[1]), b"\r\nretry-after:" in head)
-
-
-async def _ask(port: int) -> _Outcome:
+async def _ask(port: int) -> Outcome:
     question = f"How heavy is the {random.choice(_TOPICS)} with the number {random.random()}?"
-    return await _post(port, "/v1/answer", {"question": question})
+    return await post(port, "/v1/answer", {"question": question})
 
 
-async def _answer_while(port: int, seconds: float) -> list[_Outcome]:
+async def _answer_while(port: int, seconds: float) -> list[Outcome]:
     """What a few callers get who wait for each answer."""
-    outcomes: list[_Outcome] = []
+    outcomes: list[Outcome] = []
     end = time.monotonic() + seconds
 
     async def call() -> None:
@@ -68,7 +42,7 @@ async def _answer_while(port: int, seconds: float) -> list[_Outcome]:
     return outcomes
 
 
-async def _flood(port: int, per_second: float, seconds: float) -> list[_Outcome]:
+async def _flood(port: int, per_second: float, seconds: float) -> list[Outcome]:
     """What callers get who do not wait for each other."""
     started = time.monotonic()
     tasks = []
@@ -76,10 +50,6 @@ async def _flood(port: int, per_second: float, seconds: float) -> list[_Outcome]
         tasks.append(asyncio.create_task(_ask(port)))
         await asyncio.sleep(max(0.0, started + number / per_second - time.monotonic()))
     return list(await asyncio.gather(*tasks))
-
-
-def _percentile(values: Sequence[float], part: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
 
 
 @pytest.mark.alone
@@ -95,7 +65,7 @@ def test_flood_of_questions_and_documents_refuses_at_once_and_recovers(
     )
     stack.ingest(*documents)
 
-    async def experiment() -> tuple[float, list[_Outcome], float, list[_Outcome]]:
+    async def experiment() -> tuple[float, list[Outcome], float, list[Outcome]]:
         await _answer_while(stack.http_port, 2.0)
         seconds = scale.pick(3.0, 10.0)
         alone = await _answer_while(stack.http_port, seconds)
@@ -111,8 +81,8 @@ def test_flood_of_questions_and_documents_refuses_at_once_and_recovers(
     goodput = len(answered) / flood_seconds / alone_per_second
     seen(
         f"alone {alone_per_second:.1f}/s; {len(outcomes)} asked in {flood_seconds:.0f} s: goodput {goodput:.2f}, "
-        f"answers p99 {_percentile(answered, 0.99):.2f} s, refusals {dict(Counter(one.status for one in refused))} "
-        f"p99 {_percentile([one.seconds for one in refused], 0.99) * 1000:.0f} ms; "
+        f"answers p99 {percentile(answered, 0.99):.2f} s, refusals {dict(Counter(one.status for one in refused))} "
+        f"p99 {percentile([one.seconds for one in refused], 0.99) * 1000:.0f} ms; "
         f"bulk {dict(Counter(one.status for one in bulk))}"
     )
     assert answered
@@ -125,7 +95,7 @@ def test_flood_of_questions_and_documents_refuses_at_once_and_recovers(
     wait_until(lambda: not stack.answer("How heavy is the ferry 3?")["degraded"], "whole answer", 60)
 
 
-async def _ingest(port: int, call: int) -> _Outcome:
+async def _ingest(port: int, call: int) -> Outcome:
     words = " ".join(f"{random.choice(_TOPICS)} {random.randrange(10**6)}" for _ in range(100))
     documents = [{"id": f"bulk-{call}-{number}", "text": f"{number} {words}"} for number in range(100)]
-    return await _post(port, "/v1/documents", {"documents": documents})
+    return await post(port, "/v1/documents", {"documents": documents})

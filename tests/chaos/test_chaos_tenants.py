@@ -72,6 +72,7 @@ def _mean_wait_seconds(stack: Stack, tenant: str) -> float:
     return total / count
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_tenant_that_asks_in_turn_is_answered_beside_anothers_flood(
     make_stack: Callable[..., Stack], scale: Scale, seen: Callable[[str], None]

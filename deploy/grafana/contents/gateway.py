@@ -34,6 +34,20 @@ GATEWAY = Dashboard(
             "For want of capacity, a second: who floods, and whom nobody should see here beside them.",
             "tenant",
         ),
+        rate(
+            "Refused by quota",
+            "trivium_gateway_quota_refused_total",
+            "Calls of tenants, or of their keys, that had used what they may, a second.",
+            "tenant, kind",
+        ),
+        rate("Usage", "trivium_gateway_usage_total", "By all tenants, a second.", "kind", "short"),
+        lines(
+            "Usage is kept",
+            "short",
+            "0 while a gateway cannot keep what is used, and holds quotas by itself.",
+            ("trivium_gateway_quota_store_up", "{{instance}}"),
+            most=1,
+        ),
         quantiles(
             "Wait for a place by tenant",
             "trivium_gateway_tenant_wait_seconds",

@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 from prometheus_client import CollectorRegistry
-from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.call_limit import CallLimit
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.question_limit import QuestionLimit
 from trivium_serving.errors import Overloaded

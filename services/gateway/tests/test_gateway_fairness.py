@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
+from trivium_gateway.domain.readers import whole
 from trivium_gateway.ingestion.jobs.database import JobDatabase
 from trivium_gateway.ingestion.jobs.job import KeptDocument
 from trivium_gateway.ingestion.jobs.queue import JobQueue
 from trivium_gateway.ingestion.jobs.store import JobStore
 from trivium_gateway.ingestion.turns import Turns
-from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.call_limit import CallLimit
 from trivium_gateway.request.fair_places import FairPlaces
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.question_limit import QuestionLimit
@@ -305,7 +307,7 @@ def test_jobs_of_tenants_are_served_in_turn(tmp_path: Path) -> None:
             KeptDocument(id=name, key=name, fields="{}", is_text=True, start=0, size=1)
             for name in (f"{job}-{number}" for number in range(200))
         ]
-        store.add(tenant, "default", "", (f"spool-{job}", 200), documents, 1000)
-    served = [batch.tenant for _ in range(6) if (batch := queue.take(())) is not None]
+        store.add(whole(tenant), "default", "", (f"spool-{job}", 200), documents, 1000)
+    served = [batch.reader.tenant for _ in range(6) if (batch := queue.take(())) is not None]
     database.close()
     assert sorted(served) == list("aaabbb")

@@ -53,6 +53,7 @@ from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
+from trivium_client._usage import KeyUsage, Quota, UsageReport
 
 __all__ = [
     "AlreadyExists",
@@ -85,6 +86,7 @@ __all__ = [
     "JobFailure",
     "JobState",
     "Key",
+    "KeyUsage",
     "MadeKey",
     "Message",
     "NewDocument",
@@ -92,6 +94,7 @@ __all__ = [
     "Overloaded",
     "Passage",
     "PermissionDenied",
+    "Quota",
     "Rating",
     "Refusal",
     "ReindexProgress",
@@ -113,6 +116,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Usage",
+    "UsageReport",
     "Verdict",
     "to_json",
 ]

@@ -13,6 +13,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium.gateway.v1 import trace_service_pb2 as traces_pb
+from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 
 from trivium_client import _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
@@ -29,6 +30,7 @@ from trivium_client._passages import Retrieval
 from trivium_client._retries import DEFAULT_RETRIES, Patience, or_default
 from trivium_client._status import Status
 from trivium_client._structs import json_object
+from trivium_client._usage import Quota, UsageReport, quota_from, report_from
 
 
 class AsyncTrivium:
@@ -721,6 +723,55 @@ class AsyncTrivium:
         """Ends a key; raises NotFound if there is none."""
         request, timeout = keys_pb.RevokeKeyRequest(id=key_id), self._timeout(timeout_seconds)
         await self._connection.unary(self._connection.key_stub.RevokeKey, request, timeout, repeatable=False)
+
+    async def usage(
+        self,
+        *,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        tenant: str = "",
+        timeout_seconds: float | None = None,
+    ) -> UsageReport:
+        """Says what tenants and their keys used, on a gateway that asks for keys.
+
+        Args:
+            begin: Since when; the hour in which that is counts. None for the first of this month (UTC).
+            end: Until when; the hour in which that is counts, too. None for now.
+            tenant: Whose; empty for all that this client's key may see.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = usage_pb.GetUsageRequest(begin=timestamp(begin), end=timestamp(end), tenant=tenant)
+        timeout = self._timeout(timeout_seconds)
+        return report_from(await self._connection.unary(self._connection.usage_stub.GetUsage, request, timeout))
+
+    async def list_quotas(self, *, tenant: str = "", timeout_seconds: float | None = None) -> list[Quota]:
+        """Lists what tenants and their keys may use: what was set, and that of this client's own tenant."""
+        request, timeout = usage_pb.ListQuotasRequest(tenant=tenant), self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.usage_stub.ListQuotas, request, timeout)
+        return [quota_from(message) for message in response.quotas]
+
+    async def set_quota(
+        self,
+        limits: Mapping[str, str],
+        *,
+        tenant: str = "",
+        key_id: str = "",
+        weight: float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Quota:
+        """Sets what a tenant, or one of its keys, may use, in place of what it was.
+
+        Args:
+            limits: By what is limited, such as `{"requests": "600/m"}`; none to take back what was set.
+            tenant: The tenant; empty for that of this client's own key.
+            key_id: Id of a key; empty for the tenant as a whole.
+            weight: The tenant's part of what tenants share, 0.1 to 10; None to leave it as it is.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = usage_pb.SetQuotaRequest(tenant=tenant, key_id=key_id, limits=limits, weight=weight)
+        timeout = self._timeout(timeout_seconds)
+        response = await self._connection.unary(self._connection.usage_stub.SetQuota, request, timeout)
+        return quota_from(response.quota)
 
     async def status(self, *, timeout_seconds: float | None = None) -> Status:
         """Says how each stage is."""

@@ -12,6 +12,7 @@ from trivium.gateway.v1 import (
     job_service_pb2_grpc,
     key_service_pb2_grpc,
     trace_service_pb2_grpc,
+    usage_service_pb2_grpc,
 )
 
 from trivium_client._channel import ChannelSettings, new_request_id
@@ -44,6 +45,7 @@ class AsyncConnection:
         self._key_stub: key_service_pb2_grpc.KeyServiceAsyncStub | None = None
         self._trace_stub: trace_service_pb2_grpc.TraceServiceAsyncStub | None = None
         self._feedback_stub: feedback_service_pb2_grpc.FeedbackServiceAsyncStub | None = None
+        self._usage_stub: usage_service_pb2_grpc.UsageServiceAsyncStub | None = None
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceAsyncStub":
@@ -93,6 +95,13 @@ class AsyncConnection:
         assert self._feedback_stub is not None, "it was opened with it"
         return self._feedback_stub
 
+    @property
+    def usage_stub(self) -> "usage_service_pb2_grpc.UsageServiceAsyncStub":
+        """The calls about usage; see `stub`."""
+        assert self.stub is not None, "it opens all"
+        assert self._usage_stub is not None, "it was opened with it"
+        return self._usage_stub
+
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""
         return self._settings.metadata(request_id)
@@ -110,6 +119,7 @@ class AsyncConnection:
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
         self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
         self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
+        self._usage_stub = usage_service_pb2_grpc.UsageServiceStub(self._channel)
 
     async def unary(
         self,

@@ -12,6 +12,7 @@ from trivium.gateway.v1 import (
     job_service_pb2_grpc,
     key_service_pb2_grpc,
     trace_service_pb2_grpc,
+    usage_service_pb2_grpc,
 )
 
 from trivium_client._channel import ChannelSettings, new_request_id
@@ -46,6 +47,7 @@ class Connection:
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
         self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
         self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
+        self._usage_stub = usage_service_pb2_grpc.UsageServiceStub(self._channel)
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceStub":
@@ -91,6 +93,15 @@ class Connection:
             Cancelled: If the connection is closed.
         """
         return self._while_open(self._feedback_stub)
+
+    @property
+    def usage_stub(self) -> "usage_service_pb2_grpc.UsageServiceStub":
+        """The calls about usage and quotas.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        return self._while_open(self._usage_stub)
 
     def _while_open(self, stub: _Stub) -> _Stub:
         if self._closed:

@@ -10,6 +10,7 @@ TriviumError
 ├── FailedPrecondition    the request is fine, the state of the system is not
 ├── Unimplemented         the request is understood, but nothing here can do it
 ├── Overloaded            no capacity now; come back after `retry_after_seconds`
+│   └── QuotaExceeded     the caller has used what it may; `standing` says how much that is
 ├── Unavailable           loading, draining, or something this service needs is down
 ├── StorageFull           no room to store it; repeating it does not help before there is
 └── DeadlineExceeded      the caller's time is over
@@ -139,6 +140,47 @@ class Overloaded(TriviumError):
     def __init__(self, message: str, *, reason: str | None = None, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message, reason=reason)
         self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a caller stands with a limit.
+
+    Attributes:
+        limit: How much it may use.
+        remaining: How much of that is left.
+        reset_seconds: When all of it is there again, if nothing more is used.
+    """
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+    def headers(self) -> dict[str, str]:
+        """The same as headers of HTTP."""
+        values = {"Limit": self.limit, "Remaining": self.remaining, "Reset": self.reset_seconds}
+        return {f"X-RateLimit-{name}": str(value) for name, value in values.items()}
+
+
+class QuotaExceeded(Overloaded):
+    """The caller has used what it may.
+
+    Args:
+        message: Of what, and how much that is.
+        standing: How it stands with that limit.
+        retry_after_seconds: When there will be some again.
+    """
+
+    default_reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, message: str, *, standing: Standing, retry_after_seconds: float) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.standing = standing
+        self.metadata = {
+            "limit": str(standing.limit),
+            "remaining": str(standing.remaining),
+            "reset_seconds": str(standing.reset_seconds),
+        }
 
 
 class Unavailable(TriviumError):

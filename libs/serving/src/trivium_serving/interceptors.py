@@ -14,7 +14,15 @@ import grpc
 from google.protobuf import descriptor_pool
 from grpc_status import rpc_status
 
-from trivium_serving.errors import INTERNAL_MESSAGE, DeadlineExceeded, Overloaded, TriviumError, Unavailable, status_of
+from trivium_serving.errors import (
+    INTERNAL_MESSAGE,
+    DeadlineExceeded,
+    Overloaded,
+    QuotaExceeded,
+    TriviumError,
+    Unavailable,
+    status_of,
+)
 from trivium_serving.logs import log_failure, log_request
 from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller
 from trivium_serving.rpc_errors import retry_pushback_ms, to_rpc_status
@@ -242,8 +250,11 @@ class _Call:
             error = TriviumError(INTERNAL_MESSAGE)
         self._code, self._reason = status_of(error).grpc_code, error.reason
         status: Any = rpc_status.to_status(to_rpc_status(error, self._domain))
-        told = (REQUEST_ID_KEY, request_id())  # under which the log has the cause
-        status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
+        own_id = (REQUEST_ID_KEY, request_id())  # under which the log has the cause
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, own_id))
+        if isinstance(error, QuotaExceeded):
+            told = ((name.lower(), value) for name, value in error.standing.headers().items())
+            status = status._replace(trailing_metadata=(*status.trailing_metadata, *told))
         pause = retry_pushback_ms(error) if isinstance(error, Overloaded) else None
         if isinstance(error, Unavailable) and error.reason not in _ANOTHER_MAY_SERVE:
             pause = _NEVER

@@ -48,7 +48,9 @@ class GatewaySettings:
         secret=True,
     )
     data_dir: Path = setting(
-        Path(".data"), "Folder for what is kept; keys, jobs and feedback go to its gateway/.", env="TRIVIUM_DATA_DIR"
+        Path(".data"),
+        "Folder for what is kept; keys, usage, jobs and feedback go to its gateway/.",
+        env="TRIVIUM_DATA_DIR",
     )
     audit: str = setting(
         "auto",
@@ -59,10 +61,16 @@ class GatewaySettings:
     """Whether there is an audit log."""
     redis_url: str = setting(
         "",
-        "Redis that gateways on several machines keep their keys and feedback in, redis://HOST:PORT/0; empty for the "
-        "data folder.",
+        "Redis that gateways on several machines keep their keys, usage and feedback in, redis://HOST:PORT/0; empty "
+        "for the data folder.",
         secret=True,
     )
+    tenant_quota: str = setting(
+        "",
+        "What a tenant may use that has no quota of its own, such as requests=600/m,completion_tokens=1000000/d: each "
+        "of what GET /v1/usage shows, so many a second (s), minute, hour or day; empty for as much as it wants.",
+    )
+    key_quota: str = setting("", "The same of each key that has no quota of its own.")
     metrics_port: int = setting(
         0,
         "Port on which metrics are served to everybody who reaches it, on the host of the HTTP address; 0 for none. "

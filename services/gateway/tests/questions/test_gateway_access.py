@@ -15,6 +15,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium.gateway.v1 import trace_service_pb2 as traces_pb
+from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 from trivium.gateway.v1.key_service_pb2_grpc import KeyServiceStub
 from trivium_gateway.settings import GatewaySettings
 
@@ -97,6 +98,7 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
         keys_pb.DESCRIPTOR.services_by_name["KeyService"],
         traces_pb.DESCRIPTOR.services_by_name["TraceService"],
         feedback_pb.DESCRIPTOR.services_by_name["FeedbackService"],
+        usage_pb.DESCRIPTOR.services_by_name["UsageService"],
     ):
         for method in descriptor_pool.Default().FindServiceByName(service.full_name).methods:
             path = f"/{service.full_name}/{method.name}"
@@ -111,7 +113,7 @@ async def test_every_rpc_asks_for_a_key(guarded: Guarded) -> None:
                 await call
             assert (path, caught.value.code()) == (path, grpc.StatusCode.UNAUTHENTICATED)
             called += 1
-    assert called >= 27
+    assert called >= 30
 
 
 async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> None:

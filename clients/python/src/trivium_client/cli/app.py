@@ -25,12 +25,14 @@ from trivium_client.cli.keys import keys_app
 from trivium_client.cli.mcp import mcp
 from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
+from trivium_client.cli.quota import quota_app
 from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
 from trivium_client.cli.sync import sync
 from trivium_client.cli.traces import explain, replay
 from trivium_client.cli.tune import tune_collection
 from trivium_client.cli.up import up
+from trivium_client.cli.usage import usage
 from trivium_client.cli.version import print_version, version
 
 app = App(
@@ -88,6 +90,8 @@ app.add_typer(documents_app, name="documents")
 app.add_typer(collections_app, name="collections")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(keys_app, name="keys")
+app.add_typer(quota_app, name="quota")
+app.command()(usage)
 app.command()(reindex)
 app.command("eval")(evaluate)
 app.command("tune")(tune_collection)

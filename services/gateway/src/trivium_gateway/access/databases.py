@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _BUSY_SECONDS = 5.0
@@ -21,13 +21,13 @@ class Database:
 
     Args:
         path: Its file. The folder is made, and both are for the owner only.
-        table: The SQL that makes its table where there is none.
+        tables: The SQL that makes its tables where there are none.
         unusable: What to say if it cannot be read or written.
     """
 
-    def __init__(self, path: Path, table: str, unusable: str) -> None:
+    def __init__(self, path: Path, tables: str, unusable: str) -> None:
         self._path = path
-        self._table = table
+        self._tables = tables
         self._unusable = unusable
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -36,13 +36,29 @@ class Database:
         Raises:
             Unavailable: It cannot be done.
         """
+        with self._open() as database:
+            return list(database.execute(statement, values))
+
+    def execute_many(self, *statements: tuple[str, Iterable[Sequence[Any]]]) -> None:
+        """Does each statement with each of its rows of values, all of them or nothing. It waits for the disk.
+
+        Raises:
+            Unavailable: It cannot be done.
+        """
+        with self._open() as database:
+            for statement, rows in statements:
+                database.executemany(statement, rows)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The database for one change, which is committed at the end of the block."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._path.exists():
                 self._path.touch(mode=0o600)
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as database, database:
-                database.execute(self._table)
-                return list(database.execute(statement, values))
+                database.executescript(self._tables)
+                yield database
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(self._unusable).because(f"{self._path}: {error}") from error
 
@@ -53,18 +69,19 @@ class RedisDatabase:
     Args:
         url: As redis-py takes it, `redis://HOST:PORT/0`, or `rediss` for TLS.
         unusable: What to say if it cannot be read or written.
+        answer_seconds: How long to wait for an answer, and for a connection.
 
     Raises:
         ValueError: The url is none.
     """
 
-    def __init__(self, url: str, unusable: str) -> None:
+    def __init__(self, url: str, unusable: str, answer_seconds: float = _REDIS_SECONDS) -> None:
         # Not above: what it imports takes memory and time, and few gateways need it.
         from redis.asyncio import Redis
 
         self._unusable = unusable
         try:
-            self.commands = Redis.from_url(url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
+            self.commands = Redis.from_url(url, socket_timeout=answer_seconds, socket_connect_timeout=answer_seconds)
         except ValueError:  # its words may hold the password
             raise ValueError(
                 "TRIVIUM_GATEWAY_REDIS_URL does not read redis://HOST:PORT/0, or rediss:// for TLS"

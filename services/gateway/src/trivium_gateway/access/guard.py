@@ -95,6 +95,11 @@ class Guard:
             raise Unauthenticated("The key is not one of this gateway's, or has expired or been revoked.")
         return _acting(principal, credentials)
 
+    def tenant_of(self, key_id: str) -> str:
+        """Whose a key is; empty if it is not known."""
+        key = self._keys.get(key_id)
+        return "" if key is None else key.tenant
+
     async def load(self) -> list[Key]:
         """Reads the keys anew.
 

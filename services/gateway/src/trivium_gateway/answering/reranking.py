@@ -161,6 +161,7 @@ class Reranker:
                 if error.field is not None:
                     error.field = error.field.replace("texts", task.texts_field)
                 raise
+        record.tokens["reranked"] += judged.token_count
         if task.max_text_tokens is not None and task.max_text_tokens < judged.max_input_tokens:
             raise InvalidField(
                 "max_tokens_per_doc",

@@ -239,6 +239,7 @@ class RetrievalStages:
                         query_codes=embedded.token_codes if embedded else b"",
                         places=search.options.top_n,
                     )
+                record.tokens["reranked"] += judged.token_count
                 stage.note({"gen_ai.response.model": judged.model, "trivium.score_kind": judged.kind.value})
                 return judged
         except TriviumError as error:

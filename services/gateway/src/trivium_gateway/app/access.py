@@ -1,4 +1,4 @@
-"""Who may ask: where keys are kept, and which settings would let strangers in."""
+"""Who may ask, and how much: where keys and usage are kept, and which settings would let strangers in."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
 from trivium_gateway.domain.names import DEFAULT_TENANT
+from trivium_gateway.metering.kinds import parse_setting
+from trivium_gateway.metering.metrics import MeterMetrics
+from trivium_gateway.metering.quotas import ANSWER_SECONDS, Quotas
+from trivium_gateway.metering.redis_store import RedisMeterStore
+from trivium_gateway.metering.store import FileMeterStore
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
+    from trivium_gateway.metering.store import MeterStore
     from trivium_gateway.settings import GatewaySettings
 
 _AUDIT = "gateway/audit"
+_USAGE = "gateway/usage.sqlite"
 
 
 def check_access(settings: GatewaySettings) -> None:
     """Refuses settings that let strangers do everything.
 
     Raises:
-        ValueError: They do; or the key that they give, or the address of Redis, is none.
+        ValueError: They do; or the key that they give, a quota, or the address of Redis, is none.
     """
     others = [listen for listen in (settings.grpc_listen, settings.http_listen) if not is_loopback(listen)]
     if settings.auth == "off" and others and settings.allow_anonymous != "yes":
@@ -34,6 +41,7 @@ def check_access(settings: GatewaySettings) -> None:
             "TRIVIUM_GATEWAY_ALLOW_ANONYMOUS=yes"
         )
     access_of(settings, AuditLog(None, CollectorRegistry()))
+    quotas_of(settings, CollectorRegistry())
 
 
 def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:
@@ -42,6 +50,21 @@ def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:
         return Access.kept_in(None, audit)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
     return Access.kept_in(KeyStore(settings.data_dir, settings.redis_url), audit, given)
+
+
+def quotas_of(settings: GatewaySettings, registry: CollectorRegistry) -> Quotas:
+    """What is used, and how much of it may be; nothing of it where nobody has a key."""
+    limits = {}
+    for name in ("tenant_quota", "key_quota"):
+        try:
+            limits[name] = parse_setting(getattr(settings, name))
+        except ValueError as error:
+            raise ValueError(f"TRIVIUM_GATEWAY_{name.upper()}: {error}") from None
+    store: MeterStore | None = None
+    if settings.auth != "off":
+        in_redis = RedisMeterStore(settings.redis_url, ANSWER_SECONDS) if settings.redis_url else None
+        store = in_redis or FileMeterStore(settings.data_dir / _USAGE)
+    return Quotas(store, MeterMetrics(registry), limits["tenant_quota"], limits["key_quota"])
 
 
 def audit_of(settings: GatewaySettings, registry: CollectorRegistry) -> AuditLog:

@@ -44,7 +44,8 @@ from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.qdrant.collections import Distribution
-from trivium_gateway.request.admission import CallLimit, QuestionAdmission
+from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.call_limit import CallLimit
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.request.outcomes import Outcomes
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from trivium_serving.background import Background
 
     from trivium_gateway.access.audit import AuditLog
+    from trivium_gateway.metering.quotas import Quotas
     from trivium_gateway.settings import GatewaySettings
 
 _JOBS = "gateway/jobs"
@@ -73,6 +75,7 @@ class Composition:
         settings: How it is set up.
         registry: Where its metrics are registered.
         audit: Notes who did what.
+        quotas: Counts what is used, and limits it.
         on_ready: Called when the gateway gets ready, or is ready no more.
     """
 
@@ -81,11 +84,12 @@ class Composition:
         settings: GatewaySettings,
         registry: CollectorRegistry,
         audit: AuditLog,
+        quotas: Quotas,
         on_ready: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._limits = GatewayLimits()
+        self._limits, self._quotas = GatewayLimits(), quotas
         self._stage_metrics, self._outcomes = StageMetrics(registry), Outcomes()
         self._question_metrics = QuestionMetrics(registry)
         self._upstreams = Upstreams(settings, self._stage_metrics)
@@ -93,7 +97,7 @@ class Composition:
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         self._collections = Collections(qdrant, embed, self._limits, distribution=distribution)
         self._chunk_search, chunks, locks = ChunkSearch(qdrant), ChunkStore(qdrant), KeyedLocks()
-        self._admission = QuestionAdmission(settings.max_questions, self._question_metrics)
+        self._admission = QuestionAdmission(settings.max_questions, self._question_metrics, weight_of=quotas.weight_of)
         self._ingester = Ingester(
             self._collections,
             chunks,
@@ -179,6 +183,7 @@ class Composition:
             reranker=Reranker(upstreams.rerank, upstreams.embed),
             embedder=TextEmbedder(upstreams.embed),
             admission=self._admission,
+            quotas=self._quotas,
             pulses=upstreams.pulses,
             outcomes=self._outcomes,
             metrics=self._question_metrics,
@@ -191,7 +196,7 @@ class Composition:
                 limits=self._limits,
                 timeout_seconds=settings.search_timeout_seconds,
             ),
-            explanations=CallLimit("explanations", _EXPLANATIONS, settings.document_timeout_seconds),
+            explanations=self._call_limit("explanations", _EXPLANATIONS, settings.document_timeout_seconds),
             limits=self._limits,
             longest_seconds=settings.request_timeout_seconds,
         )
@@ -205,10 +210,11 @@ class Composition:
             documents=documents,
             permissions=permissions,
             ingester=self._ingester,
-            ingestions=CallLimit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
-            calls=CallLimit(
+            ingestions=self._call_limit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
+            calls=self._call_limit(
                 "calls about documents and collections", settings.max_document_calls, settings.document_timeout_seconds
             ),
+            quotas=self._quotas,
             audit=audit,
             qdrant=upstreams.pulses[SEARCH],
             document_metrics=DocumentMetrics(self._registry),
@@ -229,7 +235,11 @@ class Composition:
             self._limits.max_job_age_seconds,
         )
         store = JobStore(self._job_database)
-        return Jobs(store, spool, self._job_runner, self._collections, self._limits, self._settings.max_job_bytes)
+        most = self._settings.max_job_bytes
+        return Jobs(store, spool, self._job_runner, self._collections, self._limits, most, self._quotas)
+
+    def _call_limit(self, what: str, most: int, longest_seconds: float) -> CallLimit:
+        return CallLimit(what, most, longest_seconds, self._quotas.weight_of)
 
 
 def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from trivium_serving.server import GrpcServer, ListenError, serve_metrics
 from trivium_serving.slow_readers import SlowReaders
 from trivium_serving.tls import TlsError
 
-from trivium_gateway.app.access import access_of, audit_of
+from trivium_gateway.app.access import access_of, audit_of, quotas_of
 from trivium_gateway.app.composition import Composition
+from trivium_gateway.metering.book import UsageBook
 from trivium_gateway.surfaces.door import let_call_in
-from trivium_gateway.surfaces.grpc import feedback, jobs, keys, servicer, traces
+from trivium_gateway.surfaces.grpc import feedback, jobs, keys, servicer, traces, usage
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
@@ -67,11 +68,13 @@ class GatewayProcess:
         bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
         door.follow_bodies(bodies)
         audit = audit_of(settings, self.registry)
-        self._access = access_of(settings, audit)
+        self._access, self._quotas = access_of(settings, audit), quotas_of(settings, self.registry)
+        book = UsageBook(self._quotas, self._access.guard, audit)
+        services = (servicer, jobs, keys, traces, feedback, usage)
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
-            full_names=(servicer.FULL_NAME, jobs.FULL_NAME, keys.FULL_NAME, traces.FULL_NAME, feedback.FULL_NAME),
+            full_names=tuple(one.FULL_NAME for one in services),
             registry=self.registry,
             let_in=partial(let_call_in, self._access.guard),
             gate=MessageGate(bodies),
@@ -80,11 +83,12 @@ class GatewayProcess:
             slow_readers=slow_readers,
         )
         self.background = self._grpc.background
-        self._composition = Composition(settings, self.registry, audit, self._grpc.health.set_server)
+        self._composition = Composition(settings, self.registry, audit, self._quotas, self._grpc.health.set_server)
         self.gateway = gateway = self._composition.gateway
         servicer.serve(gateway, self._grpc.grpc)
         jobs.serve(gateway, self._grpc.grpc)
         keys.serve(self._access.keyring, self._grpc.grpc)
+        usage.serve(book, self._grpc.grpc)
         traces.serve(gateway, self._grpc.grpc)
         feedback.serve(gateway, self._grpc.grpc)
         app = http_application(
@@ -93,6 +97,7 @@ class GatewayProcess:
             HttpMetrics(self.registry),
             bodies,
             self._access,
+            book,
             OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts),
             _mcp_endpoint(gateway, settings.mcp),
         )
@@ -109,6 +114,7 @@ class GatewayProcess:
             Unavailable: The keys cannot be read.
         """
         await self._open_access()
+        await self._quotas.open()
         try:
             self.grpc_port = await self._grpc.start()
         except ListenError as error:
@@ -119,6 +125,7 @@ class GatewayProcess:
         self._composition.start(self.background)
         if not self._access.guard.is_open:
             self.background.start("keys", self._access.guard.follow)
+            self.background.start("usage", self._quotas.follow)
 
     async def _open_access(self) -> None:
         """Reads the keys, and makes the first one where there is none."""
@@ -137,6 +144,7 @@ class GatewayProcess:
         await self.background.close()
         await self._composition.close()
         await self._access.guard.close()
+        await self._quotas.close()
 
 
 def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, NotFound
-from trivium_serving.logs import log_failure
 
 from trivium_gateway.domain.ids import checked_ids
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.domain.readers import checked_readers
+from trivium_gateway.gateway.metered import BulkMeter
+from trivium_gateway.gateway.results import each_result, log_causes
+from trivium_gateway.library.documents import DocumentStatus
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
+from trivium_gateway.metering.kinds import Kind, Operation
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
     from trivium_gateway.library.permitting import Permissions
     from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
     from trivium_gateway.library.tuning import CollectionTuning
-    from trivium_gateway.request.admission import CallLimit
+    from trivium_gateway.metering.quotas import Quotas
+    from trivium_gateway.request.call_limit import CallLimit
     from trivium_gateway.request.metrics import QuestionMetrics
     from trivium_gateway.request.principal import Principal
 
-_logger = logging.getLogger(__name__)
-
+_WRITTEN = (DocumentStatus.INDEXED, DocumentStatus.UPDATED)
 _REINDEX_SECONDS = 10.0
 """How long one call works on a collection that is made anew. Those who wait for it see that it goes on."""
 
@@ -54,6 +55,7 @@ class Library:
         tuning: Changes how they are searched and judged.
         ingestions: Bounds the calls that add documents.
         calls: Bounds the other calls about documents and collections.
+        quotas: Counts what is used, and limits it.
         audit: Notes who changed what.
         qdrant: Whether Qdrant answers at all.
         document_metrics: Where documents are counted.
@@ -72,6 +74,7 @@ class Library:
         tuning: CollectionTuning,
         ingestions: CallLimit,
         calls: CallLimit,
+        quotas: Quotas,
         audit: AuditLog,
         qdrant: Pulse,
         document_metrics: DocumentMetrics,
@@ -86,10 +89,10 @@ class Library:
         self._tuning = tuning
         self._ingestions = ingestions
         self._calls = calls
+        self._quotas, self._meter = quotas, BulkMeter(quotas, question_metrics)
         self._audit = audit
         self._qdrant = qdrant
         self._document_metrics = document_metrics
-        self._question_metrics = question_metrics
         self._limits = limits
 
     @asynccontextmanager
@@ -98,10 +101,12 @@ class Library:
 
         Raises:
             PermissionDenied: The principal lacks the scope.
+            QuotaExceeded: It has used what it may.
             Overloaded: There are too many calls.
             DeadlineExceeded: The call's time is over.
         """
         principal.require(scope)
+        await self._quotas.begin(principal, Operation.OTHER)
         async with self._calls.call(principal.tenant), self._qdrant.waiting():
             yield self._collections
 
@@ -135,7 +140,8 @@ class Library:
         """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
         name = name or DEFAULT_COLLECTION
         async with self._change(principal, "collections.reindex", name):
-            return await self._reindexer.reindex(name, tenant=principal.tenant, seconds=_REINDEX_SECONDS)
+            with self._meter.bulk(principal):
+                return await self._reindexer.reindex(name, tenant=principal.tenant, seconds=_REINDEX_SECONDS)
 
     async def change_settings(
         self,
@@ -177,8 +183,9 @@ class Library:
             max_documents: Most documents in one call.
         """
         principal.require(Scope.INGEST)
+        await self._quotas.begin(principal, Operation.INGEST)
         async with self._ingestions.call(principal.tenant):
-            return await self.ingest_unbounded(principal, collection, documents, max_documents=max_documents)
+            return await self._ingest(principal, collection, documents, max_documents)
 
     async def ingest_unbounded(
         self,
@@ -188,23 +195,31 @@ class Library:
         *,
         max_documents: int,
     ) -> list[DocumentResult]:
-        """The same as `ingest` beside the calls that are bounded, for who bounds its own."""
+        """The same as `ingest` beside the calls that are bounded, and counted, for who has its own of both."""
+        await self._quotas.begin(principal, Operation.INGEST, requests=0)
+        return await self._ingest(principal, collection, documents, max_documents)
+
+    async def _ingest(
+        self,
+        principal: Principal,
+        collection: str,
+        documents: AsyncIterable[NewDocument] | Iterable[NewDocument],
+        max_documents: int,
+    ) -> list[DocumentResult]:
         where = collection or DEFAULT_COLLECTION
         async with self._audit.action(principal, "documents.ingest", collection=where) as entry:
             principal.require(Scope.INGEST)
             resolved = await self._collections.resolve(collection, tenant=principal.tenant)
-            results = await self._ingester.ingest(
-                resolved, documents, max_documents=max_documents, reader=principal.keeper
-            )
+            with self._meter.bulk(principal) as used:
+                results = await self._ingester.ingest(
+                    resolved, documents, max_documents=max_documents, reader=principal.keeper
+                )
+                used[Kind.DOCUMENTS] = sum(one.error is None and one.status in _WRITTEN for one in each_result(results))
             entry.documents = {
-                one.id: one.error.reason if one.error else one.status.value
-                for result in results
-                for one in (result, *result.parts)
+                one.id: one.error.reason if one.error else one.status.value for one in each_result(results)
             }
-        _log_causes(results)
+        log_causes(results)
         self._document_metrics.count_received(resolved.alias, results)
-        tokens = sum(result.token_count for result in results)
-        self._question_metrics.count_tokens(principal.tenant, "document", tokens)
         return results
 
     async def get_document(self, principal: Principal, collection: str, document_id: str) -> StoredDocument:
@@ -283,10 +298,3 @@ class Library:
             changed = await self._permissions.change(resolved, document_ids, readers, reader=principal.keeper)
             entry.documents = dict.fromkeys(changed, f"readers: {', '.join(readers)}")
         return changed
-
-
-def _log_causes(results: Sequence[DocumentResult]) -> None:
-    """Logs why documents failed where their entries do not say it all: once for all that failed by the same error."""
-    failed = Counter(result.error for result in results if result.error is not None)
-    for error, count in failed.items():
-        log_failure(_logger, f"{count} of {len(results)} documents", error)

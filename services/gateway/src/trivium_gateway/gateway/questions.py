@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ from trivium_serving.request_context import caller_timeout, request_id
 from trivium_gateway.answering.events import Delta, Sources, Summary
 from trivium_gateway.answering.plan import NOTHING_SEARCHED, Search, Searched
 from trivium_gateway.answering.replaying import Replay, changed
+from trivium_gateway.metering.kinds import Operation, used_of
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.request.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from trivium_serving.pulse import Pulse
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.domain.passages import Passage
-    from trivium_gateway.request.admission import CallLimit, Place, QuestionAdmission
+    from trivium_gateway.metering.quotas import Quotas
+    from trivium_gateway.request.admission import Place, QuestionAdmission
+    from trivium_gateway.request.call_limit import CallLimit
     from trivium_gateway.request.metrics import QuestionMetrics
     from trivium_gateway.request.outcomes import Outcomes
     from trivium_gateway.request.principal import Principal
@@ -75,6 +78,7 @@ class Questions:
         reranker: Orders texts.
         embedder: Embeds texts.
         admission: Lets them in.
+        quotas: Counts what they use, and limits it.
         pulses: By service, whether it answers at all.
         outcomes: Where it is noted whether each stage worked.
         metrics: Where they are counted.
@@ -94,6 +98,7 @@ class Questions:
         reranker: Reranker,
         embedder: TextEmbedder,
         admission: QuestionAdmission,
+        quotas: Quotas,
         pulses: Mapping[str, Pulse],
         outcomes: Outcomes,
         metrics: QuestionMetrics,
@@ -109,6 +114,7 @@ class Questions:
         self._reranker = reranker
         self._embedder = embedder
         self._admission = admission
+        self._quotas = quotas
         self._pulses = pulses
         self._outcomes = outcomes
         self._metrics = metrics
@@ -133,6 +139,7 @@ class Questions:
             self._traces.tracing(search, record) as trace,
         ):
             search.check(self._limits)
+            await self._quotas.begin(search.principal, Operation.RETRIEVE)
             # Before it has a place: a language model that rewrites admits for itself, and others search meanwhile.
             trace.plan = plan = await self._rewriter.rewrite(search, record)
             async with self._place(record) as place:
@@ -155,6 +162,7 @@ class Questions:
         """
         with self._recorded("answer", question.principal) as record, self._traces.tracing(question, record) as trace:
             question.check(self._limits)
+            await self._quotas.begin(question.principal, Operation.ANSWER)
             plan = await self._rewriter.rewrite(question.search(), record) if question.uses_documents else None
             trace.plan = plan
             answering = aclosing(self._answerer.answer(question, plan, record))
@@ -185,6 +193,7 @@ class Questions:
         """
         with self._recorded("rerank", principal) as record:
             task.check(self._limits)
+            await self._quotas.begin(principal, Operation.RERANK)
             async with self._place(record):
                 ranked = await self._reranker.rerank(task, record)
                 record.end()
@@ -202,6 +211,7 @@ class Questions:
         """
         with self._recorded("embed", principal) as record:
             task.check(self._limits)
+            await self._quotas.begin(principal, Operation.EMBED)
             async with self._place(record) as place:
                 if len(task.texts) > 1:  # bulk work, which the embed service does behind all questions
                     place.leave()
@@ -254,7 +264,9 @@ class Questions:
             operation: What it asks for, one of OPERATIONS.
             principal: Who asks.
         """
-        refusal = self._admission.refusal(principal.tenant) if Scope.READ in principal.scopes else None
+        if Scope.READ not in principal.scopes:
+            return None
+        refusal = self._quotas.refusal(principal, Operation(operation)) or self._admission.refusal(principal.tenant)
         if refusal is not None:
             with suppress(Overloaded), self._recorded(operation, principal):
                 raise refusal
@@ -264,12 +276,16 @@ class Questions:
         """Keeps a place for the question that is read in the block; see QuestionAdmission.coming."""
         return self._admission.coming(principal.tenant)
 
-    def _recorded(
-        self, operation: str, principal: Principal, timeout_seconds: float | None = None
-    ) -> AbstractContextManager[Record]:
+    @contextmanager
+    def _recorded(self, operation: str, principal: Principal, timeout_seconds: float | None = None) -> Iterator[Record]:
         principal.require(Scope.READ)
         seconds = min(one for one in (self.longest_seconds, timeout_seconds, caller_timeout()) if one is not None)
-        return self._metrics.counting(Record(operation, principal, seconds, self._pulses, self._outcomes))
+        record = Record(operation, principal, seconds, self._pulses, self._outcomes)
+        try:
+            with self._metrics.counting(record):
+                yield record
+        finally:
+            self._quotas.spend(principal, used_of(record.tokens))
 
     def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
         return self._admission.place(record.principal.tenant, record.seconds(math.inf, 1.0))

@@ -24,6 +24,7 @@ from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, content_hash_of
 from trivium_gateway.request.admission import QuestionAdmission
+from trivium_gateway.request.tally import count_read
 
 __all__ = ["IngestionPipeline"]
 
@@ -90,6 +91,9 @@ class IngestionPipeline:
             )
             await self._store(collection, [one for one in documents if one.error is None], reader)
         for one in documents:  # of a long stream, only the outcomes are kept
+            if one.error is None and one.cut is not None:
+                pages = max((place.page or 0 for place in one.cut.places), default=0)
+                count_read(pages=pages, text_bytes=len(one.cut.document.text.encode()))
             one.content_hash = one.prepared.content_hash if one.prepared else ""
             one.prepared = one.cut = None
 

@@ -30,6 +30,7 @@ from trivium_gateway.models.embed_answers import (
 from trivium_gateway.models.long_queries import long_query
 from trivium_gateway.models.query_memory import QueryMemory, QueryVector
 from trivium_gateway.models.upstream import broken_answer, upstream_error
+from trivium_gateway.request.tally import count_read
 
 __all__ = ["FULL_NAME", "EmbedClient", "EmbedOptions", "EmbedRole"]
 
@@ -164,6 +165,7 @@ class EmbedClient:
             (response,) = await self._in_bulk([request], timeout_seconds)
         except TriviumError as error:
             raise model_changed_or(error, expected_fingerprint) from error
+        count_read(tokens=sum(response.token_counts))
         return documents_from(response, len(texts), expected_fingerprint)
 
     async def embed_texts(

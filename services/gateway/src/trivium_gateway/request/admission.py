@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import DeadlineExceeded, Overloaded
-from trivium_serving.request_context import caller_timeout
+from trivium_serving.errors import Overloaded
 from trivium_serving.request_context import tenant as current_tenant
 
 from trivium_gateway.request.fair_places import FairPlaces, equal_weight, part_of
@@ -256,50 +255,3 @@ class QuestionAdmission:
             f"one more would not be answered in time. Try again in {math.ceil(seconds)} s.",
             retry_after_seconds=seconds,
         )
-
-
-class CallLimit:
-    """Bounds calls of another kind, such as ingestion: so many at once, more are refused, and each has its time.
-
-    A tenant that has less than its part of them is not refused for those of others: see part_of.
-
-    Args:
-        what: Them, for messages.
-        most: Most at once.
-        longest_seconds: Longest time of one; a shorter deadline of the caller goes before.
-        weight_of: What a tenant's part is in proportion to.
-    """
-
-    def __init__(
-        self, what: str, most: int, longest_seconds: float, weight_of: Callable[[str], float] = equal_weight
-    ) -> None:
-        self._what = what
-        self._most = most
-        self._longest_seconds = longest_seconds
-        self._weight_of = weight_of
-        self._running: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def call(self, tenant: str) -> AsyncIterator[None]:
-        """Runs the block as one call of a tenant.
-
-        Raises:
-            Overloaded: There is no place for it.
-            DeadlineExceeded: Its time is over.
-        """
-        own, part = self._running[tenant], part_of(self._most, tenant, self._running, self._weight_of)
-        if self._running.total() >= self._most and own >= part:
-            raise Overloaded(f"{own} {self._what} run, which is the limit. Try again shortly.")
-        asked = caller_timeout()
-        seconds = self._longest_seconds if asked is None else min(asked, self._longest_seconds)
-        self._running[tenant] += 1
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                yield
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise DeadlineExceeded(f"The call was not done within {seconds:g} s. Allow it more time.") from error
-        finally:
-            self._running[tenant] -= 1
-            self._running = +self._running  # only who has some is remembered

@@ -175,7 +175,7 @@ class FairPlaces:
 
 
 def part_of(total: int, tenant: str, running: Mapping[str, int], weight_of: Callable[[str], float]) -> int:
-    """How many of something a tenant may have in any case, beside the other tenants that have some; at least 1.
+    """How many of something a tenant may have in any case, beside the others that have some; at least one of them.
 
     With no other it is all of it. So together they have at most twice as much: each its part, and one the rest before
     the others came.
@@ -188,4 +188,4 @@ def part_of(total: int, tenant: str, running: Mapping[str, int], weight_of: Call
     """
     weight = weight_of(tenant)
     others = sum(weight_of(one) for one, count in running.items() if count > 0 and one != tenant)
-    return max(1, math.floor(total * weight / (weight + others)))
+    return min(total, max(1, math.floor(total * weight / (weight + others))))

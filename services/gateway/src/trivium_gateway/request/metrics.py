@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trivium_gateway.request.record import Record
 
 TIMED_STAGES = ("embed", "search", "rerank", "generate")
-TOKEN_KINDS = ("query", "document", "prompt", "completion")
+TOKEN_KINDS = ("query", "document", "reranked", "prompt", "completion")
 
 _CANDIDATE_BUCKETS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000)
 _POSITION_BUCKETS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -18,6 +18,7 @@ from trivium_serving.errors import (
     InvalidField,
     NotFound,
     Overloaded,
+    QuotaExceeded,
     TooLarge,
     TriviumError,
 )
@@ -252,7 +253,7 @@ class Record:
 
 def _outcome_of(error: BaseException) -> str:
     """What an error makes of a request: one of OUTCOMES."""
-    if isinstance(error, (InvalidField, TooLarge, NotFound, AlreadyExists)):
+    if isinstance(error, (InvalidField, TooLarge, NotFound, AlreadyExists, QuotaExceeded)):
         return "invalid"
     if isinstance(error, Overloaded):
         return "overloaded"

@@ -12,6 +12,7 @@ from trivium_gateway.domain.limits import GatewayLimits, check_document_count, c
 from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.windows import each_of
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
+from trivium_gateway.metering.kinds import Operation
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trivium_gateway.ingestion.jobs.store import JobStore
     from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.documents import NewDocument
+    from trivium_gateway.metering.quotas import Quotas
     from trivium_gateway.request.principal import Principal
 
 __all__ = ["Jobs"]
@@ -42,6 +44,7 @@ class Jobs:
         collections: Where documents can go.
         limits: What is allowed.
         max_bytes: Most bytes of documents that are kept, of all tenants together; half of it of one.
+        quotas: Counts what is used, and limits it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Jobs:
         collections: Collections,
         limits: GatewayLimits,
         max_bytes: int,
+        quotas: Quotas,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -59,6 +63,7 @@ class Jobs:
         self._collections = collections
         self._limits = limits
         self._max_bytes = max_bytes
+        self._quotas = quotas
 
     async def add(
         self,
@@ -82,12 +87,13 @@ class Jobs:
 
         Raises:
             TooLarge: There are more documents than that, or in the job than it may have.
+            QuotaExceeded: The principal has used what it may.
             Overloaded: There are too many jobs (TOO_MANY_JOBS), or bytes of their documents (JOBS_FULL).
             StorageFull: The disk has no room.
             NotFound: There is no such job, or collection.
             TriviumError: See JobStore.add.
         """
-        principal.require(Scope.INGEST)
+        await self._begin(principal, Operation.INGEST)
         collection = collection or DEFAULT_COLLECTION
         with suppress(Unavailable, Overloaded, DeadlineExceeded, TimeoutError):  # the job will wait for it
             async with asyncio.timeout(_COLLECTION_SECONDS):
@@ -109,7 +115,7 @@ class Jobs:
 
     async def get(self, principal: Principal, job_id: str, *, page_size: int, page_token: str) -> tuple[Job, str]:
         """Returns a job with the failures of some of its documents, and the token of the next; see JobStore.get."""
-        principal.require(Scope.INGEST)
+        await self._begin(principal, Operation.OTHER)
         check_page_size(page_size, self._limits)
         if not (page_token.isascii() and page_token.isdigit() and len(page_token) < 19) and page_token:
             raise InvalidField("page_token", "The page token is not one that the gateway gave.")
@@ -121,7 +127,7 @@ class Jobs:
 
     async def page(self, principal: Principal, *, page_size: int, page_token: str) -> tuple[list[Job], str]:
         """Returns a page of the principal's jobs, the latest first, and the token of the next."""
-        principal.require(Scope.INGEST)
+        await self._begin(principal, Operation.OTHER)
         check_page_size(page_size, self._limits)
         if not self._store.exists:
             return [], ""
@@ -139,7 +145,7 @@ class Jobs:
 
     async def delete(self, principal: Principal, job_id: str) -> tuple[Job, bool]:
         """Ends a job that goes on; forgets one that has ended, and says whether it did."""
-        principal.require(Scope.INGEST)
+        await self._begin(principal, Operation.OTHER)
         self._store.check(job_id)
         job, forgotten, gone = await asyncio.to_thread(self._store.cancel_or_forget, principal.keeper, job_id)
         self._runner.stop(job_id)
@@ -148,11 +154,15 @@ class Jobs:
 
     async def retry(self, principal: Principal, job_id: str) -> Job:
         """Has the documents of a job that failed, or were cancelled, tried again."""
-        principal.require(Scope.INGEST)
+        await self._begin(principal, Operation.OTHER)
         self._store.check(job_id)
         job = await asyncio.to_thread(self._store.retry, principal.keeper, job_id)
         self._runner.wake()
         return job
+
+    async def _begin(self, principal: Principal, operation: Operation) -> None:
+        principal.require(Scope.INGEST)
+        await self._quotas.begin(principal, operation)
 
     def _keep(
         self, reader: Reader, collection: str, job_id: str, file: SpoolFile, documents: Sequence[KeptDocument]

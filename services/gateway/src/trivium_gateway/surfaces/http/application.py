@@ -12,7 +12,7 @@ from trivium_gateway.surfaces.http.access import AccessMiddleware
 from trivium_gateway.surfaces.http.cohere_embed import cohere_embed_routes
 from trivium_gateway.surfaces.http.collections import collection_routes
 from trivium_gateway.surfaces.http.documents import document_routes
-from trivium_gateway.surfaces.http.errors import install_error_handlers
+from trivium_gateway.surfaces.http.errors import RATE_HEADERS, install_error_handlers
 from trivium_gateway.surfaces.http.feedback import feedback_routes
 from trivium_gateway.surfaces.http.jobs import job_routes
 from trivium_gateway.surfaces.http.keys import key_routes
@@ -27,6 +27,7 @@ from trivium_gateway.surfaces.http.questions import question_routes
 from trivium_gateway.surfaces.http.rendering import DEGRADED_HEADER
 from trivium_gateway.surfaces.http.rerank.routes import rerank_routes
 from trivium_gateway.surfaces.http.traces import trace_routes
+from trivium_gateway.surfaces.http.usage import usage_routes
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.access.keyring import Access
     from trivium_gateway.gateway import Gateway
+    from trivium_gateway.metering.book import UsageBook
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
     from trivium_gateway.surfaces.metrics import HttpMetrics
 
@@ -45,6 +47,7 @@ def http_application(
     metrics: HttpMetrics,
     bodies: BodyBudget,
     access: Access,
+    book: UsageBook,
     origins: OriginPolicy | None = None,
     mcp: McpEndpoint | None = None,
 ) -> FastAPI:
@@ -56,6 +59,7 @@ def http_application(
         metrics: Where requests are counted.
         bodies: Bounds the bytes of all requests' bodies.
         access: Who may ask.
+        book: What is used, and how much may be.
         origins: Whose pages may call it; only its own if None.
         mcp: What answers at /mcp; nothing if None. It works while the application's lifespan is entered.
     """
@@ -82,6 +86,7 @@ def http_application(
         trace_routes(gateway),
         feedback_routes(gateway),
         key_routes(access.keyring, gateway.limits),
+        usage_routes(book, gateway.limits),
         operation_routes(gateway, registry),
         page_routes(gateway.limits),
         *(() if mcp is None else (mcp.routes(),)),
@@ -102,7 +107,7 @@ def http_application(
             allow_origins=sorted(origins.allowed),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["X-Request-Id", DEGRADED_HEADER, "Retry-After"],
+            expose_headers=["X-Request-Id", DEGRADED_HEADER, "Retry-After", *RATE_HEADERS],
         )
     app.add_middleware(OriginMiddleware, policy=origins)
     app.add_middleware(RequestMiddleware, metrics=metrics, bodies=bodies)

@@ -15,6 +15,7 @@ from trivium_serving.errors import (
     InvalidField,
     NotFound,
     Overloaded,
+    QuotaExceeded,
     TriviumError,
     Unavailable,
     Unimplemented,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 _logger = logging.getLogger(__name__)
+
+RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+TOLD_HEADERS = ("Retry-After", *RATE_HEADERS)
+"""What an error says in headers, whatever form its body has."""
 
 
 class MethodNotAllowed(Unimplemented):
@@ -92,6 +97,8 @@ def error_response(error: TriviumError) -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     elif isinstance(error, Unavailable):
         headers["Retry-After"] = "1"
+    if isinstance(error, QuotaExceeded):
+        headers |= error.standing.headers()
     return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
 
 

@@ -15,6 +15,7 @@ from trivium_serving.logs import log_request
 from trivium_serving.request_context import begin_request, set_caller, set_caller_timeout
 from trivium_serving.tracing import Span, request_span
 
+from trivium_gateway.metering.standing import watch_standing
 from trivium_gateway.surfaces.http.bodies import HELD_BODY
 from trivium_gateway.surfaces.http.errors import error_response
 
@@ -28,6 +29,7 @@ _logger = logging.getLogger(__name__)
 
 _CLIENT_LEFT = 499
 _REFUSED = 429
+_FAILED = 400
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _TIMEOUT_HEADER = "X-Request-Timeout"
 UNKNOWN_ROUTE = "unknown"
@@ -62,7 +64,7 @@ class RequestMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         attributes = {"http.request.method": method, "url.scheme": scope["scheme"], "trivium.request_id": current}
         span = Span() if quiet else request_span(method, headers, attributes)
-        status = 0
+        status, standing = 0, watch_standing()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -72,6 +74,8 @@ class RequestMiddleware:
                 answered["X-Request-Id"] = current
                 if span.traceparent:
                     answered["traceresponse"] = span.traceparent
+                if standing and status < _FAILED:  # errors say it by themselves
+                    answered.update(standing[0].headers())
             await send(message)
 
         with span, self._bodies.body() as scope[HELD_BODY]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from trivium_serving.errors import Overloaded, TriviumError, status_of
 from trivium_serving.logs import log_failure
 
-from trivium_gateway.surfaces.http.errors import error_body, error_response
+from trivium_gateway.surfaces.http.errors import TOLD_HEADERS, error_body, error_response
 from trivium_gateway.surfaces.http.rendering import JsonResponse
 from trivium_gateway.surfaces.http.shapes.shape import Shape
 
@@ -76,7 +76,7 @@ class OpenAIRoute(APIRoute):
 def openai_error_response(error: TriviumError, *, in_response: bool = False) -> Response:
     """The response for an error; see openai_error_body."""
     response = error_response(error)
-    headers = {name: response.headers[name] for name in ("retry-after",) if name in response.headers}
+    headers = {name: response.headers[name] for name in TOLD_HEADERS if name in response.headers}
     body = openai_error_body(error, in_response=in_response)
     return JsonResponse(body, status_code=response.status_code, headers=headers)
 

@@ -17,7 +17,7 @@ from trivium_serving.errors import (
 )
 from trivium_serving.request_context import request_id
 
-from trivium_gateway.surfaces.http.errors import error_body, error_response
+from trivium_gateway.surfaces.http.errors import TOLD_HEADERS, error_body, error_response
 from trivium_gateway.surfaces.http.rendering import JsonResponse
 from trivium_gateway.surfaces.http.shapes.shape import Shape
 
@@ -137,7 +137,7 @@ def tei_error_response(error: TriviumError) -> Response:
         "message": message,
         "detail": message,
     }
-    headers = {name: value for name, value in response.headers.items() if name == "retry-after"}
+    headers = {name: response.headers[name] for name in TOLD_HEADERS if name in response.headers}
     return JsonResponse(shown, status_code=response.status_code, headers=headers)
 
 

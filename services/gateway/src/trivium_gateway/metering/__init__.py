@@ -1,0 +1,1 @@
+"""What tenants and their keys use, and how much of it they may."""
