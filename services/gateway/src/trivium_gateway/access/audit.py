@@ -15,6 +15,8 @@ from prometheus_client import Counter
 from trivium_serving.errors import TriviumError
 from trivium_serving.request_context import request_id
 
+from trivium_gateway.access.private_files import open_private
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -136,8 +138,7 @@ def _lines(principal: Principal, entry: Entry, outcome: str, now: datetime) -> l
 
 def _append(path: Path, lines: list[str]) -> None:
     """Adds lines in one write, so that those of several gateways on one folder do not mix."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         for line in lines:
             _write(file, line.encode())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import Unavailable
+
+from trivium_gateway.access.private_files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -53,9 +56,8 @@ class Database:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """The database for one change, which is committed at the end of the block."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._path.exists():
-                self._path.touch(mode=0o600)
+                os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT))
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as database, database:
                 database.executescript(self._tables)
                 yield database

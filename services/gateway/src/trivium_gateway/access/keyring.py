@@ -12,6 +12,7 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, P
 
 from trivium_gateway.access.guard import Guard
 from trivium_gateway.access.keys import MadeKey, make_key, rotated
+from trivium_gateway.access.private_files import open_private
 from trivium_gateway.domain.names import DEFAULT_TENANT, check_tenant
 from trivium_gateway.request.principal import Scope
 
@@ -206,8 +207,7 @@ class Access:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with open(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from trivium_gateway.access.private_files import open_private
 from trivium_gateway.domain.readers import Reader
 from trivium_gateway.ingestion.jobs.spool import unusable
 
@@ -102,8 +104,8 @@ class JobDatabase:
                 raise unusable(error, is_full=is_full) from error
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)
+        if not self._path.exists():  # else closing it would take SQLite's locks away
+            os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT))
         database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             database.row_factory = sqlite3.Row

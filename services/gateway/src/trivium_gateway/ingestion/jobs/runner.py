@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from trivium_serving.errors import DeadlineExceeded, Overloaded, StorageFull, TriviumError, Unavailable
 from trivium_serving.request_context import set_tenant
 
+from trivium_gateway.access.private_files import open_private
 from trivium_gateway.ingestion.jobs.job import Failure, Outcome
 from trivium_gateway.request.principal import Principal, Scope
 
@@ -90,7 +91,7 @@ class JobRunner:
         """Runs jobs until it is cancelled."""
         while not self._queue.exists:  # a gateway without jobs has no files for them
             await self._idle()
-        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = open_private(self._lock, os.O_RDWR | os.O_CREAT)
         try:
             while not _is_locked_by_us(lock):
                 await self._idle()

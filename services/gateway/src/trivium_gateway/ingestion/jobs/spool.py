@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, StorageFull, Unavailable
 
+from trivium_gateway.access.private_files import open_private
 from trivium_gateway.ingestion.jobs.job import KeptDocument
 from trivium_gateway.ingestion.preparation import document_id_of
 from trivium_gateway.library.documents import NewDocument
@@ -50,7 +51,6 @@ class Spool:
         """
         name = uuid.uuid4().hex
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return SpoolFile(self._folder / name)
         except OSError as error:
             raise unusable(error) from error
@@ -98,7 +98,7 @@ class SpoolFile:
         self.name = path.name
         self.size = 0
         self._path = path
-        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
         total = shutil.disk_usage(path.parent).total
         self._reserve = min(_RESERVE_BYTES, total // _RESERVE_SHARE)
 
