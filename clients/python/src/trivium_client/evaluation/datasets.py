@@ -49,7 +49,6 @@ class Dataset:
         digest: Of all its files: the same folder has the same.
         left_out_count: How many questions have no text, or nothing is known of them.
         unknown_document_ids: Documents that judgements name and the corpus lacks.
-        has_corpus: Whether it has documents, too.
     """
 
     folder: Path
@@ -57,7 +56,6 @@ class Dataset:
     digest: str
     left_out_count: int = 0
     unknown_document_ids: frozenset[str] = frozenset()
-    has_corpus: bool = True
 
     @property
     def name(self) -> str:
@@ -128,7 +126,7 @@ def read_dataset(folder: Path, *, split: str = "test", with_corpus: bool = True)
         )
     digest = _digest(folder, [_QUERIES, *([_CORPUS] if with_corpus else [])], judgements_path)
     unknown = frozenset() if known is None else frozenset(named - known)
-    return Dataset(folder, tuple(questions), digest, len(texts) - len(questions), unknown, with_corpus)
+    return Dataset(folder, tuple(questions), digest, len(texts) - len(questions), unknown)
 
 
 @dataclass(frozen=True, slots=True)
