@@ -8,6 +8,8 @@ from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.timing_pb2 import Timing
 
 if TYPE_CHECKING:
+    from trivium_encoders import EncoderInfo
+
     from trivium_model_service.sharing import Timed
 
 
@@ -51,6 +53,11 @@ def model_info(model: Described, *, backend: str, max_input_tokens: int, token_f
     )
 
 
+def encoder_model_info(info: EncoderInfo, backend: str) -> ModelInfo:
+    """The description of an encoder; `backend` as of `model_info`."""
+    return model_info(info, backend=backend, max_input_tokens=info.max_tokens, token_fingerprint=info.token_fingerprint)
+
+
 def timing(done: Timed, total_seconds: float) -> Timing:
     """Where the time of a call went.
 
@@ -64,3 +71,12 @@ def timing(done: Timed, total_seconds: float) -> Timing:
         compute_ms=done.compute_seconds * 1000,
         total_ms=total_seconds * 1000,
     )
+
+
+def timing_facts(done: Timed) -> dict[str, float]:
+    """The same for a trace, in milliseconds."""
+    return {
+        "trivium.queue_ms": done.queue_seconds * 1000,
+        "trivium.tokenize_ms": done.tokenize_seconds * 1000,
+        "trivium.compute_ms": done.compute_seconds * 1000,
+    }

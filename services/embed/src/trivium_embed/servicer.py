@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
-from trivium.type.v1.model_info_pb2 import ModelInfo
-from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
+from trivium_encoders import CodeForm, Encoded, Priority, Role
 from trivium_model_service.deadlines import deadline_of
-from trivium_model_service.messages import model_info, timing
+from trivium_model_service.messages import encoder_model_info, timing, timing_facts
 from trivium_serving import tracing
 from trivium_serving.errors import INTERNAL_MESSAGE, InvalidField, Overloaded, TriviumError, status_of
 from trivium_serving.logs import log_failure
@@ -100,7 +99,7 @@ class EmbedServicer(EmbedServiceServicer):
         dimensions = self._embedder.dimensions
         info = dimensions.info(request.dimension)
         return pb.GetModelResponse(
-            model=self._model(info),
+            model=encoder_model_info(info, self._embedder.backend.name),
             dimension=info.dimension,
             normalized=info.normalized,
             max_texts=self._embedder.limits.max_texts,
@@ -127,7 +126,7 @@ class EmbedServicer(EmbedServiceServicer):
         response = pb.EmbedResponse(
             dimension=encoded.vectors.shape[1],
             token_counts=encoded.token_counts,
-            model=self._model(self._embedder.dimensions.info(request.dimension)),
+            model=encoder_model_info(self._embedder.dimensions.info(request.dimension), self._embedder.backend.name),
             timing=timing(encoded, time.perf_counter() - start),
             read_shares=await self._embedder.read_shares(domain_request),
         )
@@ -155,18 +154,8 @@ class EmbedServicer(EmbedServiceServicer):
             "trivium.texts": len(request.texts),
             "trivium.role": request.role.value,
             "trivium.priority": priority.name.lower(),
-            "trivium.queue_ms": encoded.queue_seconds * 1000,
-            "trivium.tokenize_ms": encoded.tokenize_seconds * 1000,
-            "trivium.compute_ms": encoded.compute_seconds * 1000,
+            **timing_facts(encoded),
         }
-
-    def _model(self, info: EncoderInfo) -> ModelInfo:
-        return model_info(
-            info,
-            backend=self._embedder.backend.name,
-            max_input_tokens=info.max_tokens,
-            token_fingerprint=info.token_fingerprint,
-        )
 
 
 def _put_vectors(response: pb.EmbedResponse, vectors: NDArray[np.float32], encoding: Encoding) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import grpc
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceServicer
-from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium_encoders import CodesOfOtherLayout, CodesUnreadable, Scored, TokenCodes, decode_codes
 from trivium_model_service.deadlines import deadline_of
-from trivium_model_service.messages import model_info, timing
+from trivium_model_service.messages import encoder_model_info, timing, timing_facts
 from trivium_serving import tracing
 from trivium_serving.errors import InvalidField
 
@@ -59,14 +58,14 @@ class RerankServicer(RerankServiceServicer):
             ],
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
             token_count=scored.token_count,
-            model=self._model(),
+            model=encoder_model_info(self._reranker.backend.info, self._reranker.backend.name),
             timing=timing(scored, time.perf_counter() - start),
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
         """Describes the model."""
         return pb.GetModelResponse(
-            model=self._model(),
+            model=encoder_model_info(self._reranker.backend.info, self._reranker.backend.name),
             score_kind=_SCORE_KINDS[self._reranker.backend.score_kind],
             max_texts=self._reranker.limits.max_texts,
         )
@@ -79,19 +78,8 @@ class RerankServicer(RerankServiceServicer):
             "gen_ai.request.model": self._reranker.backend.info.name,
             "gen_ai.usage.input_tokens": scored.token_count,
             "trivium.texts": texts,
-            "trivium.queue_ms": scored.queue_seconds * 1000,
-            "trivium.tokenize_ms": scored.tokenize_seconds * 1000,
-            "trivium.compute_ms": scored.compute_seconds * 1000,
+            **timing_facts(scored),
         }
-
-    def _model(self) -> ModelInfo:
-        backend = self._reranker.backend
-        return model_info(
-            backend.info,
-            backend=backend.name,
-            max_input_tokens=backend.info.max_tokens,
-            token_fingerprint=backend.info.token_fingerprint,
-        )
 
 
 def _passages(request: pb.RerankRequest) -> list[Passage]:
