@@ -127,7 +127,7 @@ class QdrantConnection:
             except grpc.aio.AioRpcError as error:
                 named = getattr(request, "collection_name", "")
                 if error.code() is grpc.StatusCode.NOT_FOUND and await self._has_alias_for(named, timeout_seconds):
-                    raise closed(named) from error
+                    raise closed(named) from qdrant_error(error, self.address)
                 raise qdrant_error(error, self.address, named) from error
 
     async def beside(self, work: Callable[[], _Result]) -> _Result:
