@@ -31,9 +31,9 @@ def test_client_sets_a_quota_and_who_has_used_it_is_told(gateway: KeyedGateway) 
         assert quota in operator.list_quotas(tenant="legal")
         with Trivium(gateway.address, api_key=made.text) as bot:
             for _ in range(2):
-                bot.list_jobs()
+                list(bot.list_jobs())
             with pytest.raises(Overloaded) as caught:
-                bot.list_jobs()
+                list(bot.list_jobs())
             assert caught.value.reason == "QUOTA_EXCEEDED"
             assert caught.value.metadata == {"limit": "2", "remaining": "0", "reset_seconds": "86400"}
             assert caught.value.retry_after_seconds == pytest.approx(43_200, abs=60)
@@ -45,14 +45,14 @@ def test_client_sets_a_quota_and_who_has_used_it_is_told(gateway: KeyedGateway) 
         assert operator.usage(begin=long_ago - timedelta(days=1), end=long_ago).usage == ()
         operator.set_quota({}, tenant="legal", key_id=made.key.id)
         with Trivium(gateway.address, api_key=made.text) as bot:
-            bot.list_jobs()
+            list(bot.list_jobs())
 
 
 async def test_async_client_is_told_what_is_wrong_with_a_limit(gateway: KeyedGateway) -> None:
     async with AsyncTrivium(gateway.address, api_key=gateway.first_key) as trivium:
         with pytest.raises(InvalidRequest, match="600/m"):
             await trivium.set_quota({"requests": "a lot"})
-        assert [one.tenant for one in await trivium.list_quotas()] == ["default"]
+        assert "default" in [one.tenant for one in await trivium.list_quotas()]
         assert (await trivium.usage()).begin.day == 1
 
 
@@ -67,8 +67,8 @@ def test_command_sets_and_shows_quotas_and_usage(gateway: KeyedGateway) -> None:
         return result.stdout
 
     said = run("quota", "set", "requests=600/m", "pages=5000/d", "--tenant", "acme", "--weight", "2")
-    assert said == "the tenant acme may use requests=600/m (600 left) pages=5000/d (5000 left)\n"
-    assert "acme\t\t2\trequests=600/m (600 left) pages=5000/d (5000 left)" in run("quota")
+    assert said == "the tenant acme may use pages=5000/d (5000 left) requests=600/m (600 left)\n"
+    assert "acme\t\t2\tpages=5000/d (5000 left) requests=600/m (600 left)" in run("quota")
     (listed,) = json.loads(run("quota", "list", "--tenant", "acme", "--json"))
     assert listed["limits"] == {"requests": "600/m", "pages": "5000/d"}
     run("jobs", "list")

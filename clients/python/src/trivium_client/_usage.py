@@ -67,4 +67,11 @@ def report_from(message: pb.GetUsageResponse) -> UsageReport:
 
 def quota_from(message: pb.Quota) -> Quota:
     """Reads a message."""
-    return Quota(message.tenant, message.key_id, dict(message.limits), dict(message.left), message.weight, message.own)
+    return Quota(
+        message.tenant,
+        message.key_id,
+        dict(sorted(message.limits.items())),
+        dict(sorted(message.left.items())),
+        message.weight,
+        message.own,
+    )
