@@ -16,6 +16,11 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS records "
     "(owner TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (owner, name))"
 )
+_EARLIER = {
+    "keys": "INSERT OR IGNORE INTO records SELECT '', id, key FROM keys",
+    "feedback": "INSERT OR IGNORE INTO records SELECT tenant, request_id || ' ' || user, feedback FROM feedback",
+}
+"""Tables of files from before there were records, one for each kind, and what makes records of their rows."""
 
 
 class Records(Protocol):
@@ -78,34 +83,42 @@ class FileRecords:
 
     def __init__(self, path: Path, unusable: str) -> None:
         self._database = Database(path, _TABLE, unusable)
+        self._has_adopted = False
 
     async def all(self, owner: str) -> list[dict[str, Any]]:
         """All of an owner's."""
-
-        def read() -> list[dict[str, Any]]:
-            rows = self._database.execute("SELECT record FROM records WHERE owner = ?", owner)
-            return _objects([record for (record,) in rows])
-
-        return await asyncio.to_thread(read)
+        rows = await self._execute("SELECT record FROM records WHERE owner = ?", owner)
+        return await asyncio.to_thread(_objects, [record for (record,) in rows])
 
     async def count(self, owner: str) -> int:
         """How many an owner has."""
-        statement = "SELECT count(*) FROM records WHERE owner = ?"
-        ((count,),) = await asyncio.to_thread(self._database.execute, statement, owner)
+        ((count,),) = await self._execute("SELECT count(*) FROM records WHERE owner = ?", owner)
         return int(count)
 
     async def put(self, owner: str, name: str, record: Mapping[str, Any]) -> None:
         """Keeps a record."""
-        statement = "INSERT OR REPLACE INTO records VALUES (?, ?, ?)"
-        await asyncio.to_thread(self._database.execute, statement, owner, name, json.dumps(record))
+        await self._execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", owner, name, json.dumps(record))
 
     async def remove(self, owner: str, name: str) -> None:
         """Forgets a record."""
-        statement = "DELETE FROM records WHERE owner = ? AND name = ?"
-        await asyncio.to_thread(self._database.execute, statement, owner, name)
+        await self._execute("DELETE FROM records WHERE owner = ? AND name = ?", owner, name)
 
     async def close(self) -> None:
         """Holds nothing."""
+
+    async def _execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        def execute() -> list[tuple[Any, ...]]:
+            if not self._has_adopted:
+                self._adopt_earlier()
+                self._has_adopted = True
+            return self._database.execute(statement, *values)
+
+        return await asyncio.to_thread(execute)
+
+    def _adopt_earlier(self) -> None:
+        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table in tables & _EARLIER.keys():
+            self._database.execute_many((_EARLIER[table], [()]), (f"DELETE FROM {table}", [()]))
 
 
 class RedisRecords:
