@@ -32,10 +32,23 @@ class GatewaySettings:
     )
     auth: str = setting(
         "off",
-        "Whether to ask for keys. Off, everybody who reaches the gateway may do everything, so that it has to listen "
-        "on this machine only.",
-        choices=("off", "keys"),
+        "Whether to ask for keys; with oidc, tokens of an issuer are taken beside them. Off, everybody who reaches the "
+        "gateway may do everything, so that it has to listen on this machine only.",
+        choices=("off", "keys", "oidc"),
     )
+    oidc_issuer: str = setting(
+        "", "Address of the issuer (OpenID Connect) whose tokens are taken, as these have it: https://HOST/PATH."
+    )
+    oidc_audience: str = setting("", "For whom the issuer's tokens have to be made: what it calls this gateway.")
+    oidc_tenant_claim: str = setting(
+        "", "Where a token names its tenant; dots lead into objects. Empty where all are of the tenant default."
+    )
+    oidc_user_claim: str = setting("sub", "Where a token names its user, as readers of documents name them.")
+    oidc_groups_claim: str = setting("groups", "Where a token names the user's groups: a list, or names and blanks.")
+    oidc_scopes_claim: str = setting(
+        "scope", "Where a token says what its user may do: trivium:ingest, trivium:admin and so on, likewise."
+    )
+    oidc_scopes: str = setting("read", "What every user with a token may do, separated by commas.")
     allow_anonymous: str = setting(
         "no",
         "Whether everybody may do everything on a gateway that others reach, too: yes where something before it asks "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated, Unavailable
 
-from trivium_gateway.access.keys import split_key
+from trivium_gateway.access.keys import PREFIX, split_key
 from trivium_gateway.request.principal import EVERYBODY, Scope
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.access.key_store import KeyStore
     from trivium_gateway.access.keys import Key
+    from trivium_gateway.access.tokens import TokenVerifier
     from trivium_gateway.request.principal import Principal
 
 _logger = logging.getLogger(__name__)
@@ -61,10 +62,14 @@ class Guard:
     Args:
         store: Where keys are kept; None to let everybody in.
         given: Keys beside those in the store, as from the settings.
+        tokens: Lets in who has a token of an issuer, too; None if nobody does.
     """
 
-    def __init__(self, store: KeyStore | None = None, given: Iterable[Key] = ()) -> None:
+    def __init__(
+        self, store: KeyStore | None = None, given: Iterable[Key] = (), tokens: TokenVerifier | None = None
+    ) -> None:
         self._store = store
+        self.tokens = tokens
         self._given = {key.id: key for key in given}
         self._keys = dict(self._given)
 
@@ -78,7 +83,8 @@ class Guard:
 
         Raises:
             Unauthenticated: It has no key, or one that is not known.
-            PermissionDenied: It says for whom it asks, and its key may not.
+            PermissionDenied: It says for whom it asks, and its key may not; or its token names no tenant or user.
+            Unavailable: It has a token, and the issuer's keys cannot be had (ISSUER_UNAVAILABLE).
             InvalidField: What it says of that is too long.
         """
         if self.is_open:
@@ -88,6 +94,8 @@ class Guard:
                 "This gateway asks for a key. Send it as `Authorization: Bearer tv_...` or `X-API-Key`; whoever runs "
                 "the gateway makes one with `trivium keys create`."
             )
+        if self.tokens is not None and not credentials.key.startswith(PREFIX):
+            return _acting(self.tokens.principal(credentials.key), credentials)
         key_id, secret = split_key(credentials.key)
         key = self._keys.get(key_id)
         principal = None if key is None else key.principal(secret, time.time())

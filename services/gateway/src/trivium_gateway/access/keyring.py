@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.access.key_store import KeyStore
     from trivium_gateway.access.keys import Key
+    from trivium_gateway.access.tokens import TokenVerifier
     from trivium_gateway.request.principal import Principal
 
 DEFAULT_GRACE_SECONDS = 3600.0
@@ -200,9 +201,15 @@ class Access:
     keyring: Keyring
 
     @classmethod
-    def kept_in(cls, store: KeyStore | None, audit: AuditLog, given: Iterable[Key] = ()) -> Access:
-        """By the keys of a place, and some beside them; everybody if there is none."""
-        guard = Guard(store, given)
+    def kept_in(
+        cls,
+        store: KeyStore | None,
+        audit: AuditLog,
+        given: Iterable[Key] = (),
+        tokens: TokenVerifier | None = None,
+    ) -> Access:
+        """By the keys of a place, and some and an issuer's tokens beside them; everybody if there is none."""
+        guard = Guard(store, given, tokens)
         return cls(guard, Keyring(store, guard, audit))
 
 

@@ -20,6 +20,7 @@ from trivium_gateway.metering.store import FileMeterStore
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
+    from trivium_gateway.access.tokens import TokenVerifier
     from trivium_gateway.metering.store import MeterStore
     from trivium_gateway.settings import GatewaySettings
 
@@ -31,7 +32,7 @@ def check_access(settings: GatewaySettings) -> None:
     """Refuses settings that let strangers do everything.
 
     Raises:
-        ValueError: They do; or the key that they give, a quota, or the address of Redis, is none.
+        ValueError: They do; or the key that they give, a quota, or the address of Redis or of an issuer, is none.
     """
     others = [listen for listen in (settings.grpc_listen, settings.http_listen) if not is_loopback(listen)]
     if settings.auth == "off" and others and settings.allow_anonymous != "yes":
@@ -49,7 +50,26 @@ def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:
     if settings.auth == "off":
         return Access.kept_in(None, audit)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
-    return Access.kept_in(KeyStore(settings.data_dir, settings.redis_url), audit, given)
+    return Access.kept_in(KeyStore(settings.data_dir, settings.redis_url), audit, given, _tokens(settings))
+
+
+def _tokens(settings: GatewaySettings) -> TokenVerifier | None:
+    """Whose tokens are taken; the library that reads them is loaded only where any are."""
+    if settings.auth != "oidc":
+        return None
+    if not settings.oidc_issuer or not settings.oidc_audience:
+        raise ValueError(
+            "TRIVIUM_GATEWAY_AUTH=oidc takes TRIVIUM_GATEWAY_OIDC_ISSUER, the address of who makes tokens, and "
+            "TRIVIUM_GATEWAY_OIDC_AUDIENCE, for whom they make them"
+        )
+    from trivium_gateway.access.issuer import IssuerKeys
+    from trivium_gateway.access.tokens import ClaimNames, TokenVerifier, scopes_named
+
+    claims = ClaimNames(
+        settings.oidc_tenant_claim, settings.oidc_user_claim, settings.oidc_groups_claim, settings.oidc_scopes_claim
+    )
+    scopes = scopes_named(settings.oidc_scopes)
+    return TokenVerifier(IssuerKeys(settings.oidc_issuer), settings.oidc_audience, claims, scopes)
 
 
 def quotas_of(settings: GatewaySettings, registry: CollectorRegistry) -> Quotas:

@@ -126,11 +126,15 @@ class GatewayProcess:
         if not self._access.guard.is_open:
             self.background.start("keys", self._access.guard.follow)
             self.background.start("usage", self._quotas.follow)
+        if (tokens := self._access.guard.tokens) is not None:
+            self.background.start("issuer", tokens.keys.follow)
 
     async def _open_access(self) -> None:
         """Reads the keys, and makes the first one where there is none."""
         if self._access.guard.is_open:
             return
+        if (tokens := self._access.guard.tokens) is not None:
+            await tokens.keys.load()  # it starts without: keys of its own are taken all the same
         first = self._settings.data_dir / _FIRST_KEY
         if self._settings.admin_key:
             await self._access.guard.load()
