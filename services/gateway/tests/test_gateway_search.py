@@ -75,6 +75,26 @@ async def test_search_fuses_both_legs_and_tells_their_scores(animals: Storage) -
     assert without_words[0].sparse is None
 
 
+async def test_equally_good_candidates_come_in_the_same_order_however_they_were_written(
+    open_storage: OpenStorage,
+) -> None:
+    names = ["ash", "beech", "cedar", "elm", "fir", "oak"]
+    orders = []
+    async with open_storage() as storage:
+        for collection, written in (("forwards", names), ("backwards", names[::-1])):
+            await storage.collections.create(collection, reader=WHOLE)
+            resolved = await storage.collections.resolve(collection, tenant="default")
+            for name in written:
+                await storage.ingest(NewDocument(id=name, text="A tree gives shade."), collection=resolved)
+            found = await storage.chunk_search.search(
+                resolved, vector=None, text="Which tree gives shade?", limit=10, reader=WHOLE, timeout_seconds=10.0
+            )
+            orders.append([one.chunk.document_id for one in found.candidates])
+
+    assert sorted(orders[0]) == names
+    assert orders[0] == orders[1]
+
+
 async def test_candidates_are_read_beside_the_event_loop(animals: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
     read = points.chunk_from_payload

@@ -79,4 +79,5 @@ async def find_both(
 
 
 def _hits(points: Iterable[Any]) -> list[Hit]:
-    return [Hit(point.id.uuid, point.score) for point in points]
+    """Best first; equally good ones by their ids, since Qdrant's order of those depends on where they happen to lie."""
+    return sorted((Hit(point.id.uuid, point.score) for point in points), key=lambda hit: (-hit.score, hit.id))
