@@ -228,6 +228,7 @@ def test_documents_are_listed_printed_and_deleted(gateway: Any, run: Run) -> Non
         "chunk_count": 3,
         "content_hash": "h",
         "container": "",
+        "readers": [],
     }
     assert run("documents", "get", "a b.md") == (0, "the text\n", "")
     assert run("documents", "delete", "a", "b") == (5, "deleted a\n", "warning: there was no document b\n")

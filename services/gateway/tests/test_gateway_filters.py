@@ -154,7 +154,7 @@ def test_every_filter_begins_with_the_tenant() -> None:
     user = Filter((year, AnyOf((Filter((year,)),)), Not(Filter((year,)))))
     for made in (scoped_filter(whole("t")), scoped_filter(whole("t"), user_filter=user)):
         assert made.must[0].field.key == "tenant"
-        assert made.must[0].field.match.keyword == "t"
+        assert list(made.must[0].field.match.keywords.strings) == ["t", "t/restricted"]
         assert not made.should  # which would stand beside the tenant, and not under it
         assert not made.must_not
 

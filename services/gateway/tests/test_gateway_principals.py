@@ -20,7 +20,7 @@ from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_gateway.surfaces.door import let_in, principal
 from trivium_serving.request_context import tenant
 
-_WHO = ("principal", "tenant")
+_WHO = ("principal", "tenant", "reader")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ class GatewaySettings:
         choices=("off", "keys", "oidc"),
     )
     oidc_issuer: str = setting(
-        "", "Address of the issuer (OpenID Connect) whose tokens are taken, as these have it: https://HOST/PATH."
+        "",
+        "Address of the issuer (OpenID Connect) whose tokens are taken, as these have it: https://HOST/PATH.",
+        address=AddressKind.API,
     )
     oidc_audience: str = setting("", "For whom the issuer's tokens have to be made: what it calls this gateway.")
     oidc_tenant_claim: str = setting(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge
 
+from trivium_gateway.domain.names import DEFAULT_TENANT
 from trivium_gateway.metering.kinds import Kind
 from trivium_gateway.request.metrics import BoundedLabel
 
@@ -41,6 +42,7 @@ class MeterMetrics:
         self._up.set(1)
         for kind in Kind:
             self._used.labels(kind.value)
+            self._refused.labels(self._tenants.value(DEFAULT_TENANT), kind.value)
 
     def count_used(self, kind: Kind, amount: int) -> None:
         """Counts what was used."""

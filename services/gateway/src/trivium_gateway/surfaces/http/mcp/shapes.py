@@ -88,7 +88,7 @@ class IngestedDocument(JsonBody):
     metadata: dict[str, Any] | None = Field(
         None, description="Facts to filter by: texts, dates, numbers, booleans, lists, objects."
     )
-    readers: list[str] | None = Field(
+    readers: Annotated[list[str], *at_most(100, "TOO_MANY_READERS")] | None = Field(
         None, description="Who may read it: user:NAME, group:NAME, or * for everyone. Default is who could before."
     )
 
