@@ -10,11 +10,13 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from trivium.gateway.v1 import feedback_service_pb2, gateway_service_pb2, job_service_pb2, key_service_pb2
 from trivium.gateway.v1 import trace_service_pb2 as traces
+from trivium.gateway.v1 import usage_service_pb2 as usage
 from trivium.gateway.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from trivium.gateway.v1.job_service_pb2_grpc import JobServiceStub
 from trivium.gateway.v1.key_service_pb2_grpc import KeyServiceStub
 from trivium.gateway.v1.trace_service_pb2_grpc import TraceServiceStub
+from trivium.gateway.v1.usage_service_pb2_grpc import UsageServiceStub
 
 if TYPE_CHECKING:
     from .conftest import Stack
@@ -104,6 +106,7 @@ def _grpc_calls(name: str, asked: str, job: str) -> dict[type, list[tuple[str, A
             ("IngestDocuments", iter([pb.IngestDocumentsRequest(collection=name, documents=[document])])),
             ("GetDocument", pb.GetDocumentRequest(collection=name, id="heron")),
             ("ListDocuments", pb.ListDocumentsRequest(collection=name)),
+            ("SetReaders", pb.SetReadersRequest(collection=name, ids=["heron"], readers=["*"])),
             ("DeleteDocuments", pb.DeleteDocumentsRequest(collection=name, ids=["none"])),
             ("CreateCollection", pb.CreateCollectionRequest(name=f"{name}-new")),
             ("GetCollection", pb.GetCollectionRequest(name=name)),
@@ -137,6 +140,11 @@ def _grpc_calls(name: str, asked: str, job: str) -> dict[type, list[tuple[str, A
             ("RotateKey", keys.RotateKeyRequest(id="none")),
             ("RevokeKey", keys.RevokeKeyRequest(id="none")),
         ],
+        UsageServiceStub: [
+            ("GetUsage", usage.GetUsageRequest()),
+            ("ListQuotas", usage.ListQuotasRequest()),
+            ("SetQuota", usage.SetQuotaRequest()),
+        ],
     }
 
 
@@ -147,7 +155,7 @@ def grpc_methods_called() -> set[str]:
 
 def grpc_methods() -> set[str]:
     """The names of all methods of the gateway's services."""
-    files = (gateway_service_pb2, job_service_pb2, key_service_pb2, feedback_service_pb2, traces)
+    files = (gateway_service_pb2, job_service_pb2, key_service_pb2, feedback_service_pb2, traces, usage)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {method.name for service in services for method in service.methods}
 

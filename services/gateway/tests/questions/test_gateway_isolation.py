@@ -252,6 +252,7 @@ _KEYS: dict[str, dict[str, Any]] = {
     "ann": {"tenant": "house", "scopes": ["read", "ingest"], "user": "ann", "groups": ["hr"]},
     "bob": {"tenant": "house", "scopes": ["read", "ingest"], "user": "bob", "groups": ["ops"]},
 }
+_TENANTS = ("north", "south", "house")
 _PAIRS = {
     "tenants": (Person("one", "north", None), Person("two", "south", None)),
     "users": (Person("one", "ann", ["group:hr"]), Person("two", "bob", ["user:bob"])),
@@ -276,10 +277,9 @@ async def _world(qdrant: Qdrant, folder: Path, entered: AsyncExitStack) -> World
         headers = {"Authorization": f"Bearer {world.keys['first']}"}
         made = await world.stack.http.post("/v1/keys", headers=headers, json={"name": name, **body})
         world.keys[name] = made.json()["key"]
-    for tenant in (
-        "north",
-        "house",
-    ):  # that the collection is there, and what its keys are, is known to all of its tenant
+    for tenant in _TENANTS:  # of the pair before
+        await _delete(world, tenant)
+    for tenant in ("north", "house"):  # that the collection is there, and its keys, is known to all of its tenant
         documents = [_FIRST, {**_FIRST, "id": "second", "readers": ["user:carol"]}]
         await world.do(Person("first", tenant, None), Act("POST", "/v1/documents", {"documents": documents}))
     return world
@@ -316,7 +316,7 @@ async def test_what_one_is_told_is_the_same_whether_another_exists_or_not(
             assert await beside.counted("north") == await alone.counted("north")
         if _STEPS >= 50:
             assert seen >= {200, 400, 404}
-        for tenant in ("north", "south", "house"):
+        for tenant in _TENANTS:
             await _delete(alone, tenant)
 
 

@@ -116,7 +116,7 @@ async def test_vllm_in_mode_auto_uses_the_model_and_in_mode_extractive_does_not(
 
 
 async def test_vllm_when_the_client_leaves_frees_the_slot_within_100_ms(service: Any) -> None:
-    taken = []
+    taken: list[float] = []
     async with connect(service) as (stub, _):
         while len(taken) < 20 and min(taken, default=1.0) >= 0.1:  # others' work may hold up some of them
             call = stub.Generate(request(sampling=pb.Sampling(max_tokens=512)))
