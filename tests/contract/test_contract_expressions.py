@@ -36,8 +36,8 @@ LONGEST_TEXTS = {
 PUT_TOGETHER = {
     # Alternatives of fixed words.
     "services/generate/src/trivium_generate/prompting.py:self._specials",
-    # Words of a claim of bounded length, with white space between them.
-    "excerpt.js:RegExp",
+    # Alternatives that are tried one by one above.
+    "inline.js:RegExp",
     # From the catalog; read below.
     "libs/catalog/src/trivium_catalog/entries.py",
 }

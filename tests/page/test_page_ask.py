@@ -24,11 +24,16 @@ def _ask(page: Page, question: str = HERON) -> None:
 
 
 def _marked(page: Page, place: str) -> str:
-    """What is marked of a document, without what only a screen reader is told."""
+    """The words that are marked of a document, without what only a screen reader is told."""
     text: str = page.locator(f"{place} mark").evaluate(
         "mark => { const copy = mark.cloneNode(true); copy.querySelector('.unseen').remove(); return copy.textContent }"
     )
-    return text
+    return _words(text)
+
+
+def _words(text: str) -> str:
+    """A text without what Markdown shows otherwise than it is written."""
+    return re.sub(r"[\s#]+", "", text)
 
 
 def test_answer_streams_and_a_citation_shows_its_passage_in_the_document(
@@ -49,14 +54,14 @@ def test_answer_streams_and_a_citation_shows_its_passage_in_the_document(
     expect(page.locator("#live")).to_contain_text("98 centimetres")
     expect(page.locator(".answer strong")).to_have_text("much")
     expect(page.locator(".answer li")).to_have_count(2)
-    expect(page.locator(".sources li.cited")).to_have_count(1)
+    expect(page.locator(".source.cited")).to_have_count(1)
 
     expect(page.locator("#peek mark")).to_be_visible()  # the citation is the same element while the answer grows
     expect(page.locator("#peek .text")).to_contain_text("Gulls")  # around the passage, its document
-    assert _marked(page, "#peek") == best["text"]
+    assert _words(best["text"]) in _marked(page, "#peek"), "blocks are marked whole"
     page.locator(".cite").first.click()
     expect(page.locator("#reader mark")).to_be_in_viewport()
-    assert _marked(page, "#reader") == best["text"]
+    assert _words(best["text"]) in _marked(page, "#reader")
     expect(page.locator("#reader .quote")).to_have_text("The grey heron 🐦 stands 98 centimetres tall.")
     expect(page.locator("#reader-facts a")).to_have_attribute("rel", "noopener noreferrer")
 
@@ -85,7 +90,7 @@ def test_keyboard_alone_asks_reads_a_source_and_returns(pages: Pages, model: Lan
     assert page.get_by_label("Your question").input_value() == "How tall does\nthe grey heron stand?"
     page.keyboard.press("Enter")
     expect(page.locator(".trace")).to_be_visible()
-    for _ in range(12):
+    for _ in range(40):
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.matches('.cite')"):
             break

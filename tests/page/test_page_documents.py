@@ -41,7 +41,7 @@ def test_dropped_files_are_added_each_with_its_outcome_and_can_be_read_and_delet
     )
 
     uploads = page.locator("#upload-list")
-    expect(uploads.locator("li", has_text="kite.md")).to_contain_text("Added: 1 pieces")
+    expect(uploads.locator("li", has_text="kite.md")).to_contain_text("Added: 1 piece")
     expect(uploads.locator("li", has_text="empty.txt")).to_contain_text("Failed: The document has no text")
     expect(uploads.locator("li", has_text="big.txt")).to_contain_text("at most 10 MiB")
     expect(page.locator("#document-list li")).to_have_count(1)
@@ -118,7 +118,7 @@ def test_pasted_text_is_a_document_and_its_collection_can_be_deleted(pages: Page
     page.get_by_role("button", name="Create").click()
     expect(page.locator("#collection-problem")).to_contain_text("pasted")
     page.get_by_text("Paste text").click()
-    page.get_by_label("Title").fill("A note")
+    page.get_by_label("Title", exact=True).fill("A note")
     page.get_by_label("Text", exact=True).fill("The kettle is in the attic.")
     page.get_by_role("button", name="Add as a document").click()
     expect(page.locator("#document-list")).to_contain_text("A note")
@@ -127,17 +127,6 @@ def test_pasted_text_is_a_document_and_its_collection_can_be_deleted(pages: Page
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".collections .chosen")).to_contain_text("default")
     assert stack.http.get("/v1/collections/pasted").status_code == 404
-
-
-def test_many_documents_come_page_by_page(pages: Pages, stack: Stack) -> None:
-    stack.http.post("/v1/collections", json={"name": "many"}).raise_for_status()
-    stack.ingest(*({"id": f"{number}", "text": f"Document {number}."} for number in range(60)), collection="many")
-    page = pages.open("/#documents")
-    page.get_by_role("button", name="many").first.click()
-    expect(page.locator("#document-list li")).to_have_count(50)
-    page.get_by_role("button", name="Show more").click()
-    expect(page.locator("#document-list li")).to_have_count(60)
-    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
 def test_hostile_document_and_answer_stay_text(pages: Pages, stack: Stack, model: LanguageModel) -> None:
@@ -165,7 +154,11 @@ def test_hostile_document_and_answer_stay_text(pages: Pages, stack: Stack, model
     expect(page.locator("#reader mark")).to_be_visible()
     expect(page.locator("#reader-title")).to_contain_text("<script>")
 
-    assert page.locator("#reader a, .answer a, .answer img, #reader img, #reader script").count() == 0
+    assert page.locator(".answer img, #reader img, .answer script, #reader script, #reader-facts a").count() == 0
+    links = page.locator("#reader-body a, .answer a").evaluate_all(
+        "all => all.map(one => [new URL(one.href).protocol, one.rel, one.target])"
+    )
+    assert {tuple(one) for one in links} == {("https:", "noopener noreferrer nofollow", "_blank")}
     assert page.evaluate("window.harmed") is None
     assert len(page.locator("#reader-body").inner_text()) < 60_000, "a huge document is shown in parts"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from e2e.keyed_gateway import KeyedGateway, running_keyed_gateway
 from playwright.sync_api import expect
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -51,4 +52,47 @@ def test_page_says_what_to_do_where_no_key_is_given(browser: Browser, gateway: K
     page.keyboard.press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.locator("#conversation")).to_contain_text("asks for a key")
+    context.close()
+
+
+def test_conversations_of_one_key_are_not_shown_to_another(browser: Browser, gateway: KeyedGateway) -> None:
+    made = httpx.post(
+        f"{gateway.url}v1/keys", headers={"Authorization": f"Bearer {gateway.first_key}"},
+        json={"name": "other", "tenant": "default", "scopes": ["read", "ingest"]},
+    )  # fmt: skip
+    made.raise_for_status()
+    context = browser.new_context(locale="en-US")
+
+    def opened(key: str) -> Page:
+        page = context.new_page()
+        page.goto(gateway.url)
+        page.get_by_role("dialog").get_by_label("Key", exact=True).fill(key)
+        page.get_by_role("dialog").get_by_role("button", name="Use this key").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        return page
+
+    first = opened(gateway.first_key)
+    first.get_by_label("Your question").fill("What does the first one ask?")
+    first.keyboard.press("Enter")
+    expect(first.locator("#conversation .notice")).to_be_visible()
+    expect(first.locator(".talk")).to_have_text(["What does the first one ask?"])
+
+    other = opened(made.json()["key"])
+    other.get_by_label("Your question").fill("What does the other one ask?")
+    other.keyboard.press("Enter")
+    expect(other.locator(".talk")).to_have_text(["What does the other one ask?"])
+    other.goto(first.url)
+    expect(other.locator("#conversation")).to_contain_text("not kept in this browser")
+    expect(other.locator("#conversation")).not_to_contain_text("first one")
+
+    wrong = context.new_page()
+    wrong.goto(gateway.url)
+    wrong.get_by_role("dialog").get_by_label("Key", exact=True).fill(gateway.first_key[:-4] + "0000")
+    wrong.get_by_role("dialog").get_by_role("button", name="Use this key").click()
+    expect(wrong.get_by_role("dialog")).to_contain_text("was not taken")
+    expect(wrong.locator(".talk")).to_have_count(0)
+
+    first.reload()
+    expect(first.locator(".talk")).to_have_text(["What does the first one ask?"])
+    expect(first.locator(".question")).to_have_text("What does the first one ask?")
     context.close()

@@ -54,6 +54,8 @@ def test_thumbs_and_what_is_right_are_kept(pages: Pages, model: LanguageModel, s
     down = page.get_by_role("button", name="The answer is wrong")
     down.click()
     page.get_by_label("What is right?").fill("98 cm")
+    page.get_by_text("Incomplete", exact=True).click()
+    page.get_by_text("Name a document, or say more").click()
     page.get_by_label(re.compile("Which document says so")).fill("guides/birds.md")
     page.get_by_role("button", name="Send", exact=True).click()
     expect(down).to_have_attribute("aria-pressed", "true")
@@ -63,4 +65,5 @@ def test_thumbs_and_what_is_right_are_kept(pages: Pages, model: LanguageModel, s
         one for one in stack.http.get("/v1/feedback").json()["feedback"] if one["request_id"] == _request_id(page)
     )
     assert (said["rating"], said["answer"], said["document_ids"]) == (-1, "98 cm", ["guides/birds.md"])
+    assert said["comment"] == "incomplete"
     assert (said["question"], said["given_answer"]) == (HERON, "The grey heron stands 98 centimetres tall. [1]")

@@ -86,7 +86,7 @@ async def test_every_route_asks_for_a_key(guarded: Guarded) -> None:
 
 
 async def test_page_and_probes_are_there_without_a_key(guarded: Guarded) -> None:
-    for path in ("/", "/healthz", "/readyz", "/docs", "/openapi.json"):
+    for path in ("/", "/worker.js", "/healthz", "/readyz", "/docs", "/openapi.json"):
         assert (await guarded.call("GET", path, None)).status_code == 200
 
 

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 _METRICS = "/metrics"
 # The page has to be there to ask for a key, and probes have none. Nothing of anybody's shows there.
-_OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+_OPEN = frozenset({"/", "/worker.js", "/healthz", "/readyz", "/docs", "/openapi.json"})
 _OPEN_FOLDER = "/page/"
 
 

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from trivium_gateway.gateway import Gateway
+from trivium_gateway.surfaces.http.page.assets import load_assets
+from trivium_gateway.surfaces.http.page.routes import PAGE_HEADERS
 from trivium_gateway.surfaces.http.reference import describe, documented, reference_page
 from trivium_gateway.surfaces.http.rendering import JsonResponse, readiness_json
 from trivium_gateway.surfaces.http.shapes.readiness import ReadinessResponse
@@ -42,6 +44,7 @@ def operation_routes(gateway: Gateway, registry: CollectorRegistry) -> APIRouter
 
     @router.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
-        return HTMLResponse(reference_page(describe(request.app)))
+        assets = load_assets(gateway.limits.max_document_bytes)
+        return HTMLResponse(reference_page(describe(request.app), f"page/{assets.version}"), headers=PAGE_HEADERS)
 
     return router

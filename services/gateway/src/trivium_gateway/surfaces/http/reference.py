@@ -12,20 +12,11 @@ from fastapi.openapi.utils import get_openapi
 from trivium_gateway.surfaces.http.shapes.errors import ErrorResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fastapi import FastAPI
     from pydantic import BaseModel
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code { font: 14px/1.4 ui-monospace, monospace; }
-h2 { border-top: 1px solid color-mix(in srgb, currentColor 25%, transparent); padding-top: 1rem; }
-h2 code { font-size: 1.1rem; } table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; }
-"""
-
+_Call = tuple[str, str, dict[str, Any]]
+"""A method, a path, and what OpenAPI says of them."""
 
 _FORM_FIELDS = ("collection", "wait", "job", "id", "title", "uri", "metadata", "readers")
 
@@ -106,39 +97,70 @@ def self_contained(schema: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def reference_page(description: dict[str, Any]) -> str:
-    """The OpenAPI description as a page for people.
+def reference_page(description: dict[str, Any], assets: str) -> str:
+    """The OpenAPI description as a page for people, which looks like the others.
 
     Args:
         description: As /openapi.json has it.
+        assets: Where the page's files are, relative to this page.
     """
     title, about = (html.escape(description["info"][key]) for key in ("title", "description"))
-    operations = "".join(_operations(description))
+    calls: dict[str, list[_Call]] = {}
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            calls.setdefault((operation.get("tags") or ["other"])[0], []).append((method, path, operation))
+    index = "".join(
+        f"<h2>{html.escape(tag.capitalize())}</h2><ul>"
+        + "".join(f'<li><a href="#{_anchor(*call)}">{_name(*call)}</a></li>' for call in of_tag)
+        + "</ul>"
+        for tag, of_tag in calls.items()
+    )
+    sections = "".join(
+        f'<section aria-label="{html.escape(tag)}">{"".join(_operation(*call) for call in of_tag)}</section>'
+        for tag, of_tag in calls.items()
+    )
+    styles = "".join(f'<link rel="stylesheet" href="{assets}/{name}.css">' for name in ("page", "reference"))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{about}</p>"
-        f'<p>For programs: <a href="openapi.json">openapi.json</a></p>{operations}</body></html>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<title>{title}: API</title><link rel="icon" href="{assets}/icon.svg" type="image/svg+xml">'
+        f'<script src="{assets}/theme.js"></script>{styles}</head><body class="reference">'
+        f'<header class="top"><a class="brand" href="./"><img src="{assets}/icon.svg" alt="">Trivium</a>'
+        '<nav aria-label="Sections"><a href="./#ask">Ask</a><a href="./#documents">Documents</a>'
+        '<a href="docs" aria-current="page">API</a></nav></header>'
+        f'<div class="manual"><nav class="index" aria-label="Calls">{index}</nav><main><h1>{title}</h1><p>{about}</p>'
+        f'<p>For programs: <a href="openapi.json">openapi.json</a></p>{sections}</main></div></body></html>'
     )
 
 
-def _operations(description: dict[str, Any]) -> Iterator[str]:
-    for path, methods in description["paths"].items():
-        for method, operation in methods.items():
-            yield f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>"
-            yield f"<p>{html.escape(operation['summary'])}</p>"
-            rows = [(one["name"], one["in"], one.get("description", "")) for one in operation.get("parameters", ())]
-            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-                yield f"<p>Body: <code>{html.escape(kind)}</code></p>"
-                rows += [
-                    (name, _type_of(schema), schema.get("description", ""))
-                    for name, schema in content["schema"].get("properties", {}).items()
-                ]
-            if rows:
-                cells = "".join(
-                    f"<tr><td><code>{html.escape(name)}</code><td>{html.escape(kind)}<td>{html.escape(text)}"
-                    for name, kind, text in rows
-                )
-                yield f"<table>{cells}</table>"
+def _anchor(method: str, path: str, _: dict[str, Any]) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", f"{method}{path}".lower()).strip("-")
+
+
+def _name(method: str, path: str, _: dict[str, Any]) -> str:
+    return f'<span class="method {method}">{method.upper()}</span> <code>{html.escape(path)}</code>'
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    """One call: what it does, and what may be in it."""
+    kinds = operation.get("requestBody", {}).get("content", {})
+    rows = [(one["name"], one["in"], one.get("description", "")) for one in operation.get("parameters", ())]
+    rows += [
+        (name, _type_of(schema), schema.get("description", ""))
+        for content in kinds.values()
+        for name, schema in content["schema"].get("properties", {}).items()
+    ]
+    body = "".join(f"<p>Body: <code>{html.escape(kind)}</code></p>" for kind in kinds)
+    cells = "".join(
+        f'<tr><th scope="row"><code>{html.escape(name)}</code></th>'
+        f"<td>{html.escape(kind)}</td><td>{html.escape(text)}</td></tr>"
+        for name, kind, text in rows
+    )
+    table = f'<div class="scroll" tabindex="0"><table><tbody>{cells}</tbody></table></div>' if rows else ""
+    call = (method, path, operation)
+    summary = html.escape(operation["summary"])
+    return f'<article id="{_anchor(*call)}"><h3>{_name(*call)}</h3><p>{summary}</p>{body}{table}</article>'
 
 
 def _type_of(schema: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from trivium_formats import known_endings
+from trivium_formats import FORMATS, known_endings
 
 from trivium_gateway.ingestion.formats.ocr import ocr_is_installed
 
@@ -18,6 +20,9 @@ _MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 INDEX = "index.html"
+WORKER = "worker.js"
+_ASKED_FOR = (INDEX, WORKER)  # at addresses without a version
+_PLAIN = ("text", "code")  # the formats that are shown as they are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,13 @@ class Asset:
 
     Attributes:
         content: Its bytes.
+        compressed: The same by gzip.
         media_type: What it is.
-        etag: Changes with its content.
+        etag: Changes with its content; weak, for it is the same whether compressed or not.
     """
 
     content: bytes
+    compressed: bytes
     media_type: str
     etag: str
 
@@ -64,23 +71,30 @@ def load_assets(max_document_bytes: int) -> Assets:
     }
     version = _digest(b"\0".join(name.encode() + b"\0" + content for name, content in contents.items()))
     modules = "".join(
-        f'<link rel="modulepreload" href="page/{version}/{name}">' for name in contents if name.endswith(".js")
+        f'<link rel="modulepreload" href="page/{version}/{name}">'
+        for name in contents
+        if name.endswith(".js") and name != WORKER
     )
     index = contents[INDEX].decode()
     marks = {
         "{version}": version,
         "{modules}": modules,
         "{max-bytes}": str(max_document_bytes),
+        "{plain-endings}": " ".join(ending for one in FORMATS if one.name in _PLAIN for ending in one.endings),
         "{accept}": ",".join((*known_endings(*(("ocr",) if ocr_is_installed() else ())), "text/*")),
     }
     for mark, value in marks.items():
         index = index.replace(mark, value)
     contents[INDEX] = index.encode()
-    by_name = {
-        name: Asset(content, _MEDIA_TYPES[name.rpartition(".")[2]], f'"{_digest(content)}"')
-        for name, content in contents.items()
-    }
+    cached = json.dumps([f"page/{version}/{name}" for name in contents if name not in _ASKED_FOR])
+    contents[WORKER] = contents[WORKER].replace(b"{version}", version.encode()).replace(b'"{files}"', cached.encode())
+    by_name = {name: _asset(name, content) for name, content in contents.items()}
     return Assets(version, by_name)
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+    return Asset(content, gzip.compress(content, mtime=0), media_type, f'W/"{_digest(content)}"')
 
 
 def _digest(content: bytes) -> str:

@@ -6,10 +6,10 @@ from starlette.responses import Response
 from trivium_serving.errors import NotFound
 
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.surfaces.http.page.assets import INDEX, Asset, load_assets
+from trivium_gateway.surfaces.http.page.assets import INDEX, WORKER, Asset, load_assets
 
 # Nothing but the page's own files runs or is loaded, whatever a document or an answer holds; and no script can turn
-# text into markup, by mistake either (trusted types).
+# text into markup, by mistake either (trusted types; the one policy names the worker's script, and nothing else).
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -21,10 +21,10 @@ _POLICY = "; ".join(
         "form-action 'self'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+        "trusted-types trivium-worker",
     )
 )
-_HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -48,10 +48,14 @@ def page_routes(limits: GatewayLimits) -> APIRouter:
     async def page(request: Request) -> Response:
         return _served(request, assets.by_name[INDEX], _ASK_AGAIN)
 
+    @router.get("/worker.js")
+    async def worker(request: Request) -> Response:
+        return _served(request, assets.by_name[WORKER], _ASK_AGAIN)
+
     @router.get("/page/{version}/{name}")
     async def asset(request: Request, version: str, name: str) -> Response:
         found = assets.by_name.get(name)
-        if found is None or name == INDEX:
+        if found is None or name in (INDEX, WORKER):
             raise NotFound(f"The page has no file {name!r}.", reason="ROUTE_NOT_FOUND")
         return _served(request, found, _KEEP if version == assets.version else _ASK_AGAIN)
 
@@ -59,8 +63,10 @@ def page_routes(limits: GatewayLimits) -> APIRouter:
 
 
 def _served(request: Request, asset: Asset, caching: str) -> Response:
-    headers = {**_HEADERS, "ETag": asset.etag, "Cache-Control": caching}
-    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    if asset.etag in known or "*" in known:
+    headers = {**PAGE_HEADERS, "ETag": asset.etag, "Cache-Control": caching, "Vary": "Accept-Encoding"}
+    known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+    if {asset.etag, asset.etag.removeprefix("W/"), "*"} & known:
         return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.compressed, media_type=asset.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(asset.content, media_type=asset.media_type, headers=headers)

@@ -1,47 +1,55 @@
 // One turn of the conversation: a question, and its answer as it grows.
 
-import { announce, el, foreign } from "./dom.js";
-import { feedback } from "./feedback.js";
-import { language, t } from "./i18n.js";
-import { blocks, element, marked } from "./markdown.js";
+import { actions } from "./actions.js";
+import { ApiError } from "./api.js";
+import { el } from "./dom.js";
+import { editable } from "./editing.js";
+import { cited } from "./excerpt.js";
+import { show } from "./i18n.js";
+import { marked } from "./inline.js";
+import { blocks, element } from "./markdown.js";
 import * as notices from "./notices.js";
 import { peekable } from "./peek.js";
-import { placeOf } from "./excerpt.js";
 import { openReader } from "./reader.js";
+import { related } from "./related.js";
+import { sources } from "./sources.js";
 import { why } from "./why.js";
 
 /** The view of a turn. */
 export class Turn {
   #text = "";
   #citations = [];
-  #claims = [];
   #passages = [];
   #drawn = [];
   #drawing = 0;
+  #summary = null;
+  #error = null;
 
   /**
    * @param {string} question
    * @param {string} collection where it is asked
-   * @param {{again: Function, addDocuments: Function, grown: Function}} actions
+   * @param {string} filtered of which documents, in words; empty for all
+   * @param {{again: Function, edit: Function, ask: Function, link: Function, addDocuments: Function, grown: Function}} can
+   *   what a turn can have done: be asked again, as it was or changed, have another question asked, and so on
    */
-  constructor(question, collection, actions) {
+  constructor(question, collection, filtered, can) {
     this.question = question;
     this.collection = collection;
-    this.actions = actions;
+    this.filtered = filtered;
+    this.can = can;
     this.answer = "";
+    this.before = el("div.before", {}, filtered ? el("p.quiet", { t: ["answer.filtered", { filter: filtered }] }) : null);
+    this.body = el("div.answer.prose", { dir: "auto" });
     this.progress = el("p.progress", { t: "answer.searching" });
-    this.before = el("div.before");
-    this.body = el("div.answer", { dir: "auto" });
     this.after = el("div.after");
-    this.element = el("article.turn", {},
-      el("h2.question", { dir: "auto", tabindex: "-1" }, question), this.before, this.progress, this.body, this.after);
+    this.element = el("article.turn", {}, editable(question, can.edit), this.before, this.body, this.progress, this.after);
     this.element.setAttribute("aria-busy", "true");
   }
 
   sources({ passages, search_query }) {
     this.#passages = passages;
     if (search_query) this.before.append(el("p.quiet.searched", { t: ["answer.searched", { query: search_query }] }));
-    this.progress = this.#replaceProgress(el("p.progress", { t: ["answer.writing", { count: passages.length }] }));
+    show(this.progress, "answer.writing", { count: passages.length });
   }
 
   delta({ text, citations }) {
@@ -50,35 +58,58 @@ export class Turn {
     this.#drawing ||= requestAnimationFrame(() => this.#draw());
   }
 
+  /** What is kept of the turn, for `restore`. */
+  get record() {
+    const answered = this.#summary ? { summary: this.#summary }
+      : { text: this.#text, citations: this.#citations, passages: this.#passages, error: this.#error };
+    return { question: this.question, collection: this.collection, filtered: this.filtered, ...answered };
+  }
+
+  /** Shows what was kept of a turn. One that neither ended nor failed was left in the middle. */
+  restore({ summary, text = "", citations = [], passages = [], error }) {
+    if (summary) {
+      this.summary(summary);
+      return;
+    }
+    [this.#text, this.#citations, this.#passages] = [text, citations, passages];
+    this.failed(new ApiError(error?.kind ?? "interrupted", error ?? {}));
+  }
+
   summary(summary) {
+    this.#summary = summary;
     this.#text = summary.answer;
     this.#citations = summary.citations;
     this.#passages = summary.passages;
     this.answer = summary.answer;
     this.#draw();
     this.#end();
-    if (summary.refused) this.after.append(notices.refused(this.actions.addDocuments));
-    else if (!summary.answerable) this.after.append(notices.doubtful(summary.reason));
     const doubted = new Set(this.#citations.filter(({ verdict }) => verdict !== "supported").map(({ index }) => index));
-    if (doubted.size) this.after.append(notices.unsupported([...doubted]));
-    if (summary.degraded.length) this.before.append(notices.degraded(summary.degraded));
-    if (summary.passages.length) this.after.append(this.#sourceList());
-    if (summary.dropped_passages.length) this.after.append(notices.dropped(summary.dropped_passages.length));
-    this.after.append(feedback(summary, this.question, this.collection), why(summary));
-    announce(t("answer.ready", { answer: this.body.innerText }));
+    this.after.append(...[
+      actions(summary, this.question, this.collection, this.can),
+      summary.refused ? notices.refused(summary.reason, this.can.addDocuments) : null,
+      !summary.refused && !summary.answerable ? notices.doubtful(summary.reason) : null,
+      doubted.size ? notices.unsupported([...doubted]) : null,
+      summary.degraded.length ? notices.degraded(summary.degraded) : null,
+      summary.dropped_passages.length ? notices.dropped(summary.dropped_passages.length) : null,
+      this.#sources(summary.refused ? "sources.nearest" : "sources"),
+      related(summary.passages, this.#cited(), this.question, this.can.ask),
+      why(summary),
+    ].filter(Boolean));
   }
 
+  /** What went wrong is shown, and given back. */
   failed(error) {
+    this.#error = { kind: error.kind, message: error.message, retryAfter: error.retryAfter, requestId: error.requestId };
     this.#draw();
     this.#end();
-    const shown = error.kind === "stopped" ? notices.stopped(!this.#text, this.actions.again)
-      : notices.failure(error, this.actions.again);
+    const shown = error.kind === "stopped" ? notices.stopped(!this.#text, this.can.again)
+      : notices.failure(error, this.can.again);
     this.after.append(shown);
     if (this.#text) {
       this.element.classList.add("partial");
-      this.after.append(this.#sourceList());
+      this.after.append(this.#sources("sources") ?? "");
     }
-    announce(shown.innerText);
+    return shown;
   }
 
   #end() {
@@ -87,17 +118,10 @@ export class Turn {
     this.element.removeAttribute("aria-busy");
   }
 
-  #replaceProgress(next) {
-    this.progress.replaceWith(next);
-    return next;
-  }
-
   /** Draws what changed: blocks that stay keep their elements, and so the focus and the pointer on their citations. */
   #draw() {
     this.#drawing = 0;
-    const { text, claims } = marked(this.#text, this.#citations);
-    this.#claims = claims;
-    const wanted = blocks(text);
+    const wanted = blocks(marked(this.#text, this.#citations));
     wanted.forEach((block, at) => {
       if (this.#drawn[at] === block) return;
       const drawn = element(block, (position) => this.#citation(position));
@@ -106,17 +130,18 @@ export class Turn {
     });
     while (this.body.children.length > wanted.length) this.body.lastChild.remove();
     this.#drawn = wanted;
-    this.actions.grown(this.body);
+    this.can.grown(this.body);
   }
 
   #citation(position) {
-    const { index } = this.#citations[position];
+    const citation = this.#citations[position];
+    const { index } = citation;
     const found = this.#passages[index - 1];
     if (!found) return `[${index}]`;
-    const passage = { ...found, claim: this.#claims[position] };
+    const passage = cited(found, citation);
     const title = passage.title || passage.document_id;
     const button = el("button.cite", { type: "button", onclick: () => this.#open(passage, button) }, String(index));
-    button.setAttribute("aria-label", t("answer.source", { index, title }));
+    show(button, "answer.source", { index, title }, "aria-label");
     peekable(button, passage, this.collection);
     return button;
   }
@@ -125,24 +150,12 @@ export class Turn {
     openReader({ id: passage.document_id, title: passage.title, collection: this.collection, passage }, from);
   }
 
-  #sourceList() {
-    const cited = new Set(this.#citations.map(({ index }) => index));
-    return el("section.sources", {}, el("h3", { t: "sources" }), el("ol", {}, ...this.#passages.map((passage, at) => {
-      const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
-      const meter = el("span.meter", { "aria-hidden": "true" }, el("span"));
-      meter.firstChild.style.inlineSize = `${passage.score * 100}%`;
-      const button = el("button.source", { type: "button", onclick: () => this.#open(passage, button) },
-        el("span.number", {}, String(at + 1)),
-        el("span.name", {}, foreign(passage.title || passage.document_id), placeOf(passage)), meter,
-        el("span.unseen", { t: ["sources.score", { score }] }),
-        el("span.snippet", { dir: "auto" }, snippet(passage)));
-      return el(cited.has(at + 1) ? "li.cited" : "li", {}, button);
-    })));
+  #cited() {
+    return new Set(this.#citations.map(({ index }) => index));
   }
-}
 
-/** How a passage begins, without the marks of its headings and without its title. */
-function snippet({ text, title }) {
-  const plain = text.slice(0, 600).replace(/^#{1,6}\s+/gm, "").trimStart();
-  return (title && plain.startsWith(title) ? plain.slice(title.length) : plain).trimStart().slice(0, 260);
+  #sources(title) {
+    if (!this.#passages.length) return null;
+    return sources(this.#passages, this.#cited(), title, (passage, from) => this.#open(passage, from));
+  }
 }

@@ -1,6 +1,6 @@
 // Calls of the gateway. Everything that can go wrong comes out as an ApiError with a kind that the page can explain.
 
-import { credentials, renewed } from "./key.js";
+import { accepted, credentials, renewed } from "./key.js";
 import { events } from "./sse.js";
 
 const KINDS = { 400: "refused", 401: "stranger", 403: "forbidden", 404: "missing", 409: "refused", 413: "refused", 429: "overloaded",
@@ -20,11 +20,15 @@ export function documentPath(id, collection) {
   return `v1/documents/${encodeURIComponent(id)}?collection=${encodeURIComponent(collection)}`;
 }
 
+/** What a message says to a reader: what is said of settings is for whoever runs the gateway, who finds it with `trivium doctor`. */
+export const forReaders = (message) =>
+  message.split(/(?<=[.!?]) /).filter((sentence) => !/\bTRIVIUM_|\btrivium (?:up|doctor)\b/.test(sentence)).join(" ");
+
 export function errorFrom(status, body, header = () => null) {
   const error = body?.error ?? {};
   const kind = error.reason === "PERMISSION_DENIED" ? "scope" : KINDS[status];
   return new ApiError(kind ?? (status >= 500 ? "unavailable" : "other"), {
-    message: error.message ?? "",
+    message: forReaders(error.message ?? ""),
     reason: error.reason ?? "",
     retryAfter: Number(header("Retry-After")) || 1,
     requestId: header("X-Request-Id") ?? "",
@@ -41,7 +45,10 @@ async function send(path, options) {
   } catch (error) {
     throw new ApiError(error.name === "AbortError" ? "stopped" : "network");
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    accepted(key);
+    return response;
+  }
   if (response.status === 401 && await renewed(key)) return send(path, options);
   const body = await response.json().catch(() => null);
   throw errorFrom(response.status, body, (name) => response.headers.get(name));

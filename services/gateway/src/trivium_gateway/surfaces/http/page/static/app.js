@@ -1,31 +1,41 @@
 // Puts the page together.
 
-import { isAsking, startAsking, stop } from "./ask.js";
+import { isAsking, showConversation, showTurn, startAsking, stop } from "./ask.js";
 import { refreshCollections, startCollections } from "./collections.js";
 import { startDocuments } from "./documents.js";
-import { icon } from "./dom.js";
+import { el } from "./dom.js";
 import { adopt, apply, label, language, setLanguage } from "./i18n.js";
+import { icon } from "./icons.js";
 import { startJobs } from "./jobs.js";
+import { keepShell } from "./offline.js";
 import { closePeek, isPeeking, startPeek } from "./peek.js";
-import { closeReader, isOpen, startReader } from "./reader.js";
+import { closeReader, isOpen, openNamed, startReader } from "./reader.js";
+import { fragment, onRoute, route } from "./route.js";
+import { isOver, setOpen, startSidebar } from "./sidebar.js";
 import * as state from "./state.js";
 import { startStatus } from "./status.js";
+import { LANGUAGES } from "./strings.js";
 import { startUploads } from "./upload.js";
 
 const root = document.documentElement;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** `#ask` or `#documents`: two views, so that the browser's own back button works between them. */
-function showView(focus) {
-  const name = location.hash === "#documents" ? "documents" : "ask";
+/** Shows the view that the address names. */
+function showView({ view: name, c, a }, before = {}) {
   for (const view of document.querySelectorAll("main > [data-view]")) view.hidden = view.dataset.view !== name;
-  for (const link of document.querySelectorAll("nav a[href^='#']")) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.to === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   closePeek();
-  if (name === "ask" && (focus || matchMedia("(hover: hover)").matches)) document.getElementById("question").focus();
-  else if (focus) document.getElementById("documents-title").focus();
+  if (name === "ask") {
+    document.querySelector("nav [data-to='ask']").href = fragment({ view: "ask", c });
+    if (c !== before.c || before.view !== name) showConversation(c).then(() => { if (a) showTurn(a); });
+    else if (a && a !== before.a) showTurn(a);
+  }
+  if (before.view === name) return;
+  if (name === "ask" && (before.view || matchMedia("(hover: hover)").matches)) document.getElementById("question").focus({ preventScroll: true });
+  else if (before.view) document.getElementById("documents-title").focus();
 }
 
 function startTheme() {
@@ -44,12 +54,21 @@ function startTheme() {
   draw();
 }
 
+function startLanguage() {
+  const select = document.getElementById("language");
+  select.append(...Object.entries(LANGUAGES).map(([value, { name, tag }]) => el("option", { value, lang: tag }, name)));
+  select.value = language();
+  select.addEventListener("change", () => setLanguage(select.value));
+}
+
 /** Escape leaves what is uppermost: a card, the document, an answer that is being written. */
 function escape(event) {
   if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
-  const status = document.getElementById("status");
+  const [status, filter] = [document.getElementById("status"), document.getElementById("filter")];
   if (isPeeking()) closePeek();
   else if (status.open) status.open = false;
+  else if (filter.open) filter.open = false;
+  else if (isOver()) setOpen(false);
   else if (isOpen()) closeReader();
   else if (isAsking()) stop();
   else return;
@@ -61,6 +80,7 @@ startTheme();
 startReader();
 startPeek();
 startAsking();
+startSidebar();
 startUploads();
 startJobs();
 startCollections();
@@ -68,13 +88,15 @@ startDocuments();
 startStatus();
 apply();
 state.on("collections", refreshCollections);
-document.getElementById("language").addEventListener("click", () => setLanguage(language() === "zh" ? "en" : "zh"));
+startLanguage();
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
-  if (location.hash === "#documents") location.hash = "#ask";
+  if (route().view !== "ask") location.hash = "#ask";
   document.getElementById("question").focus();
 });
-addEventListener("hashchange", () => showView(true));
 addEventListener("keydown", escape);
-showView(false);
+onRoute(showView);
+showView(route());
+openNamed(route());
+keepShell();
 root.dataset.started = "";

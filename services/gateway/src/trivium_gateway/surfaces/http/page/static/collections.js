@@ -1,8 +1,9 @@
 // Collections: the one that is asked, and the list of all.
 
 import { call } from "./api.js";
-import { announce, confirmed, el, icon } from "./dom.js";
+import { announce, confirmed, el } from "./dom.js";
 import { t } from "./i18n.js";
+import { icon } from "./icons.js";
 import { failure } from "./notices.js";
 import * as state from "./state.js";
 

@@ -25,8 +25,8 @@ export function placeOf({ page, heading, title }) {
     page ? el("span", { t: ["place.page", { page }] }) : "", page && shown ? ", " : "", shown ? foreign(shown) : "");
 }
 
-/** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it the claim's own words. */
-export function excerpt(text, from, to, place, claim) {
+/** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it what supports the answer most. */
+export function excerpt(text, from, to, place, quote) {
   const [begin, finish] = [whole(text, from), whole(text, to)];
   const body = el("div.text", { dir: "auto" });
   if (!place) {
@@ -35,20 +35,20 @@ export function excerpt(text, from, to, place, claim) {
   }
   const mark = el("mark", { tabindex: "-1" });
   const passage = text.slice(place.start, place.end);
-  const quote = claim ? quoted(passage, claim) : null;
   mark.append(el("span.unseen", {}, t("reader.passage")));
-  if (quote) mark.append(passage.slice(0, quote.start), el("strong.quote", {}, passage.slice(quote.start, quote.end)), passage.slice(quote.end));
-  else mark.append(passage);
+  if (quote) {
+    const [start, end] = utf16Offsets(passage, quote.start, quote.end);
+    mark.append(passage.slice(0, start), el("strong.quote", {}, passage.slice(start, end)), passage.slice(end));
+  } else mark.append(passage);
   body.append(text.slice(begin, place.start), mark, text.slice(place.end, finish));
   return body;
 }
 
-/** Where a passage says a claim in the same words, however its lines are broken; null if it does not. */
-export function quoted(passage, claim) {
-  const words = claim.split(/\s+/).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  if (claim.length < 8 || claim.length > 2_000) return null;
-  const found = new RegExp(words.join("\\s+"), "u").exec(passage);
-  return found && { start: found.index, end: found.index + found[0].length };
+/** A citation's passage, with what supports the answer most as a range in it, in code points. */
+export function cited(passage, { quote }) {
+  const { start, end } = passage.span;
+  const isWithin = quote && quote.start >= start && quote.end <= end && quote.start < quote.end;
+  return { ...passage, quote: isWithin ? { start: quote.start - start, end: quote.end - start } : null };
 }
 
 /** Brings what is marked into view, within the element that scrolls. */

@@ -1,43 +1,38 @@
-// Whether an answer is right, in the eyes of who asked, and what would be.
+// Whether an answer is right, in the eyes of who asked, and if not, why and what would be.
 
 import { call } from "./api.js";
-import { announce, el, icon } from "./dom.js";
+import { announce, el } from "./dom.js";
 import { label, show, t } from "./i18n.js";
+import { icon } from "./icons.js";
 import * as notices from "./notices.js";
 
+const REASONS = ["wrong", "incomplete", "unfounded", "outdated"];
+const LIMITS = { maxlength: "8000", autocomplete: "off" };
+
 /**
- * Two thumbs, and a form for what would be right.
+ * Two thumbs, and the form that the lower one opens.
  * @param {object} summary the answer
  * @param {string} question what was asked
  * @param {string} collection where
  */
 export function feedback(summary, question, collection) {
+  const thumbs = new Map([[1, thumb("up", () => send(1))], [-1, thumb("down", toggle)]]);
   const state = el("p.quiet", { role: "status" });
   const problem = el("div");
-  const thumbs = new Map([[1, thumb("up", () => send(1))], [-1, thumb("down", () => open())]]);
-  const answer = el("textarea", { name: "answer", rows: "2", dir: "auto", maxlength: "8000" });
-  const documents = el("input", { name: "documents", autocomplete: "off", spellcheck: "false", list: `right-${summary.request_id}` });
-  const list = el("datalist", { id: `right-${summary.request_id}` },
-    ...[...new Set(summary.passages.map((one) => one.document_id))].map((id) => el("option", { value: id })));
-  const comment = el("input", { name: "comment", autocomplete: "off", dir: "auto", maxlength: "8000" });
-  const form = el("form.right", { hidden: true },
-    field("feedback.answer", answer), field("feedback.document", documents), list, field("feedback.comment", comment),
-    el("button.button", { t: "feedback.send" }));
+  const form = reasons(summary);
+  form.hidden = true;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send(-1);
   });
 
-  function open() {
-    form.hidden = false;
-    answer.focus();
+  function toggle() {
+    form.hidden = !form.hidden;
+    if (!form.hidden) form.querySelector("input").focus();
   }
 
   async function send(rating) {
-    const said = rating === 1 ? {} : {
-      answer: answer.value.trim(), comment: comment.value.trim(),
-      document_ids: documents.value.trim() ? [documents.value.trim()] : [],
-    };
+    const said = rating === 1 ? {} : said_(form);
     try {
       await call("POST", "v1/feedback", {
         request_id: summary.request_id, rating, question: summary.search_query ?? question, collection, ...said,
@@ -53,7 +48,30 @@ export function feedback(summary, question, collection) {
     announce(t("feedback.thanks"));
   }
 
-  return el("section.feedback", { label: "feedback" }, el("div.row", {}, ...thumbs.values(), state), form, problem);
+  return { thumbs: thumbs.values(), form: el("div.feedback", {}, form, state, problem) };
+}
+
+/** The form: a reason at a click, and room for what is right. */
+function reasons(summary) {
+  const list = el("datalist", { id: `right-${summary.request_id}` },
+    ...[...new Set(summary.passages.map((one) => one.document_id))].map((id) => el("option", { value: id })));
+  return el("form.right", {},
+    el("fieldset.reasons", {}, el("legend", { t: "feedback.reason" }), ...REASONS.map((reason) => el("label.chip", {},
+      el("input", { type: "radio", name: "reason", value: reason }), el("span", { t: `feedback.${reason}` })))),
+    field("feedback.answer", el("textarea", { name: "answer", rows: "2", dir: "auto", ...LIMITS })),
+    el("details", {}, el("summary", { t: "feedback.more" }),
+      field("feedback.document", el("input", { name: "documents", spellcheck: "false", list: list.id, autocomplete: "off" })), list,
+      field("feedback.comment", el("input", { name: "comment", dir: "auto", ...LIMITS }))),
+    el("button.button", { t: "feedback.send" }));
+}
+
+function said_(form) {
+  const { reason, answer, documents, comment } = form.elements;
+  return {
+    answer: answer.value.trim(),
+    comment: [reason.value, comment.value.trim()].filter(Boolean).join(": "),
+    document_ids: documents.value.trim() ? [documents.value.trim()] : [],
+  };
 }
 
 function thumb(name, onclick) {

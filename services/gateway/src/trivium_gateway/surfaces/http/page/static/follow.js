@@ -28,6 +28,12 @@ export function follow(question, answer) {
   scroller.scrollBy({ top: top - MARGIN, behavior: calm() ? "instant" : "smooth" });
 }
 
+/** Brings a turn into view, from its question on. */
+export function reveal(turn) {
+  followed = null;
+  scroller.scrollTop += turn.getBoundingClientRect().top - scroller.getBoundingClientRect().top - MARGIN;
+}
+
 /** Keeps up with an answer that has grown; one that is not the latest changes nothing, nor while a citation is pointed at. */
 export function grown(answer) {
   if (answer !== followed || !following || isPeeking()) return;

@@ -1,7 +1,7 @@
 // The page's language, and its texts on the page: every element that shows one knows which, so that switching the
 // language changes all of them in place.
 
-import { TABLES } from "./strings.js";
+import { LANGUAGES, TABLES } from "./strings.js";
 import { remember, remembered } from "./state.js";
 
 const values = new WeakMap();
@@ -10,8 +10,7 @@ const listeners = new Set();
 function preferred() {
   const chosen = remembered("language");
   if (chosen in TABLES) return chosen;
-  return navigator.languages.some((one) => one.toLowerCase().startsWith("zh")) &&
-    !navigator.language.toLowerCase().startsWith("en") ? "zh" : "en";
+  return navigator.languages.map((one) => one.slice(0, 2).toLowerCase()).find((one) => one in TABLES) ?? "en";
 }
 
 let current = preferred();
@@ -20,7 +19,8 @@ export const language = () => current;
 
 /** A text in the page's language. A value that is a key with `key:` before it is itself such a text. */
 export function t(key, filled = {}) {
-  const text = TABLES[current][key] ?? TABLES.en[key] ?? key;
+  const table = TABLES[current];
+  const text = (filled.count === 1 && table[`${key}.one`]) || (table[key] ?? TABLES.en[key] ?? key);
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = filled[name];
     if (value === undefined) return whole;
@@ -74,7 +74,9 @@ export function setLanguage(next) {
 export const onLanguage = (listener) => listeners.add(listener);
 
 export function apply() {
-  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+  const { tag, direction } = LANGUAGES[current];
+  document.documentElement.lang = tag;
+  document.documentElement.dir = direction;
   document.title = t("title");
   for (const element of document.querySelectorAll("[data-text]")) {
     for (const [attribute, [key, filled]] of Object.entries(values.get(element) ?? {})) {

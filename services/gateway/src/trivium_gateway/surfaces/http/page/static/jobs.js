@@ -1,8 +1,9 @@
 // Many files at once: the gateway takes them and adds them by itself, so that the page may be closed.
 
-import { call, sendFiles } from "./api.js";
-import { announce, el, foreign, icon } from "./dom.js";
+import { call, forReaders, sendFiles } from "./api.js";
+import { announce, el, foreign } from "./dom.js";
 import { show, t } from "./i18n.js";
+import { icon } from "./icons.js";
 import * as state from "./state.js";
 
 const LOOK_MS = 1000;
@@ -130,7 +131,7 @@ class Line {
     this.bar.value = job.done;
     const counts = { done: job.done - job.failed_count, total, failed: job.failed_count };
     if (this.isSending) show(this.said, "job.sending", { sent: this.sent, all: this.expected });
-    else if (job.waiting) show(this.said, "job.waiting", { ...counts, message: job.waiting.message });
+    else if (job.waiting) show(this.said, "job.waiting", { ...counts, message: forReaders(job.waiting.message) });
     else show(this.said, `job.${job.state}`, counts);
     if (this.isSending) return;
     const isOver = hasEnded(job);
@@ -140,7 +141,7 @@ class Line {
     else if (job.state === "done") this.setButtons(this.closeButton());
     else this.setButtons(el("button.button.small", { t: "retry", onclick: () => this.retry() }), this.closeButton());
     this.failures.replaceChildren(...(isOver ? (job.failed ?? []) : []).map(({ id, error }) =>
-      el("li", {}, foreign(id), " ", el("span.said", { lang: "en" }, error.message))));
+      el("li", {}, foreign(id), " ", el("span.said", { lang: "en" }, forReaders(error.message)))));
     const more = job.failed_count - this.failures.children.length;
     if (isOver && more > 0) this.failures.append(el("li", { t: ["job.more", { count: more }] }));
   }

@@ -1,18 +1,44 @@
 // The key of a gateway that asks for one. It is kept for this tab, and asked for whenever the gateway takes no other.
 
 import { el } from "./dom.js";
+import * as state from "./state.js";
 
 const NAME = "trivium.key";
-let current = "";
+const OWNER = "trivium.owner";
+let current = kept(NAME);
+let taken = kept(OWNER);
 let asking = null;
 
-try {
-  current = sessionStorage.getItem(NAME) ?? "";
-} catch {
-  // A browser that keeps nothing: the key holds until the page is left.
+function kept(name) {
+  try {
+    return sessionStorage.getItem(name) ?? "";
+  } catch {
+    return ""; // A browser that keeps nothing: the key holds until the page is left.
+  }
+}
+
+function keep(name, value) {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // As above.
+  }
 }
 
 export const credentials = () => (current ? { Authorization: `Bearer ${current}` } : {});
+
+/** Whose the page is: the id, which is no secret, of the key that the gateway took last; empty where it asks for none. */
+export const owner = () => taken;
+
+/** The gateway did what a call asked for, so that the key that came with it is a true one. */
+export function accepted(sent) {
+  if (sent.Authorization !== credentials().Authorization) return; // an earlier one's
+  const id = current.split("_")[1] ?? "";
+  if (id === taken) return;
+  taken = id;
+  keep(OWNER, id);
+  state.emit("owner");
+}
 
 /** Gets another key than one that was not taken, from whoever sits here. False if they give none. */
 export function renewed(refused) {
@@ -36,19 +62,10 @@ function ask(wasRefused) {
     dialog.addEventListener("close", () => {
       dialog.remove();
       const given = dialog.returnValue === "given" && input.value.trim() !== "";
-      if (given) keep(input.value.trim());
+      if (given) keep(NAME, current = input.value.trim());
       resolve(given);
     });
     document.body.append(dialog);
     dialog.showModal();
   });
-}
-
-function keep(key) {
-  current = key;
-  try {
-    sessionStorage.setItem(NAME, key);
-  } catch {
-    // As above.
-  }
 }

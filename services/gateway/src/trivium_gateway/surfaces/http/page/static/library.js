@@ -33,3 +33,6 @@ export function webAddress(uri) {
     return null;
   }
 }
+
+/** The last part of a path: enough to tell a document by, where the whole one stands in its reader. */
+export const shortName = (id) => id.split("/").filter(Boolean).at(-1) ?? id;

@@ -1,118 +1,154 @@
-// A small part of Markdown as elements: paragraphs, headings, lists, tables, code, bold and italic. Everything else, links
-// and markup included, stays the text that it is, so that nothing in an answer can lead a reader anywhere.
+// Markdown as language models write it, as elements. Markup and addresses other than http(s) stay the text that they are, and no
+// picture is ever loaded: nothing in an answer or a document acts by itself.
 
+import { copyButton } from "./clipboard.js";
 import { el } from "./dom.js";
+import { inline } from "./inline.js";
 
-// Citations stand in the text between two characters that no text has: those of a private use area, removed before.
-const OPEN = "\ue000";
-const CLOSE = "\ue001";
-const INLINE = /(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|\*\*(?=\S)(.+?)\*\*|\*(?=[^\s*])([^*\n]+?)\*|\ue000(\d+)\ue001/gs;
-const ITEM = /^(\s*)(?:[-*•]|(\d{1,4})[.)])\s+(.*)$/;
+const FENCE = /^\s*(```+|~~~+)\s*([\w+#.-]*)/;
+const HEADING = /^\s{0,3}(#{1,6})\s+(.*)$/;
+const ITEM = /^(\s*)([-*+•]|(\d{1,4})[.)])\s+(.*)$/;
+const QUOTE = /^\s{0,3}> ?/;
 const ROW = /^\s*\|(.+)\|\s*$/;
-const RULE = /^\s*(?:\|\s*)?:?-{3,}:?\s*(?:\|\s*:?-{3,}:?\s*)*(?:\|\s*)?$/;
-
-/**
- * The text with its citations marked by their positions in the list, for `blocks`; and for each citation the words
- * before it. Spans count code points.
- */
-export function marked(text, citations) {
-  const points = Array.from(text, (point) => (point === OPEN || point === CLOSE ? "\ufffd" : point));
-  let before = 0;
-  const claims = citations.map(({ answer_span: { start, end } }) => {
-    const words = points.slice(before, start).join("").split("\n").at(-1).trim();
-    before = end;
-    return words;
-  });
-  citations.forEach(({ answer_span: { start, end } }, at) => {
-    if (end <= points.length) points.fill("", start, end)[start] = `${OPEN}${at}${CLOSE}`;
-  });
-  return { text: points.join(""), claims };
-}
+const RULE = /^\s*(?:\|\s*)?:?-+:?\s*(?:\|\s*:?-+:?\s*)*(?:\|\s*)?$/;
+const LINE = /^\s{0,3}(?:-{3,}|\*{3,}|_{3,})\s*$/;
+const MATH = new Map([["$$", "$$"], ["\\[", "\\]"]]);
+const DEEPEST = 12; // lists and quotations within each other
 
 /** The text's blocks, as sources: one that did not change needs no new element. */
-export function blocks(text) {
+export const blocks = (text) => ranges(text).map(({ source }) => source);
+
+/** The blocks with where they stand in the text, in UTF-16 units. */
+export function ranges(text) {
   const found = [];
-  let fence = null;
-  let current = [];
-  const end = () => {
-    if (current.length) found.push(current.join("\n"));
-    current = [];
-  };
-  for (const line of text.split("\n")) {
-    const opening = /^\s*(```+|~~~+)/.exec(line)?.[1];
-    if (fence) {
-      current.push(line);
-      if (opening?.startsWith(fence) && line.trim() === opening) {
-        fence = null;
-        end();
-      }
-    } else if (opening) {
-      end();
-      fence = opening;
-      current.push(line);
-    } else if (/^#{1,6}\s/.test(line)) {
-      end();
-      found.push(line);
-    } else if (line.trim() === "") {
-      end();
-    } else {
-      current.push(line);
-    }
+  const lines = text.split("\n");
+  let start = 0;
+  for (let at = 0; at < lines.length;) {
+    const last = lines[at].trim() === "" ? at + 1 : endOf(lines, at);
+    const whole = lines.slice(at, last).join("\n");
+    const source = whole.trimEnd();
+    if (source) found.push({ source, start, end: start + source.length });
+    start += whole.length + 1;
+    at = last;
   }
-  end();
   return found;
 }
 
-/** A block as an element; `cite(position)` makes those of citations. */
-export function element(block, cite) {
-  const lines = block.split("\n");
-  const heading = /^(#{1,6})\s+(.*)$/.exec(block);
-  if (heading && lines.length === 1) return el("h4", {}, ...inline(heading[2], cite));
-  if (/^\s*(```|~~~)/.test(block)) {
-    const last = /^\s*(```|~~~)/.test(lines.at(-1)) && lines.length > 1 ? lines.length - 1 : lines.length;
-    return el("pre", { tabindex: "0" }, el("code", {}, lines.slice(1, last).join("\n")));
+/** Where the block ends that begins with a line. */
+function endOf(lines, at) {
+  const first = lines[at];
+  const fence = FENCE.exec(first)?.[1];
+  if (fence) return after(lines, at, (line) => line.trim().startsWith(fence) && line.trim().replaceAll(fence[0], "") === "");
+  const closing = MATH.get(first.trim().slice(0, 2));
+  if (closing) return first.trim().length > 3 && first.trim().endsWith(closing) ? at + 1 : after(lines, at, (line) => line.trim().endsWith(closing));
+  if (HEADING.test(first) || LINE.test(first)) return at + 1;
+  if (ITEM.test(first)) return endOfList(lines, at);
+  const isTable = ROW.test(first) && RULE.test(lines[at + 1] ?? "");
+  const isQuote = QUOTE.test(first);
+  let end = at + 1;
+  while (end < lines.length && lines[end].trim() !== "" && (isTable ? lines[end].includes("|") : isQuote ? QUOTE.test(lines[end]) : !begins(lines, end))) end += 1;
+  return end;
+}
+
+function after(lines, at, closes) {
+  let end = at + 1;
+  while (end < lines.length && !closes(lines[end])) end += 1;
+  return Math.min(end + 1, lines.length);
+}
+
+/** Whether a line begins a block of its own, and does not go on with the paragraph before it. */
+function begins(lines, at) {
+  const line = lines[at];
+  return FENCE.test(line) || HEADING.test(line) || ITEM.test(line) || QUOTE.test(line) || LINE.test(line) || MATH.has(line.trim().slice(0, 2)) ||
+    (ROW.test(line) && RULE.test(lines[at + 1] ?? ""));
+}
+
+const indent = (line) => line.length - line.trimStart().length;
+const isNumbered = (line) => ITEM.exec(line)?.[3] !== undefined;
+
+/** A list goes on over blank lines, as long as items of its kind or indented lines follow. */
+function endOfList(lines, at) {
+  const [base, numbered] = [indent(lines[at]), isNumbered(lines[at])];
+  let end = at + 1;
+  while (end < lines.length) {
+    if (FENCE.test(lines[end]) && indent(lines[end]) > base) {
+      end = endOf(lines, end);
+      continue;
+    }
+    let next = end;
+    while (next < lines.length && lines[next].trim() === "") next += 1;
+    if (next === lines.length) break;
+    const line = lines[next];
+    const isItem = ITEM.test(line) && !LINE.test(line);
+    const goesOn = indent(line) > base + 1 || (isItem && isNumbered(line) === numbered) || (next === end && !isItem && !begins(lines, next));
+    if (!goesOn) break;
+    end = next + 1;
   }
+  return end;
+}
+
+/**
+ * A block as an element; `cite(position)` makes those of citations.
+ * @param {boolean} breaks whether each line stands for itself, as in what people and models write, and not as in Markdown
+ */
+export function element(block, cite, breaks = true, depth = 0) {
+  const lines = block.split("\n");
+  const fence = FENCE.exec(lines[0]);
+  if (fence) return code(lines, fence);
+  if (MATH.has(block.trim().slice(0, 2))) return el("p.math.block", {}, block.trim().slice(2).replace(/(?:\$\$|\\\])$/, "").trim());
+  const heading = HEADING.exec(block);
+  if (heading && lines.length === 1) return el(`h${Math.min(heading[1].length + 2, 6)}`, {}, ...inline(heading[2].replace(/\s#+$/, ""), cite));
+  if (LINE.test(block)) return el("hr");
   if (lines.length > 1 && ROW.test(lines[0]) && RULE.test(lines[1])) return table(lines, cite);
-  if (ITEM.test(lines[0])) return list(lines, cite);
+  if (depth < DEEPEST && ITEM.test(lines[0])) return list(lines, cite, breaks, depth);
+  if (depth < DEEPEST && QUOTE.test(lines[0])) {
+    return el("blockquote", {}, ...inner(lines.map((line) => line.replace(QUOTE, "")), cite, breaks, depth));
+  }
   const paragraph = el("p");
+  if (!breaks) lines.splice(0, lines.length, ...lines.join("\n").split(/(?: {2}|\\)\n/).map((line) => line.replaceAll("\n", " ")));
   lines.forEach((line, at) => {
     if (at) paragraph.append(el("br"));
-    paragraph.append(...inline(line, cite));
+    paragraph.append(...inline(line.trim(), cite));
   });
   return paragraph;
 }
 
-function list(lines, cite) {
-  const ordered = ITEM.exec(lines[0])[2];
-  const result = el(ordered ? "ol" : "ul", ordered && ordered !== "1" ? { start: ordered } : {});
+const inner = (lines, cite, breaks, depth) => blocks(lines.join("\n")).map((block) => element(block, cite, breaks, depth + 1));
+
+function code(lines, [whole, fence, name]) {
+  const isClosed = lines.length > 1 && lines.at(-1).trim().startsWith(fence);
+  const margin = indent(whole);
+  const text = lines.slice(1, isClosed ? -1 : undefined).map((line) => line.slice(Math.min(margin, indent(line)))).join("\n");
+  return el("div.code", {},
+    el("div.code-head", {}, el("span", {}, name), copyButton("code.copy", () => text)),
+    el("pre", { tabindex: "0", dir: "ltr" }, el("code", {}, text)));
+}
+
+/** A list with the numbers that it was given; what is indented in an item belongs to it. */
+function list(lines, cite, breaks, depth) {
+  const [base, numbered] = [indent(lines[0]), isNumbered(lines[0])];
+  const items = [];
   for (const line of lines) {
-    const item = ITEM.exec(line);
-    if (item) result.append(el(item[1].length > 1 ? "li.nested" : "li", {}, ...inline(item[3], cite)));
-    else result.lastChild.append(" ", ...inline(line.trim(), cite));
+    const item = indent(line) <= base + 1 && ITEM.exec(line);
+    if (item && isNumbered(line) === numbered) items.push({ number: Number(item[3]), lines: [item[4]], width: line.length - item[4].length });
+    else items.at(-1).lines.push(line.slice(Math.min(items.at(-1).width, indent(line))));
   }
-  return result;
+  let expected = numbered ? items[0].number : 0;
+  const drawn = items.map((item) => {
+    const isOther = numbered && item.number > expected;
+    if (isOther) expected = item.number;
+    expected += 1;
+    const [first, ...rest] = inner(item.lines, cite, breaks, depth);
+    const content = first?.localName === "p" && !first.className ? [...first.childNodes, ...rest] : [first, ...rest];
+    return el("li", isOther ? { value: String(item.number) } : {}, ...content);
+  });
+  return el(numbered ? "ol" : "ul", numbered && items[0].number !== 1 ? { start: String(items[0].number) } : {}, ...drawn);
 }
 
 function table(lines, cite) {
-  const cells = (line) => (ROW.exec(line)?.[1] ?? line).split(/(?<!\\)\|/).map((cell) => cell.trim());
-  const row = (line, tag) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...inline(cell, cite))));
+  const cells = (line) => (ROW.exec(line)?.[1] ?? line.trim()).split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  const sides = cells(lines[1]).map((rule) => (rule.endsWith(":") ? rule.startsWith(":") ? "middle" : "end" : ""));
+  const row = (line, tag) => el("tr", {}, ...cells(line).map((cell, at) => el(sides[at] ? `${tag}.${sides[at]}` : tag, {}, ...inline(cell, cite))));
   return el("div.scroll", { tabindex: "0" }, el("table", {},
     el("thead", {}, row(lines[0], "th")), el("tbody", {}, ...lines.slice(2).map((line) => row(line, "td")))));
-}
-
-function inline(text, cite) {
-  const nodes = [];
-  let at = 0;
-  for (const match of text.matchAll(INLINE)) {
-    const [whole, , code, strong, emphasis, position] = match;
-    // A citation stays on the line of the words before it.
-    if (match.index > at) nodes.push(text.slice(at, match.index).replace(/ $/, position ? "\u00a0" : " "));
-    if (code !== undefined) nodes.push(el("code", {}, code.replace(/[\ue000\ue001]/g, "")));
-    else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong, cite)));
-    else if (emphasis !== undefined) nodes.push(el("em", {}, ...inline(emphasis, cite)));
-    else nodes.push(cite(Number(position)));
-    at = match.index + whole.length;
-  }
-  if (at < text.length) nodes.push(text.slice(at));
-  return nodes;
 }

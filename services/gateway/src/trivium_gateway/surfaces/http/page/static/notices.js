@@ -1,7 +1,8 @@
 // What people are told when something is not as it should be: what happened, and what to do.
 
-import { el, icon } from "./dom.js";
+import { el } from "./dom.js";
 import { known } from "./i18n.js";
+import { icon } from "./icons.js";
 
 function notice(kind, symbol, title, ...content) {
   return el(`section.notice.${kind}`, {}, icon(symbol), el("div", {}, el("h3", { t: title }), ...content));
@@ -21,8 +22,10 @@ export function stopped(early, again) {
     el("button.button", { t: "answer.again", onclick: again }));
 }
 
-export function refused(addDocuments) {
-  return notice("mild", "info", "refused.title", el("p", { t: "refused.todo" }),
+/** Nothing was answered: why not, and what else can be done. */
+export function refused(reason, addDocuments) {
+  return notice("mild", "info", "refused.title",
+    reason && known(`refused.${reason}`) ? el("p", { t: `refused.${reason}` }) : null, el("p", { t: "refused.todo" }),
     el("button.button", { t: "welcome.add", onclick: addDocuments }));
 }
 

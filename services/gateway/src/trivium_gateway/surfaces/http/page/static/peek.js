@@ -1,9 +1,10 @@
 // The card that appears where a citation is pointed at or focused: its passage, marked in its document.
 
 import { el, foreign } from "./dom.js";
-import { language } from "./i18n.js";
-import { excerpt, locate, placeOf, reveal } from "./excerpt.js";
+import { locate, placeOf, reveal } from "./excerpt.js";
 import { openDocument } from "./library.js";
+import { breaksLines, isPlain, part } from "./prose.js";
+import { passageTrust } from "./trust.js";
 
 const BEFORE = 280; // UTF-16 units of the document around the passage
 const AFTER = 420;
@@ -39,11 +40,11 @@ function schedule(work, milliseconds) {
 async function open(button, passage, collection) {
   if (!button.isConnected) return;
   anchor = button;
-  const score = passage.score.toLocaleString(language(), { maximumFractionDigits: 2 });
-  const body = el("div.peek-body", {}, excerpt(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.claim));
+  const [plain, breaks] = [isPlain(passage.document_id), breaksLines(passage.document_id)];
+  const body = el("div.peek-body", {}, part(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.quote, plain, breaks));
   card.replaceChildren(
     el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)), placeOf(passage),
-      el("span.quiet", { t: ["sources.score", { score }] })), body);
+      passageTrust(passage)), body);
   card.hidden = false;
   place();
   reveal(body);
@@ -52,7 +53,7 @@ async function open(button, passage, collection) {
   const where = locate(found.text, passage);
   if (!where) return;
   const [from, to] = [where.start - BEFORE, where.end + AFTER];
-  const text = excerpt(found.text, from, to, where, passage.claim);
+  const text = part(found.text, from, to, where, passage.quote, plain, breaks);
   if (from > 0) text.prepend("…");
   if (to < found.text.length) text.append("…");
   body.replaceChildren(text);

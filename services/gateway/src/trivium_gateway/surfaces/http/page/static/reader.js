@@ -1,9 +1,13 @@
 // The pane beside the conversation that shows a document, with a passage marked if one was cited.
 
-import { el, foreign, icon, calm } from "./dom.js";
+import { copyButton } from "./clipboard.js";
+import { el, foreign, calm } from "./dom.js";
 import { t } from "./i18n.js";
-import { excerpt, locate, placeOf, reveal } from "./excerpt.js";
-import { openDocument, webAddress } from "./library.js";
+import { locate, placeOf, reveal } from "./excerpt.js";
+import { icon } from "./icons.js";
+import { openDocument, shortName, webAddress } from "./library.js";
+import { breaksLines, isPlain, part } from "./prose.js";
+import { addressOf, fragment, go, leave, onRoute, route } from "./route.js";
 
 const AROUND = 12_000; // UTF-16 units shown before and after a passage
 const MORE = 24_000;
@@ -15,35 +19,95 @@ const body = document.getElementById("reader-body");
 const overlay = matchMedia("(max-width: 62rem)");
 let opener = null;
 let turn = 0;
+let shown = ""; // the place whose document is open
+let expected = null; // what is known of a place that the page goes to
+
+/** Whether a document is shown as it is stored; a button says so, and changes it where that makes a difference. */
+class Plain {
+  constructor(button) {
+    this.button = button;
+    button.append(icon("code"));
+    button.addEventListener("click", () => {
+      this.set(!this.isOn);
+      this.again();
+    });
+  }
+
+  set(isOn) {
+    this.isOn = isOn;
+    this.button.setAttribute("aria-pressed", String(isOn));
+  }
+
+  begin(isOn, again) {
+    this.set(isOn);
+    this.button.hidden = isOn;
+    this.again = again;
+  }
+}
+
+const plain = new Plain(document.getElementById("reader-plain"));
 
 export const isOpen = () => !pane.hidden;
 
 /**
- * Opens a document.
+ * Opens a document: the page goes to its address.
  * @param {object} wanted `{id, title, collection}`, and `passage` where one is to be marked
  * @param {Element} from where the focus returns to when it is closed
  */
-export async function openReader({ id, title, collection, passage }, from) {
-  const mine = ++turn;
+export function openReader({ id, title, collection, passage }, from) {
   opener = from ?? opener;
+  const at = passage ? `${passage.span.start}-${passage.span.end}` : "";
+  const place = { ...below(route()), in: collection, doc: id, at };
+  expected = { place: fragment(place), title, passage };
+  if (shown === expected.place) load({ id, title, collection, passage });
+  else go(place, { over: true, replace: isOpen() });
+}
+
+/** The place without the document that lies over it. */
+const below = ({ in: _in, doc: _doc, at: _at, ...rest }) => rest;
+
+export function closeReader() {
+  if (isOpen()) leave(below(route()));
+}
+
+/** Shows what the address names. A link knows where a passage stands, and not what it was. */
+export function openNamed(place) {
+  if (!place.doc) {
+    close();
+    return;
+  }
+  const address = fragment(place);
+  if (address === shown) return;
+  const [start, end] = (place.at ?? "").split("-").map(Number);
+  const passage = end > start ? { span: { start, end }, text: "" } : null;
+  const known = expected?.place === address ? expected : { title: "", passage };
+  shown = address;
+  load({ id: place.doc, collection: place.in || "default", ...known });
+}
+
+async function load({ id, title, collection, passage }) {
+  const mine = ++turn;
   pane.hidden = false;
   document.body.classList.add("reading");
   veil();
-  heading.replaceChildren(foreign(title || t("untitled")));
+  heading.replaceChildren(foreign(title || shortName(id)));
   facts.replaceChildren();
   body.replaceChildren(el("p.quiet", { t: "reader.loading" }));
   heading.focus({ preventScroll: true });
   try {
     const found = await openDocument(id, collection);
-    if (mine === turn) display(found, passage);
+    if (mine !== turn) return;
+    plain.begin(isPlain(id), () => display(found, passage));
+    display(found, passage);
   } catch (error) {
     if (mine === turn) failed(error, passage);
   }
 }
 
-export function closeReader() {
+function close() {
   if (!isOpen()) return;
   turn += 1;
+  shown = "";
   pane.hidden = true;
   document.body.classList.remove("reading");
   veil();
@@ -54,7 +118,7 @@ export function closeReader() {
 /** Where the pane covers the page, what is below it cannot be reached. */
 function veil() {
   const covered = isOpen() && overlay.matches;
-  for (const part of document.querySelectorAll("[data-below]")) part.inert = covered;
+  for (const one of document.querySelectorAll("[data-below]")) one.inert = covered;
 }
 
 function display(found, passage) {
@@ -72,18 +136,18 @@ function display(found, passage) {
     body.replaceChildren(el("p.notice", { t: "reader.changed" }), alone(passage));
     return;
   }
-  pages(found.text, place, passage?.claim);
+  pages(found, place, passage?.quote);
 }
 
-const alone = ({ text, claim }) => excerpt(text, 0, text.length, { start: 0, end: text.length }, claim);
+const alone = ({ document_id, text, quote }) => part(text, 0, text.length, { start: 0, end: text.length }, quote, plain.isOn, breaksLines(document_id));
 
-function pages(text, place, claim) {
+function pages({ id, text }, place, quote) {
   let from = place ? place.start - AROUND : 0;
   let to = place ? place.end + AROUND : MORE;
   const draw = () => {
     body.replaceChildren(
       from > 0 ? el("button.button", { t: "reader.earlier", onclick: earlier }) : "",
-      excerpt(text, from, to, place, claim),
+      part(text, from, to, place, quote, plain.isOn, breaksLines(id)),
       to < text.length ? el("button.button", { t: "reader.later", onclick: () => { to += MORE; draw(); } }) : "");
   };
   const earlier = () => {
@@ -104,7 +168,7 @@ function pages(text, place, claim) {
 }
 
 function failed(error, passage) {
-  if (!passage) {
+  if (!passage?.text) {
     body.replaceChildren(el("p.notice", { t: ["reader.failed", { message: error.message || `key:error.${error.kind}` }] }));
     return;
   }
@@ -114,8 +178,10 @@ function failed(error, passage) {
 }
 
 export function startReader() {
-  const close = document.getElementById("reader-close");
-  close.append(icon("close"));
-  close.addEventListener("click", closeReader);
+  const button = document.getElementById("reader-close");
+  button.append(icon("close"));
+  button.before(copyButton("reader.link", () => addressOf(route()), "link"));
+  button.addEventListener("click", closeReader);
+  onRoute(openNamed);
   overlay.addEventListener("change", veil);
 }

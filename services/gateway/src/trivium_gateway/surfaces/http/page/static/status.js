@@ -1,11 +1,12 @@
 // The state of the stages, small, at the top.
 
-import { readiness } from "./api.js";
+import { forReaders, readiness } from "./api.js";
 import { el, foreign } from "./dom.js";
 import { show, stageText } from "./i18n.js";
 import * as state from "./state.js";
 
 const EVERY_MS = 10_000;
+const EXTRACTIVE = "extractive"; // what writes where there is no language model
 const details = document.getElementById("status");
 const word = document.getElementById("status-word");
 const list = document.getElementById("status-stages");
@@ -25,13 +26,20 @@ async function look() {
 }
 
 function display({ ready, stages }) {
+  const writer = stages.find(({ stage }) => stage === "generate");
+  if (writer?.ready) state.set("writer", writer.model !== EXTRACTIVE);
   const all = stages.every((one) => one.ready);
   mark(ready ? (all ? "ready" : "partly") : "down", ready ? (all ? "status.ready" : "status.partly") : "status.down");
   list.replaceChildren(...stages.map((one) => el(one.ready ? "li.ready" : "li.down", {},
     el("span.dot", { "aria-hidden": "true" }), el("strong", { t: stageText(one.stage) }),
     el("span.quiet", { t: one.ready ? "status.stage.ready" : "status.stage.down" }),
     one.model ? el("span.model", {}, foreign(one.model)) : null,
-    one.detail ? el("span.detail.quiet", { lang: "en" }, foreign(one.detail)) : null)));
+    detail(one.detail))));
+}
+
+function detail(said) {
+  const text = forReaders(said ?? "");
+  return text ? el("span.detail.quiet", { lang: "en" }, foreign(text)) : null;
 }
 
 function mark(kind, key) {

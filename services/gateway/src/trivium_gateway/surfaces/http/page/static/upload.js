@@ -1,10 +1,12 @@
 // Adds documents: files and folders that are dropped or chosen, and pasted text.
 
-import { ApiError, call, upload } from "./api.js";
-import { announce, el, foreign, icon } from "./dom.js";
+import { ApiError, call, forReaders, upload } from "./api.js";
+import { announce, el, foreign } from "./dom.js";
 import { bytes, show, t } from "./i18n.js";
+import { icon } from "./icons.js";
 import { sendToJob } from "./jobs.js";
 import { failure } from "./notices.js";
+import { go, route } from "./route.js";
 import * as state from "./state.js";
 
 const MOST_FILES = 5000; // at a time
@@ -21,7 +23,7 @@ let done = 0;
 let all = 0;
 
 async function add(files) {
-  location.hash = "#documents";
+  if (route().view !== "documents") go({ view: "documents" });
   if (files.length > MOST_FILES) {
     list.prepend(el("li.failed", {}, el("span", { t: ["upload.too_many", { most: MOST_FILES }] })));
   }
@@ -68,7 +70,7 @@ async function send(job) {
   entry.stop = running.stop;
   try {
     const { status, chunks, error } = await running.done;
-    if (status === "failed") entry.end("failed", "upload.failed", { message: error.message });
+    if (status === "failed") entry.end("failed", "upload.failed", { message: forReaders(error.message) });
     else {
       done += 1;
       entry.end("done", `upload.${status}`, { count: chunks });
