@@ -57,7 +57,6 @@ def _photograph(pages: Pages) -> None:
     _ask(light, CHINESE)
     light.get_by_role("button", name="New conversation").click()
     _ask(light, ENGLISH)
-    _save(light, "page-answer.png")
     light.locator(".cite").first.click()
     light.locator("#reader mark").wait_for()
     light.mouse.move(540, 40)
@@ -68,10 +67,6 @@ def _photograph(pages: Pages) -> None:
     dark.locator(".trace summary").click()
     dark.locator(".trace").evaluate("one => one.scrollIntoView({ block: 'start' })")
     _save(dark, "page-dark.png")
-
-    arabic = pages.open(color_scheme="light", locale="ar-EG", **WIDE)
-    _ask(arabic, ENGLISH)
-    _save(arabic, "page-right-to-left.png")
 
     phone = pages.open(color_scheme="light", locale="zh-CN", **PHONE)
     _ask(phone, CHINESE)

@@ -6,15 +6,22 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from page.browser import wait_idle
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from e2e.stack import Stack
     from page.browser import Pages
     from page.language_model import LanguageModel
     from playwright.sync_api import Page
 
 HERON = "How tall does the grey heron stand?"
 GULLS = "Are gulls afraid of people?"
+KEEPS_NOTHING = {
+    "without a database": "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); }",
+    "full": "IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); }",
+}
 
 
 def _ask(page: Page, question: str) -> None:
@@ -55,7 +62,9 @@ def test_reload_loses_nothing_and_the_conversation_goes_on(pages: Pages, model: 
     assert HERON in str(model.requests[-1]["messages"][:-1])
 
 
-def test_reload_in_the_middle_of_an_answer_says_so_and_asks_again(pages: Pages, model: LanguageModel) -> None:
+def test_reload_in_the_middle_of_an_answer_says_so_and_asks_again(
+    pages: Pages, model: LanguageModel, stack: Stack
+) -> None:
     model.says("It stands ", "98 centimetres tall. [1]")
     page = pages.open()
     with model.held():
@@ -65,8 +74,26 @@ def test_reload_in_the_middle_of_an_answer_says_so_and_asks_again(pages: Pages, 
         expect(page.locator(".talk")).to_have_count(1)
         _reload(page)
         expect(page.get_by_role("heading", name="The answer broke off")).to_be_visible()
+        wait_idle(stack)  # until then the gateway, which takes one question at a time here, is at the one that was left
     page.get_by_role("button", name="Ask again").click()
     expect(page.locator(".answer")).to_contain_text("98 centimetres")
+
+
+@pytest.mark.parametrize("browser_is", KEEPS_NOTHING)
+def test_browser_that_keeps_nothing_holds_conversations_until_the_page_is_left(
+    pages: Pages, model: LanguageModel, browser_is: str
+) -> None:
+    model.says("It stands 98 centimetres tall. [1]")
+    page = pages.open()
+    page.add_init_script(KEEPS_NOTHING[browser_is])
+    _reload(page)
+    _ask(page, HERON)
+    _ask(page, "And what does it eat?")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".turn")).to_have_count(0)
+    expect(page.locator(".talk")).to_have_text([HERON])
+    page.locator(".talk").click()
+    expect(page.locator(".question")).to_have_text([HERON, "And what does it eat?"])
 
 
 def test_conversations_are_found_renamed_and_deleted(pages: Pages, model: LanguageModel) -> None:
@@ -152,6 +179,23 @@ def test_back_and_forward_go_between_conversations_documents_and_views(pages: Pa
     expect(page.locator(".question")).to_have_text(HERON)
     page.go_back()
     expect(page.locator(".question")).to_have_text(GULLS)
+
+
+@pytest.mark.timeout(600)
+def test_page_and_its_conversations_open_without_the_gateway(pages: Pages, model: LanguageModel, stack: Stack) -> None:
+    model.says("It stands 98 centimetres tall. [1]")
+    page = pages.open(expected=("ERR_",))
+    _ask(page, HERON)
+    page.evaluate("async () => { await navigator.serviceWorker.ready; }")
+    stack.end("gateway")
+    try:
+        _reload(page)
+        expect(page.locator(".question")).to_have_text(HERON)
+        expect(page.locator(".answer")).to_contain_text("98 centimetres")
+        expect(page.locator("#status")).to_contain_text("Unreachable")
+    finally:
+        stack.start("gateway")
+        stack.wait_ready()
 
 
 def test_only_so_many_conversations_are_kept_the_latest(pages: Pages) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import json
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +57,44 @@ def test_page_says_what_to_do_where_no_key_is_given(browser: Browser, gateway: K
     context.close()
 
 
-def test_conversations_of_one_key_are_not_shown_to_another(browser: Browser, gateway: KeyedGateway) -> None:
+def _made_key(gateway: KeyedGateway, name: str) -> dict[str, Any]:
     made = httpx.post(
         f"{gateway.url}v1/keys", headers={"Authorization": f"Bearer {gateway.first_key}"},
-        json={"name": "other", "tenant": "default", "scopes": ["read", "ingest"]},
+        json={"name": name, "tenant": "default", "scopes": ["read", "ingest"]},
     )  # fmt: skip
     made.raise_for_status()
+    key: dict[str, Any] = made.json()
+    return key
+
+
+def _give(page: Page, key: str) -> None:
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Key", exact=True).fill(key)
+    dialog.get_by_role("button", name="Use this key").click()
+
+
+def _opened(context: BrowserContext, gateway: KeyedGateway, key: str) -> Page:
+    page = context.new_page()
+    page.goto(gateway.url)
+    _give(page, key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    return page
+
+
+def _ask(page: Page, question: str) -> None:
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+
+
+def test_conversations_of_one_key_are_not_shown_to_another(browser: Browser, gateway: KeyedGateway) -> None:
     context = browser.new_context(locale="en-US")
-
-    def opened(key: str) -> Page:
-        page = context.new_page()
-        page.goto(gateway.url)
-        page.get_by_role("dialog").get_by_label("Key", exact=True).fill(key)
-        page.get_by_role("dialog").get_by_role("button", name="Use this key").click()
-        expect(page.get_by_role("dialog")).to_have_count(0)
-        return page
-
-    first = opened(gateway.first_key)
-    first.get_by_label("Your question").fill("What does the first one ask?")
-    first.keyboard.press("Enter")
+    first = _opened(context, gateway, gateway.first_key)
+    _ask(first, "What does the first one ask?")
     expect(first.locator("#conversation .notice")).to_be_visible()
     expect(first.locator(".talk")).to_have_text(["What does the first one ask?"])
 
-    other = opened(made.json()["key"])
-    other.get_by_label("Your question").fill("What does the other one ask?")
-    other.keyboard.press("Enter")
+    other = _opened(context, gateway, _made_key(gateway, "other")["key"])
+    _ask(other, "What does the other one ask?")
     expect(other.locator(".talk")).to_have_text(["What does the other one ask?"])
     other.goto(first.url)
     expect(other.locator("#conversation")).to_contain_text("not kept in this browser")
@@ -87,12 +102,53 @@ def test_conversations_of_one_key_are_not_shown_to_another(browser: Browser, gat
 
     wrong = context.new_page()
     wrong.goto(gateway.url)
-    wrong.get_by_role("dialog").get_by_label("Key", exact=True).fill(gateway.first_key[:-4] + "0000")
-    wrong.get_by_role("dialog").get_by_role("button", name="Use this key").click()
+    _give(wrong, gateway.first_key[:-4] + "0000")
     expect(wrong.get_by_role("dialog")).to_contain_text("was not taken")
     expect(wrong.locator(".talk")).to_have_count(0)
 
     first.reload()
     expect(first.locator(".talk")).to_have_text(["What does the first one ask?"])
     expect(first.locator(".question")).to_have_text("What does the first one ask?")
+    context.close()
+
+
+def test_key_that_follows_a_revoked_one_on_the_page_sees_nothing_of_it(browser: Browser, gateway: KeyedGateway) -> None:
+    revoked, next_one = _made_key(gateway, "revoked"), _made_key(gateway, "next")
+    context = browser.new_context(locale="en-US")
+    page = _opened(context, gateway, revoked["key"])
+    _ask(page, "What does the revoked one ask?")
+    expect(page.locator("#conversation .notice")).to_be_visible()
+    expect(page.locator(".talk")).to_have_text(["What does the revoked one ask?"])
+
+    authorization = {"Authorization": f"Bearer {gateway.first_key}"}
+    httpx.delete(f"{gateway.url}v1/keys/{revoked['id']}", headers=authorization).raise_for_status()
+    _ask(page, "And what now?")
+    expect(page.get_by_role("dialog")).to_contain_text("was not taken")
+    _give(page, next_one["key"])
+    expect(page.locator(".turn")).to_have_count(0)
+    expect(page.locator(".talk")).to_have_count(0)
+    expect(page.locator("#conversation")).to_contain_text("not kept in this browser")
+    context.close()
+
+
+def _token(user: str, ends: int) -> str:
+    claims = json.dumps({"iss": "https://login.example.org", "sub": user, "exp": ends}).encode()
+    return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2lnbmVk"
+
+
+def test_conversations_stay_with_whom_a_token_is_made_for_when_it_is_renewed(
+    browser: Browser, gateway: KeyedGateway
+) -> None:
+    def answer(route: Route) -> None:
+        if "authorization" in route.request.headers:
+            route.fulfill(json={"collections": [], "documents": [], "jobs": []})
+        else:
+            route.fulfill(status=401, json={"error": {"code": 401, "reason": "UNAUTHENTICATED", "message": ""}})
+
+    context = browser.new_context(locale="en-US", service_workers="block")
+    context.route("**/v1/**", answer)
+    _ask(_opened(context, gateway, _token("ann", 1)), "What does Ann ask?")
+    expect(_opened(context, gateway, _token("ann", 2)).locator(".talk")).to_have_text(["What does Ann ask?"])
+    bob = _opened(context, gateway, _token("bob", 1))
+    expect(bob.locator(".talk-list")).to_contain_text("What you ask is kept here")
     context.close()

@@ -114,6 +114,20 @@ def test_very_deep_and_very_long_markdown_is_drawn(page: Page) -> None:
         assert "x" in _drawn(page, text + " x")["text"]
 
 
+def test_document_without_a_line_end_is_drawn_in_parts(page: Page) -> None:
+    source = page.locator("script[type=module]").get_attribute("src") or ""
+    drawn = page.evaluate(
+        """async path => {
+          const { part } = await import(path);
+          const text = "🦩w".repeat(200_000);
+          return part(text, 300_001, 300_999, { start: 300_300, end: 300_600 }, null, false).textContent;
+        }""",
+        "/" + source.replace("app.js", "prose.js"),
+    )
+    assert 1_000 <= len(drawn) < 10_000
+    assert not any("\ud800" <= one <= "\udfff" for one in drawn), "no character is cut in two"
+
+
 def test_code_is_copied_and_a_picture_is_never_loaded(pages: Pages, model: LanguageModel) -> None:
     model.says("Run this [1]:\n\n```sh\nmake test\n```\n\n![heron](https://evil.example/heron.png)")
     page = pages.open(permissions=["clipboard-read", "clipboard-write"])

@@ -172,7 +172,7 @@ def test_no_view_has_a_barrier_that_axe_finds(pages: Pages, model: LanguageModel
     expect(page.locator(".notice.warn")).to_be_visible()
     page.locator(".trace summary").click()
     page.locator("#status summary").click()
-    page.locator(".cite").first.click()
+    page.locator(".cite").first.press("Enter")  # the stages lie over it
     expect(page.locator("#reader mark")).to_be_visible()
     barriers = axe.run(page)
     page.keyboard.press("Escape")

@@ -160,7 +160,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     table = f'<div class="scroll" tabindex="0"><table><tbody>{cells}</tbody></table></div>' if rows else ""
     call = (method, path, operation)
     summary = html.escape(operation["summary"])
-    return f'<article id="{_anchor(*call)}"><h3>{_name(*call)}</h3><p>{summary}</p>{body}{table}</article>'
+    return f'<article id="{_anchor(*call)}"><h2>{_name(*call)}</h2><p>{summary}</p>{body}{table}</article>'
 
 
 def _type_of(schema: dict[str, Any]) -> str:

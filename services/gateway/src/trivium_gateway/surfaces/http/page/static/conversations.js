@@ -49,12 +49,8 @@ export async function opened(id) {
 export async function save({ id, owner: whose, title, turns }) {
   const text = turns.map(({ question, summary, text: partial }) => `${question}\n${summary?.answer ?? partial ?? ""}`).join("\n");
   const size = JSON.stringify(turns).length;
-  try {
-    await store.put({ id, owner: whose, title, updated: Date.now(), size, text: text.slice(0, MOST_SEARCHED) }, turns);
-    await prune(id);
-  } catch (error) {
-    console.info("The browser did not keep the conversation.", error);
-  }
+  await store.put({ id, owner: whose, title, updated: Date.now(), size, text: text.slice(0, MOST_SEARCHED) }, turns);
+  await prune(id);
   changed();
 }
 

@@ -51,6 +51,7 @@ export async function refreshDocuments() {
 }
 
 function display(found, whole) {
+  const wasEmpty = !documents.length;
   documents = found.slice();
   isWhole = whole;
   const known = new Set(documents.map(({ id }) => id));
@@ -62,7 +63,9 @@ function display(found, whole) {
   if (kind.selectedIndex < 0) kind.value = "";
   tools.hidden = !documents.length;
   for (const one of tools.querySelectorAll(".dates, [value='date']")) one.hidden = !documents.some(({ date }) => date);
-  if (whole) adding.open = !documents.length;
+  // The list takes the place of what adds to it, but not from under the hands of whoever is at it.
+  if (!documents.length) adding.open ||= whole;
+  else if (wasEmpty && !adding.contains(document.activeElement)) adding.open = false;
   draw();
 }
 
@@ -110,8 +113,10 @@ function drawBar() {
 }
 
 function selectAll() {
-  for (const { id } of fitting) all.checked ? selected.add(id) : selected.delete(id);
-  for (const box of list.querySelectorAll("input")) box.checked = all.checked;
+  const isOn = all.checked;
+  draw(); // what was typed last may not be shown yet
+  for (const { id } of fitting) isOn ? selected.add(id) : selected.delete(id);
+  for (const box of list.querySelectorAll("input")) box.checked = isOn;
   drawBar();
 }
 

@@ -5,6 +5,7 @@ import * as state from "./state.js";
 
 const NAME = "trivium.key";
 const OWNER = "trivium.owner";
+const PREFIX = "tv_"; // of keys
 let current = kept(NAME);
 let taken = kept(OWNER);
 let asking = null;
@@ -30,10 +31,22 @@ export const credentials = () => (current ? { Authorization: `Bearer ${current}`
 /** Whose the page is: the id, which is no secret, of the key that the gateway took last; empty where it asks for none. */
 export const owner = () => taken;
 
+/** Of a key its id; of an issuer's token, which is renewed again and again, for whom it is made. */
+function idOf(given) {
+  if (given.startsWith(PREFIX)) return given.split("_")[1];
+  const payload = given.split(".")[1] ?? "";
+  try {
+    const { iss, sub } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    return sub ? `${iss} ${sub}` : payload;
+  } catch {
+    return payload;
+  }
+}
+
 /** The gateway did what a call asked for, so that the key that came with it is a true one. */
 export function accepted(sent) {
   if (sent.Authorization !== credentials().Authorization) return; // an earlier one's
-  const id = current.split("_")[1] ?? "";
+  const id = idOf(current);
   if (id === taken) return;
   taken = id;
   keep(OWNER, id);
@@ -47,10 +60,16 @@ export function renewed(refused) {
   return asking;
 }
 
+/** With another's key the page begins from nothing: what the one before was shown is nowhere, in memory neither. */
+function startAnew() {
+  keep(OWNER, "");
+  location.reload();
+}
+
 function ask(wasRefused) {
   return new Promise((resolve) => {
     const input = el("input", { type: "password", name: "key", required: true, autocomplete: "off", spellcheck: "false",
-      autofocus: true, placeholder: "tv_…", label: "key.label" });
+      autofocus: true, placeholder: `${PREFIX}…`, label: "key.label" });
     const dialog = el("dialog.confirm", { "aria-labelledby": "key-title", "aria-describedby": "key-text" },
       el("form", { method: "dialog" },
         el("h2", { id: "key-title", t: "key.title" }),
@@ -63,7 +82,8 @@ function ask(wasRefused) {
       dialog.remove();
       const given = dialog.returnValue === "given" && input.value.trim() !== "";
       if (given) keep(NAME, current = input.value.trim());
-      resolve(given);
+      if (given && taken && idOf(current) !== taken) startAnew();
+      else resolve(given);
     });
     document.body.append(dialog);
     dialog.showModal();

@@ -41,7 +41,7 @@ async function open(button, passage, collection) {
   if (!button.isConnected) return;
   anchor = button;
   const [plain, breaks] = [isPlain(passage.document_id), breaksLines(passage.document_id)];
-  const body = el("div.peek-body", {}, part(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.quote, plain, breaks));
+  const body = el("div.peek-body", { tabindex: "0" }, part(passage.text, 0, passage.text.length, { start: 0, end: passage.text.length }, passage.quote, plain, breaks));
   card.replaceChildren(
     el("div.peek-head", {}, el("strong", {}, foreign(passage.title || passage.document_id)), placeOf(passage),
       passageTrust(passage)), body);

@@ -5,12 +5,12 @@ import { el } from "./dom.js";
 import { excerpt } from "./excerpt.js";
 import { t } from "./i18n.js";
 import { element, ranges } from "./markdown.js";
-import { utf16Offsets } from "./spans.js";
+import { utf16Offsets, whole } from "./spans.js";
 
 const PLAIN = new Set(document.documentElement.dataset.plainEndings.split(" "));
 const MARKDOWN = /\.(?:md|markdown|mdown|mkd|mdx|ipynb)$/i;
 const PAGE_END = "\f";
-const FARTHEST = 4_000; // UTF-16 units to the next blank line
+const FARTHEST = 4_000; // UTF-16 units to the next blank line, else to the next line
 
 /** Whether a document is to be shown as it is written: text and source code. */
 export function isPlain(id) {
@@ -51,14 +51,15 @@ export function part(text, from, to, place, quote, plain, breaks = false) {
 
 function blockStart(text, from) {
   if (from <= 0) return 0;
-  const found = Math.max(text.lastIndexOf("\n\n", from), text.lastIndexOf(PAGE_END, from));
-  return found < 0 || from - found > FARTHEST ? text.lastIndexOf("\n", from) + 1 : found + 1;
+  const block = Math.max(text.lastIndexOf("\n\n", from), text.lastIndexOf(PAGE_END, from));
+  const found = from - block > FARTHEST ? text.lastIndexOf("\n", from) : block;
+  return from - found > FARTHEST ? whole(text, from) : found + 1;
 }
 
 function blockEnd(text, to) {
   if (to >= text.length) return text.length;
   const found = text.slice(to, to + FARTHEST).search(/\n\n|\f/);
-  return found < 0 ? Math.min(to + FARTHEST, text.length) : to + found;
+  return found < 0 ? whole(text, to + FARTHEST) : to + found;
 }
 
 /** The words of a quote as they are shown, without any white space and without the marks of Markdown. */

@@ -43,6 +43,10 @@ class Plain {
     this.button.hidden = isOn;
     this.again = again;
   }
+
+  hide() {
+    this.button.hidden = true;
+  }
 }
 
 const plain = new Plain(document.getElementById("reader-plain"));
@@ -92,6 +96,7 @@ async function load({ id, title, collection, passage }) {
   veil();
   heading.replaceChildren(foreign(title || shortName(id)));
   facts.replaceChildren();
+  plain.hide();
   body.replaceChildren(el("p.quiet", { t: "reader.loading" }));
   heading.focus({ preventScroll: true });
   try {

@@ -7,7 +7,7 @@ let current = parsed();
 
 function parsed() {
   const [name, query = ""] = location.hash.slice(1).split("?", 2);
-  return { view: VIEWS.includes(name) ? name : "ask", ...Object.fromEntries(new URLSearchParams(query)) };
+  return { ...Object.fromEntries(new URLSearchParams(query)), view: VIEWS.includes(name) ? name : "ask" };
 }
 
 export const route = () => current;

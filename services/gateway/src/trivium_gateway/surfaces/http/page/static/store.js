@@ -1,10 +1,10 @@
-// Conversations as this browser keeps them: in its database, or for this visit only where it has none to give.
+// Conversations as this browser keeps them: in its database, or for this visit only where it has none to give, or no room.
 
 const NAME = "trivium";
 const LIST = "conversations"; // what the list shows and searches
 const TURNS = "turns"; // what was asked and answered, by the conversation's id
 
-const memory = { [LIST]: new Map(), [TURNS]: new Map() };
+const unkept = new Map(); // what the database did not take: an entry and its turns, by id
 
 const opened = new Promise((resolve) => {
   try {
@@ -20,48 +20,62 @@ const opened = new Promise((resolve) => {
   }
 });
 
-const result = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+/** What the database says; undefined if there is none, or it fails. */
+async function read(name, ask) {
+  const database = await opened;
+  if (!database) return undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      const request = ask(database.transaction(name).objectStore(name));
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  } catch (error) {
+    console.info("The browser does not give what it kept.", error);
+    return undefined;
+  }
+}
+
+/** Changes the database, all of it or nothing. False if there is none, or it fails, as one that is full does. */
+async function write(change) {
+  const database = await opened;
+  if (!database) return false;
+  try {
+    await new Promise((resolve, reject) => {
+      const transaction = database.transaction([LIST, TURNS], "readwrite");
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+      change(transaction.objectStore(LIST), transaction.objectStore(TURNS));
+    });
+    return true;
+  } catch (error) {
+    console.info("The browser does not keep this.", error);
+    return false;
+  }
+}
 
 /** What the list knows of all conversations, whoever's they are. */
 export async function entries() {
-  const database = await opened;
-  if (!database) return [...memory[LIST].values()];
-  return result(database.transaction(LIST).objectStore(LIST).getAll());
+  const kept = await read(LIST, (list) => list.getAll()) ?? [];
+  return [...kept.filter(({ id }) => !unkept.has(id)), ...Array.from(unkept.values(), ({ entry }) => entry)];
 }
 
 export async function turnsOf(id) {
-  const database = await opened;
-  if (!database) return memory[TURNS].get(id);
-  return result(database.transaction(TURNS).objectStore(TURNS).get(id));
+  return unkept.get(id)?.turns ?? read(TURNS, (all) => all.get(id));
 }
 
 /** Keeps an entry, and the conversation's turns if they are given. */
 export async function put(entry, turns) {
-  const database = await opened;
-  if (!database) {
-    memory[LIST].set(entry.id, entry);
-    if (turns) memory[TURNS].set(entry.id, turns);
-    return;
-  }
-  const transaction = database.transaction([LIST, TURNS], "readwrite");
-  transaction.objectStore(LIST).put(entry);
-  if (turns) transaction.objectStore(TURNS).put(turns, entry.id);
-  await ended(transaction);
+  const its = turns ?? unkept.get(entry.id)?.turns;
+  const isKept = await write((list, all) => {
+    list.put(entry);
+    if (its) all.put(its, entry.id);
+  });
+  if (isKept) unkept.delete(entry.id);
+  else unkept.set(entry.id, { entry, turns: its ?? await turnsOf(entry.id) });
 }
 
 export async function remove(ids) {
-  const database = await opened;
-  for (const id of ids) for (const kept of Object.values(memory)) kept.delete(id);
-  if (!database) return;
-  const transaction = database.transaction([LIST, TURNS], "readwrite");
-  for (const name of [LIST, TURNS]) for (const id of ids) transaction.objectStore(name).delete(id);
-  await ended(transaction);
+  for (const id of ids) unkept.delete(id);
+  await write((...stores) => { for (const store of stores) for (const id of ids) store.delete(id); });
 }
-
-const ended = (transaction) => new Promise((resolve, reject) => {
-  transaction.oncomplete = () => resolve();
-  transaction.onabort = () => reject(transaction.error);
-});

@@ -218,7 +218,6 @@ export const ar = {
   "fate.shown": "هو المصدر {place}.",
   "fate.other": "فُقد بطريقة لا تعرفها هذه الصفحة.",
 
-  "feedback": "هل هذا الجواب صحيح؟",
   "feedback.up": "الجواب صحيح",
   "feedback.down": "الجواب خاطئ",
   "feedback.reason": "ما الخطأ فيه؟",
@@ -238,7 +237,6 @@ export const ar = {
   "reader.link": "انسخ رابطًا لهذا الموضع في المستند",
   "reader.plain": "أظهر النص كما هو مخزن",
   "reader.loading": "جارٍ فتح المستند…",
-  "reader.open": "افتح المستند",
   "reader.earlier": "أظهر ما قبله",
   "reader.later": "أظهر ما بعده",
   "reader.changed": "تغيّر المستند منذ هذا الجواب. هذا هو المقطع كما كان:",
@@ -270,7 +268,6 @@ export const ar = {
   "documents.selected": "المحدد: {count}",
   "documents.select": "حدد {title}",
   "documents.select_all": "حدد كل المعروض",
-  "documents.view": "افتح {title}",
   "documents.delete": "احذف {title}",
   "documents.delete.title": "أتحذف هذا المستند؟",
   "documents.delete.text": "سيُزال «{title}» من «{collection}»، ولن يستخدمه أي جواب بعد ذلك.",

@@ -218,7 +218,6 @@ export const en = {
   "fate.shown": "It is source {place}.",
   "fate.other": "It was lost in a way that this page does not know.",
 
-  "feedback": "Is this answer right?",
   "feedback.up": "The answer is right",
   "feedback.down": "The answer is wrong",
   "feedback.reason": "What is wrong with it?",
@@ -238,7 +237,6 @@ export const en = {
   "reader.link": "Copy a link to this place in the document",
   "reader.plain": "Show the text as it is stored",
   "reader.loading": "Opening the document…",
-  "reader.open": "Open the document",
   "reader.earlier": "Show earlier text",
   "reader.later": "Show later text",
   "reader.changed": "The document has changed since this answer. This is the passage as it was:",
@@ -276,7 +274,6 @@ export const en = {
   "documents.deleting": "Deleting: {done} of {all}",
   "documents.deleted_many": "Deleted {count} documents.",
   "documents.deleted_many.one": "Deleted 1 document.",
-  "documents.view": "Open {title}",
   "documents.delete": "Delete {title}",
   "documents.delete.title": "Delete this document?",
   "documents.delete.text": "“{title}” will be gone from “{collection}”, and no answer can use it any more.",

@@ -218,7 +218,6 @@ export const zh = {
   "fate.shown": "它是来源 {place}。",
   "fate.other": "它以本页不认识的方式落选。",
 
-  "feedback": "这个回答对吗？",
   "feedback.up": "回答正确",
   "feedback.down": "回答有误",
   "feedback.reason": "哪里不对？",
@@ -238,7 +237,6 @@ export const zh = {
   "reader.link": "复制文档中此处的链接",
   "reader.plain": "显示存储的原文",
   "reader.loading": "正在打开文档…",
-  "reader.open": "打开文档",
   "reader.earlier": "显示前文",
   "reader.later": "显示后文",
   "reader.changed": "文档在回答之后有改动。这是当时的段落：",
@@ -276,7 +274,6 @@ export const zh = {
   "documents.deleting": "正在删除：{done} / {all}",
   "documents.deleted_many": "已删除 {count} 个文档。",
   "documents.deleted_many.one": "已删除 {count} 个文档。",
-  "documents.view": "打开 {title}",
   "documents.delete": "删除 {title}",
   "documents.delete.title": "删除这个文档？",
   "documents.delete.text": "“{title}”将从“{collection}”中删除，之后的答案不会再用到它。",
