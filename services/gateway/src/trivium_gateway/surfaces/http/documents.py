@@ -34,7 +34,9 @@ from trivium_gateway.surfaces.pages import DOCUMENTS_ON_A_PAGE
 _LIMITS = GatewayLimits()
 
 
-_Readers = Annotated[list[str], *at_most(_LIMITS.max_readers_per_document, "TOO_MANY_READERS")]
+ReaderNames = Annotated[list[str], *at_most(_LIMITS.max_readers_per_document, "TOO_MANY_READERS")]
+"""Who may read a document, as bodies name them."""
+
 _Collection = Annotated[str, Query(description="The collection; default `default`.")]
 
 
@@ -52,7 +54,7 @@ class DocumentBody(JsonBody):
     moved_from: str | None = Field(
         None, description="The document that it was before: what says the same in both is not embedded again."
     )
-    readers: _Readers | None = Field(
+    readers: ReaderNames | None = Field(
         None,
         description="Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant. Without any, who "
         "could before; a new one, everyone.",
@@ -62,7 +64,7 @@ class DocumentBody(JsonBody):
 class ReadersBody(JsonBody):
     """Who may read a document."""
 
-    readers: _Readers = Field(description="`user:NAME`, `group:NAME`, or `*` for everyone of the tenant.")
+    readers: ReaderNames = Field(description="`user:NAME`, `group:NAME`, or `*` for everyone of the tenant.")
 
 
 class DocumentsBody(JsonBody):

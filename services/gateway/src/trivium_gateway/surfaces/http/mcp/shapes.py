@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most
+from trivium_gateway.surfaces.http.documents import ReaderNames
 from trivium_gateway.surfaces.http.questions import REFUSAL, History, Queries
 from trivium_gateway.surfaces.http.settings import RefusalChoice
 from trivium_gateway.surfaces.http.shapes.answers import DegradationShape
@@ -88,7 +89,7 @@ class IngestedDocument(JsonBody):
     metadata: dict[str, Any] | None = Field(
         None, description="Facts to filter by: texts, dates, numbers, booleans, lists, objects."
     )
-    readers: Annotated[list[str], *at_most(100, "TOO_MANY_READERS")] | None = Field(
+    readers: ReaderNames | None = Field(
         None, description="Who may read it: user:NAME, group:NAME, or * for everyone. Default is who could before."
     )
 
