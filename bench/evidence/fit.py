@@ -34,7 +34,7 @@ from trivium_evidence.calibration import WORDS, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 from trivium_gateway.domain.fusion import LegScores, fuse, reading_weight
 from trivium_gateway.models.ranking import descending_order, final_scores
-from trivium_lexical import document_vector, query_vector
+from trivium_lexical import document_vector, query_vector, spaced
 from trivium_rerank.maxsim import score_passages
 
 if TYPE_CHECKING:
@@ -149,11 +149,11 @@ class Index:
         first = descending_order(final)[:_TOP]
         passages = [Read(self._documents[rows[one]]["text"], self._documents[rows[one]]["title"]) for one in first]
         nearness = [Nearness(near.get(rows[one]), float(plain[one]), 2 * float(weighted[one]) - 1) for one in first]
-        covered = coverages(question["text"], passages)
+        covered = coverages(spaced(question["text"]), passages)
         return Found(
             question["id"],
             [self._documents[rows[one]]["id"] in right for one in first],
-            signs_of(question["text"], passages) | signs_of_vectors(nearness),
+            signs_of(question["text"], passages, spaced(question["text"])) | signs_of_vectors(nearness),
             [signs_of_passage(*pair) for pair in zip(nearness, covered, strict=True)],
         )
 

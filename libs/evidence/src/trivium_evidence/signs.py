@@ -101,7 +101,7 @@ class Asked:
         counts = Counter(term for text in texts for term in text)
         total = len(texts)
         all_terms = list(dict.fromkeys(terms(question)))
-        asked = [term for term in all_terms if term not in _QUESTION_TERMS] or all_terms
+        asked = [term for term in all_terms if not _says_nothing(term)] or all_terms
         self.weights = {
             term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
             * (_FUNCTION_TERM_WEIGHT if is_function_term(term) else 1.0)
@@ -124,6 +124,11 @@ class Asked:
         return missing / largest if largest else 0.0
 
 
+def _says_nothing(term: str) -> bool:
+    # A Chinese character alone is never found: what stands together in texts gives pairs.
+    return term in _QUESTION_TERMS or (len(term) == 1 and "\u3400" <= term <= "\u9fff")
+
+
 def coverages(question: str, passages: Sequence[Read]) -> list[float]:
     """What part of a question's telling words each passage has."""
     found = [frozenset(terms(f"{one.title} {one.text}")) for one in passages]
@@ -131,12 +136,14 @@ def coverages(question: str, passages: Sequence[Read]) -> list[float]:
     return [asked.covered(one) for one in found]
 
 
-def signs_of(question: str, passages: Sequence[Read]) -> dict[str, float]:
+def signs_of(question: str, passages: Sequence[Read], spaced: str = "") -> dict[str, float]:
     """The signs of words: whether some passages answer a question.
 
     Args:
         question: The question.
         passages: What was found for it, best first.
+        spaced: The same with spaces between its words, if its language writes none: else pairs of characters are
+            missed that belong to two words and stand together in no text.
 
     Returns:
         The signs by name; empty if there is no sentence in the passages.
@@ -146,7 +153,7 @@ def signs_of(question: str, passages: Sequence[Read]) -> dict[str, float]:
         return {}
     own = [frozenset(terms(one.text)) for one in sentences]
     above = [frozenset(terms(one.title)) for one in passages]
-    asked = Asked(question, own)
+    asked = Asked(spaced or question, own)
     near = [_around(sentences, own, place) | above[one.passage] for place, one in enumerate(sentences)]
     holds, kind = answer_type(question)
     ranked = sorted(

@@ -2,6 +2,7 @@
 
 from trivium_lexical.analyzer import ANALYZER_VERSION, MAX_TERMS, SparseVector, document_vector, query_vector
 from trivium_lexical.query_syntax import ParsedQuery, occurs, parse_query
+from trivium_lexical.spacing import spaced
 
 __all__ = [
     "ANALYZER_VERSION",
@@ -12,4 +13,5 @@ __all__ = [
     "occurs",
     "parse_query",
     "query_vector",
+    "spaced",
 ]

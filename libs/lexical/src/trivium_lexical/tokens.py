@@ -13,7 +13,7 @@ import regex
 if TYPE_CHECKING:
     import rjieba
 
-__all__ = ["Tokens", "cut_chinese", "cut_pairs", "is_japanese", "tokens_of"]
+__all__ = ["Tokens", "cut_chinese", "cut_pairs", "cut_words", "is_japanese", "tokens_of"]
 
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\u30fc\u3005\u3006"
 _UNSPACED = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -76,6 +76,11 @@ def cut_chinese(stretch: str) -> list[str]:
     """Segment Chinese; long words come with the shorter ones in them."""
     # Without guesses at unknown words: those depend on what stands around, and a query has other words around.
     return _segmenter().cut_for_search(stretch, False)
+
+
+def cut_words(stretch: str) -> list[str]:
+    """Segment Chinese into words, of which none is in another."""
+    return _segmenter().cut(stretch, False)
 
 
 def cut_pairs(stretch: str, *, singles: bool = False) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trivium_evidence.asking import what_is_asked
 from trivium_evidence.calibration import WORDS, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
+from trivium_lexical import spaced
 
 from trivium_gateway.domain.answerability import NO_PASSAGES, Answerability, UnanswerableReason
 
@@ -40,7 +41,7 @@ def calibrated(
         return ()
     first = passages[0].scores
     key = _key(first, fingerprint, by_model)
-    found = coverages(what_is_asked(query), [_read(one) for one in passages])
+    found = coverages(spaced(what_is_asked(query)), [_read(one) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
     ]
@@ -76,9 +77,7 @@ async def judged(query: str, passages: Sequence[Passage], settings: CollectionSe
     calibration = calibration_for(passages[0].scores.calibration)
     if calibration is None:
         return Answerability()
-    some = passages[:_MOST_PASSAGES]
-    signs = await asyncio.to_thread(signs_of, what_is_asked(query), [_read(one) for one in some])
-    signs |= signs_of_vectors([_near(one) for one in some])
+    signs = await asyncio.to_thread(_signs, what_is_asked(query), passages[:_MOST_PASSAGES])
     about = calibration.topic.probability(signs)
     states = calibration.statement.probability(signs)
     confidence = settings.scaled_confidence(about * states)
@@ -103,6 +102,12 @@ def _key(scores: Scores, fingerprint: str, by_model: bool) -> str:
     if not by_model:
         return WORDS
     return fingerprint if scores.maxsim is not None else search_only(fingerprint)
+
+
+def _signs(asked: str, passages: Sequence[Passage]) -> dict[str, float]:
+    return signs_of(asked, [_read(one) for one in passages], spaced(asked)) | signs_of_vectors(
+        list(map(_near, passages))
+    )
 
 
 def _read(passage: Passage) -> Read:

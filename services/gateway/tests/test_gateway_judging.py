@@ -1,0 +1,43 @@
+"""How surely passages answer a question in a language that the default model cannot read: by its words."""
+
+from __future__ import annotations
+
+import pytest
+from trivium_gateway.answering.judging import calibrated, judged
+from trivium_gateway.domain.answerability import UnanswerableReason
+from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.passages import Passage, Scores
+from trivium_gateway.domain.settings import AS_THE_GATEWAY
+
+TITLE = "中文检索：分词与混合搜索"
+TEXTS = (
+    "中文句子里没有空格，因此检索系统必须先决定从哪里把句子切成词。如果按空格切分，整句话会变成一个词。",
+    "混合检索同时走两条路线。第一条是稠密检索：把问题变成向量，再找方向相近的段落。第二条是稀疏检索：统计共有的词。",
+    "简体字和繁体字是不同的字符。如果文档里两种字体都有，应当在导入之前统一转换成一种。",
+)
+
+
+def _found(question: str) -> tuple[Passage, ...]:
+    chunks = [Chunk("zh.md", place, TITLE, "", text, 0, len(text), "1", 3, {}) for place, text in enumerate(TEXTS)]
+    passages = [Passage(str(one.index), one, 0.5, Scores(fused=1.0, dense_weight=0.0)) for one in chunks]
+    return calibrated(question, passages, "of a model", by_model=False, settings=AS_THE_GATEWAY)
+
+
+@pytest.mark.parametrize(
+    "question", ["中文分词对检索有什么影响？", "混合检索有哪两条路线？", "简体字和繁体字应当如何处理？"]
+)
+async def test_question_in_chinese_about_what_is_there_is_not_refused(question: str) -> None:
+    answerability = await judged(question, _found(question), AS_THE_GATEWAY)
+
+    assert answerability.answerable
+    assert not answerability.refuses
+    assert answerability.confidence is not None
+    assert answerability.confidence > 0.2
+
+
+@pytest.mark.parametrize("question", ["秘鲁的首都是哪里？", "红楼梦的作者是谁？"])
+async def test_question_in_chinese_about_something_else_is_refused(question: str) -> None:
+    answerability = await judged(question, _found(question), AS_THE_GATEWAY)
+
+    assert answerability.refuses
+    assert answerability.reason is UnanswerableReason.WEAK_EVIDENCE
