@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from contract.qdrant_under_test import QdrantServer, command, running_server
+from e2e.stack import wait_until
+from ports import free_ports
+from qdrant_client import QdrantClient, models
+from trivium_qdrant_edge.child_process import QdrantEdgeProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,13 +57,71 @@ def test_qdrant_under_test_given_as_a_command_gets_its_ports_folder_and_certific
     assert expected.items() <= environ.items()
 
 
-def test_qdrant_under_test_given_as_an_address_is_for_tests_that_leave_it_running(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_qdrant_under_test_given_as_an_address_is_reached_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIVIUM_TEST_QDRANT", "https://qdrant.example:7000")
     monkeypatch.setenv("TRIVIUM_TEST_QDRANT_GRPC_PORT", "7001")
     monkeypatch.setenv("TRIVIUM_TEST_QDRANT_API_KEY", "k")
 
     assert running_server() == QdrantServer("qdrant.example", 7000, 7001, https=True, api_key="k")
-    with pytest.raises(RuntimeError, match="TRIVIUM_TEST_QDRANT must be a command"):
+
+
+def test_qdrant_under_test_given_as_an_address_is_emptied_by_nobody_who_was_not_allowed_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRIVIUM_TEST_QDRANT", "http://qdrant.example:7000")
+    monkeypatch.delenv("TRIVIUM_TEST_QDRANT_MAY_BE_EMPTIED", raising=False)
+    with pytest.raises(RuntimeError, match="delete all that is stored at"):
         started(tmp_path)
+
+    monkeypatch.setenv("TRIVIUM_TEST_QDRANT_MAY_BE_EMPTIED", "yes")
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    with pytest.raises(RuntimeError, match="one process"):
+        started(tmp_path)
+
+
+_VECTORS = models.VectorParams(size=4, distance=models.Distance.COSINE)
+
+
+def _ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_qdrant_under_test_given_as_an_address_is_killed_and_started_like_one_that_is_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    http_port, grpc_port = free_ports(2)
+
+    def names() -> list[str]:
+        client = QdrantClient(port=http_port, grpc_port=grpc_port, prefer_grpc=True, check_compatibility=False)
+        try:
+            return [one.name for one in client.get_collections().collections]
+        finally:
+            client.close()
+
+    with QdrantEdgeProcess(tmp_path / "elsewhere") as server:
+        behind = QdrantClient(
+            port=server.http_port, grpc_port=server.grpc_port, prefer_grpc=True, check_compatibility=False
+        )
+        monkeypatch.setenv("TRIVIUM_TEST_QDRANT", f"http://127.0.0.1:{server.http_port}")
+        monkeypatch.setenv("TRIVIUM_TEST_QDRANT_GRPC_PORT", str(server.grpc_port))
+        monkeypatch.setenv("TRIVIUM_TEST_QDRANT_MAY_BE_EMPTIED", "yes")
+        monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+        behind.create_collection("left", vectors_config=_VECTORS)
+        for folder, found in (("a", []), ("a", ["new"]), ("b", [])):
+            arguments, environ = command(
+                grpc_port=grpc_port, http_port=http_port, data=tmp_path / folder, environ=os.environ
+            )
+            relay = subprocess.Popen(arguments, env=environ)
+            try:
+                wait_until(lambda: _ready(http_port), "relay")
+                assert names() == found
+                if not found:
+                    behind.create_collection("new", vectors_config=_VECTORS)
+            finally:
+                relay.kill()
+                relay.wait()
+            assert not _ready(http_port)
+        behind.close()

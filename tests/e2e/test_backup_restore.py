@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from contract.qdrant_under_test import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ _PAGE = Path(__file__).parents[2] / "docs/operations.md"
 _QUESTION = "After how many months is the filter of the pump replaced?"
 
 
+@pytest.mark.skipif(running_server() is not None, reason="the server's files are elsewhere")
 def test_backup_restored_after_total_loss_gives_the_same_documents_and_answer(make_stack: Callable[[], Stack]) -> None:
     stack = make_stack()
     stack.start()
