@@ -21,7 +21,7 @@ from trivium_gateway.domain.settings import AS_THE_GATEWAY
 from trivium_gateway.models.generate_answers import GeneratedEnd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.question import Question
@@ -101,8 +101,19 @@ class Answerer:
         else:
             with record.stage("generate") as stage:
                 stage.note({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
-                async with aclosing(self._write(question, draft, record)) as deltas:
-                    async for delta in deltas:
+                try:
+                    async with aclosing(self._generated(question, draft, record)) as pieces:
+                        seconds: float | None = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
+                        while (piece := await _next_piece(pieces, record, seconds)) is not None:
+                            seconds = None
+                            delta = _taken(piece, draft, record)
+                            if delta and not question.strict:
+                                yield delta
+                except TriviumError as error:
+                    # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
+                    if draft.has_begun or question.needs_model or _is_callers_mistake(error):
+                        raise
+                    for delta in _instead(question, draft, record, error):
                         if not question.strict:
                             yield delta
                 stage.note(draft.outcome())
@@ -121,43 +132,20 @@ class Answerer:
         record.tokens.update(prompt=summary.prompt_tokens, completion=summary.completion_tokens)
         yield summary
 
-    async def _write(self, question: Question, draft: Draft, record: Record) -> AsyncGenerator[Delta, None]:
-        """Has the answer written by the generate service, or puts the passages in its place."""
-        try:
-            generated = self._generate.generate(
-                question.text,
-                draft.passages,
-                history=question.history,
-                mode=question.mode,
-                sampling=question.sampling,
-                tools=question.tools,
-                tool_turns=question.tool_turns,
-                standalone_question=draft.searched.search_query or "",
-                timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
-            )
-            seconds: float | None = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
-            async with aclosing(generated) as pieces:
-                while (piece := await _next_piece(pieces, record, seconds)) is not None:
-                    seconds = None
-                    if isinstance(piece, GeneratedEnd):
-                        draft.end(piece)
-                        if piece.degradation is not None:
-                            record.degrade(piece.degradation, _ITS_LOG)
-                    elif piece.text or piece.logprobs or piece.tool_calls:
-                        yield draft.add_generated(piece)
-        except TriviumError as error:
-            # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
-            if draft.has_begun or question.needs_model or _is_callers_mistake(error):
-                raise
-            if not draft.passages:
-                record.replace(Stage.GENERATE, error, "refusal")
-                draft.refused = True
-                yield draft.add(refusal(question, draft.searched, ()))
-                return
-            record.replace(Stage.GENERATE, error, "passages")
-            draft.model = "passages"
-            for text, index in passages_as_answer(draft.passages):
-                yield draft.add(text, index)
+    def _generated(
+        self, question: Question, draft: Draft, record: Record
+    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
+        return self._generate.generate(
+            question.text,
+            draft.passages,
+            history=question.history,
+            mode=question.mode,
+            sampling=question.sampling,
+            tools=question.tools,
+            tool_turns=question.tool_turns,
+            standalone_question=draft.searched.search_query or "",
+            timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
+        )
 
 
 async def _next_piece(
@@ -169,6 +157,30 @@ async def _next_piece(
             return await anext(pieces, None)
     except TimeoutError as error:
         raise DeadlineExceeded(f"The generate service did not begin to write within {seconds:.3g} s.") from error
+
+
+def _taken(piece: GeneratedText | GeneratedEnd, draft: Draft, record: Record) -> Delta | None:
+    """Puts what the generate service wrote into the draft; what of it is to be shown, if anything."""
+    if isinstance(piece, GeneratedEnd):
+        draft.end(piece)
+        if piece.degradation is not None:
+            record.degrade(piece.degradation, _ITS_LOG)
+    elif piece.text or piece.logprobs or piece.tool_calls:
+        return draft.add_generated(piece)
+    return None
+
+
+def _instead(question: Question, draft: Draft, record: Record, error: TriviumError) -> Iterator[Delta]:
+    """What is said where the generate service wrote nothing: the passages, or that there are none."""
+    if draft.passages:
+        record.replace(Stage.GENERATE, error, "passages")
+        draft.model = "passages"
+        for text, index in passages_as_answer(draft.passages):
+            yield draft.add(text, index)
+    else:
+        record.replace(Stage.GENERATE, error, "refusal")
+        draft.refused = True
+        yield draft.add(refusal(question, draft.searched, ()))
 
 
 def _refuses(answerability: Answerability, wanted: Refusal | None) -> bool:

@@ -39,7 +39,6 @@ from trivium_gateway.surfaces.http.streams import (
     evidence,
     while_connected,
     whole,
-    with_errors,
 )
 
 _LIMITS = GatewayLimits()
@@ -150,10 +149,12 @@ def question_routes(gateway: Gateway) -> APIRouter:
             return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
         # What fails before there is anything to show is an error response as anywhere else.
         sources = await while_connected(request, evidence(events))
-        pieces = with_errors(
-            _pieces(sources, events), "/v1/answer", lambda error: event_bytes("error", error_body(error))
+        return EventStreamResponse(
+            _pieces(sources, events),
+            degraded_header(sources.degraded),
+            "/v1/answer",
+            lambda error: event_bytes("error", error_body(error)),
         )
-        return EventStreamResponse(pieces, degraded_header(sources.degraded))
 
     return router
 

@@ -16,9 +16,10 @@ from trivium_gateway.answering.events import Delta, Sources, Summary
 from trivium_gateway.surfaces.http.rendering import json_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Send
 
     from trivium_gateway.answering.events import Event
 
@@ -91,41 +92,49 @@ async def _next(events: AsyncGenerator[Event, None]) -> Event:
         raise
 
 
-async def with_errors(
-    pieces: AsyncGenerator[bytes, None], route: str, show_error: Callable[[TriviumError], bytes]
-) -> AsyncGenerator[bytes, None]:
-    """A stream that ends with an error's event if something breaks in it.
-
-    Args:
-        pieces: The stream.
-        route: Whose it is, for the log.
-        show_error: Makes the event.
-    """
-    try:
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
-    except TriviumError as error:
-        log_failure(_logger, route, error)
-        yield show_error(error)
-    except Exception as error:  # the edge of the process: the client is told, the log gets the cause
-        log_failure(_logger, route, error)
-        yield show_error(TriviumError(""))
-
-
 class EventStreamResponse(StreamingResponse):
-    """Server-sent events. A client that leaves cancels the iteration.
+    """Server-sent events, of which the last is an error's if something breaks. A client that leaves cancels the work.
 
     Args:
         events: The bytes of each event.
         headers: Further headers.
+        route: Whose it is, for the log.
+        show_error: Makes an error's event.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterable[bytes], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str],
+        route: str,
+        show_error: Callable[[TriviumError], bytes],
+    ) -> None:
         # Without the last header, nginx collects events before it passes them on.
         super().__init__(events, headers={**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._events = events
+        self._route = route
+        self._show_error = show_error
+
+    async def stream_response(self, send: Send) -> None:
+        """Sends the events as they come."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with aclosing(self._events):
+            while event := await self._next():
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next(self) -> bytes:
+        """The next event; an error's, if there is one instead; empty after the last."""
+        try:
+            return await anext(self._events, b"")
+        except TriviumError as error:
+            log_failure(_logger, self._route, error)
+            return self._show_error(error)
+        except Exception as error:  # the edge of the process: the client is told, the log gets the cause
+            log_failure(_logger, self._route, error)
+            return self._show_error(TriviumError(""))
 
 
 def event_bytes(name: str, data: Any) -> bytes:

@@ -18,7 +18,7 @@ from trivium_gateway.surfaces.http.openai.evidence import Links
 from trivium_gateway.surfaces.http.openai.shapes import ChatCompletionResponse
 from trivium_gateway.surfaces.http.reference import documented
 from trivium_gateway.surfaces.http.rendering import JsonResponse, degraded_header, json_bytes
-from trivium_gateway.surfaces.http.streams import EventStreamResponse, beginning, while_connected, whole, with_errors
+from trivium_gateway.surfaces.http.streams import EventStreamResponse, beginning, while_connected, whole
 
 
 def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
@@ -50,12 +50,12 @@ def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
             summary, deltas = await while_connected(request, whole(events))
             return JsonResponse(completion.whole(summary, deltas), headers=degraded_header(summary.degraded))
         sources, first = await while_connected(request, beginning(events))
-        pieces = with_errors(
+        return EventStreamResponse(
             _chunks(completion, sources, first, events),
+            degraded_header(sources.degraded),
             "/v1/chat/completions",
             lambda error: _data_bytes(openai_error_body(error)),
         )
-        return EventStreamResponse(pieces, degraded_header(sources.degraded))
 
 
 async def _chunks(

@@ -24,7 +24,6 @@ from trivium_gateway.surfaces.http.streams import (
     event_bytes,
     while_connected,
     whole,
-    with_errors,
 )
 
 
@@ -53,12 +52,12 @@ def add_response_routes(router: APIRouter, gateway: Gateway) -> None:
             return JsonResponse(response.whole(summary, deltas), headers=degraded_header(summary.degraded))
         sources, first = await while_connected(request, beginning(answer))
         events = ResponseEvents(response, sources)
-        pieces = with_errors(
+        return EventStreamResponse(
             _pieces(events, first, answer),
+            degraded_header(sources.degraded),
             RESPONSES_PATH,
             lambda error: _event_bytes(events.failed(openai_error_body(error, in_response=True))),
         )
-        return EventStreamResponse(pieces, degraded_header(sources.degraded))
 
 
 async def _pieces(
