@@ -104,6 +104,7 @@ class Search:
             LegScores(
                 {str(row): score for row, score in found.items()},
                 min(found.values()) if len(found) == _DEPTH else 0.0,
+                from_zero=True,
             ),
         ]
         fused = {int(row): score for row, score in list(fuse(legs).items())[:_DEPTH]}
