@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from trivium_lexical.folding import fold, normalize
+from trivium_lexical.folding import fold, normalize, spelt_out
 from trivium_lexical.identifiers import written
 from trivium_lexical.languages import is_function_word, language_of, stem
 from trivium_lexical.tokens import Tokens, cut_chinese, cut_pairs, is_japanese, tokens_of
 
 __all__ = ["ANALYZER_VERSION", "MAX_TERMS", "SparseVector", "document_vector", "query_vector"]
 
-ANALYZER_VERSION = 1
+ANALYZER_VERSION = 2
 """Changes with anything that changes a vector: vectors of two versions do not find each other."""
 MAX_TERMS = 4096
 """Most terms of one vector. Texts of people have a fraction of it."""
@@ -149,6 +149,8 @@ def _word(token: str, language: str, shouted: bool) -> _Word:
         root = stem(word, language)
         if root in terms or not is_function_word(root, language):
             terms[root] = max(terms.get(root, 0.0), _PART if whole.parts else 1.0)
+    if not token.isascii():
+        terms.setdefault(spelt_out(token), _FORM)
     says_nothing = is_function_word(whole.whole, language) and (shouted or len(token) < 2 or not token.isupper())
     return _Word(tuple((_term_id(term), weight) for term, weight in terms.items()), says_nothing)
 

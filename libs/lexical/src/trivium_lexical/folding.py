@@ -4,7 +4,7 @@ import unicodedata
 
 import regex
 
-__all__ = ["fold", "normalize"]
+__all__ = ["fold", "normalize", "spelt_out"]
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
@@ -18,6 +18,12 @@ _FOREIGN_DIGIT = regex.compile(r"(?V1)[\p{Nd}--[0-9]]")
 # Accents of Latin, Greek and Cyrillic letters, vowel points of Hebrew and Arabic, and Arabic's stretching. Marks of
 # other scripts are letters: Hindi has vowels among them, Japanese the difference between ka and ga.
 _MARKS = regex.compile(r"[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]+")
+
+# Letters whose stroke, dot or second letter Unicode takes for a part of them and people leave out.
+_LATIN = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ŋ": "n", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 
 def normalize(text: str) -> str:
@@ -33,4 +39,9 @@ def fold(text: str) -> str:
     text = text.casefold()
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text)))
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text))).translate(_LATIN)
+
+
+def spelt_out(text: str) -> str:
+    """Give a normalised text as `fold` does, its umlauts as those write them whose keyboard has none: Mueller."""
+    return fold(text.casefold().translate(_UMLAUTS))

@@ -104,8 +104,8 @@ def _parts_of(token: str) -> Iterator[tuple[str, str]]:
                 yield fold(".".join(components[:end])).lstrip("v"), ""
         if components[1:] and components[0][:1] in "vV" and components[0][1:].isdigit():
             yield fold(piece)[1:], ""  # 2.3.1 of v2.3.1
-        if components[1:] and all(len(one) == 1 and one.isalpha() for one in components):
-            yield fold("".join(components)), ""  # U.S.A.
+        if components[1:] and all(map(str.isalpha, components)):
+            yield fold("".join(components)), ""  # U.S.A., Node.js
         if _GROUPED_BY_POINTS.fullmatch(piece):
             yield piece.replace(".", ""), ""
         if match := _NO_FRACTION.fullmatch(piece):
@@ -122,6 +122,8 @@ def _atoms_of(joint: str) -> Iterator[tuple[str, str]]:
         atom = match[0]
         if atom[0].isdigit():
             yield atom, ""
+            if len(value := atom.lstrip("0")) > 1:
+                yield value, ""  # 942 of INV-00942
         elif len(atom) > 1:
             yield fold(atom), atom
 
