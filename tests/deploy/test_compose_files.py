@@ -103,9 +103,19 @@ def test_dockerfile_copies_what_its_requirements_name(path: Path) -> None:
     assert copied <= installed
     assert f"services/{path.parent.name}" in copied
     assert _editables(ROOT / f"requirements/{path.parent.name}.txt") == copied
-    on_path = re.search(r"PYTHONPATH=(\S+)", text)
-    assert on_path is not None
-    assert {part.removeprefix("/trivium/").removesuffix("/src") for part in on_path[1].split(":")} == copied
+    on_path = ":".join(re.findall(r"PYTHONPATH=(\S+)", text)).split(":")
+    assert {part.removeprefix("/trivium/").removesuffix("/src") for part in on_path} - {"${PYTHONPATH}"} == copied
+
+
+def test_images_of_encoders_have_one_layer_in_common_that_converts_the_default_model() -> None:
+    texts = {name: (ROOT / f"services/{name}/Dockerfile").read_text() for name in ("embed", "rerank")}
+    common, own = {}, {}
+    for name, text in texts.items():
+        steps = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+        common[name], _, own[name] = steps.partition(f"COPY services/{name} services/{name}\n")
+    assert common["embed"] == common["rerank"]
+    assert 'RUN python -m trivium_encoders.prepare --into "${TRIVIUM_PREPARED_DIR}"\n' in common["embed"]
+    assert not any("trivium_encoders.prepare" in text for text in own.values())
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: f"{path.parent.name}-{path.name}")

@@ -98,6 +98,20 @@ async def test_embed_process_sigterm_during_the_first_conversion_exits_at_once(t
     assert [path.suffix for path in (tmp_path / "cache" / "openvino").iterdir()] == [".lock"]
 
 
+async def test_embed_process_with_a_prepared_model_serves_without_a_conversion(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(data_dir, "--metrics-port", "0"):  # so that there is a converted one
+        pass
+    monkeypatch.setenv("TRIVIUM_PREPARED_DIR", str(data_dir / "cache"))
+    async with running(tmp_path, "--metrics-port", "0") as (process, channel):
+        response = await EmbedServiceStub(channel).Embed(pb.EmbedRequest(texts=["one"]))
+        assert len(response.token_counts) == 1
+        process.send_signal(signal.SIGTERM)
+        await end(process)
+    assert not (tmp_path / "cache" / "openvino").exists()
+
+
 async def test_embed_process_taken_port_exits_one_and_says_so(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from trivium_encoders.cache_entries import obtain_entry
+from trivium_encoders.cache_entries import obtain_entry, read_entry
 from trivium_encoders.children import run_child
-from trivium_encoders.description import ModelDescription
+from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.digests import DigestCache, text_digest
 from trivium_encoders.errors import ConversionFailed
 from trivium_encoders.fingerprint import weights_digest
@@ -33,15 +33,20 @@ class ConvertedModel:
 
 
 def converted(
-    model: ModelDescription, output_kind: str, cache_dir: Path, abandoned: threading.Event | None = None
+    model: ModelDescription,
+    output_kind: str,
+    cache_dir: Path,
+    abandoned: threading.Event | None = None,
+    prepared_dir: Path | None = None,
 ) -> ConvertedModel:
-    """The converted transformer of a model, from the cache or made now by a child process.
+    """The converted transformer of a model: prepared, from the cache, or made now by a child process.
 
     Args:
         model: The model.
         output_kind: `hidden` for token embeddings, `logits` for a classification head.
         cache_dir: Where converted models are kept.
         abandoned: Set when nobody waits for it any more.
+        prepared_dir: Where models that were converted before are looked for first.
 
     Raises:
         ConversionFailed: It cannot be converted; says why.
@@ -64,11 +69,19 @@ def converted(
         _log.info("converted model %s in %.1f s", model.name, time.monotonic() - started)
         return ""
 
-    entry = obtain_entry(cache_dir / "openvino" / conversion_key(model, output_kind, cache_dir), make, abandoned)
+    place = Path("openvino") / conversion_key(model, output_kind, cache_dir)
+    entry = read_entry(prepared_dir / place) if prepared_dir else None
+    if entry is None:
+        entry = obtain_entry(cache_dir / place, make, abandoned)
     if entry.refusal:
         raise ConversionFailed(entry.refusal)
     cosine = float(entry.report["least_cosine"]["bf16"])
     return ConvertedModel(entry.folder / "model.xml", tuple(entry.report["inputs"]), cosine)
+
+
+def output_kind(model: ModelDescription) -> str:
+    """What a converted model computes: `logits` for a cross-encoder, else `hidden`."""
+    return "logits" if model.family is Family.PAIR else "hidden"
 
 
 def conversion_key(model: ModelDescription, output_kind: str, cache_dir: Path) -> str:

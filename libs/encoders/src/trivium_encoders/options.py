@@ -53,6 +53,8 @@ class EncoderOptions:
     1,048,576, 0 for no such session. It needs the memory of the weights once more. Only OpenVINO has it."""
     cache_dir: Path = Path(".data/cache")
     """Folder for converted models; made when missing, shared by processes, may be deleted at any time."""
+    prepared_dir: Path | None = None
+    """Folder of models that `trivium_encoders.prepare` converted before; read first, never written."""
     max_length: int = 0
     """Longest input in tokens; 0 means the model's own maximum, which cannot be exceeded."""
 

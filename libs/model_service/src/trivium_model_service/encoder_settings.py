@@ -48,6 +48,12 @@ class EncoderSettings:
     data_dir: Path = setting(
         Path(".data"), "Folder for what may be kept; converted models go to its cache/.", env="TRIVIUM_DATA_DIR"
     )
+    prepared_dir: Path | None = setting(
+        None,
+        "Folder of models that were converted before, which is read first and never written; images have one with the "
+        "default model.",
+        env="TRIVIUM_PREPARED_DIR",
+    )
 
     def encoder_options(self, model: str, **more: Any) -> EncoderOptions:
         """How an encoder is to run.
@@ -64,6 +70,7 @@ class EncoderSettings:
             workers=self.workers,
             budget_tokens=self.budget_tokens,
             cache_dir=self.data_dir / "cache",
+            prepared_dir=self.prepared_dir,
             max_length=self.max_length,
             **more,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from trivium_encoders.conversion import ConvertedModel, converted
+from trivium_encoders.conversion import ConvertedModel, converted, output_kind
 from trivium_encoders.cores import has_gpu, multiplies_bf16
 from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.digests import DigestCache
@@ -132,8 +132,13 @@ class RuntimeChoice:
         )
 
     def _converted(self) -> ConvertedModel:
-        kind = "logits" if self.model.family is Family.PAIR else "hidden"
-        return converted(self.model, kind, self.options.cache_dir, self.abandoned)
+        return converted(
+            self.model,
+            output_kind(self.model),
+            self.options.cache_dir,
+            self.abandoned,
+            prepared_dir=self.options.prepared_dir,
+        )
 
     def _best_precision(self, graph: ConvertedModel) -> str:
         """bf16 where the processor multiplies it and the model stays what it is, else fp32."""
