@@ -26,7 +26,8 @@ COMPOSITIONS = {
     "base-tls": ("monitoring", "qdrant-api-key", "network-policies", "tls"),
     "groups-tls": ("gpu", "vllm-groups", "qdrant-distributed", "tls"),
     "base-gpu-encoders": ("gpu-encoders", "scrape-annotations"),
-    "base-keys": ("scrape-annotations", "keys"),
+    "base-keys": ("scrape-annotations", "keys", "ingress"),
+    "base-backup-tls": ("network-policies", "gateway-api", "backup", "tls"),
 }
 """Builds of the base with components that no overlay has, or none has together."""
 
@@ -41,6 +42,7 @@ class Pods:
 
     Attributes:
         owner: What makes the pods, for example `Deployment/trivium-embed`; a worker's owner ends in `/worker`.
+            Of a `CronJob` they end by themselves.
         labels: Of the pods.
         spec: Of the pods.
         template: The whole.
@@ -56,7 +58,7 @@ class Pods:
 def objects(build: str) -> tuple[Object, ...]:
     """All objects of a build. Skips the test where no kustomize is installed."""
     if build not in COMPOSITIONS:
-        return _kustomize(FOLDER / "overlays" / build)
+        return kustomize(FOLDER / "overlays" / build)
     with tempfile.TemporaryDirectory() as folder:
         relative = os.path.relpath(FOLDER.resolve(), Path(folder).resolve())
         kustomization = {
@@ -66,12 +68,13 @@ def objects(build: str) -> tuple[Object, ...]:
             "components": [f"{relative}/components/{name}" for name in COMPOSITIONS[build]],
         }
         (Path(folder) / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-        return _kustomize(Path(folder))
+        return kustomize(Path(folder))
 
 
-def _kustomize(folder: Path) -> tuple[Object, ...]:
-    if kustomize := shutil.which("kustomize"):
-        command = [kustomize, "build"]
+def kustomize(folder: Path) -> tuple[Object, ...]:
+    """All objects that the kustomization of a folder describes. Skips the test where no kustomize is installed."""
+    if binary := shutil.which("kustomize"):
+        command = [binary, "build"]
     elif kubectl := shutil.which("kubectl"):
         command = [kubectl, "kustomize"]
     else:
@@ -100,13 +103,14 @@ def _without_hash(one: Object) -> str:
 
 def pods(build: str) -> Iterator[Pods]:
     """All pod templates of a build."""
-    for one in of_kind(build, "Deployment", "StatefulSet", "LeaderWorkerSet"):
+    for one in of_kind(build, "Deployment", "StatefulSet", "LeaderWorkerSet", "CronJob"):
         owner = f"{one['kind']}/{one['metadata']['name']}"
         if one["kind"] == "LeaderWorkerSet":
             templates = one["spec"]["leaderWorkerTemplate"]
             found = {owner: templates["leaderTemplate"], f"{owner}/worker": templates["workerTemplate"]}
         else:
-            found = {owner: one["spec"]["template"]}
+            of_jobs = one["kind"] == "CronJob"
+            found = {owner: (one["spec"]["jobTemplate"]["spec"] if of_jobs else one["spec"])["template"]}
         for name, template in found.items():
             yield Pods(name, template["metadata"]["labels"], template["spec"], template)
 
@@ -114,7 +118,9 @@ def pods(build: str) -> Iterator[Pods]:
 def service_pods(build: str) -> dict[str, Pods]:
     """The pods of each of Trivium's services and of Qdrant, by its short name."""
     found = {one.labels["app.kubernetes.io/name"].removeprefix("trivium-"): one for one in pods(build)}
-    return {name: one for name, one in found.items() if not name.endswith("-worker")}
+    return {
+        name: one for name, one in found.items() if not one.owner.endswith("/worker") and "CronJob" not in one.owner
+    }
 
 
 def environment(build: str, one: Pods) -> dict[str, str]:

@@ -8,7 +8,18 @@ import re
 from typing import Any
 
 import pytest
-from deploy.kubernetes_builds import BUILDS, ROOT, Pods, environment, named, objects, of_kind, pods, service_pods
+from deploy.kubernetes_builds import (
+    BUILDS,
+    ROOT,
+    Pods,
+    environment,
+    named,
+    objects,
+    of_kind,
+    pods,
+    selects,
+    service_pods,
+)
 from trivium_embed.settings import EmbedSettings
 from trivium_gateway.settings import GatewaySettings
 from trivium_generate.settings import GenerateSettings
@@ -47,10 +58,12 @@ def _containers(build: str) -> list[tuple[Pods, dict[str, Any]]]:
 @pytest.mark.parametrize("build", BUILDS)
 def test_every_container_has_probes_and_bounds(build: str) -> None:
     for one, container in _containers(build):
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            assert probe in container, f"{one.owner} lacks {probe}"
         for side in ("requests", "limits"):
             assert {"cpu", "memory"} <= container["resources"][side].keys(), one.owner
+        if "CronJob" in one.owner:
+            continue
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert probe in container, f"{one.owner} lacks {probe}"
         if "LeaderWorkerSet" not in one.owner:
             assert one.spec["topologySpreadConstraints"], one.owner
 
@@ -90,6 +103,31 @@ def test_every_reference_of_a_pod_is_to_something_in_the_build(build: str) -> No
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes.keys(), one.owner
         environment(build, one)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_volume_that_one_node_mounts_keeps_its_pods_on_that_node(build: str) -> None:
+    claims = {
+        claim["metadata"]["name"]: claim["spec"]["accessModes"] for claim in of_kind(build, "PersistentVolumeClaim")
+    }
+    for one in pods(build):
+        mounted = [
+            volume["persistentVolumeClaim"]["claimName"]
+            for volume in one.spec["volumes"]
+            if "persistentVolumeClaim" in volume
+        ]
+        if one.owner.startswith("CronJob") or not any(claims[name] == ["ReadWriteOnce"] for name in mounted):
+            continue
+        rules = one.spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert [rule["topologyKey"] for rule in rules] == ["kubernetes.io/hostname"], one.owner
+        assert all(selects(rule["labelSelector"], one.labels) for rule in rules)
+
+
+def test_language_model_on_one_node_needs_no_storage_that_several_nodes_write() -> None:
+    modes = [
+        mode for claim in of_kind("gpu-one-node", "PersistentVolumeClaim") for mode in claim["spec"]["accessModes"]
+    ]
+    assert modes == ["ReadWriteOnce"]
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -7,12 +7,13 @@ from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-from deploy.kubernetes_builds import BUILDS, objects, of_kind, pods
+import yaml
+from deploy.kubernetes_builds import BUILDS, FOLDER, Object, named, objects, of_kind, pods
 
 VERSIONS = ("1.30", "1.33", "1.35", "1.37")
 """The oldest that can run this (preStop sleeps), and the newest that schemas are at hand for."""
 
-_CORE = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "autoscaling/v2")
+_CORE = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1", "autoscaling/v2")
 
 
 def _leaves(value: Any, path: str = "") -> set[str]:
@@ -38,6 +39,14 @@ _CUSTOM = {
     ("monitoring.coreos.com/v1", "PrometheusRule"): """
         +groups +groups.name groups.interval +groups.rules +groups.rules.expr groups.rules.record groups.rules.alert
         groups.rules.for groups.rules.labels groups.rules.annotations""",
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): """
+        +parentRefs +parentRefs.name parentRefs.namespace parentRefs.sectionName hostnames +rules rules.matches
+        +rules.backendRefs +rules.backendRefs.name +rules.backendRefs.port rules.timeouts rules.timeouts.request""",
+    ("gateway.networking.k8s.io/v1", "GRPCRoute"): """
+        +parentRefs +parentRefs.name parentRefs.namespace parentRefs.sectionName hostnames +rules rules.matches
+        +rules.backendRefs +rules.backendRefs.name +rules.backendRefs.port""",
+    ("snapshot.storage.k8s.io/v1", "VolumeSnapshot"): """
+        volumeSnapshotClassName +source +source.persistentVolumeClaimName""",
     ("keda.sh/v1alpha1", "ScaledObject"): """
         +scaleTargetRef +scaleTargetRef.name scaleTargetRef.apiVersion scaleTargetRef.kind minReplicaCount
         maxReplicaCount pollingInterval cooldownPeriod fallback fallback.failureThreshold fallback.replicas
@@ -73,18 +82,39 @@ def test_objects_are_valid_for_each_version_of_kubernetes(version: str) -> None:
 @pytest.mark.parametrize("build", BUILDS)
 def test_custom_resources_have_the_fields_that_their_operators_know(build: str) -> None:
     for one in objects(build):
-        if one["apiVersion"] in _CORE:
-            continue
-        words = _CUSTOM[one["apiVersion"], one["kind"]].split()
-        known = {word.lstrip("+") for word in words}
-        used = {
-            path
-            for path in _leaves(one["spec"])
-            if not path.startswith(("selector.matchLabels.", "groups.rules.labels.", "groups.rules.annotations."))
-            and not path.startswith(("leaderWorkerTemplate.leaderTemplate.", "leaderWorkerTemplate.workerTemplate."))
-        }
-        assert used <= known, one["metadata"]["name"]
-        assert {word[1:] for word in words if word.startswith("+")} <= used, one["metadata"]["name"]
+        if one["apiVersion"] not in _CORE:
+            _check_custom(one)
+
+
+def _check_custom(one: Object) -> None:
+    words = _CUSTOM[one["apiVersion"], one["kind"]].split()
+    known = {word.lstrip("+") for word in words}
+    used = {
+        path
+        for path in _leaves(one["spec"])
+        if not path.startswith(("selector.matchLabels.", "groups.rules.labels.", "groups.rules.annotations."))
+        and not path.startswith(("leaderWorkerTemplate.leaderTemplate.", "leaderWorkerTemplate.workerTemplate."))
+    }
+    assert used <= known, one["metadata"]
+    assert {word[1:] for word in words if word.startswith("+")} <= used, one["metadata"]
+
+
+def test_snapshot_of_the_volume_is_of_the_claim_that_qdrant_has_and_comes_back_as_it() -> None:
+    (snapshot,) = yaml.safe_load_all((FOLDER / "volume-snapshot.yaml").read_text())
+    (claim,) = yaml.safe_load_all((FOLDER / "volume-from-snapshot.yaml").read_text())
+    qdrant = named("small", "StatefulSet", "trivium-qdrant")
+    (template,) = qdrant["spec"]["volumeClaimTemplates"]
+    name = f"{template['metadata']['name']}-{qdrant['metadata']['name']}-0"
+
+    _check_custom(snapshot)
+    kubernetes_validate.validate(claim, VERSIONS[-1], strict=True)
+    assert snapshot["spec"]["source"] == {"persistentVolumeClaimName": name}
+    assert claim["metadata"]["name"] == name
+    assert {one["metadata"]["namespace"] for one in (snapshot, claim)} == {qdrant["metadata"]["namespace"]}
+    source = claim["spec"].pop("dataSource")
+    assert source["kind"] == snapshot["kind"]
+    assert source["name"].startswith(snapshot["metadata"]["generateName"])
+    assert claim["spec"] == template["spec"]
 
 
 def test_a_misspelled_field_is_seen() -> None:
