@@ -79,10 +79,10 @@ def comparable(objects: Iterable[Object]) -> dict[str, Object]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
-        plain = [_plain(each) for each in value]
-        named = all(isinstance(each, dict) and ("name" in each or "mountPath" in each) for each in plain)
-        return sorted(plain, key=lambda each: json.dumps(each, sort_keys=True)) if named else plain
+        items = [_plain(each) for each in value]
+        named = all(isinstance(each, dict) and ("name" in each or "mountPath" in each) for each in items)
+        return sorted(items, key=lambda each: json.dumps(each, sort_keys=True)) if named else items
     if not isinstance(value, dict):
         return value
-    plain = {key: _plain(each) for key, each in value.items() if key not in _OF_HELM}
-    return {key: each for key, each in plain.items() if not (key in ("labels", "annotations") and each == {})}
+    fields = {key: _plain(each) for key, each in value.items() if key not in _OF_HELM}
+    return {key: each for key, each in fields.items() if not (key in ("labels", "annotations") and each == {})}
