@@ -58,6 +58,26 @@ GATEWAY = Dashboard(
             "Time per step of ingestion", "trivium_gateway_ingest_stage_duration_seconds", "Of a batch.", "stage"
         ),
         rate("Chunks", "trivium_gateway_ingest_chunks_total", "Embedded and written, a second.", unit="short"),
+        lines(
+            "Jobs",
+            "short",
+            "That have not ended; waiting are those that a service, or want of room, keeps.",
+            ("sum by (state) (trivium_gateway_jobs)", "{{state}}"),
+            ("sum(trivium_gateway_job_pending_documents)", "documents in them"),
+        ),
+        rate(
+            "Documents of jobs",
+            "trivium_gateway_job_documents_total",
+            "That were tried, a second; waits are tried again.",
+            "outcome",
+            "short",
+        ),
+        lines(
+            "Disk for jobs",
+            "bytes",
+            "Documents of jobs that are not in yet, or failed.",
+            ("trivium_gateway_job_bytes", "{{instance}}"),
+        ),
         rate("Documents deleted", "trivium_gateway_documents_deleted_total", "A second.", unit="short"),
         *process("gateway"),
     ),
