@@ -250,6 +250,9 @@ def test_a_pod_has_time_to_leave_the_service_and_to_end_its_calls(build: str) ->
     assert _settings(build, "rerank").drain_seconds >= gateway.rerank_timeout_seconds
     for deployment in of_kind(build, "Deployment"):
         spec = deployment["spec"]
+        if spec["strategy"].get("type") == "Recreate":  # two would want one volume
+            assert spec["replicas"] == 1
+            continue
         update = spec["strategy"]["rollingUpdate"]
         on_gpus = "nvidia.com/gpu" in spec["template"]["spec"]["containers"][0]["resources"]["limits"]
         assert update["maxUnavailable"] == (1 if on_gpus else 0)
@@ -262,6 +265,28 @@ def test_encoders_get_whole_cores_for_themselves(build: str) -> None:
         resources = service_pods(build)[service].spec["containers"][0]["resources"]
         assert resources["limits"]["cpu"] == resources["requests"]["cpu"]
         assert str(resources["limits"]["cpu"]).isdigit()
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_gateway_can_write_its_data_and_takes_jobs_only_where_they_outlive_the_pod(build: str) -> None:
+    one = service_pods(build)["gateway"]
+    container = one.spec["containers"][0]
+    [data] = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/data"]
+    assert "TRIVIUM_DATA_DIR=/data" in (ROOT / "services/gateway/Dockerfile").read_text()
+    [volume] = [volume for volume in one.spec["volumes"] if volume["name"] == data]
+    most = _settings(build, "gateway").max_job_bytes
+    if "persistentVolumeClaim" not in volume:
+        assert most == 0
+        return
+    claim = named(build, "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])["spec"]
+    assert claim["accessModes"] == ["ReadWriteOnce"]
+    gibibytes = int(claim["resources"]["requests"]["storage"].removesuffix("Gi"))
+    assert 0 < most <= gibibytes * 2**30 / 2
+    assert not [
+        scaler
+        for scaler in of_kind(build, "HorizontalPodAutoscaler", "ScaledObject")
+        if scaler["metadata"]["name"] == "trivium-gateway"
+    ]
 
 
 def test_language_model_over_several_nodes_uses_every_gpu_of_a_group() -> None:

@@ -187,8 +187,8 @@ class GatewaySettings:
     max_job_bytes: int = setting(
         4 * 1024 * 1024 * 1024,
         "Most bytes of the data folder that the documents of jobs take until they are in, those of one tenant half of "
-        "it; what does not fit is refused with 429.",
-        minimum=1,
+        "it; what does not fit is refused with 429. 0 for no jobs, where that folder does not outlive the gateway.",
+        minimum=0,
     )
     max_document_calls: int = setting(
         64, "Most other calls at once about documents and collections; more are refused.", minimum=1

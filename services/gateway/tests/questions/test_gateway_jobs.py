@@ -236,6 +236,16 @@ async def test_gateway_without_a_folder_to_keep_jobs_in_says_so_and_works_on(qdr
         assert (await stack.http.post("/v1/documents", json=body)).status_code == 200
 
 
+async def test_gateway_that_takes_no_jobs_says_so_and_keeps_none(qdrant: Qdrant, tmp_path: Path) -> None:
+    async with running_stack(qdrant, GatewaySettings(data_dir=tmp_path, max_job_bytes=0)) as stack:
+        await stack.create_collection()
+        body = {"documents": _many(1), "collection": stack.collection}
+        check_error(await stack.http.post("/v1/documents", json={**body, "wait": False}), 503, "JOBS_UNAVAILABLE")
+        assert (await stack.http.get("/v1/jobs")).json()["jobs"] == []
+        assert (await stack.http.post("/v1/documents", json=body)).status_code == 200
+    assert not (tmp_path / "gateway/jobs").exists()
+
+
 async def test_too_many_bytes_for_jobs_are_refused_and_taken_again_when_some_are_in(
     qdrant: Qdrant, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ class Jobs:
         runner: Runs them.
         collections: Where documents can go.
         limits: What is allowed.
-        max_bytes: Most bytes of documents that are kept, of all tenants together; half of it of one.
+        max_bytes: Most bytes of documents that are kept, of all tenants together; half of it of one. 0 for no jobs.
         quotas: Counts what is used, and limits it.
     """
 
@@ -88,12 +88,18 @@ class Jobs:
         Raises:
             TooLarge: There are more documents than that, or in the job than it may have.
             QuotaExceeded: The principal has used what it may.
+            Unavailable: This gateway takes no jobs, or cannot keep any now (JOBS_UNAVAILABLE).
             Overloaded: There are too many jobs (TOO_MANY_JOBS), or bytes of their documents (JOBS_FULL).
             StorageFull: The disk has no room.
             NotFound: There is no such job, or collection.
             TriviumError: See JobStore.add.
         """
         await self._begin(principal, Operation.INGEST)
+        if not self._max_bytes:
+            raise Unavailable(
+                "This gateway takes no jobs. Wait for the documents, or send them to a gateway that takes some.",
+                reason="JOBS_UNAVAILABLE",
+            )
         collection = collection or DEFAULT_COLLECTION
         with suppress(Unavailable, Overloaded, DeadlineExceeded, TimeoutError):  # the job will wait for it
             async with asyncio.timeout(_COLLECTION_SECONDS):
