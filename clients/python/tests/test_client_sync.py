@@ -32,7 +32,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files were written long ago: their change time cannot be set."""
-    monkeypatch.setattr("trivium_client.sync.sources._SETTLING_SECONDS", 0.0)
+    monkeypatch.setattr("trivium_client.sync.sources.SETTLING_SECONDS", 0.0)
 
 
 def document(uri: str, document_id: str, content_hash: str = "h") -> Document:

@@ -27,7 +27,7 @@ from trivium_client._files import (
 IGNORE_FILE = ".triviumignore"
 """At the root of a source: patterns of files to leave out, as in .gitignore."""
 
-_SETTLING_SECONDS = 2.0
+SETTLING_SECONDS = 2.0
 """A file that changed so short a time ago may change again within the same tick of its file system's clock."""
 
 
@@ -175,7 +175,7 @@ class Folder(Source):
             return None
         changed = max(state.st_mtime_ns, state.st_ctime_ns, beside)
         stamp = f"{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_size}:{state.st_ino}:{beside}:{self._facts_stamp}"
-        if time.time() - changed / 1e9 < _SETTLING_SECONDS:
+        if time.time() - changed / 1e9 < SETTLING_SECONDS:
             stamp = ""
         return SourceFile(key, path.as_posix(), state.st_size, stamp, lambda: self._read(path))
 
