@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 _TEXT = "Unbelievable antidisestablishmentarianism, 人工智能是一门学科。 Zürich 🎉 is nice! " * 30
 
+_MODEL = "whichever there is"
+
 
 def _document(text: str, title: str = "") -> PreparedDocument:
     return PreparedDocument("a", title, "", {}, frozenset(), text, "0")
 
 
 async def _cut(storage: Storage, document: PreparedDocument, settings: ChunkingSettings | None = None) -> CutDocument:
-    (cut,) = await DocumentCutter(storage.embed, settings or ChunkingSettings(), 10_000).cut([document])
+    (cut,) = await DocumentCutter(storage.embed, settings or ChunkingSettings(), 10_000).cut([document], _MODEL)
     assert isinstance(cut, CutDocument)
     return cut
 
@@ -58,7 +60,7 @@ async def test_long_text_is_tokenized_in_segments_with_the_same_result(
 async def test_documents_keep_their_order(storage: Storage) -> None:
     cutter = DocumentCutter(storage.embed, ChunkingSettings(), 10_000)
     texts = [f"Text {number}. " * (number + 1) for number in range(20)]
-    cuts = await cutter.cut([_document(text, "T" if number % 2 else "") for number, text in enumerate(texts)])
+    cuts = await cutter.cut([_document(text, "T" if number % 2 else "") for number, text in enumerate(texts)], _MODEL)
     for cut, text in zip(cuts, texts, strict=True):
         assert isinstance(cut, CutDocument)
         assert cut.document.text == text
@@ -83,7 +85,7 @@ async def test_documents_are_cut_beside_the_event_loop_and_tokenized_in_small_ca
     monkeypatch.setattr(DocumentCutter, "_cut_text", noted_cut)
     monkeypatch.setattr(type(storage.embed), "tokenize", noted_tokenize)
     cutter = DocumentCutter(storage.embed, ChunkingSettings(), 10_000)
-    await cutter.cut([_document(_TEXT * 5, f"{number}") for number in range(40)])
+    await cutter.cut([_document(_TEXT * 5, f"{number}") for number in range(40)], _MODEL)
     assert threading.get_ident() not in threads  # on which questions would wait
     assert max(sizes) <= 200_000
     assert len(sizes) > 1

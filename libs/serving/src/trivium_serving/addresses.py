@@ -7,8 +7,11 @@ is not repeated either.
 from __future__ import annotations
 
 import ipaddress
+import re
 from enum import Enum
 from urllib.parse import urlsplit
+
+_TARGET_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 class AddressKind(Enum):
@@ -18,6 +21,8 @@ class AddressKind(Enum):
     """To serve on."""
     TARGET = "HOST:PORT, or another name that gRPC knows, for example dns:///embed:50051"
     """Of a service that is called over gRPC."""
+    TARGETS = "NAME=HOST:PORT, several of them separated by commas, for example large=127.0.0.1:50061"
+    """Of several such services, each with a name of its own."""
     SERVER = "http://HOST:PORT, or https, for example http://127.0.0.1:6333"
     """Of an HTTP server as a whole: without a path."""
     API = "http://HOST:PORT/PATH, or https, for example http://127.0.0.1:8000/v1"
@@ -40,6 +45,8 @@ def address_problem(kind: AddressKind, address: str) -> str | None:
         )
     if kind is AddressKind.ORIGINS:
         return None
+    if kind is AddressKind.TARGETS:
+        return _targets_problem(address)
     if kind in (AddressKind.LISTEN, AddressKind.TARGET):
         return _host_and_port_problem(kind, address)
     return _url_problem(kind, address)
@@ -54,6 +61,28 @@ def is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def named_targets(targets: str) -> dict[str, str]:
+    """Reads a setting of the kind TARGETS: the addresses by their names, in the order given."""
+    pairs = [one.partition("=") for one in targets.split(",") if one.strip()]
+    return {name.strip(): target.strip() for name, _, target in pairs}
+
+
+def _targets_problem(targets: str) -> str | None:
+    names = [one.partition("=")[0].strip() for one in targets.split(",") if one.strip()]
+    for name in names:
+        if not _TARGET_NAME.fullmatch(name):
+            return (
+                f"{name!r} is no name of a service: small letters, digits and -, the first one a letter "
+                f"({AddressKind.TARGETS.value})"
+            )
+        if names.count(name) > 1:
+            return f"two services have the name {name!r}. Give each its own ({AddressKind.TARGETS.value})"
+    for target in named_targets(targets).values():
+        if not target or _host_and_port_problem(AddressKind.TARGET, target):
+            return f"{target!r} is no address of the form {AddressKind.TARGET.value}"
+    return None
 
 
 def _host_and_port_problem(kind: AddressKind, address: str) -> str | None:

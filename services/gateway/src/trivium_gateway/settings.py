@@ -99,6 +99,12 @@ class GatewaySettings:
         choices=("on", "read-only", "off"),
     )
     embed_target: str = setting("127.0.0.1:50051", "Address of the embed service.", address=AddressKind.TARGET)
+    embed_targets: str = setting(
+        "",
+        "Further embed services with other models, NAME=HOST:PORT, separated by commas: each collection is embedded by "
+        "the one that runs its model. New collections get the model of the first, whose address is the one above.",
+        address=AddressKind.TARGETS,
+    )
     rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.", address=AddressKind.TARGET)
     generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.", address=AddressKind.TARGET)
     qdrant_url: str = setting(

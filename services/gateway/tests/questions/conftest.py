@@ -135,9 +135,11 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
         token_fingerprint="cd" * 32,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, model: ModelInfo | None = None, dimension: int = _DIMENSION) -> None:
         super().__init__(embed_pb.DESCRIPTOR.services_by_name["EmbedService"].full_name)
         self.gives_codes = True
+        self.model = model or self.model
+        self.dimension = dimension
 
     def reset(self) -> None:
         super().reset()
@@ -164,19 +166,19 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
         await self.meet("GetModel", request, context)
         codes = embed_pb.TOKEN_CODES_1_BIT if self.gives_codes else embed_pb.TOKEN_CODES_UNSPECIFIED
         return embed_pb.GetModelResponse(
-            model=self.model, dimension=_DIMENSION, normalized=True, max_texts=256, token_codes=codes
+            model=self.model, dimension=self.dimension, normalized=True, max_texts=256, token_codes=codes
         )
 
     def _embedded(self, request: Any) -> Any:
         texts = list(request.texts)
-        rows = np.zeros((len(texts), _DIMENSION), dtype="<f4")
+        rows = np.zeros((len(texts), self.dimension), dtype="<f4")
         for row, text in zip(rows, texts, strict=True):
             for word in _WORD.findall(text.lower()):
-                row[hashlib.sha256(word.encode()).digest()[0] % _DIMENSION] += 1
+                row[hashlib.sha256(word.encode()).digest()[0] % self.dimension] += 1
             row /= math.sqrt(float((row**2).sum())) or 1
         return embed_pb.EmbedResponse(
             vectors_f32=rows.tobytes(),
-            dimension=_DIMENSION,
+            dimension=self.dimension,
             token_counts=[len(_WORD.findall(text)) + 2 for text in texts],
             model=self.model,
             token_codes=[codes_of(text) for text in texts] if request.token_codes and self.gives_codes else [],

@@ -88,7 +88,8 @@ class Explainer:
         if collection is None:
             return absent
         query = plan.queries[0].demanded
-        embedded = await self._embed.embed_query(
+        embed = await self._embed.of(collection.model_fingerprint)
+        embedded = await embed.embed_query(
             query.text,
             reader=asker,
             expected_fingerprint=collection.model_fingerprint,

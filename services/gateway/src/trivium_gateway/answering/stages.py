@@ -117,13 +117,14 @@ class RetrievalStages:
         self, search: Search, collection: ResolvedCollection, record: Record
     ) -> Sequence[QueryVector | None]:
         """The vector of each query; None if there is none to be had, so that the search goes by words alone."""
+        client = await self._embed_client.of(collection.model_fingerprint)
         try:
-            with record.stage("embed") as stage:
-                async with record.waiting("embed"):
+            with record.stage("embed", client.stage) as stage:
+                async with record.waiting(client.stage):
                     seconds = record.seconds(self._timeouts.embed, _EMBED_SHARE)
                     embedded = await asyncio.gather(
                         *(
-                            self._embed_client.embed_query(
+                            client.embed_query(
                                 query.demanded.text,
                                 reader=search.principal.reader,
                                 expected_fingerprint=collection.model_fingerprint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trivium_serving.addresses import named_targets
 from trivium_serving.channels import open_channel
 from trivium_serving.pulse import Pulse, health_of
 
@@ -30,7 +31,7 @@ class Upstreams:
     """The model services and Qdrant, each over a connection of its own. Create it inside the event loop.
 
     Attributes:
-        embed: The embed service.
+        embed: The first embed service, which knows the further ones.
         rerank: The rerank service.
         generate: The generate service.
         qdrant: Qdrant.
@@ -43,13 +44,16 @@ class Upstreams:
     """
 
     def __init__(self, settings: GatewaySettings, metrics: StageMetrics) -> None:
+        further = {f"embed.{name}": target for name, target in named_targets(settings.embed_targets).items()}
         self._channels = {
             "embed": open_channel(settings.embed_target),
+            **{stage: open_channel(target) for stage, target in further.items()},
             "rerank": open_channel(settings.rerank_target),
             "generate": open_channel(settings.generate_target),
         }
         self._model_channel = open_channel(settings.generate_target, health=generate.MODEL_HEALTH_NAME)
-        self.embed = embed.EmbedClient(self._channels["embed"])
+        others = [embed.EmbedClient(self._channels[one], name=one.removeprefix("embed.")) for one in further]
+        self.embed = embed.EmbedClient(self._channels["embed"], further=others)
         self.rerank = rerank.RerankClient(self._channels["rerank"])
         self.generate = generate.GenerateClient(self._channels["generate"], self._model_channel)
         self.qdrant = QdrantConnection(
@@ -61,10 +65,13 @@ class Upstreams:
         )
         self.addresses: Mapping[str, str] = {
             "embed": settings.embed_target,
+            **further,
             SEARCH: self.qdrant.address,
             "rerank": settings.rerank_target,
             "generate": settings.generate_target,
         }
+        for stage in further:
+            metrics.expect(stage)
         self.pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(metrics.count_silence, stage))
             for stage, channel in self._channels.items()
@@ -82,7 +89,7 @@ class Upstreams:
             quotes_engine: Whether to tell what the engine of the language model says.
         """
         return (
-            embed_probe(self._health("embed", embed.FULL_NAME), self.embed),
+            *(embed_probe(self._health(one.stage, embed.FULL_NAME), one) for one in self.embed.every),
             SearchProbe(self.qdrant, collections, chunk_search),
             rerank_probe(self._health("rerank", rerank.FULL_NAME), self.rerank, self.embed),
             generate_probe(self._health("generate", generate.FULL_NAME), self.generate, quotes_engine=quotes_engine),

@@ -23,8 +23,6 @@ class StageMetrics:
         self._ready = Gauge(
             "trivium_gateway_stage_ready", "1 if the stage can be used, else 0.", ("stage",), registry=registry
         )
-        for stage in TIMED_STAGES:
-            self._ready.labels(stage).set(0)
         self._silences = Counter(
             "trivium_gateway_stage_silences_total",
             "Times that what a stage runs in stopped answering, so that calls no longer waited for it.",
@@ -32,7 +30,12 @@ class StageMetrics:
             registry=registry,
         )
         for stage in TIMED_STAGES:
-            self._silences.labels(stage)
+            self.expect(stage)
+
+    def expect(self, stage: str) -> None:
+        """Shows a stage from now on, which cannot be used yet."""
+        self._ready.labels(stage).set(0)
+        self._silences.labels(stage)
 
     def set_ready(self, stage: str, ready: bool) -> None:
         """Notes whether a stage can be used."""

@@ -65,8 +65,12 @@ class DocumentCutter:
         self._settings = settings
         self._max_chunks = max_chunks
 
-    async def cut(self, documents: Sequence[PreparedDocument]) -> list[CutDocument | TooLarge]:
+    async def cut(self, documents: Sequence[PreparedDocument], model_fingerprint: str) -> list[CutDocument | TooLarge]:
         """Cut some documents.
+
+        Args:
+            documents: The documents.
+            model_fingerprint: Of the model whose tokens count.
 
         Returns:
             One entry per document: its chunks, or why it cannot be cut (TOO_MANY_CHUNKS).
@@ -75,7 +79,7 @@ class DocumentCutter:
             TriviumError: The embed service cannot tokenize.
         """
         texts = [part for document in documents for part in (document.title, document.text)]
-        starts, room = await self._tokenize(texts)
+        starts, room = await self._tokenize(texts, model_fingerprint)
         # Off the loop: a window of documents takes a tenth of a second.
         return await asyncio.to_thread(
             lambda: [
@@ -122,7 +126,9 @@ class DocumentCutter:
         )
         return spans, [structure.place(span.start, span.end, most) for span in spans]
 
-    async def _tokenize(self, texts: Sequence[str]) -> tuple[list[NDArray[np.uint32]], int | None]:
+    async def _tokenize(
+        self, texts: Sequence[str], model_fingerprint: str
+    ) -> tuple[list[NDArray[np.uint32]], int | None]:
         """Find the tokens of texts of any length.
 
         Returns:
@@ -131,8 +137,9 @@ class DocumentCutter:
         segments = [(index, start, segment) for index, text in enumerate(texts) for start, segment in _segments(text)]
         found: list[list[NDArray[np.uint32]]] = [[] for _ in texts]
         room: int | None = None
+        embed = await self._embed.of(model_fingerprint)
         for call in _calls(segments):
-            tokens = await self._embed.tokenize([segment for _, _, segment in call], timeout_seconds=_TIMEOUT_SECONDS)
+            tokens = await embed.tokenize([segment for _, _, segment in call], timeout_seconds=_TIMEOUT_SECONDS)
             room = tokens.max_input_tokens - tokens.overhead_tokens if tokens.max_input_tokens else None
             for (index, start, _), starts in zip(call, tokens.starts, strict=True):
                 found[index].append(starts + np.uint32(start))

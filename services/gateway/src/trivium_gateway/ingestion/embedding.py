@@ -75,8 +75,9 @@ class PieceEmbedder:
         ]
 
     async def _embed_some(self, collection: ResolvedCollection, texts: Sequence[str]) -> list[EmbeddedChunk]:
+        embed = await self._embed.of(collection.model_fingerprint)
         embedded = await patiently(
-            lambda: self._embed.embed_documents(
+            lambda: embed.embed_documents(
                 texts, expected_fingerprint=collection.model_fingerprint, timeout_seconds=_TIMEOUT_SECONDS
             )
         )

@@ -151,13 +151,13 @@ class Ingester:
         return results_of(sent)
 
     async def _check_model(self, collection: ResolvedCollection) -> None:
-        model = await self._embed.model()
+        model = await (await self._embed.of(collection.model_fingerprint)).model()
         if model.fingerprint != collection.model_fingerprint:
             raise FailedPrecondition(
                 f"The collection {collection.name!r} holds vectors of {collection.model} (fingerprint "
                 f"{collection.model_fingerprint[:12]}), but the embed service runs {model.name} "
-                f"({model.fingerprint[:12]}) now. Start it with that model again, or create a new collection and "
-                "ingest the documents into it.",
+                f"({model.fingerprint[:12]}) now. Start it with that model again, or name a service that "
+                "does in TRIVIUM_GATEWAY_EMBED_TARGETS.",
                 reason="MODEL_CHANGED",
             )
 

@@ -226,9 +226,10 @@ class IngestionPipeline:
         accepted = [(one, one.prepared) for one in documents if one.error is None and one.prepared is not None]
         if not accepted:
             return
+        texts = [prepared for _, prepared in accepted]
         with self._metrics.stage("tokenize"):
             async with self._admission.bulk():
-                cuts = await patiently(lambda: self._cutter.cut([prepared for _, prepared in accepted]))
+                cuts = await patiently(lambda: self._cutter.cut(texts, collection.model_fingerprint))
         for (one, _), cut in zip(accepted, cuts, strict=True):
             if isinstance(cut, CutDocument):
                 one.cut, one.chunk_count, one.token_count = cut, len(cut.spans), cut.token_count

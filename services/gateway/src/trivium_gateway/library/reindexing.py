@@ -190,7 +190,8 @@ class Reindexer:
 
     async def _coder(self, fingerprint: str) -> Callable[[Sequence[Chunk]], Awaitable[list[bytes]]] | None:
         """What makes token codes of a model's chunks; None if nobody does."""
-        model = await self._embed.model()
+        embed = await self._embed.of(fingerprint)
+        model = await embed.model()
         if not model.gives_codes or model.fingerprint != fingerprint:
             return None
 
@@ -198,7 +199,7 @@ class Reindexer:
             codes: list[bytes] = []
             for start in range(0, len(chunks), _EMBEDDED_AT_A_TIME):
                 some = chunks[start : start + _EMBEDDED_AT_A_TIME]
-                embedded = await self._embed.embed_documents(
+                embedded = await embed.embed_documents(
                     [chunk.indexed_text for chunk in some],
                     expected_fingerprint=fingerprint,
                     timeout_seconds=_EMBED_TIMEOUT_SECONDS,

@@ -1,5 +1,7 @@
-"""Calls the embed service."""
+"""Calls the embed services."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,10 @@ __all__ = ["FULL_NAME", "EmbedClient", "EmbedOptions", "EmbedRole"]
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 
+_LOOK_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 1.0
+"""How often to ask which service runs a model that none was known to run."""
+
 
 class EmbedRole(StrEnum):
     """What a text is for."""
@@ -63,18 +69,66 @@ class EmbedOptions:
 
 
 class EmbedClient:
-    """The embed service, as the gateway uses it. Every call has a deadline and names the model that it expects.
+    """An embed service, as the gateway uses it. Every call has a deadline and names the model that it expects.
 
     All methods raise the domain error that the service sent: Unavailable, Overloaded, DeadlineExceeded, and so on.
 
+    Attributes:
+        stage: The stage that the service is, as readiness and errors name it.
+
     Args:
         channel: To the service.
+        name: Its name, if it is a further one beside the first; empty for the first.
+        further: The services beside this one, which run other models.
         max_remembered_bytes: How much memory the vectors of recent queries may take; 0 to remember none.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, max_remembered_bytes: int = 8 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        name: str = "",
+        further: Sequence["EmbedClient"] = (),
+        max_remembered_bytes: int = 8 * 1024 * 1024,
+    ) -> None:
+        self.stage = f"embed.{name}" if name else "embed"
         self._stub = EmbedServiceStub(channel)
+        self._every = (self, *further)
+        self._running = ""
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
         self._remembered = QueryMemory(max_remembered_bytes)
+
+    @property
+    def every(self) -> Sequence["EmbedClient"]:
+        """This service's, and those of the further ones."""
+        return self._every
+
+    async def of(self, fingerprint: str) -> "EmbedClient":
+        """Give the client of the service that runs a model. Cheap: what they run is remembered.
+
+        Args:
+            fingerprint: The model's.
+
+        Returns:
+            That one; if none does, this one, whose service then says so.
+        """
+        if len(self._every) == 1:
+            return self
+        if (found := self._known(fingerprint)) is not None:
+            return found
+        async with self._looking:
+            if self._known(fingerprint) is None and time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
+                await asyncio.gather(*(one._look() for one in self._every))
+                self._looked_at = time.monotonic()
+        return self._known(fingerprint) or self
+
+    def _known(self, fingerprint: str) -> "EmbedClient | None":
+        return next((one for one in self._every if one._running == fingerprint), None)
+
+    async def _look(self) -> None:
+        with contextlib.suppress(TriviumError):
+            await self.model(timeout_seconds=_LOOK_SECONDS)
 
     async def model(self, *, timeout_seconds: float = 5.0) -> EmbedModel:
         """Ask which model the service runs now."""
@@ -83,8 +137,10 @@ class EmbedClient:
                 pb.GetModelRequest(), timeout=timeout_seconds, metadata=outgoing_metadata()
             )
         except grpc.aio.AioRpcError as error:
-            raise upstream_error("embed", error) from error
-        return model_from(response)
+            raise upstream_error(self.stage, error) from error
+        model = model_from(response)
+        self._running = model.fingerprint
+        return model
 
     async def embed_query(
         self, text: str, *, reader: Reader, expected_fingerprint: str, with_codes: bool = False, timeout_seconds: float
@@ -135,9 +191,11 @@ class EmbedClient:
             token_codes=pb.TOKEN_CODES_8_BIT if with_codes else pb.TOKEN_CODES_UNSPECIFIED,
         )
         try:
-            return await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+            response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
-            raise model_changed_or(upstream_error("embed", error), expected_fingerprint) from error
+            raise self._changed_or(upstream_error(self.stage, error), expected_fingerprint) from error
+        self._running = response.model.fingerprint
+        return response
 
     async def embed_documents(
         self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
@@ -164,9 +222,16 @@ class EmbedClient:
         try:
             (response,) = await self._in_bulk([request], timeout_seconds)
         except TriviumError as error:
-            raise model_changed_or(error, expected_fingerprint) from error
+            raise self._changed_or(error, expected_fingerprint) from error
+        self._running = response.model.fingerprint
         count_read(tokens=sum(response.token_counts))
         return documents_from(response, len(texts), expected_fingerprint)
+
+    def _changed_or(self, error: TriviumError, expected_fingerprint: str) -> TriviumError:
+        found = model_changed_or(error, expected_fingerprint)
+        if found is not error:
+            self._running = ""  # another one, so that the next call looks for it
+        return found
 
     async def embed_texts(
         self, batches: Sequence[Sequence[str]], options: EmbedOptions, *, timeout_seconds: float
@@ -192,7 +257,7 @@ class EmbedClient:
             try:
                 response = await self._stub.Embed(requests[0], timeout=timeout_seconds, metadata=outgoing_metadata())
             except grpc.aio.AioRpcError as error:
-                raise upstream_error("embed", error) from error
+                raise upstream_error(self.stage, error) from error
             return [texts_from(response, 1)]
         responses = await self._in_bulk(requests, timeout_seconds)
         return [texts_from(one, len(batch)) for one, batch in zip(responses, batches, strict=True)]
@@ -212,11 +277,11 @@ class EmbedClient:
                     raise error_in_stream(answer.error, sum(len(one.texts) for one in requests[: len(responses)]))
                 responses.append(answer.response)
         except grpc.aio.AioRpcError as error:
-            raise upstream_error("embed", error) from error
+            raise upstream_error(self.stage, error) from error
         finally:
             call.cancel()
         if len(responses) != len(requests):
-            raise broken_answer("embed", "does not answer each request once")
+            raise broken_answer(self.stage, "does not answer each request once")
         return responses
 
     async def tokenize(self, texts: Sequence[str], *, timeout_seconds: float) -> Tokens:
@@ -231,5 +296,5 @@ class EmbedClient:
                 pb.TokenizeRequest(texts=texts), timeout=timeout_seconds, metadata=outgoing_metadata()
             )
         except grpc.aio.AioRpcError as error:
-            raise upstream_error("embed", error) from error
+            raise upstream_error(self.stage, error) from error
         return tokens_from(response, len(texts))

@@ -38,13 +38,19 @@ def upstream_error(service: str, rpc_error: AioRpcError) -> TriviumError:
     if code is StatusCode.UNAVAILABLE:
         return Unavailable(
             f"The {service} service cannot be reached. "
-            + (hint(said) or f"Start it, or correct TRIVIUM_GATEWAY_{service.upper()}_TARGET."),
+            + (hint(said) or f"Start it, or correct {_setting_of(service)}."),
             reason="UPSTREAM_UNAVAILABLE",
         ).because(cause)
     return Unavailable(
         f"The {service} service failed with {code.name}; its log has the cause under this request's id.",
         reason="UPSTREAM_UNAVAILABLE",
     ).because(cause)
+
+
+def _setting_of(service: str) -> str:
+    """The setting with the address of a service, which has a point in its name if it is one of several."""
+    kind, _, name = service.partition(".")
+    return f"TRIVIUM_GATEWAY_{kind.upper()}_TARGET{'S' if name else ''}"
 
 
 def blame(service: str, error: TriviumError, callers_fields: Collection[str]) -> TriviumError:

@@ -180,10 +180,14 @@ class Record:
         )
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[StageRecord]:
+    def stage(self, name: str, service: str = "") -> Iterator[StageRecord]:
         """Records the block as one run of a stage, which is also a span of the trace.
 
         Whether the stage worked is noted, too: an error within means that it did not, and so does a replacement.
+
+        Args:
+            name: The stage's.
+            service: What it runs in, where there are several that it can; empty where there is one.
         """
         replaced = self.degraded
         try:
@@ -195,10 +199,10 @@ class Record:
                 finally:
                     run.seconds = self.elapsed_seconds() - run.start_seconds
         except TriviumError as error:
-            self._outcomes.failed(name, error)
+            self._outcomes.failed(service or name, error)
             raise
         if self.degraded == replaced:
-            self._outcomes.worked(name)
+            self._outcomes.worked(service or name)
 
     def seconds(self, at_most: float, share: float) -> float:
         """How long something may take; see Deadline.stage_seconds."""
