@@ -331,3 +331,17 @@ def test_ingest_that_is_strict_sends_nothing_where_it_would_pass_over_files(
 
 def test_metadata_without_a_value_is_wrong_usage(run: Run, tmp_path: Path) -> None:
     assert run("ingest", "--metadata", "team", str(tmp_path))[0] == 2
+
+
+def test_ask_without_a_language_model_says_once_how_to_have_one(
+    gateway: Any, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    summary = pb.AnswerSummary(answer="Two years [1].", answerable=True, model="extractive")
+    answer = (pb.AnswerResponse(delta=pb.AnswerDelta(text="Two years [1].")), pb.AnswerResponse(summary=summary))
+    gateway.will("Answer", *answer * 3)
+
+    assert "trivium model use" not in run("ask", "How long?")[2], "a program is told nothing"
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes the captured output for a terminal
+    assert "trivium model use ollama" in run("ask", "How long?")[2]
+    assert "trivium model use" not in run("ask", "How long?")[2]

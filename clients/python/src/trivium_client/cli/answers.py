@@ -8,7 +8,12 @@ from rich.text import Text
 from trivium_client import Answer, AnswerDelta, AnswerEvent, AnswerSources, InternalError, Passage
 from trivium_client.cli.evidence import claims, excerpt
 from trivium_client.cli.output import print_degraded, stderr, stdout, timings_line
+from trivium_client.cli.state import is_first_time
 from trivium_client.cli.writing import Writing
+
+MODEL_COMMAND = "`trivium model use ollama qwen3:4b`"
+"""What brings a language model."""
+_EXTRACTIVE = "extractive"
 
 _DOUBTS = {
     "weak_evidence": "the documents are hardly about this: what is above rests on what came nearest",
@@ -89,6 +94,10 @@ def print_costs(answer: Answer) -> None:
         parts.append(f"no room for {' '.join(f'[{number}]' for number in answer.dropped_passages)}")
     parts.append(f"request {answer.request_id}")
     aside.print("\n" + " · ".join(part for part in parts if part), style="dim", soft_wrap=True)
+    by_choice = answer.model == _EXTRACTIVE and not any(one.stage == "generate" for one in answer.degraded)
+    if by_choice and not answer.refused and is_first_time("told_of_models"):
+        words = f"These are sentences of your documents, word for word. To have a language model write: {MODEL_COMMAND}"
+        aside.print(words, style="dim", soft_wrap=True)
 
 
 def source_line(number: int, passage: Passage, *, cited: bool) -> Text:

@@ -23,6 +23,7 @@ from trivium_client.cli.ingest import ingest
 from trivium_client.cli.jobs import jobs_app
 from trivium_client.cli.keys import keys_app
 from trivium_client.cli.mcp import mcp
+from trivium_client.cli.model import model_app
 from trivium_client.cli.models import models
 from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.quota import quota_app
@@ -98,6 +99,7 @@ app.command("tune")(tune_collection)
 app.command()(status)
 app.command()(doctor)
 app.command()(models)
+app.add_typer(model_app, name="model")
 app.command()(mcp)
 app.command()(demo)
 app.add_typer(bundle_app, name="bundle")

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -12,6 +13,7 @@ from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import print_json, print_row, stderr, stdout
 from trivium_client.doctor.examination import examine
 from trivium_client.doctor.findings import Finding, Level
+from trivium_client.stack.settings_file import with_settings
 
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
 
@@ -29,7 +31,8 @@ def doctor(gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
         trivium doctor --json | jq '.findings[] | select(.level == "problem")'
     """
     with stderr().status("looking", spinner_style="cyan"):
-        findings = examine(gateway, dict(os.environ))
+        data_dir = Path(os.environ.get("TRIVIUM_DATA_DIR") or ".data")
+        findings = examine(gateway, with_settings(os.environ, data_dir))
     counts = Counter(finding.level for finding in findings)
     if as_json:
         print_json({"healthy": not counts[Level.PROBLEM], "findings": findings})

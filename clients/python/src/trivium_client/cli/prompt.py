@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from trivium_client.cli.state import state_folder
+
 HISTORY_VARIABLE = "TRIVIUM_CHAT_HISTORY"
 _HISTORY_LINES = 1000
 
@@ -73,5 +75,4 @@ def history_file(environment: Mapping[str, str]) -> Path | None:
     named = environment.get(HISTORY_VARIABLE)
     if named is not None:
         return Path(named).expanduser() if named.strip() else None
-    state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state, "trivium", "chat_history")
+    return state_folder(environment) / "chat_history"

@@ -11,11 +11,13 @@ from typing import Annotated
 
 import typer
 
+from trivium_client.cli.answers import MODEL_COMMAND
 from trivium_client.cli.output import fail
 from trivium_client.cli.stack_output import StackOutput
 from trivium_client.stack.readiness import Readiness
 from trivium_client.stack.running import RunningStack, StackError, StackOptions, running_stack
 from trivium_client.stack.services import SERVICES, Layout, layout_from_settings, layout_on_free_ports
+from trivium_client.stack.settings_file import with_settings
 from trivium_client.stack.supervisor import RestartPolicy
 
 _DEFAULT_GATEWAY = "127.0.0.1:50050"
@@ -63,7 +65,8 @@ def up(
 
     Starts qdrant, embed, rerank, generate and the gateway, shows their logs, and says when questions can be asked. A
     process that dies is started again; meanwhile the others answer without it. Nothing listens beyond this machine.
-    Settings of the services, such as TRIVIUM_EMBED_MODEL, are taken from the environment.
+    Settings of the services, such as TRIVIUM_EMBED_MODEL, are taken from the environment, and those that it does not
+    have from settings.env in the data folder, where `trivium model use` writes them.
 
     **Examples**
 
@@ -76,6 +79,7 @@ def up(
     services = [name for name in SERVICES if name in (only or SERVICES) and name not in (without or ())]
     if not services:
         raise typer.BadParameter("--only and --without leave no service to start")
+    os.environ.update(with_settings(os.environ, data_dir))
     environment = dict(os.environ)
     for port, variable in ((http_port, "TRIVIUM_GATEWAY_HTTP_LISTEN"), (grpc_port, "TRIVIUM_GATEWAY_GRPC_LISTEN")):
         if port is not None:
@@ -167,9 +171,11 @@ def welcome(layout: Layout) -> list[str]:
     gateway = layout.addresses["gateway"]
     address = str(gateway["grpc"].reachable)
     flag = "" if address == _DEFAULT_GATEWAY else f" --gateway {address}"
+    extractive = os.environ.get("TRIVIUM_GENERATE_BACKEND", "extractive") == "extractive"
     return [
         f"HTTP  http{'s' if os.environ.get('TRIVIUM_TLS_CERT') else ''}://{gateway['http'].reachable}",
         f"gRPC  {address}",
+        *([f"answers are sentences of your documents; {MODEL_COMMAND} has a language model write them"] * extractive),
         f'next: trivium ingest{flag} FOLDER, then trivium ask{flag} "..."; Ctrl-C stops everything',
     ]
 
