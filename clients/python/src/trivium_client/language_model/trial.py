@@ -23,6 +23,8 @@ _QUESTION = "How hot does the kiln on Mill Lane get?"
 _PASSAGE = "The kiln on Mill Lane fires at 1,240 degrees. It was built in 1931."
 _STATED = ("1,240", "1240", "1.240", "1 240")
 _LOG_LINES = 8
+_LOOK_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def try_model(settings: Mapping[str, str | None], timeout_seconds: float) -> Tri
         began, text = time.monotonic(), ""
         try:
             grpc.channel_ready_future(channel).result(timeout=max(0.1, end - time.monotonic()))
+            _wait_loaded(stub, end)
             began = time.monotonic()
             for response in stub.Generate(request, timeout=max(0.1, end - began)):
                 text += response.delta.text
@@ -74,6 +77,14 @@ def try_model(settings: Mapping[str, str | None], timeout_seconds: float) -> Tri
         if not text:
             raise ProviderError("the model wrote nothing")
         return Trial(text, time.monotonic() - began, any(stated in text for stated in _STATED))
+
+
+def _wait_loaded(stub: GenerateServiceStub, end: float) -> None:
+    """Waits until the service has looked for its model; what it found then comes with the answer, or in its place."""
+    while stub.GetModel(pb.GetModelRequest(), timeout=_LOOK_SECONDS).state == pb.MODEL_STATE_LOADING:
+        if time.monotonic() > end:
+            raise ProviderError("the model is still loading: give it more time with --timeout")
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 @contextlib.contextmanager
