@@ -44,6 +44,11 @@ kept equal. What is read is gathered in a dictionary, the state:
 {{- range $kustomization.configMapGenerator -}}
   {{- include "trivium.config" (dict "state" $state "folder" $folder "config" . "kustomization" $kustomization) -}}
 {{- end -}}
+{{- range $wish := $kustomization.replicas -}}
+  {{- range list "Deployment" "StatefulSet" -}}
+    {{- with get $state.objects (printf "%s/%s" . $wish.name) -}}{{- $_ := set .spec "replicas" $wish.count -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- range $kustomization.images -}}{{- $_ := set $state.images .name .newName -}}{{- end -}}
 {{- range $kustomization.patches -}}
   {{- $text := .patch -}}
@@ -52,7 +57,7 @@ kept equal. What is read is gathered in a dictionary, the state:
 {{- end -}}
 {{- end -}}
 
-{{- /* A ConfigMap: lines NAME=VALUE of files, and whole files. */ -}}
+{{- /* A ConfigMap: lines NAME=VALUE, its own or of files, and whole files. */ -}}
 {{- define "trivium.config" -}}
 {{- $state := .state -}}
 {{- $folder := .folder -}}
@@ -63,12 +68,14 @@ kept equal. What is read is gathered in a dictionary, the state:
   {{- $_ := set $state.configs .config.name (dict "data" dict "labels" $labels) -}}
 {{- end -}}
 {{- $data := (get $state.configs .config.name).data -}}
+{{- $lines := .config.literals | default list -}}
 {{- range .config.envs -}}
-  {{- range splitList "\n" (include "trivium.file" (dict "state" $state "path" (printf "%s/%s" $folder .))) -}}
-    {{- if and (contains "=" .) (not (hasPrefix "#" .)) -}}
-      {{- $pair := splitn "=" 2 . -}}
-      {{- $_ := set $data $pair._0 $pair._1 -}}
-    {{- end -}}
+  {{- $lines = concat $lines (splitList "\n" (include "trivium.file" (dict "state" $state "path" (printf "%s/%s" $folder .)))) -}}
+{{- end -}}
+{{- range $lines -}}
+  {{- if and (contains "=" .) (not (hasPrefix "#" .)) -}}
+    {{- $pair := splitn "=" 2 . -}}
+    {{- $_ := set $data $pair._0 $pair._1 -}}
   {{- end -}}
 {{- end -}}
 {{- range .config.files -}}
