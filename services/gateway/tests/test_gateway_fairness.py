@@ -307,7 +307,7 @@ def test_jobs_of_tenants_are_served_in_turn(tmp_path: Path) -> None:
             KeptDocument(id=name, key=name, fields="{}", is_text=True, start=0, size=1)
             for name in (f"{job}-{number}" for number in range(200))
         ]
-        store.add(whole(tenant), "default", "", (f"spool-{job}", 200), documents, 1000)
+        store.add(whole(tenant), "default", "", (f"spool-{job}", 200), documents, 1000, key_id="")
     served = [batch.reader.tenant for _ in range(6) if (batch := queue.take(())) is not None]
     database.close()
     assert sorted(served) == list("aaabbb")

@@ -1,18 +1,17 @@
-"""Tokens of an issuer: a small one that serves discovery and keys that it makes over HTTP."""
+"""Tokens of an issuer: whom they let in, and what an issuer may answer."""
 
 from __future__ import annotations
 
+import base64
 import json
-import threading
+import re
 import time
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from e2e.token_issuer import AUDIENCE, Issuer
 from prometheus_client import CollectorRegistry
 from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.guard import Credentials, Guard
@@ -21,87 +20,36 @@ from trivium_gateway.access.tokens import ClaimNames, TokenVerifier, scopes_name
 from trivium_gateway.app.access import access_of, check_access
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.settings import GatewaySettings
-from trivium_serving.errors import PermissionDenied, Unauthenticated, Unavailable
+from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_AUDIENCE = "trivium"
 _CLAIMS = ClaimNames(tenant="team", user="sub", groups="realm_access.roles", scopes="scope")
-
-
-@dataclass
-class Issuer:
-    """An issuer, and what it signs by."""
-
-    server: ThreadingHTTPServer
-    keys: dict[str, Any] = field(default_factory=dict)
-    calls: int = 0
-    is_broken: bool = False
-
-    @property
-    def address(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def rotate(self, key_id: str, kind: str = "RSA") -> None:
-        """Makes another key, and forgets those before."""
-        made = rsa.generate_private_key(65537, 2048) if kind == "RSA" else ec.generate_private_key(ec.SECP256R1())
-        self.keys = {key_id: made}
-
-    def described(self) -> dict[str, Any]:
-        """Its keys, the public halves."""
-        listed = []
-        for key_id, key in self.keys.items():
-            algorithm: Any = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
-            name = "RS256" if algorithm is RSAAlgorithm else "ES256"
-            listed.append({**json.loads(algorithm.to_jwk(key.public_key())), "kid": key_id, "use": "sig", "alg": name})
-        return {"keys": listed}
-
-    def token(self, **changes: Any) -> str:
-        """A token, good but for what is changed; None leaves a claim out."""
-        key_id, key = next(iter(self.keys.items()))
-        now = time.time()
-        claims = {
-            "iss": self.address,
-            "aud": _AUDIENCE,
-            "iat": now,
-            "exp": now + 300,
-            "sub": "ann",
-            "team": "legal",
-            "realm_access": {"roles": ["hr", "board"]},
-            "scope": "openid trivium:ingest trivium:operator",
-            **changes,
-        }
-        algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
-        kept = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(kept, key, algorithm, headers={"kid": key_id})
 
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     """An issuer that answers."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            made.calls += 1
-            described = {"issuer": made.address, "jwks_uri": f"{made.address}/keys"}
-            answer = made.described() if self.path == "/keys" else described
-            self.send_response(503 if made.is_broken else 200)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Says nothing."""
-
-    made = Issuer(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+    made = Issuer()
     made.rotate("first")
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with made.answering():
+        yield made
+
+
+_BROKEN = (
+    b"HTTP/1.0 503 Service Unavailable\r\n\r\n",
+    b"HTTP/1.0 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n",
+    b"no HTTP at all\r\n\r\n",
+    b"",
+    b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{",
+    *(
+        b"HTTP/1.0 200 OK\r\n\r\n" + body
+        for body in (b"", b"[]", b"\xff", b"[" * 5_000, b'{"issuer": "another"}', b"{" + b" " * 2_000_000 + b"}")
+    ),
+)
+"""What an issuer may say that is of no use: none of it ends the gateway."""
+_NO_KEYS = (b'{"keys": {}}', b'{"keys": 5}', b'{"keys": [5, {}, {"kty": "RSA"}, {"kty": "RSA", "n": 5, "e": []}]}')
 
 
 class _Clock:
@@ -118,7 +66,7 @@ def _bearing(token: str, **more: str) -> Credentials:
 async def _guard(issuer: Issuer, clock: _Clock | None = None, claims: ClaimNames = _CLAIMS) -> Guard:
     keys = IssuerKeys(issuer.address, clock or _Clock())
     assert await keys.load()
-    tokens = TokenVerifier(keys, _AUDIENCE, claims, frozenset({Scope.READ}))
+    tokens = TokenVerifier(keys, AUDIENCE, claims, frozenset({Scope.READ}))
     audit = AuditLog(None, CollectorRegistry())
     guard = access_of(GatewaySettings(), audit).guard
     guard._store, guard.tokens = object(), tokens  # type: ignore[assignment]  # it is not open to everybody
@@ -158,13 +106,21 @@ async def test_token_that_is_not_good_is_refused(issuer: Issuer) -> None:
         "unsigned": jwt.encode(claims, "", "none", headers={"kid": "first"}),
         "by a secret that all know": jwt.encode(claims, public, "HS256", headers={"kid": "first"}),
         "no token": "nothing",
+        "nested too deep": f"{base64.urlsafe_b64encode(b'[' * 5_000).decode()}.e30.c2ln",
         "too long": "x" * 20_000,
     }
     for token in bad.values():
         with pytest.raises(Unauthenticated):
             guard.principal(_bearing(token))
     assert guard.principal(_bearing(issuer.token(exp=now - 30)))  # clocks differ
-    for changes in ({"team": None}, {"team": "A.b"}, {"sub": None}, {"sub": "x" * 201}):
+    for changes in (
+        {"team": None},
+        {"team": "A.b"},
+        {"sub": None},
+        {"sub": "x" * 201},
+        {"sub": "a\nb"},
+        {"sub": "\ud800"},
+    ):
         with pytest.raises(PermissionDenied):
             guard.principal(_bearing(issuer.token(**changes)))
     with pytest.raises(PermissionDenied):
@@ -199,18 +155,67 @@ async def test_issuer_that_is_away_changes_nothing_for_those_whose_key_is_known(
     guard = await _guard(issuer)
     keys = guard.tokens.keys if guard.tokens else None
     assert keys is not None
-    issuer.is_broken = True
-    for _ in range(3):
-        assert not await keys.load()
+    for said in _BROKEN:
+        issuer.said = said
+        assert not await keys.load(), said
     assert guard.principal(_bearing(issuer.token())).user == "ann"
     assert caplog.text.count("cannot be fetched, and those known hold") == 1
 
+    issuer.said = _BROKEN[0]
     unknown = IssuerKeys(issuer.address)
     assert not await unknown.load()
     with pytest.raises(Unavailable) as caught:
         unknown.get("first")
     assert issuer.address in caught.value.message
     assert "no token of it is taken" in caplog.text
+
+
+async def test_keys_of_which_none_can_be_read_are_none(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = IssuerKeys(issuer.address)
+    for listed in _NO_KEYS:
+        monkeypatch.setattr(issuer, "described", lambda listed=listed: json.loads(listed))
+        assert not await keys.load(), listed
+
+
+async def test_user_with_a_token_is_counted_by_its_name_or_by_a_hash_of_it(issuer: Issuer) -> None:
+    guard = await _guard(issuer)
+    ids = [
+        guard.principal(_bearing(issuer.token(sub=sub))).key_id for sub in ("ann", "a.b@c.org", "Zoë", "a b", "x" * 65)
+    ]
+    assert ids[:2] == ["oidc:ann", "oidc:a.b@c.org"]
+    assert all(re.fullmatch(r"oidc:~[0-9a-f]{32}", one) for one in ids[2:])
+    assert len(set(ids)) == 5
+    hashed = ids[2].removeprefix("oidc:")  # nobody takes another's name by having its hash as one
+    assert guard.principal(_bearing(issuer.token(sub=hashed))).key_id not in ids
+    assert all(guard.knows(one, "legal") for one in ids)
+    assert not any(guard.knows(one, "legal") for one in ("oidc:", "oidc:a b", "oidc:~x", "0123456789"))
+    guard.tokens = None
+    assert not guard.knows("oidc:ann", "legal")
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("ann", "ann"),
+        ("Zo%C3%AB", "Zoë"),
+        ("Zoë".encode().decode("latin-1"), "Zoë"),  # UTF-8 as it is, as a server reads the bytes of a header
+        ("%E7%94%B0%E4%B8%AD", "田中"),
+        ("100%", "100%"),
+        ("a%2Cb", "a,b"),
+    ],
+)
+async def test_name_of_whom_one_asks_for_has_any_letters(issuer: Issuer, sent: str, read: str) -> None:
+    guard, token = await _guard(issuer), issuer.token(scope="trivium:act-as")
+    who = guard.principal(_bearing(token, user=sent, groups=f"{sent}, hr"))
+    assert (who.user, who.groups, who.key_id) == (read, frozenset({read, "hr"}), "oidc:ann")
+
+
+@pytest.mark.parametrize("sent", ["Zo\xeb", "Zo%EB", "a%0Ab", "%20a", "%00", "x" * 201])
+async def test_name_of_whom_one_asks_for_that_can_be_nobodys_is_refused(issuer: Issuer, sent: str) -> None:
+    guard, token = await _guard(issuer), issuer.token(scope="trivium:act-as")
+    for more in ({"user": sent}, {"groups": f"hr,{sent}"}):
+        with pytest.raises(InvalidField):
+            guard.principal(_bearing(token, **more))
 
 
 def test_settings_of_an_issuer_that_cannot_be_are_refused() -> None:

@@ -13,7 +13,7 @@ class KeyUsage:
 
     Attributes:
         tenant: The tenant.
-        key_id: Id of the key; empty for jobs, which go on without one.
+        key_id: Id of the key, or oidc:USER for a user with a token; empty for jobs of earlier versions.
         amounts: How much of what: requests, embedded_tokens, reranked_tokens, prompt_tokens, completion_tokens, pages,
             documents, bytes. What was not used is not in it.
     """

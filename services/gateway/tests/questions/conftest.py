@@ -37,6 +37,7 @@ from trivium.rerank.v1 import rerank_service_pb2 as rerank_pb
 from trivium.rerank.v1 import rerank_service_pb2_grpc as rerank_grpc
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium.type.v1.span_pb2 import Span
+from trivium.type.v1.usage_pb2 import Usage
 from trivium_gateway.app import GatewayProcess
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import TriviumError
@@ -270,7 +271,11 @@ class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):
     async def Rewrite(self, request: Any, context: Any) -> Any:
         await self.meet("Rewrite", request, context)
         task = generate_pb.RewriteTask.Name(request.task).removeprefix("REWRITE_TASK_").lower()
-        return generate_pb.RewriteResponse(texts=self.rewritten[task], model=ModelInfo(name="writer"))
+        return generate_pb.RewriteResponse(
+            texts=self.rewritten[task],
+            model=ModelInfo(name="writer"),
+            usage=Usage(prompt_tokens=40, completion_tokens=3),
+        )
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest_asyncio
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 from trivium.gateway.v1.usage_service_pb2_grpc import UsageServiceStub
+from trivium_gateway.models.generate import MODEL_HEALTH_NAME
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.rpc_errors import error_from_rpc
 
@@ -56,6 +58,11 @@ class Metered:
         body = {"tenant": tenant, "limits": limits}
         assert (await self.call("PUT", "/v1/quotas", self.first_key, json=body)).status_code == 200
 
+    def audited(self) -> list[dict[str, Any]]:
+        """What stands in the audit log."""
+        files = (self.folder / "gateway" / "audit").iterdir()
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
     async def used(self, key: str) -> dict[str, int]:
         """What the keys of a tenant used, all together."""
         body = (await self.call("GET", "/v1/usage", key)).json()
@@ -87,6 +94,44 @@ async def test_calls_are_counted_with_what_the_services_report(metered: Metered)
     again = await metered.call("POST", "/v1/documents", key, json={"documents": DOCUMENTS})
     assert {one["status"] for one in again.json()["documents"]} == {"unchanged"}
     assert (await metered.used(key)) == {**after, "requests": 3}  # nothing was embedded, nothing written
+
+
+async def test_what_rewrites_a_question_is_counted_beside_what_answers_it(metered: Metered) -> None:
+    key = await metered.tenant("rewriting", "read", "ingest", "admin")
+    assert metered.stack.generate.server is not None
+    await metered.stack.generate.server.health.set(MODEL_HEALTH_NAME, True)
+    history = [{"role": "user", "content": "What do otters eat?"}, {"role": "assistant", "content": "Fish."}]
+    body = {"query": "Where do they sleep?", "history": history, "expand": ["queries", "hyde"]}
+    async with asyncio.timeout(20):
+        while not metered.stack.generate.called("Rewrite"):
+            await metered.call("POST", "/v1/retrieve", key, json=body)
+    before, called = await metered.used(key), len(metered.stack.generate.called("Rewrite"))
+    found = await metered.call("POST", "/v1/retrieve", key, json=body)
+    assert (found.status_code, found.json()["degraded"]) == (200, [])
+    calls = len(metered.stack.generate.called("Rewrite")) - called
+    assert calls == 3
+    after = await metered.used(key)
+    assert after["prompt_tokens"] - before["prompt_tokens"] == 40 * calls
+    assert after["completion_tokens"] - before["completion_tokens"] == 3 * calls
+
+
+async def test_job_is_its_starters_in_usage_audit_and_quota(metered: Metered) -> None:
+    key = await metered.tenant("jobs", "read", "ingest", "admin")
+    key_id = key.split("_")[1]
+    body = {"documents": [{"id": "later", "text": "Herons eat frogs."}], "wait": False}
+    job = (await metered.call("POST", "/v1/documents", key, json=body)).json()["job"]
+    async with asyncio.timeout(60):
+        while (await metered.call("GET", f"/v1/jobs/{job}", key)).json()["state"] != "done":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    [used] = (await metered.call("GET", "/v1/usage", key)).json()["usage"]
+    assert (used["key"], used["documents"]) == (key_id, len(DOCUMENTS) + 1)
+    noted = [one for one in metered.audited() if one["tenant"] == "jobs" and "later" in one.get("documents", {})]
+    assert [(one["action"], one["key"]) for one in noted] == [("documents.ingest", key_id)]
+
+    quota = {"tenant": "jobs", "key": key_id, "limits": {"documents": "0/d"}}
+    assert (await metered.call("PUT", "/v1/quotas", metered.first_key, json=quota)).status_code == 200
+    refused = await metered.call("POST", "/v1/documents", key, json=body)
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (429, "QUOTA_EXCEEDED")
 
 
 async def test_usage_of_others_is_for_operators_only(metered: Metered) -> None:
@@ -194,11 +239,7 @@ async def test_answer_that_wrote_too_much_lets_its_tenant_wait(metered: Metered)
 
 async def test_changed_quota_is_in_the_audit_log(metered: Metered) -> None:
     await metered.limit("audited", requests="5/m")
-    lines = [
-        json.loads(line)
-        for file in (metered.folder / "gateway" / "audit").iterdir()
-        for line in file.read_text().splitlines()
-    ]
+    lines = metered.audited()
     assert [one["outcome"] for one in lines if (one["action"], one.get("subject")) == ("quotas.set", "audited")] == [
         "OK"
     ]

@@ -111,7 +111,7 @@ class Usage(google.protobuf.message.Message):
     tenant: builtins.str
     """The tenant."""
     key_id: builtins.str
-    """Id of the key; empty for jobs, which go on without one."""
+    """Id of the key, or oidc:USER for a user with a token; empty for jobs of earlier versions."""
     @property
     def amounts(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
         """How much of what: requests, embedded_tokens, reranked_tokens, prompt_tokens, completion_tokens, pages, documents, bytes."""

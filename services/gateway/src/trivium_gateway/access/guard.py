@@ -7,10 +7,11 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated, Unavailable
 
-from trivium_gateway.access.keys import PREFIX, split_key
+from trivium_gateway.access.keys import PREFIX, is_subject_id, split_key
 from trivium_gateway.request.principal import EVERYBODY, Scope
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class Credentials:
     Attributes:
         authorization: Its `Authorization`.
         api_key: Its `X-API-Key`.
-        user: For whom it asks, as it says: its `X-Trivium-User`.
-        groups: What they belong to, separated by commas: its `X-Trivium-Groups`.
+        user: For whom it asks, as it says: its `X-Trivium-User`; letters beyond ASCII percent-encoded, or as they are
+            in UTF-8, whose bytes stand here as those of Latin-1.
+        groups: What they belong to, likewise, separated by commas: its `X-Trivium-Groups`.
     """
 
     authorization: str = ""
@@ -85,7 +87,7 @@ class Guard:
             Unauthenticated: It has no key, or one that is not known.
             PermissionDenied: It says for whom it asks, and its key may not; or its token names no tenant or user.
             Unavailable: It has a token, and the issuer's keys cannot be had (ISSUER_UNAVAILABLE).
-            InvalidField: What it says of that is too long.
+            InvalidField: What it says of that is too long, or no name.
         """
         if self.is_open:
             return _acting(EVERYBODY, credentials)
@@ -103,10 +105,10 @@ class Guard:
             raise Unauthenticated("The key is not one of this gateway's, or has expired or been revoked.")
         return _acting(principal, credentials)
 
-    def tenant_of(self, key_id: str) -> str:
-        """Whose a key is; empty if it is not known."""
+    def knows(self, key_id: str, tenant: str) -> bool:
+        """Whether a tenant has a key; or, where an issuer's tokens are taken, may have a user of that name."""
         key = self._keys.get(key_id)
-        return "" if key is None else key.tenant
+        return (self.tokens is not None and is_subject_id(key_id)) if key is None else key.tenant == tenant
 
     async def load(self) -> list[Key]:
         """Reads the keys anew.
@@ -143,10 +145,22 @@ def _acting(principal: Principal, credentials: Credentials) -> Principal:
         return principal
     if Scope.ACT_AS not in principal.scopes:
         raise PermissionDenied("Saying for whom one asks takes a key with the scope `act-as`.")
-    groups = frozenset(group.strip() for group in credentials.groups.split(",") if group.strip())
-    if len(groups) > MOST_GROUPS or any(len(name) > _LONGEST_NAME for name in (credentials.user, *groups)):
+    user = _name("X-Trivium-User", credentials.user) if credentials.user else ""
+    named = (group.strip() for group in credentials.groups.split(","))
+    groups = frozenset(_name("X-Trivium-Groups", group) for group in named if group)
+    if len(groups) > MOST_GROUPS:
+        raise InvalidField("X-Trivium-Groups", f"A user has at most {MOST_GROUPS} groups.")
+    return replace(principal, user=user, groups=groups, is_acting=True)
+
+
+def _name(header: str, text: str) -> str:
+    """The name that a header's text stands for."""
+    try:
+        name = unquote(text.encode("latin-1").decode(), errors="strict")
+    except UnicodeError:
+        raise InvalidField(header, f"{header} is no UTF-8. Percent-encode names, as `Zo%C3%AB` for `Zoë`.") from None
+    if len(name) > _LONGEST_NAME or not name.isprintable() or name != name.strip():
         raise InvalidField(
-            "X-Trivium-Groups",
-            f"A user and a group have at most {_LONGEST_NAME} characters, and a user at most {MOST_GROUPS} groups.",
+            header, f"{header} has {name[:60]!r}; a name has 1 to {_LONGEST_NAME} characters that can be printed."
         )
-    return replace(principal, user=credentials.user, groups=groups, is_acting=True)
+    return name

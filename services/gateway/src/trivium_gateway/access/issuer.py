@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from contextlib import suppress
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -22,6 +23,7 @@ _logger = logging.getLogger(__name__)
 
 _DISCOVERY = "/.well-known/openid-configuration"
 _FETCH_SECONDS = 5.0
+_LOAD_SECONDS = 15.0
 _MOST_BYTES = 1024 * 1024
 _REFRESH_SECONDS = 300.0
 _RETRY_SECONDS = 5.0
@@ -73,9 +75,10 @@ class IssuerKeys:
         """Fetches the keys; whether that went well."""
         was_well = not self._failure
         try:
-            self._keys = await asyncio.to_thread(_fetch, self.issuer)
+            async with asyncio.timeout(_LOAD_SECONDS):
+                self._keys = await asyncio.to_thread(_fetch, self.issuer)
             self._failure = ""
-        except (OSError, ValueError, jwt.PyJWTError) as error:
+        except (OSError, HTTPException, ValueError, RecursionError) as error:
             self._failure = f"{type(error).__name__}: {error}"
             if was_well or not self._keys:
                 held = "those known hold" if self._keys else "no token of it is taken"
@@ -99,12 +102,13 @@ def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
         raise ValueError(f"it says that it is the issuer {described.get('issuer')!r}")
     address = str(described.get("jwks_uri", ""))
     _check_address("jwks_uri", address)
+    listed = _json(address).get("keys")
     keys: dict[str, jwt.PyJWK] = {}
-    for one in _json(address).get("keys", []):
-        if one.get("use", "sig") == "sig":
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and one.get("use", "sig") == "sig":
             try:
                 key = jwt.PyJWK.from_dict(one)
-            except jwt.PyJWTError:  # of a kind that we do not know, beside others
+            except (jwt.PyJWTError, ValueError, TypeError, KeyError):  # of a kind that we do not know, beside others
                 continue
             keys[str(one.get("kid", ""))] = key
     if not keys:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from trivium_gateway.request.principal import Principal, Scope
 PREFIX = "tv_"
 _ID_BYTES = 5
 _SECRET_BYTES = 32
+_PLAIN_NAME = r"[A-Za-z0-9._@+=-]{1,64}"
+_SUBJECT_ID = re.compile(rf"oidc:({_PLAIN_NAME}|~[0-9a-f]{{32}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +155,15 @@ def split_key(text: str) -> tuple[str, str]:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def subject_id(user: str) -> str:
+    """What stands in place of a key's id for a user with a token: the name, or of one that does not fit a hash."""
+    if re.fullmatch(_PLAIN_NAME, user):
+        return f"oidc:{user}"
+    return f"oidc:~{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+
+
+def is_subject_id(key_id: str) -> bool:
+    """Whether it may stand in place of a key's id for some user with a token."""
+    return _SUBJECT_ID.fullmatch(key_id) is not None

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import jwt
 from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated
 
+from trivium_gateway.access.keys import subject_id
 from trivium_gateway.domain.names import DEFAULT_TENANT, check_tenant
 from trivium_gateway.request.principal import Principal, Scope
 
 if TYPE_CHECKING:
     from trivium_gateway.access.issuer import IssuerKeys
 
-KEY_ID = "oidc"
-"""What stands in place of a key's id in the audit log for those who come with a token."""
 _ALGORITHMS = frozenset(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"])
 """Signatures that only the issuer can make; never those by a secret that both know."""
 _SKEW_SECONDS = 60.0
@@ -79,13 +78,13 @@ class TokenVerifier:
                 "issuer put the tenant's name there."
             ) from None
         user, groups = _claim(claims, self._claims.user), _names(_claim(claims, self._claims.groups))
-        if not isinstance(user, str) or not 0 < len(user) <= _LONGEST_NAME:
+        if not _is_name(user):
             raise PermissionDenied(f"The token's claim {self._claims.user!r} names no user.")
         if len(groups) > _MOST_GROUPS:
             raise PermissionDenied(f"The token names {len(groups)} groups; at most {_MOST_GROUPS} are taken.")
         granted = _names(_claim(claims, self._claims.scopes))
         scopes = self._scopes | {one for one in _GIVEN_BY_TOKENS if _PREFIX + one in granted}
-        return Principal(tenant, user, frozenset(groups), scopes, KEY_ID)
+        return Principal(tenant, user, frozenset(groups), scopes, subject_id(user))
 
     def _verified(self, token: str) -> dict[str, Any]:
         if len(token) > _LONGEST_TOKEN:
@@ -104,7 +103,7 @@ class TokenVerifier:
                 leeway=_SKEW_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise Unauthenticated(f"The token is not taken: {error}.") from error
 
 
@@ -121,7 +120,12 @@ def _claim(claims: dict[str, Any], name: str) -> Any:
 def _names(value: Any) -> list[str]:
     """The names in a claim, without those that are none."""
     listed = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-    return [one for one in listed if isinstance(one, str) and 0 < len(one) <= _LONGEST_NAME]
+    return [one for one in listed if _is_name(one)]
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    """Whether it can be the name of somebody, as readers of documents have it."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable() and value == value.strip()
 
 
 def scopes_named(names: str) -> frozenset[Scope]:

@@ -99,10 +99,7 @@ class QuestionRewriter:
         asked = search.queries[0]
         if by_model:
             try:
-                async with record.waiting("generate"):
-                    texts = await self._generate.rewrite(
-                        asked.text, search.history, RewriteTask.STANDALONE, timeout_seconds=seconds
-                    )
+                texts = await self._written(search, RewriteTask.STANDALONE, seconds, record)
                 return (replace(asked, text=texts[0]),)
             except TriviumError as error:
                 _note(record, error, "rule")
@@ -118,12 +115,20 @@ class QuestionRewriter:
         try:
             if not has_model:
                 raise Unavailable("There is no language model now that could write further queries.")
-            async with record.waiting("generate"):
-                texts = await self._generate.rewrite(asked.text, search.history, task, timeout_seconds=seconds)
+            texts = await self._written(search, task, seconds, record)
         except TriviumError as error:
             _note(record, error, "question")
             return ()
         return tuple(replace(asked, text=text, origin=origin) for text in texts)
+
+    async def _written(self, search: Search, task: RewriteTask, seconds: float, record: Record) -> tuple[str, ...]:
+        """What the model makes of the question, its tokens counted."""
+        async with record.waiting("generate"):
+            written = await self._generate.rewrite(
+                search.queries[0].text, search.history, task, timeout_seconds=seconds
+            )
+        record.tokens.update(prompt=written.prompt_tokens, completion=written.completion_tokens)
+        return written.texts
 
 
 async def _as_it_stands(search: Search) -> tuple[Query, ...]:

@@ -32,7 +32,7 @@ class Usage:
 
     Attributes:
         tenant: By which tenant.
-        key_id: By which of its keys; empty for jobs, which go on without one.
+        key_id: By which of its keys, or which user with a token.
         amounts: How much of what.
     """
 
@@ -156,7 +156,7 @@ class UsageBook:
             store = self._check_counts()
             _check_may_set(principal, tenant, key_id)
             check_tenant(tenant)
-            if key_id and self._guard.tenant_of(key_id) != tenant:
+            if key_id and not self._guard.knows(key_id, tenant):
                 raise NotFound(f"There is no key {key_id[:40]!r}. List those that there are.", reason="KEY_NOT_FOUND")
             try:
                 parsed = parse_limits(limits)

@@ -170,7 +170,7 @@ class Entry:
     Attributes:
         hour: Hours since 1970.
         tenant: Whose.
-        key_id: By which key; empty for jobs, which go on without one.
+        key_id: By which key, or which user with a token.
         kind: What.
     """
 

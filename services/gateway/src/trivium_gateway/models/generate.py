@@ -19,7 +19,7 @@ from trivium_serving.channels import outgoing_metadata
 
 from trivium_gateway.domain.conversation import AnswerMode
 from trivium_gateway.domain.limits import is_blank
-from trivium_gateway.models.generate_answers import end_from, model_from, text_from
+from trivium_gateway.models.generate_answers import Rewritten, end_from, model_from, text_from
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class GenerateClient:
 
     async def rewrite(
         self, question: str, history: Sequence[Turn], task: RewriteTask, *, timeout_seconds: float
-    ) -> Sequence[str]:
+    ) -> Rewritten:
         """Has the language model rewrite a question for a search.
 
         Args:
@@ -160,9 +160,6 @@ class GenerateClient:
             history: Earlier turns, oldest first.
             task: What to make of it.
             timeout_seconds: How long it may take.
-
-        Returns:
-            At least one text; of queries a few.
 
         Raises:
             TriviumError: The call failed, or the model wrote nothing to search for.
@@ -172,10 +169,10 @@ class GenerateClient:
             response = await self._model_stub.Rewrite(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
             raise upstream_error("generate", error) from error
-        texts = [text for text in response.texts if not is_blank(text)]
+        texts = tuple(text for text in response.texts if not is_blank(text))
         if not texts:
             raise broken_answer("generate", "rewrites a question as nothing")
-        return texts
+        return Rewritten(texts, response.usage.prompt_tokens, response.usage.completion_tokens)
 
     async def model(self, *, timeout_seconds: float) -> GenerateModel:
         """Describes the model.

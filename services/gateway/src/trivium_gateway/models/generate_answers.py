@@ -82,6 +82,21 @@ class GeneratedEnd:
     reason: FinishReason
 
 
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What a language model made of a question.
+
+    Attributes:
+        texts: At least one; of queries a few.
+        prompt_tokens: Tokens that it read.
+        completion_tokens: Tokens that it wrote.
+    """
+
+    texts: tuple[str, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class ModelState(Enum):
     """State of the service's language model."""
 

@@ -72,12 +72,12 @@ class Principal:
         return whole(self.tenant) if is_nobodys else self.reader
 
     @classmethod
-    def of(cls, reader: Reader, scopes: frozenset[Scope]) -> Self:
-        """Whoever keeps documents as some reader does."""
+    def of(cls, reader: Reader, scopes: frozenset[Scope], key_id: str) -> Self:
+        """Whoever keeps documents as some reader does, and came by some key."""
         names = sorted(reader.names or ())
         user = next((name.removeprefix("user:") for name in names if name.startswith("user:")), "")
         groups = frozenset(name.removeprefix("group:") for name in names if name.startswith("group:"))
-        return cls(reader.tenant, user, groups, scopes)
+        return cls(reader.tenant, user, groups, scopes, key_id)
 
     def require(self, scope: Scope) -> None:
         """Refuses what it may not do.

@@ -30,7 +30,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, tenant TEXT NOT NULL, collection TEXT NOT NULL, kind TEXT NOT NULL, created REAL NOT NULL,
     started REAL, ended REAL, cancelled INTEGER NOT NULL DEFAULT 0, waiting TEXT, served REAL NOT NULL DEFAULT 0,
-    owner TEXT NOT NULL DEFAULT '');
+    owner TEXT NOT NULL DEFAULT '', key_id TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS jobs_of_tenant ON jobs (tenant, created);
 CREATE TABLE IF NOT EXISTS spools (name TEXT PRIMARY KEY, tenant TEXT NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS documents (
@@ -42,7 +42,8 @@ CREATE INDEX IF NOT EXISTS documents_of_job ON documents (job, state, number);
 CREATE INDEX IF NOT EXISTS documents_of_id ON documents (key, place);
 CREATE INDEX IF NOT EXISTS documents_of_spool ON documents (spool, state);
 """
-_ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
+_ADDED = ("owner", "key_id")
+"""Columns of jobs that an earlier version of Trivium did not make."""
 
 
 class JobDatabase:
@@ -110,8 +111,8 @@ class JobDatabase:
         try:
             database.row_factory = sqlite3.Row
             database.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {_SCHEMA}")
-            if "owner" not in {row["name"] for row in database.execute("PRAGMA table_info(jobs)")}:
-                database.execute(_ADD_OWNER)  # an earlier version of Trivium made the file
+            for name in set(_ADDED) - {row["name"] for row in database.execute("PRAGMA table_info(jobs)")}:
+                database.execute(f"ALTER TABLE jobs ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
         except BaseException:
             database.close()
             raise

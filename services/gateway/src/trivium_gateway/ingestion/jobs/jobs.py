@@ -18,7 +18,6 @@ from trivium_gateway.request.principal import Scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Sequence
 
-    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.ingestion.jobs.job import Job, KeptDocument
     from trivium_gateway.ingestion.jobs.runner import JobRunner
     from trivium_gateway.ingestion.jobs.spool import Spool, SpoolFile
@@ -115,7 +114,7 @@ class Jobs:
             await asyncio.to_thread(file.discard)
             raise
         # A caller that leaves now must not leave documents behind that have no bytes.
-        job = await to_the_end(asyncio.to_thread(self._keep, principal.keeper, collection, job_id, file, kept))
+        job = await to_the_end(asyncio.to_thread(self._keep, principal, collection, job_id, file, kept))
         self._runner.wake()
         return job
 
@@ -171,12 +170,19 @@ class Jobs:
         await self._quotas.begin(principal, operation)
 
     def _keep(
-        self, reader: Reader, collection: str, job_id: str, file: SpoolFile, documents: Sequence[KeptDocument]
+        self, principal: Principal, collection: str, job_id: str, file: SpoolFile, documents: Sequence[KeptDocument]
     ) -> Job:
         try:
             file.keep()
-            spool = (file.name, file.size)
-            return self._store.add(reader, collection, job_id, spool, documents, self._limits.max_job_documents)
+            return self._store.add(
+                principal.keeper,
+                collection,
+                job_id,
+                (file.name, file.size),
+                documents,
+                self._limits.max_job_documents,
+                key_id=principal.key_id,
+            )
         except BaseException:
             file.discard()
             raise

@@ -33,12 +33,14 @@ class Batch:
     Attributes:
         job: The job's id.
         reader: Whose it is, and as whom it replaces documents.
+        key_id: By which key it was started; empty where none was needed.
         collection: Where they go.
         documents: Each with its number and the name of the file that has its bytes.
     """
 
     job: str
     reader: Reader
+    key_id: str
     collection: str
     documents: Sequence[tuple[int, str, KeptDocument]]
 
@@ -115,7 +117,7 @@ class JobQueue:
                     )
                     documents = [(row["number"], row["spool"], _kept(row)) for row in chosen]
                     reader = reader_of(job["tenant"], job["owner"])
-                    return Batch(job["id"], reader, job["collection"], documents)
+                    return Batch(job["id"], reader, job["key_id"], job["collection"], documents)
         return None
 
     def settle(self, job_id: str, outcomes: Sequence[Outcome]) -> list[str]:

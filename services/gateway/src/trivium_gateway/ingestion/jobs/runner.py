@@ -152,7 +152,7 @@ class JobRunner:
             for _, name, kept in batch.documents:
                 yield await asyncio.to_thread(self._spool.read, name, kept)
 
-        who = Principal.of(batch.reader, frozenset({Scope.INGEST}))
+        who = Principal.of(batch.reader, frozenset({Scope.INGEST}), batch.key_id)
         set_tenant(who.tenant)
         numbers = [number for number, _, _ in batch.documents]
         try:

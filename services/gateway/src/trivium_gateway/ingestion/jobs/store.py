@@ -58,6 +58,8 @@ class JobStore:
         spool: tuple[str, int],
         documents: Sequence[KeptDocument],
         max_documents: int,
+        *,
+        key_id: str,
     ) -> Job:
         """Adds documents to a job. Of those with one id, the last one counts.
 
@@ -68,6 +70,7 @@ class JobStore:
             spool: The name of the file that has their bytes, and its size.
             documents: The documents.
             max_documents: Most documents of one job.
+            key_id: By which key they came: what a new job uses will be that key's.
 
         Raises:
             NotFound: They have no such job (JOB_NOT_FOUND).
@@ -77,7 +80,7 @@ class JobStore:
         """
         with self._database.changing() as database:
             tenant = reader.tenant
-            job_id = job_id or _new_job(database, reader, collection)
+            job_id = job_id or _new_job(database, reader, collection, key_id)
             row = _row(database, reader, job_id)
             if row["cancelled"]:
                 raise FailedPrecondition("The job was cancelled. Retry it, or start another.", reason="JOB_CANCELLED")
@@ -218,11 +221,11 @@ class JobStore:
 _OWN = "tenant = ? AND (? = '' OR owner = ?)"
 
 
-def _new_job(database: sqlite3.Connection, reader: Reader, collection: str) -> str:
+def _new_job(database: sqlite3.Connection, reader: Reader, collection: str, key_id: str) -> str:
     job_id = uuid.uuid4().hex[:16]
     database.execute(
-        "INSERT INTO jobs (id, tenant, collection, kind, created, owner) VALUES (?, ?, ?, 'ingest', ?, ?)",
-        (job_id, reader.tenant, collection, time.time(), owner_of(reader)),
+        "INSERT INTO jobs (id, tenant, collection, kind, created, owner, key_id) VALUES (?, ?, ?, 'ingest', ?, ?, ?)",
+        (job_id, reader.tenant, collection, time.time(), owner_of(reader), key_id),
     )
     return job_id
 

@@ -38,7 +38,9 @@ class UsageShape(Shape):
     """What a tenant used by one of its keys."""
 
     tenant: str
-    key: str | None = Field(description="Id of the key; null for jobs, which go on without one.")
+    key: str | None = Field(
+        description="Id of the key, or oidc:USER for a user with a token; null for jobs of earlier versions."
+    )
     requests: int
     embedded_tokens: int
     reranked_tokens: int
@@ -78,7 +80,10 @@ class QuotaBody(JsonBody):
     """What a tenant, or one of its keys, may use from now on."""
 
     tenant: str = Field(default="", description="The tenant; that of your own key if not given.")
-    key: str = Field(default="", description="Id of a key; not given for the tenant as a whole.")
+    key: str = Field(
+        default="",
+        description="Id of a key, or oidc:USER for a user with a token; not given for the tenant as a whole.",
+    )
     limits: dict[str, str] = Field(
         default_factory=dict,
         description=f"By what is limited ({', '.join(Kind)}): 600/m, 100000/d; none to take back what was set.",
