@@ -30,7 +30,7 @@ from prometheus_client import CollectorRegistry
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from trivium_encoders import CodeForm, EncoderOptions, Role, TextEncoder, TokenEncoder, best_matches, decode_codes
-from trivium_evidence.calibration import WORDS, search_only
+from trivium_evidence.calibration import WORDS, WORDS_CHINESE, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 from trivium_gateway.domain.fusion import LegScores, fuse, reading_weight
 from trivium_gateway.models.ranking import descending_order, final_scores
@@ -51,6 +51,14 @@ _FITTED = {
     "": (["dense", "maxsim", "weighted_maxsim", "coverage"], [*_VECTORS, *_COVERED]),
     "/search": (["dense", "coverage"], ["dense", "covered_by_passage", *_COVERED]),
     WORDS: (["coverage"], ["covered_by_passage", "covered_by_all", *_COVERED]),
+    WORDS_CHINESE: (["coverage"], ["covered_by_passage", "covered_by_all", *_COVERED]),
+}
+_BY_WORDS = (WORDS, WORDS_CHINESE)
+_NAMES = {
+    "": "all-MiniLM-L6-v2",
+    "/search": "all-MiniLM-L6-v2, tokens not compared",
+    WORDS: "words alone",
+    WORDS_CHINESE: "words alone, Chinese",
 }
 _REFUSED, _WEAK, _MARKED = 0.025, 0.035, 0.0455
 """Most answerable questions of any set that are refused, that have weak evidence, and that are marked at all."""
@@ -91,8 +99,10 @@ def read(folder: Path, count: int) -> DataSet:
             right[question].add(document)
     kept = [one for one in questions if one["text"].strip() and right[one["id"]]]
     random.Random(7).shuffle(kept)
-    impossible = [one for one in kept if one.get("is_impossible")]
-    return DataSet(documents, [one for one in kept if one not in impossible][:count] + impossible[:count], right)
+    sides: tuple[list[dict[str, Any]], ...] = [], []
+    for one in kept:
+        sides[bool(one.get("is_impossible"))].append(one)
+    return DataSet(documents, sides[0][:count] + sides[1][:count], right)
 
 
 def text_of(document: dict[str, Any]) -> str:
@@ -274,9 +284,9 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
     """Fits one calibration, and prints what it is worth."""
     of_passage, of_topic = _FITTED[kind]
     english_ins = ["squad in", "squad unanswerable", "scifact in", "condaqa in"]
-    outs = [one for one in kinds if "out" in one and (kind == WORDS or "cmrc" not in one)]
-    ins = english_ins + (["cmrc in"] if kind == WORDS else [])
-    judged = ["cmrc in"] if kind == WORDS else ["squad in", "scifact in", "condaqa in"]
+    outs = [one for one in kinds if "out" in one and (kind in _BY_WORDS or "cmrc" not in one)]
+    ins = english_ins + (["cmrc in"] if kind in _BY_WORDS else [])
+    judged = ["cmrc in"] if kind == WORDS_CHINESE else ["squad in", "scifact in", "condaqa in"]
 
     squad_sides = english_ins[:2], [one for one in outs if one.startswith("squad")]
     other_sides = english_ins[2:], [one for one in outs if one.startswith(("scifact", "condaqa"))]
@@ -323,9 +333,7 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
         share = ((about[one] < weak) | (whole[one] < unstated)).mean()
         print(f"{kind or 'model':8}   {one:30} refused {(about[one] < refuse).mean():.3f}  marked {share:.3f}")
     return {
-        "name": {"": "all-MiniLM-L6-v2", "/search": "all-MiniLM-L6-v2, tokens not compared", WORDS: "words alone"}[
-            kind
-        ],
+        "name": _NAMES[kind],
         "passage": _written(passage, of_passage),
         "topic": _written(topic, of_topic),
         "statement": _written(statement, names),
@@ -337,7 +345,7 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
 
 def _is_left_out(name: str, kind: str) -> bool:
     vectors = name.removesuffix("_of_first") in _VECTORS
-    return vectors and (kind == WORDS or (kind != "" and "maxsim" in name))
+    return vectors and (kind in _BY_WORDS or (kind != "" and "maxsim" in name))
 
 
 def _written(fitted: Fit, names: Sequence[str]) -> dict[str, Any]:
@@ -356,7 +364,7 @@ async def main() -> None:
     data = {name: read(arguments.data / name, arguments.questions) for name in (SQUAD, SCIFACT, CONDAQA, CMRC)}
     fingerprint = await encode(data, EncoderOptions(cache_dir=arguments.model_cache))
     kinds = ask_all(data)
-    keys = {"": fingerprint, "/search": search_only(fingerprint), WORDS: WORDS}
+    keys = {"": fingerprint, "/search": search_only(fingerprint), WORDS: WORDS, WORDS_CHINESE: WORDS_CHINESE}
     calibrations = {keys[kind]: calibrate(kinds, kind, data) for kind in _FITTED}
     if arguments.out:
         arguments.out.write_text(json.dumps(calibrations, indent=2) + "\n", encoding="utf-8")

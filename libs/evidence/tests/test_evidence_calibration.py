@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
-from trivium_evidence.calibration import WORDS, Odds, calibration_for, descending, search_only
+from trivium_evidence.calibration import (
+    WORDS,
+    WORDS_CHINESE,
+    Odds,
+    by_words,
+    calibration_for,
+    descending,
+    search_only,
+)
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 
 MINILM = "1257289f160a12cdd322cdfc438e50289b6cbab299f6011c3fe9c576c98b4fc5"
@@ -15,7 +23,7 @@ TERMS = Read("The warranty of the KX-200 lasts 36 months from delivery. Lamps ar
 BIRDS = Read("Herons eat fish and frogs. They nest in colonies.", "Birds")
 
 
-@pytest.mark.parametrize("fingerprint", [MINILM, search_only(MINILM), WORDS])
+@pytest.mark.parametrize("fingerprint", [MINILM, search_only(MINILM), WORDS, WORDS_CHINESE])
 def test_calibration_of_a_passage_rises_with_each_sign(fingerprint: str) -> None:
     calibration = calibration_for(fingerprint)
 
@@ -28,11 +36,16 @@ def test_calibration_of_a_passage_rises_with_each_sign(fingerprint: str) -> None
     assert high > 0.5
 
 
+@pytest.mark.parametrize(("question", "key"), [("秘鲁的首都是哪里？", WORDS_CHINESE), ("Какой город столица?", WORDS)])
+def test_calibration_by_words_has_an_operating_point_for_chinese(question: str, key: str) -> None:
+    assert by_words(question) == key
+
+
 def test_calibration_of_an_unknown_model_is_none() -> None:
     assert calibration_for("0123") is None
 
 
-@pytest.mark.parametrize("fingerprint", [MINILM, WORDS])
+@pytest.mark.parametrize("fingerprint", [MINILM, WORDS, WORDS_CHINESE])
 def test_topic_of_a_question_about_something_else_is_under_the_operating_point(fingerprint: str) -> None:
     calibration = calibration_for(fingerprint)
     assert calibration is not None

@@ -29,13 +29,14 @@ def _found(question: str) -> tuple[Passage, ...]:
 async def test_question_in_chinese_about_what_is_there_is_not_refused(question: str) -> None:
     answerability = await judged(question, _found(question), AS_THE_GATEWAY)
 
+    assert {one.scores.calibration for one in _found(question)} == {"words/chinese"}
     assert answerability.answerable
     assert not answerability.refuses
     assert answerability.confidence is not None
     assert answerability.confidence > 0.2
 
 
-@pytest.mark.parametrize("question", ["秘鲁的首都是哪里？", "红楼梦的作者是谁？"])
+@pytest.mark.parametrize("question", ["秘鲁的首都是哪里？", "红楼梦的作者是谁？", "飞机起飞之前应当检查哪些部件？"])
 async def test_question_in_chinese_about_something_else_is_refused(question: str) -> None:
     answerability = await judged(question, _found(question), AS_THE_GATEWAY)
 

@@ -1,7 +1,7 @@
 """Calibration: from signs to probabilities, by coefficients that were fitted on labelled questions.
 
-`calibrations.json` has them, one set for each embedding model that they were fitted with, by its fingerprint, and one
-for words alone, which serves where no model can read the question. `bench/evidence/fit.py` wrote it.
+`calibrations.json` has them, one set for each embedding model that they were fitted with, by its fingerprint, and two
+for words alone, which serve where no model can read the question. `bench/evidence/fit.py` wrote it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from trivium_evidence.language import is_chinese
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WORDS = "words"
 """The calibration that needs no model."""
+WORDS_CHINESE = "words/chinese"
+"""The same for Chinese, whose words cover what they ask for more often: one operating point does not fit both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,16 @@ def search_only(fingerprint: str) -> str:
     return f"{fingerprint}/search"
 
 
+def by_words(question: str) -> str:
+    """The calibration that needs no model, for a question in its language."""
+    return WORDS_CHINESE if is_chinese(question) else WORDS
+
+
 def calibration_for(fingerprint: str) -> Calibration | None:
     """The calibration of an embedding model; None if it has none.
 
     Args:
-        fingerprint: The model's, as it is or as `search_only` has it; WORDS for no model at all.
+        fingerprint: The model's, as it is or as `search_only` has it; of `by_words` for no model at all.
     """
     return _calibrations().get(fingerprint)
 

@@ -560,7 +560,7 @@ class PassageScores(google.protobuf.message.Message):
     """Whether the passage's score is a probability: as likely as it says, such a passage answers such a query."""
     calibration: builtins.str
     """By which calibration answers are judged: the fingerprint of the embedding model, with `/search` behind it where tokens
-    were not compared, or `words`. Empty if there is none.
+    were not compared, or `words`, for Chinese questions `words/chinese`. Empty if there is none.
     """
     def __init__(
         self,

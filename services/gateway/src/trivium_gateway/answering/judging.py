@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium_evidence.asking import what_is_asked
-from trivium_evidence.calibration import WORDS, calibration_for, descending, search_only
+from trivium_evidence.calibration import by_words, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 from trivium_lexical import spaced
 
@@ -40,7 +40,7 @@ def calibrated(
     if not passages:
         return ()
     first = passages[0].scores
-    key = _key(first, fingerprint, by_model)
+    key = _key(first, fingerprint, query, by_model=by_model)
     found = coverages(spaced(what_is_asked(query)), [_read(one) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
@@ -95,12 +95,12 @@ async def judged(query: str, passages: Sequence[Passage], settings: CollectionSe
     return Answerability(round(confidence, 4), reason, refuses=refuses and reason is not None)
 
 
-def _key(scores: Scores, fingerprint: str, by_model: bool) -> str:
+def _key(scores: Scores, fingerprint: str, query: str, *, by_model: bool) -> str:
     """By which calibration passages are judged; empty for none, as where a leg of the search is missing."""
     if scores.dense_weight is None:
         return ""
     if not by_model:
-        return WORDS
+        return by_words(query)
     return fingerprint if scores.maxsim is not None else search_only(fingerprint)
 
 

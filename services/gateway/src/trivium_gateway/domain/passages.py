@@ -30,7 +30,7 @@ class Scores:
             unless the reranker compares tokens.
         coverage: What part of the query's telling words the passage has, from 0 to 1.
         calibration: By which calibration answers are judged: the embedding model's fingerprint, with `/search` behind
-            it where tokens were not compared, or `words`; empty if there is none.
+            it where tokens were not compared, or `words`, in Chinese `words/chinese`; empty if there is none.
         calibrated: Whether the passage's score is a probability by it: as likely as it says, such a passage answers
             such a query.
     """

@@ -42,7 +42,7 @@ class ScoresShape(Shape):
     )
     calibration: str = Field(
         description="By which calibration answers are judged: the fingerprint of the embedding model, with /search "
-        "behind it where tokens were not compared, or words; empty if there is none."
+        "behind it where tokens were not compared, or words, in Chinese words/chinese; empty if there is none."
     )
 
 
