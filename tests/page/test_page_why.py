@@ -44,6 +44,31 @@ def test_answer_opens_to_its_trace_and_says_where_a_document_was_lost(pages: Pag
         expect(page.locator(".fate")).to_contain_text(fate)
 
 
+def test_answer_is_asked_again_with_other_candidates_and_says_what_changes(
+    pages: Pages, model: LanguageModel, stack: Stack
+) -> None:
+    page = _answered(pages, model)
+    page.get_by_text("Why this answer?").click()
+    again = page.get_by_role("button", name="Ask again with so many")
+    page.get_by_label("Candidates", exact=True).fill("200")
+
+    again.click()
+    expect(page.locator(".replayed")).to_contain_text("The sources stay as they are")
+
+    later = {
+        "id": "guides/heights.md",
+        "title": "Heights",
+        "text": f"{HERON} The grey heron stands 98 centimetres tall.",
+    }
+    assert stack.ingest(later)[0]["status"] == "indexed"
+    try:
+        again.click()
+        expect(page.locator(".replayed")).to_contain_text("The sources change")
+        expect(page.locator(".replayed tr").filter(has_text="guides/heights.md")).to_contain_text("–1")
+    finally:
+        stack.http.delete("/v1/documents/guides/heights.md").raise_for_status()
+
+
 def test_thumbs_and_what_is_right_are_kept(pages: Pages, model: LanguageModel, stack: Stack) -> None:
     page = _answered(pages, model)
     up = page.get_by_role("button", name="The answer is right")

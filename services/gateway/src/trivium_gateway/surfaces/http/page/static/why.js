@@ -1,9 +1,10 @@
-// Why a question was answered so: what each stage saw and decided, all candidates, and where a document was lost.
+// Why a question was answered so: what each stage saw and decided, all candidates, where a document was lost, and what would change.
 
 import { call } from "./api.js";
 import { el, foreign } from "./dom.js";
 import { known, language, stageText, t } from "./i18n.js";
 import * as notices from "./notices.js";
+import { replay } from "./replay.js";
 import { scores, seconds, waterfall } from "./waterfall.js";
 
 const MOST_CANDIDATES = 20;
@@ -28,7 +29,7 @@ async function load(summary, more) {
   more.replaceChildren(el("p.progress", { t: "why.loading" }));
   try {
     const trace = await call("GET", path(summary));
-    more.replaceChildren(facts(trace), candidates(trace), lost(summary, trace));
+    more.replaceChildren(facts(trace), candidates(trace), lost(summary, trace), replay(path(summary), trace));
   } catch (error) {
     if (error.reason === "TRACE_NOT_FOUND") more.replaceChildren(el("p.quiet", { t: "why.gone" }));
     else more.replaceChildren(notices.failure(error, () => load(summary, more)));
