@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import shutil
 import threading
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import qdrant_edge
 from prometheus_client import CollectorRegistry
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.data_folder import copy_tree
 from trivium_qdrant_edge.metrics import EngineMetrics
 from trivium_qdrant_edge.optimizing import OptimizationFailed, Optimizer
@@ -24,15 +27,15 @@ if TYPE_CHECKING:
     from trivium_qdrant_edge.database import Database
 
 
-def upsert(*numbers: int, value: str = "") -> Callable[[], qdrant_edge.UpdateOperation]:
+def upsert(*numbers: int, value: str = "") -> Callable[[], Change]:
     points = [
         qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.0]}, {"value": value}) for number in numbers
     ]
-    return lambda: qdrant_edge.UpdateOperation.upsert_points(points)
+    return lambda: Change(qdrant_edge.UpdateOperation.upsert_points(points), numbers)
 
 
-def delete(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
-    return lambda: qdrant_edge.UpdateOperation.delete_points(list(numbers))
+def delete(*numbers: int) -> Callable[[], Change]:
+    return lambda: Change(qdrant_edge.UpdateOperation.delete_points(list(numbers)), numbers)
 
 
 async def values(collection: Collection) -> dict[int, str]:
@@ -56,7 +59,7 @@ class BlockedWriter:
     def release(self) -> None:
         self._free.set()
 
-    def _block(self) -> qdrant_edge.UpdateOperation:
+    def _block(self) -> Change:
         self._busy.set()
         assert self._free.wait(30)
         return upsert(1, value="first")()
@@ -139,8 +142,9 @@ async def test_replacement_has_the_writes_made_since_the_copy(database: Database
     await collection.copy(lambda: copy_tree(collection.path, building))
     await collection.write(upsert(3, 10, value="new"))
     await collection.write(delete(0))
+    half = qdrant_edge.UpdateOperation.set_payload([4, 999], {"value": "half"})
     with pytest.raises(NotFound):  # half applied, on both
-        await collection.write(lambda: qdrant_edge.UpdateOperation.set_payload([4, 999], {"value": "half"}))
+        await collection.write(lambda: Change(half, [4, 999]))
     expected = await values(collection)
 
     assert await database.adopt(collection, building, {})
@@ -168,6 +172,79 @@ async def test_copy_that_caught_up_has_the_writes_made_before_and_after_that(dat
 
     assert await values(collection) == expected
     assert expected[3] == "newer"
+
+
+def some_change(draw: random.Random) -> Change:
+    """A change of any kind, to points of which some are there."""
+    operations = qdrant_edge.UpdateOperation
+    ids: list[qdrant_edge.PointId] = [draw.randrange(40) for _ in range(3)]
+    value = {"value": draw.choice("abc")}
+    some = qdrant_edge.Filter(
+        must=[qdrant_edge.FieldCondition("value", match=qdrant_edge.MatchValue(draw.choice("abc")))]
+    )
+    points = [
+        qdrant_edge.Point(
+            number,
+            {
+                "dense": [draw.random() for _ in range(4)],
+                "bm25": qdrant_edge.SparseVector([draw.randrange(9)], [draw.random()]),
+            },
+            value,
+        )
+        for number in ids
+    ]
+    return draw.choice(
+        [
+            Change(operations.upsert_points(points), ids),
+            Change(operations.upsert_points(points, update_mode=qdrant_edge.UpdateMode.UpdateOnly), ids),
+            Change(operations.upsert_points(points, condition=some), ids),
+            Change(operations.delete_points(ids), ids),
+            Change(operations.delete_points_by_filter(some), some),
+            Change(operations.set_payload_by_filter(some, {"more": draw.random()}, None), some),
+            Change(operations.overwrite_payload_by_filter(some, value, None), some),
+            Change(operations.clear_payload_by_filter(some), some),
+            Change(operations.create_field_index("value", qdrant_edge.PayloadSchemaType.Keyword), None),
+            Change(operations.delete_field_index("value"), None),
+        ]
+    )
+
+
+async def everything(collection: Collection) -> tuple[object, ...]:
+    """All points with all that is stored of them, and the indexes of the payload."""
+
+    def read(shard: qdrant_edge.EdgeShard) -> tuple[object, ...]:
+        records, _ = shard.scroll(qdrant_edge.ScrollRequest(limit=1000, with_payload=True, with_vector=True))
+        points = []
+        for one in records:
+            assert isinstance(one.vector, dict)
+            points.append(repr((one.id, sorted(one.vector.items()), one.payload)))
+        return sorted(points), sorted(shard.info().payload_schema)
+
+    return await collection.read(read)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_copy_after_changes_of_every_kind_is_what_the_collection_is(database: Database, seed: int) -> None:
+    draw = random.Random(seed)
+    collection = database.collection("docs")
+    building = collection.path.with_name("building")
+
+    async def change(count: int) -> None:
+        for _ in range(count):
+            made = some_change(draw)
+            with contextlib.suppress(NotFound, InvalidField):
+                await collection.write(lambda made=made: made)  # type: ignore[misc]
+
+    await collection.write(upsert(*range(30), value="a"))
+    await change(20)
+    await collection.copy(lambda: copy_tree(collection.path, building))
+    await change(20)
+    assert await collection.catch_up(building)
+    await change(20)
+    expected = await everything(collection)
+    assert await database.adopt(collection, building, {})
+
+    assert await everything(collection) == expected
 
 
 async def test_replacement_lets_running_reads_end_on_the_old_data(database: Database) -> None:
@@ -222,11 +299,10 @@ async def test_copy_that_nobody_waits_for_any_more_remembers_no_write(database: 
     assert not await database.adopt(collection, building, {})
 
 
-@pytest.mark.parametrize("bound", ["_MOST_COUNT", "_MOST_BYTES"])
 async def test_replacement_that_is_too_far_behind_is_not_made(
-    database: Database, monkeypatch: pytest.MonkeyPatch, bound: str
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"trivium_qdrant_edge.remembered_writes.{bound}", 3)
+    monkeypatch.setattr("trivium_qdrant_edge.changed_points._MOST_POINTS", 3)
     collection = database.collection("docs")
     building = collection.path.with_name("building")
     await collection.copy(lambda: copy_tree(collection.path, building))
@@ -274,7 +350,7 @@ async def test_optimizer_that_had_to_give_up_tries_again_once_the_collection_is_
             await collection.write(upsert(number))
 
     with monkeypatch.context() as while_busy:
-        while_busy.setattr("trivium_qdrant_edge.remembered_writes._MOST_COUNT", 3)
+        while_busy.setattr("trivium_qdrant_edge.changed_points._MOST_POINTS", 3)
         while_busy.setattr("trivium_qdrant_edge.optimizing._run_child", build_while_much_is_written)
         await optimizer.optimize(collection)
     assert registry.get_sample_value("trivium_qdrant_edge_optimizations_total", {"outcome": "abandoned"}) == 1
@@ -321,11 +397,10 @@ async def test_optimizer_without_enough_free_space_does_nothing(
 
 async def test_engine_that_panics_is_a_domain_error_and_goes_on(database: Database) -> None:
     collection = database.collection("docs")
-    await collection.write(
-        lambda: qdrant_edge.UpdateOperation.create_field_index("x", qdrant_edge.PayloadSchemaType.Float)
-    )
+    index = qdrant_edge.UpdateOperation.create_field_index("x", qdrant_edge.PayloadSchemaType.Float)
+    await collection.write(lambda: Change(index, None))
     point = qdrant_edge.Point(1, {"dense": [1.0, 0.0, 0.0, 0.0]}, {"value": "", "x": 1.0})
-    await collection.write(lambda: qdrant_edge.UpdateOperation.upsert_points([point]))
+    await collection.write(lambda: Change(qdrant_edge.UpdateOperation.upsert_points([point]), [1]))
     not_a_number = qdrant_edge.FieldCondition("x", range=qdrant_edge.RangeFloat(gte=float("nan")))
     request = qdrant_edge.CountRequest(filter=qdrant_edge.Filter(must=[not_a_number]))
 

@@ -10,6 +10,7 @@ import pytest
 import qdrant_edge
 from prometheus_client import CollectorRegistry
 from qdrant_client import AsyncQdrantClient, models
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.data_folder import copy_tree, remove_tree
 from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.digests import clean_path, sealed_path, verify
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 Operation = qdrant_edge.UpdateOperation
 
 
-def upsert(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
+def upsert(*numbers: int) -> Callable[[], Change]:
     points = [
         qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.5]}, {"value": number}) for number in numbers
     ]
-    return lambda: Operation.upsert_points(points)
+    return lambda: Change(Operation.upsert_points(points), numbers)
 
 
 async def count(collection: Collection) -> int:
@@ -151,14 +152,15 @@ async def test_index_that_is_damaged_is_seen_though_the_collection_was_written_t
     optimizer = Optimizer(database, EngineMetrics(CollectorRegistry()), from_points=10, quiet_seconds=0)
     await optimizer.optimize(collection)
     for operation in (  # none of them touches what is sealed
-        upsert(5, 6, 1000),
-        lambda: Operation.delete_points([1, 2]),
-        lambda: Operation.set_payload([10], {"value": -1}),
-        lambda: Operation.clear_payload([11]),
-        lambda: Operation.delete_payload([12], ["value"]),
-        lambda: Operation.create_field_index("value", qdrant_edge.PayloadSchemaType.Integer),
+        upsert(5, 6, 1000)().operation,
+        Operation.delete_points([1, 2]),
+        Operation.set_payload([10], {"value": -1}),
+        Operation.clear_payload([11]),
+        Operation.delete_payload([12], ["value"]),
+        Operation.create_field_index("value", qdrant_edge.PayloadSchemaType.Integer),
     ):
-        await collection.write(operation)
+        change = Change(operation, None)
+        await collection.write(lambda change=change: change)  # type: ignore[misc]
     await collection.flush()
     whole = await as_after_a_kill(database, tmp_path / "qdrant", tmp_path / "whole")
     assert await count(whole.collection("docs")) == 299

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge
 from prometheus_client import CollectorRegistry
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.collection import Collection
 from trivium_qdrant_edge.data_folder import copy_tree
 from trivium_qdrant_edge.database import Database
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from trivium_qdrant_edge.schema import CollectionSchema
 
 
-def upsert(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
+def upsert(*numbers: int) -> Callable[[], Change]:
     points = [qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.5]}, {}) for number in numbers]
-    return lambda: qdrant_edge.UpdateOperation.upsert_points(points)
+    return lambda: Change(qdrant_edge.UpdateOperation.upsert_points(points), numbers)
 
 
 async def test_engine_is_not_stopped_for_collections_that_are_written_to_again_and_again(

@@ -11,6 +11,7 @@ import grpc
 import pytest
 import qdrant_edge
 from qdrant_client import models
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.child_process import QdrantEdgeProcess
 from trivium_qdrant_edge.data_folder import copy_tree
 from trivium_qdrant_edge.database import Database
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 
 
-def upsert(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
+def upsert(*numbers: int) -> Callable[[], Change]:
     points = [qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.0]}, {}) for number in numbers]
-    return lambda: qdrant_edge.UpdateOperation.upsert_points(points)
+    return lambda: Change(qdrant_edge.UpdateOperation.upsert_points(points), numbers)
 
 
 async def count(collection: Collection) -> int:
@@ -182,7 +183,7 @@ async def test_write_without_room_is_refused_and_a_deletion_is_not(database: Dat
 
     with pytest.raises(StorageFull, match="No space left on device"):
         await collection.write(upsert(3), size_bytes=1 << 60)
-    await collection.write(lambda: qdrant_edge.UpdateOperation.delete_points([1]))
+    await collection.write(lambda: Change(qdrant_edge.UpdateOperation.delete_points([1]), [1]))
 
     assert await count(collection) == 1
 
@@ -255,7 +256,7 @@ async def test_read_only_folder_is_served_for_reading_and_refuses_every_change(
     assert await count(collection) == 2
     for change in (
         collection.write(upsert(3), size_bytes=100),
-        collection.write(lambda: qdrant_edge.UpdateOperation.delete_points([1])),
+        collection.write(lambda: Change(qdrant_edge.UpdateOperation.delete_points([1]), [1])),
         database.create("new", schema),
         database.delete("docs"),
     ):

@@ -11,6 +11,7 @@ import pytest
 import qdrant_edge
 from prometheus_client import CollectorRegistry
 from qdrant_client import grpc as qdrant
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.points_servicer import PointsServicer
 from trivium_qdrant_edge.settings import Limits
 from trivium_serving.admission import Admission
@@ -154,10 +155,10 @@ async def test_call_when_as_much_as_may_be_is_in_work_is_refused_at_once(
     points = PointsServicer(database, LIMITS, admission)
     busy, free = threading.Event(), threading.Event()
 
-    def block() -> qdrant_edge.UpdateOperation:
+    def block() -> Change:
         busy.set()
         assert free.wait(30)
-        return qdrant_edge.UpdateOperation.delete_points([])
+        return Change(qdrant_edge.UpdateOperation.delete_points([]), [])
 
     blocking = asyncio.create_task(database.collection("docs").write(block))
     await asyncio.to_thread(busy.wait)

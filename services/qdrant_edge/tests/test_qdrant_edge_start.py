@@ -8,6 +8,7 @@ import pytest
 import qdrant_edge
 from trivium_qdrant_edge import adopting
 from trivium_qdrant_edge import database as database_module
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.data_folder import building_path, copy_tree
 from trivium_qdrant_edge.database import Database
 from trivium_qdrant_edge.names import SetAlias
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from trivium_qdrant_edge.schema import CollectionSchema
 
 
-def upsert(*numbers: int) -> Callable[[], qdrant_edge.UpdateOperation]:
+def upsert(*numbers: int) -> Callable[[], Change]:
     points = [qdrant_edge.Point(number, {"dense": [1.0, float(number), 0.0, 0.0]}, {}) for number in numbers]
-    return lambda: qdrant_edge.UpdateOperation.upsert_points(points)
+    return lambda: Change(qdrant_edge.UpdateOperation.upsert_points(points), numbers)
 
 
 async def numbers(collection: Collection) -> set[int]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 import qdrant_edge
 from trivium_serving.errors import StorageFull
 
+from trivium_qdrant_edge.changed_points import ChangedPoints, catch_up
 from trivium_qdrant_edge.data_folder import sync_files
 from trivium_qdrant_edge.digests import digest_all
 from trivium_qdrant_edge.durability import Durability
 from trivium_qdrant_edge.engine_errors import engine_errors
-from trivium_qdrant_edge.remembered_writes import RememberedWrites, catch_up, repeat
 from trivium_qdrant_edge.room import read_only
 from trivium_qdrant_edge.writing_thread import WritingThread
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trivium_qdrant_edge.catalog import CatalogEntry
+    from trivium_qdrant_edge.changed_points import Change
     from trivium_qdrant_edge.data_folder import DataFolder
     from trivium_qdrant_edge.room import Room
 
@@ -71,7 +72,7 @@ class Collection:
         self._room = room
         self._writer = WritingThread(name, f"write-{entry.id[:8]}")
         self.durability = Durability(room, is_read_only=folder.is_read_only)
-        self._remembered = RememberedWrites()
+        self._changed = ChangedPoints()
 
     @property
     def path(self) -> Path:
@@ -92,14 +93,14 @@ class Collection:
 
     async def write(
         self,
-        make_operation: Callable[[], qdrant_edge.UpdateOperation],
+        make_change: Callable[[], Change],
         size_bytes: int | None = None,
         files_bytes: int = 0,
     ) -> None:
-        """Applies an operation after all earlier writes; on return it survives the end of the process.
+        """Makes a change after all earlier writes; on return it survives the end of the process.
 
         Args:
-            make_operation: Makes it, on the writing thread. It must refuse whatever the engine would refuse: the
+            make_change: Makes it, on the writing thread. It must refuse whatever the engine would refuse: the
                 engine logs an operation before it looks at it, and replays after a crash even the half that it could.
             size_bytes: How large the message is that it stores; None if it makes room.
             files_bytes: See Room.check.
@@ -116,11 +117,11 @@ class Collection:
             else:
                 self._check_room(size_bytes, files_bytes)
             with engine_errors():
-                operation = make_operation()
+                change, shard = make_change(), self._live_shard()
                 self.durability.note_write(self.path, size_bytes or _SMALL_BYTES)
                 self._room.note_write(size_bytes or _SMALL_BYTES, self.path)
-                self._remembered.add(operation, size_bytes or _SMALL_BYTES)
-                self._live_shard().update(operation)
+                self._changed.note(change, shard, size_bytes or _SMALL_BYTES)
+                shard.update(change.operation)
 
         await self._writer.run(run)
 
@@ -176,7 +177,7 @@ class Collection:
         return await self._writer.run(run)
 
     async def copy(self, copy_files: Callable[[], object]) -> None:
-        """Copies the collection's files while no write runs, and remembers every later write for `replace`.
+        """Copies the collection's files while no write runs, and notes every later change for `replace`.
 
         Args:
             copy_files: Copies them.
@@ -188,7 +189,7 @@ class Collection:
                 sync_files(self.path)
                 self._flush_now()
             copy_files()
-            self._remembered.begin()
+            self._changed.begin()
 
         await self._writer.run(run)
 
@@ -198,7 +199,7 @@ class Collection:
             return self._live_shard().info().points_count
 
     async def catch_up(self, building: Path) -> bool:
-        """Applies to what was built of the copy most of the writes made since, while this collection takes more.
+        """Gives what was built of the copy most of what was changed since, while this collection takes more.
 
         So that `replace`, which no write passes, has little left to do.
 
@@ -210,17 +211,19 @@ class Collection:
         """
         config = self.entry.schema.engine_config()
         return await catch_up(
-            lambda: qdrant_edge.EdgeShard.load(str(building), config), lambda: self._writer.run(self._remembered.take)
+            self._live_shard,
+            lambda: qdrant_edge.EdgeShard.load(str(building), config),
+            lambda: self._writer.run(self._changed.take),
         )
 
     def forget_copy(self) -> None:
-        """Remembers no more writes: the copy will not be used, or is."""
-        self._writer.run_some_time(self._remembered.end)  # after a copy that nobody waits for any more
+        """Notes no more changes: the copy will not be used, or is."""
+        self._writer.run_some_time(self._changed.end)  # after a copy that nobody waits for any more
 
     async def replace(
         self, open_shard: Callable[[], qdrant_edge.EdgeShard], commit: Callable[[], CatalogEntry]
     ) -> bool:
-        """Goes on with another shard, made from the copy, once it has the writes made since.
+        """Goes on with another shard, made from the copy, once it has what was changed since.
 
         Reads that run finish on the old shard, which closes with the last of them.
 
@@ -233,14 +236,14 @@ class Collection:
         """
 
         def run() -> bool:
-            size_bytes, operations = self._remembered.size_bytes, self._remembered.take()
-            if operations is None:
+            changes = self._changed.take()
+            if changes is None:
                 return False
-            self._room.check(size_bytes, self.path)
+            self._room.check(changes.size_bytes, self.path)
             with engine_errors():
                 shard = open_shard()
-            for operation in operations:
-                repeat(shard, operation)
+            for _ in changes.make(self._live_shard(), shard):
+                pass
             with engine_errors():
                 shard.flush()
             old, self.entry = self.path, commit()

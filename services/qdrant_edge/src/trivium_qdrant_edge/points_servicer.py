@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import qdrant_edge
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.changes import (
     clear_payload_to_engine,
@@ -108,9 +109,9 @@ class PointsServicer(qdrant.PointsServicer):
     async def DeleteFieldIndex(
         self, request: qdrant.DeleteFieldIndexCollection, context: object
     ) -> qdrant.PointsOperationResponse:
-        def delete_index(_: CollectionSchema) -> qdrant_edge.UpdateOperation:
+        def delete_index(_: CollectionSchema) -> Change:
             allow_only(request, _DELETE_INDEX)
-            return qdrant_edge.UpdateOperation.delete_field_index(request.field_name)
+            return Change(qdrant_edge.UpdateOperation.delete_field_index(request.field_name), None)
 
         return await self._write(request, delete_index, makes_room=True)
 
@@ -206,7 +207,7 @@ class PointsServicer(qdrant.PointsServicer):
     async def _write(
         self,
         request: Any,
-        convert: Callable[[CollectionSchema], qdrant_edge.UpdateOperation],
+        convert: Callable[[CollectionSchema], Change],
         *,
         makes_room: bool = False,
         bytes_per_point: int = 0,

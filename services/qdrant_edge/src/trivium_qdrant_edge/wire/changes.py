@@ -1,4 +1,4 @@
-"""Changes to points: the engine's operations from Qdrant's requests."""
+"""Changes to points: the engine's from Qdrant's requests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import qdrant_edge
 from trivium_serving.errors import InvalidField, TooLarge
 
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.fields import allow_only, unsupported
 from trivium_qdrant_edge.wire.filters import FilterConverter
@@ -32,9 +33,7 @@ _UPDATE_MODES = {
 }
 
 
-def upsert_to_engine(
-    request: qdrant.UpsertPoints, schema: CollectionSchema, limits: Limits
-) -> qdrant_edge.UpdateOperation:
+def upsert_to_engine(request: qdrant.UpsertPoints, schema: CollectionSchema, limits: Limits) -> Change:
     """Stores points. Everything is checked here, see `Collection.write`.
 
     Raises:
@@ -50,23 +49,22 @@ def upsert_to_engine(
     condition = None
     if request.HasField("update_filter"):
         condition = FilterConverter(limits.filter_conditions).convert(request.update_filter)
-    return qdrant_edge.UpdateOperation.upsert_points(
+    operation = qdrant_edge.UpdateOperation.upsert_points(
         points, condition=condition, update_mode=_UPDATE_MODES[request.update_mode]
     )
+    return Change(operation, [point.id for point in points])
 
 
-def delete_to_engine(request: qdrant.DeletePoints, limits: Limits) -> qdrant_edge.UpdateOperation:
+def delete_to_engine(request: qdrant.DeletePoints, limits: Limits) -> Change:
     """Deletes points by their ids or by a filter."""
     allow_only(request, _DELETE)
     selected = _selected(request.points, limits)
     if isinstance(selected, qdrant_edge.Filter):
-        return qdrant_edge.UpdateOperation.delete_points_by_filter(selected)
-    return qdrant_edge.UpdateOperation.delete_points(selected)
+        return Change(qdrant_edge.UpdateOperation.delete_points_by_filter(selected), selected)
+    return Change(qdrant_edge.UpdateOperation.delete_points(selected), selected)
 
 
-def set_payload_to_engine(
-    request: qdrant.SetPayloadPoints, limits: Limits, *, overwrite: bool
-) -> qdrant_edge.UpdateOperation:
+def set_payload_to_engine(request: qdrant.SetPayloadPoints, limits: Limits, *, overwrite: bool) -> Change:
     """Sets keys of the payload, or the whole payload."""
     allow_only(request, _SET_PAYLOAD)
     payload = payload_to_python(request.payload)
@@ -75,27 +73,27 @@ def set_payload_to_engine(
     operations = qdrant_edge.UpdateOperation
     if isinstance(selected, qdrant_edge.Filter):
         by_filter = operations.overwrite_payload_by_filter if overwrite else operations.set_payload_by_filter
-        return by_filter(selected, payload, key)
+        return Change(by_filter(selected, payload, key), selected)
     by_ids = operations.overwrite_payload if overwrite else operations.set_payload
-    return by_ids(selected, payload, key)
+    return Change(by_ids(selected, payload, key), selected)
 
 
-def delete_payload_to_engine(request: qdrant.DeletePayloadPoints, limits: Limits) -> qdrant_edge.UpdateOperation:
+def delete_payload_to_engine(request: qdrant.DeletePayloadPoints, limits: Limits) -> Change:
     """Deletes keys of the payload."""
     allow_only(request, _DELETE_PAYLOAD)
     selected = _selected(request.points_selector, limits)
     if isinstance(selected, qdrant_edge.Filter):
-        return qdrant_edge.UpdateOperation.delete_payload_by_filter(selected, list(request.keys))
-    return qdrant_edge.UpdateOperation.delete_payload(selected, list(request.keys))
+        return Change(qdrant_edge.UpdateOperation.delete_payload_by_filter(selected, list(request.keys)), selected)
+    return Change(qdrant_edge.UpdateOperation.delete_payload(selected, list(request.keys)), selected)
 
 
-def clear_payload_to_engine(request: qdrant.ClearPayloadPoints, limits: Limits) -> qdrant_edge.UpdateOperation:
+def clear_payload_to_engine(request: qdrant.ClearPayloadPoints, limits: Limits) -> Change:
     """Deletes the whole payload."""
     allow_only(request, _DELETE)
     selected = _selected(request.points, limits)
     if isinstance(selected, qdrant_edge.Filter):
-        return qdrant_edge.UpdateOperation.clear_payload_by_filter(selected)
-    return qdrant_edge.UpdateOperation.clear_payload(selected)
+        return Change(qdrant_edge.UpdateOperation.clear_payload_by_filter(selected), selected)
+    return Change(qdrant_edge.UpdateOperation.clear_payload(selected), selected)
 
 
 def _point(wire: qdrant.PointStruct, schema: CollectionSchema, field: str) -> qdrant_edge.Point:

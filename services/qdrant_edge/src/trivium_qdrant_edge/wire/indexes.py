@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import qdrant_edge
 from trivium_serving.errors import InvalidField
 
+from trivium_qdrant_edge.changed_points import Change
 from trivium_qdrant_edge.generated import qdrant
 from trivium_qdrant_edge.wire.fields import allow_only, unsupported
 
@@ -58,7 +59,7 @@ _TOKENIZERS = {
 }
 
 
-def create_index_to_engine(request: qdrant.CreateFieldIndexCollection) -> qdrant_edge.UpdateOperation:
+def create_index_to_engine(request: qdrant.CreateFieldIndexCollection) -> Change:
     """Indexes a payload field; an index of the same kind stays, one of another kind is replaced.
 
     Raises:
@@ -79,7 +80,7 @@ def create_index_to_engine(request: qdrant.CreateFieldIndexCollection) -> qdrant
     if kind not in _PARAMS:
         raise unsupported(f"a payload index with {kind}")
     schema = _engine_params(kind, getattr(request.field_index_params, kind))
-    return qdrant_edge.UpdateOperation.create_field_index(request.field_name, schema)
+    return Change(qdrant_edge.UpdateOperation.create_field_index(request.field_name, schema), None)
 
 
 def index_info_to_wire(info: qdrant_edge.PayloadIndexInfo) -> qdrant.PayloadSchemaInfo:
