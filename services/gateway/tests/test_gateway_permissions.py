@@ -15,6 +15,7 @@ from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.points import scoped_filter
 from trivium_serving.errors import InvalidField, NotFound, TooLarge
 
@@ -60,6 +61,19 @@ async def _ids(storage: Storage, reader: Reader) -> set[str]:
     assert {one.id for one in listed} == searched == got
     assert sum(one.chunk_count for one in listed) == chunk_count
     return searched
+
+
+async def test_chunk_that_a_search_has_found_is_read_only_by_who_may_read_it_still(storage: Storage) -> None:
+    await storage.ingest(NewDocument(id="restricted", text=_LONG, readers=["group:hr"]))
+    physical = (await storage.collections.resolve("", tenant="default")).physical
+    ids = [one.id for one in await _found(storage, WHOLE)]
+
+    async def read(reader: Reader) -> set[str]:
+        chunks = QdrantChunks(storage.connection, physical, reader)
+        return set(await chunks.found(ids, None, with_codes=False, timeout_seconds=20))
+
+    assert await read(_ANN) == await read(WHOLE) == set(ids)
+    assert await read(_BOB) == await read(_STRANGER) == set()
 
 
 async def test_document_is_there_for_its_readers_only(storage: Storage) -> None:

@@ -128,7 +128,9 @@ class ChunkSearch:
                 collection, vector, text, focus, scope, corpus, limit, _seconds_until(until), weights
             )
             wanted = found.ranked[:read]
-            chunks = await self._read(collection, reader, wanted, scope, with_codes, _seconds_until(until))
+            # A document's first chunk may be another version's meanwhile, which the filter may not fit.
+            still = scope if filter is not None else None
+            chunks = await self._read(collection, reader, wanted, still, with_codes, _seconds_until(until))
             candidates = [
                 Candidate(one.id, chunk.chunk, one.dense, one.sparse, one.fused, chunk.token_codes)
                 for one in wanted
@@ -159,7 +161,7 @@ class ChunkSearch:
         collection: ResolvedCollection,
         reader: Reader,
         ranked: Sequence[Ranked],
-        scope: Scope,
+        scope: Scope | None,
         with_codes: bool,
         timeout_seconds: float,
     ) -> dict[str, FoundChunk]:

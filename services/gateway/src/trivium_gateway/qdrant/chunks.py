@@ -132,27 +132,26 @@ class QdrantChunks:
         return [codes.get(one, b"") for one in ids]
 
     async def found(
-        self, ids: Sequence[str], scope: Scope, *, with_codes: bool, timeout_seconds: float
+        self, ids: Sequence[str], scope: Scope | None, *, with_codes: bool, timeout_seconds: float
     ) -> dict[str, FoundChunk]:
         """Read the chunks that a search has found, by their ids.
 
-        Those that are not in the scope of the search any more, since their document changed meanwhile, are missing.
+        Args:
+            ids: Their ids.
+            scope: What they still have to be in, which takes twice as long; None if who reads them still has to be
+                allowed to, and no more. Those whose document changed so meanwhile are missing.
+            with_codes: Whether to read the vectors of their tokens, too.
+            timeout_seconds: For each call.
         """
+        fields = (*CHUNK_FIELDS, TOKEN_CODES) if with_codes else CHUNK_FIELDS
         chunks: dict[str, FoundChunk] = {}
         for start in range(0, len(ids), _FOUND_PER_CALL):
             some = ids[start : start + _FOUND_PER_CALL]
-            request = qdrant.ScrollPoints(
-                collection_name=self._physical,
-                filter=narrowed(scope, some),
-                limit=len(some),
-                with_payload=_payload((*CHUNK_FIELDS, TOKEN_CODES) if with_codes else CHUNK_FIELDS),
-                with_vectors=qdrant.WithVectorsSelector(enable=False),
-            )
-            reply = await self._connection.call(
-                self._connection.points.Scroll, request, timeout_seconds=timeout_seconds
-            )
-            chunks |= await self._connection.beside(partial(_found_chunks, reply.result, with_codes=with_codes))
-        return chunks
+            points = await self._points(some, fields, timeout_seconds, scope)
+            chunks |= await self._connection.beside(partial(_found_chunks, points, with_codes=with_codes))
+        if scope is not None:
+            return chunks
+        return {one: found for one, found in chunks.items() if self._reader.may_read(found.chunk.readers)}
 
     async def read(
         self,
@@ -245,18 +244,25 @@ class QdrantChunks:
         following = reply.next_page_offset.uuid if reply.HasField("next_page_offset") else ""
         return [chunk_from_payload(point.payload) for point in reply.result], following
 
-    async def _points(self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float) -> list[Any]:
-        points: list[Any] = []
+    async def _points(
+        self, ids: Sequence[str], fields: Sequence[str], timeout_seconds: float, scope: Scope | None = None
+    ) -> list[Any]:
+        points, calls = self._connection.points, self._connection.call
+        read: dict[str, Any] = {
+            "collection_name": self._physical,
+            "with_payload": _payload(fields),
+            "with_vectors": qdrant.WithVectorsSelector(enable=False),
+        }
+        found: list[Any] = []
         for start in range(0, len(ids), _IDS_PER_CALL):
-            request = qdrant.GetPoints(
-                collection_name=self._physical,
-                ids=[qdrant.PointId(uuid=one) for one in ids[start : start + _IDS_PER_CALL]],
-                with_payload=_payload(fields),
-                with_vectors=qdrant.WithVectorsSelector(enable=False),
-            )
-            reply = await self._connection.call(self._connection.points.Get, request, timeout_seconds=timeout_seconds)
-            points += reply.result
-        return points
+            some = ids[start : start + _IDS_PER_CALL]
+            if scope is None:
+                get = qdrant.GetPoints(ids=[qdrant.PointId(uuid=one) for one in some], **read)
+                found += (await calls(points.Get, get, timeout_seconds=timeout_seconds)).result
+            else:
+                scroll = qdrant.ScrollPoints(filter=narrowed(scope, some), limit=len(some), **read)
+                found += (await calls(points.Scroll, scroll, timeout_seconds=timeout_seconds)).result
+        return found
 
     def _filter(
         self,
