@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from contract.qdrant_under_test import running_server
 from trivium_gateway.settings import GatewaySettings
 
 from .conftest import running_stack
@@ -285,6 +286,7 @@ async def _world(qdrant: Qdrant, folder: Path, entered: AsyncExitStack) -> World
     return world
 
 
+@pytest.mark.skipif(running_server() is not None, reason="compares two servers, and one is given")
 @pytest.mark.parametrize("pair", _PAIRS)
 async def test_what_one_is_told_is_the_same_whether_another_exists_or_not(
     qdrant: Qdrant, own_qdrant: Qdrant, tmp_path: Path, pair: str

@@ -199,9 +199,7 @@ class Collection:
             return self._live_shard().info().points_count
 
     async def catch_up(self, building: Path) -> bool:
-        """Gives what was built of the copy most of what was changed since, while this collection takes more.
-
-        So that `replace`, which no write passes, has little left to do.
+        """Gives what was built of the copy most of what was changed since, so that `replace` has little left to do.
 
         Args:
             building: The folder of what was built.
