@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
-from trivium_client.stack import supervisor as supervisor_module
-from trivium_client.stack.answering import answers
+from trivium_client.stack import starvation
+from trivium_client.stack.answering import Questioner
 from trivium_client.stack.child import Command
 from trivium_client.stack.ports import Address, free_ports
 from trivium_client.stack.services import SERVICES
@@ -132,6 +131,27 @@ asyncio.run(main())
 """
 
 
+COUNTS = """
+import asyncio, os, sys, grpc
+async def pass_on(reader, writer):
+    while block := await reader.read(65536):
+        writer.write(block)
+    writer.close()
+async def main():
+    server = grpc.aio.server()
+    inner = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async def accept(reader, writer):
+        print("connection", flush=True)
+        far = await asyncio.open_connection("127.0.0.1", inner)
+        await asyncio.gather(pass_on(reader, far[1]), pass_on(far[0], writer), return_exceptions=True)
+    await asyncio.start_server(accept, "127.0.0.1", int(sys.argv[1]))
+    print("up", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
 async def test_process_that_hangs_is_killed_and_started_again_while_one_that_answers_stays() -> None:
     log = Log()
     ports = dict(zip("ab", free_ports(2), strict=True))
@@ -140,7 +160,7 @@ async def test_process_that_hangs_is_killed_and_started_again_while_one_that_ans
         log,
         *(python(name, SERVES, str(port)) for name, port in ports.items()),
         restart=policy,
-        answers={name: partial(answers, Address("127.0.0.1", port)) for name, port in ports.items()},
+        answers={name: Questioner(Address("127.0.0.1", port)) for name, port in ports.items()},
     )
     await supervisor.start()
     await log.until(lambda: bool(log.of("a line") and log.of("b line")))
@@ -161,7 +181,7 @@ async def test_process_that_gets_no_processor_is_not_taken_for_one_that_hangs(mo
     looks, looked_often = itertools.count(), asyncio.Event()
     starved = True
 
-    def waits(pid: int) -> dict[str, float]:
+    def waits(pid: int, **_: bool) -> dict[str, float]:
         return {"1": 10.0 * next(looks) if starved else 0.0}
 
     async def never() -> bool:
@@ -169,7 +189,7 @@ async def test_process_that_gets_no_processor_is_not_taken_for_one_that_hangs(mo
             looked_often.set()
         return False
 
-    monkeypatch.setattr(supervisor_module, "waits_of", waits)
+    monkeypatch.setattr(starvation, "waits_of", waits)
     log = Log()
     policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, silent_seconds=0.2, look_seconds=0.01)
     supervisor = supervise(log, python("a", FOR_EVER), restart=policy, answers={"a": never})
@@ -179,6 +199,80 @@ async def test_process_that_gets_no_processor_is_not_taken_for_one_that_hangs(mo
 
     starved = False
     await log.until(lambda: bool(log.of("a death")))
+    await supervisor.stop()
+
+
+BUSY = """
+import os, signal
+def idle(*_):
+    print("idle", flush=True)
+    signal.pause()
+signal.signal(signal.SIGUSR1, idle)
+print("up", flush=True)
+while True: pass
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process does")
+async def test_process_that_works_in_silence_is_killed_once_it_does_nothing() -> None:
+    log, looks = Log(), itertools.count()
+    looked_often = asyncio.Event()
+
+    async def never() -> bool:
+        if next(looks) > 20:
+            looked_often.set()
+        return False
+
+    policy = RestartPolicy(first_seconds=0.01, longest_seconds=0.02, silent_seconds=1.0, look_seconds=0.2)
+    busy = Command("a", (sys.executable, "-c", BUSY), os.environ, works_in_silence=True)
+    supervisor = supervise(log, busy, restart=policy, answers={"a": never})
+    await supervisor.start()
+    await asyncio.wait_for(looked_often.wait(), 60)  # it has been silent several times as long as it may be
+    assert log.of("a death") == []
+
+    os.kill(supervisor.pids["a"], signal.SIGUSR1)
+    await log.until(lambda: bool(log.of("a death")))
+    await supervisor.stop()
+    assert "idle" in log.of("a line")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process does")
+@pytest.mark.parametrize(("works_in_silence", "working_seconds"), [(True, 1.0), (False, 1000.0)])
+async def test_process_that_works_without_end_is_killed(works_in_silence: bool, working_seconds: float) -> None:
+    log = Log()
+
+    async def never() -> bool:
+        return False
+
+    policy = RestartPolicy(silent_seconds=0.5, working_seconds=working_seconds, look_seconds=0.1)
+    busy = Command("a", (sys.executable, "-c", BUSY), os.environ, works_in_silence=works_in_silence)
+    supervisor = supervise(log, busy, restart=policy, answers={"a": never})
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a death")))
+    await supervisor.stop()
+    assert "did not answer" in log.of("a death")[0].cause
+
+
+async def test_process_is_asked_over_one_connection_until_that_fails() -> None:
+    (port,) = free_ports(1)
+    log, ask = Log(), Questioner(Address("127.0.0.1", port))
+    assert await ask()  # nobody there is an answer
+    supervisor = supervise(log, python("a", COUNTS, str(port)), restart=QUICK_RESTART)
+    await supervisor.start()
+    await log.until(lambda: bool(log.of("a line")))
+    for _ in range(5):
+        assert await ask()
+    assert log.of("a line") == ["up", "connection"]
+
+    os.kill(supervisor.pids["a"], signal.SIGKILL)
+    await log.until(lambda: log.of("a line").count("up") == 2)
+    assert await ask()
+    assert await ask()
+    await log.until(lambda: log.of("a line").count("connection") == 2)
+    os.kill(supervisor.pids["a"], signal.SIGSTOP)
+    assert not await ask()
+    assert not await ask()
+    await ask.close()
     await supervisor.stop()
 
 

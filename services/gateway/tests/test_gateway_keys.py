@@ -148,8 +148,12 @@ async def test_nobody_makes_rotates_or_revokes_a_key_that_may_do_more(access: Ac
         ("tenant", {"tenant": "a.b"}),
         ("tenant", {"tenant": "a" * 65}),
         ("name", {"name": "x" * 201}),
+        ("name", {"name": "half \ud800"}),
         ("groups", {"groups": ["x" * 201]}),
+        ("groups", {"groups": [str(number) for number in range(101)]}),
         ("expires_at", {"expires_at": 1.0}),
+        ("expires_at", {"expires_at": 253402300800.0}),  # the year 10000, of which no list of keys could tell
+        ("expires_at", {"expires_at": 2.0**62}),
     ],
 )
 async def test_key_that_breaks_a_rule_is_refused_by_its_field(

@@ -249,7 +249,7 @@ async def test_admin_sees_its_tenants_usage_and_an_operator_all(book: _Book, clo
     assert [one.quota.tenant for one in await book.book.quotas(_ADMIN)] == ["acme"]
 
 
-@pytest.mark.parametrize(("begin", "end"), [(7300.0, 5.0), (-1.0, 5.0), (0.0, 2e9)])
+@pytest.mark.parametrize(("begin", "end"), [(7300.0, 5.0), (-1.0, 5.0), (0.0, 2e9), (253402300800.0, 253402304400.0)])
 async def test_time_of_usage_that_cannot_be_is_refused(book: _Book, begin: float, end: float) -> None:
     with pytest.raises(InvalidField):
         await book.book.usage(_OPERATOR, begin=begin, end=end)
@@ -274,6 +274,27 @@ async def test_quota_is_set_by_who_may_and_taken_back(book: _Book) -> None:
     assert book.quotas.quota("acme", "").limits == {Kind.REQUESTS: Rate(100, 60)}  # as the settings say
     await book.book.set(_OPERATOR, tenant="acme", limits={}, weight=1)
     assert book.quotas.places() == {("acme", own)}
+
+
+async def test_usage_whose_keeping_was_broken_off_at_the_end_counts_once(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quotas = _quotas(FileMeterStore(path), clock)
+    assert quotas.store is not None
+    quotas.spend(_BOT, {Kind.PAGES: 7})
+    add = quotas.store.add
+
+    async def add_while_the_task_is_cancelled(*what: Any) -> None:
+        await add(*what)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quotas.store, "add", add_while_the_task_is_cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await quotas.flush()
+    await quotas.close()
+    hour = int(clock.now) // 3600
+    assert await FileMeterStore(path).used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 7}
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import jwt
@@ -13,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from e2e.token_issuer import AUDIENCE, Issuer
 from prometheus_client import CollectorRegistry
+from trivium_gateway.access import issuer as issuer_module
 from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.guard import Credentials, Guard
 from trivium_gateway.access.issuer import IssuerKeys
@@ -231,3 +234,20 @@ def test_settings_of_an_issuer_that_cannot_be_are_refused() -> None:
         with pytest.raises(ValueError):  # noqa: PT011  # which of them, the messages say
             check_access(GatewaySettings(**(good | changes)))  # type: ignore[arg-type]
     assert scopes_named("read, ingest") == frozenset({Scope.READ, Scope.INGEST})
+
+
+async def test_issuer_that_answers_without_end_is_given_up_and_keeps_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(issuer_module, "_FETCH_SECONDS", 0.3)
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        keys = IssuerKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        assert not await keys.load()
+        with pytest.raises(Unavailable, match="longer than"):
+            keys.get("first")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from trivium.gateway.v1 import feedback_service_pb2 as pb
@@ -85,6 +87,7 @@ async def test_feedback_without_a_trace_needs_the_question(own_stack: Stack) -> 
         ({"request_id": "r", "rating": 1, "question": " "}, 400, "question"),
         ({"request_id": "r", "rating": 1, "question": "q", "comment": "x" * 8001}, 413, "comment"),
         ({"request_id": "r", "rating": 1, "question": "q", "document_ids": [""]}, 400, "id"),
+        ({"request_id": "r", "rating": 1, "question": "q", "collection": "x" * 65}, 400, "collection"),
         ({"request_id": "r", "rating": 1, "question": "q", "document_ids": ["d"] * 101}, 413, "document_ids"),
     ],
 )
@@ -136,6 +139,41 @@ async def test_feedback_is_exported_as_labelled_questions_by_both_surfaces(own_s
 
     nothing = await own_stack.http.get("/v1/feedback/export")
     assert (nothing.status_code, nothing.json()["error"]["reason"]) == (409, "NO_LABELS")
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_export_that_fails_is_an_error_or_breaks_off_and_never_taken_for_whole(
+    own_stack: Stack, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    name = f"export-{size}"
+    await own_stack.http.post("/v1/collections", json={"name": name})
+    documents = [{"id": f"d{number}", "text": f"{number} " + "word " * (size // 5)} for number in range(2)]
+    added = await own_stack.http.post("/v1/documents", json={"documents": documents, "collection": name})
+    assert added.status_code == 200, added.text
+    await _say(own_stack, name, 1, question="Which?", document_ids=["d0"], collection=name)
+    store = own_stack.process.gateway.feedback._documents
+    get = store.get
+
+    async def get_but_one(place: Any, document_id: str, **more: Any) -> Any:
+        if document_id == "d1":
+            raise Unavailable("Qdrant is gone.")
+        return await get(place, document_id, **more)
+
+    monkeypatch.setattr(store, "get", get_but_one)
+    export = own_stack.http.get("/v1/feedback/export", params={"collection": name})
+    if size > 64 * 1024:  # it has begun
+        with pytest.raises(httpx.RemoteProtocolError):
+            await export
+    else:
+        failed = await export
+        assert (failed.status_code, failed.json()["error"]["reason"]) == (503, "UNAVAILABLE")
+
+
+@pytest.mark.parametrize("token", ["[" * 20_000, f'[1{"0" * 400}, "r", "u"]'])
+async def test_page_token_of_feedback_that_is_no_token_is_refused(own_stack: Stack, token: str) -> None:
+    given = base64.urlsafe_b64encode(token.encode()).decode()
+    wrong = await own_stack.http.get("/v1/feedback", params={"page_token": given})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "page_token")
 
 
 async def test_feedback_comes_page_by_page_and_outlives_the_gateway(own_stack: Stack) -> None:

@@ -286,8 +286,10 @@ async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
         check_error(response, 429, "OVERLOADED")
         assert int(response.headers["retry-after"]) >= 1
         assert stack.metric("trivium_gateway_questions_refused_total") == 1
-        for path in _QUESTION_PATHS:
-            unread = await stack.http.post(path.replace("{id}", "any"), content=b"no JSON", headers=JSON)
+        for path in _QUESTION_PATHS | {"/v1/traces/{request_id}/replay", "/mcp"}:
+            unread = await stack.http.post(
+                path.replace("{id}", "any").replace("{request_id}", "r"), content=b"no JSON", headers=JSON
+            )
             assert (path, unread.status_code) == (path, 429), unread.text
             assert int(unread.headers["retry-after"]) >= 1
             body = unread.json()

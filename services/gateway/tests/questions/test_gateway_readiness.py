@@ -47,7 +47,7 @@ class SwitchedProbe:
 class Watched:
     """A Readiness that looks all the time, and what it reported."""
 
-    def __init__(self, warm_up_seconds: float = 60) -> None:
+    def __init__(self, warm_up_seconds: float = 60, interval_seconds: float = 0.001) -> None:
         self.probes = {stage: SwitchedProbe(stage) for stage in STAGES}
         self.registry = CollectorRegistry()
         self.background = Background("gateway", self.registry, first_pause_seconds=0.001)
@@ -56,7 +56,7 @@ class Watched:
         self.readiness = Readiness(
             tuple(self.probes.values()),
             metrics=StageMetrics(self.registry),
-            interval_seconds=0.001,
+            interval_seconds=interval_seconds,
             warm_up_seconds=warm_up_seconds,
             on_change=self._note,
             outcomes=self.outcomes,
@@ -95,6 +95,21 @@ async def test_ready_once_every_stage_was_warmed_up_once() -> None:
 
     assert [probe.warm_ups for probe in watched.probes.values()] == [1, 1, 1, 1]
     assert watched.changes == [True]
+
+
+async def test_stage_whose_call_has_failed_is_looked_at_before_its_time() -> None:
+    watched = Watched(interval_seconds=1000)
+    async with watched.watching():
+        await until(lambda: watched.readiness.ready)
+        watched.probes["embed"].up = False
+        watched.outcomes.failed("embed", Unavailable("gone"))
+        await until(lambda: not watched.stage("embed").ready)
+
+        watched.outcomes.failed("embed", Unavailable("gone"))  # that is known by now
+        watched.outcomes.failed("rerank", Unavailable("a connection was lost, and made again"))
+        await until(lambda: watched.probes["rerank"].looks == 2)
+    assert watched.probes["embed"].looks == 2
+    assert watched.stage("rerank").ready
 
 
 async def test_ready_stays_while_the_search_works() -> None:

@@ -28,12 +28,14 @@ class Command:
         argv: Program and arguments; the program is a path.
         environment: All its variables.
         niceness: How far it stands back behind others where processors are short, from 0 to 19.
+        works_in_silence: Whether it may be unable to answer while it works.
     """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
     niceness: int = 0
+    works_in_silence: bool = False
 
 
 class Child:

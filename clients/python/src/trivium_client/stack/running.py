@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from trivium_client.stack.answering import answers
+from trivium_client.stack.answering import Questioner
 from trivium_client.stack.child import Command
 from trivium_client.stack.ports import Address
 from trivium_client.stack.preflight import package_problems, port_problems
@@ -63,6 +62,7 @@ class StackOptions:
                 (interpreters[name], "-m", service.module),
                 environment | {"TRIVIUM_DATA_DIR": str(folders[name])},
                 service.niceness,
+                service.works_in_silence,
             )
             for name, service in SERVICES.items()
             if name in self.layout.addresses
@@ -119,15 +119,14 @@ async def running_stack(options: StackOptions, observer: Observer) -> AsyncItera
         options.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StackError([f"cannot make the data folder {options.data_dir}: {error.strerror}"]) from None
+    questioners = {name: Questioner(ports["grpc"]) for name, ports in options.layout.addresses.items()}
     supervisor = Supervisor(
-        options.commands(),
-        observer,
-        restart=options.restart,
-        stop_order=STOP_ORDER,
-        answers={name: partial(answers, ports["grpc"]) for name, ports in options.layout.addresses.items()},
+        options.commands(), observer, restart=options.restart, stop_order=STOP_ORDER, answers=questioners
     )
     try:
         await supervisor.start()
         yield RunningStack(options, supervisor)
     finally:
         await supervisor.stop()
+        for questioner in questioners.values():
+            await questioner.close()

@@ -38,6 +38,7 @@ class Service:
         stages: The stages of a question that it serves, as the gateway's status names them.
         niceness: How far it stands back behind the others. Models take whatever processors there are: what answers
             everybody, and what refuses those that come too many, must not wait in line with them.
+        works_in_silence: Whether it may be unable to answer while it works: the embedded engine holds Python's lock.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Service:
     ports: tuple[Port, ...]
     stages: tuple[str, ...] = ()
     niceness: int = 0
+    works_in_silence: bool = False
 
 
 SERVICES: dict[str, Service] = {
@@ -60,6 +62,7 @@ SERVICES: dict[str, Service] = {
                 Port("http", "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN", 6333),
             ),
             ("search",),
+            works_in_silence=True,
         ),
         Service(
             "embed",

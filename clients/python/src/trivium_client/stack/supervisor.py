@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trivium_client.stack.child import Child, Command
-from trivium_client.stack.starvation import waited_since, waits_of
+from trivium_client.stack.starvation import Silence
 
 USAGE_STATUS = 2
 """A process that ends with this status cannot run with the settings it was given: starting it again changes nothing."""
@@ -68,7 +68,8 @@ class RestartPolicy:
         longest_seconds: The longest.
         healthy_seconds: A process that ran for so long begins with the first wait again.
         silent_seconds: A process that has not answered for so long hangs, and is killed. Time in which it
-            had no processor does not count.
+            had no processor does not count; nor, for one that works in silence, that in which it works.
+        working_seconds: For so long it may say nothing, whatever it does.
         look_seconds: Pause between two looks whether it answers.
     """
 
@@ -76,7 +77,15 @@ class RestartPolicy:
     longest_seconds: float = 30.0
     healthy_seconds: float = 60.0
     silent_seconds: float = 15.0
+    working_seconds: float = 120.0
     look_seconds: float = 1.0
+
+    def is_hang(self, silence: Silence) -> bool:
+        """Whether a process that was silent for so long hangs, and starting it again costs less than to wait."""
+        # More than one miss: this process itself may have stood still.
+        return silence.misses >= _FEWEST_MISSES and (
+            silence.idle_seconds >= self.silent_seconds or silence.seconds >= self.working_seconds
+        )
 
 
 class Supervisor:
@@ -177,7 +186,7 @@ class Supervisor:
             started.set()
             if self._stopping.is_set():  # stop() did not see it
                 child.signal(signal.SIGKILL)
-            looking = asyncio.create_task(self._kill_if_it_hangs(command.name, child))
+            looking = asyncio.create_task(self._kill_if_it_hangs(command, child))
             status = await child.wait()
             silent_seconds = looking.result() if looking.done() else 0.0
             looking.cancel()
@@ -198,27 +207,25 @@ class Supervisor:
             except TimeoutError:
                 continue
 
-    async def _kill_if_it_hangs(self, name: str, child: Child) -> float:
+    async def _kill_if_it_hangs(self, command: Command, child: Child) -> float:
         """Kills a process that has not answered for too long, and returns how long; 0 where nobody is to look."""
-        policy, look = self._restart, self._answers.get(name)
+        policy, look = self._restart, self._answers.get(command.name)
         if policy is None or look is None:
             return 0.0
         heard = self._clock()
-        misses, silent_seconds = 0, 0.0
-        # More than one miss: this process itself may have stood still.
-        while misses < _FEWEST_MISSES or silent_seconds < policy.silent_seconds:
-            begin, waits = self._clock(), waits_of(child.pid)
+        silence = Silence(child.pid, works_in_silence=command.works_in_silence, clock=self._clock)
+        while not policy.is_hang(silence):
+            silence.begin_look()
             await asyncio.sleep(policy.look_seconds)
             try:
                 answered = await look()
             except Exception as error:  # of a task that nobody waits for: whether it answers, is not known then
-                self._observer.on_line(name, f"cannot be asked whether it answers: {error!r}")
+                self._observer.on_line(command.name, f"cannot be asked whether it answers: {error!r}")
                 answered = True
             if answered:
-                heard, misses, silent_seconds = self._clock(), 0, 0.0
-                continue
-            misses += 1
-            # For lack of a processor it cannot answer, and starting it again would cost still more.
-            silent_seconds += max(0.0, self._clock() - begin - waited_since(waits, waits_of(child.pid)))
+                heard = self._clock()
+                silence.end()
+            else:
+                silence.miss()
         child.signal(signal.SIGKILL)
         return self._clock() - heard

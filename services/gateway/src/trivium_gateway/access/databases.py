@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from trivium_serving.errors import Unavailable
+from trivium_serving.errors import StorageFull, Unavailable
 
 from trivium_gateway.access.private_files import open_private
 
@@ -37,6 +38,7 @@ class Database:
         """Does one statement, and commits it. It waits for the disk: call it in a thread.
 
         Raises:
+            StorageFull: The disk has no room for it.
             Unavailable: It cannot be done.
         """
         with self._open() as database:
@@ -46,6 +48,7 @@ class Database:
         """Does each statement with each of its rows of values, all of them or nothing. It waits for the disk.
 
         Raises:
+            StorageFull: The disk has no room for it.
             Unavailable: It cannot be done.
         """
         with self._open() as database:
@@ -56,13 +59,25 @@ class Database:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """The database for one change, which is committed at the end of the block."""
         try:
-            if not self._path.exists():
-                os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT))
+            with suppress(FileExistsError):  # opened by anybody but SQLite, it would lose SQLite's locks
+                os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as database, database:
                 database.executescript(self._tables)
                 yield database
         except (OSError, sqlite3.Error) as error:
-            raise Unavailable(self._unusable).because(f"{self._path}: {error}") from error
+            cause = f"{self._path}: {error}"
+            if is_full(error):
+                raise StorageFull(f"{self._unusable} The gateway's data folder has no room: make some there.").because(
+                    cause
+                ) from error
+            raise Unavailable(self._unusable).because(cause) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk has no room, by an error of it or of SQLite's."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 class RedisDatabase:

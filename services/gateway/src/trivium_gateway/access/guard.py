@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from trivium_serving.errors import InvalidField, PermissionDenied, Unauthenticated, Unavailable
+from trivium_serving.errors import InvalidField, PermissionDenied, StorageFull, Unauthenticated, Unavailable
 
 from trivium_gateway.access.keys import PREFIX, is_subject_id, split_key
 from trivium_gateway.request.principal import EVERYBODY, Scope
@@ -133,7 +133,7 @@ class Guard:
             try:
                 await self.load()
                 was_read = True
-            except Unavailable as error:
+            except (Unavailable, StorageFull) as error:
                 if was_read:
                     _logger.warning("the keys cannot be read, and those known hold: %s", error.cause or error.message)
                 was_read = False

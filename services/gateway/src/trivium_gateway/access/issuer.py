@@ -25,6 +25,7 @@ _DISCOVERY = "/.well-known/openid-configuration"
 _FETCH_SECONDS = 5.0
 _LOAD_SECONDS = 15.0
 _MOST_BYTES = 1024 * 1024
+_PIECE_BYTES = 64 * 1024
 _REFRESH_SECONDS = 300.0
 _RETRY_SECONDS = 5.0
 """How soon keys are fetched anew because a token names one that is not known, or because they could not be fetched."""
@@ -126,9 +127,13 @@ class _NoRedirects(HTTPRedirectHandler):
 def _json(address: str) -> dict[str, Any]:
     request = Request(address, headers={"Accept": "application/json"})
     with build_opener(_NoRedirects).open(request, timeout=_FETCH_SECONDS) as response:
-        content = response.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"{address} answers with more than {_MOST_BYTES} bytes")
+        content, end = b"", time.monotonic() + _FETCH_SECONDS
+        while piece := response.read1(_PIECE_BYTES):
+            content += piece
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"{address} answers with more than {_MOST_BYTES} bytes")
+            if time.monotonic() > end:
+                raise TimeoutError(f"{address} answers for longer than {_FETCH_SECONDS:g} s")
     read = json.loads(content)
     if not isinstance(read, dict):
         raise ValueError(f"{address} answers with no JSON object")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, PermissionDenied
 
-from trivium_gateway.access.guard import Guard
+from trivium_gateway.access.guard import MOST_GROUPS, Guard
 from trivium_gateway.access.keys import MadeKey, make_key, rotated
 from trivium_gateway.access.private_files import open_private
+from trivium_gateway.domain.dates import LAST_MOMENT
+from trivium_gateway.domain.limits import check_unicode
 from trivium_gateway.domain.names import DEFAULT_TENANT, check_tenant
 from trivium_gateway.request.principal import Scope
 
@@ -70,7 +72,7 @@ class Keyring:
 
         Raises:
             PermissionDenied: It would do what its maker may not.
-            InvalidField: A name is too long, a scope is none, or it would have expired.
+            InvalidField: A name is too long, there are too many, a scope is none, or it would have expired.
         """
         async with self._audit.action(principal, "keys.create") as entry:
             made = await self._create(principal, name, tenant or principal.tenant, scopes, user, groups, expires_at)
@@ -93,11 +95,11 @@ class Keyring:
         wanted = _scopes(scopes)
         if not wanted <= principal.scopes:
             raise PermissionDenied("A key cannot be given scopes that the key which makes it lacks.")
-        for field, text in (("name", name), ("user", user), *(("groups", group) for group in groups)):
-            if len(text) > _LONGEST_NAME:
-                raise InvalidField(field, f"It has {len(text)} characters; {_LONGEST_NAME} are allowed.")
-        if expires_at is not None and expires_at <= time.time():
-            raise InvalidField("expires_at", "That moment is past. Give one to come, or none for a key without end.")
+        _check_names(name, user, groups)
+        if expires_at is not None and not time.time() < expires_at <= LAST_MOMENT:
+            raise InvalidField(
+                "expires_at", "That moment is past, or none. Give one to come, or none for a key without end."
+            )
         if len(await store.all()) >= _MOST_KEYS:
             raise FailedPrecondition(f"There are {_MOST_KEYS} keys. Revoke some.", reason="TOO_MANY_KEYS")
         made = make_key(
@@ -229,6 +231,15 @@ def _check_may(principal: Principal, tenant: str) -> None:
         principal.require(Scope.ADMIN)
         if tenant != principal.tenant:
             raise PermissionDenied("Keys for another tenant take a key with the scope `operator`.")
+
+
+def _check_names(name: str, user: str, groups: Sequence[str]) -> None:
+    if len(groups) > MOST_GROUPS:
+        raise InvalidField("groups", f"There are {len(groups)} groups; {MOST_GROUPS} are allowed.")
+    for field, text in (("name", name), ("user", user), *(("groups", group) for group in groups)):
+        check_unicode(field, text)
+        if len(text) > _LONGEST_NAME:
+            raise InvalidField(field, f"It has {len(text)} characters; {_LONGEST_NAME} are allowed.")
 
 
 def _scopes(names: Collection[str]) -> frozenset[Scope]:

@@ -13,6 +13,7 @@ from trivium_serving.request_context import is_request_id
 
 from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.limits import check_document_id, check_page_size, check_query, check_unicode
+from trivium_gateway.domain.names import is_name
 from trivium_gateway.library.eval_sets import eval_set, labelled_questions
 from trivium_gateway.library.feedback import Feedback
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
@@ -108,6 +109,8 @@ class FeedbackBox:
         trace = self._trace(principal, request_id, question)
         if trace is None:
             check_query("question", question, self._limits)
+            if collection and not is_name(collection):
+                raise InvalidField("collection", f"There can be no collection {collection[:80]!r}.")
         given, cited, refused = _answered(trace)
         feedback = Feedback(
             request_id,
@@ -267,7 +270,7 @@ def _read_token(page_token: str) -> tuple[float, str, str] | None:
     try:
         created_at, request_id, user = json.loads(base64.urlsafe_b64decode(page_token))
         return float(created_at), str(request_id), str(user)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise InvalidField(
             "page_token", "The page token is not one that a list gave. Leave it out to begin with the first page."
         ) from None

@@ -4,9 +4,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["HOW_DATES_ARE_WRITTEN", "DatePeriod", "date_period"]
+__all__ = ["HOW_DATES_ARE_WRITTEN", "LAST_MOMENT", "DatePeriod", "date_period"]
 
 HOW_DATES_ARE_WRITTEN = "2026-01-31 or 2026-01-31T12:00:00Z"
+
+LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The last moment that is taken, in seconds since 1970: calendars of computers end with that year, in any zone."""
 
 # No more than Qdrant reads, too: what its index does not understand, no filter finds.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +25,8 @@ _logger = logging.getLogger(__name__)
 SEARCH = "search"
 
 _TRIAL_SECONDS = 5.0
+_SHORTEST_SECONDS = 0.1
+"""Between two looks at a stage whose calls fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Readiness:
     Args:
         probes: One per stage, the search among them.
         metrics: Where each stage's state is shown.
-        interval_seconds: Pause between two looks at a stage.
+        interval_seconds: Pause between two looks at a stage; a shorter one where a call to it has failed.
         warm_up_seconds: How long to wait, once the search works, for stages that do not come.
         on_change: Called when `ready` changes.
         outcomes: How the calls of each stage end. One whose last calls have all failed has to do its work before it is
@@ -96,6 +99,8 @@ class Readiness:
         self._on_change = on_change
         self._outcomes = outcomes
         self._addresses = addresses or {}
+        self._failed = {one.stage: asyncio.Event() for one in probes}
+        outcomes.on_failure = self._look_soon
         self._statuses = {one.stage: StageStatus(one.stage, False, "", "Not looked at yet.") for one in probes}
         self._cold = {one.stage for one in probes}
         self._searching_since: float | None = None
@@ -122,12 +127,22 @@ class Readiness:
         await self._update()
 
     async def _watch(self, probe: StageProbe) -> None:
+        failed = self._failed[probe.stage]
         while True:
+            failed.clear()
             try:
                 await self._look(probe)
             finally:
                 await self._update()
-            await asyncio.sleep(self._interval_seconds)
+            shortest_seconds = min(_SHORTEST_SECONDS, self._interval_seconds)
+            await asyncio.sleep(shortest_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(failed.wait(), self._interval_seconds - shortest_seconds)
+
+    def _look_soon(self, stage: str) -> None:
+        """Has a stage looked at that is taken for ready, and has just failed."""
+        if stage in self._failed and self._statuses[stage].ready:
+            self._failed[stage].set()
 
     async def _look(self, probe: StageProbe) -> None:
         cause = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, PermissionDenied
 
+from trivium_gateway.domain.dates import LAST_MOMENT
 from trivium_gateway.domain.names import check_tenant
 from trivium_gateway.metering.kinds import LEAST_WEIGHT, MOST_WEIGHT, Quota, parse_limits
 from trivium_gateway.request.principal import Scope
@@ -103,8 +104,8 @@ class UsageBook:
         self._check_counts()
         tenant = _visible(principal, tenant)
         first, last = int(begin) // _HOUR_SECONDS, -int(-end // _HOUR_SECONDS)
-        if not 0 <= first < last:
-            raise InvalidField("from", "It has to be before `to`.")
+        if not 0 <= first < last <= int(LAST_MOMENT) // _HOUR_SECONDS:
+            raise InvalidField("from", "It has to be before `to`, and both between 1970 and 9999.")
         if last - first > _MOST_HOURS:
             raise InvalidField("from", f"At most {_MOST_HOURS // 24} days can be asked for at once.")
         found: dict[tuple[str, str], dict[Kind, int]] = {}

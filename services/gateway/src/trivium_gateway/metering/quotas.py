@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import Unavailable
+from trivium_serving.errors import StorageFull, TriviumError, Unavailable
 
 from trivium_gateway.metering.buckets import Buckets, Wanted, first_refusal
 from trivium_gateway.metering.kinds import USED_BY, Entry, Kind, Quota
@@ -35,6 +35,7 @@ _FOLLOW_SECONDS = 1.0
 _SHARED_SECONDS = 0.1
 """After that long the others know what was used."""
 _HOUR_SECONDS = 3_600
+_AWAY = (Unavailable, StorageFull)
 _NO_LIMITS: Limits = {}
 
 
@@ -153,7 +154,7 @@ class Quotas:
         try:
             await self.load()
             self._buckets.load(await self.store.buckets())
-        except Unavailable as error:
+        except _AWAY as error:
             self._note_away(error)
 
     async def used(self, first_hour: int, end_hour: int, tenant: str) -> Used:
@@ -172,7 +173,7 @@ class Quotas:
         """Keeps what was used since the last time.
 
         Raises:
-            Unavailable: It cannot be kept now. It will be the next time.
+            TriviumError: It cannot be kept now (_AWAY). It will be the next time.
         """
         if self.store is None:
             return
@@ -196,7 +197,7 @@ class Quotas:
                     await self._forget()
                     loaded_at = time.monotonic()
                     self._note_back()
-            except Unavailable as error:
+            except _AWAY as error:
                 self._note_away(error)
                 await asyncio.sleep(_FOLLOW_SECONDS)
 
@@ -206,7 +207,7 @@ class Quotas:
             return
         try:
             await self.flush()
-        except Unavailable as error:
+        except _AWAY as error:
             lost = self._used.total() + (self._unsent[0].total() if self._unsent else 0)
             _logger.error("usage is lost, %d in all: %s", lost, error.cause or error.message)
         await self.store.close()
@@ -283,7 +284,7 @@ class Quotas:
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:
-            cause = error.cause or error.message if isinstance(error, Unavailable) else "no answer"
+            cause = error.cause or error.message if isinstance(error, TriviumError) else "no answer"
             _logger.warning("usage cannot be kept, and each gateway holds the limits by itself: %s", cause)
         self._is_away = True
         self._metrics.set_up(is_up=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_gateway.access.databases import Database
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 UNUSABLE = "Usage and quotas cannot be read or kept now. The gateway's log says why."
 KEPT_HOURS = 400 * 24
 """More than a year of usage is kept."""
+_BATCH_SECONDS = 3_600.0
+"""So long it is known which batches were added; one comes again within seconds, if it does."""
 
 Used = dict[tuple[str, str, Kind], int]
 """What was used by tenant, key and kind."""
@@ -79,6 +82,7 @@ class MeterStore(Protocol):
             batch: Names this call; what is repeated under the same name is added once.
 
         Raises:
+            StorageFull: There is no room for it.
             Unavailable: It is not known to be kept.
         """
 
@@ -127,7 +131,8 @@ class FileMeterStore:
             "CREATE TABLE IF NOT EXISTS quotas (tenant TEXT, key TEXT, quota TEXT NOT NULL, PRIMARY KEY (tenant, key));"
             "CREATE TABLE IF NOT EXISTS usage (hour INTEGER, tenant TEXT, key TEXT, kind TEXT, "
             "amount INTEGER NOT NULL, PRIMARY KEY (hour, tenant, key, kind)) WITHOUT ROWID;"
-            "CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, amount REAL, level REAL, at REAL)",
+            "CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, amount REAL, level REAL, at REAL);"
+            "CREATE TABLE IF NOT EXISTS batches (name TEXT PRIMARY KEY, at REAL NOT NULL)",
             UNUSABLE,
         )
 
@@ -158,15 +163,19 @@ class FileMeterStore:
         batch: str,
     ) -> None:
         """Adds what was used: all of it, or nothing."""
-        rows = [(one.hour, one.tenant, one.key_id, one.kind.value, amount) for one, amount in used.items()]
+        rows = [(one.hour, one.tenant, one.key_id, one.kind.value, amount, batch) for one, amount in used.items()]
         levels = [(name, one.amount, one.level, one.at) for name, one in buckets.items()]
+        now = time.time()
         await asyncio.to_thread(
             self._database.execute_many,
             (
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+                "INSERT INTO usage SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM batches WHERE name = ?) "
+                "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
                 rows,
             ),
             ("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?)", levels),
+            ("DELETE FROM batches WHERE at < ?", [(now - _BATCH_SECONDS,)]),
+            ("INSERT OR REPLACE INTO batches VALUES (?, ?)", [(batch, now)]),
         )
 
     async def buckets(self) -> dict[str, Bucket]:

@@ -9,6 +9,8 @@ from trivium_serving.errors import Overloaded
 from trivium_gateway.domain.degradation import degradable_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trivium_serving.errors import TriviumError
 
 # One bad document may fail some calls; a stage that does nothing any more fails all.
@@ -18,9 +20,14 @@ _OF_OTHERS = frozenset({"MODEL_CHANGED", "COLLECTION_DAMAGED", "COLLECTION_UNAVA
 
 
 class Outcomes:
-    """Counts the failures in a row of each stage: embed, search, rerank, generate."""
+    """Counts the failures in a row of each stage: embed, search, rerank, generate.
+
+    Attributes:
+        on_failure: Called with a stage that has failed.
+    """
 
     def __init__(self) -> None:
+        self.on_failure: Callable[[str], None] = lambda _: None
         self._failures: dict[str, int] = {}
 
     def worked(self, stage: str) -> None:
@@ -32,6 +39,7 @@ class Outcomes:
         if degradable_reason(error) is None or isinstance(error, Overloaded) or error.reason in _OF_OTHERS:
             return
         self._failures[stage] = self._failures.get(stage, 0) + 1
+        self.on_failure(stage)
 
     def failures(self, stage: str) -> int:
         """How many calls have failed, all of the last ones; 0 while they are too few to mean anything."""

@@ -101,12 +101,11 @@ class JobDatabase:
                     self._connection = self._open()
                 yield self._connection
             except (OSError, sqlite3.Error) as error:
-                is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-                raise unusable(error, is_full=is_full) from error
+                raise unusable(error) from error
 
     def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():  # else closing it would take SQLite's locks away
-            os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT))
+        with suppress(FileExistsError):  # opened by anybody but SQLite, it would lose SQLite's locks
+            os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             database.row_factory = sqlite3.Row

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, StorageFull, Unavailable
 
+from trivium_gateway.access.databases import is_full
 from trivium_gateway.access.private_files import open_private
 from trivium_gateway.ingestion.jobs.job import KeptDocument
 from trivium_gateway.ingestion.preparation import document_id_of
@@ -159,9 +160,9 @@ class SpoolFile:
             self._path.unlink(missing_ok=True)
 
 
-def unusable(error: Exception, *, is_full: bool = False) -> StorageFull | Unavailable:
-    """What a caller is told of an error of the disk."""
-    if is_full or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+def unusable(error: Exception) -> StorageFull | Unavailable:
+    """What a caller is told of an error of the disk, or of SQLite."""
+    if is_full(error):
         return StorageFull(
             "The gateway's data folder has no room for the documents of a job. Make room there, then send them again."
         ).because(str(error))

@@ -98,10 +98,10 @@ def feedback_routes(gateway: Gateway) -> APIRouter:
             Literal["all", "judged"], Query(description="All documents, or those that a question is about.")
         ] = "all",
     ) -> Response:
-        lines = gateway.feedback.export(principal(), collection, judged_only=corpus == "judged")
-        first = await anext(lines)  # what fails before there is anything to show is an error response as anywhere else
+        pieces = _zipped(gateway.feedback.export(principal(), collection, judged_only=corpus == "judged"))
+        first = await anext(pieces)  # what fails before it is an error response as anywhere else
         headers = {"Content-Disposition": 'attachment; filename="feedback.zip"'}
-        return StreamingResponse(_zipped(first, lines), media_type="application/zip", headers=headers)
+        return StreamingResponse(_joined(first, pieces), media_type="application/zip", headers=headers)
 
     @router.delete(
         "/v1/feedback/{request_id}",
@@ -144,13 +144,19 @@ class _Pipe(bytearray):
         """Holds nothing back."""
 
 
-async def _zipped(
-    first: tuple[str, bytes], lines: AsyncGenerator[tuple[str, bytes], None]
-) -> AsyncGenerator[bytes, None]:
+async def _joined(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """All pieces again. If one fails, the connection breaks off, so that nobody takes what came for all of it."""
+    async with aclosing(pieces):
+        yield first
+        async for piece in pieces:
+            yield piece
+
+
+async def _zipped(lines: AsyncGenerator[tuple[str, bytes], None]) -> AsyncGenerator[bytes, None]:
     """The files as a zip, piece by piece. They are stored as they are: compression would hold up everybody else."""
     pipe = _Pipe()
-    current, line = first
     async with aclosing(lines):
+        current, line = await anext(lines)
         with zipfile.ZipFile(cast("IO[bytes]", pipe), "w") as archive:  # it needs no more of a file
             writing = archive.open(current, "w", force_zip64=True)
             try:

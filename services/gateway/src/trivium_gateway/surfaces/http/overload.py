@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fastapi.routing import APIRoute
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from trivium_gateway.gateway import Gateway
 
 _TEI_PATH = "/rerank"
+_MCP_PATH = "/mcp"
 _OPERATIONS = {
     "/v1/answer": "answer",
     "/v1/retrieve": "retrieve",
@@ -33,6 +35,8 @@ _OPERATIONS = {
     "/v1/rerank": "rerank",
     "/v2/rerank": "rerank",
     _TEI_PATH: "rerank",
+    "/v1/traces/{request_id}/replay": "retrieve",  # or an answer, which uses as much
+    _MCP_PATH: "retrieve",  # most of what is called there asks something
 }
 
 
@@ -67,7 +71,8 @@ class OverloadMiddleware:
         asking = principal()
         refusal = questions.refusal(_OPERATIONS[route.path], asking)
         if refusal is None:
-            with questions.coming(asking):
+            # Not all that comes to MCP is a question that will take the place.
+            with nullcontext() if route.path == _MCP_PATH else questions.coming(asking):
                 await self._app(scope, receive, send)
             return
         scope["route"] = route  # as routing does, for metrics
