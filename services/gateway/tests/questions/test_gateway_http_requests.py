@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_gateway.surfaces.http.openai import shapes
 from trivium_gateway.surfaces.http.shapes.answers import AnswerResponse, RetrieveResponse
@@ -268,6 +270,17 @@ async def test_filter_on_an_unknown_field_is_a_400_and_no_empty_result(stack: St
         assert "yaer" in check_error(response, 400, "UNKNOWN_FILTER_FIELD", response.json()["error"]["field"])
 
 
+async def _words_of_mcp(url: str) -> str:
+    """What the protocol's own client says of a search that fails."""
+    words = ""
+    try:
+        async with Client(url) as client:
+            await client.call_tool("search", {"query": "What do herons eat?"})
+    except* MCPError as failures:
+        words = repr(failures)
+    return words
+
+
 async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
     from trivium_gateway.settings import GatewaySettings
 
@@ -293,12 +306,13 @@ async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
             assert (path, unread.status_code) == (path, 429), unread.text
             assert int(unread.headers["retry-after"]) >= 1
             body = unread.json()
-            shown = body if path == "/rerank" else body["error"]
+            shown = body if path == "/rerank" else body["error"]["data"] if path == "/mcp" else body["error"]
             assert shown["reason"] == "OVERLOADED"
             labels = {"method": "POST", "route": path, "status": "429"}
             assert stack.metric("trivium_gateway_http_requests_total", **labels) >= 1
             if path in _OPENAI_PATHS:
                 assert shown["type"] == "rate_limit_error"
+        assert "one more would not be answered in time" in await _words_of_mcp(f"{stack.http.base_url}mcp")
         assert stack.metric("trivium_gateway_questions_total", operation="answer", outcome="overloaded") == 3
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stack.stub.Retrieve(pb.RetrieveRequest(query="q"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from trivium_gateway.access.keys import Key
@@ -37,7 +38,8 @@ class KeyStore:
         Raises:
             Unavailable: They cannot be read.
         """
-        return [Key.from_json(one) for one in await self._records.all(_EVERYBODYS)]
+        kept = await self._records.all(_EVERYBODYS)
+        return await asyncio.to_thread(lambda: [Key.from_json(one) for one in kept])
 
     async def put(self, key: Key) -> None:
         """Keeps a key, in place of one of its id.

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.errors import error_response
+from trivium_gateway.surfaces.http.mcp.errors import mcp_error_response
 from trivium_gateway.surfaces.http.openai.errors import OpenAIRoute, openai_error_response
 from trivium_gateway.surfaces.http.rerank.shapes import tei_error_response
 
@@ -88,4 +89,6 @@ def _response(route: APIRoute, error: TriviumError) -> Response:
     """An error as the clients of a route read it."""
     if isinstance(route, OpenAIRoute):
         return openai_error_response(error)
+    if route.path == _MCP_PATH:
+        return mcp_error_response(error)
     return tei_error_response(error) if route.path == _TEI_PATH else error_response(error)
