@@ -13,6 +13,7 @@ import pytest_asyncio
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from trivium_gateway.settings import GatewaySettings
+from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 from trivium_serving.errors import Unavailable
 
 from .conftest import HANG, delta, finish, running_stack
@@ -231,3 +232,20 @@ async def test_setting_takes_tools_away(qdrant: Qdrant, setting: str) -> None:
             assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS - {"ingest"}
             with pytest.raises(MCPError):
                 await client.call_tool("ingest", {"documents": [{"text": "t"}]})
+
+
+async def test_what_runs_requests_is_started_again_after_a_failure(
+    qdrant: Qdrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, failures = McpEndpoint._made, iter([MemoryError("for the moment")])
+
+    def made_in_the_end(endpoint: McpEndpoint) -> Any:
+        for failure in failures:
+            raise failure
+        return made(endpoint)
+
+    monkeypatch.setattr(McpEndpoint, "_made", made_in_the_end)
+    async with running_stack(qdrant, GatewaySettings()) as stack:
+        async with Client(url_of(stack)) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+        assert stack.metric("trivium_gateway_background_failures_total", task="mcp") == 1

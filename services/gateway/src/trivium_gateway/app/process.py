@@ -37,6 +37,8 @@ from trivium_gateway.surfaces.http.server import HttpServer
 from trivium_gateway.surfaces.metrics import DoorMetrics, HttpMetrics
 
 if TYPE_CHECKING:
+    from trivium_serving.background import Background
+
     from trivium_gateway.gateway import Gateway
     from trivium_gateway.settings import GatewaySettings
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
@@ -99,7 +101,7 @@ class GatewayProcess:
             self._access,
             book,
             OriginPolicy.of(settings.allowed_origins, settings.allowed_hosts),
-            _mcp_endpoint(gateway, settings.mcp),
+            _mcp_endpoint(gateway, self.background, settings.mcp),
         )
         connections = Connections(limits, door, ProbesOnly(app), slow_readers)
         self._http = HttpServer(app, settings.http_listen, self.background, connections)
@@ -151,13 +153,13 @@ class GatewayProcess:
         await self._quotas.close()
 
 
-def _mcp_endpoint(gateway: Gateway, setting: str) -> McpEndpoint | None:
+def _mcp_endpoint(gateway: Gateway, background: Background, setting: str) -> McpEndpoint | None:
     """What answers at /mcp; the protocol's library is loaded only if anything does."""
     if setting == "off":
         return None
     from trivium_gateway.surfaces.http.mcp.routes import McpEndpoint
 
-    return McpEndpoint(gateway, read_only=setting == "read-only")
+    return McpEndpoint(gateway, background, read_only=setting == "read-only")
 
 
 async def run(settings: GatewaySettings) -> int:

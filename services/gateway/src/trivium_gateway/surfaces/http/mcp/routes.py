@@ -13,6 +13,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from trivium_serving.background import Background
+from trivium_serving.errors import Unavailable
 
 from trivium_gateway.gateway import Gateway
 from trivium_gateway.surfaces.http.bodies import limited_stream
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 
+_START_SECONDS = 30.0
+
+
 class McpEndpoint:
     """The endpoint, which works while `running()` is entered.
 
@@ -29,33 +34,38 @@ class McpEndpoint:
 
     Args:
         gateway: Does the work.
+        background: Keeps what runs the requests running.
         read_only: Whether to leave out the tools that change something.
     """
 
-    def __init__(self, gateway: Gateway, *, read_only: bool) -> None:
+    def __init__(self, gateway: Gateway, background: Background, *, read_only: bool) -> None:
         self._gateway = gateway
+        self._background = background
         self._read_only = read_only
         self._max_bytes = gateway.limits.max_mcp_body_bytes
-        self._is_wanted = asyncio.Event()
+        self._is_wanted, self._is_there = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Holds what runs the requests."""
-        self._manager: asyncio.Future[StreamableHTTPSessionManager] = asyncio.get_running_loop().create_future()
-        self._running = asyncio.create_task(self._run())
+        running = self._background.start("mcp", self._run)
         try:
             yield
         finally:
-            self._running.cancel()
+            running.cancel()
             with suppress(asyncio.CancelledError):
-                await self._running
+                await running
 
     async def _run(self) -> None:
         await self._is_wanted.wait()
         manager = await asyncio.to_thread(self._made)
         async with manager.run():  # which the task has to leave that entered it
-            self._manager.set_result(manager)
-            await asyncio.Event().wait()
+            self._manager = manager
+            self._is_there.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._is_there.clear()
 
     def _made(self) -> "StreamableHTTPSessionManager":
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -69,10 +79,11 @@ class McpEndpoint:
 
     async def _ready(self) -> "StreamableHTTPSessionManager":
         self._is_wanted.set()
-        await asyncio.wait((self._manager, self._running), return_when=asyncio.FIRST_COMPLETED)
-        if self._running.done():
-            self._running.result()  # raises why
-        return self._manager.result()
+        try:
+            await asyncio.wait_for(self._is_there.wait(), _START_SECONDS)
+        except TimeoutError:
+            raise Unavailable("The Model Context Protocol cannot be served now. The gateway's log says why.") from None
+        return self._manager
 
     def routes(self) -> APIRouter:
         """The routes."""
