@@ -156,7 +156,7 @@ def _huge(members: Members) -> None:
     ("change", "message"),
     [
         (_flip, "install.py in the bundle is damaged"),
-        (_leave_out, "lacks 1 files, LICENSE for one"),
+        (_leave_out, "lacks LICENSE; copy it again"),
         (_add("wheels/evil.whl"), "wheels/evil.whl, which SHA256SUMS does not list"),
         (_add("../../evil"), "would not stay in its folder"),
         (_add("/evil"), "would not stay in its folder"),

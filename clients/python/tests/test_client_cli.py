@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -191,7 +192,7 @@ def test_ingest_names_what_failed_and_ends_with_status_1(gateway: Any, run: Run,
     assert status == 1
     assert out.startswith("1 indexed, 1 failed in ")
     assert err.splitlines() == [
-        "warning: passed over 1 files of other types: 1 .wav",
+        "warning: passed over 1 file of other types: 1 .wav",
         f"error: {tmp_path}/empty.md: there is no text (EMPTY)",
     ]
 
@@ -325,7 +326,7 @@ def test_ingest_that_is_strict_sends_nothing_where_it_would_pass_over_files(
     status, _, err = run("ingest", "--strict", str(tmp_path))
 
     assert status == 2
-    assert "passed over 1 files of other types: 1 .xyz" in " ".join(err.split())
+    assert "passed over 1 file of other types: 1 .xyz" in " ".join(err.split())
     assert gateway.requests == []
 
 
@@ -345,3 +346,16 @@ def test_ask_without_a_language_model_says_once_how_to_have_one(
     monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes the captured output for a terminal
     assert "trivium model use ollama" in run("ask", "How long?")[2]
     assert "trivium model use" not in run("ask", "How long?")[2]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 12000])
+def test_numbers_of_things_are_said_as_people_say_them(
+    gateway: Any, run: Run, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes the captured output for a terminal
+    document = pb.Document(id="a.md", title="A", text="text", chunk_count=count)
+    gateway.will("GetDocument", pb.GetDocumentResponse(document=document))
+
+    said = {0: "0 pieces", 1: "1 piece", 2: "2 pieces", 12000: "12,000 pieces"}[count]
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", run("documents", "get", "a.md")[2])
+    assert shown.splitlines() == ["A", said]

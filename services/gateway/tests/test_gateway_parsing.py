@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,10 @@ async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
         (NewDocument(data=b"\xff\xfea"), "NOT_UTF8"),
         (NewDocument(data=b"<html><body></body></html>"), "EMPTY_DOCUMENT"),
         (NewDocument(data=b"%PDF-1.7\nbroken"), "PDF_BROKEN"),
+        (NewDocument(data=b"{no", filename="a.json"), "FILE_BROKEN"),
+        (NewDocument(data=b"{no", filename="a.ipynb"), "FILE_BROKEN"),
+        (NewDocument(data=b"PK\3\4no", filename="a.docx"), "FILE_BROKEN"),
+        (NewDocument(data=b"PK\3\4no", filename="a.zip"), "FILE_BROKEN"),
         (NewDocument(data=make_pdf("secret", password="x")), "PDF_ENCRYPTED"),
         (NewDocument(data=make_pdf("", "")), "PDF_NO_TEXT"),
         (NewDocument(text="x" * (10 * 1024 * 1024 + 1)), "DOCUMENT_TOO_LARGE"),
@@ -185,13 +190,17 @@ async def test_pdf_comes_to_its_pages_and_title(parser: DocumentParser) -> None:
     ],
     ids=[
         "nothing", "no text", "no word", "no data", "null", "Photoshop", "half a PNG", "binary", "half a pair",
-        "half UTF-16", "empty HTML", "half a PDF", "PDF with a password", "PDF without text", "long text", "long data",
+        "half UTF-16", "empty HTML", "half a PDF", "half JSON",
+        "half a notebook", "half a letter", "half an archive", "PDF with a password", "PDF without text",
+        "long text", "long data",
     ],
 )  # fmt: skip
 async def test_content_that_cannot_be_read_is_refused_with_its_reason(
     parser: DocumentParser, document: NewDocument, reason: str
 ) -> None:
-    assert (await _reason(parser, document))[0] == reason
+    found, message = await _reason(parser, document)
+    assert found == reason
+    assert not re.search(r"[a-z](Error|Exception)\b|pdfium", message, re.IGNORECASE), "the name of a class says nothing"
 
 
 async def test_bytes_in_no_encoding_are_refused_with_the_first_wrong_one(parser: DocumentParser) -> None:

@@ -262,7 +262,8 @@ def _read_entries(source: Path, progress: Progress, into: Path | None) -> Manife
         if kept is not None:
             manifest = _parse_manifest(bytes(kept))
     if missing:
-        raise BundleError(f"the bundle lacks {len(missing)} files, {min(missing)} for one; copy it again")
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise BundleError(f"the bundle lacks {min(missing)}{more}; copy it again")
     if manifest is None:
         raise BundleError(f"the bundle has no {MANIFEST}")
     for listed in (*manifest["files"], *(image["file"] for image in manifest["images"])):

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trivium_client import Answer, AnswerDelta, AnswerEvent, AnswerSources, InternalError, Passage
+from trivium_client._counting import counted
 from trivium_client.cli.evidence import claims, excerpt
 from trivium_client.cli.output import print_degraded, stderr, stdout, timings_line
 from trivium_client.cli.state import is_first_time
@@ -27,7 +28,7 @@ def read_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
     with stderr().status("searching", spinner_style="cyan") as waiting:
         for event in events:
             if isinstance(event, AnswerSources):
-                waiting.update(f"reading {len(event.passages)} passages")
+                waiting.update(f"reading {counted(len(event.passages), 'passage')}")
             elif isinstance(event, AnswerDelta):
                 waiting.stop()
                 writing.write(event.text)

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from trivium_client import Collection, Trivium
+from trivium_client._counting import counted
 from trivium_client.cli.command import App
 from trivium_client.cli.completion import complete_collections
 from trivium_client.cli.options import GatewayOption, JsonOption, refuse_options_before_command
@@ -114,7 +115,7 @@ def delete_collection(
                 raise typer.BadParameter("nobody can be asked here: confirm with --yes", param_hint="--yes")
             collection = trivium.get_collection(name)
             if collection.state == "ready":
-                question = f"Delete {name} and the {collection.chunk_count} pieces of documents in it?"
+                question = f"Delete {name} and {counted(collection.chunk_count, 'piece')} of documents in it?"
             else:
                 question = f"Delete {name}, which is {collection.state}, and every document in it?"
             typer.confirm(question, abort=True, err=True)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trivium_client import Answer, DocumentResult, Trivium, TriviumError
+from trivium_client._counting import counted
 from trivium_client.cli.answers import print_answer, result_console
 from trivium_client.cli.ingest import IngestRun
 from trivium_client.cli.options import JsonOption
@@ -198,7 +199,7 @@ def _use(gateway: str, corpus: Path, asked: Sequence[Example], shown: Shown, con
         run.summarise(console)
         run.tell_failures()
         if run.failures or not run.done_count:
-            raise DemoFailure(f"{len(run.failures)} of {run.done_count} documents could not be added")
+            raise DemoFailure(f"{len(run.failures)} of {counted(run.done_count, 'document')} could not be added")
         shown.documents = run.results
         for example in asked:
             about = (f"  ({example.about})", "dim") if example.about else ""

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from trivium_client import Trivium
+from trivium_client._counting import counted
 from trivium_client.cli.command import App
 from trivium_client.cli.completion import complete_document_ids
 from trivium_client.cli.failures import NOT_FOUND
@@ -66,7 +67,7 @@ def list_documents(
         for document in found:
             table.add_row(document.id, str(document.chunk_count), document.title, document.uri)
     console.print(table)
-    console.print(f"{table.row_count} documents", style="dim")
+    console.print(counted(table.row_count, "document"), style="dim")
 
 
 @documents_app.command("get")
@@ -94,7 +95,11 @@ def get_document(
         return
     aside = stderr()
     if aside.is_terminal:
-        facts = [f"{document.chunk_count} pieces", document.uri, *(f"{k}={v}" for k, v in document.metadata.items())]
+        facts = [
+            counted(document.chunk_count, "piece"),
+            document.uri,
+            *(f"{k}={v}" for k, v in document.metadata.items()),
+        ]
         aside.print(document.title or document.id, style="bold")
         aside.print(" · ".join(fact for fact in facts if fact), style="dim")
     echo(document.text or "")

@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trivium_client import Trivium
+from trivium_client._counting import counted
 from trivium_client.cli.ask import Mode, ModeOption
 from trivium_client.cli.completion import complete_collections
 from trivium_client.cli.failures import failure_text
@@ -135,12 +136,12 @@ def evaluate(
 
 def _tell_gaps(dataset: Dataset) -> None:
     if dataset.left_out_count:
-        warn(
-            f"{dataset.left_out_count} questions are left out: they have no text, or nothing is known of their answers"
-        )
+        left_out = counted(dataset.left_out_count, "question")
+        warn(f"left out: {left_out} without a text, or of whose answers nothing is known")
     if dataset.unknown_document_ids:
         some = ", ".join(sorted(dataset.unknown_document_ids)[:3])
-        warn(f"the judgements name {len(dataset.unknown_document_ids)} documents that the corpus lacks, such as {some}")
+        unknown = counted(len(dataset.unknown_document_ids), "document")
+        warn(f"the judgements name {unknown} that the corpus lacks, such as {some}")
 
 
 def _add(trivium: Trivium, dataset: Dataset, collection: str) -> None:
@@ -152,8 +153,8 @@ def _add(trivium: Trivium, dataset: Dataset, collection: str) -> None:
             fail(f"{result.id}: {result.error.message} ({result.error.reason})")
     if failed:
         fail(
-            f"{len(failed)} documents could not be added, so nothing would be measured rightly; run it again once that "
-            "is mended, those that are there cost little"
+            f"{counted(len(failed), 'document')} could not be added, so nothing would be measured rightly; run it "
+            "again once that is mended, those that are there cost little"
         )
         raise typer.Exit(1)
 
@@ -186,7 +187,7 @@ def _ask(trivium: Trivium, dataset: Dataset, asking: Asking, journal: Journal) -
             task = bar.add_task("asking", total=len(dataset.questions), completed=done_before)
             return ask_all(trivium, dataset.questions, asking, journal, lambda: bar.advance(task))
     except KeyboardInterrupt:
-        warn(f"interrupted after {len(journal.observations)} questions; run it again to go on")
+        warn(f"interrupted after {counted(len(journal.observations), 'question')}; run it again to go on")
         raise
 
 
@@ -202,7 +203,7 @@ def _write(out: Path, report: dict[str, Any], dataset: Dataset) -> None:
 def _tell_failed(failed: dict[str, str]) -> None:
     for question_id, text in list(failed.items())[:_SHOWN_FAILURES]:
         fail(f"{question_id}: {text}")
-    fail(f"{len(failed)} questions failed and are not in the report; run it again to ask them once more")
+    fail(f"not in the report: {counted(len(failed), 'question')} that failed; run it again to ask once more")
 
 
 def _compare(before: Path, after: Path, *, as_json: bool) -> None:

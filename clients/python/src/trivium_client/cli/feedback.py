@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from trivium_client import Feedback, Trivium
+from trivium_client._counting import counted
 from trivium_client.cli.command import App
 from trivium_client.cli.options import CollectionOption, GatewayOption, JsonOption, refuse_options_before_command
 from trivium_client.cli.output import echo, print_json, print_row, stderr, stdout
@@ -157,7 +158,7 @@ def export_feedback(
     if as_json:
         print_json({"folder": str(folder), "questions": questions, "documents": documents})
     else:
-        echo(f"wrote {questions} questions and {documents} documents to {folder}")
+        echo(f"wrote {counted(questions, 'question')} and {counted(documents, 'document')} to {folder}")
 
 
 def _give(

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
+from trivium_client._counting import counted
 from trivium_client._files import Unreadable
 from trivium_client.cli.options import (
     CollectionOption,
@@ -89,7 +90,7 @@ def ingest(
         with Trivium(gateway) as trivium, run.shown():
             run.send(trivium, collection)
     except KeyboardInterrupt:
-        warn(f"interrupted after {run.done_count} documents; run it again to go on, those will cost nothing")
+        warn(f"interrupted after {counted(run.done_count, 'document')}; run it again to go on, those will cost nothing")
         raise
     if as_json:
         print_json({"documents": run.results})

@@ -3,6 +3,7 @@
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trivium_client import Trivium
+from trivium_client._counting import counted
 from trivium_client.cli.collections import NameArgument
 from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import echo, print_json, stderr
@@ -29,4 +30,4 @@ def reindex(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOpti
     if as_json:
         print_json({"name": name, "pieces": progress.total_count})
     else:
-        echo(f"reindexed {name}: {progress.total_count} pieces")
+        echo(f"reindexed {name}: {counted(progress.total_count, 'piece')}")

@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trivium_client import Job, NewDocument, Trivium
+from trivium_client._counting import counted
 from trivium_client._files import Unreadable
 from trivium_client.cli.output import echo, fail, print_json, stderr, warn
 from trivium_client.cli.sources import Sources
@@ -35,7 +36,7 @@ def start_job(sources: Sources, collection: str, gateway: str | None, *, as_json
     except BaseException:
         if taken:
             warn(
-                f"broke off; the gateway goes on with the {taken[-1].total} documents that it has taken, job "
+                f"broke off; the gateway goes on with {counted(taken[-1].total, 'document')} that it has taken, job "
                 f"{taken[-1].id}. Run it again to send all: those that are in cost nothing"
             )
         raise
@@ -47,7 +48,7 @@ def start_job(sources: Sources, collection: str, gateway: str | None, *, as_json
         print_json({"job": job.id})
     else:
         echo(job.id)
-        console.print(f"The gateway adds {job.total} documents. See: trivium jobs show {job.id} --follow")
+        console.print(f"The gateway adds {counted(job.total, 'document')}. See: trivium jobs show {job.id} --follow")
     if unreadable:
         raise typer.Exit(1)
 
@@ -55,7 +56,7 @@ def start_job(sources: Sources, collection: str, gateway: str | None, *, as_json
 def passed_over(skipped: Counter[str]) -> str:
     """Says what was passed over in folders."""
     kinds = ", ".join(f"{count} {ending}" for ending, count in skipped.most_common(8))
-    return f"passed over {skipped.total()} files of other types: {kinds}"
+    return f"passed over {counted(skipped.total(), 'file')} of other types: {kinds}"
 
 
 def _read(sources: Sources, unreadable: list[tuple[str, Unreadable]]) -> Iterator[NewDocument]:

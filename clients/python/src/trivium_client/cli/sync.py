@@ -9,6 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trivium_client import Trivium, TriviumError
+from trivium_client._counting import counted
 from trivium_client.cli.failures import failure_text
 from trivium_client.cli.options import (
     CollectionOption,
@@ -230,7 +231,7 @@ class _Sync:
     def _tell_passed_over(self, skipped: Counter[str], unseen: list[str]) -> None:
         if skipped:
             kinds = ", ".join(f"{count} {ending}" for ending, count in skipped.most_common(8))
-            warn(f"passed over {skipped.total()} files of other types: {kinds}")
+            warn(f"passed over {counted(skipped.total(), 'file')} of other types: {kinds}")
         for place in unseen:
             warn(f"{place} cannot be read; what is stored of it stays")
 

@@ -7,6 +7,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from trivium_serving.errors import InvalidField
 
+from trivium_gateway.domain.counting import counted
 from trivium_gateway.ingestion.formats.bounds import Bounds, too_much
 from trivium_gateway.ingestion.formats.ocr import (
     HOW_TO_INSTALL,
@@ -60,7 +61,7 @@ def read_pdf(data: bytes, bounds: Bounds, *, recognises: bool = False) -> Readin
             raise InvalidField("data", _why_no_text(len(scans), len(pages), recognises), reason="PDF_NO_TEXT")
         return replace(reading, title=_title(document, reading.text), scans=unread)
     except pypdfium2.PdfiumError as error:
-        raise _broken(error) from error
+        raise _broken() from error
     finally:
         document.close()
 
@@ -73,11 +74,11 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
             raise InvalidField(
                 "data", "The PDF is encrypted. Save a copy without a password.", reason="PDF_ENCRYPTED"
             ) from None
-        raise _broken(error) from error
+        raise _broken() from error
 
 
-def _broken(error: pypdfium2.PdfiumError) -> InvalidField:
-    return InvalidField("data", f"The PDF is damaged: {error}", reason="PDF_BROKEN")
+def _broken() -> InvalidField:
+    return InvalidField("data", "The PDF is damaged. Open it in a viewer, and save it anew.", reason="PDF_BROKEN")
 
 
 def _pages(document: pypdfium2.PdfDocument, max_characters: int) -> tuple[list[list[Line]], list[float], list[int]]:
@@ -130,8 +131,9 @@ def _why_no_text(scan_count: int, page_count: int, is_recognised: bool) -> str:
     if is_recognised:
         return "The PDF is a scan in which no text can be recognised. Scan it anew, upright and sharp."
     if scan_count:
+        pictures = f"{scan_count} of its {counted(page_count, 'page')}"
         return (
-            f"The PDF is a scan: {scan_count} of its {page_count} pages are pictures, and none has text. "
+            f"The PDF is a scan: {pictures} must be read as pictures, and none has text. "
             f"{HOW_TO_INSTALL}, or run OCR on the file."
         )
     return "The PDF has no text: its pages are empty, or their letters are drawn. Run text recognition (OCR) on it."

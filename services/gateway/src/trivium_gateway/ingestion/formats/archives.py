@@ -101,7 +101,7 @@ def archive_parts(data: bytes, name: str, budget: Budget) -> Iterator[Part]:
             budget.take_part()
             yield Part(PurePosixPath(name.replace("\\", "/")).stem or "content", "", _bounded(stream, budget, start))
     except _DAMAGE as error:
-        raise broken(_WHAT, error) from error
+        raise broken(_WHAT) from error
 
 
 def _listed(data: bytes) -> Iterator[tuple[str, int | None]]:
@@ -119,7 +119,7 @@ def _listed(data: bytes) -> Iterator[tuple[str, int | None]]:
         else:
             yield "one file", None
     except _DAMAGE as error:
-        raise broken(_WHAT, error) from error
+        raise broken(_WHAT) from error
 
 
 def _zip_members(data: bytes) -> list[zipfile.ZipInfo]:

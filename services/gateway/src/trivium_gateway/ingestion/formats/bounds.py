@@ -50,10 +50,9 @@ class Bounds:
             raise too_much(f"{count} {kind}; at most {self.max_pages} are allowed")
 
 
-def broken(what: str, error: Exception | None = None) -> InvalidField:
+def broken(what: str) -> InvalidField:
     """Say that a file is damaged."""
-    cause = f": {type(error).__name__}" if error is not None else ""
-    return InvalidField("data", f"The file is damaged, or it is no {what}{cause}. Save it anew.", reason="FILE_BROKEN")
+    return InvalidField("data", f"The file is damaged, or it is no {what}. Save it anew.", reason="FILE_BROKEN")
 
 
 def encrypted() -> InvalidField:

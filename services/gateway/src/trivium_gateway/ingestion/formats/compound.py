@@ -44,7 +44,7 @@ class CompoundFile:
         try:
             self._read()
         except (struct.error, IndexError, OverflowError) as error:
-            raise broken(_WHAT, error) from error
+            raise broken(_WHAT) from error
 
     def streams(self) -> dict[str, bytes]:
         """Give all streams by path, `folder/name`."""

@@ -18,7 +18,7 @@ def read_notebook(data: bytes, bounds: Bounds) -> tuple[str, str]:
         cells = notebook["cells"] if "cells" in notebook else notebook["worksheets"][0]["cells"]
         language = notebook.get("metadata", {}).get("kernelspec", {}).get("language") or "python"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise broken("notebook", error) from error
+        raise broken("notebook") from error
     blocks = Blocks(bounds)
     for cell in cells:
         source = _joined(cell.get("source", cell.get("input", "")))

@@ -36,7 +36,7 @@ class Package:
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-            raise broken(what, error) from error
+            raise broken(what) from error
         members = self._archive.infolist()
         size = sum(member.file_size for member in members)
         if len(members) > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:
@@ -84,7 +84,7 @@ def parse_xml(data: bytes, what: str) -> Element:
     try:
         root: Element = fromstring(data)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
-        raise broken(what, error) from error
+        raise broken(what) from error
     return root
 
 

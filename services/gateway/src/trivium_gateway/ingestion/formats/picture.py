@@ -45,7 +45,7 @@ def read_picture(data: bytes, bounds: Bounds, *, recognises: bool) -> Reading:
     except library.DecompressionBombError as error:
         raise too_much(f"more than {_MOST_PIXELS} pixels on a page") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise broken("picture", error) from error
+        raise broken("picture") from error
     reading = pages_reading(pages, heights)
     if not reading.text.strip():
         raise InvalidField("data", "No text can be recognised in the picture.", reason="EMPTY_DOCUMENT")

@@ -56,7 +56,7 @@ def read(format_name: str, data: bytes, bounds: Bounds, *, recognises: bool = Fa
     except (TriviumError, MemoryError):
         raise
     except Exception as error:  # the edge to parsers, which raise anything on damaged files
-        raise broken(format_name, error) from error
+        raise broken(format_name) from error
 
 
 def _html(data: bytes, bounds: Bounds) -> tuple[str, str]:

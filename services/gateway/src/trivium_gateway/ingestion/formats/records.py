@@ -22,7 +22,7 @@ def read_json(data: bytes, bounds: Bounds) -> tuple[str, str]:
     try:
         _add(json.loads(decode(data)), blocks)
     except (ValueError, RecursionError) as error:
-        raise broken("JSON", error) from error
+        raise broken("JSON") from error
     return "", blocks.text()
 
 
@@ -32,7 +32,7 @@ def read_json_lines(data: bytes, bounds: Bounds) -> tuple[str, str]:
     try:
         _add([json.loads(line) for line in decode(data).splitlines() if line.strip()], blocks)
     except (ValueError, RecursionError) as error:
-        raise broken("file of JSON lines", error) from error
+        raise broken("file of JSON lines") from error
     return "", blocks.text()
 
 

@@ -31,7 +31,7 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     except python_calamine.PasswordError as error:
         raise encrypted() from error
     except python_calamine.CalamineError as error:
-        raise broken("workbook", error) from error
+        raise broken("workbook") from error
     names = workbook.sheet_names
     bounds.check_pages(len(names), "sheets")
     blocks = Blocks(bounds)

@@ -81,7 +81,7 @@ def unpack(format_name: str, data: bytes, name: str) -> list[Part]:
     except (TriviumError, MemoryError):
         raise
     except Exception as error:  # the edge to parsers, which raise anything on damaged files
-        raise broken(format_name, error) from error
+        raise broken(format_name) from error
 
 
 def _format_of(part: Part) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import status_of
 from trivium_serving.request_context import request_id
 
+from trivium_gateway.domain.counting import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -58,7 +60,7 @@ def ingest_text(done: shapes.IngestOutput) -> str:
     """One outcome a line."""
     return "\n".join(
         f"- {json.dumps(one.id, ensure_ascii=False)}: {one.status}"
-        + (f": {one.error.message} ({one.error.reason})" if one.error else f", {one.chunks} pieces")
+        + (f": {one.error.message} ({one.error.reason})" if one.error else f", {counted(one.chunks, 'piece')}")
         for one in done.documents
     )
 
@@ -66,7 +68,7 @@ def ingest_text(done: shapes.IngestOutput) -> str:
 def collections_text(listed: shapes.ListCollectionsOutput) -> str:
     """One collection a line."""
     lines = [
-        f"- {one.name}: {one.state if one.chunk_count is None else f'{one.chunk_count} pieces'}"
+        f"- {one.name}: {one.state if one.chunk_count is None else counted(one.chunk_count, 'piece')}"
         + (f"; metadata {', '.join(one.metadata_keys)}" if one.metadata_keys else "")
         for one in listed.collections
     ]
