@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle bundle chaos check docs fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle test-clone bundle chaos check docs fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-compose: ## The stack in containers: up, asked, a container killed, one rep
 
 test-bundle: ## A bundle of the whole stack, installed and asked in a namespace without a network
 	@scripts/test-bundle
+
+test-clone: ## README and tutorial followed word by word in a fresh clone
+	@scripts/test-clone
 
 chaos: ## Kills, hangs, floods, full disks and damage, many times: docs/reliability.md
 	@scripts/chaos

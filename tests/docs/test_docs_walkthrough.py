@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -27,6 +28,19 @@ def test_readme_and_tutorial_entered_as_they_stand_do_what_they_show(tmp_path: P
 
     log = (tmp_path / "up.log").read_text(errors="replace") if (tmp_path / "up.log").exists() else ""
     assert outcome.returncode == 0, f"{outcome.stderr[-4000:]}\n{log[-2000:]}"
+
+
+def test_pages_show_what_each_question_is_answered() -> None:
+    for page in PAGES:
+        blocks = snippets(page)
+        for block, below in zip(blocks, [*blocks[1:], None], strict=True):
+            if block.language == "python" and ".ask(" in block.code:
+                assert below is not None, block.name
+                assert below.language == "text", f"{block.name} does not show what it prints"
+            for command, shown in steps(block) if block.language == "console" else ():
+                if re.search(r"trivium (ask|chat|search)|/v1/(answer|chat)", command):
+                    said = [line for line in shown if not re.fullmatch(r'\[\d+\]|"\w+"', line)]
+                    assert said, f"{block.name}: {command} shows nothing of the answer"
 
 
 def test_pages_start_the_stack_and_name_no_command_without_a_test() -> None:

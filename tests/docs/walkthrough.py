@@ -1,6 +1,9 @@
 """Follows pages as a reader would: every command and program of them in order, against the stack that `make up` starts.
 
+Each line that a page shows below a command, or in a block of text below a program, has to be in what it prints.
+
 Run in a network namespace of its own, where the usual ports are free: python -m docs.walkthrough FOLDER PAGE...
+FOLDER is a fresh clone, or empty: then it gets links to this one, and data of its own.
 """
 
 from __future__ import annotations
@@ -45,24 +48,29 @@ def follow(page: Path, folder: Path) -> None:
     Raises:
         AssertionError: One fails, or does not print what the page shows.
     """
+    printed = ""
     for block in snippets(page):
         if block.language == "console":
             for command, shown in steps(block):
                 if command not in (*ELSEWHERE, START):
                     _run(block, command, ["bash", "-euo", "pipefail", "-c", command], folder, shown)
         elif block.language == "python":
-            _run(block, block.code, [".venv/bin/python", "-c", block.code], folder, [])
+            printed = _run(block, block.code, [".venv/bin/python", "-c", block.code], folder, [])
+        elif block.language == "text":
+            for line in block.code.splitlines():
+                assert line in printed, f"{block.name}: {line!r} is not in what the program prints:\n{printed}"
 
 
-def _run(block: Snippet, what: str, command: list[str], folder: Path, shown: list[str]) -> None:
+def _run(block: Snippet, what: str, command: list[str], folder: Path, shown: list[str]) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     said = f"{block.name}: {what}\n{done.stdout}{done.stderr}"
     assert done.returncode == 0, f"{said}\nended with {done.returncode}"
     for line in shown:
         assert line in done.stdout, f"{said}\ndoes not show {line!r}"
+    return done.stdout
 
 
-def _wait_ready(process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def _wait_ready(process: subprocess.Popen[bytes], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -74,14 +82,9 @@ def _wait_ready(process: subprocess.Popen[bytes], seconds: float = 120) -> None:
 
 
 def main(folder: Path, pages: list[Path]) -> None:
-    """Makes a folder that looks like the clone but has its own data, starts the stack there, and follows the pages."""
-    for entry in ROOT.iterdir():
-        if entry.name != ".data":
-            (folder / entry.name).symlink_to(entry)
-    (folder / ".data").mkdir()
-    for models in ("cache", "models"):  # converted once, not once per test
-        (ROOT / ".data" / models).mkdir(parents=True, exist_ok=True)
-        (folder / ".data" / models).symlink_to(ROOT / ".data" / models)
+    """Starts the stack in a clone, and follows the pages there."""
+    if not any(folder.iterdir()):
+        _link(folder)
     with open(folder / "up.log", "wb") as log:
         stack = subprocess.Popen(START.split(), cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -91,6 +94,17 @@ def main(folder: Path, pages: list[Path]) -> None:
     finally:
         os.killpg(stack.pid, signal.SIGTERM)
         stack.wait(timeout=60)
+
+
+def _link(folder: Path) -> None:
+    """Makes a folder look like this clone, but with data of its own."""
+    for entry in ROOT.iterdir():
+        if entry.name != ".data":
+            (folder / entry.name).symlink_to(entry)
+    (folder / ".data").mkdir()
+    for models in ("cache", "models"):  # converted once, not once per test
+        (ROOT / ".data" / models).mkdir(parents=True, exist_ok=True)
+        (folder / ".data" / models).symlink_to(ROOT / ".data" / models)
 
 
 if __name__ == "__main__":
