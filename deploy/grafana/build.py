@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contents import DASHBOARDS
+from panels import Row, of_job
 
 if TYPE_CHECKING:
     from panels import Dashboard, Panel
@@ -15,13 +17,33 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "dashboards"
 _DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
 _COLUMNS = 24
+_STARTS = f"process_start_time_seconds{{{of_job('(gateway|embed|rerank|generate|qdrant)')}}} * 1000"
+_ANNOTATIONS: list[dict[str, Any]] = [
+    {
+        "name": "Alerts",
+        "expr": 'ALERTS{alertstate="firing"}',
+        "titleFormat": "{{alertname}}",
+        "textFormat": "{{service}} {{instance}}",
+        "tagKeys": "severity",
+        "iconColor": "red",
+    },
+    {
+        "name": "Starts: deploys and crashes",
+        "expr": _STARTS,
+        "titleFormat": "{{job}} started",
+        "textFormat": "{{instance}}",
+        "useValueForTime": "on",
+        "iconColor": "blue",
+    },
+]
 
 
-def panel_json(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
+def panel_json(panel: Panel, job: str, number: int, x: int, y: int) -> dict[str, Any]:
     """A panel as Grafana has it.
 
     Args:
         panel: The panel.
+        job: The service whose processes a reader may choose from.
         number: Its id in the dashboard.
         x: Column of its left edge, of 24.
         y: Row of its upper edge.
@@ -50,10 +72,64 @@ def panel_json(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
         "gridPos": {"h": 4 if panel.kind == "stat" else 8, "w": panel.width, "x": x, "y": y},
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
+        "links": [
+            {"title": name, "url": f"/d/trivium-{name}?${{__url_time_range}}", "targetBlank": False}
+            for name in panel.links
+        ],
         "targets": [
-            {"refId": chr(65 + at), "datasource": _DATASOURCE, "expr": expr, "legendFormat": legend, "format": form}
+            {
+                "refId": chr(65 + at),
+                "datasource": _DATASOURCE,
+                "expr": of_instances(expr, job),
+                "legendFormat": legend,
+                "format": form,
+            }
             for at, (expr, legend) in enumerate(panel.queries)
         ],
+    }
+
+
+def of_instances(expression: str, job: str) -> str:
+    """An expression for the chosen processes of a service alone. What rules have recorded is of all of them."""
+    if not job:
+        return expression
+
+    def narrowed(match: re.Match[str]) -> str:
+        matchers = ", ".join(filter(None, [match[2], 'instance=~"$instance"']))
+        return f"{match[1]}{{{matchers}}}"
+
+    return re.sub(rf"\b((?:trivium_{job}|process)_\w+)(?:\{{([^}}]*)\}})?", narrowed, expression)
+
+
+def variables_json(job: str) -> list[dict[str, Any]]:
+    """What a reader may choose: processes of a service, all at first."""
+    if not job:
+        return []
+    query = f"label_values(up{{{of_job(job)}}}, instance)"
+    return [
+        {
+            "name": "instance",
+            "type": "query",
+            "datasource": _DATASOURCE,
+            "query": {"query": query, "refId": "instance"},
+            "refresh": 2,
+            "includeAll": True,
+            "multi": True,
+            "allValue": ".*",
+            "current": {"text": "All", "value": "$__all"},
+        }
+    ]
+
+
+def row_json(row: Row, number: int, y: int) -> dict[str, Any]:
+    """A row as Grafana has it; the panels that follow belong to it."""
+    return {
+        "id": number,
+        "type": "row",
+        "title": row.title,
+        "collapsed": False,
+        "gridPos": {"h": 1, "w": _COLUMNS, "x": 0, "y": y},
+        "panels": [],
     }
 
 
@@ -62,9 +138,13 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
     panels: list[dict[str, Any]] = []
     x = y = height = 0
     for number, panel in enumerate(dashboard.panels, start=1):
+        if isinstance(panel, Row):
+            panels.append(row_json(panel, number, y + height))
+            x, y, height = 0, y + height + 1, 0
+            continue
         if x + panel.width > _COLUMNS:
             x, y, height = 0, y + height, 0
-        panels.append(panel_json(panel, number, x, y))
+        panels.append(panel_json(panel, dashboard.job, number, x, y))
         x, height = x + panel.width, max(height, panels[-1]["gridPos"]["h"])
     return {
         "uid": f"trivium-{dashboard.name}",
@@ -76,8 +156,8 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
         "timezone": "browser",
-        "templating": {"list": []},
-        "annotations": {"list": []},
+        "templating": {"list": variables_json(dashboard.job)},
+        "annotations": {"list": [{"datasource": _DATASOURCE, "enable": True, **one} for one in _ANNOTATIONS]},
         "links": [
             {"type": "dashboards", "title": "Trivium", "tags": ["trivium"], "asDropdown": True, "keepTime": True}
         ],

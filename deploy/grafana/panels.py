@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Query = tuple[str, str]
 
@@ -20,6 +20,7 @@ class Panel:
         thresholds: From which value on it has which colour.
         width: In columns, of 24.
         most: Highest value of a scale with fixed ends.
+        links: Names of the dashboards that tell more.
     """
 
     title: str
@@ -30,16 +31,43 @@ class Panel:
     thresholds: tuple[tuple[float, str], ...] = ()
     width: int = 8
     most: float | None = None
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line across the dashboard, below which the panels have something in common."""
+
+    title: str
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard: `name` is its file's and address's."""
+    """A dashboard.
+
+    Attributes:
+        name: Its file's and address's.
+        title: Its title.
+        description: What it is for.
+        panels: From left to right.
+        job: The service whose processes a reader may choose from; empty where there is nothing to choose.
+    """
 
     name: str
     title: str
     description: str
-    panels: tuple[Panel, ...]
+    panels: tuple[Panel | Row, ...]
+    job: str = ""
+
+
+def of_job(job: str) -> str:
+    """The label matcher for a service's processes, whether compose or the Prometheus operator names the job."""
+    return f'job=~"(.*/)?(trivium-)?{job}"'
+
+
+def of_stages(panel: Panel) -> Panel:
+    """A panel about stages, with links to the dashboards of those that serve them."""
+    return replace(panel, links=("gateway", "embed", "qdrant", "rerank", "generate"))
 
 
 def stat(title: str, unit: str, description: str, expr: str, *thresholds: tuple[float, str], legend: str = "") -> Panel:
@@ -92,7 +120,7 @@ def rate(title: str, metric: str, description: str, by: str = "", unit: str = "r
 
 def process(job: str) -> tuple[Panel, ...]:
     """What the processes of a service take of their machines."""
-    where = f'{{job=~"(.*/)?(trivium-)?{job}"}}'
+    where = f"{{{of_job(job)}}}"
     return (
         lines("Memory", "bytes", "Resident memory.", (f"process_resident_memory_bytes{where}", "{{instance}}")),
         rate("Processor", "process_cpu_seconds_total", "Cores in use.", "instance", "short", where),

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Writes the rules as the Prometheus operator reads them; run it after a change of `rules`.
 
-A test compares the file with it.
+kubernetes_rules.py           into the component `alerts`, which a test compares with the rules
+kubernetes_rules.py RUNBOOK   print them, with links to the runbook where it can be read, for an overlay of yours
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -31,4 +33,7 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(render(), encoding="utf-8")
+    if len(sys.argv) > 1:
+        print(render().replace("docs/runbook.md", sys.argv[1]), end="")
+    else:
+        FILE.write_text(render(), encoding="utf-8")

@@ -92,6 +92,16 @@ def test_chart_serves_at_the_host_that_is_named_and_asks_for_one() -> None:
         render({"components": ["ingress"]})
 
 
+def test_alerts_of_the_chart_link_to_the_runbook_where_it_can_be_read() -> None:
+    site = "https://docs.example.com/trivium/runbook.html"
+    (found,) = (one for one in render({"components": ["alerts"], "runbook": site}) if one["kind"] == "PrometheusRule")
+    rules = [rule for group in found["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+
+    assert {rule["annotations"]["runbook_url"] for rule in rules} == {
+        f"{site}#{rule['alert'].lower()}" for rule in rules
+    }
+
+
 def test_chart_takes_settings_replicas_resources_and_the_pod_of_a_service() -> None:
     plain = render({})
     resources = {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}

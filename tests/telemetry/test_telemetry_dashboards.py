@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +51,28 @@ def test_panels_have_titles_units_descriptions_and_the_datasource(path: Path) ->
         assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["datasource"]["uid"] == source["uid"]
         assert all(target["expr"] for target in panel["targets"])
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_dashboard_shows_alerts_and_starts_and_links_to_dashboards_that_there_are(path: Path) -> None:
+    dashboard = json.loads(path.read_text())
+    alerts, starts = dashboard["annotations"]["list"]
+    assert alerts["expr"].startswith("ALERTS{")
+    assert (starts["expr"].split("{")[0], starts["useValueForTime"]) == ("process_start_time_seconds", "on")
+    linked = {link["url"].split("?")[0] for panel in panels(path) for link in panel["links"]}
+    assert linked <= {f"/d/{json.loads(one.read_text())['uid']}" for one in DASHBOARDS}
+    assert linked or path.stem != "overview", "from a stage that is slow there is no way on"
+
+
+@pytest.mark.parametrize("service", ["gateway", "embed", "rerank", "generate"])
+def test_dashboard_of_a_service_shows_the_processes_that_are_chosen_alone(service: str) -> None:
+    path = GRAFANA / "dashboards" / f"{service}.json"
+    (variable,) = json.loads(path.read_text())["templating"]["list"]
+    assert (variable["name"], variable["includeAll"]) == ("instance", True)
+    for panel in panels(path):
+        for target in panel["targets"]:
+            own = re.findall(rf"\b(?:trivium_{service}|process)_\w+(\{{[^}}]*\}})?", target["expr"])
+            assert all('instance=~"$instance"' in matchers for matchers in own), target["expr"]
 
 
 def test_dashboards_are_where_compose_mounts_them() -> None:

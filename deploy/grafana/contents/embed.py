@@ -16,4 +16,5 @@ EMBED = Dashboard(
         *encoder("embed"),
         *process("embed"),
     ),
+    job="embed",
 )

@@ -81,4 +81,5 @@ GATEWAY = Dashboard(
         rate("Documents deleted", "trivium_gateway_documents_deleted_total", "A second.", unit="short"),
         *process("gateway"),
     ),
+    job="gateway",
 )

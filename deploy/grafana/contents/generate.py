@@ -63,4 +63,5 @@ GENERATE = Dashboard(
         ),
         *process("generate"),
     ),
+    job="generate",
 )

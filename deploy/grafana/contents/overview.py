@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from panels import Dashboard, Panel, lines, quantiles, rate, stat
+from panels import Dashboard, Panel, lines, of_stages, quantiles, rate, stat
 
 OVERVIEW = Dashboard(
     "overview",
@@ -46,27 +46,33 @@ OVERVIEW = Dashboard(
         rate("Questions by how they end", "trivium_gateway_questions_total", "A second.", "operation, outcome"),
         quantiles("Time to the first text", "trivium_gateway_time_to_first_text_seconds", "Of an answer."),
         quantiles("Time of a question", "trivium_gateway_question_duration_seconds", "To its end.", "operation"),
-        quantiles("Time per stage", "trivium_gateway_stage_duration_seconds", "Of a question.", "stage"),
-        rate("Degraded", "trivium_gateway_degraded_total", "Stages replaced, a second.", "stage, reason"),
-        lines(
-            "Stages that can be used",
-            "short",
-            "1 if any gateway can use the stage.",
-            ("max by (stage) (trivium_gateway_stage_ready)", "{{stage}}"),
+        of_stages(quantiles("Time per stage", "trivium_gateway_stage_duration_seconds", "Of a question.", "stage")),
+        of_stages(rate("Degraded", "trivium_gateway_degraded_total", "Stages replaced, a second.", "stage, reason")),
+        of_stages(
+            lines(
+                "Stages that can be used",
+                "short",
+                "1 if any gateway can use the stage.",
+                ("max by (stage) (trivium_gateway_stage_ready)", "{{stage}}"),
+            )
         ),
-        lines(
-            "Refused for want of capacity",
-            "reqps",
-            "By service, a second.",
-            ("trivium:refused:rate5m", "{{service}}"),
-            thresholds=((0.1, "orange"),),
+        of_stages(
+            lines(
+                "Refused for want of capacity",
+                "reqps",
+                "By service, a second.",
+                ("trivium:refused:rate5m", "{{service}}"),
+                thresholds=((0.1, "orange"),),
+            )
         ),
-        lines(
-            "Wait in queues",
-            "s",
-            "95th percentile, until the first of a call's texts is computed.",
-            ('trivium:queue_seconds:p95_5m{priority="interactive"}', "{{service}}"),
-            thresholds=((1, "orange"),),
+        of_stages(
+            lines(
+                "Wait in queues",
+                "s",
+                "95th percentile, until the first of a call's texts is computed.",
+                ('trivium:queue_seconds:p95_5m{priority="interactive"}', "{{service}}"),
+                thresholds=((1, "orange"),),
+            )
         ),
         lines(
             "Processes",

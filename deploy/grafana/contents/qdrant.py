@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from panels import Dashboard, Panel, admission, lines, quantiles, rate, stat
+from panels import Dashboard, Row, admission, lines, quantiles, rate, stat
 
 QDRANT = Dashboard(
     "qdrant",
     "Qdrant",
-    "What is not of a cluster holds for the embedded engine, too. Panels that are named so are its own.",
+    "The first row is of a server and of the embedded engine alike; the others are empty where the other one runs.",
     (
+        Row("A server's, and the embedded engine's, too"),
         stat("Collections", "short", "Each once, however many nodes have it.", "trivium:qdrant_collections:max"),
         stat("Points", "short", "Each once; see points by collection.", "sum(trivium:qdrant_points:sum)"),
         stat("Version", "short", "Of each node.", "app_info", legend="{{name}} {{version}}"),
@@ -34,6 +35,21 @@ QDRANT = Dashboard(
             ("sum by (id) (collection_running_optimizations)", "{{id}}"),
         ),
         lines(
+            "Memory",
+            "bytes",
+            "Resident, and allocated by a server.",
+            ("memory_resident_bytes", "resident {{instance}}"),
+            ("memory_allocated_bytes", "allocated {{instance}}"),
+        ),
+        lines(
+            "Free disk",
+            "percentunit",
+            "Of the disk with Qdrant's data. On a full one a server takes neither writes nor deletions, nor starts.",
+            ("trivium:qdrant_disk_free:ratio", "{{persistentvolumeclaim}}{{instance}}"),
+            most=1,
+        ),
+        Row("Only on a server: copies of shards, and the cluster"),
+        lines(
             "Replicas that are not active",
             "short",
             "In a cluster.",
@@ -48,36 +64,20 @@ QDRANT = Dashboard(
             ("min(collection_active_replicas_min)", "fewest"),
         ),
         lines(
-            "Memory",
-            "bytes",
-            "Resident, and allocated by a server.",
-            ("memory_resident_bytes", "resident {{instance}}"),
-            ("memory_allocated_bytes", "allocated {{instance}}"),
-        ),
-        lines(
             "Cluster",
             "short",
             "Peers, and operations that consensus has yet to apply.",
             ("cluster_peers_total", "peers {{instance}}"),
             ("cluster_pending_operations_total", "pending {{instance}}"),
         ),
-        rate("Embedded: RPCs", "trivium_qdrant_edge_requests_total", "A second.", "method"),
-        quantiles("Embedded: duration of RPCs", "trivium_qdrant_edge_request_duration_seconds", "By method.", "method"),
-        lines(
-            "Free disk",
-            "percentunit",
-            "Of the disk with Qdrant's data. On a full one a server takes neither writes nor deletions, nor starts.",
-            ("trivium:qdrant_disk_free:ratio", "{{persistentvolumeclaim}}{{instance}}"),
-            most=1,
-        ),
-        *(
-            Panel(f"Embedded: {one.title.lower()}", one.unit, one.description, one.queries, thresholds=one.thresholds)
-            for one in admission("qdrant_edge")
-        ),
-        quantiles("Embedded: flush", "trivium_qdrant_edge_flush_duration_seconds", "Forcing changes to the disk."),
-        rate("Embedded: indexes built", "trivium_qdrant_edge_optimizations_total", "A second.", "outcome", "short"),
+        Row("Only of the embedded engine"),
+        rate("RPCs", "trivium_qdrant_edge_requests_total", "A second.", "method"),
+        quantiles("Duration of RPCs", "trivium_qdrant_edge_request_duration_seconds", "By method.", "method"),
+        *admission("qdrant_edge"),
+        quantiles("Flush", "trivium_qdrant_edge_flush_duration_seconds", "Forcing changes to the disk."),
+        rate("Indexes built", "trivium_qdrant_edge_optimizations_total", "A second.", "outcome", "short"),
         quantiles(
-            "Embedded: time to build an index",
+            "Time to build an index",
             "trivium_qdrant_edge_optimization_duration_seconds",
             "In the background.",
         ),

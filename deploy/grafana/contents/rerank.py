@@ -16,4 +16,5 @@ RERANK = Dashboard(
         *encoder("rerank"),
         *process("rerank"),
     ),
+    job="rerank",
 )

@@ -8,11 +8,12 @@ kept equal. What is read is gathered in a dictionary, the state:
   images   of ours: what runs in the place of what
 */ -}}
 
-{{- /* A file of the chart, with the name at which the stack is reached from outside. */ -}}
+{{- /* A file of the chart, with the name at which the stack is reached from outside, and the runbook's address. */ -}}
 {{- define "trivium.file" -}}
 {{- $text := .state.root.Files.Get .path -}}
 {{- if not $text -}}{{- fail (printf "the chart has no file %s" .path) -}}{{- end -}}
-{{- $text | replace "rag.example.com" (.state.root.Values.host | default "rag.example.com") -}}
+{{- $text = $text | replace "rag.example.com" (.state.root.Values.host | default "rag.example.com") -}}
+{{- $text | replace "docs/runbook.md" (.state.root.Values.runbook | default "docs/runbook.md") -}}
 {{- end -}}
 
 {{- /* A folder with a kustomization.yaml. */ -}}
