@@ -166,6 +166,8 @@ async def test_extractive_answer_without_vectors_goes_by_words_and_says_why(erro
         ("Who built the Golden Gate?", "The Golden Gate is old.", False),
         ("Why is it red?", "It is red because of rust.", True),
         ("What is it?", "It is a bridge of 1937.", False),
+        ("Which constant k is recommended?", "The authors found k = 60 to work well.", True),
+        ("Which constant k is recommended?", "A large k flattens the differences.", False),
     ],
 )
 def test_answer_test_tells_what_kind_of_thing_a_sentence_holds(question: str, sentence: str, holds: bool) -> None:

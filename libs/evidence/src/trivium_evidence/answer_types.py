@@ -66,7 +66,9 @@ _ANSWER_TYPES = (
         "number",
         re.compile(
             r"\bhow (?:many|much|long|old|far|tall|high|large|big|often|fast|deep)\b"
-            r"|\bwhat (?:percent|percentage|number|amount|age|port|(?:is|was) the population)\b"
+            r"|\b(?:what|which) (?:percent|percentage|number|amount|age|port)\b"
+            r"|\b(?:what|which) (?:constant|value|factor|rate|ratio|threshold)\b"
+            r"|\bwhat (?:is|was) the population\b"
             r"|多少|几[个人次名位岁种只条座部]|多[大高长远久]",
             re.IGNORECASE,
         ),

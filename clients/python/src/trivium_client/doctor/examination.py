@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from trivium_client.doctor import certificates, gpu, machine, models, ports, qdrant, servers, variables
+from trivium_client.doctor import certificates, gpu, leftovers, machine, models, ports, qdrant, servers, variables
 from trivium_client.doctor.findings import Finding, ok
 from trivium_client.doctor.installation import Installation, find_installation
 
@@ -32,6 +32,7 @@ def examine(gateway: str | None, environment: dict[str, str]) -> list[Finding]:
             lambda: gpu.gpu(environment),
             lambda: machine.memory(stack_runs=asked.result().status is not None),
             lambda: machine.disk(environment),
+            lambda: leftovers.leftovers(environment),
             machine.clock,
             lambda: ports.ports(environment, installed, stack_runs=asked.result().status is not None),
             lambda: models.models(environment, installed),
