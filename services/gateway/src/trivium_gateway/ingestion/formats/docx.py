@@ -8,7 +8,9 @@ from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken
+from trivium_gateway.ingestion.formats.numerals import counted
 from trivium_gateway.ingestion.formats.packages import Package, local_name
+from trivium_gateway.ingestion.formats.symbol_font import OF_SYMBOL_FONT
 from trivium_gateway.ingestion.html_inline import inline_form
 from trivium_gateway.ingestion.markdown_tables import markdown_table
 
@@ -18,6 +20,7 @@ _WHAT = "Word document"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _VALUE = f"{_W}val"
 _HEADING_STYLE = re.compile(r"heading\s*(\d)|(title)\Z", re.I)
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{4}")
 _BULLETS = frozenset(("bullet", "none", ""))
 _PASSED_THROUGH = frozenset(("sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml", "hyperlink", "fldSimple"))
 _MOST_DEPTH = 40
@@ -67,7 +70,7 @@ class _List:
             del self.counts[deeper]
         if level.form == "decimal":
             return re.sub(r"%(\d)", lambda match: str(self._count(int(match[1]) - 1)), level.pattern) or "-"
-        return re.sub(r"%\d", _counted(self.counts[depth], level.form), level.pattern) or "-"
+        return re.sub(r"%\d", counted(self.counts[depth], level.form), level.pattern) or "-"
 
     def _count(self, depth: int) -> int:
         level = self.levels.get(depth)
@@ -127,8 +130,11 @@ class _Document:
             if local_name(run) == "oMath":
                 pieces += _formula(run)
                 continue
-            text = "".join(_run_text(run))
-            raised = _value(run.find(f"{_W}rPr"), "vertAlign")
+            properties = run.find(f"{_W}rPr")
+            if _is_on(properties, "vanish"):
+                continue
+            text = "".join(_run_text(run)).translate(OF_SYMBOL_FONT)
+            raised = _value(properties, "vertAlign")
             if text.strip() and raised in ("superscript", "subscript"):
                 is_note = text.startswith("[^")
                 text = text if is_note else inline_form(raised[:3], text.strip(), pieces[-40:], is_link=False)
@@ -241,6 +247,8 @@ def _run_text(run: Element) -> Iterator[str]:
                 yield "\n"
             case "noBreakHyphen":
                 yield "-"
+            case "sym" if (code := element.get(f"{_W}char", "")) and _HEXADECIMAL.fullmatch(code):
+                yield chr(int(code, 16))
             case "footnoteReference":
                 yield f"[^{element.get(f'{_W}id')}]"
             case "endnoteReference":
@@ -273,21 +281,9 @@ def _grouped(text: str) -> str:
     return text if text.isalnum() else f"({text})"
 
 
-def _counted(count: int, form: str) -> str:
-    if form in ("lowerLetter", "upperLetter"):
-        letters = chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
-        return letters if form == "lowerLetter" else letters.upper()
-    if form in ("lowerRoman", "upperRoman"):
-        roman, left = "", count
-        for value, sign in zip(_ROMAN_VALUES, _ROMAN_SIGNS, strict=True):
-            roman += sign * (left // value)
-            left %= value
-        return roman if form == "lowerRoman" else roman.upper()
-    return str(count)
-
-
-_ROMAN_VALUES = (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1)
-_ROMAN_SIGNS = ("m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv", "i")
+def _is_on(properties: Element | None, name: str) -> bool:
+    element = properties.find(f"{_W}{name}") if properties is not None else None
+    return element is not None and element.get(_VALUE, "") not in ("0", "false", "off")
 
 
 def _value(parent: Element | None, name: str) -> str:

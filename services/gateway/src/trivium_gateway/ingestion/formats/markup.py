@@ -34,6 +34,8 @@ _TEX_SIGNS = {
     r"^\circ": "°", r"^{\circ}": "°", r"\times": "×", r"\cdot": "·", r"\pm": "±", r"\leq": "≤", r"\geq": "≥",
     r"\le": "≤", r"\ge": "≥", r"\approx": "≈", r"\mu": "µ", r"\Omega": "Ω", r"\pi": "π", r"\%": "%", r"\,": " ",
 }  # fmt: skip
+_TEX_ESCAPED = re.compile(r"\\([%&_#{}])")
+_TEX_MACRO = re.compile(r"\\(?:re)?newcommand\*?\{?\\([a-zA-Z]{1,40})\}?\{([^{}\\#]{0,200})\}")
 _TEX_ENVIRONMENT = re.compile(
     r"\\(?:begin|end)\{(?:document|itemize|enumerate|description|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?"
 )
@@ -122,7 +124,7 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read LaTeX: headings, items, tables, footnotes, formulas of a few signs; others stay as they are written."""
-    text = _TEX_COMMENT.sub("", decode(data))
+    text = _with_macros(_TEX_COMMENT.sub("", decode(data)))
     title = _TEX_TITLE.search(text)
     _, begin, body = text.partition(r"\begin{document}")
     text = body.partition(r"\end{document}")[0] if begin else text
@@ -133,8 +135,17 @@ def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
     text = _TEX_HEADING.sub(lambda match: f"\n\n{'#' * _TEX_LEVELS[match[1]]} {match[2]}\n\n", text)
     text = _TEX_ITEM.sub(lambda match: f"- {match[1]}: " if match[1] else "- ", text)
     text = _TEX_ENVIRONMENT.sub("", _TEX_DROPPED.sub("", text))
-    text = text.replace("~", " ").replace(r"\%", "%").replace(r"\&", "&").replace(r"\_", "_")
+    text = _TEX_ESCAPED.sub(r"\1", text.replace("~", " ").replace(r"\,", " "))
     return (title[1] if title else ""), re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _with_macros(text: str) -> str:
+    """Puts the author's own names for plain words in their places."""
+    macros = dict(_TEX_MACRO.findall(text))
+    if not macros:
+        return text
+    names = "|".join(sorted(macros, key=len, reverse=True))
+    return re.sub(rf"\\({names})(?![a-zA-Z])(?:\{{\}})?", lambda match: macros[match[1]], _TEX_MACRO.sub("", text))
 
 
 def _formula(match: re.Match[str]) -> str:

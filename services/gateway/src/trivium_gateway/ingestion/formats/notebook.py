@@ -37,6 +37,8 @@ def read_notebook(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 
 def _said(output: dict[str, object]) -> str:
+    if output.get("output_type") in ("error", "pyerr"):
+        return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
     data = output.get("data")
     return _joined(output.get("text") or (data.get("text/plain") if isinstance(data, dict) else ""))
 

@@ -2,6 +2,7 @@
 
 import io
 import posixpath
+import re
 import zipfile
 from xml.etree.ElementTree import Element, ParseError
 
@@ -13,6 +14,8 @@ from trivium_gateway.ingestion.formats.bounds import MAX_MEMBERS, MAX_UNPACKED_B
 __all__ = ["Package", "local_name", "parse_xml"]
 
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+"""What the strict form of the standard calls the namespaces that every program writes otherwise."""
 _ENCRYPTED_FLAG = 0x1
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -51,7 +54,7 @@ class Package:
 
     def xml(self, name: str) -> Element:
         """Unpack and parse one part."""
-        return parse_xml(self.read(name), self._what)
+        return parse_xml(_STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/\2", self.read(name)), self._what)
 
     def related(self, name: str) -> dict[str, tuple[str, str]]:
         """Find what a part of an Office document refers to: by id, the last word of the kind and the part's name."""

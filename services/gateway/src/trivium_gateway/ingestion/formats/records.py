@@ -13,6 +13,7 @@ __all__ = ["read_json", "read_json_lines", "read_xml"]
 
 _MOST_COLUMNS = 40
 _MOST_DEPTH = 100
+_MOST_NESTED = 3
 _LONG_VALUE_CHARACTERS = 200
 
 
@@ -46,6 +47,8 @@ def read_xml(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 
 def _add(value: object, blocks: Blocks) -> None:
+    if isinstance(value, list):
+        value = _flat_records(value)
     if isinstance(value, list) and (columns := _columns(value)):
         blocks.table([columns, *([_scalar(record.get(name)) for name in columns] for record in value)])
         return
@@ -53,18 +56,46 @@ def _add(value: object, blocks: Blocks) -> None:
     for record in records:
         if isinstance(record, dict):
             for name, inner in record.items():
-                if isinstance(inner, dict) and (columns := _columns(list(inner.values()))):
-                    blocks.table([[name, *columns], *_rows_by_name(inner, columns)])
-                elif isinstance(inner, list) and _columns(inner):
-                    blocks.paragraph(f"{name}:")
-                    _add(inner, blocks)
-                else:
-                    for depth, line in _lines(name, inner, 0):
-                        blocks.item(depth, "-", line)
+                _add_named(name, inner, blocks, 0)
         else:
             for depth, line in _lines("", record, 0):
                 blocks.item(depth, "-", line)
         blocks.paragraph("")
+
+
+def _add_named(name: str, value: object, blocks: Blocks, depth: int) -> None:
+    if isinstance(value, dict) and (columns := _columns(list(value.values()))):
+        blocks.table([[name, *columns], *_rows_by_name(value, columns)])
+    elif isinstance(value, list) and _is_table(value):
+        blocks.paragraph(f"{name}:")
+        _add(value, blocks)
+    elif isinstance(value, dict) and depth < _MOST_NESTED and any(map(_is_table, value.values())):
+        for key, each in value.items():
+            _add_named(f"{name}.{key}", each, blocks, depth + 1)
+    else:
+        for level, line in _lines(name, value, 0):
+            blocks.item(level, "-", line)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(_columns(_flat_records(value)))
+
+
+def _flat_records(values: list[object]) -> list[object]:
+    """Records whose inner records and lists of short values are columns of their own, named `outer.inner`."""
+    return [_flat(value, "", 0) if isinstance(value, dict) else value for value in values]
+
+
+def _flat(record: dict[str, object], prefix: str, depth: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in record.items():
+        if isinstance(value, dict) and value and depth < _MOST_NESTED:
+            found |= _flat(value, f"{prefix}{name}.", depth + 1)
+        elif isinstance(value, list) and all(not isinstance(each, (dict, list)) for each in value):
+            found[f"{prefix}{name}"] = ", ".join(map(_scalar, value))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
 
 
 def _rows_by_name(records: dict[str, dict[str, object]], columns: list[str]) -> list[list[str]]:

@@ -35,6 +35,7 @@ class _State:
     """What holds within a group."""
 
     is_dropped: bool = False
+    is_hidden: bool = False
     is_note: bool = False
     is_title: bool = False
     is_marker: bool = False
@@ -120,9 +121,12 @@ class _Reader:
         if word in ("super", "sub", "nosupersub", "plain"):
             self._flush_raised()
             raised = {"super": "sup", "sub": "sub"}.get(word, "") if number != 0 else ""
-            self._state = replace(self._state, raised=raised)
+            is_hidden = self._state.is_hidden and word != "plain"
+            self._state = replace(self._state, raised=raised, is_hidden=is_hidden)
         elif word == "title" and self._stack and self._state.is_dropped:
             self._state = replace(self._state, is_title=True)
+        elif word in ("deleted", "v"):  # what a tracked change deletes, and what is hidden
+            self._state = replace(self._state, is_hidden=number != 0)
         elif word in _DROPPED:
             self._state = replace(self._state, is_dropped=True)
         elif word in ("listtext", "pntext"):
@@ -188,7 +192,7 @@ class _Reader:
     def _add_text(self, text: str) -> None:
         if self._state.is_title:
             self._title += text
-        elif self._state.is_dropped:
+        elif self._state.is_dropped or self._state.is_hidden:
             return
         elif self._state.is_marker:
             self._marker += text

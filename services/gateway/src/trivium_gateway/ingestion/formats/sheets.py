@@ -2,7 +2,7 @@
 
 import datetime
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import python_calamine
 from python_calamine import CalamineSheet, CalamineWorkbook
@@ -11,6 +11,7 @@ from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
 from trivium_gateway.ingestion.formats.opendocument import merged_ranges
 from trivium_gateway.ingestion.formats.packages import Package
+from trivium_gateway.ingestion.formats.percentages import percentages_in
 
 __all__ = ["add_table", "read_sheets"]
 
@@ -37,11 +38,12 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     blocks = Blocks(bounds)
     # Of OpenDocument's sheets the library does not say which cells are merged.
     merged = merged_ranges(package) if "content.xml" in package.names else {}
+    percentages = percentages_in(package)
     for name in names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height * sheet.total_width > _MOST_CELLS:
             raise too_much(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
-        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or ())
+        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or (), percentages.get(name, frozenset()))
         if rows:
             blocks.heading(2, f"Sheet {name}")
             add_table(rows, blocks)
@@ -67,8 +69,12 @@ def _add_rows(table: list[Sequence[str]], blocks: Blocks) -> None:
     blocks.table([[row[column] if column < len(row) else "" for column in used] for row in table])
 
 
-def _cells(sheet: CalamineSheet, merged: Iterable[_Range]) -> list[list[str]]:
-    rows = [[_written(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+def _cells(sheet: CalamineSheet, merged: Iterable[_Range], percentages: Set[tuple[int, int]]) -> list[list[str]]:
+    values = sheet.to_python(skip_empty_area=False)
+    rows = [[_written(value) for value in row] for row in values]
+    for at, column in percentages:
+        if at < len(values) and column < len(values[at]) and isinstance(value := values[at][column], float):
+            rows[at][column] = f"{value * 100:.12g}%"
     left = _MOST_MERGED_CELLS
     for (top, first), (bottom, last) in merged:
         left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)

@@ -1,5 +1,6 @@
 """Subtitles and transcripts: SubRip and WebVTT."""
 
+import html
 import re
 
 from trivium_gateway.ingestion.decoding import decode
@@ -32,7 +33,7 @@ def read_subtitles(data: bytes, bounds: Bounds) -> tuple[str, str]:
         if begin is None or not begin <= seconds < begin + _SECONDS_OF_PARAGRAPH:
             blocks.paragraph("\n".join(paragraph))
             paragraph, begin = [f"[{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}]"], seconds
-        said = " ".join(_TAG.sub("", _VOICE.sub(r"\1: ", line)).strip() for line in lines[index + 1 :])
+        said = html.unescape(" ".join(_TAG.sub("", _VOICE.sub(r"\1: ", line)).strip() for line in lines[index + 1 :]))
         if said and said != paragraph[-1]:  # captions that roll repeat themselves
             paragraph.append(said)
     blocks.paragraph("\n".join(paragraph))

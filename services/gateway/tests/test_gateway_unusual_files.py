@@ -1,0 +1,155 @@
+"""Files as programs write them now and then: what they show is read, and what they do not show is not."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import pytest
+from documents.known.office import office_file, pptx
+from documents.known.word import docx
+from trivium_gateway.ingestion.formats.bounds import Bounds
+from trivium_gateway.ingestion.formats.readers import read
+from trivium_gateway.ingestion.formats.recognition import recognise
+
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_STRICT = {
+    "wordprocessingml": "http://purl.oclc.org/ooxml/wordprocessingml/main",
+    "presentationml": "http://purl.oclc.org/ooxml/presentationml/main",
+    "drawingml": "http://purl.oclc.org/ooxml/drawingml/main",
+    "officeDocument": "http://purl.oclc.org/ooxml/officeDocument/relationships",
+}
+
+
+def text_of(data: bytes | str, name: str) -> str:
+    """What comes out of a file."""
+    content = data.encode() if isinstance(data, str) else data
+    return read(recognise(content, name).name, content, Bounds(max_pages=100, max_characters=1_000_000)).text
+
+
+def strict(data: bytes) -> bytes:
+    """An Office file as "Strict Open XML" has it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(out, "w") as after:
+        for name in before.namelist():
+            text = before.read(name).decode()
+            for kind, namespace in _STRICT.items():
+                last = "relationships" if kind == "officeDocument" else "main"
+                text = text.replace(f"http://schemas.openxmlformats.org/{kind}/2006/{last}", namespace)
+            after.writestr(name, text)
+    return out.getvalue()
+
+
+def _run(text: str, properties: str = "") -> str:
+    return f'<w:r><w:rPr>{properties}</w:rPr><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def test_office_files_in_the_strict_form_are_read_as_others_are() -> None:
+    shape = (
+        '<p:sp><p:nvSpPr><p:cNvPr id="2" name="S"/><p:cNvSpPr txBox="1"/><p:nvPr/></p:nvSpPr><p:spPr/><p:txBody>'
+        "<a:bodyPr/><a:p><a:r><a:t>The slide says 42.</a:t></a:r></a:p></p:txBody></p:sp>"
+    )
+    word = docx(f"<w:p>{_run('The limit is 81 bar.')}</w:p>")
+    slides = pptx(shape, "Notes say 43.")
+
+    assert text_of(strict(word), "a.docx") == text_of(word, "a.docx")
+    assert "The limit is 81 bar." in text_of(strict(word), "a.docx")
+    assert text_of(strict(slides), "a.pptx") == text_of(slides, "a.pptx")
+    assert "The slide says 42." in text_of(strict(slides), "a.pptx")
+
+
+def test_hidden_text_of_word_is_left_out_and_signs_of_the_symbol_font_are_read() -> None:
+    shown, hidden = _run("Shown "), _run("hidden ", "<w:vanish/>")
+    again = _run("and this", '<w:vanish w:val="0"/>')
+    sign = '<w:r><w:sym w:font="Symbol" w:char="F0B1"/></w:r>'
+    degrees = _run("2 \uf0b0C, 5 \uf06dm")
+    text = text_of(docx(f"<w:p>{shown}{hidden}{again}</w:p><w:p>{_run('At 40 ')}{sign}{degrees}</w:p>"), "a.docx")
+    assert "Shown and this" in text
+    assert "At 40 ±2 °C, 5 µm" in text
+
+
+def test_deleted_and_hidden_text_of_rtf_is_left_out() -> None:
+    text = text_of(r"{\rtf1\ansi The limit is {\deleted 40}{\revised 56} bar{\v hidden}.\v so\v0 ok\par}", "a.rtf")
+    assert text.strip() == "The limit is 56 bar.ok"
+
+
+def test_percentages_of_excel_are_read_as_they_are_shown() -> None:
+    forms = {164: "0.0%", 165: "0&quot;%&quot;"}
+    written = "".join(f'<numFmt numFmtId="{number}" formatCode="{code}"/>' for number, code in forms.items())
+    styles = (
+        f"<numFmts>{written}</numFmts><fonts><font/></fonts><fills><fill/></fills><borders><border/></borders>"
+        "<cellStyleXfs><xf/></cellStyleXfs>"
+        f"<cellXfs>{''.join(f'<xf numFmtId={chr(34)}{number}{chr(34)}/>' for number in (0, 164, 9, 165))}</cellXfs>"
+    )
+    rows = [("Share", 1, 0.125), ("Half", 2, 0.5), ("Plain", 0, 0.125), ("Quoted", 3, 12.5), ("Third", 1, 0.333333)]
+    cells = "".join(
+        f'<row r="{at}"><c r="A{at}" t="inlineStr"><is><t>{name}</t></is></c>'
+        f'<c r="B{at}" s="{style}"><v>{value}</v></c></row>'
+        for at, (name, style, value) in enumerate(rows, 1)
+    )
+    sheets = '<sheets><sheet name="One" sheetId="1" r:id="r1"/></sheets>'
+    book = f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}">{sheets}</workbook>'
+    sheet = f'<worksheet xmlns="{_MAIN}"><sheetData>{cells}</sheetData></worksheet>'
+    data = office_file(
+        "xl/workbook.xml",
+        {
+            "xl/workbook.xml": ("spreadsheetml.sheet.main", book),
+            "xl/worksheets/sheet1.xml": ("spreadsheetml.worksheet", sheet),
+            "xl/styles.xml": ("spreadsheetml.styles", f'<styleSheet xmlns="{_MAIN}">{styles}</styleSheet>'),
+        },
+        {"xl/workbook.xml": {"worksheets/sheet1.xml": "worksheet", "styles.xml": "styles"}},
+    )
+    lines = text_of(data, "a.xlsx").splitlines()
+    wanted = ["| Share | 12.5% |", "| Half | 50% |", "| Plain | 0.125 |", "| Quoted | 12.5 |", "| Third | 33.3333% |"]
+    assert [line for line in wanted if line in lines] == wanted
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("sep=;\r\nName;Price\r\nNut;0,80\r\n", "| Name | Price |\n| --- | --- |\n| Nut | 0,80 |"),
+        (
+            "Report of sales\nMade in January\n\nRegion,Sales\nNorth,310\n",
+            "Report of sales\n\nMade in January\n\n| Region | Sales |\n| --- | --- |\n| North | 310 |",
+        ),
+        ("Word\nkite\nheron\n", "| Word |\n| --- |\n| kite |\n| heron |"),
+    ],
+    ids=["declared delimiter", "title", "one column"],
+)
+def test_table_as_text_begins_with_its_header(data: str, expected: str) -> None:
+    assert text_of(data, "a.csv").strip() == expected
+
+
+def test_records_within_records_are_rows_with_all_that_belongs_to_them() -> None:
+    pumps = [{"id": f"P{at}", "limits": {"max": at + 70, "unit": "bar"}, "tags": ["a", "b"]} for at in (1, 2)]
+    text = text_of(json.dumps({"site": {"name": "Oslo", "pumps": pumps}}), "a.json")
+    assert "site.name: Oslo" in text
+    assert "site.pumps:\n\n| id | limits.max | limits.unit | tags |" in text
+    assert "| P2 | 72 | bar | a, b |" in text
+    lines = "\n".join(json.dumps(pump) for pump in pumps)
+    assert "| P1 | 71 | bar | a, b |" in text_of(lines, "a.jsonl")
+
+
+def test_notebook_says_with_which_error_a_cell_ended() -> None:
+    output = {"output_type": "error", "ename": "ValueError", "evalue": "bad 55", "traceback": ["\x1b[0;31mValueError"]}
+    cell = {"cell_type": "code", "source": "x", "outputs": [output]}
+    text = text_of(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell]}), "a.ipynb")
+    assert "ValueError: bad 55" in text
+    assert "\x1b" not in text
+
+
+def test_entities_of_subtitles_are_characters() -> None:
+    text = text_of("WEBVTT\n\n00:00:04.000 --> 00:00:05.000\nClose &amp; go &lt;now&gt;.\n", "a.vtt")
+    assert "Close & go <now>." in text
+
+
+def test_names_that_the_author_of_latex_gave_to_words_are_those_words() -> None:
+    source = (
+        r"\newcommand{\unit}{bar}\newcommand{\two}[1]{#1#1}\begin{document}At 12~\unit{} or 5\,\% \units "
+        r"\begin{tabular}{l|r}Part & Price \\ Cog \& Co & \$14 \\\end{tabular}\end{document}"
+    )
+    text = text_of(source, "a.tex")
+    assert r"At 12 bar or 5 % \units" in text
+    assert r"| Cog & Co | \$14 |" in text
