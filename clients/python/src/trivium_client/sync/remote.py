@@ -117,7 +117,7 @@ class RemoteSource(Source):
         general = AsyncFileSystem._find if issubclass(kind, AsyncFileSystem) else AbstractFileSystem.find
         if getattr(kind, general.__name__) is not general:  # a store without folders lists everything at once
             everything: dict[str, dict[str, Any]] = self._files.find(self._root, detail=True)
-            return everything
+            return {path: facts for path, facts in everything.items() if not facts.get("name", path).endswith("/")}
         return self._walk(listing)
 
     def _walk(self, listing: Listing) -> dict[str, dict[str, Any]]:
