@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from e2e.stack import Stack
     from page.browser import Pages
     from page.language_model import LanguageModel
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 DROP = """files => {
   const transfer = new DataTransfer();
@@ -83,6 +83,50 @@ def test_many_files_go_through_a_job_that_survives_a_reload_and_lists_retries_an
     expect(page.locator("#document-list")).not_to_be_empty()
     expect(line).to_have_count(0)
     assert stack.http.get("/v1/jobs").json()["jobs"] == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("batches_sent", [0, 3])
+def test_page_that_is_left_while_hundreds_of_files_go_up_says_how_many_are_missing_and_takes_them_again(
+    pages: Pages, stack: Stack, batches_sent: int
+) -> None:
+    name = f"fleet-{batches_sent}"
+    stack.http.post("/v1/collections", json={"name": name}).raise_for_status()
+    page = pages.open("/#documents")
+    page.evaluate("name => localStorage.setItem('trivium.collection', name)", name)
+    page.add_init_script("addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)")
+    page.reload()  # from now on nobody asks whether to leave the page
+    expect(page.locator(".collections .chosen")).to_contain_text(name)
+    files = [[f"ship-{number}.txt", f"Ship {number} is {number} metres long.", 1] for number in range(250)]
+    posted = 0
+
+    def hold_later_batches(route: Route) -> None:
+        nonlocal posted
+        posted += route.request.method == "POST"
+        if posted <= batches_sent or route.request.method != "POST":
+            route.continue_()
+
+    page.route("**/v1/documents", hold_later_batches)
+    page.evaluate(DROP, files)
+    line = page.locator("#job-list > li")
+    expect(line).to_contain_text(f"{40 * batches_sent} of 250 sent")
+    page.wait_for_function("() => sessionStorage.getItem('trivium.unsent')")
+    page.reload()
+    page.unroute("**/v1/documents")
+    expect(line).to_contain_text(f"Up to {250 - 40 * batches_sent} files were not sent")
+    if batches_sent:
+        expect(line).to_contain_text(f"All {40 * batches_sent} added", timeout=120_000)
+    line.get_by_role("button", name="Clear this line").click()
+    expect(line).to_have_count(0)
+
+    page.evaluate(DROP, files)
+    expect(line).to_contain_text("All 250 added", timeout=120_000)
+    line.get_by_role("button", name="Clear this line").click()
+    page.reload()
+    expect(page.locator("#document-list")).not_to_be_empty()
+    expect(line).to_have_count(0)
+    stored = stack.http.get("/v1/documents", params={"collection": name, "page_size": 1000}).json()["documents"]
+    assert {one["id"] for one in stored} == {path for path, _, _ in files}
 
 
 @pytest.mark.timeout(600)

@@ -11,6 +11,7 @@ const BATCH_FILES = 40;
 const BATCH_BYTES = 8 * 1024 * 1024;
 const MOST_SHOWN = 20; // jobs
 const MOST_FAILURES = 100;
+const UNSENT = "trivium.unsent"; // in this tab's storage: by job, how many files are not sent yet
 const AGAIN = new Set(["network", "interrupted", "overloaded", "unavailable", "timeout"]);
 
 const list = document.getElementById("job-list");
@@ -20,6 +21,26 @@ let sending = 0;
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const hasEnded = (job) => job.ended !== null;
+
+/** How many files were on their way when this page was left, by job; "" is the one whose id had not come yet. */
+function unsent() {
+  try {
+    return JSON.parse(sessionStorage.getItem(UNSENT)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function noteUnsent(job, count) {
+  const counts = unsent();
+  if (count) counts[job] = count;
+  else delete counts[job];
+  try {
+    sessionStorage.setItem(UNSENT, JSON.stringify(counts));
+  } catch {
+    // A browser that keeps nothing: whoever leaves the page is not told what was missing.
+  }
+}
 
 /** Files in the pieces in which they are sent. A name that a form would change goes alone, with its id beside it. */
 function batches(files) {
@@ -53,7 +74,7 @@ export async function sendToJob(files, collection) {
 /** One job on the page. */
 class Line {
   constructor(collection, expected = 0) {
-    Object.assign(this, { collection, expected, sent: 0, job: null, cancelled: false });
+    Object.assign(this, { collection, expected, sent: 0, job: null, cancelled: false, unsent: 0 });
     this.bar = el("progress", { max: "1", value: "0", label: ["job.title", { count: expected, collection }] });
     this.name = el("span.name", { t: ["job.title", { count: expected, collection }] });
     this.said = el("span.said", { t: ["job.sending", { sent: 0, all: expected }] });
@@ -75,6 +96,7 @@ class Line {
 
   async send(rest) {
     while (rest.length && !this.cancelled) {
+      this.noteUnsent();
       let taken;
       try {
         taken = await sendFiles(rest[0], this.job ? { job: this.job.id } : {}, this.collection);
@@ -98,13 +120,17 @@ class Line {
       if (!this.job) {
         this.job = { id: taken.job, ended: null, total: 0, done: 0, failed_count: 0, state: "queued" };
         lines.set(taken.job, this);
+        noteUnsent("", 0);
         if (this.cancelled) await this.cancel();
       }
       this.draw();
       look();
     }
+    this.noteUnsent();
     return true;
   }
+
+  noteUnsent() { noteUnsent(this.job?.id ?? "", this.cancelled ? 0 : this.expected - this.sent); }
 
   sendAgain(rest) {
     this.expected = this.sent + rest.reduce((count, batch) => count + batch.length, 0);
@@ -144,6 +170,16 @@ class Line {
       el("li", {}, foreign(id), " ", el("span.said", { lang: "en" }, forReaders(error.message)))));
     const more = job.failed_count - this.failures.children.length;
     if (isOver && more > 0) this.failures.append(el("li", { t: ["job.more", { count: more }] }));
+    if (this.unsent) this.failures.append(el("li", { t: ["job.unsent", { count: this.unsent }] }));
+  }
+
+  /** Shows that files were on their way when the page was left, before it knew their job. */
+  drawUnsent(count) {
+    show(this.name, "job.title", { count, collection: this.collection });
+    show(this.said, "job.unsent", { count });
+    this.bar.hidden = true;
+    this.element.className = "job failed";
+    this.setButtons(this.closeButton());
   }
 
   closeButton() {
@@ -153,6 +189,7 @@ class Line {
   async cancel() {
     this.cancelled = true;
     this.expected = this.sent;
+    this.noteUnsent();
     if (this.job && !hasEnded(this.job)) await this.change("DELETE", `v1/jobs/${this.job.id}`);
     else if (!this.job) this.remove();
   }
@@ -178,6 +215,7 @@ class Line {
 
   remove() {
     if (this.job) lines.delete(this.job.id);
+    noteUnsent(this.job?.id ?? "", 0);
     this.element.remove();
     document.getElementById("uploads").hidden = !document.querySelector("#upload-list > li, #job-list > li");
   }
@@ -211,6 +249,8 @@ async function refresh(line) {
 /** Shows the jobs that go on, or that failed, whoever began them. */
 export async function startJobs() {
   addEventListener("beforeunload", (event) => { if (sending) event.preventDefault(); });
+  const left = unsent();
+  if (left[""]) new Line(state.get("collection")).drawUnsent(left[""]);
   let found;
   while (!found) {
     try {
@@ -221,10 +261,10 @@ export async function startJobs() {
     }
   }
   for (const job of found.jobs.reverse()) {
-    if (lines.has(job.id) || !["queued", "running", "failed"].includes(job.state)) continue;
+    if (lines.has(job.id) || !(left[job.id] || ["queued", "running", "failed"].includes(job.state))) continue;
     const line = new Line(job.collection);
     lines.set(job.id, line);
-    line.job = job;
+    Object.assign(line, { job, unsent: left[job.id] ?? 0 });
     line.draw();
     if (hasEnded(job)) refresh(line);
   }

@@ -338,6 +338,8 @@ export const en = {
   "job.cancelled": "Cancelled: {done} of {total} added",
   "job.cancel": "Cancel these documents",
   "job.forget": "Clear this line",
+  "job.unsent": "Up to {count} files were not sent, because this page was left. Add them again: what is in already costs nothing",
+  "job.unsent.one": "1 file was perhaps not sent, because this page was left. Add it again: if it is in already, that costs nothing",
   "job.more": "and {count} more",
   "paste.title": "Paste text",
   "paste.name": "Title",

@@ -338,6 +338,8 @@ export const zh = {
   "job.cancelled": "已取消：已添加 {done} 个，共 {total} 个",
   "job.cancel": "取消这些文档",
   "job.forget": "清除此行",
+  "job.unsent": "页面中途被关闭或刷新，最多有 {count} 个文件未发送。请重新添加：已添加的文件不会重复处理",
+  "job.unsent.one": "页面中途被关闭或刷新，可能有 1 个文件未发送。请重新添加：已添加的文件不会重复处理",
   "job.more": "另有 {count} 个",
   "paste.title": "粘贴文本",
   "paste.name": "标题",
