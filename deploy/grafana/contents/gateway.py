@@ -48,6 +48,18 @@ GATEWAY = Dashboard(
             ("trivium_gateway_quota_store_up", "{{instance}}"),
             most=1,
         ),
+        lines(
+            "Stored by tenant",
+            "bytes",
+            "The text of its documents; counted once a minute.",
+            ("max by (tenant) (trivium_gateway_stored_bytes)", "{{tenant}}"),
+        ),
+        lines(
+            "Documents by tenant",
+            "short",
+            "That are stored; counted once a minute.",
+            ("max by (tenant) (trivium_gateway_stored_documents)", "{{tenant}}"),
+        ),
         quantiles(
             "Wait for a place by tenant",
             "trivium_gateway_tenant_wait_seconds",

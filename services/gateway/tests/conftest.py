@@ -24,6 +24,7 @@ from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.ingestion.formats import ocr
 from trivium_gateway.ingestion.ingester import Ingester
+from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
@@ -31,6 +32,9 @@ from trivium_gateway.library.documents import DocumentResult, Documents, NewDocu
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.library.totals import Totals
+from trivium_gateway.metering.metrics import MeterMetrics
+from trivium_gateway.metering.quotas import Quotas
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.models.embed_answers import EmbeddedDocuments
 from trivium_gateway.qdrant.collections import QdrantCollections
@@ -166,9 +170,9 @@ def open_storage(addresses: Addresses) -> OpenStorage:
             embed = CountedEmbed(channel, addresses.embed_target)
             collections = Collections(connection, embed, limits)
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
-            ingester = Ingester(
-                collections, chunks, embed, locks, limits, registry, QuestionAdmission(256, QuestionMetrics(registry))
-            )
+            admission = QuestionAdmission(256, QuestionMetrics(registry))
+            room = StorageRoom(Quotas(None, MeterMetrics(registry)), Totals(connection).count)
+            ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room)
             documents = Documents(chunks, locks, limits)
             chunk_search, sweeper = ChunkSearch(connection), Sweeper(collections, chunks)
             yield Storage(connection, embed, collections, chunks, documents, ingester, chunk_search, sweeper, registry)

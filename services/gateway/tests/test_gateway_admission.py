@@ -12,7 +12,10 @@ from prometheus_client import CollectorRegistry
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.call_limit import CallLimit
 from trivium_gateway.request.metrics import QuestionMetrics
+from trivium_gateway.request.outcomes import Outcomes
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.question_limit import QuestionLimit
+from trivium_gateway.request.record import Record
 from trivium_serving.errors import Overloaded
 
 
@@ -98,6 +101,26 @@ async def test_question_without_a_place_waits_its_turn(admission: QuestionAdmiss
         assert order == []
     await asyncio.gather(*waiting)
     assert order == [0, 1, 2]
+
+
+async def test_wait_for_a_place_is_a_stage_of_the_questions_that_wait(admission: QuestionAdmission) -> None:
+    async def ask() -> list[str]:
+        record = Record("retrieve", EVERYBODY, 60, {}, Outcomes())
+        async with admission.place("a", 60, record.stage("wait")):
+            with record.stage("embed"):
+                pass
+        assert all(one.seconds is not None for one in record.stages)
+        return [one.name for one in record.stages]
+
+    async with AsyncExitStack() as stack:
+        await _filled(admission, stack)
+        waiting = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        given_up = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        given_up.cancel()
+    assert await waiting == ["wait", "embed"]
+    assert await ask() == ["embed"]
 
 
 async def test_question_beyond_those_that_may_wait_is_refused_at_once(admission: QuestionAdmission) -> None:

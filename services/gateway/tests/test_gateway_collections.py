@@ -54,6 +54,8 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
         "container",
         "uri",
         "has_token_codes",
+        "text_bytes_high",
+        "text_bytes_low",
     }
     assert info.result.payload_schema["tenant"].params.keyword_index_params.is_tenant
 

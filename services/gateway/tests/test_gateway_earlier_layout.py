@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from qdrant_client import grpc as qdrant
 from qdrant_client.conversions.conversion import json_to_value
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.totals import Totals
 from trivium_gateway.library.versions import content_hash_of
+from trivium_gateway.metering.kinds import Stored
 from trivium_gateway.qdrant.points import earlier_head_id
 
 from .conftest import WHOLE
@@ -39,6 +41,8 @@ async def _store_as_earlier(storage: Storage, *documents: NewDocument) -> None:
         content_hash = content_hash_of(payload["content_hash"].string_value)
         payload |= {"content_hash": json_to_value(content_hash), "schema_version": json_to_value(1)}
         del payload["chunk_count"]
+        for name in ("text_bytes_high", "text_bytes_low"):
+            payload.pop(name, None)
         is_head = payload["chunk_index"].integer_value == 0
         point_id = earlier_head_id("default", payload["document_id"].string_value, content_hash)
         vectors = {name: _vector(one) for name, one in point.vectors.vectors.vectors.items()}
@@ -55,11 +59,9 @@ async def _store_as_earlier(storage: Storage, *documents: NewDocument) -> None:
         qdrant.DeletePoints(collection_name=collection.physical, wait=True, points=everything),
         timeout_seconds=30,
     )
-    await call(
-        points.DeleteFieldIndex,
-        qdrant.DeleteFieldIndexCollection(collection_name=collection.physical, wait=True, field_name="chunk_count"),
-        timeout_seconds=30,
-    )
+    for name in ("chunk_count", "text_bytes_high", "text_bytes_low"):
+        index = qdrant.DeleteFieldIndexCollection(collection_name=collection.physical, wait=True, field_name=name)
+        await call(points.DeleteFieldIndex, index, timeout_seconds=30)
     await call(
         points.Upsert,
         qdrant.UpsertPoints(collection_name=collection.physical, wait=True, points=earlier),
@@ -104,6 +106,16 @@ async def test_earlier_documents_are_read_counted_unchanged_and_not_swept(storag
     assert (await storage.collections.get("default", reader=WHOLE)).chunk_count == len(everything)
     assert await storage.sweeper.sweep() == 0
     assert await _found(storage) == everything
+
+
+async def test_earlier_documents_are_counted_with_their_texts_beside_later_ones(storage: Storage) -> None:
+    umlauts = "Größe über alles. " * 120
+    await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text=umlauts))
+    totals = Totals(storage.connection)
+    size = len(_TEXT.strip().encode()) + len(umlauts.strip().encode())
+    assert await totals.count("default") == {"default": Stored(2, size)}
+    await storage.ingest(NewDocument(id="c", text="New."))  # which makes the index that they lack
+    assert await totals.count("default") == {"default": Stored(3, size + 4)}
 
 
 async def test_earlier_document_is_replaced_by_its_next_version_and_can_be_deleted(storage: Storage) -> None:

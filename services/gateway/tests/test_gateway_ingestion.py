@@ -316,6 +316,6 @@ async def test_payload_has_the_fields_that_others_rely_on(storage: Storage) -> N
     expected = {
         "tenant": "default", "document_id": "a", "chunk_index": 0, "text": "x", "title": "T", "uri": "u", "start": 0,
         "end": 1, "metadata": {"k": [1, 2]}, "schema_version": 2, "chunk_count": 1,
-        "has_token_codes": True,
+        "has_token_codes": True, "text_bytes_high": 0, "text_bytes_low": 1,
     }  # fmt: skip
     assert json.dumps(payload, sort_keys=True) == json.dumps(expected, sort_keys=True)

@@ -17,7 +17,7 @@ from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.app.access import check_access
 from trivium_gateway.metering.book import UsageBook
-from trivium_gateway.metering.kinds import Kind, Operation, Quota, Rate, parse_setting
+from trivium_gateway.metering.kinds import Kind, Operation, Quota, Rate, Stored, parse_setting
 from trivium_gateway.metering.metrics import MeterMetrics
 from trivium_gateway.metering.quotas import ANSWER_SECONDS, Quotas
 from trivium_gateway.metering.redis_store import RedisMeterStore
@@ -209,7 +209,7 @@ async def test_without_keys_nothing_is_counted_and_nothing_refused() -> None:
     quotas.spend(EVERYBODY, {Kind.PAGES: 5})
     await quotas.flush()
     assert await quotas.used(0, 10**6, "") == {}
-    book = UsageBook(quotas, Access.kept_in(None, _NO_AUDIT).guard, _NO_AUDIT)
+    book = UsageBook(quotas, Access.kept_in(None, _NO_AUDIT).guard, _NO_AUDIT, _nothing_stored)
     with pytest.raises(FailedPrecondition):
         await book.usage(EVERYBODY, begin=0, end=time.time())
 
@@ -217,11 +217,15 @@ async def test_without_keys_nothing_is_counted_and_nothing_refused() -> None:
 _NO_AUDIT = AuditLog(None, CollectorRegistry())
 
 
+async def _nothing_stored(tenant: str | None) -> dict[str, Stored]:
+    return {}
+
+
 class _Book:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.access = Access.kept_in(KeyStore(path.parent), _NO_AUDIT)
         self.quotas = _quotas(FileMeterStore(path), clock, tenant="requests=100/m")
-        self.book = UsageBook(self.quotas, self.access.guard, _NO_AUDIT)
+        self.book = UsageBook(self.quotas, self.access.guard, _NO_AUDIT, _nothing_stored)
 
     async def key(self, tenant: str) -> str:
         made = await self.access.keyring.create(_OPERATOR, name="x", tenant=tenant, scopes=["read"])

@@ -53,7 +53,7 @@ from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
-from trivium_client._usage import KeyUsage, Quota, UsageReport
+from trivium_client._usage import KeyUsage, Quota, TenantStored, UsageReport
 
 __all__ = [
     "AlreadyExists",
@@ -108,6 +108,7 @@ __all__ = [
     "StageTime",
     "Status",
     "TemporaryError",
+    "TenantStored",
     "Timings",
     "TooLarge",
     "Trivium",

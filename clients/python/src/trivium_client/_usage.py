@@ -24,6 +24,21 @@ class KeyUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantStored:
+    """What a tenant has stored.
+
+    Attributes:
+        tenant: The tenant.
+        documents: How many documents.
+        bytes: Their text, in UTF-8.
+    """
+
+    tenant: str
+    documents: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """What was used within some hours.
 
@@ -31,11 +46,13 @@ class UsageReport:
         begin: Their beginning, in UTC.
         end: Their end.
         usage: By tenant and key.
+        stored: What each tenant has stored now; none while Qdrant cannot say.
     """
 
     begin: datetime
     end: datetime
     usage: tuple[KeyUsage, ...]
+    stored: tuple[TenantStored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +62,8 @@ class Quota:
     Attributes:
         tenant: The tenant.
         key_id: Id of the key; empty for the tenant as a whole.
-        limits: By what is limited, such as 600/m, 100000/d or 50/10s.
-        left: What is left of each, as far as the gateway knows that was asked.
+        limits: By what is limited, such as 600/m, 100000/d or 50/10s; stored_documents and stored_bytes such as 10000.
+        left: What is left of each that comes back, as far as the gateway knows that was asked.
         weight: The tenant's part of what tenants share, in proportion to the others'.
         own: Whether it was set; otherwise it is what the gateway's settings say of all.
     """
@@ -62,7 +79,8 @@ class Quota:
 def report_from(message: pb.GetUsageResponse) -> UsageReport:
     """Reads a message."""
     usage = tuple(KeyUsage(one.tenant, one.key_id, dict(one.amounts)) for one in message.usage)
-    return UsageReport(message.begin.ToDatetime(UTC), message.end.ToDatetime(UTC), usage)
+    stored = tuple(TenantStored(one.tenant, one.documents, one.bytes) for one in message.stored)
+    return UsageReport(message.begin.ToDatetime(UTC), message.end.ToDatetime(UTC), usage, stored)
 
 
 def quota_from(message: pb.Quota) -> Quota:

@@ -163,18 +163,21 @@ class Standing:
 
 
 class QuotaExceeded(Overloaded):
-    """The caller has used what it may.
+    """The caller has used what it may, or stored it.
 
     Args:
         message: Of what, and how much that is.
+        reason: Why, if not because it was used.
         standing: How it stands with that limit.
         retry_after_seconds: When there will be some again.
     """
 
     default_reason = "QUOTA_EXCEEDED"
 
-    def __init__(self, message: str, *, standing: Standing, retry_after_seconds: float) -> None:
-        super().__init__(message, retry_after_seconds=retry_after_seconds)
+    def __init__(
+        self, message: str, *, reason: str | None = None, standing: Standing, retry_after_seconds: float
+    ) -> None:
+        super().__init__(message, reason=reason, retry_after_seconds=retry_after_seconds)
         self.standing = standing
         self.metadata = {
             "limit": str(standing.limit),

@@ -82,8 +82,8 @@ class GatewaySettings:
     )
     tenant_quota: str = setting(
         "",
-        "What a tenant may use that has no quota of its own, such as requests=600/m,completion_tokens=1000000/d: each "
-        "of what GET /v1/usage shows, so many a second (s), minute, hour or day; empty for as much as it wants.",
+        "What a tenant may use that has no quota of its own, such as requests=600/m,stored_bytes=5000000000: each "
+        "of what GET /v1/usage shows, so many a second (s), minute, hour or day, or stored; empty for no limit.",
     )
     key_quota: str = setting("", "The same of each key that has no quota of its own.")
     metrics_port: int = setting(

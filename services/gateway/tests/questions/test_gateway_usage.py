@@ -134,6 +134,45 @@ async def test_job_is_its_starters_in_usage_audit_and_quota(metered: Metered) ->
     assert (refused.status_code, refused.json()["error"]["reason"]) == (429, "QUOTA_EXCEEDED")
 
 
+async def test_what_does_not_fit_is_refused_document_by_document_and_a_job_waits_for_room(metered: Metered) -> None:
+    key = await metered.tenant("full", "read", "ingest", "admin")
+    size = sum(len(one["text"].encode()) for one in DOCUMENTS)
+    told = (await metered.call("GET", "/v1/usage", key)).json()["stored"]
+    assert told == [{"tenant": "full", "documents": 3, "bytes": size}]
+    await metered.limit("full", stored_documents="4", stored_bytes=str(size + 20))
+
+    async def add(*documents: dict[str, Any], **more: Any) -> httpx.Response:
+        return await metered.call("POST", "/v1/documents", key, json={"documents": documents, **more})
+
+    sent = [{"id": "long", "text": "x" * 21}, {"id": "short", "text": "x" * 11}, {"id": "fifth", "text": "x"}]
+    long, short, fifth = (await add(*DOCUMENTS, *sent)).json()["documents"][3:]
+    assert (short["status"], long["error"]["reason"], fifth["error"]["reason"]) == (
+        "indexed",
+        "STORED_QUOTA_EXCEEDED",
+        "STORED_QUOTA_EXCEEDED",
+    )
+    assert f"may have {size + 20} stored_bytes" in long["error"]["message"]
+    assert "may have 4 stored_documents, and has 4" in fifth["error"]["message"]
+    [longer] = (await add({**DOCUMENTS[0], "text": DOCUMENTS[0]["text"] + "x" * 10})).json()["documents"]
+    [smaller] = (await add({**DOCUMENTS[0], "text": "Less."})).json()["documents"]
+    assert (longer["error"]["reason"], smaller["status"]) == ("STORED_QUOTA_EXCEEDED", "updated")
+
+    job = (await add({"id": "fifth", "text": "x"}, wait=False)).json()["job"]
+    async with asyncio.timeout(60):
+        while not (waiting := (await metered.call("GET", f"/v1/jobs/{job}", key)).json()["waiting"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert waiting["reason"] == "STORED_QUOTA_EXCEEDED"
+        assert (await metered.call("DELETE", "/v1/documents/short", key)).status_code == 200
+        while (await metered.call("GET", f"/v1/jobs/{job}", key)).json()["state"] != "done":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    refusals = metered.stack.metric("trivium_gateway_quota_refused_total", tenant="full", kind="stored_documents")
+    assert refusals >= 2
+
+    [key_id] = {one["key"] for one in (await metered.call("GET", "/v1/usage", key)).json()["usage"]}
+    body = {"tenant": "full", "key": key_id, "limits": {"stored_bytes": "5"}}
+    assert (await metered.call("PUT", "/v1/quotas", metered.first_key, json=body)).status_code == 400
+
+
 async def test_usage_of_others_is_for_operators_only(metered: Metered) -> None:
     key, other = (
         await metered.tenant("mine", "read", "ingest", "admin"),

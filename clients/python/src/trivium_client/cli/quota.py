@@ -67,7 +67,8 @@ def set_quota(
         typer.Argument(
             metavar="[KIND=LIMIT]...",
             help="requests=600/m, completion_tokens=1000000/d: each of what `trivium usage` shows, in so many seconds "
-            "(s), minutes (m), hours (h) or days (d). None to take back what was set.",
+            "(s), minutes (m), hours (h) or days (d); stored_documents=10000 and stored_bytes=50000000 of what there "
+            "is. None to take back what was set.",
             show_default=False,
         ),
     ] = None,
@@ -90,6 +91,8 @@ def set_quota(
 
         trivium quota set requests=60/m --key 5f0c2b9a1d
 
+        trivium quota set stored_documents=10000 --tenant legal
+
         trivium quota set --tenant legal
     """
     with Trivium(gateway) as trivium:
@@ -110,7 +113,8 @@ def _parsed(limits: list[str] | None) -> dict[str, str]:
 
 
 def _limits(one: Quota) -> str:
-    return " ".join(f"{kind}={limit} ({one.left.get(kind, 0)} left)" for kind, limit in one.limits.items())
+    left = {kind: f" ({amount} left)" for kind, amount in one.left.items()}  # nobody counts what is stored for this
+    return " ".join(f"{kind}={limit}{left.get(kind, '')}" for kind, limit in one.limits.items())
 
 
 def _plain(one: Quota) -> dict[str, object]:

@@ -32,7 +32,7 @@ def usage(
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what tenants and their keys used: requests, tokens, pages, documents and bytes.
+    """Show what tenants and their keys used: requests, tokens, pages, documents, bytes; and what is stored.
 
     It takes a key with the scope `admin`, or `operator` for other tenants, in TRIVIUM_API_KEY. Days are those of UTC.
 
@@ -50,13 +50,16 @@ def usage(
             {"tenant": one.tenant, "key": one.key_id or None} | {kind: one.amounts.get(kind, 0) for kind in KINDS}
             for one in report.usage
         ]
-        print_json({"from": _text(report.begin), "to": _text(report.end), "usage": rows})
+        stored = [{"tenant": one.tenant, "documents": one.documents, "bytes": one.bytes} for one in report.stored]
+        print_json({"from": _text(report.begin), "to": _text(report.end), "usage": rows, "stored": stored})
         return
     lines = [(one.tenant, one.key_id, *(str(one.amounts.get(kind, 0)) for kind in KINDS)) for one in report.usage]
     console = stdout()
     if not console.is_terminal:
         for line in lines:
             print_row(*line)
+        for one in report.stored:
+            print_row(one.tenant, "stored", str(one.documents), str(one.bytes))
         return
     table = Table(box=None, header_style="bold", title=f"{_text(report.begin)} to {_text(report.end)}")
     for name in ("Tenant", "Key"):
@@ -66,6 +69,12 @@ def usage(
     for line in lines:
         table.add_row(*line)
     console.print(table)
+    kept = Table(box=None, header_style="bold", title="Stored now")
+    for name in ("Tenant", "Documents", "Bytes"):
+        kept.add_column(name, justify="left" if name == "Tenant" else "right")
+    for one in report.stored:
+        kept.add_row(one.tenant, str(one.documents), str(one.bytes))
+    console.print(kept)
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

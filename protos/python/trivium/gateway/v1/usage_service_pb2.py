@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&trivium/gateway/v1/usage_service.proto\x12\x12trivium.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x0fGetUsageRequest\x12)\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"\x90\x01\n\x10GetUsageResponse\x12)\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05usage\x18\x03 \x03(\x0b\x32\x19.trivium.gateway.v1.Usage\"\x90\x01\n\x05Usage\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x37\n\x07\x61mounts\x18\x03 \x03(\x0b\x32&.trivium.gateway.v1.Usage.AmountsEntry\x1a.\n\x0c\x41mountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"#\n\x11ListQuotasRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"?\n\x12ListQuotasResponse\x12)\n\x06quotas\x18\x01 \x03(\x0b\x32\x19.trivium.gateway.v1.Quota\"\x8a\x02\n\x05Quota\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x35\n\x06limits\x18\x03 \x03(\x0b\x32%.trivium.gateway.v1.Quota.LimitsEntry\x12\x31\n\x04left\x18\x04 \x03(\x0b\x32#.trivium.gateway.v1.Quota.LeftEntry\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12\x0b\n\x03own\x18\x06 \x01(\x08\x1a-\n\x0bLimitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tLeftEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xc1\x01\n\x0fSetQuotaRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12?\n\x06limits\x18\x03 \x03(\x0b\x32/.trivium.gateway.v1.SetQuotaRequest.LimitsEntry\x12\x13\n\x06weight\x18\x04 \x01(\x01H\x00\x88\x01\x01\x1a-\n\x0bLimitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_weight\"<\n\x10SetQuotaResponse\x12(\n\x05quota\x18\x01 \x01(\x0b\x32\x19.trivium.gateway.v1.Quota2\x99\x02\n\x0cUsageService\x12U\n\x08GetUsage\x12#.trivium.gateway.v1.GetUsageRequest\x1a$.trivium.gateway.v1.GetUsageResponse\x12[\n\nListQuotas\x12%.trivium.gateway.v1.ListQuotasRequest\x1a&.trivium.gateway.v1.ListQuotasResponse\x12U\n\x08SetQuota\x12#.trivium.gateway.v1.SetQuotaRequest\x1a$.trivium.gateway.v1.SetQuotaResponseB4\n\x12trivium.gateway.v1P\x01Z\x1ctrivium/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&trivium/gateway/v1/usage_service.proto\x12\x12trivium.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x0fGetUsageRequest\x12)\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"\xbc\x01\n\x10GetUsageResponse\x12)\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05usage\x18\x03 \x03(\x0b\x32\x19.trivium.gateway.v1.Usage\x12*\n\x06stored\x18\x04 \x03(\x0b\x32\x1a.trivium.gateway.v1.Stored\":\n\x06Stored\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\x90\x01\n\x05Usage\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x37\n\x07\x61mounts\x18\x03 \x03(\x0b\x32&.trivium.gateway.v1.Usage.AmountsEntry\x1a.\n\x0c\x41mountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"#\n\x11ListQuotasRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"?\n\x12ListQuotasResponse\x12)\n\x06quotas\x18\x01 \x03(\x0b\x32\x19.trivium.gateway.v1.Quota\"\x8a\x02\n\x05Quota\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x35\n\x06limits\x18\x03 \x03(\x0b\x32%.trivium.gateway.v1.Quota.LimitsEntry\x12\x31\n\x04left\x18\x04 \x03(\x0b\x32#.trivium.gateway.v1.Quota.LeftEntry\x12\x0e\n\x06weight\x18\x05 \x01(\x01\x12\x0b\n\x03own\x18\x06 \x01(\x08\x1a-\n\x0bLimitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tLeftEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xc1\x01\n\x0fSetQuotaRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12?\n\x06limits\x18\x03 \x03(\x0b\x32/.trivium.gateway.v1.SetQuotaRequest.LimitsEntry\x12\x13\n\x06weight\x18\x04 \x01(\x01H\x00\x88\x01\x01\x1a-\n\x0bLimitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_weight\"<\n\x10SetQuotaResponse\x12(\n\x05quota\x18\x01 \x01(\x0b\x32\x19.trivium.gateway.v1.Quota2\x99\x02\n\x0cUsageService\x12U\n\x08GetUsage\x12#.trivium.gateway.v1.GetUsageRequest\x1a$.trivium.gateway.v1.GetUsageResponse\x12[\n\nListQuotas\x12%.trivium.gateway.v1.ListQuotasRequest\x1a&.trivium.gateway.v1.ListQuotasResponse\x12U\n\x08SetQuota\x12#.trivium.gateway.v1.SetQuotaRequest\x1a$.trivium.gateway.v1.SetQuotaResponseB4\n\x12trivium.gateway.v1P\x01Z\x1ctrivium/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,27 +44,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETUSAGEREQUEST']._serialized_start=95
   _globals['_GETUSAGEREQUEST']._serialized_end=212
   _globals['_GETUSAGERESPONSE']._serialized_start=215
-  _globals['_GETUSAGERESPONSE']._serialized_end=359
-  _globals['_USAGE']._serialized_start=362
-  _globals['_USAGE']._serialized_end=506
-  _globals['_USAGE_AMOUNTSENTRY']._serialized_start=460
-  _globals['_USAGE_AMOUNTSENTRY']._serialized_end=506
-  _globals['_LISTQUOTASREQUEST']._serialized_start=508
-  _globals['_LISTQUOTASREQUEST']._serialized_end=543
-  _globals['_LISTQUOTASRESPONSE']._serialized_start=545
-  _globals['_LISTQUOTASRESPONSE']._serialized_end=608
-  _globals['_QUOTA']._serialized_start=611
-  _globals['_QUOTA']._serialized_end=877
-  _globals['_QUOTA_LIMITSENTRY']._serialized_start=787
-  _globals['_QUOTA_LIMITSENTRY']._serialized_end=832
-  _globals['_QUOTA_LEFTENTRY']._serialized_start=834
-  _globals['_QUOTA_LEFTENTRY']._serialized_end=877
-  _globals['_SETQUOTAREQUEST']._serialized_start=880
-  _globals['_SETQUOTAREQUEST']._serialized_end=1073
-  _globals['_SETQUOTAREQUEST_LIMITSENTRY']._serialized_start=787
-  _globals['_SETQUOTAREQUEST_LIMITSENTRY']._serialized_end=832
-  _globals['_SETQUOTARESPONSE']._serialized_start=1075
-  _globals['_SETQUOTARESPONSE']._serialized_end=1135
-  _globals['_USAGESERVICE']._serialized_start=1138
-  _globals['_USAGESERVICE']._serialized_end=1419
+  _globals['_GETUSAGERESPONSE']._serialized_end=403
+  _globals['_STORED']._serialized_start=405
+  _globals['_STORED']._serialized_end=463
+  _globals['_USAGE']._serialized_start=466
+  _globals['_USAGE']._serialized_end=610
+  _globals['_USAGE_AMOUNTSENTRY']._serialized_start=564
+  _globals['_USAGE_AMOUNTSENTRY']._serialized_end=610
+  _globals['_LISTQUOTASREQUEST']._serialized_start=612
+  _globals['_LISTQUOTASREQUEST']._serialized_end=647
+  _globals['_LISTQUOTASRESPONSE']._serialized_start=649
+  _globals['_LISTQUOTASRESPONSE']._serialized_end=712
+  _globals['_QUOTA']._serialized_start=715
+  _globals['_QUOTA']._serialized_end=981
+  _globals['_QUOTA_LIMITSENTRY']._serialized_start=891
+  _globals['_QUOTA_LIMITSENTRY']._serialized_end=936
+  _globals['_QUOTA_LEFTENTRY']._serialized_start=938
+  _globals['_QUOTA_LEFTENTRY']._serialized_end=981
+  _globals['_SETQUOTAREQUEST']._serialized_start=984
+  _globals['_SETQUOTAREQUEST']._serialized_end=1177
+  _globals['_SETQUOTAREQUEST_LIMITSENTRY']._serialized_start=891
+  _globals['_SETQUOTAREQUEST_LIMITSENTRY']._serialized_end=936
+  _globals['_SETQUOTARESPONSE']._serialized_start=1179
+  _globals['_SETQUOTARESPONSE']._serialized_end=1239
+  _globals['_USAGESERVICE']._serialized_start=1242
+  _globals['_USAGESERVICE']._serialized_end=1523
 # @@protoc_insertion_point(module_scope)

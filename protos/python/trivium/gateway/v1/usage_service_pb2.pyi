@@ -59,6 +59,7 @@ class GetUsageResponse(google.protobuf.message.Message):
     BEGIN_FIELD_NUMBER: builtins.int
     END_FIELD_NUMBER: builtins.int
     USAGE_FIELD_NUMBER: builtins.int
+    STORED_FIELD_NUMBER: builtins.int
     @property
     def begin(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The beginning of the hours that were counted."""
@@ -71,17 +72,48 @@ class GetUsageResponse(google.protobuf.message.Message):
     def usage(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Usage]:
         """By tenant and key, in the order of their names."""
 
+    @property
+    def stored(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Stored]:
+        """What each tenant has stored now, in the order of their names; none while Qdrant cannot say."""
+
     def __init__(
         self,
         *,
         begin: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         end: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         usage: collections.abc.Iterable[Global___Usage] | None = ...,
+        stored: collections.abc.Iterable[Global___Stored] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["begin", b"begin", "end", b"end"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["begin", b"begin", "end", b"end", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["begin", b"begin", "end", b"end", "stored", b"stored", "usage", b"usage"]) -> None: ...
 
 Global___GetUsageResponse: typing_extensions.TypeAlias = GetUsageResponse
+
+@typing.final
+class Stored(google.protobuf.message.Message):
+    """What a tenant has stored."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: builtins.int
+    DOCUMENTS_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    tenant: builtins.str
+    """The tenant."""
+    documents: builtins.int
+    """How many documents."""
+    bytes: builtins.int
+    """Their text, in UTF-8."""
+    def __init__(
+        self,
+        *,
+        tenant: builtins.str = ...,
+        documents: builtins.int = ...,
+        bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "documents", b"documents", "tenant", b"tenant"]) -> None: ...
+
+Global___Stored: typing_extensions.TypeAlias = Stored
 
 @typing.final
 class Usage(google.protobuf.message.Message):
@@ -219,11 +251,13 @@ class Quota(google.protobuf.message.Message):
     """Whether it was set; otherwise it is what the settings say of all."""
     @property
     def limits(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """By what is limited, such as `600/m`, `100000/d`, `50/10s`; see Usage."""
+        """By what is limited, such as `600/m`, `100000/d`, `50/10s`; see Usage. Beside that `stored_documents` and `stored_bytes`,
+        such as `10000`.
+        """
 
     @property
     def left(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
-        """What is left of each, as far as the gateway knows that was asked."""
+        """What is left of each that comes back, as far as the gateway knows that was asked."""
 
     def __init__(
         self,

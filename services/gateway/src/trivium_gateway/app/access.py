@@ -12,7 +12,7 @@ from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
 from trivium_gateway.domain.names import DEFAULT_TENANT
-from trivium_gateway.metering.kinds import parse_setting
+from trivium_gateway.metering.kinds import STORED_KINDS, parse_setting
 from trivium_gateway.metering.metrics import MeterMetrics
 from trivium_gateway.metering.quotas import ANSWER_SECONDS, Quotas
 from trivium_gateway.metering.redis_store import RedisMeterStore
@@ -84,6 +84,8 @@ def quotas_of(settings: GatewaySettings, registry: CollectorRegistry) -> Quotas:
     if settings.auth != "off":
         in_redis = RedisMeterStore(settings.redis_url, ANSWER_SECONDS) if settings.redis_url else None
         store = in_redis or FileMeterStore(settings.data_dir / _USAGE)
+    if not set(STORED_KINDS).isdisjoint(limits["key_quota"]):
+        raise ValueError("TRIVIUM_GATEWAY_KEY_QUOTA: what is stored is a tenant's, and is limited for all of its keys")
     return Quotas(store, MeterMetrics(registry), limits["tenant_quota"], limits["key_quota"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trivium_serving.addresses import is_loopback
@@ -31,6 +32,7 @@ from trivium_gateway.ingestion.jobs.queue import JobQueue
 from trivium_gateway.ingestion.jobs.runner import JobRunner
 from trivium_gateway.ingestion.jobs.spool import Spool
 from trivium_gateway.ingestion.jobs.store import JobStore
+from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
@@ -38,10 +40,11 @@ from trivium_gateway.library.documents import Documents
 from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
-from trivium_gateway.library.metrics import DocumentMetrics
+from trivium_gateway.library.metrics import DocumentMetrics, StoredMetrics
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
+from trivium_gateway.library.totals import Totals
 from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.qdrant.collections import Distribution
 from trivium_gateway.request.admission import QuestionAdmission
@@ -70,6 +73,7 @@ class Composition:
 
     Attributes:
         gateway: What surfaces ask.
+        totals: Counts what is stored.
 
     Args:
         settings: How it is set up.
@@ -97,6 +101,7 @@ class Composition:
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         self._collections = Collections(qdrant, embed, self._limits, distribution=distribution)
         self._chunk_search, chunks, locks = ChunkSearch(qdrant), ChunkStore(qdrant), KeyedLocks()
+        self.totals, self._stored_metrics = Totals(qdrant), StoredMetrics(registry)
         self._admission = QuestionAdmission(settings.max_questions, self._question_metrics, weight_of=quotas.weight_of)
         self._ingester = Ingester(
             self._collections,
@@ -106,6 +111,7 @@ class Composition:
             self._limits,
             registry,
             self._admission,
+            StorageRoom(quotas, self.totals.count),
             ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens),
             ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte),
         )
@@ -134,6 +140,7 @@ class Composition:
         background.start("sweep", self._sweeper.run)
         background.start("jobs", self._job_runner.run)
         background.start("traces", self._traces.follow)
+        background.start("totals", partial(self.totals.follow, self._stored_metrics))
 
     async def close(self) -> None:
         """Closes what is open, once nobody asks any more and the background has ended."""

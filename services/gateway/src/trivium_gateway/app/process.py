@@ -71,7 +71,6 @@ class GatewayProcess:
         door.follow_bodies(bodies)
         audit = audit_of(settings, self.registry)
         self._access, self._quotas = access_of(settings, audit), quotas_of(settings, self.registry)
-        book = UsageBook(self._quotas, self._access.guard, audit)
         services = (servicer, jobs, keys, traces, feedback, usage)
         self._grpc = GrpcServer(
             service="gateway",
@@ -87,6 +86,7 @@ class GatewayProcess:
         self.background = self._grpc.background
         self._composition = Composition(settings, self.registry, audit, self._quotas, self._grpc.health.set_server)
         self.gateway = gateway = self._composition.gateway
+        book = UsageBook(self._quotas, self._access.guard, audit, self._composition.totals.count)
         servicer.serve(gateway, self._grpc.grpc)
         jobs.serve(gateway, self._grpc.grpc)
         keys.serve(self._access.keyring, self._grpc.grpc)

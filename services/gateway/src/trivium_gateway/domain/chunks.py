@@ -85,6 +85,8 @@ class Chunk:
         container: Id of the document that its document is in, a mail or an archive; empty if it is in none.
         boxes: Where its lines stand on their pages; empty for a document without pages.
         readers: Who may read its document.
+        text_bytes: Of chunk 0 the bytes of the document's whole text, in UTF-8; 0 if an earlier version of Trivium
+            wrote it, which did not say.
     """
 
     document_id: str
@@ -103,6 +105,7 @@ class Chunk:
     container: str = ""
     boxes: Sequence[LineBox] = ()
     readers: Readers = EVERYONE
+    text_bytes: int = 0
 
     @property
     def span(self) -> Span:

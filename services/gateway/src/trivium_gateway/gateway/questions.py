@@ -288,7 +288,7 @@ class Questions:
             self._quotas.spend(principal, used_of(record.tokens))
 
     def _place(self, record: Record) -> AbstractAsyncContextManager[Place]:
-        return self._admission.place(record.principal.tenant, record.seconds(math.inf, 1.0))
+        return self._admission.place(record.principal.tenant, record.seconds(math.inf, 1.0), record.stage("wait"))
 
 
 def _note_retrieval(place: Place, record: Record) -> None:

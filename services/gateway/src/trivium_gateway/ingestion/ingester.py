@@ -19,6 +19,7 @@ from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.pipeline import IngestionPipeline
 from trivium_gateway.ingestion.preparation import DocumentPreparer
+from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.windows import windows_of
 from trivium_gateway.ingestion.writing import DocumentWriter
 from trivium_gateway.library.chunks import ChunkStore
@@ -52,6 +53,7 @@ class Ingester:
         limits: What is allowed.
         registry: Where metrics are registered.
         admission: Lets questions go before each piece of the work.
+        room: Says what fits into what a tenant may have stored.
         chunking: How long chunks are.
         extraction: How much work there may be with HTML and PDF files.
     """
@@ -65,6 +67,7 @@ class Ingester:
         limits: GatewayLimits,
         registry: CollectorRegistry,
         admission: QuestionAdmission,
+        room: StorageRoom,
         chunking: ChunkingSettings | None = None,
         extraction: ExtractionSettings | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Ingester:
             DocumentWriter(chunks, embed, self._metrics, admission),
             self._metrics,
             admission,
+            room,
         )
 
     async def ingest(

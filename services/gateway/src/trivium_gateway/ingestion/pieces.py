@@ -91,6 +91,7 @@ class Piece:
             container=document.container,
             boxes=boxes_within(document.boxes, self.span.start, self.span.end),
             readers=document.readers,
+            text_bytes=0 if self.index else document.text_bytes,
         )
 
 

@@ -1,7 +1,7 @@
 """The steps that documents are taken through together: identified, parsed, compared, cut, embedded and written."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from trivium_serving.errors import InvalidField, TooLarge, TriviumError
@@ -15,6 +15,7 @@ from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.preparation import DocumentPreparer
 from trivium_gateway.ingestion.readership import take_over_readers
+from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.writing import DocumentWriter
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
@@ -23,6 +24,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, content_hash_of
+from trivium_gateway.metering.kinds import Stored
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.tally import count_read
 
@@ -42,6 +44,7 @@ class IngestionPipeline:
         writer: Embeds and writes.
         metrics: Where times are counted.
         admission: Lets questions go before each piece of the work.
+        room: Says what fits into what a tenant may have stored.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class IngestionPipeline:
         writer: DocumentWriter,
         metrics: IngestMetrics,
         admission: QuestionAdmission,
+        room: StorageRoom,
     ) -> None:
         self._collections = collections
         self._permissions = permissions
@@ -65,6 +69,7 @@ class IngestionPipeline:
         self._writer = writer
         self._metrics = metrics
         self._admission = admission
+        self._room = room
 
     async def run(
         self,
@@ -93,7 +98,7 @@ class IngestionPipeline:
         for one in documents:  # of a long stream, only the outcomes are kept
             if one.error is None and one.cut is not None:
                 pages = max((place.page or 0 for place in one.cut.places), default=0)
-                count_read(pages=pages, text_bytes=len(one.cut.document.text.encode()))
+                count_read(pages=pages, text_bytes=one.cut.document.text_bytes)
             one.content_hash = one.prepared.content_hash if one.prepared else ""
             one.prepared = one.cut = None
 
@@ -144,8 +149,7 @@ class IngestionPipeline:
         try:
             return await patiently(lambda: self._collections.moved(collection))
         except TriviumError as error:  # nobody knows whether it counts
-            for one in documents:
-                one.error = one.error or error
+            _fail(documents, error)
             return collection
 
     async def _compare_and_write(
@@ -154,19 +158,35 @@ class IngestionPipeline:
         tenant = reader.tenant
         try:
             versions = await self._compare(collection, documents, reader)
-            await self._permit(collection, documents, tenant)
-            await self._cut(collection, [one for one in documents if one.is_changed])
         except TriviumError as error:
-            for one in documents:
-                one.error = one.error or error
+            _fail(documents, error)
             return
-        changed = [(one, one.cut) for one in documents if one.error is None and one.cut is not None]
-        errors = await self._writer.write(collection, [cut for _, cut in changed], versions, tenant)
-        for (one, _), failure in zip(changed, errors, strict=True):
-            one.error = failure
+        changed = [one for one in documents if one.is_changed]
+        async with self._room.kept(tenant, [_growth_of(one, versions) for one in changed]) as refused:
+            for one, refusal in zip(changed, refused, strict=True):
+                one.error = refusal
+            try:
+                await self._permit(collection, documents, tenant)
+                await self._cut(collection, [one for one in changed if one.error is None])
+            except TriviumError as error:
+                _fail(documents, error)
+                return
+            await self._write(collection, documents, versions, tenant)
         done = [form for one in documents if one.error is None for form in forms_of_id(one.id)[1:]]
         same = [version for form in done if form in versions for version in versions[form].dead()]
         await self._writer.delete_dead(collection, same, tenant)
+
+    async def _write(
+        self,
+        collection: ResolvedCollection,
+        documents: Sequence[Incoming],
+        versions: dict[str, DocumentVersions],
+        tenant: str,
+    ) -> None:
+        cut = [(one, one.cut) for one in documents if one.error is None and one.cut is not None]
+        errors = await self._writer.write(collection, [one for _, one in cut], versions, tenant)
+        for (one, _), failure in zip(cut, errors, strict=True):
+            one.error = failure
 
     async def _prepare(self, collection: ResolvedCollection, incoming: Incoming, tenant: str) -> None:
         try:
@@ -235,3 +255,16 @@ class IngestionPipeline:
                 one.cut, one.chunk_count, one.token_count = cut, len(cut.spans), cut.token_count
             else:
                 one.error = cut
+
+
+def _fail(documents: Sequence[Incoming], error: TriviumError) -> None:
+    for one in documents:
+        one.error = one.error or error
+
+
+def _growth_of(one: Incoming, versions: Mapping[str, DocumentVersions]) -> Stored:
+    """By how much a changed document makes more of what is stored."""
+    size = one.prepared.text_bytes if one.prepared else 0
+    stored = versions.get(one.id, DocumentVersions())
+    current = stored.current()
+    return Stored(1, size) if current is None else Stored(0, size - stored.heads[current].text_bytes)

@@ -57,6 +57,11 @@ class PreparedDocument:
     says_readers: bool = False
     readers: Readers = EVERYONE
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the text, in UTF-8."""
+        return len(self.text.encode())
+
 
 def document_id_of(document: NewDocument) -> str:
     """Give a document's id: its own, else its default, else the hash of its uri, else that of its content."""

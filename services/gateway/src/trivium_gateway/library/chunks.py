@@ -8,6 +8,7 @@ from trivium_gateway.domain.readers import Reader, Readers, common, whole
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
+from trivium_gateway.qdrant import text_bytes
 from trivium_gateway.qdrant.chunks import QdrantChunks, upsert
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import CHUNK_FIELDS, EmbeddedChunk, Point
@@ -19,7 +20,7 @@ _SWEEP_PAGE = 1000
 
 _HEAD_FIELDS = (
     *("document_id", "chunk_index", "title", "uri", "content_hash", "chunk_count"),
-    *("metadata", "nested_metadata", "container", "tenant"),
+    *("metadata", "nested_metadata", "container", "tenant", text_bytes.HIGH, text_bytes.LOW),
 )
 _VERSION_FIELDS = ("document_id", "content_hash")
 _SOURCE_FIELDS = ("document_id", "uri")

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, PermissionDenied
+from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, PermissionDenied, TriviumError
 
 from trivium_gateway.domain.dates import LAST_MOMENT
 from trivium_gateway.domain.names import check_tenant
-from trivium_gateway.metering.kinds import LEAST_WEIGHT, MOST_WEIGHT, Quota, parse_limits
+from trivium_gateway.metering.kinds import LEAST_WEIGHT, MOST_WEIGHT, STORED_KINDS, Quota, parse_limits
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.access.guard import Guard
-    from trivium_gateway.metering.kinds import Kind
+    from trivium_gateway.metering.kinds import Kind, Stored
     from trivium_gateway.metering.quotas import Quotas
     from trivium_gateway.metering.store import MeterStore
     from trivium_gateway.request.principal import Principal
 
 _HOUR_SECONDS = 3_600
 _MOST_HOURS = 400 * 24
+_COUNT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ class Report:
         begin: Its beginning, in seconds since 1970.
         end: Its end.
         usage: By tenant and key, in the order of their names.
+        stored: What each tenant has stored now; None if Qdrant cannot say.
     """
 
     begin: float
     end: float
     usage: tuple[Usage, ...]
+    stored: Mapping[str, Stored] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class QuotaState:
 
     Attributes:
         quota: The quota.
-        left: What is left of each limit, as far as this gateway knows.
+        left: What is left of each limit in a time, as far as this gateway knows.
         is_own: Whether it was set; otherwise it is what the settings say.
     """
 
@@ -79,12 +84,20 @@ class UsageBook:
         quotas: Counts usage and holds quotas.
         guard: Knows whose a key is.
         audit: Notes who changes quotas.
+        count: Counts what a tenant has stored, or everybody.
     """
 
-    def __init__(self, quotas: Quotas, guard: Guard, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        quotas: Quotas,
+        guard: Guard,
+        audit: AuditLog,
+        count: Callable[[str | None], Awaitable[Mapping[str, Stored]]],
+    ) -> None:
         self._quotas = quotas
         self._guard = guard
         self._audit = audit
+        self._count = count
 
     async def usage(self, principal: Principal, *, begin: float, end: float, tenant: str = "") -> Report:
         """What was used within a time.
@@ -112,7 +125,11 @@ class UsageBook:
         for (whose, key_id, kind), amount in (await self._quotas.used(first, last, tenant)).items():
             found.setdefault((whose, key_id), {})[kind] = amount
         usage = tuple(Usage(*place, amounts) for place, amounts in sorted(found.items()))
-        return Report(first * _HOUR_SECONDS, last * _HOUR_SECONDS, usage)
+        stored: Mapping[str, Stored] | None = None
+        with suppress(TriviumError, TimeoutError):  # what was used is known all the same
+            async with asyncio.timeout(_COUNT_SECONDS):
+                stored = await self._count(tenant or None)
+        return Report(first * _HOUR_SECONDS, last * _HOUR_SECONDS, usage, stored)
 
     async def quotas(self, principal: Principal, tenant: str = "") -> list[QuotaState]:
         """The quotas that were set, and that of the principal's own tenant in any case.
@@ -157,6 +174,8 @@ class UsageBook:
             store = self._check_counts()
             _check_may_set(principal, tenant, key_id)
             check_tenant(tenant)
+            if key_id and not set(STORED_KINDS).isdisjoint(limits):
+                raise InvalidField("limits", "What is stored is a tenant's: it is limited for all of its keys at once.")
             if key_id and not self._guard.knows(key_id, tenant):
                 raise NotFound(f"There is no key {key_id[:40]!r}. List those that there are.", reason="KEY_NOT_FOUND")
             try:

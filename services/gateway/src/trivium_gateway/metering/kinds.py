@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
+_AMOUNT = re.compile(r"\d{1,15}")
 _RATE = re.compile(r"(\d{1,15})/(\d{0,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST_SECONDS = 366 * 86_400
@@ -30,6 +31,38 @@ class Kind(StrEnum):
     """Documents that were written."""
     BYTES = "bytes"
     """Their text, in UTF-8."""
+    STORED_DOCUMENTS = "stored_documents"
+    """Documents that there are."""
+    STORED_BYTES = "stored_bytes"
+    """Their text, in UTF-8."""
+
+
+STORED_KINDS = (Kind.STORED_DOCUMENTS, Kind.STORED_BYTES)
+"""What there is at one moment, and not what was used within a time."""
+USED_KINDS = tuple(kind for kind in Kind if kind not in STORED_KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored.
+
+    Attributes:
+        documents: How many documents.
+        bytes: Their text, in UTF-8.
+    """
+
+    documents: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return replace(self, documents=self.documents + other.documents, bytes=self.bytes + other.bytes)
+
+    def __sub__(self, other: Self) -> Self:
+        return replace(self, documents=self.documents - other.documents, bytes=self.bytes - other.bytes)
+
+    def of(self, kind: Kind) -> int:
+        """How much of one of STORED_KINDS."""
+        return self.documents if kind is Kind.STORED_DOCUMENTS else self.bytes
 
 
 class Operation(StrEnum):
@@ -79,7 +112,7 @@ class Rate:
 
     Attributes:
         amount: How much; 0 for nothing at all.
-        seconds: In which time.
+        seconds: In which time; 0 for what may be there at one moment.
     """
 
     amount: int
@@ -98,8 +131,21 @@ class Rate:
             raise ValueError(f"{text[:40]!r} is no limit such as 600/m, 100000/d or 50/10s")
         return cls(int(match[1]), seconds)
 
+    @classmethod
+    def of_stored(cls, text: str) -> Self:
+        """Reads how much may be there: `10000`.
+
+        Raises:
+            ValueError: It is no such text.
+        """
+        if not _AMOUNT.fullmatch(text.strip()):
+            raise ValueError(f"{text[:40]!r} is no number of what may be stored, such as 10000")
+        return cls(int(text), 0)
+
     def __str__(self) -> str:
         """The same text again."""
+        if not self.seconds:
+            return str(self.amount)
         unit = next(unit for unit in "dhms" if self.seconds % _SECONDS[unit] == 0)
         count = self.seconds // _SECONDS[unit]
         return f"{self.amount}/{count if count > 1 else ''}{unit}"
@@ -118,12 +164,12 @@ def parse_limits(texts: Mapping[str, str]) -> dict[Kind, Rate]:
     for name, text in texts.items():
         if name not in set(Kind):
             raise ValueError(f"{name[:40]!r} is not counted; {', '.join(Kind)} are")
-        limits[Kind(name)] = Rate.parse(text)
+        limits[Kind(name)] = Rate.of_stored(text) if name in STORED_KINDS else Rate.parse(text)
     return limits
 
 
 def parse_setting(text: str) -> dict[Kind, Rate]:
-    """Reads limits as settings have them: `requests=600/m,completion_tokens=100000/d`.
+    """Reads limits as settings have them: `requests=600/m,stored_documents=10000`.
 
     Raises:
         ValueError: It reads otherwise.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge
 
 from trivium_gateway.domain.names import DEFAULT_TENANT
-from trivium_gateway.metering.kinds import Kind
+from trivium_gateway.metering.kinds import USED_KINDS, Kind
 from trivium_gateway.request.metrics import BoundedLabel
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class MeterMetrics:
         )
         self._tenants = BoundedLabel(_MOST_TENANTS)
         self._up.set(1)
-        for kind in Kind:
+        for kind in USED_KINDS:
             self._used.labels(kind.value)
+        for kind in Kind:
             self._refused.labels(self._tenants.value(DEFAULT_TENANT), kind.value)
 
     def count_used(self, kind: Kind, amount: int) -> None:

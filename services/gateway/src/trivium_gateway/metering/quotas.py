@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import StorageFull, TriviumError, Unavailable
 
 from trivium_gateway.metering.buckets import Buckets, Wanted, first_refusal
-from trivium_gateway.metering.kinds import USED_BY, Entry, Kind, Quota
+from trivium_gateway.metering.kinds import STORED_KINDS, USED_BY, Entry, Kind, Quota
 from trivium_gateway.metering.standing import note_standing
 from trivium_gateway.metering.store import KEPT_HOURS
 
@@ -65,10 +65,9 @@ class Quotas:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.store = store
-        self._metrics = metrics
+        self.metrics = metrics
         self._defaults = (tenant_limits, key_limits)
-        self._clock = clock
-        self._answer_seconds = answer_seconds
+        self._clock, self._answer_seconds = clock, answer_seconds
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._buckets = Buckets(clock)
         self._used: Counter[Entry] = Counter()
@@ -94,7 +93,7 @@ class Quotas:
         return 1.0 if quota is None else quota.weight
 
     def left(self, tenant: str, key_id: str) -> dict[Kind, int]:
-        """What is left of each limit of a tenant or a key, as far as this gateway knows."""
+        """What is left of each limit in a time of a tenant or a key, as far as this gateway knows."""
         wanted = list(self._of(self.quota(tenant, key_id), self.quota(tenant, key_id).limits, 0))
         levels = self._buckets.levels(wanted)
         return {one.kind: one.standing(level).remaining for one, level in zip(wanted, levels, strict=True)}
@@ -243,7 +242,7 @@ class Quotas:
     def _refused(self, principal: Principal, wanted: Sequence[Wanted], levels: Sequence[float]) -> QuotaExceeded | None:
         for one, level in zip(wanted, levels, strict=True):
             if not one.is_there(level):
-                self._metrics.count_refused(principal.tenant, one.kind)
+                self.metrics.count_refused(principal.tenant, one.kind)
                 return one.refusal(level)
         return None
 
@@ -265,12 +264,13 @@ class Quotas:
     def _of(self, quota: Quota, limits: Limits, requests: int) -> Iterable[Wanted]:
         whose = f"The key {quota.key_id}" if quota.key_id else f"The tenant {quota.tenant}"
         for kind, rate in limits.items():
-            yield Wanted(_bucket(quota, kind), whose, kind, rate, requests if kind is Kind.REQUESTS else 0)
+            if kind not in STORED_KINDS:
+                yield Wanted(_bucket(quota, kind), whose, kind, rate, requests if kind is Kind.REQUESTS else 0)
 
     def _note(self, principal: Principal, kind: Kind, amount: int) -> None:
         hour = int(self._clock()) // _HOUR_SECONDS
         self._used[Entry(hour, principal.tenant, principal.key_id, kind)] += amount
-        self._metrics.count_used(kind, amount)
+        self.metrics.count_used(kind, amount)
 
     def _spend(self, bucket: str, rate: Rate, amount: int) -> None:
         self._buckets.spend(bucket, rate, amount)
@@ -287,13 +287,13 @@ class Quotas:
             cause = error.cause or error.message if isinstance(error, TriviumError) else "no answer"
             _logger.warning("usage cannot be kept, and each gateway holds the limits by itself: %s", cause)
         self._is_away = True
-        self._metrics.set_up(is_up=False)
+        self.metrics.set_up(is_up=False)
 
     def _note_back(self) -> None:
         if self._is_away:
             _logger.warning("usage is kept again")
         self._is_away = False
-        self._metrics.set_up(is_up=True)
+        self.metrics.set_up(is_up=True)
 
 
 def _bucket(quota: Quota, kind: Kind) -> str:

@@ -10,6 +10,7 @@ from trivium_serving.errors import AlreadyExists
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
+from trivium_gateway.qdrant import text_bytes
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
@@ -50,6 +51,8 @@ _SYSTEM_FIELDS = {
     "chunk_count": qdrant.FieldType.FieldTypeInteger,
     "uri": qdrant.FieldType.FieldTypeKeyword,
     HAS_TOKEN_CODES: qdrant.FieldType.FieldTypeBool,
+    text_bytes.HIGH: qdrant.FieldType.FieldTypeInteger,
+    text_bytes.LOW: qdrant.FieldType.FieldTypeInteger,
 }
 _TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
 _KINDS = {

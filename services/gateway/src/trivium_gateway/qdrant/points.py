@@ -17,6 +17,7 @@ from trivium_gateway.domain.readers import Reader
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
 from trivium_gateway.qdrant.owners import owners, owners_read_by, readers_of
+from trivium_gateway.qdrant.text_bytes import text_bytes_of, text_bytes_payload
 from trivium_gateway.qdrant.values import from_value, to_value
 
 __all__ = [
@@ -138,7 +139,7 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
         payload["nested_metadata"] = chunk.metadata
     place = {"heading": list(chunk.heading), "page": chunk.page, "table_header": chunk.table_header}
     place |= {"container": chunk.container, "boxes": packed_boxes(chunk.boxes, chunk.start)}
-    payload |= {key: value for key, value in place.items() if value}
+    payload |= {key: value for key, value in place.items() if value} | text_bytes_payload(chunk.text_bytes)
     codes = token_codes_payload(embedded.token_codes) if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     vectors |= {BM25: words} if words is not None else {}
@@ -169,6 +170,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
         container=fields.get("container", ""),
         boxes=unpacked_boxes(fields.get("boxes", ""), fields.get("start", 0)),
         readers=readers_of(fields.get("tenant")),
+        text_bytes=text_bytes_of(fields),
     )
 
 
@@ -205,9 +207,8 @@ def scoped_filter(
         without: What no point may fulfil.
     """
     asked = [_condition_of(part) for part in user_filter.parts] if user_filter else []
-    return qdrant.Filter(
-        must=[keyword_condition("tenant", owners_read_by(reader)), *conditions, *asked], must_not=without
-    )
+    own = keyword_condition("tenant", owners_read_by(reader))
+    return qdrant.Filter(must=[own, *conditions, *asked], must_not=without)
 
 
 def narrowed(scope: Scope, ids: Iterable[str]) -> Scope:
@@ -217,11 +218,8 @@ def narrowed(scope: Scope, ids: Iterable[str]) -> Scope:
 
 def keyword_condition(field: str, values: Sequence[str]) -> qdrant.Condition:
     """Ask that a text field has one of some values."""
-    match = (
-        qdrant.Match(keyword=values[0])
-        if len(values) == 1
-        else qdrant.Match(keywords=qdrant.RepeatedStrings(strings=values))
-    )
+    several = qdrant.Match(keywords=qdrant.RepeatedStrings(strings=values))
+    match = qdrant.Match(keyword=values[0]) if len(values) == 1 else several
     return qdrant.Condition(field=qdrant.FieldCondition(key=field, match=match))
 
 

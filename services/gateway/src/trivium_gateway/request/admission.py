@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import Overloaded
 from trivium_serving.request_context import tenant as current_tenant
 
-from trivium_gateway.request.fair_places import FairPlaces, equal_weight, part_of
+from trivium_gateway.request.fair_places import NOTHING_DONE, FairPlaces, equal_weight, part_of
 from trivium_gateway.request.question_limit import QuestionLimit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+    from contextlib import AbstractContextManager
 
     from trivium_gateway.request.metrics import QuestionMetrics
 
@@ -112,12 +113,15 @@ class QuestionAdmission:
         return self._places_now()
 
     @asynccontextmanager
-    async def place(self, tenant: str, seconds_left: float) -> AsyncIterator[Place]:
+    async def place(
+        self, tenant: str, seconds_left: float, waiting: AbstractContextManager[object] = NOTHING_DONE
+    ) -> AsyncIterator[Place]:
         """Holds a place for one question while the block runs, or until it is left.
 
         Args:
             tenant: Whose question it is.
             seconds_left: Until the caller's deadline.
+            waiting: What is done while it waits; not entered where there is a place at once.
 
         Raises:
             Overloaded: There is none soon enough.
@@ -128,7 +132,7 @@ class QuestionAdmission:
             raise refusal
         self._count(self._inside, tenant, 1)
         try:
-            await self._enter(tenant, seconds_left)
+            await self._enter(tenant, seconds_left, waiting)
             begin = self._clock()
             place = Place(lambda: self._leave(tenant, begin), lambda kind: self._observe(kind, self._clock() - begin))
             try:
@@ -210,12 +214,12 @@ class QuestionAdmission:
                     self._idle.wait(), _LONGEST_YIELD_UNDER_OVERLOAD_SECONDS - _LONGEST_YIELD_SECONDS
                 )
 
-    async def _enter(self, tenant: str, seconds_left: float) -> None:
+    async def _enter(self, tenant: str, seconds_left: float, waiting: AbstractContextManager[object]) -> None:
         begin = self._clock()
         self._idle.clear()
         try:
             async with asyncio.timeout(_GIVE_UP_SHARE * seconds_left):
-                await self._places.take(tenant)
+                await self._places.take(tenant, waiting)
         except TimeoutError as error:
             raise self._refusal(tenant, 1.0) from error
         finally:

@@ -6,12 +6,15 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractContextManager
 
+NOTHING_DONE = nullcontext()
+"""Nothing is done while one waits."""
 _RECENT_SECONDS = 1.0
 """Who asks one question after the other is heard again within that time."""
 _MOST_REMEMBERED = 1_000
@@ -98,15 +101,21 @@ class FairPlaces:
         places = self._places()
         return max(1, places - 1) if self._keeps_one and self._others_ask(tenant) else places
 
-    async def take(self, tenant: str) -> None:
-        """Waits for a place, and holds it."""
+    async def take(self, tenant: str, waiting: AbstractContextManager[object] = NOTHING_DONE) -> None:
+        """Waits for a place, and holds it.
+
+        Args:
+            tenant: For whom.
+            waiting: What is done while there is none; not entered where there is one at once.
+        """
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
         self.hear(tenant)
         self._serve()
         try:
             if not turn.done():
-                await turn
+                with waiting:
+                    await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
                 self.give_back(tenant)  # its turn had come

@@ -45,7 +45,11 @@ class UsageServicer(UsageServiceServicer):
             )
             for one in report.usage
         ]
-        response = pb.GetUsageResponse(usage=usage)
+        stored = [
+            pb.Stored(tenant=whose, documents=one.documents, bytes=one.bytes)
+            for whose, one in sorted((report.stored or {}).items())
+        ]
+        response = pb.GetUsageResponse(usage=usage, stored=stored)
         response.begin.FromDatetime(datetime.fromtimestamp(report.begin, UTC))
         response.end.FromDatetime(datetime.fromtimestamp(report.end, UTC))
         return response

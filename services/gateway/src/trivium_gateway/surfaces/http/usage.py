@@ -13,7 +13,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads it
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.metering.book import month_of
-from trivium_gateway.metering.kinds import Kind
+from trivium_gateway.metering.kinds import USED_KINDS, Kind
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
@@ -51,12 +51,23 @@ class UsageShape(Shape):
     bytes: int = Field(description="Their text, in UTF-8.")
 
 
+class StoredShape(Shape):
+    """What a tenant has stored."""
+
+    tenant: str
+    documents: int
+    bytes: int = Field(description="The text of its documents, in UTF-8.")
+
+
 class UsageResponse(Shape):
     """What was used within some hours, by tenant and key."""
 
     since: str = Field(alias="from", description="Their beginning, RFC 3339.")
     until: str = Field(alias="to", description="Their end.")
     usage: list[UsageShape]
+    stored: list[StoredShape] | None = Field(
+        description="What each tenant has stored now, by their names; null while Qdrant cannot say."
+    )
 
 
 class QuotaShape(Shape):
@@ -64,8 +75,8 @@ class QuotaShape(Shape):
 
     tenant: str
     key: str | None = Field(description="Id of the key; null for the tenant as a whole.")
-    limits: dict[str, str] = Field(description="By what is limited: 600/m, 100000/d.")
-    left: dict[str, int] = Field(description="What is left of each, as far as this gateway knows.")
+    limits: dict[str, str] = Field(description="By what is limited: 600/m, 100000/d; of what is stored, 10000.")
+    left: dict[str, int] = Field(description="What is left of each that comes back, as far as this gateway knows.")
     weight: float = Field(description="The tenant's part of what tenants share, in proportion to the others'.")
     own: bool = Field(description="Whether it was set; otherwise it is what the settings say of all.")
 
@@ -86,8 +97,9 @@ class QuotaBody(JsonBody):
     )
     limits: dict[str, str] = Field(
         default_factory=dict,
-        description=f"By what is limited ({', '.join(Kind)}): 600/m, 100000/d; none to take back what was set.",
-        examples=[{"requests": "600/m", "completion_tokens": "1000000/d"}],
+        description=f"By what is limited ({', '.join(Kind)}): 600/m, 100000/d; of what is stored, 10000; none to take "
+        "back what was set.",
+        examples=[{"requests": "600/m", "completion_tokens": "1000000/d", "stored_documents": "10000"}],
     )
     weight: float | None = Field(
         default=None, description="The tenant's part of what tenants share, 0.1 to 10; as it was if not given."
@@ -109,10 +121,18 @@ def usage_routes(book: UsageBook, limits: GatewayLimits) -> APIRouter:
         begin, end = _seconds("from", since, month_of(now)), _seconds("to", until, now)
         report = await book.usage(principal(), begin=begin, end=end, tenant=tenant)
         usage = [
-            {"tenant": one.tenant, "key": one.key_id or None} | {kind.value: one.amounts.get(kind, 0) for kind in Kind}
+            {"tenant": one.tenant, "key": one.key_id or None}
+            | {kind.value: one.amounts.get(kind, 0) for kind in USED_KINDS}
             for one in report.usage
         ]
-        return JsonResponse({"from": _moment(report.begin), "to": _moment(report.end), "usage": usage})
+        stored = None
+        if report.stored is not None:
+            stored = [
+                {"tenant": whose, "documents": one.documents, "bytes": one.bytes}
+                for whose, one in sorted(report.stored.items())
+            ]
+        times = {"from": _moment(report.begin), "to": _moment(report.end)}
+        return JsonResponse({**times, "usage": usage, "stored": stored})
 
     @router.get("/v1/quotas", summary="What tenants and their keys may use", **documented(ListQuotasResponse))
     async def list_quotas(tenant: Tenant = "") -> Response:
