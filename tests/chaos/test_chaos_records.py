@@ -132,29 +132,37 @@ class _Records:
                 self._stop.wait(0.1)
 
     def _rotate_key(self, chance: random.Random) -> None:
-        if key := self._take(self.keys, chance):
-            made = self._call("POST", f"/v1/keys/{key[0]}/rotate", json={"grace_seconds": 0})
-            if made:
-                self.keys[key[0]] = made["key"]
+        with self._taken(self.keys, chance) as (key, _):
+            if key and (made := self._call("POST", f"/v1/keys/{key}/rotate", json={"grace_seconds": 0})):
+                self.keys[key] = made["key"]
 
     def _revoke_key(self, chance: random.Random) -> None:
-        if (key := self._take(self.keys, chance)) and self._call("DELETE", f"/v1/keys/{key[0]}"):
-            self.revoked[key[0]] = key[1]
+        with self._taken(self.keys, chance) as (key, text):
+            if key and self._call("DELETE", f"/v1/keys/{key}"):
+                self.revoked[key] = text
 
     def _remove_feedback(self, chance: random.Random) -> None:
-        if (said := self._take(self.feedback, chance)) and self._call("DELETE", f"/v1/feedback/{said[0]}"):
-            self.removed.add(said[0])
+        with self._taken(self.feedback, chance) as (about, _):
+            if about and self._call("DELETE", f"/v1/feedback/{about}"):
+                self.removed.add(about)
 
     def _read_usage(self, _: random.Random) -> None:
         if usage := self._call("GET", "/v1/usage"):
             with self._lock:
                 self.reported_requests = max(self.reported_requests, _requests(usage))
 
-    def _take(self, known: dict[str, str], chance: random.Random) -> tuple[str, str] | None:
+    @contextlib.contextmanager
+    def _taken(self, known: dict[str, str], chance: random.Random) -> Iterator[tuple[str, str]]:
         """Takes one that is about to be changed: until that is acknowledged, nobody knows what it is."""
         with self._lock:
             name = chance.choice(sorted(known)) if known else ""
-            return (name, known.pop(name)) if name else None
+            what = known.pop(name, "")
+        try:
+            yield name, what
+        except httpx.ConnectError:  # nobody was there to be asked
+            if name:
+                known[name] = what
+            raise
 
     def _all_feedback(self) -> Iterator[dict[str, Any]]:
         token = ""
