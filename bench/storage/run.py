@@ -145,13 +145,7 @@ async def write(
     connection: QdrantConnection, pieces: list[str], vectors: npt.NDArray[np.float32], searches: Searches
 ) -> tuple[float, str]:
     """Writes all as the gateway does, and searches in between; pieces a second, and times in the slowest tenth."""
-    await QdrantCollections(connection).create(
-        COLLECTION.physical,
-        model="made up",
-        fingerprint=_FINGERPRINT,
-        dimension=_DIMENSION,
-        analyzer=ANALYZER_VERSION,
-    )
+    await QdrantCollections(connection).create(COLLECTION.physical, COLLECTION.made)
     store = ChunkStore(connection)
     made_up = np.random.default_rng(2)
     taken: list[float] = []

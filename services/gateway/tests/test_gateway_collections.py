@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from qdrant_client import grpc as qdrant
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
@@ -63,7 +64,7 @@ async def test_physical_collection_is_named_for_the_model_and_indexed_before_dat
 async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storage: Storage) -> None:
     collections = QdrantCollections(storage.connection, Distribution(shard_number=6, replication_factor=2))
 
-    await collections.create("spread", model="words", fingerprint="f", dimension=4, analyzer=1)
+    await collections.create("spread", IndexMaking("words", "f", dimension=4, analyzer=1))
 
     info = await storage.connection.call(
         storage.connection.collections.Get,

@@ -21,7 +21,7 @@ from trivium_client._answers import (
 )
 from trivium_client._async_client import AsyncTrivium
 from trivium_client._client import Trivium
-from trivium_client._collections import Collection, CollectionState, ReindexProgress, SettingsVersion, SettingValues
+from trivium_client._collections import Collection, CollectionState, SettingsVersion, SettingValues
 from trivium_client._documents import (
     Document,
     DocumentError,
@@ -48,6 +48,7 @@ from trivium_client._errors import (
     Unavailable,
 )
 from trivium_client._feedback import Feedback, FeedbackLines, Rating
+from trivium_client._indexes import IndexBeside, IndexComparison, IndexRole, ReindexEstimate, ReindexProgress
 from trivium_client._jobs import Job, JobFailure, JobState
 from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
@@ -79,6 +80,9 @@ __all__ = [
     "Feedback",
     "FeedbackLines",
     "GatewayUnreachable",
+    "IndexBeside",
+    "IndexComparison",
+    "IndexRole",
     "IngestProgress",
     "InternalError",
     "InvalidRequest",
@@ -97,6 +101,7 @@ __all__ = [
     "Quota",
     "Rating",
     "Refusal",
+    "ReindexEstimate",
     "ReindexProgress",
     "Retrieval",
     "Scores",

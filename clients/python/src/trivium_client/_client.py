@@ -14,14 +14,15 @@ from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium.gateway.v1 import trace_service_pb2 as traces_pb
 from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 
-from trivium_client import _requests, _responses
+from trivium_client import _index_responses, _requests, _responses
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
 from trivium_client._channel import ChannelSettings
-from trivium_client._collections import Collection, ReindexProgress, SettingValues
+from trivium_client._collections import Collection, SettingValues
 from trivium_client._connection import Connection
 from trivium_client._documents import Document, DocumentResult, IngestProgress, NewDocument
 from trivium_client._errors import TemporaryError
 from trivium_client._feedback import Feedback, FeedbackLines, Rating, feedback_from
+from trivium_client._indexes import ReindexEstimate, ReindexProgress
 from trivium_client._ingestion import Ingestion
 from trivium_client._jobs import POLL_SECONDS, Job, job_from, start_requests
 from trivium_client._keys import Key, MadeKey, key_from, timestamp
@@ -409,11 +410,45 @@ class Trivium:
         request, timeout = _requests.delete_collection(name), self._timeout(timeout_seconds)
         self._connection.unary(self._connection.stub.DeleteCollection, request, timeout, repeatable=False)
 
-    def reindex_collection(self, name: str, *, timeout_seconds: float | None = None) -> ReindexProgress:
-        """Makes a collection anew from its stored text, for some seconds; call it until it is done."""
-        request, timeout = _requests.reindex_collection(name), self._timeout(timeout_seconds)
-        response = self._connection.unary(self._connection.stub.ReindexCollection, request, timeout)
-        return _responses.reindex_progress(response)
+    def reindex_collection(
+        self, name: str, *, model: str = "", force: bool = False, timeout_seconds: float | None = None
+    ) -> ReindexProgress:
+        """Makes a collection anew from its stored text, for some seconds; call it until it is done, or held.
+
+        Args:
+            name: Its name.
+            model: The embedding model to change to, or the name of the service that runs it; empty to keep it, or to
+                go on with a change that was begun.
+            force: Whether the new index is to answer even if it finds less.
+            timeout_seconds: Deadline of this call; None for the client's.
+        """
+        request = _requests.reindex_collection(name, model=model, force=force)
+        stub, timeout = self._connection.stub.ReindexCollection, self._timeout(timeout_seconds)
+        return _index_responses.reindex_progress(self._connection.unary(stub, request, timeout))
+
+    def estimate_reindex(self, name: str, model: str, *, timeout_seconds: float | None = None) -> ReindexEstimate:
+        """Says what it would take to give a collection another embedding model."""
+        request = _requests.estimate_reindex(name, model)
+        stub, timeout = self._connection.stub.EstimateReindex, self._timeout(timeout_seconds)
+        return _index_responses.reindex_estimate(self._connection.unary(stub, request, timeout))
+
+    def roll_back_index(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
+        """Has the index before the last change of the model answer again, at once.
+
+        What was written since then is not there before `reindex_collection` is done. Raises FailedPrecondition if
+        there is no index before.
+        """
+        request, timeout = _requests.roll_back_index(name), self._timeout(timeout_seconds)
+        stub = self._connection.stub.RollBackCollectionIndex
+        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        return _responses.collection(response.collection)
+
+    def discard_index(self, name: str, *, timeout_seconds: float | None = None) -> Collection:
+        """Deletes the index beside the one that answers: the one before, or one that is being made."""
+        request, timeout = _requests.discard_index(name), self._timeout(timeout_seconds)
+        stub = self._connection.stub.DiscardCollectionIndex
+        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        return _responses.collection(response.collection)
 
     def start_job(
         self,

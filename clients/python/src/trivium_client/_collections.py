@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from trivium_client._indexes import IndexBeside, IndexComparison
+
 CollectionState: TypeAlias = Literal["ready", "opening", "damaged", "unavailable"]
 """Whether a collection can be used."""
 
@@ -48,6 +50,8 @@ class Collection:
             them; None if that is not known yet. `reindex_collection` gives the others theirs.
         settings: How it is searched and judged; None for one whose settings nobody has changed.
         earlier_settings: The versions before that it can go back to, the last one last.
+        index_beside: The index beside the one that answers, while its model is changed or can be changed back.
+        comparison: How its index and the one before answered the same questions, when its model was changed last.
     """
 
     name: str
@@ -61,18 +65,5 @@ class Collection:
     coded_chunk_count: int | None = None
     settings: SettingsVersion | None = None
     earlier_settings: tuple[SettingsVersion, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReindexProgress:
-    """How far a collection is that is made anew from its stored text.
-
-    Attributes:
-        done: Whether it is searched by its new index.
-        done_count: How many of its pieces are there, roughly.
-        total_count: How many it has, roughly.
-    """
-
-    done: bool
-    done_count: int
-    total_count: int
+    index_beside: IndexBeside | None = None
+    comparison: IndexComparison | None = None

@@ -170,9 +170,24 @@ def delete_collection(name: str) -> pb.DeleteCollectionRequest:
     return _built(pb.DeleteCollectionRequest, name=name)
 
 
-def reindex_collection(name: str) -> pb.ReindexCollectionRequest:
+def reindex_collection(name: str, *, model: str, force: bool) -> pb.ReindexCollectionRequest:
     """Raises InvalidRequest for a name that is no text."""
-    return _built(pb.ReindexCollectionRequest, name=name)
+    return _built(pb.ReindexCollectionRequest, name=name, model=model, force=force)
+
+
+def estimate_reindex(name: str, model: str) -> pb.EstimateReindexRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.EstimateReindexRequest, name=name, model=model)
+
+
+def roll_back_index(name: str) -> pb.RollBackCollectionIndexRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.RollBackCollectionIndexRequest, name=name)
+
+
+def discard_index(name: str) -> pb.DiscardCollectionIndexRequest:
+    """Raises InvalidRequest for a name that is no text."""
+    return _built(pb.DiscardCollectionIndexRequest, name=name)
 
 
 def document_input(document: NewDocument) -> pb.DocumentInput:

@@ -16,9 +16,10 @@ from trivium_client._answers import (
     Usage,
     Verdict,
 )
-from trivium_client._collections import Collection, CollectionState, ReindexProgress, SettingsVersion
+from trivium_client._collections import Collection, CollectionState, SettingsVersion
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
+from trivium_client._index_responses import comparison, index_beside
 from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
 from trivium_client._status import StageStatus, Status
 from trivium_client._structs import json_object
@@ -132,6 +133,8 @@ def collection(message: pb.Collection) -> Collection:
         coded_chunk_count=message.coded_chunk_count if message.HasField("coded_chunk_count") else None,
         settings=_settings_version(message.settings) if message.HasField("settings") else None,
         earlier_settings=tuple(map(_settings_version, message.earlier_settings)),
+        index_beside=index_beside(message.index_beside) if message.HasField("index_beside") else None,
+        comparison=comparison(message.comparison) if message.HasField("comparison") else None,
     )
 
 
@@ -141,10 +144,6 @@ def _settings_version(message: pb.SettingsVersion) -> SettingsVersion:
         for field, value in message.settings.ListFields()
     }
     return SettingsVersion(message.number, message.made_at or None, message.note, values)
-
-
-def reindex_progress(message: pb.ReindexCollectionResponse) -> ReindexProgress:
-    return ReindexProgress(message.done, message.done_count, message.total_count)
 
 
 def status(message: pb.GetStatusResponse) -> Status:

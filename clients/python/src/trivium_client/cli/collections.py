@@ -126,6 +126,13 @@ def delete_collection(
         echo(f"deleted {name}")
 
 
+_ROLES = {
+    "next": "is filled; `trivium reindex` goes on",
+    "previous": "answered before; `trivium reindex --rollback` or `--discard-old`",
+    "left": "was gone back from; `trivium reindex` brings back what it alone has",
+}
+
+
 def _pieces(collection: Collection) -> str:
     return str(collection.chunk_count) if collection.state == "ready" else "?"
 
@@ -150,3 +157,5 @@ def _show(collection: Collection, *, as_json: bool) -> None:
         )
     if collection.needs_reindex:
         print_row("words", f"indexed by an earlier analyzer; run: trivium reindex {collection.name}")
+    if collection.index_beside is not None:
+        print_row("other index", collection.index_beside.model, _ROLES[collection.index_beside.role])

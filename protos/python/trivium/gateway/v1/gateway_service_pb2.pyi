@@ -285,6 +285,34 @@ FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
 """The model calls tools, and waits for their results."""
 Global___FinishReason: typing_extensions.TypeAlias = FinishReason
 
+class _IndexRole:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _IndexRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_IndexRole.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    INDEX_ROLE_UNSPECIFIED: _IndexRole.ValueType  # 0
+    """Not said."""
+    INDEX_ROLE_NEXT: _IndexRole.ValueType  # 1
+    """It is filled, to take the other's place."""
+    INDEX_ROLE_PREVIOUS: _IndexRole.ValueType  # 2
+    """It answered before, and can again."""
+    INDEX_ROLE_LEFT: _IndexRole.ValueType  # 3
+    """It was gone back from; what it alone has is brought back by ReindexCollection."""
+
+class IndexRole(_IndexRole, metaclass=_IndexRoleEnumTypeWrapper):
+    """What the index of a collection beside the one that answers is there for."""
+
+INDEX_ROLE_UNSPECIFIED: IndexRole.ValueType  # 0
+"""Not said."""
+INDEX_ROLE_NEXT: IndexRole.ValueType  # 1
+"""It is filled, to take the other's place."""
+INDEX_ROLE_PREVIOUS: IndexRole.ValueType  # 2
+"""It answered before, and can again."""
+INDEX_ROLE_LEFT: IndexRole.ValueType  # 3
+"""It was gone back from; what it alone has is brought back by ReindexCollection."""
+Global___IndexRole: typing_extensions.TypeAlias = IndexRole
+
 @typing.final
 class RetrieveRequest(google.protobuf.message.Message):
     """A query."""
@@ -1663,6 +1691,8 @@ class Collection(google.protobuf.message.Message):
     CODED_CHUNK_COUNT_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
     EARLIER_SETTINGS_FIELD_NUMBER: builtins.int
+    INDEX_BESIDE_FIELD_NUMBER: builtins.int
+    COMPARISON_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1695,6 +1725,16 @@ class Collection(google.protobuf.message.Message):
     def earlier_settings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SettingsVersion]:
         """The versions before that it can go back to, the last one last."""
 
+    @property
+    def index_beside(self) -> Global___IndexBeside:
+        """The index beside the one that answers, while its embedding model is changed or can be changed back. Not set if there
+        is none.
+        """
+
+    @property
+    def comparison(self) -> Global___IndexComparison:
+        """How its index and the one before answered the same questions, when its embedding model was changed last."""
+
     def __init__(
         self,
         *,
@@ -1709,9 +1749,11 @@ class Collection(google.protobuf.message.Message):
         coded_chunk_count: builtins.int | None = ...,
         settings: Global___SettingsVersion | None = ...,
         earlier_settings: collections.abc.Iterable[Global___SettingsVersion] | None = ...,
+        index_beside: Global___IndexBeside | None = ...,
+        comparison: Global___IndexComparison | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count", "settings", b"settings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "dimension", b"dimension", "earlier_settings", b"earlier_settings", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "settings", b"settings", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count", "comparison", b"comparison", "index_beside", b"index_beside", "settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "comparison", b"comparison", "dimension", b"dimension", "earlier_settings", b"earlier_settings", "index_beside", b"index_beside", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "settings", b"settings", "state", b"state"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_coded_chunk_count", b"_coded_chunk_count"]) -> typing.Literal["coded_chunk_count"] | None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
@@ -2079,14 +2121,24 @@ class ReindexCollectionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name; empty for `default`."""
+    model: builtins.str
+    """The embedding model to change to, or the name of the service that runs it; empty to keep it, or to go on with a
+    change that was begun.
+    """
+    force: builtins.bool
+    """Whether the new index is to answer even if it finds less."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        model: builtins.str = ...,
+        force: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["force", b"force", "model", b"model", "name", b"name"]) -> None: ...
 
 Global___ReindexCollectionRequest: typing_extensions.TypeAlias = ReindexCollectionRequest
 
@@ -2099,22 +2151,277 @@ class ReindexCollectionResponse(google.protobuf.message.Message):
     DONE_FIELD_NUMBER: builtins.int
     DONE_COUNT_FIELD_NUMBER: builtins.int
     TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    HELD_FIELD_NUMBER: builtins.int
+    SAME_MODEL_FIELD_NUMBER: builtins.int
+    COMPARISON_FIELD_NUMBER: builtins.int
     done: builtins.bool
     """Whether it is searched by its new index. If not, call again."""
     done_count: builtins.int
     """How many of its pieces are in the new index, roughly."""
     total_count: builtins.int
     """How many it has, roughly."""
+    held: builtins.bool
+    """Whether the new index is there and does not answer, because it finds less than the one before. Call again with
+    `force`, or discard it.
+    """
+    same_model: builtins.bool
+    """Whether the model makes the vectors that the collection has, so that there was nothing to do."""
+    @property
+    def comparison(self) -> Global___IndexComparison:
+        """How its index and the one before answer the same questions. Not set if they were not compared."""
+
     def __init__(
         self,
         *,
         done: builtins.bool = ...,
         done_count: builtins.int = ...,
         total_count: builtins.int = ...,
+        held: builtins.bool = ...,
+        same_model: builtins.bool = ...,
+        comparison: Global___IndexComparison | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["done", b"done", "done_count", b"done_count", "total_count", b"total_count"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["comparison", b"comparison"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["comparison", b"comparison", "done", b"done", "done_count", b"done_count", "held", b"held", "same_model", b"same_model", "total_count", b"total_count"]) -> None: ...
 
 Global___ReindexCollectionResponse: typing_extensions.TypeAlias = ReindexCollectionResponse
+
+@typing.final
+class IndexComparison(google.protobuf.message.Message):
+    """How two indexes of a collection answer the same questions, by nDCG@10 of the documents that answer them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_BEFORE_FIELD_NUMBER: builtins.int
+    MODEL_AFTER_FIELD_NUMBER: builtins.int
+    MADE_COUNT_FIELD_NUMBER: builtins.int
+    LABELLED_COUNT_FIELD_NUMBER: builtins.int
+    BEFORE_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    FAILED_COUNT_FIELD_NUMBER: builtins.int
+    FAILED_FIELD_NUMBER: builtins.int
+    model_before: builtins.str
+    """The embedding model of the index before."""
+    model_after: builtins.str
+    """That of the new one."""
+    made_count: builtins.int
+    """Questions that were made of the collection's own documents."""
+    labelled_count: builtins.int
+    """Questions whose documents people have named in feedback."""
+    before: builtins.float
+    """The mean of the index before."""
+    after: builtins.float
+    """The mean of the new one."""
+    low: builtins.float
+    """The lower end of the 95% interval of the difference."""
+    high: builtins.float
+    """The upper end. Below 0 the new one finds less by more than chance."""
+    failed_count: builtins.int
+    """Documents that the new index cannot take."""
+    @property
+    def failed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FailedDocument]:
+        """Some of them."""
+
+    def __init__(
+        self,
+        *,
+        model_before: builtins.str = ...,
+        model_after: builtins.str = ...,
+        made_count: builtins.int = ...,
+        labelled_count: builtins.int = ...,
+        before: builtins.float = ...,
+        after: builtins.float = ...,
+        low: builtins.float = ...,
+        high: builtins.float = ...,
+        failed_count: builtins.int = ...,
+        failed: collections.abc.Iterable[Global___FailedDocument] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "before", b"before", "failed", b"failed", "failed_count", b"failed_count", "high", b"high", "labelled_count", b"labelled_count", "low", b"low", "made_count", b"made_count", "model_after", b"model_after", "model_before", b"model_before"]) -> None: ...
+
+Global___IndexComparison: typing_extensions.TypeAlias = IndexComparison
+
+@typing.final
+class FailedDocument(google.protobuf.message.Message):
+    """A document that an index cannot take."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    error: builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        error: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["error", b"error", "id", b"id"]) -> None: ...
+
+Global___FailedDocument: typing_extensions.TypeAlias = FailedDocument
+
+@typing.final
+class IndexBeside(google.protobuf.message.Message):
+    """The index of a collection beside the one that answers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: builtins.int
+    role: Global___IndexRole.ValueType
+    """What it is there for."""
+    model: builtins.str
+    """The embedding model whose vectors it holds."""
+    model_fingerprint: builtins.str
+    """That model's fingerprint."""
+    def __init__(
+        self,
+        *,
+        role: Global___IndexRole.ValueType = ...,
+        model: builtins.str = ...,
+        model_fingerprint: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "model_fingerprint", b"model_fingerprint", "role", b"role"]) -> None: ...
+
+Global___IndexBeside: typing_extensions.TypeAlias = IndexBeside
+
+@typing.final
+class EstimateReindexRequest(google.protobuf.message.Message):
+    """Names a collection and a model."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The collection's name; empty for `default`."""
+    model: builtins.str
+    """The model, or the name of the service that runs it."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        model: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "name", b"name"]) -> None: ...
+
+Global___EstimateReindexRequest: typing_extensions.TypeAlias = EstimateReindexRequest
+
+@typing.final
+class EstimateReindexResponse(google.protobuf.message.Message):
+    """What it would take."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    PIECE_COUNT_FIELD_NUMBER: builtins.int
+    SECONDS_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    SAME_MODEL_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model."""
+    piece_count: builtins.int
+    """Pieces of documents, as they are cut now."""
+    seconds: builtins.float
+    """How long the model takes for them, at the rate of some that were just embedded."""
+    bytes: builtins.int
+    """What the second index takes of the disk, about, and of memory to have all of it there."""
+    same_model: builtins.bool
+    """Whether the model makes the vectors that the collection has, so that there is nothing to do."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        piece_count: builtins.int = ...,
+        seconds: builtins.float = ...,
+        bytes: builtins.int = ...,
+        same_model: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "model", b"model", "piece_count", b"piece_count", "same_model", b"same_model", "seconds", b"seconds"]) -> None: ...
+
+Global___EstimateReindexResponse: typing_extensions.TypeAlias = EstimateReindexResponse
+
+@typing.final
+class RollBackCollectionIndexRequest(google.protobuf.message.Message):
+    """Names a collection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name; empty for `default`."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+Global___RollBackCollectionIndexRequest: typing_extensions.TypeAlias = RollBackCollectionIndexRequest
+
+@typing.final
+class RollBackCollectionIndexResponse(google.protobuf.message.Message):
+    """The collection as it is now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    @property
+    def collection(self) -> Global___Collection:
+        """The collection."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___Collection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["collection", b"collection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___RollBackCollectionIndexResponse: typing_extensions.TypeAlias = RollBackCollectionIndexResponse
+
+@typing.final
+class DiscardCollectionIndexRequest(google.protobuf.message.Message):
+    """Names a collection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name; empty for `default`."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+Global___DiscardCollectionIndexRequest: typing_extensions.TypeAlias = DiscardCollectionIndexRequest
+
+@typing.final
+class DiscardCollectionIndexResponse(google.protobuf.message.Message):
+    """The collection as it is now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    @property
+    def collection(self) -> Global___Collection:
+        """The collection."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___Collection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["collection", b"collection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___DiscardCollectionIndexResponse: typing_extensions.TypeAlias = DiscardCollectionIndexResponse
 
 @typing.final
 class GetStatusRequest(google.protobuf.message.Message):

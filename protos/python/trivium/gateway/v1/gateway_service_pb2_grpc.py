@@ -95,6 +95,21 @@ class GatewayServiceStub(object):
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
                 response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
                 _registered_method=True)
+        self.EstimateReindex = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/EstimateReindex',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexResponse.FromString,
+                _registered_method=True)
+        self.RollBackCollectionIndex = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/RollBackCollectionIndex',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexResponse.FromString,
+                _registered_method=True)
+        self.DiscardCollectionIndex = channel.unary_unary(
+                '/trivium.gateway.v1.GatewayService/DiscardCollectionIndex',
+                request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexRequest.SerializeToString,
+                response_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexResponse.FromString,
+                _registered_method=True)
         self.UpdateCollection = channel.unary_unary(
                 '/trivium.gateway.v1.GatewayService/UpdateCollection',
                 request_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.UpdateCollectionRequest.SerializeToString,
@@ -196,7 +211,30 @@ class GatewayServiceServicer(object):
 
     def ReindexCollection(self, request, context):
         """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
-        written to all the while. Works for some seconds and says how far it is: call it until it is done.
+        written to all the while. Works for some seconds and says how far it is: call it until it is done. With another
+        embedding model, too: then its new index answers once it does not find less, and the one before is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateReindex(self, request, context):
+        """Says what it would take to give a collection another embedding model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackCollectionIndex(self, request, context):
+        """Has the index before the last change of the model answer again, at once. ReindexCollection then brings there what
+        was written since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardCollectionIndex(self, request, context):
+        """Deletes the index beside the one that answers: the one before, or one that is being made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -285,6 +323,21 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ReindexCollection,
                     request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.FromString,
                     response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.SerializeToString,
+            ),
+            'EstimateReindex': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateReindex,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexResponse.SerializeToString,
+            ),
+            'RollBackCollectionIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackCollectionIndex,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexResponse.SerializeToString,
+            ),
+            'DiscardCollectionIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardCollectionIndex,
+                    request_deserializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexRequest.FromString,
+                    response_serializer=trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexResponse.SerializeToString,
             ),
             'UpdateCollection': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateCollection,
@@ -627,6 +680,87 @@ class GatewayService(object):
             '/trivium.gateway.v1.GatewayService/ReindexCollection',
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionRequest.SerializeToString,
             trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.ReindexCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateReindex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/EstimateReindex',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.EstimateReindexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackCollectionIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/RollBackCollectionIndex',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.RollBackCollectionIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardCollectionIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trivium.gateway.v1.GatewayService/DiscardCollectionIndex',
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexRequest.SerializeToString,
+            trivium_dot_gateway_dot_v1_dot_gateway__service__pb2.DiscardCollectionIndexResponse.FromString,
             options,
             channel_credentials,
             insecure,

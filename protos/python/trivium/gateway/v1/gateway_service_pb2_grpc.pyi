@@ -217,6 +217,54 @@ _GatewayServiceReindexCollectionType = typing_extensions.TypeVar(
     ],
 )
 
+_GatewayServiceEstimateReindexType = typing_extensions.TypeVar(
+    '_GatewayServiceEstimateReindexType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+    ],
+)
+
+_GatewayServiceRollBackCollectionIndexType = typing_extensions.TypeVar(
+    '_GatewayServiceRollBackCollectionIndexType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+    ],
+)
+
+_GatewayServiceDiscardCollectionIndexType = typing_extensions.TypeVar(
+    '_GatewayServiceDiscardCollectionIndexType',
+    grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
+    ],
+)
+
 _GatewayServiceUpdateCollectionType = typing_extensions.TypeVar(
     '_GatewayServiceUpdateCollectionType',
     grpc.UnaryUnaryMultiCallable[
@@ -265,7 +313,7 @@ _GatewayServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceSetReadersType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceUpdateCollectionType, _GatewayServiceRollBackCollectionSettingsType, _GatewayServiceGetStatusType]):
+class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewayServiceAnswerType, _GatewayServiceIngestDocumentsType, _GatewayServiceGetDocumentType, _GatewayServiceListDocumentsType, _GatewayServiceDeleteDocumentsType, _GatewayServiceSetReadersType, _GatewayServiceCreateCollectionType, _GatewayServiceGetCollectionType, _GatewayServiceListCollectionsType, _GatewayServiceDeleteCollectionType, _GatewayServiceReindexCollectionType, _GatewayServiceEstimateReindexType, _GatewayServiceRollBackCollectionIndexType, _GatewayServiceDiscardCollectionIndexType, _GatewayServiceUpdateCollectionType, _GatewayServiceRollBackCollectionSettingsType, _GatewayServiceGetStatusType]):
     """Answers questions from a person's own documents."""
 
     @typing.overload
@@ -317,6 +365,18 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+            trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+            trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
@@ -383,6 +443,18 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
             trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+            trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+            trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+            trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
             trivium.gateway.v1.gateway_service_pb2.UpdateCollectionResponse,
         ],
@@ -433,8 +505,20 @@ class GatewayServiceStub(typing.Generic[_GatewayServiceRetrieveType, _GatewaySer
 
     ReindexCollection: _GatewayServiceReindexCollectionType
     """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
-    written to all the while. Works for some seconds and says how far it is: call it until it is done.
+    written to all the while. Works for some seconds and says how far it is: call it until it is done. With another
+    embedding model, too: then its new index answers once it does not find less, and the one before is kept.
     """
+
+    EstimateReindex: _GatewayServiceEstimateReindexType
+    """Says what it would take to give a collection another embedding model."""
+
+    RollBackCollectionIndex: _GatewayServiceRollBackCollectionIndexType
+    """Has the index before the last change of the model answer again, at once. ReindexCollection then brings there what
+    was written since.
+    """
+
+    DiscardCollectionIndex: _GatewayServiceDiscardCollectionIndexType
+    """Deletes the index beside the one that answers: the one before, or one that is being made."""
 
     UpdateCollection: _GatewayServiceUpdateCollectionType
     """Changes how a collection is searched and judged, which makes a new version of its settings."""
@@ -493,6 +577,18 @@ GatewayServiceAsyncStub: typing_extensions.TypeAlias = GatewayServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.ReindexCollectionRequest,
         trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+        trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+        trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         trivium.gateway.v1.gateway_service_pb2.UpdateCollectionRequest,
@@ -608,8 +704,35 @@ class GatewayServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.ReindexCollectionResponse]]:
         """Makes a collection anew from its stored text, with the analyzer of words that this version has. It is searched and
-        written to all the while. Works for some seconds and says how far it is: call it until it is done.
+        written to all the while. Works for some seconds and says how far it is: call it until it is done. With another
+        embedding model, too: then its new index answers once it does not find less, and the one before is kept.
         """
+
+    @abc.abstractmethod
+    def EstimateReindex(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.EstimateReindexRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.EstimateReindexResponse]]:
+        """Says what it would take to give a collection another embedding model."""
+
+    @abc.abstractmethod
+    def RollBackCollectionIndex(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.RollBackCollectionIndexResponse]]:
+        """Has the index before the last change of the model answer again, at once. ReindexCollection then brings there what
+        was written since.
+        """
+
+    @abc.abstractmethod
+    def DiscardCollectionIndex(
+        self,
+        request: trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse, collections.abc.Awaitable[trivium.gateway.v1.gateway_service_pb2.DiscardCollectionIndexResponse]]:
+        """Deletes the index beside the one that answers: the one before, or one that is being made."""
 
     @abc.abstractmethod
     def UpdateCollection(

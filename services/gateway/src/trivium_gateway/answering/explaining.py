@@ -88,11 +88,11 @@ class Explainer:
         if collection is None:
             return absent
         query = plan.queries[0].demanded
-        embed = await self._embed.of(collection.model_fingerprint)
+        embed = await self._embed.of(collection.embedded_by)
         embedded = await embed.embed_query(
             query.text,
             reader=asker,
-            expected_fingerprint=collection.model_fingerprint,
+            expected_fingerprint=collection.embedded_by,
             timeout_seconds=self._timeout_seconds,
         )
 

@@ -117,7 +117,7 @@ class RetrievalStages:
         self, search: Search, collection: ResolvedCollection, record: Record
     ) -> Sequence[QueryVector | None]:
         """The vector of each query; None if there is none to be had, so that the search goes by words alone."""
-        client = await self._embed_client.of(collection.model_fingerprint)
+        client = await self._embed_client.of(collection.embedded_by)
         try:
             with record.stage("embed", client.stage) as stage:
                 async with record.waiting(client.stage):
@@ -127,7 +127,7 @@ class RetrievalStages:
                             client.embed_query(
                                 query.demanded.text,
                                 reader=search.principal.reader,
-                                expected_fingerprint=collection.model_fingerprint,
+                                expected_fingerprint=collection.embedded_by,
                                 with_codes=bool(self._rerank_client.token_fingerprint),
                                 timeout_seconds=seconds,
                             )

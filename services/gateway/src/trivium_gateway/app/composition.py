@@ -11,6 +11,7 @@ from trivium_gateway.answering.answerer import Answerer, WritingTimeouts
 from trivium_gateway.answering.embedding import TextEmbedder
 from trivium_gateway.answering.explaining import Explainer
 from trivium_gateway.answering.feedback import FeedbackBox
+from trivium_gateway.answering.gate import IndexGate
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
@@ -19,7 +20,8 @@ from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.app.upstreams import Upstreams
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.gateway import Gateway, Library, Questions
+from trivium_gateway.gateway import Gateway, Library, Questions, Rebuilding
+from trivium_gateway.gateway.metered import BulkMeter
 from trivium_gateway.health.metrics import StageMetrics
 from trivium_gateway.health.readiness import SEARCH, Readiness
 from trivium_gateway.ingestion.chunking import ChunkingSettings
@@ -32,6 +34,8 @@ from trivium_gateway.ingestion.jobs.queue import JobQueue
 from trivium_gateway.ingestion.jobs.runner import JobRunner
 from trivium_gateway.ingestion.jobs.spool import Spool
 from trivium_gateway.ingestion.jobs.store import JobStore
+from trivium_gateway.ingestion.rebuilding.change import ModelChange
+from trivium_gateway.ingestion.rebuilding.models import ModelFinder
 from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
@@ -116,13 +120,14 @@ class Composition:
             ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte),
         )
         self._sweeper = Sweeper(self._collections, chunks)
+        feedback = FeedbackStore(settings.data_dir, settings.redis_url)
         documents = Documents(chunks, locks, self._limits)
         permissions = Permissions(self._collections, chunks, locks, self._limits)
         self._traces = Traces(
             settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
         )
         self._feedback = FeedbackBox(
-            FeedbackStore(settings.data_dir, settings.redis_url),
+            feedback,
             traces=self._traces,
             collections=self._collections,
             documents=documents,
@@ -131,7 +136,20 @@ class Composition:
         )
         readiness, questions = self._readiness(on_ready), self._questions()
         library = self._library(documents, permissions, audit)
-        self.gateway = Gateway(questions, library, self._jobs(library), self._feedback, readiness, self._limits)
+        rebuilding = Rebuilding(
+            library.calls,
+            Reindexer(qdrant, self._collections, embed),
+            ModelChange(
+                qdrant,
+                self._collections,
+                ModelFinder(embed, chunks),
+                self._ingester.transfer,
+                IndexGate(embed, self._chunk_search, chunks, feedback),
+            ),
+            BulkMeter(quotas, self._question_metrics),
+        )
+        jobs = self._jobs(library)
+        self.gateway = Gateway(questions, library, rebuilding, jobs, self._feedback, readiness, self._limits)
 
     def start(self, background: Background) -> None:
         """Starts to look at the services, and what goes on by itself."""
@@ -211,7 +229,6 @@ class Composition:
     def _library(self, documents: Documents, permissions: Permissions, audit: AuditLog) -> Library:
         settings, upstreams = self._settings, self._upstreams
         return Library(
-            reindexer=Reindexer(upstreams.qdrant, self._collections, upstreams.embed),
             tuning=CollectionTuning(upstreams.qdrant, self._collections),
             collections=self._collections,
             documents=documents,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trivium_gateway.gateway.library import Library
 from trivium_gateway.gateway.questions import Found, Questions
+from trivium_gateway.gateway.rebuilding import Rebuilding
 
 if TYPE_CHECKING:
     from trivium_gateway.answering.feedback import FeedbackBox
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.jobs.jobs import Jobs
 
-__all__ = ["Found", "Gateway", "Library", "Questions"]
+__all__ = ["Found", "Gateway", "Library", "Questions", "Rebuilding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Gateway:
     Attributes:
         questions: Whatever is asked.
         library: What is kept.
+        rebuilding: Makes the indexes of what is kept anew.
         jobs: Ingestions that go on by themselves.
         feedback: What people say of answers.
         readiness: How each stage is.
@@ -32,6 +34,7 @@ class Gateway:
 
     questions: Questions
     library: Library
+    rebuilding: Rebuilding
     jobs: Jobs
     feedback: FeedbackBox
     readiness: Readiness

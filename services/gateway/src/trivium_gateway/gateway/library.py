@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import InvalidField, NotFound
@@ -10,6 +9,7 @@ from trivium_serving.errors import InvalidField, NotFound
 from trivium_gateway.domain.ids import checked_ids
 from trivium_gateway.domain.limits import check_document_id, check_page_size
 from trivium_gateway.domain.readers import checked_readers
+from trivium_gateway.gateway.calls import CollectionCalls
 from trivium_gateway.gateway.metered import BulkMeter
 from trivium_gateway.gateway.results import each_result, log_causes
 from trivium_gateway.library.documents import DocumentStatus
@@ -18,7 +18,7 @@ from trivium_gateway.metering.kinds import Kind, Operation
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterable, Iterable, Sequence
 
     from trivium_serving.pulse import Pulse
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
     from trivium_gateway.library.permitting import Permissions
-    from trivium_gateway.library.reindexing import Reindexer, ReindexProgress
     from trivium_gateway.library.tuning import CollectionTuning
     from trivium_gateway.metering.quotas import Quotas
     from trivium_gateway.request.call_limit import CallLimit
@@ -39,19 +38,19 @@ if TYPE_CHECKING:
     from trivium_gateway.request.principal import Principal
 
 _WRITTEN = (DocumentStatus.INDEXED, DocumentStatus.UPDATED)
-_REINDEX_SECONDS = 10.0
-"""How long one call works on a collection that is made anew. Those who wait for it see that it goes on."""
 
 
 class Library:
     """Documents and collections, with bounded work.
+
+    Attributes:
+        calls: Lets calls about collections in.
 
     Args:
         collections: All collections.
         documents: What is in them.
         permissions: Says who may read them.
         ingester: Adds to them.
-        reindexer: Makes collections anew.
         tuning: Changes how they are searched and judged.
         ingestions: Bounds the calls that add documents.
         calls: Bounds the other calls about documents and collections.
@@ -70,7 +69,6 @@ class Library:
         documents: Documents,
         permissions: Permissions,
         ingester: Ingester,
-        reindexer: Reindexer,
         tuning: CollectionTuning,
         ingestions: CallLimit,
         calls: CallLimit,
@@ -85,63 +83,33 @@ class Library:
         self._documents = documents
         self._permissions = permissions
         self._ingester = ingester
-        self._reindexer = reindexer
         self._tuning = tuning
         self._ingestions = ingestions
-        self._calls = calls
         self._quotas, self._meter = quotas, BulkMeter(quotas, question_metrics)
         self._audit = audit
-        self._qdrant = qdrant
+        self.calls = CollectionCalls(collections, calls, quotas, audit, qdrant)
         self._document_metrics = document_metrics
         self._limits = limits
 
-    @asynccontextmanager
-    async def _call(self, principal: Principal, scope: Scope) -> AsyncIterator[Collections]:
-        """The collections, for one call about them or what is in them.
-
-        Raises:
-            PermissionDenied: The principal lacks the scope.
-            QuotaExceeded: It has used what it may.
-            Overloaded: There are too many calls.
-            DeadlineExceeded: The call's time is over.
-        """
-        principal.require(scope)
-        await self._quotas.begin(principal, Operation.OTHER)
-        async with self._calls.call(principal.tenant), self._qdrant.waiting():
-            yield self._collections
-
-    @asynccontextmanager
-    async def _change(self, principal: Principal, action: str, name: str) -> AsyncIterator[Collections]:
-        """The collections, for a call that changes one of them and is noted; see _call."""
-        async with self._audit.action(principal, action, collection=name), self._call(principal, Scope.ADMIN) as them:
-            yield them
-
     async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Creates a collection; see Collections.create."""
-        async with self._change(principal, "collections.create", name) as collections:
+        async with self.calls.change(principal, "collections.create", name) as collections:
             return await collections.create(name, reader=principal.reader)
 
     async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Describes a collection; see Collections.get."""
-        async with self._call(principal, Scope.READ) as collections:
+        async with self.calls.call(principal, Scope.READ) as collections:
             return await collections.get(name, reader=principal.reader)
 
     async def list_collections(self, principal: Principal) -> list[CollectionDescription]:
         """Describes all collections; see Collections.list."""
-        async with self._call(principal, Scope.READ) as collections:
+        async with self.calls.call(principal, Scope.READ) as collections:
             return await collections.list(reader=principal.reader)
 
     async def delete_collection(self, principal: Principal, name: str) -> None:
         """Deletes a collection; see Collections.delete."""
-        async with self._change(principal, "collections.delete", name) as collections:
+        async with self.calls.change(principal, "collections.delete", name) as collections:
             await collections.delete(name, tenant=principal.tenant)
-
-    async def reindex(self, principal: Principal, name: str) -> ReindexProgress:
-        """Makes a collection anew from its stored text, for about ten seconds a call; see Reindexer.reindex."""
-        name = name or DEFAULT_COLLECTION
-        async with self._change(principal, "collections.reindex", name):
-            with self._meter.bulk(principal):
-                return await self._reindexer.reindex(name, tenant=principal.tenant, seconds=_REINDEX_SECONDS)
 
     async def change_settings(
         self,
@@ -154,7 +122,7 @@ class Library:
         based_on: int | None = None,
     ) -> CollectionDescription:
         """Changes how a collection is searched and judged; see CollectionTuning.change."""
-        async with self._change(principal, "collections.set", name) as collections:
+        async with self.calls.change(principal, "collections.set", name) as collections:
             await self._tuning.change(
                 name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
             )
@@ -162,7 +130,7 @@ class Library:
 
     async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
         """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
-        async with self._change(principal, "collections.roll-back", name) as collections:
+        async with self.calls.change(principal, "collections.roll-back", name) as collections:
             await self._tuning.roll_back(name, tenant=principal.tenant)
             return await collections.get(name, reader=principal.reader)
 
@@ -229,7 +197,7 @@ class Library:
             NotFound: There is no such document, or no such collection.
         """
         check_document_id(document_id, self._limits)
-        async with self._call(principal, Scope.READ) as collections:
+        async with self.calls.call(principal, Scope.READ) as collections:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 raise NotFound(f"There is no document {document_id!r} in this collection.", reason="DOCUMENT_NOT_FOUND")
@@ -240,7 +208,7 @@ class Library:
     ) -> tuple[list[StoredDocument], str]:
         """Returns a page of documents, and the token of the next; see Documents.list."""
         check_page_size(page_size, self._limits)
-        async with self._call(principal, Scope.READ) as collections:
+        async with self.calls.call(principal, Scope.READ) as collections:
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
                 return [], ""
@@ -264,7 +232,7 @@ class Library:
         where = collection or DEFAULT_COLLECTION
         async with (
             self._audit.action(principal, "documents.delete", collection=where) as entry,
-            self._call(principal, Scope.INGEST) as collections,
+            self.calls.call(principal, Scope.INGEST) as collections,
         ):
             resolved = await collections.find(collection, tenant=principal.tenant)
             if resolved is None:
@@ -288,7 +256,7 @@ class Library:
         where = collection or DEFAULT_COLLECTION
         async with (
             self._audit.action(principal, "documents.permit", collection=where) as entry,
-            self._call(principal, Scope.INGEST) as collections,
+            self.calls.call(principal, Scope.INGEST) as collections,
         ):
             checked_readers(readers, self._limits)
             checked_ids(document_ids, self._limits)

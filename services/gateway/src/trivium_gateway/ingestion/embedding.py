@@ -75,10 +75,10 @@ class PieceEmbedder:
         ]
 
     async def _embed_some(self, collection: ResolvedCollection, texts: Sequence[str]) -> list[EmbeddedChunk]:
-        embed = await self._embed.of(collection.model_fingerprint)
+        embed = await self._embed.of(collection.embedded_by)
         embedded = await patiently(
             lambda: embed.embed_documents(
-                texts, expected_fingerprint=collection.model_fingerprint, timeout_seconds=_TIMEOUT_SECONDS
+                texts, expected_fingerprint=collection.embedded_by, timeout_seconds=_TIMEOUT_SECONDS
             )
         )
         return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))

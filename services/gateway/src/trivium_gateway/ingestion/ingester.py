@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence, Set, Sized
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from prometheus_client import CollectorRegistry
-from trivium_serving.errors import FailedPrecondition, TriviumError
+from trivium_serving.errors import FailedPrecondition, NotFound, TriviumError
 
 from trivium_gateway.domain.limits import GatewayLimits, check_document_count
 from trivium_gateway.domain.readers import Reader
@@ -20,6 +20,7 @@ from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.pipeline import IngestionPipeline
 from trivium_gateway.ingestion.preparation import DocumentPreparer
 from trivium_gateway.ingestion.room import StorageRoom
+from trivium_gateway.ingestion.transferring import DocumentTransfer
 from trivium_gateway.ingestion.windows import windows_of
 from trivium_gateway.ingestion.writing import DocumentWriter
 from trivium_gateway.library.chunks import ChunkStore
@@ -44,6 +45,9 @@ class Ingester:
     Documents go through in windows of some hundred kilobytes, several at a time: while the chunks of one are embedded,
     in batches that do not heed the borders between documents, the next one is parsed, compared and cut, and the one
     before is written.
+
+    Attributes:
+        transfer: Takes what is stored in one index of a collection to another.
 
     Args:
         collections: Indexes metadata keys.
@@ -78,14 +82,19 @@ class Ingester:
         self._metrics = IngestMetrics(registry)
         self._extractor = Extractor(limits, registry, extraction)
         self._expander = DocumentExpander(self._extractor, limits)
+        preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
+        cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
+        writer = DocumentWriter(chunks, embed, self._metrics, admission)
+        self.transfer = DocumentTransfer(chunks, locks, preparer, cutter, writer)
+        self._collections = collections
         self._pipeline = IngestionPipeline(
             collections,
             Permissions(collections, chunks, locks, limits),
             chunks,
             locks,
-            DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking),
-            DocumentCutter(embed, chunking, limits.max_chunks_per_document),
-            DocumentWriter(chunks, embed, self._metrics, admission),
+            preparer,
+            cutter,
+            writer,
             self._metrics,
             admission,
             room,
@@ -155,8 +164,8 @@ class Ingester:
         return results_of(sent)
 
     async def _check_model(self, collection: ResolvedCollection) -> None:
-        model = await (await self._embed.of(collection.model_fingerprint)).model()
-        if model.fingerprint != collection.model_fingerprint:
+        model = await (await self._embed.of(collection.embedded_by)).model()
+        if model.fingerprint != collection.embedded_by:
             raise FailedPrecondition(
                 f"The collection {collection.name!r} holds vectors of {collection.model} (fingerprint "
                 f"{collection.model_fingerprint[:12]}), but the embed service runs {model.name} "
@@ -179,7 +188,11 @@ class Ingester:
         for start in range(0, len(ids), _CONTAINERS_PER_CALL):
             some = ids[start : start + _CONTAINERS_PER_CALL]
             try:
-                await self._delete_parts(collection, some, kept, tenant)
+                now = await patiently(lambda: self._collections.moved(collection))
+                await self._delete_parts(now, some, kept, tenant)
+                if (other := now.other()) is not None:
+                    with suppress(NotFound):  # it is not there yet, or not any more
+                        await self._delete_parts(other, some, kept, tenant)
             except TriviumError as error:  # sent again, the documents are unchanged, and would hide what is left
                 for one in some:
                     updated[one].error = error

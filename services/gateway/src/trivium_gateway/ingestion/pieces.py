@@ -8,7 +8,7 @@ from trivium_serving.errors import TriviumError, Unavailable
 from trivium_gateway.domain.chunks import Chunk, boxes_within, indexed_text
 from trivium_gateway.ingestion.chunking import ChunkSpan
 from trivium_gateway.ingestion.cutting import CutDocument
-from trivium_gateway.library.versions import new_version
+from trivium_gateway.library.versions import copied_version, new_version
 from trivium_gateway.qdrant.points import Point
 
 __all__ = ["Piece", "Writing", "pieces_of"]
@@ -39,7 +39,12 @@ class Writing:
 
     def begin(self) -> None:
         """Begin an attempt."""
-        self.version, self.head, self.may_be_committed = new_version(self.cut.document.content_hash), None, False
+        document = self.cut.document
+        if document.original:
+            self.version = copied_version(document.content_hash, document.original)
+        else:
+            self.version = new_version(document.content_hash)
+        self.head, self.may_be_committed = None, False
 
     def give_up(self) -> None:
         """Fail, because others deleted parts of it or it took too long."""

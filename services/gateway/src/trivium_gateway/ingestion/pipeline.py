@@ -88,6 +88,7 @@ class IngestionPipeline:
             renamed: The ids that documents of the call got from those that come from the same place, by their own.
             locked: Is set once nobody else can write these documents.
         """
+        collection = await self._moved(collection, documents)  # a stream may go on for an hour
         await self._identify(collection, documents, reader, renamed)
         async with self._locks.hold((collection.physical, reader.tenant, one.id) for one in documents):
             locked.set()
@@ -141,9 +142,18 @@ class IngestionPipeline:
             now = await self._moved(collection, documents)
             if now.physical == collection.physical:
                 return
+            await self._begin_anew(documents, collection, now)
             collection = now
-            for one in documents:
-                one.error, one.status, one.is_repermitted = None, DocumentStatus.INDEXED, False
+
+    async def _begin_anew(
+        self, documents: Sequence[Incoming], before: ResolvedCollection, now: ResolvedCollection
+    ) -> None:
+        for one in documents:
+            one.error, one.status, one.is_repermitted, one.cut = None, DocumentStatus.INDEXED, False, None
+            if one.prepared is not None and before.model_fingerprint != now.model_fingerprint:
+                one.prepared = await self._preparer.hashed(
+                    one.prepared, tenant=now.tenant, model_fingerprint=now.model_fingerprint
+                )
 
     async def _moved(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> ResolvedCollection:
         try:
@@ -249,7 +259,7 @@ class IngestionPipeline:
         texts = [prepared for _, prepared in accepted]
         with self._metrics.stage("tokenize"):
             async with self._admission.bulk():
-                cuts = await patiently(lambda: self._cutter.cut(texts, collection.model_fingerprint))
+                cuts = await patiently(lambda: self._cutter.cut(texts, collection.embedded_by))
         for (one, _), cut in zip(accepted, cuts, strict=True):
             if isinstance(cut, CutDocument):
                 one.cut, one.chunk_count, one.token_count = cut, len(cut.spans), cut.token_count

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trivium_serving.errors import InvalidField, TooLarge
 
@@ -42,6 +42,7 @@ class PreparedDocument:
         boxes: Where the lines of the text stand on its pages.
         says_readers: Whether its sender says who may read it.
         readers: Who may read it, if its sender says so; else what was said before, once that is known.
+        original: The version in another index of the collection that it is taken from; empty if it comes from outside.
     """
 
     id: str
@@ -56,6 +57,7 @@ class PreparedDocument:
     boxes: Sequence[LineBox] = ()
     says_readers: bool = False
     readers: Readers = EVERYONE
+    original: str = ""
 
     @property
     def text_bytes(self) -> int:
@@ -107,13 +109,31 @@ class DocumentPreparer:
             raise InvalidField("text", "The document has both a text and a file; send one of them.")
         parsed = await self._parser.parse(document)
         metadata = _with_own(given, parsed.metadata, self._limits)
+        prepared = PreparedDocument(
+            id=document_id,
+            title=parsed.title,
+            uri=document.uri,
+            metadata=metadata,
+            own_keys=frozenset(metadata.keys() - given.keys()),
+            text=parsed.text,
+            content_hash="",
+            moved_from=canonical_id(document.moved_from),
+            container=document.container,
+            boxes=parsed.boxes,
+            says_readers=bool(document.readers),
+            readers=readers,
+        )
+        return await self.hashed(prepared, tenant=tenant, model_fingerprint=model_fingerprint)
+
+    async def hashed(self, document: PreparedDocument, *, tenant: str, model_fingerprint: str) -> PreparedDocument:
+        """Give a document the hash that it has in a collection of some model."""
         version = {
             "tenant": tenant,
-            "id": document_id,
-            "title": parsed.title,
+            "id": document.id,
+            "title": document.title,
             "uri": document.uri,
-            "metadata": metadata,
-            "text": parsed.text,
+            "metadata": document.metadata,
+            "text": document.text,
             "model_fingerprint": model_fingerprint,
             "chunker_version": CHUNKER_VERSION,
             "chunk_tokens": self._chunking.chunk_tokens,
@@ -121,24 +141,9 @@ class DocumentPreparer:
             "chunk_characters": self._chunking.chunk_characters,
             "schema_version": _HASHED_SCHEMA_VERSION,
         }
-        if len(parsed.text) > _LARGE_CHARACTERS:
-            content_hash = await asyncio.to_thread(_hash_of, version)
-        else:
-            content_hash = _hash_of(version)
-        return PreparedDocument(
-            id=document_id,
-            title=parsed.title,
-            uri=document.uri,
-            metadata=metadata,
-            own_keys=frozenset(metadata.keys() - given.keys()),
-            text=parsed.text,
-            content_hash=content_hash,
-            moved_from=canonical_id(document.moved_from),
-            container=document.container,
-            boxes=parsed.boxes,
-            says_readers=bool(document.readers),
-            readers=readers,
-        )
+        if len(document.text) > _LARGE_CHARACTERS:
+            return replace(document, content_hash=await asyncio.to_thread(_hash_of, version))
+        return replace(document, content_hash=_hash_of(version))
 
 
 def _with_own(given: Metadata, own: Mapping[str, JsonValue], limits: GatewayLimits) -> Metadata:

@@ -55,7 +55,7 @@ async def embeddings_known(
     if not current:
         return {}
     try:
-        with_codes = (await (await embed.of(collection.model_fingerprint)).model()).gives_codes
+        with_codes = (await (await embed.of(collection.embedded_by)).model()).gives_codes
         found = await chunks.embedded(collection, current, tenant)
     except TriviumError:
         return {}

@@ -143,6 +143,19 @@ class ChunkStore:
         """
         return await self._reading(collection, reader).page(_HEAD_FIELDS, heads_only=True, limit=limit, offset=offset)
 
+    async def read_versions(
+        self, collection: ResolvedCollection, versions: Sequence[str], tenant: str
+    ) -> dict[str, list[Chunk]]:
+        """Read all chunks of some versions of documents; of none if there are none.
+
+        Returns:
+            The chunks of each version of which there are any, in their order.
+        """
+        found: dict[str, list[Chunk]] = {}
+        for chunk in await self._of(collection, tenant).read(CHUNK_FIELDS, versions=versions) if versions else ():
+            found.setdefault(chunk.version, []).append(chunk)
+        return {version: sorted(chunks, key=lambda chunk: chunk.index) for version, chunks in found.items()}
+
     async def permit(
         self, collection: ResolvedCollection, versions: Sequence[str], before: Readers, after: Readers, tenant: str
     ) -> None:

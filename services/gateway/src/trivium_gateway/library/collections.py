@@ -16,7 +16,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
 from trivium_gateway.library.making import CollectionMaker
 from trivium_gateway.library.memory import CollectionMemory
-from trivium_gateway.library.resolved import DEFAULT_COLLECTION, ResolvedCollection
+from trivium_gateway.library.resolved import DEFAULT_COLLECTION, ResolvedCollection, resolved
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.collections import AS_QDRANT_CHOOSES, Distribution, QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
@@ -187,18 +187,19 @@ class Collections:
         self._memory.forget(collection.alias)
 
     async def moved(self, collection: ResolvedCollection) -> ResolvedCollection:
-        """Find a collection where it is now, if it may have moved since: one that has a successor, to that.
+        """Find a collection where it is now, if it may have moved since: one that has another index, to that.
 
         Asked after a write, this tells whether the write counts: what was written to where the alias points is copied
-        before the alias moves, and what was written later is not seen.
+        before the alias moves; what was written later is not seen. Cheap where there is no other index.
 
         Raises:
             NotFound: It was deleted (COLLECTION_NOT_FOUND).
         """
-        if collection.successor() is None:
-            return collection
-        own = await self.own(collection.name, tenant=collection.tenant)
-        return self._memory.remember(collection.alias, own).collection
+        if collection.other() is None:
+            known = await self._memory.recall(collection.alias)  # no index is filled before all gateways know of it
+            if known is None or (known.collection.physical == collection.physical and known.collection.other() is None):
+                return collection
+        return resolved(await self.own(collection.name, tenant=collection.tenant))
 
     async def own(self, name: str, *, tenant: str) -> OwnCollection:
         """Find what is behind a tenant's collection. Always asks Qdrant.

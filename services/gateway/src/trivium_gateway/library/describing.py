@@ -54,6 +54,8 @@ class CollectionDescriber:
             metadata_keys=known.metadata_kinds,
             needs_reindex=collection.successor() is not None,
             settings=collection.settings,
+            beside=collection.beside,
+            comparison=known.comparison,
         )
 
     async def describe_any(

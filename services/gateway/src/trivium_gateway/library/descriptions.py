@@ -6,6 +6,8 @@ from enum import Enum
 
 from trivium_serving.errors import StorageFull, TriviumError
 
+from trivium_gateway.domain.comparison import IndexComparison
+from trivium_gateway.domain.indexes import IndexBeside
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.settings import SettingsHistory
 
@@ -41,6 +43,8 @@ class CollectionDescription:
         needs_reindex: Whether its words were indexed by another analyzer than this version's. It is searched as it was
             made until `Reindexer` makes it anew.
         settings: How it is searched and judged, and was before.
+        beside: The index beside the one that answers; None if there is none.
+        comparison: How its index and the one before answered the same questions; None if they were not compared.
     """
 
     name: str
@@ -53,6 +57,8 @@ class CollectionDescription:
     metadata_keys: Mapping[str, MetadataKind] = field(default_factory=dict)
     needs_reindex: bool = False
     settings: SettingsHistory = field(default_factory=SettingsHistory)
+    beside: IndexBeside | None = None
+    comparison: IndexComparison | None = None
 
 
 _STATES = {

@@ -19,7 +19,7 @@ from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import content_hash_of, current_version
 
-__all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument"]
+__all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument", "is_whole", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Documents:
             current = current_version(version for version, chunks in versions.items() if chunks[0].index == 0)
             if current is None:
                 return None
-            if _is_whole(versions[current]):
+            if is_whole(versions[current]):
                 return _stored(versions[current])
         # It is read page by page, so that its version may be replaced meanwhile.
         raise Unavailable(f"The document {document_id!r} is being written. Try again.", reason="DOCUMENT_BEING_WRITTEN")
@@ -177,8 +177,8 @@ class Documents:
         unique = checked_ids(document_ids, self._limits)
         deleted: set[str] = set()
         gone: list[NotFound] = []
-        # A successor may be in the making, with copies of these documents, or be the collection by now.
-        places = [collection, *filter(None, [collection.successor()])]
+        # Another index may have copies of these documents, or be the one that answers by now.
+        places = [collection, *filter(None, [collection.other()])]
         for place in places:
             try:
                 deleted.update(await self._delete(place, unique, reader))
@@ -240,19 +240,23 @@ class Documents:
         return documents, _token_of(following)
 
 
-def _is_whole(chunks: Sequence[Chunk]) -> bool:
-    return [chunk.index for chunk in chunks] == list(range(chunks[0].chunk_count or len(chunks)))
-
-
-def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
-    """Put a document together from its chunks, which cover its text and may overlap."""
+def text_of(chunks: Sequence[Chunk]) -> str:
+    """Put the text of a document together from its chunks, all of them and in their order, which may overlap."""
     pieces: list[str] = []
     length = 0
     for chunk in chunks:
         pieces.append(chunk.text[length - chunk.start :])
         length = chunk.end
-    head = chunks[0]
-    return replace(_listed(head, len(chunks)), text="".join(pieces))
+    return "".join(pieces)
+
+
+def is_whole(chunks: Sequence[Chunk]) -> bool:
+    """Whether these are all chunks of a version, in their order."""
+    return [chunk.index for chunk in chunks] == list(range(chunks[0].chunk_count or len(chunks)))
+
+
+def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
+    return replace(_listed(chunks[0], len(chunks)), text=text_of(chunks))
 
 
 def _listed(head: Chunk, chunk_count: int) -> StoredDocument:

@@ -145,13 +145,14 @@ class CollectionLookup:
         return owned
 
     async def replaced(self, own: OwnCollection) -> list[str]:
-        """List the physical collections of its alias that hold the same vectors, and that nobody asks any more."""
+        """List the physical collections of its alias it was copied from as it is, which nobody asks any more."""
         found = []
         for physical in await self.owned(alias_behind(own.physical)):
             if physical != own.physical:
                 with contextlib.suppress(NotFound):
                     described = await self._qdrant.describe(physical)
-                    if described.model_fingerprint == own.described.model_fingerprint:
+                    made, now = described.made, own.described.made
+                    if (made.fingerprint, made.generation) == (now.fingerprint, now.generation):
                         found.append(physical)
         return found
 
@@ -198,4 +199,5 @@ class CollectionLookup:
 
 
 def _is_own(physical: str, described: PhysicalCollection) -> bool:
-    return physical == physical_name(alias_behind(physical), described.model_fingerprint, described.analyzer)
+    name = physical_name(alias_behind(physical), described.model_fingerprint, described.analyzer, described.generation)
+    return physical == name

@@ -5,6 +5,7 @@ import asyncio
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import AlreadyExists, NotFound, Unavailable
 
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.names import name_of, physical_name
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection, Place
 from trivium_gateway.models.embed import EmbedClient
@@ -75,17 +76,12 @@ class CollectionMaker:
             await self._qdrant.index_system_fields(place.own.physical)
             return place.own.physical
         model = await self._embed.model()
-        physical = physical_name(alias, model.fingerprint, ANALYZER_VERSION)
+        made = IndexMaking(model.name, model.fingerprint, model.dimension, ANALYZER_VERSION)
+        physical = physical_name(alias, made.fingerprint, made.analyzer)
         taken = place.foreign & {alias, physical}
         if taken:
             raise _taken(alias, *taken)
-        await self._qdrant.create(
-            physical,
-            model=model.name,
-            fingerprint=model.fingerprint,
-            dimension=model.dimension,
-            analyzer=ANALYZER_VERSION,
-        )
+        await self._qdrant.create(physical, made)
         return physical
 
     async def _check_is_gone(self, alias: str, physical: str) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from trivium_gateway.domain.comparison import IndexComparison
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
 from trivium_gateway.library.resolved import ResolvedCollection, resolved
@@ -20,12 +21,14 @@ class KnownCollection:
         metadata_kinds: Its metadata keys.
         is_complete: Whether its creation left nothing out.
         expires_at: When to ask anew, on the memory's clock.
+        comparison: How its index and the one before answered the same questions; None if they were not compared.
     """
 
     collection: ResolvedCollection
     metadata_kinds: Mapping[str, MetadataKind]
     is_complete: bool
     expires_at: float
+    comparison: IndexComparison | None = None
 
 
 class CollectionMemory:
@@ -80,6 +83,7 @@ class CollectionMemory:
             described.metadata_kinds,
             own.has_alias and described.is_indexed,
             self._clock() + self.remember_seconds,
+            described.comparison,
         )
         self._known[alias] = known
         return known

@@ -82,8 +82,8 @@ class Permissions:
         """
         if not wanted:
             return
-        # A successor may be in the making, with copies of these documents, or be the collection by now.
-        for place in filter(None, [collection, collection.successor()]):
+        # Another index may have copies of these documents, or be the one that answers by now.
+        for place in filter(None, [collection, collection.other()]):
             try:
                 versions = await self._chunks.versions(place, sorted(wanted), tenant)
             except NotFound:

@@ -9,6 +9,7 @@ from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import NotFound
 
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.comparison import IndexComparison
 from trivium_gateway.domain.names import alias_of
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.collections import Collections
@@ -39,11 +40,18 @@ class ReindexProgress:
         done: Whether it is searched by the new index.
         done_count: How many of its pieces are there, roughly.
         total_count: How many it has, roughly.
+        is_held: Whether its new index is there and does not answer, because it finds less than the one before.
+        is_same_model: Whether the model that was asked for makes the vectors that it has, so that there was nothing to
+            do.
+        comparison: How its index and the one before answer the same questions; None if they were not compared.
     """
 
     done: bool
     done_count: int
     total_count: int
+    is_held: bool = False
+    is_same_model: bool = False
+    comparison: IndexComparison | None = None
 
 
 @dataclass(slots=True)
@@ -142,6 +150,7 @@ class Reindexer:
             latest = await self._collections.own(name, tenant=tenant)
             await self._index_keys(latest, run)
             await self._qdrant.keep_settings(run.copier.target, latest.described.settings)
+            await self._qdrant.keep_embedder(run.copier.target, latest.described.embedded_by)
             if latest.described.is_restricted:
                 await self._qdrant.restrict(run.copier.target)
             await self._qdrant.point_alias(alias, run.copier.target)
@@ -152,7 +161,7 @@ class Reindexer:
     async def _add_codes(self, alias: str, tenant: str, own: OwnCollection, until: float) -> ReindexProgress:
         """Give chunks where they are the token codes that they lack, page by page."""
         count = own.described.point_count
-        codes_of = await self._coder(own.described.model_fingerprint)
+        codes_of = await self._coder(own.described.embedded_by or own.described.model_fingerprint)
         if codes_of is None:
             return ReindexProgress(True, count, count)
         await self._qdrant.index_system_fields(own.physical)
@@ -175,13 +184,7 @@ class Reindexer:
         assert successor is not None  # its analyzer is another one
         copier = await self._copier(own.physical, successor.physical, described.model_fingerprint)
         run = _Run(copier, described.point_count)
-        await self._qdrant.create(
-            successor.physical,
-            model=described.model,
-            fingerprint=described.model_fingerprint,
-            dimension=described.dimension,
-            analyzer=successor.analyzer,
-        )
+        await self._qdrant.create(successor.physical, successor.made)
         await self._index_keys(own, run)
         return run
 

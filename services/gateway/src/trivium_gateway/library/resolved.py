@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from trivium_lexical import ANALYZER_VERSION
 
+from trivium_gateway.domain.indexes import IndexBeside, IndexMaking
 from trivium_gateway.domain.names import alias_behind, alias_of, name_and_tenant, physical_name
 from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
@@ -25,11 +26,14 @@ class ResolvedCollection:
         name: The name that they use.
         physical: The name of the collection in Qdrant, `<alias>__<12 characters>`; see `physical_name`.
         model: Name of the embedding model.
-        model_fingerprint: Its fingerprint; pass it to `EmbedClient.embed_query`, which refuses any other model.
+        model_fingerprint: Its fingerprint.
         dimension: Numbers per vector.
         analyzer: Version of the analyzer that its words are indexed by.
         settings: How it is searched and judged.
         is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
+        generation: Tells its index from others of the same model and analyzer.
+        same_model: Fingerprint of another model that makes the same vectors, and embeds for it; empty if none does.
+        beside: The other index of the collection; None if there is none.
     """
 
     tenant: str
@@ -41,6 +45,9 @@ class ResolvedCollection:
     analyzer: int
     settings: SettingsHistory = field(default_factory=SettingsHistory)
     is_restricted: bool = False
+    generation: str = ""
+    same_model: str = ""
+    beside: IndexBeside | None = None
 
     @property
     def alias(self) -> str:
@@ -51,12 +58,45 @@ class ResolvedCollection:
         """Give the chunks among which a word is rare: those that a reader may read; None for all of them."""
         return scoped_filter(reader) if self.is_restricted and reader.names is not None else None
 
+    @property
+    def embedded_by(self) -> str:
+        """Fingerprint of the model that embeds for it.
+
+        Pass it to `EmbedClient.of` and to what embeds, which refuses any other model.
+        """
+        return self.same_model or self.model_fingerprint
+
     def successor(self) -> "ResolvedCollection | None":
         """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
         if self.analyzer == ANALYZER_VERSION:
             return None
-        physical = physical_name(self.alias, self.model_fingerprint, ANALYZER_VERSION)
-        return replace(self, physical=physical, analyzer=ANALYZER_VERSION)
+        return self.made_as(replace(self.made, analyzer=ANALYZER_VERSION))
+
+    def other(self) -> "ResolvedCollection | None":
+        """Give the other index of this collection, in which deletions and readers have to be kept in step.
+
+        It may not be there any more, or not yet.
+        """
+        return self.successor() if self.beside is None else self.made_as(self.beside.made)
+
+    @property
+    def made(self) -> IndexMaking:
+        """What its index is made with."""
+        return IndexMaking(self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation)
+
+    def made_as(self, made: IndexMaking) -> "ResolvedCollection":
+        """Give the index of this collection that is made otherwise."""
+        return replace(
+            self,
+            physical=physical_name(self.alias, made.fingerprint, made.analyzer, made.generation),
+            model=made.model,
+            model_fingerprint=made.fingerprint,
+            dimension=made.dimension,
+            analyzer=made.analyzer,
+            generation=made.generation,
+            same_model=self.same_model if made.fingerprint == self.model_fingerprint else "",
+            beside=None,
+        )
 
 
 def resolved(own: OwnCollection) -> ResolvedCollection:
@@ -73,4 +113,7 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.analyzer,
         described.settings,
         described.is_restricted,
+        described.generation,
+        described.embedded_by,
+        described.beside,
     )

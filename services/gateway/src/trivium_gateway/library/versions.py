@@ -1,5 +1,6 @@
 """Versions of documents: each write makes one of its own, and chunk 0 says which one counts."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterable
@@ -13,18 +14,48 @@ __all__ = [
     "DocumentVersions",
     "age_seconds",
     "content_hash_of",
+    "copied_version",
     "current_version",
     "is_abandoned",
+    "is_copy",
+    "is_copy_of",
     "new_version",
 ]
 
 ABANDONED_SECONDS = 3600.0
 """The age at which a version that is not committed is taken for what a crash has left. No write takes half as long."""
 
+_COPY = "of-"
+"""Before the mark of the version that one is a copy of; where one is not, there is a random number."""
+
 
 def new_version(content_hash: str) -> str:
     """Name a version that nobody else writes: the hash of its content, when it was begun, and a random part."""
     return f"{content_hash}.{int(time.time()):x}.{secrets.token_hex(8)}"
+
+
+def copied_version(content_hash: str, original: str) -> str:
+    """Name a version that is made of one in another index of the collection.
+
+    Args:
+        content_hash: The hash of its content, as it is for the new index.
+        original: The version that it is a copy of.
+    """
+    return f"{content_hash}.{int(time.time()):x}.{_COPY}{_mark_of(original)}"
+
+
+def is_copy(version: str) -> bool:
+    """Whether a version was made of one in another index."""
+    return version.rpartition(".")[2].startswith(_COPY)
+
+
+def is_copy_of(version: str, original: str) -> bool:
+    """Whether a version was made of a certain one."""
+    return version.endswith(f".{_COPY}{_mark_of(original)}")
+
+
+def _mark_of(version: str) -> str:
+    return hashlib.sha256(version.encode()).hexdigest()[:16]
 
 
 def content_hash_of(version: str) -> str:

@@ -188,7 +188,8 @@ def error_in_stream(error: pb.EmbedStreamError, first: int = 0) -> TriviumError:
 def _model_changed(expected_fingerprint: str) -> FailedPrecondition:
     return FailedPrecondition(
         f"The collection's vectors come from another model (fingerprint {expected_fingerprint[:12]}) than the embed "
-        "service runs now. Start that model again, or name a service that runs it in TRIVIUM_GATEWAY_EMBED_TARGETS.",
+        "service runs now. Start that model again, name a service that runs it in TRIVIUM_GATEWAY_EMBED_TARGETS, or "
+        "change the collection's model: trivium reindex NAME --model MODEL.",
         reason="MODEL_CHANGED",
     )
 

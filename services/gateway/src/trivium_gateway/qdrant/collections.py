@@ -2,38 +2,43 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trivium_serving.errors import AlreadyExists
 
+from trivium_gateway.domain.indexes import IndexBeside, IndexMaking
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
-from trivium_gateway.qdrant import text_bytes
 from trivium_gateway.qdrant.connection import QdrantConnection
+from trivium_gateway.qdrant.described import (
+    BESIDE,
+    EMBEDDED_BY,
+    GENERATION,
+    REPORT,
+    RESTRICTED,
+    SETTINGS,
+    SYSTEM_FIELDS,
+    PhysicalCollection,
+    described,
+)
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import (
     BM25,
     DENSE,
-    HAS_TOKEN_CODES,
     SCHEMA_VERSION,
     coded_condition,
     empty_condition,
     integer_condition,
-    metadata_key,
     metadata_path,
     scoped_filter,
 )
-from trivium_gateway.qdrant.values import from_value, to_value
-from trivium_gateway.qdrant.words import QDRANTS_OWN
+from trivium_gateway.qdrant.values import to_value
 
 __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
 
 _TIMEOUT_SECONDS = 30.0
 _DIFFERENT_COUNTS = 10_000
-_SETTINGS = "settings"
-_RESTRICTED = "restricted"
 
 _FIELD_TYPES = {
     MetadataKind.TEXT: qdrant.FieldType.FieldTypeKeyword,
@@ -42,25 +47,7 @@ _FIELD_TYPES = {
     MetadataKind.BOOLEAN: qdrant.FieldType.FieldTypeBool,
     MetadataKind.DATE: qdrant.FieldType.FieldTypeDatetime,
 }
-_SYSTEM_FIELDS = {
-    "tenant": qdrant.FieldType.FieldTypeKeyword,
-    "document_id": qdrant.FieldType.FieldTypeKeyword,
-    "container": qdrant.FieldType.FieldTypeKeyword,
-    "chunk_index": qdrant.FieldType.FieldTypeInteger,
-    "content_hash": qdrant.FieldType.FieldTypeKeyword,
-    "chunk_count": qdrant.FieldType.FieldTypeInteger,
-    "uri": qdrant.FieldType.FieldTypeKeyword,
-    HAS_TOKEN_CODES: qdrant.FieldType.FieldTypeBool,
-    text_bytes.HIGH: qdrant.FieldType.FieldTypeInteger,
-    text_bytes.LOW: qdrant.FieldType.FieldTypeInteger,
-}
 _TENANT = qdrant.PayloadIndexParams(keyword_index_params=qdrant.KeywordIndexParams(is_tenant=True))
-_KINDS = {
-    qdrant.PayloadSchemaType.Keyword: MetadataKind.TEXT,
-    qdrant.PayloadSchemaType.Float: MetadataKind.NUMBER,
-    qdrant.PayloadSchemaType.Bool: MetadataKind.BOOLEAN,
-    qdrant.PayloadSchemaType.Datetime: MetadataKind.DATE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +66,6 @@ class Distribution:
 AS_QDRANT_CHOOSES = Distribution()
 
 
-@dataclass(frozen=True, slots=True)
-class PhysicalCollection:
-    """What Qdrant says of one physical collection.
-
-    Attributes:
-        model: Name of the model whose vectors it holds, as noted at its creation.
-        model_fingerprint: That model's fingerprint.
-        dimension: Numbers per vector.
-        metadata_kinds: The metadata keys that are indexed, and their kinds.
-        indexed_fields: The other fields that are indexed.
-        point_count: How many points it has, roughly.
-        analyzer: Version of the analyzer that its words were indexed by.
-        settings: How it is searched and judged.
-        is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
-    """
-
-    model: str
-    model_fingerprint: str
-    dimension: int
-    metadata_kinds: Mapping[str, MetadataKind]
-    indexed_fields: frozenset[str]
-    point_count: int
-    analyzer: int
-    settings: SettingsHistory
-    is_restricted: bool = False
-
-    @property
-    def is_indexed(self) -> bool:
-        """Whether it has all indexes that data must find."""
-        return self.indexed_fields >= _SYSTEM_FIELDS.keys()
-
-
 class QdrantCollections:
     """Creates, describes and deletes physical collections. Every step may be repeated, by any gateway.
 
@@ -123,29 +78,27 @@ class QdrantCollections:
         self._connection = connection
         self._distribution = distribution
 
-    async def create(self, physical: str, *, model: str, fingerprint: str, dimension: int, analyzer: int) -> None:
+    async def create(self, physical: str, made: IndexMaking) -> None:
         """Create a collection with its payload indexes, which must exist before data (HNSW is built around them).
 
         Args:
             physical: Its name.
-            model: Name of the embedding model.
-            fingerprint: The model's fingerprint.
-            dimension: Numbers per vector.
-            analyzer: Version of the analyzer.
+            made: What it is made with.
         """
-        dense = qdrant.VectorParams(size=dimension, distance=qdrant.Distance.Cosine)
+        dense = qdrant.VectorParams(size=made.dimension, distance=qdrant.Distance.Cosine)
         sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
         facts = {
-            "model": model,
-            "model_fingerprint": fingerprint,
+            "model": made.model,
+            "model_fingerprint": made.fingerprint,
             "schema_version": SCHEMA_VERSION,
-            "analyzer": analyzer,
+            "analyzer": made.analyzer,
+            GENERATION: made.generation,
         }
         request = qdrant.CreateCollection(
             collection_name=physical,
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
             sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
-            metadata={key: to_value(value) for key, value in facts.items()},
+            metadata={key: to_value(value) for key, value in facts.items() if value != ""},
             shard_number=self._distribution.shard_number or None,
             replication_factor=self._distribution.replication_factor or None,
         )
@@ -156,7 +109,7 @@ class QdrantCollections:
 
     async def index_system_fields(self, physical: str) -> None:
         """Make the indexes that a collection lacks because its creation broke off, or an earlier version made it."""
-        for field, field_type in _SYSTEM_FIELDS.items():
+        for field, field_type in SYSTEM_FIELDS.items():
             await self._index(physical, field, field_type, _TENANT if field == "tenant" else None)
 
     async def index_metadata_key(self, physical: str, key: str, kind: MetadataKind) -> None:
@@ -174,27 +127,7 @@ class QdrantCollections:
             qdrant.GetCollectionInfoRequest(collection_name=physical),
             timeout_seconds=_TIMEOUT_SECONDS,
         )
-        config = reply.result.config
-        facts = {key: from_value(value) for key, value in config.metadata.items()}
-        kinds: dict[str, MetadataKind] = {}
-        fields = set()
-        for path, index in sorted(reply.result.payload_schema.items()):
-            key, kind = metadata_key(path), _KINDS.get(index.data_type)
-            if key is None:
-                fields.add(path)
-            elif kind is not None:
-                kinds[key] = kind
-        return PhysicalCollection(
-            model=str(facts.get("model", "")),
-            model_fingerprint=str(facts.get("model_fingerprint", "")),
-            dimension=config.params.vectors_config.params_map.map[DENSE].size,
-            metadata_kinds=kinds,
-            indexed_fields=frozenset(fields),
-            point_count=reply.result.points_count,
-            analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
-            settings=SettingsHistory.from_text(str(facts.get(_SETTINGS, ""))),
-            is_restricted=bool(facts.get(_RESTRICTED)),
-        )
+        return described(reply)
 
     async def keep_settings(self, physical: str, settings: SettingsHistory) -> None:
         """Keep how a collection is searched and judged in its own record.
@@ -202,7 +135,7 @@ class QdrantCollections:
         Raises:
             NotFound: There is none of this name.
         """
-        await self._note(physical, _SETTINGS, settings.to_text())
+        await self._note(physical, SETTINGS, settings.to_text())
 
     async def restrict(self, physical: str) -> None:
         """Note that a collection is about to have documents that not everyone of the tenant may read.
@@ -210,7 +143,23 @@ class QdrantCollections:
         Raises:
             NotFound: There is none of this name.
         """
-        await self._note(physical, _RESTRICTED, True)
+        await self._note(physical, RESTRICTED, True)
+
+    async def keep_beside(self, physical: str, beside: IndexBeside | None) -> None:
+        """Note the other index of a collection in the record of this one; None for none any more.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        await self._note(physical, BESIDE, beside.to_text() if beside else "")
+
+    async def keep_embedder(self, physical: str, fingerprint: str) -> None:
+        """Note a model that makes the same vectors as the one that a collection was made with."""
+        await self._note(physical, EMBEDDED_BY, fingerprint)
+
+    async def keep_report(self, physical: str, report: str) -> None:
+        """Note what the comparison of an index with the one before it has shown."""
+        await self._note(physical, REPORT, report)
 
     async def _note(self, physical: str, name: str, value: str | bool) -> None:
         request = qdrant.UpdateCollection(collection_name=physical, metadata={name: to_value(value)})

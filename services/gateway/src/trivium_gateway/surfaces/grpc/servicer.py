@@ -17,6 +17,7 @@ from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages.answers import event_message, found_message
 from trivium_gateway.surfaces.grpc.messages.collections import collection_message, settings_from
 from trivium_gateway.surfaces.grpc.messages.documents import document_from, document_message, result_message
+from trivium_gateway.surfaces.grpc.messages.indexes import estimate_message, progress_message
 from trivium_gateway.surfaces.grpc.messages.questions import question_from, search_from
 from trivium_gateway.surfaces.pages import DOCUMENTS_ON_A_PAGE
 
@@ -143,10 +144,29 @@ class GatewayServicer(GatewayServiceServicer):
         self, request: pb.ReindexCollectionRequest, context: _Context
     ) -> pb.ReindexCollectionResponse:
         """Makes a collection anew, a part of it each call."""
-        progress = await self._gateway.library.reindex(principal(), request.name)
-        return pb.ReindexCollectionResponse(
-            done=progress.done, done_count=progress.done_count, total_count=progress.total_count
-        )
+        rebuilding = self._gateway.rebuilding
+        progress = await rebuilding.reindex(principal(), request.name, model=request.model, force=request.force)
+        return progress_message(progress)
+
+    async def EstimateReindex(
+        self, request: pb.EstimateReindexRequest, context: _Context
+    ) -> pb.EstimateReindexResponse:
+        """Says what it would take to give a collection another model."""
+        return estimate_message(await self._gateway.rebuilding.estimate(principal(), request.name, request.model))
+
+    async def RollBackCollectionIndex(
+        self, request: pb.RollBackCollectionIndexRequest, context: _Context
+    ) -> pb.RollBackCollectionIndexResponse:
+        """Has the index before answer again."""
+        collection = await self._gateway.rebuilding.roll_back(principal(), request.name)
+        return pb.RollBackCollectionIndexResponse(collection=collection_message(collection))
+
+    async def DiscardCollectionIndex(
+        self, request: pb.DiscardCollectionIndexRequest, context: _Context
+    ) -> pb.DiscardCollectionIndexResponse:
+        """Deletes the index beside the one that answers."""
+        collection = await self._gateway.rebuilding.discard(principal(), request.name)
+        return pb.DiscardCollectionIndexResponse(collection=collection_message(collection))
 
     async def UpdateCollection(
         self, request: pb.UpdateCollectionRequest, context: _Context

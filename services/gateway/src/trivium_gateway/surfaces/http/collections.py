@@ -10,13 +10,12 @@ from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
-from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json, reindex_json
+from trivium_gateway.surfaces.http.rendering import JsonResponse, collection_json
 from trivium_gateway.surfaces.http.settings import SettingsBody
 from trivium_gateway.surfaces.http.shapes.collections import (
     CollectionResponse,
     DeleteCollectionResponse,
     ListCollectionsResponse,
-    ReindexResponse,
 )
 
 
@@ -97,13 +96,5 @@ def collection_routes(gateway: Gateway) -> APIRouter:
     )
     async def roll_back_settings(name: str) -> Response:
         return JsonResponse(collection_json(await gateway.library.roll_back_settings(principal(), name)))
-
-    @router.post(
-        "/v1/collections/{name}/reindex",
-        summary="Make a collection anew from its stored text; call it until it is done",
-        **documented(ReindexResponse),
-    )
-    async def reindex_collection(name: str) -> Response:
-        return JsonResponse(reindex_json(await gateway.library.reindex(principal(), name)))
 
     return router

@@ -26,6 +26,7 @@ def documented(
     body: type[BaseModel] | None = None,
     *,
     multipart: bool = False,
+    body_optional: bool = False,
     event_stream: bool = False,
     accepted: type[BaseModel] | None = None,
     errors: type[BaseModel] = ErrorResponse,
@@ -36,6 +37,7 @@ def documented(
         response: What a response looks like.
         body: What may be in the JSON body; None for no body.
         multipart: Whether files are taken, too.
+        body_optional: Whether there may be no body.
         event_stream: Whether the response may also be server-sent events.
         accepted: What a response looks like that says only that the work will be done.
         errors: What an error looks like.
@@ -52,7 +54,7 @@ def documented(
             text = {"type": "string"}
             properties = {"file": files, **dict.fromkeys(_FORM_FIELDS, text)}
             content["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
-        arguments["openapi_extra"] = {"requestBody": {"required": True, "content": content}}
+        arguments["openapi_extra"] = {"requestBody": {"required": not body_optional, "content": content}}
     return arguments
 
 

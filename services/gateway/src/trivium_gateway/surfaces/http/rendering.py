@@ -10,6 +10,7 @@ from trivium_serving.request_context import request_id
 
 from trivium_gateway.domain.degradation import header_value
 from trivium_gateway.domain.readers import shown_readers
+from trivium_gateway.surfaces.http.indexes_json import beside_json, comparison_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, StoredDocument
-    from trivium_gateway.library.reindexing import ReindexProgress
     from trivium_gateway.request.record import Timings
 
 DEGRADED_HEADER = "X-Trivium-Degraded"
@@ -184,6 +184,8 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
         "needs_reindex": collection.needs_reindex,
         "settings": _settings_json(collection.settings.now) if collection.settings.change_count else None,
         "earlier_settings": [_settings_json(one) for one in collection.settings.earlier],
+        "index_beside": beside_json(collection.beside),
+        "comparison": comparison_json(collection.comparison),
     }
 
 
@@ -193,16 +195,6 @@ def _settings_json(version: SettingsVersion) -> dict[str, Any]:
         "made_at": version.made_at or None,
         "note": version.note,
         "values": version.settings.given(),
-    }
-
-
-def reindex_json(progress: ReindexProgress) -> dict[str, Any]:
-    """How far a collection is that is made anew."""
-    return {
-        "kind": "reindex",
-        "state": "done" if progress.done else "running",
-        "done": progress.done_count,
-        "total": progress.total_count,
     }
 
 

@@ -10,6 +10,7 @@ from trivium_serving.errors import InvalidField
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.library.descriptions import CollectionState
+from trivium_gateway.surfaces.grpc.messages.indexes import beside_message, comparison_message
 
 if TYPE_CHECKING:
     from trivium_gateway.domain.settings import SettingsVersion
@@ -44,6 +45,8 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
         coded_chunk_count=collection.coded_chunk_count,
         settings=_settings_version(collection.settings.now) if collection.settings.change_count else None,
         earlier_settings=map(_settings_version, collection.settings.earlier),
+        index_beside=beside_message(collection.beside) if collection.beside else None,
+        comparison=comparison_message(collection.comparison) if collection.comparison else None,
     )
 
 

@@ -1,0 +1,67 @@
+"""The indexes of a collection: the one that answers, and the one beside it while its embedding model is changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+__all__ = ["IndexBeside", "IndexMaking", "IndexRole"]
+
+
+class IndexRole(StrEnum):
+    """What the index beside the one that answers is there for."""
+
+    NEXT = "next"
+    """It is filled, to take the other's place."""
+    PREVIOUS = "previous"
+    """It answered before, and can again."""
+    LEFT = "left"
+    """It answered for a while and was gone back from; what it alone has is brought back."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMaking:
+    """What an index is made with.
+
+    Attributes:
+        model: Name of the embedding model.
+        fingerprint: The model's fingerprint.
+        dimension: Numbers per vector.
+        analyzer: Version of the analyzer of words.
+        generation: Tells it from others that are made alike; empty for the first.
+    """
+
+    model: str
+    fingerprint: str
+    dimension: int
+    analyzer: int
+    generation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBeside:
+    """The other index of a collection. Who deletes or says who may read does so in both.
+
+    Attributes:
+        role: What it is there for.
+        made: What it is made with, which also gives its name.
+        is_settled: Of a previous one, whether the one that answers has all that was written to it.
+    """
+
+    role: IndexRole
+    made: IndexMaking
+    is_settled: bool = False
+
+    def to_text(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> IndexBeside | None:
+        """Read what was kept; None if there is nothing, or nothing that this version understands."""
+        try:
+            kept = json.loads(text)
+            return cls(IndexRole(kept["role"]), IndexMaking(**kept["made"]), bool(kept["is_settled"]))
+        except (ValueError, TypeError, KeyError):
+            return None

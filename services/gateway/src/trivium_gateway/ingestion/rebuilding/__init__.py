@@ -1,0 +1,1 @@
+"""Gives collections another embedding model while they answer."""

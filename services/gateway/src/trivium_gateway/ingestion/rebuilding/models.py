@@ -1,0 +1,185 @@
+"""Finds the service of the model that a collection shall have, and what a change to it would take."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from trivium_lexical import ANALYZER_VERSION
+from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumError
+
+from trivium_gateway.domain.indexes import IndexMaking
+from trivium_gateway.domain.readers import whole
+from trivium_gateway.library.resolved import resolved
+from trivium_gateway.models.embed import EmbedOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trivium_gateway.domain.chunks import Chunk
+    from trivium_gateway.domain.indexes import IndexBeside
+    from trivium_gateway.library.chunks import ChunkStore
+    from trivium_gateway.library.lookup import OwnCollection
+    from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.embed_answers import EmbedModel
+    from trivium_gateway.qdrant.points import EmbeddedChunk
+
+__all__ = ["ModelFinder", "RebuildingEstimate"]
+
+_PROBE_DOCUMENTS = 16
+_PROBE_CHUNKS = 16
+_SHORT_DOCUMENT_CHUNKS = 20
+_ALIKE_MEAN, _ALIKE_LEAST = 0.995, 0.98
+"""Cosines of a chunk's vectors by the same model in two precisions. Those of two models lie far below."""
+_TIMEOUT_SECONDS = 30.0
+_BYTES_A_NUMBER = 4
+_GRAPH_SHARE = 1.5
+"""What vectors take with the graph that they are searched by, against what they take alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildingEstimate:
+    """What it would take to give a collection another model.
+
+    Attributes:
+        model: The model.
+        pieces: Pieces of documents as they are cut now.
+        seconds: About how long the model takes for them, at the rate of some that were just embedded.
+        bytes: About how much disk, and memory to have all of it there, the second index takes.
+        is_same_model: Whether it makes the vectors that the collection has, so that there is nothing to do.
+    """
+
+    model: str
+    pieces: int
+    seconds: float
+    bytes: int
+    is_same_model: bool
+
+
+class ModelFinder:
+    """Knows the models that run.
+
+    Args:
+        embed: Their services.
+        chunks: The chunks of collections, some of which are embedded to compare.
+    """
+
+    def __init__(self, embed: EmbedClient, chunks: ChunkStore) -> None:
+        self._embed = embed
+        self._chunks = chunks
+
+    async def making_of(self, name: str, own: OwnCollection) -> IndexMaking | str | None:
+        """What an index with a model is made with.
+
+        Args:
+            name: The model, or its service, `TRIVIUM_GATEWAY_EMBED_TARGETS` has it.
+            own: The index that there is.
+
+        Returns:
+            The making; or the fingerprint of the model if it makes the same vectors as the one that there is; None if
+            it is that.
+
+        Raises:
+            InvalidField: No service runs it (MODEL_NOT_SERVED).
+        """
+        client, model = await self._find(name)
+        if model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by):
+            return None
+        alike, _, _ = await self._try(client, model, own)
+        if alike:
+            return model.fingerprint
+        return IndexMaking(model.name, model.fingerprint, model.dimension, ANALYZER_VERSION, secrets.token_hex(4))
+
+    async def check_is(self, name: str, beside: IndexBeside, own: OwnCollection) -> None:
+        """Refuse a change while another one is not over.
+
+        Raises:
+            FailedPrecondition: The model is neither the one that is changed to nor the one that the collection has.
+            InvalidField: No service runs it (MODEL_NOT_SERVED).
+        """
+        _, model = await self._find(name)
+        if model.fingerprint == own.described.model_fingerprint and beside.role != "next":
+            return
+        if beside.role != "next":
+            raise FailedPrecondition(
+                f"The collection still has its index of {beside.made.model}. Discard that, or go back to it, before "
+                "its model is changed again.",
+                reason="OTHER_INDEX_KEPT",
+            )
+        if model.fingerprint != beside.made.fingerprint:
+            raise FailedPrecondition(
+                f"The collection is changing to {beside.made.model}. Let that end, or discard it.",
+                reason="REINDEX_RUNNING",
+            )
+
+    async def estimate(self, name: str, own: OwnCollection) -> RebuildingEstimate:
+        """Say what a change to a model would take.
+
+        Raises:
+            InvalidField: No service runs it (MODEL_NOT_SERVED).
+            TriviumError: It cannot be asked now.
+        """
+        client, model = await self._find(name)
+        alike, seconds, content_bytes = await self._try(client, model, own)
+        same = alike or model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by)
+        pieces = own.described.point_count
+        vector_bytes = model.dimension * _BYTES_A_NUMBER * _GRAPH_SHARE
+        return RebuildingEstimate(
+            model.name, pieces, seconds * pieces, round((vector_bytes + content_bytes) * pieces), same
+        )
+
+    async def _find(self, name: str) -> tuple[EmbedClient, EmbedModel]:
+        async def ask(client: EmbedClient) -> EmbedModel | None:
+            with suppress(TriviumError):
+                return await client.model()
+            return None
+
+        clients = self._embed.every
+        running = list(zip(clients, await asyncio.gather(*map(ask, clients)), strict=True))
+        for client, model in running:
+            if model is not None and name in (model.name, client.stage.removeprefix("embed.")):
+                return client, model
+        there = sorted({model.name for _, model in running if model is not None})
+        raise InvalidField(
+            "model",
+            f"No embed service runs {name[:80]!r}; there is {', '.join(there) or 'none'}. Start one, and name it in "
+            "TRIVIUM_GATEWAY_EMBED_TARGETS.",
+            reason="MODEL_NOT_SERVED",
+        )
+
+    async def _try(self, client: EmbedClient, model: EmbedModel, own: OwnCollection) -> tuple[bool, float, float]:
+        """Embed some chunks: whether their vectors are the same, how long one takes, and bytes of one beside those."""
+        sample = await self._sample(own)
+        if not sample:
+            return False, 0.0, 0.0
+        texts = [chunk.indexed_text for chunk, _ in sample]
+        begin = time.perf_counter()
+        (made,) = await client.embed_texts([texts], EmbedOptions(truncate=True), timeout_seconds=_TIMEOUT_SECONDS)
+        seconds = (time.perf_counter() - begin) / len(sample)
+        beside = sum(len(chunk.text.encode()) + 4 / 3 * len(embedded.token_codes) for chunk, embedded in sample)
+        alike = model.dimension == own.described.dimension and _are_alike(
+            np.asarray([embedded.vector for _, embedded in sample], dtype=np.float32), made.vectors
+        )
+        return alike, seconds, beside / len(sample)
+
+    async def _sample(self, own: OwnCollection) -> Sequence[tuple[Chunk, EmbeddedChunk]]:
+        collection = resolved(own)
+        heads, _ = await self._chunks.page_of_heads(
+            collection, offset="", limit=_PROBE_DOCUMENTS, reader=whole(collection.tenant)
+        )
+        short = [head.version for head in heads if head.chunk_count <= _SHORT_DOCUMENT_CHUNKS]
+        return (await self._chunks.embedded(collection, short, collection.tenant))[:_PROBE_CHUNKS]
+
+
+def _are_alike(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:
+    """Whether two models have made the same vectors of some texts."""
+    norms = np.linalg.norm(these, axis=1) * np.linalg.norm(those, axis=1)
+    cosines = (these * those).sum(axis=1) / np.maximum(norms, 1e-12)
+    return bool(cosines.mean() >= _ALIKE_MEAN and cosines.min() >= _ALIKE_LEAST)
