@@ -312,7 +312,9 @@ async def test_more_questions_than_the_limit_are_a_429(qdrant: Any) -> None:
             assert stack.metric("trivium_gateway_http_requests_total", **labels) >= 1
             if path in _OPENAI_PATHS:
                 assert shown["type"] == "rate_limit_error"
-        assert "one more would not be answered in time" in await _words_of_mcp(f"{stack.http.base_url}mcp")
+        assert "one more would not be answered in time" in await _words_of_mcp(
+            f"{stack.http.base_url}/mcp".replace("//mcp", "/mcp")
+        )
         assert stack.metric("trivium_gateway_questions_total", operation="answer", outcome="overloaded") == 3
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stack.stub.Retrieve(pb.RetrieveRequest(query="q"))
