@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from contract.qdrant_under_test import running_server
 from e2e.namespaces import alone, namespaces_work
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ finally:
 """
 
 
+@pytest.mark.skipif(running_server() is not None, reason="no server elsewhere can be reached without a network")
 @pytest.mark.skipif(not namespaces_work(), reason="needs unshare, ip, and the right to make network namespaces")
 def test_stack_without_any_network_ingests_and_answers(tmp_path: Path) -> None:
     command = alone(sys.executable, "-c", PROGRAM, str(tmp_path / "stack"))
