@@ -214,10 +214,13 @@ async def test_feedback_is_seen_by_its_user_and_by_admins_of_its_tenant_only(own
     assert [one.user for one in await box.all(admin)] == ["ann"]
 
 
-async def test_feedback_beyond_the_limit_is_refused(own_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", [{"max_feedback": 1}, {"max_feedback_bytes": 100}])
+async def test_feedback_beyond_the_limit_is_refused(
+    own_stack: Stack, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int]
+) -> None:
     box = own_stack.process.gateway.feedback
-    someone = replace(EVERYBODY, tenant="full")
-    monkeypatch.setattr(box, "_limits", replace(box._limits, max_feedback=1))
+    someone = replace(EVERYBODY, tenant=f"full-{len(next(iter(limit)))}")
+    monkeypatch.setattr(box, "_limits", replace(box._limits, **limit))
     await box.give(someone, "r1", 1, question="What?")
     with pytest.raises(FailedPrecondition) as caught:
         await box.give(someone, "r2", 1, question="What?")

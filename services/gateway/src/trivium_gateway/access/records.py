@@ -16,6 +16,11 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS records "
     "(owner TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (owner, name))"
 )
+_SIZE = """
+local records, size = redis.call('HVALS', KEYS[1]), 0
+for _, record in ipairs(records) do size = size + #record end
+return {#records, size}
+"""
 _EARLIER = {
     "keys": "INSERT OR IGNORE INTO records SELECT '', id, key FROM keys",
     "feedback": "INSERT OR IGNORE INTO records SELECT tenant, request_id || ' ' || user, feedback FROM feedback",
@@ -33,8 +38,8 @@ class Records(Protocol):
             Unavailable: They cannot be read.
         """
 
-    async def count(self, owner: str) -> int:
-        """How many an owner has.
+    async def size(self, owner: str) -> tuple[int, int]:
+        """How many an owner has, and how many bytes of JSON they are.
 
         Raises:
             Unavailable: They cannot be read.
@@ -90,10 +95,11 @@ class FileRecords:
         rows = await self._execute("SELECT record FROM records WHERE owner = ?", owner)
         return await asyncio.to_thread(_objects, [record for (record,) in rows])
 
-    async def count(self, owner: str) -> int:
-        """How many an owner has."""
-        ((count,),) = await self._execute("SELECT count(*) FROM records WHERE owner = ?", owner)
-        return int(count)
+    async def size(self, owner: str) -> tuple[int, int]:
+        """How many an owner has, and how many bytes they are."""
+        statement = "SELECT count(*), coalesce(sum(length(record)), 0) FROM records WHERE owner = ?"
+        ((count, size_bytes),) = await self._execute(statement, owner)
+        return int(count), int(size_bytes)
 
     async def put(self, owner: str, name: str, record: Mapping[str, Any]) -> None:
         """Keeps a record."""
@@ -136,15 +142,17 @@ class RedisRecords:
     def __init__(self, url: str, hash_name: str, unusable: str) -> None:
         self._redis = RedisDatabase(url, unusable)
         self._hash_name = hash_name
+        self._size = self._redis.commands.register_script(_SIZE)
 
     async def all(self, owner: str) -> list[dict[str, Any]]:
         """All of an owner's."""
         kept = await self._redis.answer(self._redis.commands.hvals(self._hash_name + owner))
         return await asyncio.to_thread(_objects, kept)
 
-    async def count(self, owner: str) -> int:
-        """How many an owner has."""
-        return int(await self._redis.answer(self._redis.commands.hlen(self._hash_name + owner)))
+    async def size(self, owner: str) -> tuple[int, int]:
+        """How many an owner has, and how many bytes they are."""
+        count, size_bytes = await self._redis.answer(self._size(keys=[self._hash_name + owner]))
+        return int(count), int(size_bytes)
 
     async def put(self, owner: str, name: str, record: Mapping[str, Any]) -> None:
         """Keeps a record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from trivium_gateway.request.principal import Principal
 
 _MOST_EXPORTS = 2  # at once: each may read a whole collection
+_MOST_READERS = 2  # at once, others wait: each has all of a tenant's in memory for a moment
 _RATINGS = {1: "up", -1: "down"}
 
 
@@ -63,6 +65,7 @@ class FeedbackBox:
         self._collections = collections
         self._documents = documents
         self._exporting = 0
+        self._reading = asyncio.Semaphore(_MOST_READERS)
         self._limits = limits
         self._given = Counter(
             "trivium_gateway_feedback_total", "What people said of answers.", ("rating",), registry=registry
@@ -127,10 +130,12 @@ class FeedbackBox:
             refused,
             tuple(sorted(principal.groups)),
         )
-        if await self._store.count(principal.tenant) >= self._limits.max_feedback:
+        count, size_bytes = await self._store.size(principal.tenant)
+        if count >= self._limits.max_feedback or size_bytes >= self._limits.max_feedback_bytes:
             raise FailedPrecondition(
-                f"There is feedback on {self._limits.max_feedback} answers, which is the limit. Export it, and delete "
-                "some.",
+                f"There is feedback on {count} answers, {size_bytes >> 20} MiB of it; at most "
+                f"{self._limits.max_feedback} and {self._limits.max_feedback_bytes >> 20} MiB are kept. Export it, and "
+                "delete some.",
                 reason="TOO_MUCH_FEEDBACK",
             )
         await self._store.put(principal.tenant, feedback)
@@ -145,7 +150,8 @@ class FeedbackBox:
             Unavailable: The feedback cannot be read.
         """
         principal.require(Scope.READ)
-        kept = await self._store.all(principal.tenant)
+        async with self._reading:
+            kept = await self._store.all(principal.tenant)
         if principal.sees_all:
             return kept
         return [one for one in kept if one.user == principal.user and principal.groups.issuperset(one.groups)]

@@ -103,6 +103,8 @@ class GatewayLimits:
     """Longest name of a reader, in code points."""
     max_feedback: int = 10_000
     """Most feedback that is kept of one tenant."""
+    max_feedback_bytes: int = 32 << 20
+    """About how many bytes of it, as JSON."""
     max_feedback_characters: int = 8_000
     """Longest comment, or corrected answer, in code points."""
     max_feedback_documents: int = 100

@@ -82,13 +82,13 @@ class FeedbackStore:
         kept = await self._records.all(tenant)
         return await asyncio.to_thread(_in_order, kept)
 
-    async def count(self, tenant: str) -> int:
-        """How much a tenant has.
+    async def size(self, tenant: str) -> tuple[int, int]:
+        """On how many answers a tenant has some, and how many bytes it is.
 
         Raises:
             Unavailable: It cannot be read.
         """
-        return await self._records.count(tenant)
+        return await self._records.size(tenant)
 
     async def put(self, tenant: str, feedback: Feedback) -> None:
         """Keeps feedback, in place of what the same user said of the same request.
