@@ -147,6 +147,12 @@ async def test_key_does_what_its_scopes_allow_and_no_more(guarded: Guarded) -> N
             assert (path, refused.status_code) == (path, 403), refused.text
         response = await guarded.call(method, path, key, **more)
         assert (path, response.status_code) in {(path, 200), (path, 201), (path, 202)}, response.text
+    for path in ("reindex/estimate", "rollback", "discard"):  # there is nothing to do it to, which an admin is told
+        told = [
+            (await guarded.call("POST", f"/v1/collections/c/{path}", key, json={"model": "m"})).status_code
+            for key in (reader, writer, nobody, admin)
+        ]
+        assert told == [403, 403, 403, 404], path
 
 
 async def test_key_that_may_not_ask_is_told_so_where_no_question_has_a_place(
