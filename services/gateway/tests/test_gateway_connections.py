@@ -253,7 +253,7 @@ async def test_readers_that_read_nothing_beyond_the_most_are_given_up_longest_fi
             await asyncio.sleep(0)
 
         await until(lambda: served.closed("slow_reader") == 2)
-        assert served.abandoned
+        await until(lambda: served.abandoned)
         for client in clients:
             client.close()
     assert served.closed("slow_reader") == 2

@@ -112,7 +112,7 @@ async def test_earlier_documents_are_counted_with_their_texts_beside_later_ones(
     umlauts = "Größe über alles. " * 120
     await _store_as_earlier(storage, NewDocument(id="a", text=_TEXT), NewDocument(id="b", text=umlauts))
     totals = Totals(storage.connection)
-    size = len(_TEXT.strip().encode()) + len(umlauts.strip().encode())
+    size = len(_TEXT.encode()) + len(umlauts.encode())
     assert await totals.count("default") == {"default": Stored(2, size)}
     await storage.ingest(NewDocument(id="c", text="New."))  # which makes the index that they lack
     assert await totals.count("default") == {"default": Stored(3, size + 4)}

@@ -255,7 +255,7 @@ class Questions:
                     pass
         return Replay(before, self._traces.get(principal, request_id()))
 
-    def refusal(self, operation: str, principal: Principal) -> Overloaded | None:
+    def refusal(self, operation: str, principal: Principal, *, is_sure: bool = True) -> Overloaded | None:
         """What a question would be told if it came now, before anything of it is read; None if it can be let in.
 
         Who may not ask is told that, and not to come again.
@@ -263,10 +263,12 @@ class Questions:
         Args:
             operation: What it asks for, one of OPERATIONS.
             principal: Who asks.
+            is_sure: Whether it is sure to ask for that; if not, no quota is looked at.
         """
         if Scope.READ not in principal.scopes:
             return None
-        refusal = self._quotas.refusal(principal, Operation(operation)) or self._admission.refusal(principal.tenant)
+        spent = self._quotas.refusal(principal, Operation(operation)) if is_sure else None
+        refusal = spent or self._admission.refusal(principal.tenant)
         if refusal is not None:
             with suppress(Overloaded), self._recorded(operation, principal):
                 raise refusal

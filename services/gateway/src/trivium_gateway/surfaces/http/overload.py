@@ -70,10 +70,10 @@ class OverloadMiddleware:
             return
         questions = self._gateway.questions
         asking = principal()
-        refusal = questions.refusal(_OPERATIONS[route.path], asking)
+        is_question = route.path != _MCP_PATH  # not all that comes to MCP is one
+        refusal = questions.refusal(_OPERATIONS[route.path], asking, is_sure=is_question)
         if refusal is None:
-            # Not all that comes to MCP is a question that will take the place.
-            with nullcontext() if route.path == _MCP_PATH else questions.coming(asking):
+            with questions.coming(asking) if is_question else nullcontext():
                 await self._app(scope, receive, send)
             return
         scope["route"] = route  # as routing does, for metrics
