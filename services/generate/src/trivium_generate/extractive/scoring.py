@@ -34,9 +34,9 @@ _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # Similarities that differ less than this are as good as equal.
 _MIN_SIMILARITY_DEVIATION = 0.1
-# A sentence further behind by its words hardly comes out first: answers are the same as with twice as much, and a
-# third of the sentences are read.
-_VECTOR_REACH = 2.0
+# A sentence further behind by its words hardly comes out first: with twice as much, as many answers are better as are
+# worse (21 and 22 of 2,200 questions of SQuAD and CMRC), and three times as much is read.
+_VECTOR_REACH = 1.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
 # What does not hold any more answers only if nothing else does.
