@@ -22,6 +22,8 @@ _SILENT_SECONDS = 0.3
 _PING_SECONDS = 5.0
 _NEXT_TRY_SECONDS = (_SILENT_SECONDS, _SILENT_SECONDS, _PING_SECONDS)
 """How long to wait, with each further connection, before the next one is tried."""
+_GRACE_SECONDS = 0.05
+"""How much longer the old one may take than a new one: answers of both may be under way, and what lives is kept."""
 
 
 class _Link:
@@ -136,6 +138,7 @@ class QdrantLinks:
                 fresh = _Link(self._open_client())
                 pings[asyncio.create_task(fresh.ping())] = fresh
                 await _first_good((old, *pings), seconds)
+                await asyncio.wait({old}, timeout=_GRACE_SECONDS)
                 if old.done() and old.result():
                     return
                 taken = next((pings[ping] for ping in pings if ping.done() and ping.result()), None)
