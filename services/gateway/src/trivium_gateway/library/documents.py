@@ -245,8 +245,8 @@ def text_of(chunks: Sequence[Chunk]) -> str:
     pieces: list[str] = []
     length = 0
     for chunk in chunks:
-        pieces.append(chunk.text[length - chunk.start :])
-        length = chunk.end
+        pieces.append(chunk.text[max(0, length - chunk.start) :])
+        length = max(length, chunk.end)
     return "".join(pieces)
 
 

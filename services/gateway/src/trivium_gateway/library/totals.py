@@ -11,6 +11,7 @@ from trivium_serving.errors import NotFound, TriviumError
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.names import DEFAULT_TENANT, name_and_tenant
 from trivium_gateway.domain.readers import whole
+from trivium_gateway.library.documents import text_of
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
 from trivium_gateway.library.metrics import StoredMetrics
 from trivium_gateway.library.versions import current_version
@@ -103,10 +104,8 @@ class Totals:
 
 
 def _text_bytes(chunks: Iterable[Chunk]) -> int:
-    """Give the bytes of the texts that some versions have, whose chunks overlap."""
-    size = 0
-    ends: defaultdict[str, int] = defaultdict(int)
-    for chunk in sorted(chunks, key=lambda one: (one.version, one.index)):
-        size += len(chunk.text[max(0, ends[chunk.version] - chunk.start) :].encode())
-        ends[chunk.version] = max(ends[chunk.version], chunk.end)
-    return size
+    """Give the bytes of the texts that some versions have."""
+    of_version: defaultdict[str, list[Chunk]] = defaultdict(list)
+    for chunk in sorted(chunks, key=lambda one: one.index):
+        of_version[chunk.version].append(chunk)
+    return sum(len(text_of(version).encode()) for version in of_version.values())
