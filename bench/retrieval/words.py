@@ -4,6 +4,7 @@ Needs no running stack. A data set is three files: `corpus.jsonl` with `{id, tit
 `{id, text}`, `qrels.tsv` with query, document and grade separated by tabs.
 
     .venv/bin/python bench/retrieval/words.py DIR [DIR ...] [--queries 1500]
+    .venv/bin/python bench/retrieval/words.py cmrc2018-trial-zh --traditional  # of texts in simplified characters
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import json
 import math
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import opencc
 from trivium_lexical import document_vector, query_vector
 from trivium_qdrant_edge.bm25 import bm25_model
 
@@ -102,10 +104,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="+", help="folders of data sets")
     parser.add_argument("--queries", type=int, default=1500, help="how many judged queries to ask of each")
+    parser.add_argument("--traditional", action="store_true", help="ask in traditional Chinese characters")
     arguments = parser.parse_args()
+    traditional = opencc.OpenCC("s2tw").convert
     theirs = bm25_model("qdrant/bm25", {"tokenizer": "multilingual"})
     for folder in arguments.data:
         data = read(folder, arguments.queries)
+        if arguments.traditional:
+            data = replace(data, questions=[(one, traditional(text)) for one, text in data.questions])
         print(f"{folder.name}: {len(data.texts)} passages, {len(data.questions)} questions")
         print(f"  Qdrant, multilingual  {measure(data, theirs.embed_document, theirs.embed_query)}")
         print(f"  Trivium               {measure(data, document_vector, query_vector)}")

@@ -64,6 +64,10 @@ def test_condense_of_a_chinese_question_carries_what_it_is_about() -> None:
     assert condense("它什么时候在中国运营？", history) == "泡泡战士: 它什么时候在中国运营？"
     assert condense("金门大桥有多长？", history) == "金门大桥有多长？"
 
+    # In traditional characters, which stay as they were written.
+    history = (Turn(Role.USER, "《泡泡戰士》是哪家公司開發的？"),)
+    assert condense("這是什麼時候開始運營的？", history) == "泡泡戰士: 這是什麼時候開始運營的？"
+
 
 def test_condense_without_a_conversation_leaves_the_question() -> None:
     assert condense("When was it opened?", ()) == "When was it opened?"

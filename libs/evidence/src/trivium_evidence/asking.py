@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from trivium_lexical import simplified
+
 from trivium_evidence.terms import is_function_term, terms
 
 __all__ = ["asking_sentences", "what_is_asked"]
@@ -51,8 +53,8 @@ def asking_sentences(text: str) -> str:
     sentences = [sentence for part in _SENTENCE_ENDS.split(text) if (sentence := part.strip())]
     asking = (
         [one for one in sentences if one.endswith(_ASKING)]
-        or [one for one in sentences if _INDIRECT.search(one)]
-        or [one for one in sentences if _REQUEST.search(one)]
+        or [one for one in sentences if _INDIRECT.search(simplified(one))]
+        or [one for one in sentences if _REQUEST.search(simplified(one))]
         or sentences[-1:]
     )
     chosen: list[str] = []

@@ -8,6 +8,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from trivium_lexical import simplified
+
 from trivium_evidence.letters import plain_letters
 
 if TYPE_CHECKING:
@@ -24,9 +26,10 @@ def terms(text: str) -> list[str]:
     """The terms of a text, in order, repeated as they are.
 
     A run of Chinese characters gives its bigrams, so that no word list is needed; a single character stands alone.
+    Traditional characters count as simplified ones.
     """
     found: list[str] = []
-    for run in _RUNS.findall(plain_letters(text).lower()):
+    for run in _RUNS.findall(simplified(plain_letters(text)).lower()):
         if "\u3400" <= run[0] <= "\u9fff":
             found += [run[start : start + 2] for start in range(len(run) - 1)] or [run]
         else:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from trivium_lexical.folding import fold, normalize, spelt_out
+from trivium_lexical.folding import fold, normalize, simplified, spelt_out
 from trivium_lexical.identifiers import written
 from trivium_lexical.languages import is_function_word, language_of, stem
 from trivium_lexical.tokens import Tokens, cut_chinese, cut_pairs, is_japanese, tokens_of
 
 __all__ = ["ANALYZER_VERSION", "MAX_TERMS", "SparseVector", "document_vector", "query_vector"]
 
-ANALYZER_VERSION = 2
+ANALYZER_VERSION = 3
 """Changes with anything that changes a vector: vectors of two versions do not find each other."""
 MAX_TERMS = 4096
 """Most terms of one vector. Texts of people have a fraction of it."""
@@ -127,7 +127,7 @@ def _unspaced_pieces(text: str, tokens: Tokens, *, for_query: bool) -> Iterator[
             if japanese:
                 yield from ((pair, "japanese") for pair in cut_pairs(stretch, singles=True))
                 continue
-            pieces = cut_chinese(stretch)
+            pieces = cut_chinese(simplified(stretch))
             if for_query:
                 # Keywords of Chinese characters alone may be Japanese, whose texts are cut into pairs.
                 pieces = [*dict.fromkeys([*pieces, *cut_pairs(stretch)])]

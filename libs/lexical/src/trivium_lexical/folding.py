@@ -1,10 +1,11 @@
-"""Makes writings of the same characters one: presentation forms, case, accents."""
+"""Makes writings of the same characters one: presentation forms, case, accents, traditional Chinese."""
 
+import functools
 import unicodedata
 
 import regex
 
-__all__ = ["fold", "normalize", "spelt_out"]
+__all__ = ["fold", "normalize", "simplified", "spelt_out"]
 
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
@@ -24,6 +25,8 @@ _LATIN = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ŋ": "n", "æ": "ae", "œ": "oe", "þ": "th"}
 )
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+_HAN = (range(0x3400, 0x4DC0), range(0x4E00, 0xA000))
 
 
 def normalize(text: str) -> str:
@@ -45,3 +48,20 @@ def fold(text: str) -> str:
 def spelt_out(text: str) -> str:
     """Give a normalised text as `fold` does, its umlauts as those write them whose keyboard has none: Mueller."""
     return fold(text.casefold().translate(_UMLAUTS))
+
+
+def simplified(text: str) -> str:
+    """Give a text with the simplified form of each traditional Chinese character: 台灣 and 台湾 are one.
+
+    Each by itself, whatever stands around it: what a text has in many words a query may have in one.
+    """
+    return text if text.isascii() else text.translate(_simplified_forms())
+
+
+@functools.cache
+def _simplified_forms() -> dict[int, str]:
+    import opencc
+
+    characters = [chr(code) for codes in _HAN for code in codes]
+    forms = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    return {ord(one): form for one, form in zip(characters, forms, strict=True) if one != form}

@@ -2,25 +2,24 @@
 
 import re
 
+from trivium_lexical.folding import simplified
 from trivium_lexical.languages import is_function_word
 from trivium_lexical.tokens import cut_words, is_japanese
 
 __all__ = ["spaced"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]+")
-# Function words in traditional characters, longest first: no dictionary of simplified ones finds them in a stretch.
-_TRADITIONAL = re.compile("為什麼|為甚麼|什麼|甚麼|怎麼|怎樣|哪裡|哪裏|哪個|幾個|請問|何時|一個|[這嗎誰於]")
 
 
 def spaced(text: str) -> str:
     """Give a text with spaces between its Chinese words, and without those that say nothing.
 
-    Neighbours of one character, as a name that no dictionary has is cut into, stay together. Everything else, Japanese
-    too, stays as it is.
+    In simplified characters. Neighbours of one character, as a name that no dictionary has is cut into, stay together.
+    Everything else, Japanese too, stays as it is.
     """
     if text.isascii() or is_japanese(text):
         return text
-    return _HAN.sub(lambda stretch: f" {' '.join(_words(stretch[0]))} ", _TRADITIONAL.sub(" ", text))
+    return _HAN.sub(lambda stretch: f" {' '.join(_words(stretch[0]))} ", simplified(text))
 
 
 def _words(stretch: str) -> list[str]:

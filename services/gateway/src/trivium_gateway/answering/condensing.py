@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_conversation.turns import Role
-from trivium_lexical.folding import fold
+from trivium_lexical.folding import fold, simplified
 from trivium_lexical.languages import language_of, stem
 
 from trivium_gateway.answering.leaning import CHINESE, PERSONS, WORD, leans, says_something
@@ -127,7 +127,7 @@ def _phrases(text: str, language: str, *, is_answer: bool = False) -> Iterator[_
         is_answer: Whether it may begin with a name; questions begin with other words.
     """
     for stretch in CHINESE.findall(text):
-        for piece in _CHINESE_JOINTS.split(stretch):
+        for piece in _between_joints(stretch):
             if len(piece) > 1:
                 yield _Phrase(piece, is_name=f"《{piece}》" in text)
     name_start = name_end = -1
@@ -145,3 +145,12 @@ def _phrases(text: str, language: str, *, is_answer: bool = False) -> Iterator[_
             yield _Phrase(word, is_name=False)
     if name_end >= 0:
         yield _Phrase(text[name_start:name_end], is_name=True)
+
+
+def _between_joints(stretch: str) -> Iterator[str]:
+    """The pieces of a stretch of Chinese that say something, as they are written."""
+    start = 0
+    for joint in _CHINESE_JOINTS.finditer(simplified(stretch)):
+        yield stretch[start : joint.start()]
+        start = joint.end()
+    yield stretch[start:]

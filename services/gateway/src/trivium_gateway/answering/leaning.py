@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from trivium_lexical.folding import fold
+from trivium_lexical.folding import fold, simplified
 from trivium_lexical.languages import is_function_word
 
 __all__ = ["CHINESE", "PERSONS", "WORD", "leans", "says_something"]
@@ -80,7 +80,7 @@ def leans(question: str, language: str) -> bool:
     if len(question) > _LONGEST_LEANING:
         return False
     if CHINESE.search(question):
-        return bool(_CHINESE_LEANS.search(question))
+        return bool(_CHINESE_LEANS.search(simplified(question)))
     if _GOES_ON.match(question) or _THAT.search(question):
         return True
     words = [fold(word) for word in WORD.findall(_NO_POINTING.sub(" ", question))]
