@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -295,34 +296,54 @@ def test_limits_leave_files_for_everything_else() -> None:
 FILES = 256
 
 
-@pytest.mark.parametrize("protocol", ["http", "grpc"])
-async def test_gateway_with_more_silent_connections_than_files_answers(protocol: str, tmp_path: Path) -> None:
+@asynccontextmanager
+async def gateway_with_few_files(folder: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
+    """A gateway that answers, and its ports; what it logs is in `log`."""
     ports = dict(zip(("http", "grpc"), free_ports(2), strict=True))
-    gateway = subprocess.Popen(  # noqa: ASYNC220  # it takes milliseconds
-        [sys.executable, "-m", "trivium_gateway"],
-        env={
-            **os.environ,
-            "TRIVIUM_DATA_DIR": str(tmp_path),
-            "TRIVIUM_GATEWAY_HTTP_LISTEN": f"127.0.0.1:{ports['http']}",
-            "TRIVIUM_GATEWAY_GRPC_LISTEN": f"127.0.0.1:{ports['grpc']}",
-        },
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
-    )
-    silent: list[socket.socket] = []
+    with (folder / "log").open("wb") as log:
+        gateway = subprocess.Popen(  # noqa: ASYNC220  # it takes milliseconds
+            [sys.executable, "-m", "trivium_gateway"],
+            env={
+                **os.environ,
+                "TRIVIUM_DATA_DIR": str(folder),
+                "TRIVIUM_GATEWAY_HTTP_LISTEN": f"127.0.0.1:{ports['http']}",
+                "TRIVIUM_GATEWAY_GRPC_LISTEN": f"127.0.0.1:{ports['grpc']}",
+            },
+            stderr=log,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES)),
+        )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['http']}", timeout=30) as http:
             await until_answered(http)
-        silent += [socket.create_connection(("127.0.0.1", ports[protocol]), 20) for _ in range(FILES + 100)]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['http']}", timeout=30) as http:
-            assert (await http.get("/healthz")).status_code == 200
-            metrics = (await http.get("/metrics")).text
-        opened = next(float(line.split()[1]) for line in metrics.splitlines() if line.startswith("process_open_fds"))
-        assert opened < FILES
+        yield gateway, ports
     finally:
-        for one_socket in silent:
-            one_socket.close()
         gateway.kill()
         gateway.wait()
+
+
+@pytest.mark.parametrize("stands_still", [False, True], ids=["one by one", "all at once"])
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+async def test_gateway_with_more_silent_connections_than_files_answers(
+    protocol: str, stands_still: bool, tmp_path: Path
+) -> None:
+    silent: list[socket.socket] = []
+    async with gateway_with_few_files(tmp_path) as (gateway, ports):
+        try:
+            if stands_still:  # as on a busy machine: they wait in the queue, and are there all together
+                gateway.send_signal(signal.SIGSTOP)
+            silent += [socket.create_connection(("127.0.0.1", ports[protocol]), 20) for _ in range(FILES + 100)]
+            gateway.send_signal(signal.SIGCONT)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['http']}", timeout=30) as http:
+                assert (await http.get("/healthz")).status_code == 200
+                metrics = (await http.get("/metrics")).text
+            opened = next(
+                float(line.split()[1]) for line in metrics.splitlines() if line.startswith("process_open_fds")
+            )
+            assert opened < FILES
+            assert "out of system resource" not in (tmp_path / "log").read_text()
+        finally:
+            for one_socket in silent:
+                one_socket.close()
 
 
 async def until_answered(http: httpx.AsyncClient) -> None:

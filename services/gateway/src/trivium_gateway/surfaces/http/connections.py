@@ -29,6 +29,7 @@ _HTTP_SHARE, _GRPC_SHARE = 0.6, 0.2
 _MOST_CONNECTIONS = 20_000
 _MOST_FILES = 65_536
 _RESERVE = 16
+_LEAST_ACCEPTED, _MOST_ACCEPTED, _ACCEPTED_SHARE = 4, 64, 40
 _LINGER_SECONDS = 5.0
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:", re.IGNORECASE)
@@ -52,6 +53,11 @@ class ConnectionLimits:
     keep_alive_seconds: float = 75.0
     head_seconds: float = 15.0
     stall_seconds: float = 30.0
+
+    @property
+    def accepted_at_once(self) -> int:
+        """How many new ones to let in before others have been closed for them, which takes a few turns of the loop."""
+        return max(_LEAST_ACCEPTED, min(_MOST_ACCEPTED, self.max_connections // _ACCEPTED_SHARE))
 
 
 def raise_file_limit() -> int:

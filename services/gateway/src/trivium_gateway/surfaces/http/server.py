@@ -68,6 +68,8 @@ class HttpServer:
             http=guarded(self._connections),  # type: ignore[arg-type]  # it is called, and makes a protocol
             timeout_keep_alive=self._connections.limits.keep_alive_seconds,  # type: ignore[arg-type]  # fractions, too
             h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
+            # asyncio takes so many off the queue in one go. All that wait there may be more than there are files.
+            backlog=self._connections.limits.accepted_at_once,
             reset_contextvars=True,
             ws="none",
         )
@@ -117,7 +119,12 @@ class _InPieces:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process that it runs in."""
+    """Leaves signals to the process that it runs in, and has as many wait to be accepted as come at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
