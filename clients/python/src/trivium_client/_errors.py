@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_WORDS = ("status", "reason", "message")
 
 
 class TriviumError(Exception):
@@ -130,6 +131,21 @@ _BY_CODE: dict[grpc.StatusCode, type[TriviumError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.CANCELLED: Cancelled,
 }
+
+
+def error_from_body(body: object) -> TriviumError | None:
+    """The exception that says the same as an error of the gateway's over HTTP; None if it is none of its.
+
+    Args:
+        body: What came, parsed; within JSON-RPC the error is in `data`.
+    """
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict) and isinstance(error.get("data"), dict):
+        error = error["data"]
+    if not isinstance(error, dict) or not all(isinstance(error.get(name), str) for name in _WORDS):
+        return None
+    kind = _BY_CODE.get(getattr(grpc.StatusCode, error["status"], None), InternalError)
+    return kind(error["message"], reason=error["reason"], field=error.get("field"))
 
 
 class FailedCall(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
@@ -17,9 +18,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from trivium_client import GatewayUnreachable, InvalidRequest
+from trivium_client import GatewayUnreachable, InvalidRequest, TriviumError
 from trivium_client._channel import api_key_of
+from trivium_client._errors import error_from_body
 from trivium_client._tls import CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE
+from trivium_client.cli.failures import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -34,6 +37,9 @@ _Answer = TypeVar("_Answer")
 _CONNECT_SECONDS = 10.0
 # The gateway's own limit for a question is two minutes unless it is set higher; documents may take longer.
 _READ_SECONDS = 900.0
+_REFUSED, _NOT_THERE = 400, 404
+_refusals: ContextVar[list[TriviumError]] = ContextVar("refusals")
+"""What the gateway has refused of a request, in its own words, of which the protocol's library passes few on."""
 
 
 async def serve(url: str) -> None:
@@ -44,6 +50,7 @@ async def serve(url: str) -> None:
 
     Raises:
         GatewayUnreachable: Nothing there speaks the protocol.
+        TriviumError: The gateway refuses: for example it is overloaded, or wants a key.
         InvalidRequest: The address holds a password, or the files for TLS cannot be used.
     """
     if "@" in url:  # unrepeated: addresses stand in messages
@@ -51,7 +58,10 @@ async def serve(url: str) -> None:
     timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_READ_SECONDS)
     key = api_key_of()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    async with httpx2.AsyncClient(timeout=timeout, verify=_tls_context() or True, headers=headers) as http:
+    hooks = {"response": [_note_refusal]}
+    async with httpx2.AsyncClient(
+        timeout=timeout, verify=_tls_context() or True, headers=headers, event_hooks=hooks
+    ) as http:
         gateway = _Gateway(url, http)
         try:
             server = await gateway.ask(lambda client: _server(gateway, client))
@@ -78,12 +88,17 @@ class _Gateway:
 
         Raises:
             MCPError: The gateway's own.
+            TriviumError: The gateway refuses the request as a whole.
             GatewayUnreachable: There is none.
         """
+        refusals: list[TriviumError] = []
+        _refusals.set(refusals)  # the library's tasks begin with a copy, and so with this list
         try:
             async with Client(streamable_http_client(self._url, http_client=self._http), cache=None) as client:
                 return await request(client)
         except Exception as error:  # the SDK's tasks raise groups of what went wrong
+            if refusals:
+                raise refusals[-1] from error
             causes = list(_causes(error))
             lost = next((one for one in causes if isinstance(one, httpx2.HTTPError)), None)
             refused = next((one for one in causes if isinstance(one, MCPError)), None)
@@ -107,8 +122,8 @@ async def _server(gateway: _Gateway, first: Client) -> Server[Any]:
             return await gateway.ask(
                 lambda client: client.call_tool(params.name, params.arguments or {}, progress_callback=report)
             )
-        except GatewayUnreachable as error:
-            return types.CallToolResult(content=[types.TextContent(text=error.message)], is_error=True)
+        except TriviumError as error:
+            return types.CallToolResult(content=[types.TextContent(text=failure_text(error))], is_error=True)
 
     async def list_resources(_context: Context, params: Page) -> types.ListResourcesResult:
         return await gateway.ask(lambda client: client.list_resources(cursor=_cursor(params)))
@@ -130,6 +145,19 @@ async def _server(gateway: _Gateway, first: Client) -> Server[Any]:
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
     )
+
+
+async def _note_refusal(response: httpx2.Response) -> None:
+    """Takes down the words of a request that is refused, by a gateway whose endpoint it is."""
+    if response.status_code < _REFUSED or response.status_code == _NOT_THERE:
+        return
+    await response.aread()
+    try:
+        refusal = error_from_body(response.json())
+    except ValueError:
+        return
+    if refusal is not None:
+        _refusals.get().append(refusal)
 
 
 def _cursor(params: Page) -> str | None:
