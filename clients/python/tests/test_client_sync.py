@@ -1,5 +1,6 @@
 """What a sync takes from a source, and what it decides to do; the doing is tested against a real stack."""
 
+import errno
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults.full_disk import full_disk
 from trivium_client import Document
 from trivium_client.sync import Deletions, Memory, SourceUnavailable, TooManyDeletions, open_source
 from trivium_client.sync.memory import Seen
@@ -266,6 +268,41 @@ def web(tmp_path: Path) -> Any:
 
 
 FILES = {"a.md": "A", "b/c.txt": "C", "b/d.xyz": "x", "a.md.metadata.json": '{"year": 1}', "drafts/e.md": "x"}
+
+
+def test_memory_on_a_full_disk_is_read_says_why_it_is_not_kept_and_stays_as_it_was(tmp_path: Path) -> None:
+    old, new = Seen("1", "file:///a", 1, "h", "c"), Seen("2", "file:///b", 1, "h", "c")
+    with full_disk(tmp_path / "disk") as disk:
+        path = disk.folder / "sync" / "memory.json"
+        with Memory(path) as memory:
+            memory.note(old)
+        disk.fill()
+        for number in range(1000):
+            new = replace(new, uri=f"file:///{number}")
+            with Memory(path) as memory:
+                assert memory.get(old.uri) == old
+                memory.note(new)
+            if memory.problem is not None:
+                break
+            disk.fill()
+        assert memory.problem is not None
+        assert memory.problem.errno == errno.ENOSPC
+        assert {one.name for one in path.parent.iterdir()} == {"memory.json", "memory.lock"}
+        with Memory(path) as memory:
+            assert memory.get(new.uri) is None
+        disk.make_room()
+        with Memory(path) as memory:
+            memory.note(new)
+        assert memory.problem is None
+        with Memory(path) as memory:
+            assert memory.get(new.uri) == new
+
+
+def test_memory_that_cannot_be_kept_at_all_remembers_nothing_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "sync").write_text("a file where the folder should be")
+    with Memory(tmp_path / "sync" / "memory.json") as memory:
+        memory.note(Seen("1", "file:///a", 1, "h", "c"))
+    assert memory.problem is not None
 
 
 def check_remote(source: Source, uri: str) -> None:

@@ -213,6 +213,16 @@ def test_digest_cache_large_file_that_changes_is_read_again(tmp_path: Path) -> N
     assert cache.digests([path]) != first
 
 
+def test_digest_that_cannot_be_remembered_is_computed_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, path = tmp_path / "digests", tmp_path / "weights"
+    path.write_bytes(b"a" * (17 << 20))
+    folder.write_text("a file where the folder should be, as on a disk that takes no more")
+    assert DigestCache(folder).digests([path]) == DigestCache(tmp_path / "other").digests([path])
+    assert "cannot be remembered" in caplog.text
+
+
 def _replace(path: Path, old: str, new: str) -> None:
     content = path.read_text()
     assert old in content

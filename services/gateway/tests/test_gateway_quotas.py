@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faults.full_disk import full_disk
 from prometheus_client import CollectorRegistry
 from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.key_store import KeyStore
@@ -31,6 +32,7 @@ from trivium_serving.errors import (
     NotFound,
     PermissionDenied,
     QuotaExceeded,
+    StorageFull,
 )
 
 if TYPE_CHECKING:
@@ -194,6 +196,31 @@ async def test_usage_that_cannot_be_kept_is_told_and_kept_later(path: Path, cloc
     await asyncio.gather(following, return_exceptions=True)
     hour = int(clock.now) // 3600
     assert await FileMeterStore(path).used(hour, hour + 1, "") == {("acme", "bot", Kind.REQUESTS): 1}
+
+
+async def test_usage_is_told_while_the_disk_is_full_and_counts_once_when_it_is_kept(
+    tmp_path: Path, clock: Clock
+) -> None:
+    hour = int(clock.now) // 3600
+    with full_disk(tmp_path / "disk") as disk:
+        path = disk.folder / "gateway" / "usage.sqlite"
+        quotas = _quotas(FileMeterStore(path), clock)
+        quotas.spend(_BOT, {Kind.PAGES: 7})
+        await quotas.flush()
+        disk.fill()
+        quotas.spend(_BOT, {Kind.PAGES: 2})
+        with pytest.raises(StorageFull):
+            await quotas.flush()
+        quotas.spend(_BOT, {Kind.PAGES: 1})
+        quotas.spend(_NEIGHBOUR, {Kind.PAGES: 5})
+
+        assert await quotas.used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
+        assert await quotas.used(hour, hour + 1, "north") == {("north", "n1", Kind.PAGES): 5}
+        assert await quotas.used(hour + 1, hour + 2, "") == {}
+        disk.make_room()
+        assert await quotas.used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
+        await quotas.flush()
+        assert await FileMeterStore(path).used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
 
 
 async def _until(condition: Callable[[], bool]) -> None:
@@ -402,6 +429,27 @@ async def test_usage_that_is_sent_again_because_no_answer_came_counts_once(
             await one.flush()
     hour = int(time.time()) // 3600
     assert await one.used(hour - 1, hour + 1, bot.tenant) == {(bot.tenant, "bot", Kind.PAGES): 7}
+
+
+async def test_usage_is_told_while_redis_has_no_room_and_counts_once_when_it_is_kept(gateways: _Gateways) -> None:
+    one, other = gateways.all
+    bot, hour = _new_bot(), int(time.time()) // 3600
+    assert isinstance(one.store, RedisMeterStore)
+    redis = one.store._redis.commands
+    one.spend(bot, {Kind.PAGES: 7})
+    await one.flush()
+    await redis.config_set("maxmemory", 1)
+    try:
+        one.spend(bot, {Kind.PAGES: 2})
+        with pytest.raises(StorageFull):
+            await one.flush()
+        used = await one.used(hour - 1, hour + 1, bot.tenant)
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+    assert used == {(bot.tenant, "bot", Kind.PAGES): 9}
+    await one.flush()
+    assert await other.used(hour - 1, hour + 1, bot.tenant) == used
 
 
 async def test_while_redis_hangs_each_gateway_holds_the_limits_and_says_so(

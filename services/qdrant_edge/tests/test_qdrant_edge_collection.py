@@ -38,6 +38,11 @@ def delete(*numbers: int) -> Callable[[], Change]:
     return lambda: Change(qdrant_edge.UpdateOperation.delete_points(list(numbers)), numbers)
 
 
+def index(field: str) -> Callable[[], Change]:
+    operation = qdrant_edge.UpdateOperation.create_field_index(field, qdrant_edge.PayloadSchemaType.Keyword)
+    return lambda: Change(operation, None)
+
+
 async def values(collection: Collection) -> dict[int, str]:
     def read(shard: qdrant_edge.EdgeShard) -> dict[int, str]:
         records, _ = shard.scroll(qdrant_edge.ScrollRequest(limit=10_000, with_payload=True))
@@ -299,18 +304,19 @@ async def test_copy_that_nobody_waits_for_any_more_remembers_no_write(database: 
     assert not await database.adopt(collection, building, {})
 
 
+@pytest.mark.parametrize("of", ["points", "indexes"])
 async def test_replacement_that_is_too_far_behind_is_not_made(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch, of: str
 ) -> None:
-    monkeypatch.setattr("trivium_qdrant_edge.changed_points._MOST_POINTS", 3)
+    monkeypatch.setattr("trivium_qdrant_edge.changed_points._MOST_KEPT", 3)
     collection = database.collection("docs")
     building = collection.path.with_name("building")
     await collection.copy(lambda: copy_tree(collection.path, building))
     for number in range(4):
-        await collection.write(upsert(number), size_bytes=1)
+        await collection.write(upsert(number) if of == "points" else index("value"), size_bytes=1)
 
     assert not await database.adopt(collection, building, {})
-    assert len(await values(collection)) == 4
+    assert len(await values(collection)) == (4 if of == "points" else 0)
 
 
 async def test_optimizer_when_its_child_fails_leaves_the_collection_as_it_was(
@@ -350,7 +356,7 @@ async def test_optimizer_that_had_to_give_up_tries_again_once_the_collection_is_
             await collection.write(upsert(number))
 
     with monkeypatch.context() as while_busy:
-        while_busy.setattr("trivium_qdrant_edge.changed_points._MOST_POINTS", 3)
+        while_busy.setattr("trivium_qdrant_edge.changed_points._MOST_KEPT", 3)
         while_busy.setattr("trivium_qdrant_edge.optimizing._run_child", build_while_much_is_written)
         await optimizer.optimize(collection)
     assert registry.get_sample_value("trivium_qdrant_edge_optimizations_total", {"outcome": "abandoned"}) == 1

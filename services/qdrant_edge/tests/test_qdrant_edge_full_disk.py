@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -264,4 +265,16 @@ async def test_read_only_folder_is_served_for_reading_and_refuses_every_change(
             await change
         assert caught.value.reason == "READ_ONLY"
     assert not await collection.flush()
+    await database.close()
+
+
+async def test_read_only_folder_that_cannot_be_copied_is_refused_by_name_and_ends_no_start(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    database = Database(read_only, max_collections=8)
+    await database.open()
+
+    with pytest.raises(FailedPrecondition, match="`docs`"):
+        database.collection("docs")
     await database.close()

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from trivium_encoders.errors import ModelDamaged
+
+_log = logging.getLogger(__name__)
 
 _REMEMBERED_BYTES = 16 << 20
 
@@ -52,10 +56,15 @@ class DigestCache:
         if len(known) == 64:
             return known
         digest = file_digest(path)
-        self._folder.mkdir(parents=True, exist_ok=True)
         partial = record.with_suffix(f".{os.getpid()}")
-        partial.write_text(digest)
-        partial.replace(record)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            partial.write_text(digest)
+            partial.replace(record)
+        except OSError as error:  # a full disk, or one that nobody may write to
+            _log.warning("the digest of %s cannot be remembered, and is computed at each start: %s", path, error)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
         return digest
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from faults.full_disk import full_disk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -218,3 +222,20 @@ async def test_collection_is_created_described_listed_and_deleted(stack: Stack) 
 
     assert (await stack.http.delete(f"/v1/collections/{name}")).json() == {"deleted": name}
     assert (await stack.http.get(f"/v1/collections/{name}")).status_code == 404
+
+
+async def test_files_without_room_on_their_way_are_refused_and_taken_once_there_is(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"file": ("a.txt", b"A heron stands in the reeds. " * 80_000)}  # more than is held in memory
+    where = {"collection": stack.collection, "id": "on-its-way"}
+    with full_disk(tmp_path / "disk") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+        disk.fill()
+        refused = await stack.http.post("/v1/documents", files=large, data=where)
+        disk.make_room()
+        taken = await stack.http.post("/v1/documents", files=large, data=where)
+
+    assert refused.status_code == 503
+    assert refused.json()["error"]["reason"] == "STORAGE_FULL"
+    assert taken.status_code == 200

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.gateway import Found
 from trivium_gateway.request.record import Timings
-from trivium_gateway.surfaces.http.openai.vector_stores import _merged
+from trivium_gateway.surfaces.http.openai.vector_stores import _find, _merged
 
 _PASSAGE = Passage("", Chunk("d", 0, "", "", "text", 0, 4, "", 1, {}), 0.0, Scores())
 
@@ -33,3 +35,30 @@ def test_best_of_each_query_comes_before_the_rest_of_one_that_scores_high() -> N
     assert [one.id for one in merged] == ["b", "a", "x", "c"]
     assert merged[0].score == pytest.approx(61 / 62)
     assert [one.score for one in merged] == sorted((one.score for one in merged), reverse=True)
+
+
+class _SlowQuestions:
+    """Takes its time for each question, and notes how long it might have taken."""
+
+    longest_seconds = 20.0
+
+    def __init__(self) -> None:
+        self.questions = self
+        self.allowed: list[float] = []
+
+    async def retrieve(self, search: Any, *, timeout_seconds: float) -> Found:
+        self.allowed.append(timeout_seconds)
+        await asyncio.sleep(0.02)
+        return _found()
+
+
+async def test_queries_have_the_time_of_one_all_together() -> None:
+    gateway: Any = _SlowQuestions()
+    searches: Any = ["a", "b", "c"]
+
+    await _find(gateway, searches)
+
+    first, second, third = gateway.allowed
+    assert first <= gateway.longest_seconds
+    assert second <= first - 0.02
+    assert third <= second - 0.02

@@ -19,8 +19,9 @@ from trivium_qdrant_edge.engine_errors import engine_errors
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-# More are not kept; the index is begun anew then, when less is written. An id takes 100 bytes.
-_MOST_POINTS = 2_000_000
+# More are not kept; the index is begun anew then, when less is written. An id takes 100 bytes, and so does a change of
+# the indexes.
+_MOST_KEPT = 2_000_000
 
 # The engine holds Python's lock for each call, and a point may have some 20 kB.
 _POINTS_AT_A_TIME = 32
@@ -109,7 +110,7 @@ class ChangedPoints:
         else:
             changes.points.update(change.ids(shard))
         changes.size_bytes += size_bytes
-        if len(changes.points) > _MOST_POINTS:
+        if len(changes.points) + len(changes.of_indexes) > _MOST_KEPT:
             self.end()
 
     def take(self) -> Changes | None:

@@ -77,7 +77,8 @@ class Opener:
     def _copied(self, path: Path) -> Path:
         """Copies a shard to where it can be written to, without which the engine does not open it."""
         if self._copies is None:
-            self._copies = tempfile.TemporaryDirectory(prefix="trivium-qdrant-edge-")
+            with writing(Path(tempfile.gettempdir())):
+                self._copies = tempfile.TemporaryDirectory(prefix="trivium-qdrant-edge-")
         copy = Path(self._copies.name, path.parent.name)
         with writing(copy):
             copy_tree(path, copy)

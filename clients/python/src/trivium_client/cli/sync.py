@@ -152,6 +152,8 @@ class _Sync:
                     plan, lambda so_far: bar.update(task, completed=_sent_count(so_far, plan.unchanged_count))
                 )
         self._tell(report)
+        if memory.problem is not None:
+            warn(f"what was seen cannot be remembered, and is read again the next time: {memory.problem}")
         return bool(report.failed)
 
     def wait(self, interval: float) -> None:

@@ -36,6 +36,9 @@ class Memory:
 
     As a context it is one process's at a time; another one waits.
 
+    Attributes:
+        problem: Why it cannot be kept, as on a full disk; None as long as it can.
+
     Args:
         path: The file; None to remember nothing.
     """
@@ -44,6 +47,7 @@ class Memory:
         self._path = path
         self._seen: dict[str, Seen] = {}
         self._lock = -1
+        self.problem: OSError | None = None
 
     @classmethod
     def of(cls, uri: str, *, address: str, collection: str, data_dir: Path | None = None) -> Self:
@@ -61,9 +65,12 @@ class Memory:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            except OSError as problem:
+                self.problem = problem
             # A file that cannot be understood is as good as none.
             with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
                 self._seen = {uri: Seen(**seen) for uri, seen in json.loads(self._path.read_bytes()).items()}
@@ -88,9 +95,16 @@ class Memory:
         self._seen.pop(uri, None)
 
     def save(self) -> None:
-        """Write it down, whole or not at all."""
-        if self._path is None:
+        """Write it down, whole or not at all; see `problem`."""
+        if self._path is None or self._lock < 0:
             return
         written = self._path.with_suffix(f".{os.getpid()}.new")
-        written.write_text(json.dumps({uri: asdict(seen) for uri, seen in self._seen.items()}))
-        written.replace(self._path)
+        try:
+            written.write_text(json.dumps({uri: asdict(seen) for uri, seen in self._seen.items()}))
+            written.replace(self._path)
+        except OSError as problem:
+            self.problem = problem
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
+        else:
+            self.problem = None

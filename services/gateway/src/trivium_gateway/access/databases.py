@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 5.0
 _REDIS_SECONDS = 5.0
+_REDIS_DISK_IS_FULL = "MISCONF"
 
 
 class Database:
@@ -108,14 +109,18 @@ class RedisDatabase:
         """What Redis answers to a command.
 
         Raises:
+            StorageFull: It has no room, and has done nothing.
             Unavailable: It does not.
         """
-        from redis.exceptions import RedisError
+        from redis.exceptions import OutOfMemoryError, RedisError
 
         try:
             return await command
         except (RedisError, OSError) as error:
-            raise Unavailable(self._unusable).because(f"Redis: {error}") from error
+            cause = f"Redis: {error}"
+            if isinstance(error, OutOfMemoryError) or str(error).startswith(_REDIS_DISK_IS_FULL):
+                raise StorageFull(f"{self._unusable} Redis has no room: make some there.").because(cause) from error
+            raise Unavailable(self._unusable).because(cause) from error
 
     async def close(self) -> None:
         """Closes the connections."""

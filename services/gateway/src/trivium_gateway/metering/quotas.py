@@ -157,16 +157,27 @@ class Quotas:
             self._note_away(error)
 
     async def used(self, first_hour: int, end_hour: int, tenant: str) -> Used:
-        """What was used; see MeterStore.used. What this gateway has counted by now is in it.
+        """What was used; see MeterStore.used. What this gateway has counted by now is in it, kept or not.
 
         Raises:
             Unavailable: It cannot be read.
         """
         if self.store is None:
             return {}
-        while self._unsent or self._used:
+        try:
             await self.flush()
-        return await self.store.used(first_hour, end_hour, tenant)
+        except StorageFull:
+            pass  # nothing of it was kept
+        except TriviumError:
+            if self.store.is_shared:
+                raise  # what was sent may have been kept, or not
+        async with self._flushing:
+            found = Counter(await self.store.used(first_hour, end_hour, tenant))
+            for unkept in (self._unsent[0] if self._unsent else {}, self._used):
+                for entry, amount in unkept.items():
+                    if first_hour <= entry.hour < end_hour and tenant in ("", entry.tenant):
+                        found[entry.tenant, entry.key_id, entry.kind] += amount
+        return dict(found)
 
     async def flush(self) -> None:
         """Keeps what was used since the last time.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from trivium_serving.errors import InvalidField
+from trivium_serving.errors import InvalidField, StorageFull
 
+from trivium_gateway.access.databases import is_full
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.surfaces.http.bodies import limited_stream
 from trivium_gateway.surfaces.http.json_text import parse_json
@@ -91,6 +92,7 @@ async def read_upload(request: Request, limits: GatewayLimits) -> Upload:
     Raises:
         InvalidField: It is no multipart form, or see Upload.
         TooLarge: It is too large as a whole.
+        StorageFull: There is no room for the large ones.
     """
     parser = MultiPartParser(
         request.headers,
@@ -103,6 +105,13 @@ async def read_upload(request: Request, limits: GatewayLimits) -> Upload:
         form = await parser.parse()
     except MultiPartException as error:
         raise InvalidField("body", f"The multipart form cannot be read: {error.message}") from error
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise StorageFull(
+            "The gateway has no room for files that are on their way. Make room in its folder for temporary files, "
+            "TMPDIR, then send them again."
+        ).because(str(error)) from error
     try:
         return Upload(form)
     except InvalidField:
