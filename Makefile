@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle test-clone bundle chaos check docs fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle test-clone bundle chaos chaos-restarts check docs fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-bundle: ## A bundle of the whole stack, installed and asked in a namespace 
 
 test-clone: ## README and tutorial followed word by word in a fresh clone
 	@scripts/test-clone
+
+chaos-restarts: ## 200 restarts at random moments under load, and what was lost: docs/reliability.md
+	@TRIVIUM_CHAOS_RESTARTS=1:150,50:42,200:10 scripts/chaos -k restarts
 
 chaos: ## Kills, hangs, floods, full disks and damage, many times: docs/reliability.md
 	@scripts/chaos

@@ -43,16 +43,16 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 
 @pytest.fixture
 def seen(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Notes what an experiment showed, in the file that TRIVIUM_CHAOS_REPORT names, too."""
+    """Notes what an experiment showed."""
+    return lambda text: write_report(f"{request.node.name}: {text}")
 
-    def note(text: str) -> None:
-        line = f"{request.node.name}: {text}"
-        print(line)
-        if report := os.environ.get("TRIVIUM_CHAOS_REPORT"):
-            with open(report, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
 
-    return note
+def write_report(line: str) -> None:
+    """Prints what was seen, and adds it to the file that TRIVIUM_CHAOS_REPORT names."""
+    print(line)
+    if report := os.environ.get("TRIVIUM_CHAOS_REPORT"):
+        with open(report, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 @pytest.fixture

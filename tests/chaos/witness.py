@@ -21,7 +21,8 @@ Key = tuple[str, str]
 """A collection and a document in it."""
 
 _TOPICS = ("ferry", "harbour", "turbine", "glacier", "orchard", "violin", "telescope")
-_PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 900.0
+"""A machine may stand still for minutes, as one that others measure on does."""
 
 
 def name_of(number: int) -> str:
@@ -33,7 +34,7 @@ def create_collections(stack: Stack, count: int) -> list[str]:
     """Makes that many collections, `default` among them, and returns their names."""
     names = [name_of(number) for number in range(count)]
     for name in names[1:]:
-        wait_until(partial(_is_created, stack, name), f"collection {name}", _PATIENCE_SECONDS)
+        wait_until(partial(_is_created, stack, name), f"collection {name}", PATIENCE_SECONDS)
     return names
 
 
@@ -82,7 +83,7 @@ class Witness:
                 {"id": f"base-{part}", "text": f"The {_TOPICS[part % len(_TOPICS)]} of {collection} has number {part}."}
                 for part in range(documents_per_collection)
             ]
-            wait_until(partial(self._is_stored, documents, collection), f"documents in {collection}", _PATIENCE_SECONDS)
+            wait_until(partial(self._is_stored, documents, collection), f"documents in {collection}", PATIENCE_SECONDS)
             for document in documents:
                 self.acknowledged[collection, document["id"]] = document["text"]
                 self._seeded.append((collection, document["id"]))
@@ -109,24 +110,33 @@ class Witness:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join(_PATIENCE_SECONDS)
+                thread.join(PATIENCE_SECONDS)
 
     def wait_for_writes(self, count: int) -> None:
         """Waits until that many further documents were acknowledged."""
         goal = len(self.acknowledged) + count
-        wait_until(lambda: len(self.acknowledged) >= goal, f"{count} acknowledged documents", _PATIENCE_SECONDS)
+        wait_until(lambda: len(self.acknowledged) >= goal, f"{count} acknowledged documents", PATIENCE_SECONDS)
 
     def assert_nothing_lost(self) -> None:
         """Compares everything that was acknowledged with what is there now."""
-        stored = {(name, document) for name in self._collections for document in list_documents(self._stack, name)}
-        lost = sorted(set(self.acknowledged) - stored)
-        returned = sorted(self.deleted & stored)
+        lost, returned = self.lost(), self.returned()
         assert not lost, f"{len(lost)} of {len(self.acknowledged)} acknowledged documents are lost: {lost[:5]}"
         assert not returned, f"{len(returned)} deleted documents are back: {returned[:5]}"
         sample = random.Random(self._seed).sample(sorted(self.acknowledged), min(50, len(self.acknowledged)))
         for collection, document in sample:
             body = self._stack.http.get(f"/v1/documents/{document}", params={"collection": collection}).json()
             assert body.get("text") == self.acknowledged[collection, document], body
+
+    def lost(self) -> list[Key]:
+        """What was acknowledged and is not there."""
+        return sorted(set(self.acknowledged) - self._stored())
+
+    def returned(self) -> list[Key]:
+        """What is there though its deletion was acknowledged."""
+        return sorted(self.deleted & self._stored())
+
+    def _stored(self) -> set[Key]:
+        return {(name, document) for name in self._collections for document in list_documents(self._stack, name)}
 
     def _repeat(self, job: Callable[[random.Random], None], chance: random.Random) -> None:
         while not self._stop.is_set():

@@ -25,8 +25,8 @@ MODELS = pathlib.Path(__file__).resolve().parents[2] / ".data"
 
 SERVICES = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
 
-_END_SECONDS = 120
-"""For a process to end in; on a machine that others use up, ten times what it takes."""
+_END_SECONDS = 600
+"""For a process to end in, on a machine that others use up, or hold still."""
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
