@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,13 +15,13 @@ from trivium_gateway.metering.buckets import Buckets, Wanted, first_refusal
 from trivium_gateway.metering.kinds import STORED_KINDS, USED_BY, Entry, Kind, Quota
 from trivium_gateway.metering.standing import note_standing
 from trivium_gateway.metering.store import KEPT_HOURS
+from trivium_gateway.metering.unkept import Unkept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trivium_serving.errors import QuotaExceeded
 
-    from trivium_gateway.metering.buckets import Bucket
     from trivium_gateway.metering.kinds import Limits, Operation, Rate
     from trivium_gateway.metering.metrics import MeterMetrics
     from trivium_gateway.metering.store import MeterStore, Used
@@ -70,12 +69,9 @@ class Quotas:
         self._clock, self._answer_seconds = clock, answer_seconds
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._buckets = Buckets(clock)
-        self._used: Counter[Entry] = Counter()
-        self._spent: Counter[tuple[str, Rate]] = Counter()
+        self._unkept = Unkept()
         self._is_away = False
         self._flushing = asyncio.Lock()
-        self._unsent: tuple[Counter[Entry], Counter[tuple[str, Rate]], dict[str, Bucket], str] | None = None
-        """What is being kept, under a name, by which a store knows it if it comes again."""
         self._forgot_at = 0.0
 
     def quota(self, tenant: str, key_id: str) -> Quota:
@@ -172,12 +168,9 @@ class Quotas:
             if self.store.is_shared:
                 raise  # what was sent may have been kept, or not
         async with self._flushing:
-            found = Counter(await self.store.used(first_hour, end_hour, tenant))
-            for unkept in (self._unsent[0] if self._unsent else {}, self._used):
-                for entry, amount in unkept.items():
-                    if first_hour <= entry.hour < end_hour and tenant in ("", entry.tenant):
-                        found[entry.tenant, entry.key_id, entry.kind] += amount
-        return dict(found)
+            used = Counter(await self.store.used(first_hour, end_hour, tenant))
+            used.update(self._unkept.within(first_hour, end_hour, tenant))
+            return dict(used)
 
     async def flush(self) -> None:
         """Keeps what was used since the last time.
@@ -188,11 +181,9 @@ class Quotas:
         if self.store is None:
             return
         async with self._flushing:
-            if self._unsent is None:
-                self._collect()
-            if self._unsent is not None:
-                await self.store.add(*self._unsent)
-                self._unsent = None
+            if not self._unkept.is_on_its_way:
+                self._unkept.collect(self._buckets.changed())
+            await self._unkept.keep(self.store)
 
     async def follow(self) -> None:
         """Keeps what is used, and reads the quotas anew, all the time, until cancelled."""
@@ -218,16 +209,8 @@ class Quotas:
         try:
             await self.flush()
         except _AWAY as error:
-            lost = self._used.total() + (self._unsent[0].total() if self._unsent else 0)
-            _logger.error("usage is lost, %d in all: %s", lost, error.cause or error.message)
+            _logger.error("usage is lost, %d in all: %s", self._unkept.total(), error.cause or error.message)
         await self.store.close()
-
-    def _collect(self) -> None:
-        """Makes one piece of all that was used and is not kept."""
-        buckets = self._buckets.changed()
-        if self._used or self._spent or buckets:
-            self._unsent = (self._used, self._spent, buckets, uuid.uuid4().hex)
-            self._used, self._spent = Counter(), Counter()
 
     async def _take(self, wanted: Sequence[Wanted]) -> list[float]:
         """Takes what is wanted, if all of it is there; says what was left before."""
@@ -247,7 +230,7 @@ class Quotas:
         if first_refusal(wanted, levels) is None:
             self._buckets.take(wanted)
             if self.store.is_shared:  # so that it counts once the store is back
-                self._spent.update({(one.bucket, one.rate): one.need for one in wanted if one.need})
+                self._unkept.spent.update({(one.bucket, one.rate): one.need for one in wanted if one.need})
         return levels
 
     def _refused(self, principal: Principal, wanted: Sequence[Wanted], levels: Sequence[float]) -> QuotaExceeded | None:
@@ -280,12 +263,12 @@ class Quotas:
 
     def _note(self, principal: Principal, kind: Kind, amount: int) -> None:
         hour = int(self._clock()) // _HOUR_SECONDS
-        self._used[Entry(hour, principal.tenant, principal.key_id, kind)] += amount
+        self._unkept.used[Entry(hour, principal.tenant, principal.key_id, kind)] += amount
         self.metrics.count_used(kind, amount)
 
     def _spend(self, bucket: str, rate: Rate, amount: int) -> None:
         self._buckets.spend(bucket, rate, amount)
-        self._spent[bucket, rate] += amount
+        self._unkept.spent[bucket, rate] += amount
 
     async def _forget(self) -> None:
         now = self._clock()
