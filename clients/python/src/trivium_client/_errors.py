@@ -144,7 +144,8 @@ def error_from_body(body: object) -> TriviumError | None:
         error = error["data"]
     if not isinstance(error, dict) or not all(isinstance(error.get(name), str) for name in _WORDS):
         return None
-    kind = _BY_CODE.get(getattr(grpc.StatusCode, error["status"], None), InternalError)
+    code = grpc.StatusCode.__members__.get(error["status"], grpc.StatusCode.UNKNOWN)
+    kind = _BY_CODE.get(code, InternalError)
     return kind(error["message"], reason=error["reason"], field=error.get("field"))
 
 
