@@ -6,8 +6,8 @@ Needs a running stack on this machine (`make up`) and a data set in two files: `
     .venv/bin/python bench/questions/run.py --data DIR
 
 In each step, so many callers ask for some seconds, each again as soon as it has its answer. Before them, one caller
-searches with and without reranking, by turns and never twice for the same, among passages that no reranker has read:
-their token vectors came with their ingestion. For what reranking costs without these, start the stack with
+searches without and with reranking and asks, by turns and never twice for the same, among passages that no reranker has
+read: their token vectors came with their ingestion. For what reranking costs without these, start the stack with
 TRIVIUM_EMBED_TOKEN_CODES=off and TRIVIUM_RERANK_CACHE_BYTES=0. Writes to a collection of its own and deletes it at the
 end.
 """
@@ -26,9 +26,12 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trivium_client import Answer, Trivium, TriviumError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COLLECTION = "bench-questions"
 _MOST_CALLERS = 64
@@ -133,18 +136,28 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
     return whole, time.perf_counter() - start
 
 
-def compare_reranking(trivium: Trivium, questions: list[str], candidates: int) -> str:
-    """Median and 95th percentile of retrieval with and without reranking, and the ratio of the medians."""
-    seconds: dict[bool, list[float]] = {False: [], True: []}
+def compare_stages(trivium: Trivium, questions: list[str], candidates: int) -> str:
+    """Median and 95th percentile of retrieval without and with reranking, and of an answer, by turns.
+
+    And how the second compares to the first, and the third to the second.
+    """
+    asking: list[Callable[[str], object]] = [
+        lambda text: trivium.retrieve(text, collection=COLLECTION, candidates=candidates, rerank=False),
+        lambda text: trivium.retrieve(text, collection=COLLECTION, candidates=candidates, rerank=True),
+        lambda text: trivium.ask(text, collection=COLLECTION, candidates=candidates),
+    ]
+    taken: list[list[float]] = [[] for _ in asking]
     for number, question in enumerate(questions):
-        rerank = bool(number % 2)
         begin = time.perf_counter()
-        trivium.retrieve(question, collection=COLLECTION, candidates=candidates, rerank=rerank)
-        seconds[rerank].append((time.perf_counter() - begin) * 1e3)
-    plain, reranked = (sorted(seconds[rerank]) for rerank in (False, True))
-    times = [f"p50 {percentile(one, 0.5):.1f} ms, p95 {percentile(one, 0.95):.1f} ms" for one in (plain, reranked)]
-    ratio = percentile(reranked, 0.5) / percentile(plain, 0.5)
-    return f"retrieval, {candidates} candidates: {times[0]}; reranked: {times[1]}; {ratio:.1f}x"
+        asking[number % len(asking)](question)
+        taken[number % len(asking)].append((time.perf_counter() - begin) * 1e3)
+    each = [sorted(one) for one in taken]
+    plain, reranked, answered = (percentile(one, 0.5) for one in each)
+    times = [f"p50 {percentile(one, 0.5):.1f} ms, p95 {percentile(one, 0.95):.1f} ms" for one in each]
+    return (
+        f"retrieval, {candidates} candidates: {times[0]}; reranked: {times[1]}, {reranked / plain:.1f}x; "
+        f"answer: {times[2]}, {answered - reranked:+.1f} ms"
+    )
 
 
 def percentile(ordered: list[float], share: float) -> float:
@@ -160,7 +173,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=500, help="how many different questions")
     parser.add_argument("--callers", default="1,2,4,8", help=f"how many ask at once, up to {_MOST_CALLERS}")
     parser.add_argument("--candidates", default="100", help="how many candidates are reranked")
-    parser.add_argument("--retrievals", type=int, default=200, help="how many searches, half of them reranked")
+    parser.add_argument("--retrievals", type=int, default=300, help="how many searches and answers, by turns")
     parser.add_argument("--seconds", type=float, default=8.0, help=f"of each step, up to {_LONGEST_STEP_SECONDS:.0f}")
     parser.add_argument(
         "--quotas",
@@ -194,7 +207,7 @@ def main() -> None:
             print(f"processor milliseconds a piece: {cpu_since(before, offset, chunks)}")
             for depth in depths:
                 fresh = [row["text"] for row in random.Random(depth).sample(queries, arguments.retrievals)]
-                print(compare_reranking(trivium, fresh, depth), flush=True)
+                print(compare_stages(trivium, fresh, depth), flush=True)
             ask(trivium, questions, callers=2, candidates=max(depths), seconds=min(seconds, 5.0))  # warm up
             for depth in depths:
                 for count in callers:

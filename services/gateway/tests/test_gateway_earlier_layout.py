@@ -10,7 +10,7 @@ from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.totals import Totals
 from trivium_gateway.library.versions import content_hash_of
 from trivium_gateway.metering.kinds import Stored
-from trivium_gateway.qdrant.points import earlier_head_id
+from trivium_gateway.qdrant.point_ids import earlier_head_id
 
 from .conftest import WHOLE
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
 from trivium_encoders import CodeForm, EncoderOptions, TextEncoder
+from trivium_serving.rpc_errors import error_from_rpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,6 +122,13 @@ async def test_get_model_of_a_cascade_names_the_judge_and_the_codes_that_it_take
     model = (await cascade.stub.GetModel(pb.GetModelRequest())).model
     assert model.backend == "cross-encoder"
     assert model.token_fingerprint
+
+
+async def test_rerank_codes_alone_are_refused_by_a_cross_encoder(cascade: Any, passages: list[pb.Passage]) -> None:
+    assert not (await cascade.stub.Rerank(request(passages))).texts_optional
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await cascade.stub.Rerank(request([pb.Passage(token_codes=passages[0].token_codes)]))
+    assert error_from_rpc(failure.value).reason == "TOKEN_CODES_UNREADABLE"
 
 
 async def test_rerank_without_a_first_model_takes_no_codes(

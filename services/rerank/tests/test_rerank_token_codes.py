@@ -64,6 +64,30 @@ async def test_rerank_passages_with_codes_of_the_model_are_not_read(rerank_servi
     assert [one.index for one in response.rankings] == [one.index for one in by_text.rankings]
 
 
+async def test_rerank_passages_with_codes_alone_are_judged_like_those_with_texts(
+    rerank_service: Any, embedder: TextEncoder
+) -> None:
+    passages = await coded(embedder, TEXTS)
+    whole = await rerank_service.stub.Rerank(request(passages))
+    alone = await rerank_service.stub.Rerank(request([pb.Passage(token_codes=one.token_codes) for one in passages]))
+
+    assert whole.texts_optional
+    assert scores_of(alone) == scores_of(whole)
+
+
+@pytest.mark.parametrize("changed", ["model", "layout"])
+async def test_rerank_codes_alone_that_are_of_no_use_are_refused(
+    rerank_service: Any, embedder: TextEncoder, changed: str
+) -> None:
+    code = (await coded(embedder, [TEXTS[0]]))[0].token_codes
+    useless = code[:12] + bytes(16) + code[28:] if changed == "model" else b"TC\x09" + code[3:]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await rerank_service.stub.Rerank(request([pb.Passage(text="a"), pb.Passage(token_codes=useless)]))
+    error = error_from_rpc(failure.value)
+
+    assert (error.reason, error.field) == ("TOKEN_CODES_UNREADABLE", "passages[1].token_codes")
+
+
 async def test_rerank_query_with_codes_of_the_model_is_not_read(rerank_service: Any, embedder: TextEncoder) -> None:
     query = "Which tree, never asked about before, keeps its needles?"
     codes = (await embedder.encode([query], role=Role.QUERY, codes=CodeForm.BYTES)).token_codes

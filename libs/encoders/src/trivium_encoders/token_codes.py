@@ -49,6 +49,9 @@ class CodeForm(enum.Enum):
     """One of 255 steps."""
 
 
+_FORMS = {form.value: form for form in CodeForm}
+
+
 @dataclass(frozen=True, slots=True)
 class TokenCodes:
     """The tokens of one text, read from a code; its arrays are views of the code's bytes."""
@@ -103,7 +106,8 @@ def decode(code: bytes) -> TokenCodes:
         raise CodesUnreadable("token codes do not begin with TC: these bytes are something else")
     if version != VERSION:
         raise CodesOfOtherLayout(f"token codes have layout {version}, and this version reads layout {VERSION}")
-    if bits not in {form.value for form in CodeForm} or id_bytes not in (2, 4) or zero or not dimension:
+    form = _FORMS.get(bits)
+    if form is None or id_bytes not in (2, 4) or zero or not dimension:
         raise CodesUnreadable(f"token codes say {bits} bits a number, {id_bytes} bytes an id, {dimension} numbers")
     row_bytes = -(-dimension * bits // 8)
     expected = _HEADER.size + tokens * (id_bytes + row_bytes)
@@ -111,7 +115,7 @@ def decode(code: bytes) -> TokenCodes:
         raise CodesUnreadable(f"token codes have {len(code)} bytes, and should have {expected} for {tokens} tokens")
     ids = np.frombuffer(code, f"<u{id_bytes}", tokens, _HEADER.size)
     rows = np.frombuffer(code, np.uint8, tokens * row_bytes, _HEADER.size + ids.nbytes)
-    return TokenCodes(CodeForm(bits), model, dimension, ids, rows.reshape(tokens, row_bytes))
+    return TokenCodes(form, model, dimension, ids, rows.reshape(tokens, row_bytes))
 
 
 def _packed(vectors: NDArray[np.float32], form: CodeForm) -> NDArray[np.uint8]:

@@ -207,6 +207,8 @@ class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
         """What to answer instead, for answers that break the contract."""
         self.token_fingerprint = ""
         """Whose token codes it takes."""
+        self.texts_optional = False
+        """Whether it judges by token codes alone."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
         rerank_grpc.add_RerankServiceServicer_to_server(self, server)
@@ -223,6 +225,7 @@ class RerankPeer(Peer, rerank_grpc.RerankServiceServicer):
             score_kind=self.kind,
             token_count=sum(len(_WORD.findall(request.query + " " + text)) for text in texts),
             model=self._model(),
+            texts_optional=self.texts_optional,
         )
 
     async def GetModel(self, request: Any, context: Any) -> Any:

@@ -71,6 +71,22 @@ async def test_retrieve_hands_the_token_codes_of_candidates_to_a_reranker_that_t
     assert response.json()["degraded"] == []
 
 
+async def test_retrieve_sends_no_texts_to_a_reranker_that_judges_by_token_codes_alone(stack: Stack) -> None:
+    await _ingest(stack)
+    stack.rerank.texts_optional = True
+    await _let_it_say_what_it_takes(stack)
+    response = await _retrieve(stack)
+
+    assert [passage.text for passage in _asked(stack).passages] == ["", ""]
+    assert all(passage.token_codes for passage in _asked(stack).passages)
+    assert response.json()["passages"][0]["text"] == "Herons eat fish."
+
+    # Of an earlier version, which gives passages without a text no score.
+    stack.rerank.texts_optional = False
+    await _retrieve(stack)
+    assert all(passage.text for passage in _asked(stack).passages)
+
+
 async def test_retrieve_asks_a_reranker_that_takes_none_by_text(stack: Stack) -> None:
     await _ingest(stack)
     await _retrieve(stack)

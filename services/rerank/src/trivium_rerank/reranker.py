@@ -9,7 +9,7 @@ from trivium_model_service.backend import BackendOwner
 from trivium_model_service.deadlines import seconds_left
 from trivium_model_service.texts import estimate_tokens, is_blank
 from trivium_serving.admission import Admission
-from trivium_serving.errors import FailedPrecondition, TriviumError
+from trivium_serving.errors import FailedPrecondition, InvalidField, TriviumError
 
 from trivium_rerank.backends.base import RerankBackend
 from trivium_rerank.limits import Limits
@@ -89,7 +89,7 @@ class Reranker(BackendOwner[RerankBackend]):
         places: int = 0,
         deadline: float | None,
     ) -> Judgement:
-        """Scores and orders passages. A blank one has score 0.
+        """Scores and orders passages. A blank one without codes has score 0.
 
         Args:
             query: What is asked.
@@ -100,13 +100,14 @@ class Reranker(BackendOwner[RerankBackend]):
             deadline: When to give up, on the event loop's clock in seconds; None for never.
 
         Raises:
-            InvalidField, TooLarge: The call breaks a limit.
+            InvalidField, TooLarge: The call breaks a limit, or has codes without a text that are of no use here.
             Overloaded: There is no capacity now, or none before the deadline.
             DeadlineExceeded, Unavailable: As for `RerankBackend.score`.
         """
         backend = self.backend
         try:
             self.limits.check(query, [passage.text for passage in passages])
+            _check_codes_alone(backend, passages)
             tokens = estimate_tokens(backend.unread(query, passages, places), backend.info.max_tokens, query)
             with self._admission.admit(tokens, seconds_left=seconds_left(deadline) if tokens else None):
                 judgement = await _judge(backend, query, query_codes, passages, top_n, places, deadline)
@@ -118,6 +119,18 @@ class Reranker(BackendOwner[RerankBackend]):
         return judgement
 
 
+def _check_codes_alone(backend: RerankBackend, passages: Sequence[Passage]) -> None:
+    for index, passage in enumerate(passages):
+        if passage.codes is None or not is_blank(passage.text):
+            continue
+        if backend.needs_texts or not backend.takes(passage.codes):
+            raise InvalidField(
+                f"passages[{index}].token_codes",
+                f"passages[{index}] has token codes and no text, and {backend.info.name} judges by its text. Send it.",
+                reason="TOKEN_CODES_UNREADABLE",
+            )
+
+
 async def _judge(
     backend: RerankBackend,
     query: str,
@@ -127,7 +140,7 @@ async def _judge(
     places: int,
     deadline: float | None,
 ) -> Judgement:
-    readable = [index for index, passage in enumerate(passages) if not is_blank(passage.text)]
+    readable = [index for index, passage in enumerate(passages) if passage.codes or not is_blank(passage.text)]
     some = [passages[index] for index in readable]
     scored = await backend.score(query, some, query_codes=query_codes, places=places, deadline=deadline)
     scores = np.zeros(len(passages), dtype=np.float32)

@@ -43,7 +43,7 @@ class RerankServicer(RerankServiceServicer):
             judgement = await self._reranker.rerank(
                 request.query,
                 passages,
-                query_codes=_codes("query_token_codes", request.query_token_codes),
+                query_codes=_codes("query_token_codes", request.query_token_codes, request.query),
                 top_n=request.top_n,
                 places=request.places,
                 deadline=deadline_of(context),
@@ -60,6 +60,7 @@ class RerankServicer(RerankServiceServicer):
             token_count=scored.token_count,
             model=encoder_model_info(self._reranker.backend.info, self._reranker.backend.name),
             timing=timing(scored, time.perf_counter() - start),
+            texts_optional=not self._reranker.backend.needs_texts,
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: _Context) -> pb.GetModelResponse:
@@ -90,7 +91,7 @@ def _passages(request: pb.RerankRequest) -> list[Passage]:
     return [
         Passage(
             passage.text,
-            _codes(f"passages[{index}].token_codes", passage.token_codes),
+            _codes(f"passages[{index}].token_codes", passage.token_codes, passage.text),
             _finite(passage.search_score),
         )
         for index, passage in enumerate(request.passages)
@@ -101,15 +102,15 @@ def _finite(number: float) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _codes(field: str, code: bytes) -> TokenCodes | None:
-    """The codes of a text; None if there are none, or if another version made them: then its text serves."""
+def _codes(field: str, code: bytes, text: str) -> TokenCodes | None:
+    """The codes of a text; None if there are none, or if another version made them and the text serves."""
     if not code:
         return None
     try:
         return decode_codes(code)
-    except CodesOfOtherLayout:
-        return None
     except CodesUnreadable as error:
+        if isinstance(error, CodesOfOtherLayout) and text:
+            return None
         raise InvalidField(
             field,
             f"{field} cannot be read: {error}. Send what EmbedService gave for the text, or none.",

@@ -101,7 +101,9 @@ class Passage(google.protobuf.message.Message):
     TOKEN_CODES_FIELD_NUMBER: builtins.int
     SEARCH_SCORE_FIELD_NUMBER: builtins.int
     text: builtins.str
-    """Its text; a blank one scores 0. Longer ones than the model can read are cut."""
+    """Its text; may be empty where there are token codes and `RerankResponse.texts_optional` is true. A blank one without
+    codes scores 0. Longer ones than the model can read are cut.
+    """
     token_codes: builtins.bytes
     """Its tokens' vectors, of `EmbedResponse.token_codes`; may be empty. The model that they are of
     (`ModelInfo.token_fingerprint`) judges by them and does not read the text; any other reads it.
@@ -132,10 +134,13 @@ class RerankResponse(google.protobuf.message.Message):
     TOKEN_COUNT_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
+    TEXTS_OPTIONAL_FIELD_NUMBER: builtins.int
     score_kind: Global___ScoreKind.ValueType
     """What the scores mean."""
     token_count: builtins.int
     """Tokens that the model read, query included."""
+    texts_optional: builtins.bool
+    """Whether passages with token codes of the model need no text."""
     @property
     def rankings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Ranking]:
         """Best first; equal scores keep the order of the request."""
@@ -156,9 +161,10 @@ class RerankResponse(google.protobuf.message.Message):
         token_count: builtins.int = ...,
         model: trivium.type.v1.model_info_pb2.ModelInfo | None = ...,
         timing: trivium.type.v1.timing_pb2.Timing | None = ...,
+        texts_optional: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model", "rankings", b"rankings", "score_kind", b"score_kind", "timing", b"timing", "token_count", b"token_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "rankings", b"rankings", "score_kind", b"score_kind", "texts_optional", b"texts_optional", "timing", b"timing", "token_count", b"token_count"]) -> None: ...
 
 Global___RerankResponse: typing_extensions.TypeAlias = RerankResponse
 

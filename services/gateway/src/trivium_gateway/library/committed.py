@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trivium_gateway.qdrant.points import head_id
+from trivium_gateway.qdrant.point_ids import head_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

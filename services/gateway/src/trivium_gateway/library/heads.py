@@ -7,7 +7,7 @@ from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import current_version
 from trivium_gateway.qdrant.chunks import QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.points import earlier_head_id, head_id
+from trivium_gateway.qdrant.point_ids import earlier_head_id, head_id
 
 __all__ = ["DocumentHeads"]
 

@@ -81,6 +81,7 @@ class RerankClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = RerankServiceStub(channel)
         self._token_fingerprint = ""
+        self._texts_optional = False
 
     @property
     def token_fingerprint(self) -> str:
@@ -110,7 +111,8 @@ class RerankClient:
         Raises:
             TriviumError: The call failed, or its answer does not score each text once.
         """
-        request = _request(query, query_codes, texts, places)
+        without_texts = self._texts_optional
+        request = _request(query, query_codes, texts, places, without_texts=without_texts)
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
@@ -123,6 +125,17 @@ class RerankClient:
                 )
             raise blame("rerank", domain_error, callers_fields) from error
         self._token_fingerprint = response.model.token_fingerprint
+        self._texts_optional = response.texts_optional
+        if without_texts and not response.texts_optional:
+            # A process of an earlier version answered, for which passages without a text score 0.
+            return await self.rerank(
+                query,
+                texts,
+                timeout_seconds=timeout_seconds,
+                query_codes=query_codes,
+                places=places,
+                callers_fields=callers_fields,
+            )
         scores: list[float | None] = [None] * len(texts)
         maxsim: list[float | None] = [None] * len(texts)
         for ranking in response.rankings:
@@ -213,7 +226,10 @@ class RerankClient:
         return response.model.name
 
 
-def _request(query: str, query_codes: bytes, texts: Sequence[JudgedText], places: int) -> pb.RerankRequest:
+def _request(
+    query: str, query_codes: bytes, texts: Sequence[JudgedText], places: int, *, without_texts: bool
+) -> pb.RerankRequest:
+    """The request; without the texts of passages that have token codes, where the service can do without them."""
     query = plain_letters(query)
     if not any(text.token_codes for text in texts):
         # What services of earlier versions take, too, while they are replaced one by one.
@@ -223,5 +239,6 @@ def _request(query: str, query_codes: bytes, texts: Sequence[JudgedText], places
     for text in texts:
         room -= len(text.token_codes)
         codes = text.token_codes if room >= 0 else b""
-        passages.append(pb.Passage(text=plain_letters(text.text), token_codes=codes, search_score=text.search_score))
+        read = "" if codes and without_texts else plain_letters(text.text)
+        passages.append(pb.Passage(text=read, token_codes=codes, search_score=text.search_score))
     return pb.RerankRequest(query=query, passages=passages, places=places, query_token_codes=query_codes)

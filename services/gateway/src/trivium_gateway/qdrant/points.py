@@ -1,13 +1,12 @@
 """How a chunk is kept in Qdrant, and the filters over chunks. Every filter begins in `scoped_filter`."""
 
-import base64
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+import pybase64
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trivium_gateway.domain.chunks import Chunk
@@ -17,6 +16,7 @@ from trivium_gateway.domain.readers import Reader
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
 from trivium_gateway.qdrant.owners import owners, owners_read_by, readers_of
+from trivium_gateway.qdrant.point_ids import point_id
 from trivium_gateway.qdrant.text_bytes import text_bytes_of, text_bytes_payload
 from trivium_gateway.qdrant.values import from_value, to_value
 
@@ -32,16 +32,13 @@ __all__ = [
     "Scope",
     "chunk_from_payload",
     "coded_condition",
-    "earlier_head_id",
     "empty_condition",
-    "head_id",
     "id_condition",
     "integer_condition",
     "keyword_condition",
     "metadata_key",
     "metadata_path",
     "narrowed",
-    "point_id",
     "point_of",
     "scoped_filter",
     "token_codes_from",
@@ -70,30 +67,7 @@ Point = qdrant.PointStruct
 Scope = qdrant.Filter
 """Which chunks a call is about; made by `scoped_filter`, and only this folder looks into it."""
 
-_POINT_NAMESPACE = uuid.UUID("6f1c3c52-5b0e-5d0b-9a52-1f6d0c8a7f11")
 _METADATA_PREFIX, _PLAIN_KEY = "metadata.", re.compile(r"[A-Za-z0-9_-]+")
-
-
-def point_id(tenant: str, document_id: str, index: int, version: str) -> str:
-    """Give the id of a chunk's point.
-
-    Chunk 0 has the same id in all versions of its document: writing it replaces that of the version before, at once.
-    """
-    return _id_of(tenant, document_id, str(index), version) if index else head_id(tenant, document_id)
-
-
-def head_id(tenant: str, document_id: str) -> str:
-    """Give the id of a document's chunk 0."""
-    return _id_of(tenant, document_id)
-
-
-def earlier_head_id(tenant: str, document_id: str, version: str) -> str:
-    """Give the id of a version's chunk 0 as earlier versions of Trivium wrote it: one for each version."""
-    return _id_of(tenant, document_id, "0", version)
-
-
-def _id_of(*parts: str) -> str:
-    return str(uuid.uuid5(_POINT_NAMESPACE, "\x1f".join(parts)))  # which neither an id nor a tenant may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +151,7 @@ def chunk_from_payload(payload: Mapping[str, Any]) -> Chunk:
 def token_codes_payload(token_codes: bytes) -> dict[str, Any]:
     """Make the part of a payload that keeps a chunk's token codes."""
     return {
-        TOKEN_CODES: to_value(base64.b64encode(token_codes).decode()),
+        TOKEN_CODES: to_value(pybase64.b64encode_as_string(token_codes)),
         HAS_TOKEN_CODES: to_value(True),
     }
 
@@ -186,7 +160,7 @@ def token_codes_from(payload: Mapping[str, Any]) -> bytes:
     """Read a chunk's token codes from its point's payload; empty if it has none that can be read."""
     value = payload.get(TOKEN_CODES)
     try:
-        return base64.b64decode(value.string_value, validate=True) if value is not None else b""
+        return pybase64.b64decode(value.string_value, validate=True) if value is not None else b""
     except ValueError:
         return b""
 

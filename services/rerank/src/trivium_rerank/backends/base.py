@@ -30,6 +30,10 @@ class RerankBackend(Protocol):
         """What its scores mean."""
 
     @property
+    def needs_texts(self) -> bool:
+        """Whether it reads texts of passages whose codes it takes, too."""
+
+    @property
     def info(self) -> EncoderInfo:
         """The model's description."""
 
@@ -56,7 +60,8 @@ class RerankBackend(Protocol):
 
         Args:
             query: What is asked; not blank. A longer one than the model reads is cut.
-            passages: None of them blank. Longer ones than the model reads are cut.
+            passages: None of them blank, but for those with codes that serve in place of it. Longer ones than the model
+                reads are cut.
             query_codes: The vectors of the query's tokens, if they came along; those of another model are of no use.
             places: How many of the best matter; 0 for all.
             deadline: When to give up, on the event loop's clock in seconds; None for never.

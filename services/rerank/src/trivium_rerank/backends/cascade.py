@@ -41,6 +41,7 @@ class CascadeBackend:
         self._seconds_per_passage = 0.0
         self.name = judge.name
         self.score_kind = judge.score_kind
+        self.needs_texts = judge.needs_texts
 
     @property
     def info(self) -> EncoderInfo:

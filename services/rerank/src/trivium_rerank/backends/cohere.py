@@ -34,6 +34,7 @@ class CohereBackend:
 
     name = "cohere"
     score_kind = ScoreKind.RELEVANCE
+    needs_texts = True
 
     def __init__(self, calls: ApiCalls, *, model: str, url: str, key: str, max_tokens: int) -> None:
         self._calls = calls

@@ -28,6 +28,7 @@ class CrossEncoderBackend:
 
     name = "cross-encoder"
     score_kind = ScoreKind.RELEVANCE
+    needs_texts = True
 
     def __init__(self, scorer: PairScorer, cache: ResultCache[tuple[float, int]]) -> None:
         self._scorer = scorer

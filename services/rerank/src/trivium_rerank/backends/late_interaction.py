@@ -83,6 +83,7 @@ class LateInteractionBackend:
 
     name = "late-interaction"
     score_kind = ScoreKind.SIMILARITY
+    needs_texts = False
 
     def __init__(self, encoder: TokenEncoder, form: CodeForm, cache_bytes: int, metrics: CacheMetrics) -> None:
         self._encoder = encoder
