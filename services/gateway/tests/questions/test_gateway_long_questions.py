@@ -48,3 +48,25 @@ async def test_long_query_of_a_rerank_call_is_read_whole_in_parts(stack: Stack, 
     assert focus == "When do otters sleep?"
     assert " ".join(windows).split() == query.split()
     assert max(len(window.split()) for window in windows) < stack.embed.model.max_input_tokens
+
+
+@pytest.mark.parametrize(("kind", "window"), [(pb.SCORE_KIND_SIMILARITY, 80), (pb.SCORE_KIND_RELEVANCE, 160)])
+async def test_query_that_only_the_reranker_does_not_read_whole_is_read_in_parts(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, kind: pb.ScoreKind.ValueType, window: int
+) -> None:
+    """Embedding models behind an API read far more at a time than rerankers of our own."""
+    model = type(stack.rerank.model)(name="short", max_input_tokens=window)
+    monkeypatch.setattr(stack.rerank, "model", model)
+    stack.rerank.kind = kind
+    await stack.retrieve("Herons eat fish.")  # each answer says how much is read
+    stack.rerank.calls.clear()
+    query = f"{_HERONS[:500]}When do otters sleep?"
+    assert len(query.split()) < stack.embed.model.max_input_tokens
+    passages = (await stack.retrieve(query)).json()["passages"]
+
+    focus, *windows = [call.request.query for call in stack.rerank.called("Rerank")]
+    assert focus == "When do otters sleep?"
+    if kind == pb.SCORE_KIND_SIMILARITY:
+        assert " ".join(windows).split() == query.split()
+        assert max(len(part.split()) for part in windows) < window
+    assert passages[0]["document_id"] in ("heron", "otter")

@@ -14,6 +14,7 @@ from trivium.rerank.v1.rerank_service_pb2_grpc import RerankServiceStub
 from trivium_evidence.letters import plain_letters
 from trivium_serving.channels import outgoing_metadata
 
+from trivium_gateway.models.long_queries import long_query_about
 from trivium_gateway.models.ranking import ScoreKind
 from trivium_gateway.models.upstream import blame, broken_answer, upstream_error
 
@@ -82,6 +83,7 @@ class RerankClient:
         self._stub = RerankServiceStub(channel)
         self._token_fingerprint = ""
         self._texts_optional = False
+        self._query_tokens = 0
 
     @property
     def token_fingerprint(self) -> str:
@@ -126,6 +128,7 @@ class RerankClient:
             raise blame("rerank", domain_error, callers_fields) from error
         self._token_fingerprint = response.model.token_fingerprint
         self._texts_optional = response.texts_optional
+        self._note_window(response)
         if without_texts and not response.texts_optional:
             # A process of an earlier version answered, for which passages without a text score 0.
             return await self.rerank(
@@ -172,7 +175,8 @@ class RerankClient:
 
         Args:
             query: The query.
-            long: Its parts, if it is longer than a model reads.
+            long: Its parts, if it is longer than the embedding model reads; one that is longer than the reranker reads
+                is cut into parts here.
             texts: At least one.
             timeout_seconds: How long all of it may take.
             query_codes: See `rerank`; of a query that is read whole.
@@ -183,6 +187,8 @@ class RerankClient:
         Raises:
             TriviumError: See `rerank`.
         """
+        if long is None and not query_codes and self._query_tokens:
+            long = long_query_about(query, self._query_tokens)
         if long is None:
             return await self.rerank(
                 query,
@@ -223,7 +229,13 @@ class RerankClient:
         except grpc.aio.AioRpcError as error:
             raise upstream_error("rerank", error) from error
         self._token_fingerprint = response.model.token_fingerprint
+        self._note_window(response)
         return response.model.name
+
+    def _note_window(self, response: pb.RerankResponse | pb.GetModelResponse) -> None:
+        """Notes how long a query may be that is read whole: a cross-encoder reads a passage beside it."""
+        is_pair = response.score_kind == pb.SCORE_KIND_RELEVANCE
+        self._query_tokens = response.model.max_input_tokens // (2 if is_pair else 1)
 
 
 def _request(
