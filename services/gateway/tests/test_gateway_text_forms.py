@@ -64,6 +64,10 @@ def test_declared_encoding_is_read(declaration: str, encoding: str, says: str) -
         ("euc_jp", "安全弁は九バールで開きます。ポンプは十秒後に停止します。"),
         ("cp949", "안전 밸브는 구 바에서 열립니다. 펌프는 십 초 후에 멈춥니다."),
         ("utf-16-le", "No mark, 10 bar: grün"),
+        ("utf-32", "A mark of four bytes: grün"),
+        ("iso2022_jp", "安全弁は九バールで開きます。"),
+        ("cp874", "วาล์วนิรภัยเปิดที่เก้าบาร์ ปั๊มหยุดหลังจากสิบวินาที"),
+        ("iso8859_2", "Zawór bezpieczeństwa otwiera się przy dziewięciu barach."),
     ],
 )
 def test_undeclared_encoding_is_told_from_the_text(encoding: str, says: str) -> None:

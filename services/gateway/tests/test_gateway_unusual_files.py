@@ -153,3 +153,92 @@ def test_names_that_the_author_of_latex_gave_to_words_are_those_words() -> None:
     text = text_of(source, "a.tex")
     assert r"At 12 bar or 5 % \units" in text
     assert r"| Cog & Co | \$14 |" in text
+
+
+_HEAD = "Subject: Valve\nFrom: a@b.c\nMIME-Version: 1.0\nContent-Type: "
+_TWO = "\n\n--B\nContent-Type: {}\n\n{}\n--B\nContent-Type: {}\n\n{}\n--B--\n"
+
+
+@pytest.mark.parametrize(
+    ("mail", "said"),
+    [
+        ("Subject: Valve\nFrom: a@b.c\n\nGröße 32 mm\n", ["Größe 32 mm"]),
+        (
+            f"{_HEAD}multipart/alternative; boundary=B" + _TWO.format("text/plain", " ", "text/html", "<p>Page 35</p>"),
+            ["Page 35"],
+        ),
+        (
+            f"{_HEAD}multipart/mixed; boundary=B" + _TWO.format("text/plain", "First 38", "text/plain", "Second 39"),
+            ["First 38", "Second 39"],
+        ),
+        (f"{_HEAD}text/calendar\n\nBEGIN:VCALENDAR\nSUMMARY:Review 41\nEND:VCALENDAR\n", ["SUMMARY:Review 41"]),
+    ],
+    ids=["no charset", "blank plain text", "two texts", "invitation"],
+)
+def test_mail_says_what_is_written_in_it(mail: str, said: list[str]) -> None:
+    text = text_of(mail, "a.eml")
+    assert [one for one in said if one in text] == said
+    assert "Attachment" not in text
+
+
+def test_table_with_line_ends_of_old_macs_has_rows() -> None:
+    assert "| Nut | 8 |\n| Cog | 9 |" in text_of("Part,Price\rNut,8\rCog,9\r", "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (r"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset204 B;}}\f1 \'cf\'f0\'e8\f0 \'e4}", "Приä"),
+        (r"{\rtf1\mac Pr\'9ffung}", "Prüfung"),
+        (r"{\rtf1\pc Pr\'81fung}", "Prüfung"),
+        (r"{\rtf1\ansi{\shp{\*\shpinst{\sp{\sn x}{\sv 1}}{\shptxt In a box.\par}}}After\par}", "In a box."),
+        ("{\\rtf1\\ansi Before {\\pict\\bin5 \\}{}x}after\\par}", "Before after"),
+    ],
+    ids=["font", "mac", "pc", "text box", "picture"],
+)
+def test_rich_text_is_read_in_the_encoding_of_its_fonts_with_its_boxes_and_without_pictures(
+    source: str, said: str
+) -> None:
+    assert said in text_of(source, "a.rtf")
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (
+            {"data": {"text/html": ["<table><tr><th>a</th><th>b</th></tr><tr><td>81</td><td>82</td></tr></table>"]}},
+            "| 81 | 82 |",
+        ),
+        (
+            {"data": {"text/plain": ["<IPython.core.display.HTML object>"], "text/html": "<p>It is 83.</p>"}},
+            "It is 83.",
+        ),
+        ({"data": {"text/markdown": ["**84**"]}}, "**84**"),
+        ({"text": "\x1b[31mred 85\x1b[0m\n"}, "\nred 85\n"),
+    ],
+    ids=["page", "page beside an object", "markdown", "colours"],
+)
+def test_output_of_a_notebook_is_what_it_shows(output: dict[str, object], said: str) -> None:
+    cell = {"cell_type": "code", "source": "x", "outputs": [{"output_type": "display_data", **output}]}
+    assert said in text_of(json.dumps({"nbformat": 4, "metadata": {}, "cells": [cell]}), "a.ipynb")
+
+
+def test_pictures_of_a_page_are_described_but_for_links_and_names() -> None:
+    text = text_of(
+        '<html><body><p>See <img src="x.png" alt="Valve at 9 bar">.<img alt="IMG_2034"></p>'
+        '<a href="/"><img alt="Our logo"></a></body></html>',
+        "a.html",
+    )
+    assert text.strip() == "See [Valve at 9 bar]."
+
+
+def test_notes_of_an_e_book_stand_beside_their_text_with_marks_that_are_no_numbers() -> None:
+    chapter = (
+        '<html xmlns:epub="http://www.idpf.org/2007/ops"><body>'
+        '<p>It takes 100<a epub:type="noteref" href="#f">1</a> s.</p>'
+        '<aside epub:type="footnote" id="f">When warm.</aside><aside>Buy more.</aside></body></html>'
+    )
+    text = text_of(chapter, "a.xhtml")
+    assert "It takes 100[^1] s." in text
+    assert "When warm." in text
+    assert "Buy more." not in text

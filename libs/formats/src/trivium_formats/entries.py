@@ -50,7 +50,7 @@ FORMATS: tuple[Format, ...] = (
         "HTML",
         (".html", ".htm", ".xhtml"),
         ("text/html", "application/xhtml+xml"),
-        "the main content: paragraphs, headings, lists, tables, code",
+        "the main content: paragraphs, headings, lists, tables, code, pictures' descriptions",
     ),
     Format(
         "pdf",
@@ -66,22 +66,24 @@ FORMATS: tuple[Format, ...] = (
         (".docx", ".docm", ".dotx", ".dotm"),
         (f"{_OFFICE}.wordprocessingml.document", f"{_OFFICE}.wordprocessingml.template"),
         "headings, paragraphs, lists with their numbers, tables with merged cells repeated, footnotes and endnotes, "
-        "text boxes, formulas, exponents, pictures' descriptions; not headers and footers, comments, deleted text",
+        "text boxes, charts, diagrams, formulas, exponents, pictures' descriptions; not headers and footers, comments, "
+        "deleted and hidden text",
     ),
     Format(
         "pptx",
         "PowerPoint",
         (".pptx", ".pptm", ".ppsx", ".potx"),
         (f"{_OFFICE}.presentationml.presentation", f"{_OFFICE}.presentationml.slideshow"),
-        "each slide under a heading with its number and title: text, tables, pictures' descriptions, notes",
+        "each slide under a heading with its number and title: text, tables, charts, diagrams, formulas, pictures' "
+        "descriptions, notes",
     ),
     Format(
         "xlsx",
         "Excel",
         (".xlsx", ".xlsm", ".xlsb", ".xltx"),
         (f"{_OFFICE}.spreadsheetml.sheet", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
-        "each sheet under a heading with its name, as tables: values as they were saved, merged cells repeated; not "
-        "charts and comments",
+        "each sheet under a heading with its name, as tables: values as they were saved and are shown, merged cells "
+        "repeated; not hidden sheets, charts and comments",
     ),
     Format(
         "odt",
@@ -102,15 +104,15 @@ FORMATS: tuple[Format, ...] = (
         "OpenDocument presentation",
         (".odp", ".otp"),
         ("application/vnd.oasis.opendocument.presentation",),
-        "as of PowerPoint",
+        "as of PowerPoint, but not charts",
     ),
     Format(
         "rtf",
         "RTF",
         (".rtf",),
         ("application/rtf", "text/rtf"),
-        "paragraphs, headings with an outline level, lists with their numbers, tables, footnotes, exponents; not "
-        "headers, footers, pictures",
+        "paragraphs, headings with an outline level, lists with their numbers, tables, footnotes, text boxes, "
+        "exponents; not headers, footers, pictures, deleted and hidden text",
     ),
     Format(
         "epub",
@@ -163,7 +165,7 @@ FORMATS: tuple[Format, ...] = (
         "Jupyter notebook",
         (".ipynb",),
         ("application/x-ipynb+json",),
-        "Markdown as it is, code, and the first 4,000 characters of each output of text",
+        "Markdown as it is, code, and the first 4,000 characters of what each output says",
     ),
     Format(
         "csv",

@@ -12,6 +12,7 @@ from trivium_gateway.ingestion.embedded_data import check_readable, without_embe
 __all__ = ["charset_of", "decode", "stored_form"]
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_SAMPLE_BYTES = 4096
 _UTF16_ZEROS = 0.1
 
@@ -33,6 +34,7 @@ _MEANT = {
     "big5": "big5hkscs",
     "tis-620": "cp874",
 }
+_ISO_2022_JP = b"\x1b$B"
 _LIKE_ASCII = frozenset(("iso2022_jp", "iso2022_kr", "hz"))
 _TEXT_ENCODINGS = (
     frozenset(["gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "koi8-r", "koi8-u", "mac-roman", "cp437", "cp850"])
@@ -62,13 +64,14 @@ def decode(data: bytes, charset: str = "") -> str:
     Raises:
         InvalidField: It is in no encoding that can be told (NOT_UTF8), or no text at all (BINARY_CONTENT).
     """
-    if data.startswith(_UTF16_MARKS):
+    if data.startswith((*_UTF32_MARKS, *_UTF16_MARKS)):
+        name = "UTF-32" if data.startswith(_UTF32_MARKS) else "UTF-16"
         try:
-            return data.decode("utf-16")
+            return data.decode(name)
         except UnicodeDecodeError as error:
             raise InvalidField(
                 "data",
-                f"The file begins as UTF-16, but byte {error.start} breaks it. Save it as UTF-8.",
+                f"The file begins as {name}, but byte {error.start} breaks it. Save it as UTF-8.",
                 reason="NOT_UTF8",
             ) from None
     if b"\0" in data:
@@ -81,6 +84,8 @@ def decode(data: bytes, charset: str = "") -> str:
             reason="BINARY_CONTENT",
         )
     declared = _known_encoding(charset or _declared(data))
+    if not declared and _ISO_2022_JP in data:  # which no other text has
+        declared = "iso2022_jp"
     if declared in _LIKE_ASCII:  # only the declaration tells them from UTF-8
         with suppress(UnicodeDecodeError):
             return data.decode(declared)

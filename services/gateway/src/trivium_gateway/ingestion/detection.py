@@ -16,6 +16,7 @@ _LEAST_SCORE = 0.45
 _MARKS = "«»“”„‘’–—…€°§·"
 _CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 _GREEK = "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ"
+_THAI = "".join(map(chr, (*range(0x0E01, 0x0E3B), *range(0x0E3F, 0x0E5A))))
 _CANDIDATES: tuple[tuple[str, str, str], ...] = (
     ("cp1252", "äöüßéèêëàâáçñóôíîïúûÄÖÜÉÈÀÅØÇÑÁÓÍÚ£²³µ¡¿®©ªº" + _MARKS, "ìùøæåãõòðþýÿ"),
     ("cp1250", "ąęłńśźżčďéěíóřšúůýžáôäöüűăâîşţŁŚŻŹČŘŠŽÁÉÍÖÜŐÚ" + _MARKS, "ćőňťľĆ"),
@@ -25,10 +26,13 @@ _CANDIDATES: tuple[tuple[str, str, str], ...] = (
     ("cp1251", _CYRILLIC + _CYRILLIC.upper() + _MARKS + "іїєґІЇЄ№", ""),
     ("koi8_r", _CYRILLIC + _CYRILLIC.upper(), ""),
     ("cp1253", _GREEK + _GREEK.upper() + _MARKS, ""),
+    ("cp874", _THAI, ""),
     ("cp1256", "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهويپچژگ،؛؟", ""),
 )
 """By encoding: the characters that its languages are full of, and some that count a little less. What comes first wins
 where two readings are as good."""
+_WEIGHTS = {"cp874": 1.1}
+"""Thai looks nearly as much like Chinese; Chinese looks less like Thai."""
 _DOUBLE_BYTE: tuple[tuple[str, re.Pattern[bytes], re.Pattern[str]], ...] = (
     (
         "cp949",
@@ -53,7 +57,12 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _CAPITAL_WITHIN = re.compile(r"[a-zß-öø-ÿа-яёα-ω][À-ÖØ-ÞА-ЯЁΑ-ΩŁŚŻŹĆČŘŠŽ]")
 _TWO_SCRIPTS = re.compile(r"[a-zA-Z](?=[\u0370-\u1fff\u3041-\ud7a3])|[\u0370-\u1fff\u3041-\ud7a3](?=[a-zA-Z])")
 _SYMBOL_WITHIN = re.compile(r"[^\W\d_]{2}[\u00a1-\u00a9\u00ac-\u00b6\u00b8\u00b9\u00bc-\u00bf]|[£¹³¼¾][^\W\d_]")
+_BEFORE_NO_VOWEL = re.compile(r"ñ(?=[b-df-hj-np-tv-xz])")
+"""Spanish has none; Polish has ń there."""
+_THAI_ALONE = re.compile("(?<![ก-ฮ])[ัิ-ฺ]|(?<![ก-ฮัิ-ฺ])[็-๎]|[เ-ไ](?![ก-ฮ])|[ะาำ](?=[ะ-ฺ็-๎])")
+"""Signs above and below letters, without a letter."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
+_ODD = (_CAPITAL_WITHIN, _TWO_SCRIPTS, _SYMBOL_WITHIN, _BEFORE_NO_VOWEL, _THAI_ALONE)
 
 
 def detected(data: bytes) -> str | None:
@@ -71,7 +80,7 @@ def detected(data: bytes) -> str | None:
     for encoding, letters, less_common in _CANDIDATES:
         text = _read(sample, encoding)
         if text is not None:
-            best[encoding] = _single_byte_score(text, letters, less_common)
+            best[encoding] = _single_byte_score(text, letters, less_common) * _WEIGHTS.get(encoding, 1.0)
     for encoding in sorted(best, key=lambda name: -best[name]):
         if best[encoding] < _LEAST_SCORE:
             break
@@ -111,5 +120,5 @@ def _single_byte_score(text: str, letters: str, less_common: str) -> float:
         count * (1.0 if character in letters else 0.8 if character in less_common else -0.5)
         for character, count in counts.items()
     )
-    odd = sum(len(pattern.findall(text)) for pattern in (_CAPITAL_WITHIN, _TWO_SCRIPTS, _SYMBOL_WITHIN))
+    odd = sum(len(pattern.findall(text)) for pattern in _ODD)
     return (score - odd) / counts.total()

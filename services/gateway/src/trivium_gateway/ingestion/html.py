@@ -21,6 +21,8 @@ _MAIN_CONTENT = "main, [role=main], article"
 _MIN_MAIN_SHARE = 0.25
 """A main element with less of the page's text than this is not what the page is about."""
 
+_NOTE = re.compile(r"\b(?:foot|end|rear)notes?\b")
+"""What an e-book's note is called, which stands beside its text."""
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 
 
@@ -86,9 +88,11 @@ def _next_outside(node: LexborNode, root: LexborNode, writer: MarkdownWriter) ->
 
 def _is_dropped(node: LexborNode, tag: str, *, around: bool) -> bool:
     """Tell what is no text, is not shown, or stands around the content."""
-    if tag in _DROPPED or tag[:1] in ("-", "!") or (not around and tag in _AROUND_CONTENT):
+    if tag in _DROPPED or tag[:1] in ("-", "!"):
         return True
     attributes = node.attributes
+    if not around and tag in _AROUND_CONTENT:
+        return not _NOTE.search(f"{attributes.get('epub:type')} {attributes.get('role')}")
     if not attributes:
         return False
     if "hidden" in attributes or attributes.get("aria-hidden") == "true":

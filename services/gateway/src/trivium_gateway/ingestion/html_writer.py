@@ -106,6 +106,8 @@ class MarkdownWriter:
         self._lists: list[_List] = []
         self._head_depth = 0
         self._pre_depth = 0
+        self._links: list[bool] = []
+        """Of each that is open, whether it is the mark of a note."""
 
     def open(self, node: LexborNode) -> None:
         """Begin an element."""
@@ -113,6 +115,9 @@ class MarkdownWriter:
         self._break_for(tag)
         if tag == "a":
             self._texts[-1].has_link = True
+            self._links.append(self._begin_note_mark(node))
+        elif tag == "img":
+            self._describe(node)
         elif tag == "table":
             self._tables.append(HtmlTable(is_layout=node.attributes.get("role") in _LAYOUT_ROLES))
         elif tag == "thead":
@@ -131,7 +136,9 @@ class MarkdownWriter:
         """End an element."""
         tag = node.tag or ""
         self._pre_depth -= tag == "pre"
-        if tag == "table":
+        if tag == "a" and self._links and self._links.pop():
+            self._end_captured(node, "sup")
+        elif tag == "table":
             self._end_table()
         elif tag == "thead":
             self._head_depth -= 1
@@ -151,6 +158,21 @@ class MarkdownWriter:
     def text(self) -> str:
         """Give what was written."""
         return self._texts[0].text()
+
+    def _begin_note_mark(self, node: LexborNode) -> bool:
+        """Begin a link of an e-book that is the mark of a note, and says so instead of being raised."""
+        if "noteref" not in f"{node.attributes.get('epub:type')} {node.attributes.get('role')}":
+            return False
+        if self._texts[-1].tag == "sup":
+            return False
+        self._texts.append(_Text("sup", has_link=True))
+        return True
+
+    def _describe(self, node: LexborNode) -> None:
+        """Say what a picture shows; one word is as often a file's name or a logo's, as are pictures that are links."""
+        about = " ".join((node.attributes.get("alt") or "").split())
+        if " " in about and not self._links:
+            self._texts[-1].add(f"[{about}]")
 
     def _begin_item(self, node: LexborNode) -> None:
         if not self._lists:

@@ -40,7 +40,11 @@ def _agreement(lines: list[str], delimiter: str) -> tuple[int, int]:
 
 def _read(text: str, delimiter: str, bounds: Bounds) -> tuple[str, str]:
     csv.field_size_limit(_MOST_CELL_CHARACTERS)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    rows = [
+        row
+        for row in csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+        if any(cell.strip() for cell in row)
+    ]
     blocks = Blocks(bounds)
     # Reports have lines with a single value, such as their title, before the table.
     while len(rows) > 2 and _filled(rows[0]) == 1 and any(_filled(row) > 1 for row in rows[:_SAMPLED_LINES]):

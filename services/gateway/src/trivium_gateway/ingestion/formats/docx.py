@@ -8,8 +8,10 @@ from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken
+from trivium_gateway.ingestion.formats.drawings import add_drawings
 from trivium_gateway.ingestion.formats.numerals import counted
-from trivium_gateway.ingestion.formats.packages import Package, local_name
+from trivium_gateway.ingestion.formats.office_math import formula
+from trivium_gateway.ingestion.formats.packages import Package, local_name, shown_in
 from trivium_gateway.ingestion.formats.symbol_font import OF_SYMBOL_FONT
 from trivium_gateway.ingestion.html_inline import inline_form
 from trivium_gateway.ingestion.markdown_tables import markdown_table
@@ -27,14 +29,15 @@ _MOST_DEPTH = 40
 
 
 def read_docx(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read a document: headings, paragraphs, numbered and other lists, tables, notes, text boxes.
+    """Read a document: headings, paragraphs, numbered and other lists, tables, notes, text boxes, charts, diagrams.
 
     Headers and footers of pages, comments and what was deleted under tracked changes are left out.
     """
     package = Package(data, _WHAT)
     main = next((part for kind, part in package.related("").values() if kind == "officeDocument"), "word/document.xml")
-    parts = dict(package.related(main).values())
-    reader = _Document(package, parts, bounds)
+    related = package.related(main)
+    parts = dict(related.values())
+    reader = _Document(package, related, parts, bounds)
     body = package.xml(main).find(f"{_W}body")
     if body is None:
         raise broken(_WHAT)
@@ -78,10 +81,13 @@ class _List:
 
 
 class _Document:
-    def __init__(self, package: Package, parts: dict[str, str], bounds: Bounds) -> None:
+    def __init__(
+        self, package: Package, related: dict[str, tuple[str, str]], parts: dict[str, str], bounds: Bounds
+    ) -> None:
         self.blocks = Blocks(bounds)
         self.first_heading = ""
         self._package = package
+        self._related = related
         self._styles = self._read_styles(parts.get("styles", ""))
         self._lists = self._read_lists(parts.get("numbering", ""))
 
@@ -120,15 +126,15 @@ class _Document:
             self.blocks.item(depth, marker, text)
         else:
             self.blocks.paragraph(text)
-        for box in element.iter(f"{_W}txbxContent"):
+        add_drawings(shown_in(element), self._package, self._related, self.blocks)
+        for box in _text_boxes(element):
             self.blocks_of(box, 1)
-            break  # the second is the same once more, for old readers
 
     def _text(self, paragraph: Element) -> str:
         pieces = ""
         for run in _runs(paragraph, 0):
             if local_name(run) == "oMath":
-                pieces += _formula(run)
+                pieces += formula(run)
                 continue
             properties = run.find(f"{_W}rPr")
             if _is_on(properties, "vanish"):
@@ -228,6 +234,15 @@ def _content(parent: Element, depth: int) -> Iterator[Element]:
             yield element
 
 
+def _text_boxes(parent: Element) -> Iterator[Element]:
+    """Give the text boxes in a paragraph, but not those in them, nor the same once more for old readers."""
+    for element in parent:
+        if element.tag == f"{_W}txbxContent":
+            yield element
+        elif local_name(element) != "Fallback":
+            yield from _text_boxes(element)
+
+
 def _runs(paragraph: Element, depth: int) -> Iterator[Element]:
     for element in _content(paragraph, depth):
         if element.tag == f"{_W}r" or local_name(element) == "oMath":
@@ -247,6 +262,10 @@ def _run_text(run: Element) -> Iterator[str]:
                 yield "\n"
             case "noBreakHyphen":
                 yield "-"
+            case "rubyBase" | "ruby":  # what is read aloud stands beside it
+                yield from (text for part in element if local_name(part) != "rt" for text in _run_text(part))
+            case "r":
+                yield from _run_text(element)
             case "sym" if (code := element.get(f"{_W}char", "")) and _HEXADECIMAL.fullmatch(code):
                 yield chr(int(code, 16))
             case "footnoteReference":
@@ -256,29 +275,6 @@ def _run_text(run: Element) -> Iterator[str]:
             case "drawing":
                 about = next((each.get("descr", "") for each in element.iter() if local_name(each) == "docPr"), "")
                 yield f"[{about}]" if about else ""
-
-
-def _formula(element: Element) -> str:
-    """Write a formula in a line."""
-    name = local_name(element)
-    if name == "t":
-        return element.text or ""
-    parts = {local_name(child): child for child in element}
-    inner = {key: _formula(child) for key, child in parts.items()}
-    match name:
-        case "f":
-            return f"({inner.get('num', '')})/({inner.get('den', '')})"
-        case "sSup":
-            return f"{inner.get('e', '')}^{_grouped(inner.get('sup', ''))}"
-        case "sSub":
-            return f"{inner.get('e', '')}_{_grouped(inner.get('sub', ''))}"
-        case "rad":
-            return f"√({inner.get('e', '')})"
-    return "".join(_formula(child) for child in element)
-
-
-def _grouped(text: str) -> str:
-    return text if text.isalnum() else f"({text})"
 
 
 def _is_on(properties: Element | None, name: str) -> bool:

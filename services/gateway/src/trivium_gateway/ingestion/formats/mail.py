@@ -4,9 +4,12 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from email.message import EmailMessage, MIMEPart
 from itertools import islice
+
+from trivium_serving.errors import InvalidField
 
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.attached import Part
@@ -69,8 +72,7 @@ def _messages(data: bytes) -> list[bytes]:
 def _add(message: EmailMessage, blocks: Blocks) -> None:
     blocks.heading(1, _header(message, "Subject") or "Mail")
     blocks.paragraph("\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))))
-    body = message.get_body(("plain", "html"))
-    if body is not None:
+    for body in _bodies(message):
         text = _content(body)
         blocks.paragraph(html_text(text)[1] if body.get_content_type() == "text/html" else text)
     if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
@@ -78,9 +80,26 @@ def _add(message: EmailMessage, blocks: Blocks) -> None:
     blocks.paragraph("\n".join(f"Attachment: {part.name}" for part in _attachments(message)))
 
 
+def _bodies(message: EmailMessage) -> list[MIMEPart]:
+    """Give what is written in a mail: its text, in the plainest form that says something, and texts behind that."""
+    forms = [body for kind in ("plain", "html") if (body := message.get_body((kind,))) is not None]
+    told = [body for body in forms if _content(body).strip()][:1]
+    if not told and message.get_content_maintype() == "text":
+        told = [message]
+    return told + [part for part in message.iter_attachments() if _is_text_behind(part) and part not in forms]
+
+
+def _is_text_behind(part: MIMEPart) -> bool:
+    """Tell text that goes on behind an attachment, or that a mailing list adds."""
+    is_text = part.get_content_type() in ("text/plain", "text/html")
+    return is_text and not part.get_filename() and part.get_content_disposition() != "attachment"
+
+
 def _attachments(message: EmailMessage) -> Iterator[Part]:
     """Give what is attached, but for pictures that the text shows."""
     for part in message.iter_attachments():
+        if _is_text_behind(part):
+            continue
         name = part.get_filename() or ""
         media_type = part.get_content_type()
         if media_type == "message/rfc822":
@@ -117,12 +136,15 @@ def _parts(message: EmailMessage) -> Iterator[EmailMessage]:
 
 
 def _content(part: MIMEPart) -> str:
-    """Decode a part's text; a charset that nobody knows, or a wrong one, is guessed."""
+    """Decode a part's text; a charset that nobody knows or says, or a wrong one, is guessed."""
     try:
         text: str = part.get_content()
     except (LookupError, UnicodeError):
+        text = "\ufffd"
+    if "\ufffd" in text:
         payload = part.get_payload(decode=True)
-        text = decode(payload) if isinstance(payload, bytes) else ""
+        with suppress(InvalidField):
+            text = decode(payload) if isinstance(payload, bytes) else ""
     return text.replace("\0", "")
 
 

@@ -1,14 +1,20 @@
 """Jupyter notebooks."""
 
 import json
+import re
 
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken
+from trivium_gateway.ingestion.html import html_text
 
 __all__ = ["read_notebook"]
 
 _MOST_OUTPUT_CHARACTERS = 4000
+_OBJECT = re.compile(r"<[^<>]{1,200}>")
+"""What stands for an output that is none of text."""
+_ESCAPE = re.compile(r"\x1b\[[0-?]{0,20}[ -/]{0,4}[@-~]")
+"""Of terminals: colours."""
 
 
 def read_notebook(data: bytes, bounds: Bounds) -> tuple[str, str]:
@@ -40,7 +46,18 @@ def _said(output: dict[str, object]) -> str:
     if output.get("output_type") in ("error", "pyerr"):
         return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
     data = output.get("data")
-    return _joined(output.get("text") or (data.get("text/plain") if isinstance(data, dict) else ""))
+    said = _joined(output.get("text") or (_shown(data) if isinstance(data, dict) else ""))
+    return _ESCAPE.sub("", said)
+
+
+def _shown(data: dict[str, object]) -> str:
+    """Give what an output shows in the plainest form that says something."""
+    plain = _joined(data.get("text/plain"))
+    if plain.strip() and not _OBJECT.fullmatch(plain.strip()):
+        return plain
+    if page := _joined(data.get("text/html")):
+        return html_text(page)[1]
+    return _joined(data.get("text/markdown") or data.get("text/latex")) or plain
 
 
 def _joined(lines: object) -> str:

@@ -4,6 +4,7 @@ import io
 import posixpath
 import re
 import zipfile
+from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -11,7 +12,7 @@ from defusedxml.ElementTree import fromstring
 
 from trivium_gateway.ingestion.formats.bounds import MAX_MEMBERS, MAX_UNPACKED_BYTES, broken, encrypted, too_much
 
-__all__ = ["Package", "local_name", "parse_xml"]
+__all__ = ["Package", "local_name", "parse_xml", "shown_in"]
 
 _RELATIONSHIP = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/(\w+)")
@@ -89,6 +90,16 @@ def parse_xml(data: bytes, what: str) -> Element:
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise broken(what) from error
     return root
+
+
+def shown_in(parent: Element) -> Iterator[Element]:
+    """Give all elements in one, in their order, without what stands there once more for old readers (`mc:Fallback`)."""
+    waiting = [*reversed(parent)]
+    while waiting:
+        element = waiting.pop()
+        if local_name(element) != "Fallback":
+            yield element
+            waiting.extend(reversed(element))
 
 
 def local_name(element: Element) -> str:

@@ -5,7 +5,9 @@ from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds
-from trivium_gateway.ingestion.formats.packages import Package, local_name
+from trivium_gateway.ingestion.formats.drawings import add_drawings
+from trivium_gateway.ingestion.formats.office_math import formula
+from trivium_gateway.ingestion.formats.packages import Package, local_name, shown_in
 from trivium_gateway.ingestion.html_inline import inline_form
 
 __all__ = ["read_pptx"]
@@ -18,7 +20,7 @@ _AROUND = frozenset(("dt", "ftr", "sldNum", "hdr", "sldImg"))
 
 
 def read_pptx(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read a presentation: each slide under a heading with its number, its text, tables and notes.
+    """Read a presentation: each slide under a heading with its number, its text, tables, charts, diagrams and notes.
 
     What repeats on each slide (date, footer, number) is left out; hidden slides are kept.
     """
@@ -37,8 +39,9 @@ def read_pptx(data: bytes, bounds: Bounds) -> tuple[str, str]:
         title = " ".join(title.split())
         first_title = first_title or title
         blocks.heading(2, f"Slide {number}: {title}" if title else f"Slide {number}")
-        _add_shapes(slide, blocks)
-        notes = next((name for kind, name in package.related(part).values() if kind == "notesSlide"), "")
+        related = package.related(part)
+        _add_shapes(slide, package, related, blocks)
+        notes = next((name for kind, name in related.values() if kind == "notesSlide"), "")
         if notes:
             shapes = (each for each in package.xml(notes).iter(f"{_P}sp") if _placeholder(each) not in _AROUND)
             said = "\n".join(text for shape in shapes if (text := _text(shape)).strip())
@@ -48,8 +51,8 @@ def read_pptx(data: bytes, bounds: Bounds) -> tuple[str, str]:
     return package.office_title() or first_title, blocks.text()
 
 
-def _add_shapes(slide: Element, blocks: Blocks) -> None:
-    for shape in slide.iter():
+def _add_shapes(slide: Element, package: Package, related: dict[str, tuple[str, str]], blocks: Blocks) -> None:
+    for shape in shown_in(slide):
         if shape.tag == f"{_P}sp" and _placeholder(shape) not in _TITLES | _AROUND:
             for depth, text in _paragraphs(shape):
                 if depth or _placeholder(shape) not in ("", "subTitle"):
@@ -59,8 +62,15 @@ def _add_shapes(slide: Element, blocks: Blocks) -> None:
         elif shape.tag == f"{_A}tbl":
             blocks.table(_rows(shape))
         elif shape.tag == f"{_P}pic":
-            about = next((each.get("descr", "") for each in shape.iter(f"{_P}cNvPr")), "")
-            blocks.paragraph(f"[{about}]" if about else "")
+            _add_description(shape, blocks)
+        elif shape.tag == f"{_P}graphicFrame" and next(shape.iter(f"{_A}tbl"), None) is None:
+            _add_description(shape, blocks)
+            add_drawings(shape.iter(), package, related, blocks)
+
+
+def _add_description(shape: Element, blocks: Blocks) -> None:
+    about = next((each.get("descr", "") for each in shape.iter(f"{_P}cNvPr")), "")
+    blocks.paragraph(f"[{about}]" if about else "")
 
 
 def _rows(table: Element) -> list[list[str]]:
@@ -96,6 +106,8 @@ def _paragraphs(shape: Element) -> Iterator[tuple[int, str]]:
         text = ""
         for run in paragraph:
             said = "".join(each.text or "" for each in run.iter(f"{_A}t"))
+            if local_name(run) in ("AlternateContent", "m"):
+                said = "".join(formula(each) for each in shown_in(run) if local_name(each) == "oMath")
             style = run.find(f"{_A}rPr")
             raised = int(style.get("baseline", "0")) if style is not None else 0
             if local_name(run) == "br":

@@ -30,11 +30,21 @@ _CHARACTERS = {
 }  # fmt: skip
 
 
+_ENCODINGS = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
+# By the charset that a font declares; 0 and 1 are as the document's.
+_FONT_ENCODINGS = {
+    77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gb18030", 136: "big5", 161: "cp1253", 162: "cp1254",
+    163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     """What holds within a group."""
 
     is_dropped: bool = False
+    is_font: bool = False
+    encoding: str = ""
     is_hidden: bool = False
     is_note: bool = False
     is_title: bool = False
@@ -57,6 +67,8 @@ class _Reader:
     def __init__(self, bounds: Bounds) -> None:
         self._blocks = Blocks(bounds)
         self._encoding = "cp1252"
+        self._font = 0
+        self._fonts: dict[int, str] = {}
         self._state = _State()
         self._stack: list[_State] = []
         self._bytes = bytearray()
@@ -74,8 +86,13 @@ class _Reader:
         self._raised_text = ""
 
     def read(self, data: bytes) -> tuple[str, str]:
-        for token in _TOKEN.finditer(data):
+        position = 0
+        while token := _TOKEN.search(data, position):
+            position = token.end()
             word, number, byte, sign, brace, text = token.groups()
+            if word == b"bin":  # of a picture: what looks like text in it is none
+                position += max(0, int(number or 0))
+                continue
             if byte is not None:
                 self._add_byte(bytes([int(byte, 16)]))
                 continue
@@ -121,14 +138,15 @@ class _Reader:
         if word in ("super", "sub", "nosupersub", "plain"):
             self._flush_raised()
             raised = {"super": "sup", "sub": "sub"}.get(word, "") if number != 0 else ""
-            is_hidden = self._state.is_hidden and word != "plain"
-            self._state = replace(self._state, raised=raised, is_hidden=is_hidden)
+            self._state = replace(self._state, raised=raised)
+            if word == "plain":
+                self._state = replace(self._state, is_hidden=False, encoding="")
         elif word == "title" and self._stack and self._state.is_dropped:
             self._state = replace(self._state, is_title=True)
         elif word in ("deleted", "v"):  # what a tracked change deletes, and what is hidden
             self._state = replace(self._state, is_hidden=number != 0)
         elif word in _DROPPED:
-            self._state = replace(self._state, is_dropped=True)
+            self._state = replace(self._state, is_dropped=True, is_font=word == "fonttbl")
         elif word in ("listtext", "pntext"):
             self._state = replace(self._state, is_marker=True)
         elif word == "footnote":
@@ -141,8 +159,14 @@ class _Reader:
             self._state = replace(self._state, skipped_after_unicode=max(0, number or 0))
         elif word == "ansicpg" and number:
             self._set_encoding(number)
-        elif word == "bin":
-            raise broken("RTF of text alone")
+        elif word in _ENCODINGS:
+            self._encoding = _ENCODINGS[word]
+        elif word == "shptxt":  # of a text box, whose drawing is dropped
+            self._state = replace(self._state, is_dropped=False)
+        elif word == "f" and number is not None:
+            self._choose_font(number)
+        elif word == "fcharset" and self._state.is_font:
+            self._fonts[self._font] = _FONT_ENCODINGS.get(number or 0, "")
         elif word in _CHARACTERS:
             self._add_text(_CHARACTERS[word])
         elif not self._state.is_dropped and not self._state.is_note:
@@ -170,6 +194,12 @@ class _Reader:
             self._cells = []
             self._is_in_table = False
 
+    def _choose_font(self, number: int) -> None:
+        if self._state.is_font:
+            self._font = number
+        else:
+            self._state = replace(self._state, encoding=self._fonts.get(number, ""))
+
     def _set_encoding(self, number: int) -> None:
         name = "utf-8" if number == 65001 else f"cp{number}"
         try:
@@ -186,7 +216,10 @@ class _Reader:
 
     def _flush_bytes(self) -> None:
         if self._bytes:
-            text, self._bytes = self._bytes.decode(self._encoding, errors="replace"), bytearray()
+            text, self._bytes = (
+                self._bytes.decode(self._state.encoding or self._encoding, errors="replace"),
+                bytearray(),
+            )
             self._add_text(text)
 
     def _add_text(self, text: str) -> None:

@@ -2,16 +2,16 @@
 
 import datetime
 import io
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
 import python_calamine
-from python_calamine import CalamineSheet, CalamineWorkbook
+from python_calamine import CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
+from trivium_gateway.ingestion.formats.cell_forms import cell_forms_in
 from trivium_gateway.ingestion.formats.opendocument import merged_ranges
 from trivium_gateway.ingestion.formats.packages import Package
-from trivium_gateway.ingestion.formats.percentages import percentages_in
 
 __all__ = ["add_table", "read_sheets"]
 
@@ -24,7 +24,7 @@ _Range = tuple[tuple[int, int], tuple[int, int]]
 def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read a workbook: each sheet under a heading with its name, as a table; merged cells repeat what they say.
 
-    Formulas give the value that was saved. Hidden sheets are kept, charts and comments are left out.
+    Formulas give the value that was saved. Hidden sheets, charts and comments are left out.
     """
     package = Package(data, "workbook")
     try:
@@ -33,17 +33,17 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
         raise encrypted() from error
     except python_calamine.CalamineError as error:
         raise broken("workbook") from error
-    names = workbook.sheet_names
+    names = [sheet.name for sheet in workbook.sheets_metadata if sheet.visible is SheetVisibleEnum.Visible]
     bounds.check_pages(len(names), "sheets")
     blocks = Blocks(bounds)
     # Of OpenDocument's sheets the library does not say which cells are merged.
     merged = merged_ranges(package) if "content.xml" in package.names else {}
-    percentages = percentages_in(package)
+    forms = cell_forms_in(package)
     for name in names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height * sheet.total_width > _MOST_CELLS:
             raise too_much(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
-        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or (), percentages.get(name, frozenset()))
+        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or (), forms.get(name, {}))
         if rows:
             blocks.heading(2, f"Sheet {name}")
             add_table(rows, blocks)
@@ -69,12 +69,12 @@ def _add_rows(table: list[Sequence[str]], blocks: Blocks) -> None:
     blocks.table([[row[column] if column < len(row) else "" for column in used] for row in table])
 
 
-def _cells(sheet: CalamineSheet, merged: Iterable[_Range], percentages: Set[tuple[int, int]]) -> list[list[str]]:
+def _cells(sheet: CalamineSheet, merged: Iterable[_Range], forms: Mapping[tuple[int, int], str]) -> list[list[str]]:
     values = sheet.to_python(skip_empty_area=False)
     rows = [[_written(value) for value in row] for row in values]
-    for at, column in percentages:
+    for (at, column), form in forms.items():
         if at < len(values) and column < len(values[at]) and isinstance(value := values[at][column], float):
-            rows[at][column] = f"{value * 100:.12g}%"
+            rows[at][column] = f"{value * 100:.12g}%" if form == "%" else rows[at][column].zfill(len(form))
     left = _MOST_MERGED_CELLS
     for (top, first), (bottom, last) in merged:
         left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)
@@ -99,4 +99,7 @@ def _written(value: object) -> str:
         return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
+    if isinstance(value, datetime.timedelta):  # of more than a day, too, as it is shown
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return str(value)
