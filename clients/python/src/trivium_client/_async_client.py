@@ -400,8 +400,10 @@ class AsyncTrivium:
             name: Its name.
             settings: What to set; what is not there stays as it is, and None leaves it to the gateway: `dense_weight`
                 and `sparse_weight` from 0, not searched by, to 1; `rerank_weight` from 0, not reranked, to 4;
-                `candidates`; `score_slope`, `score_intercept`, `confidence_slope` and `confidence_intercept`, a line
-                over the log-odds of what is calibrated; `refuse_below` and `mark_below`, confidences; `refusal`.
+                `candidates`; `section_characters` of the section that a passage is read with, from 0, the piece that
+                was found alone, to 8,000; `score_slope`, `score_intercept`, `confidence_slope` and
+                `confidence_intercept`, a line over the log-odds of what is calibrated; `refuse_below` and `mark_below`,
+                confidences; `refusal`.
             note: Why.
             based_on: Number of the version that must be in force, else FailedPrecondition is raised; None for any.
             timeout_seconds: Deadline of this call; None for the client's.

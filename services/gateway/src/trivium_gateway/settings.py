@@ -183,6 +183,13 @@ class GatewaySettings:
     )
     chunk_tokens: int = setting(200, "Longest piece of a document, in tokens of the embedding model.", minimum=16)
     chunk_overlap_tokens: int = setting(30, "Tokens that a piece shares with the next.", minimum=0)
+    section_characters: int = setting(
+        0,
+        "How many characters of its section a passage is read with, unless its collection or the question says it; 0 "
+        "for the piece that was found alone.",
+        minimum=0,
+        maximum=8000,
+    )
     max_questions: int = setting(
         256,
         "Most questions and queries at once. How many of them search and rerank follows from their latency; more are "

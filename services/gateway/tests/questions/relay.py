@@ -22,6 +22,8 @@ class Relay(grpc.GenericRpcHandler):
         self.fault: grpc.StatusCode | None = None
         self.methods: tuple[str, ...] = ("",)
         """The ends of those that fail."""
+        self.passing = 0
+        """How many of these still pass before."""
         self.answers: dict[str, bytes] = {}
         """What is answered instead, by the end of a method."""
 
@@ -30,7 +32,9 @@ class Relay(grpc.GenericRpcHandler):
 
         async def relay(request: bytes, context: Any) -> bytes:
             if self.fault is not None and method.endswith(self.methods):
-                await context.abort(self.fault, WORDS)
+                self.passing -= 1
+                if self.passing < 0:
+                    await context.abort(self.fault, WORDS)
             for end, instead in self.answers.items():
                 if method.endswith(end):
                     return instead

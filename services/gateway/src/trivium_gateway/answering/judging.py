@@ -111,7 +111,8 @@ def _signs(asked: str, passages: Sequence[Passage]) -> dict[str, float]:
 
 
 def _read(passage: Passage) -> Read:
-    return Read(passage.chunk.readable_text, " ".join((passage.chunk.title, *passage.chunk.heading)).strip())
+    chunk = passage.piece or passage.chunk  # sections are longer than what scores are calibrated by
+    return Read(chunk.readable_text, " ".join((chunk.title, *chunk.heading)).strip())
 
 
 def _near(passage: Passage) -> Nearness:

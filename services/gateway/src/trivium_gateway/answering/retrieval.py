@@ -15,7 +15,8 @@ from trivium_gateway.models.ranking import reciprocal_ranks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trivium_gateway.answering.plan import Search
+    from trivium_gateway.answering.plan import Search, SearchOptions
+    from trivium_gateway.answering.sections import SectionReader
     from trivium_gateway.answering.stages import RetrievalStages
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.domain.settings import CollectionSettings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from trivium_gateway.request.record import Record
 
 _READ_FOR_EACH = 4
-"""How many chunks to read at first for each passage, of which some say the same."""
+"""How many chunks to read at first for each passage, of which some say the same or stand in the same section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,14 @@ class Retriever:
 
     Args:
         stages: Do the work.
+        sections: Read more of the documents than what was found.
+        section_characters: How much of its section a passage is read with where nobody says it; 0 for nothing.
     """
 
-    def __init__(self, stages: RetrievalStages) -> None:
+    def __init__(self, stages: RetrievalStages, sections: SectionReader, section_characters: int) -> None:
         self._stages = stages
+        self._sections = sections
+        self._section_characters = section_characters
 
     async def retrieve(self, search: Search, record: Record) -> Retrieved:
         """Finds passages.
@@ -79,15 +84,22 @@ class Retriever:
             return Retrieved((), search.options.settings)
         search = replace(search, options=search.options.under(collection.settings.now.settings))
         settings = search.options.settings
+        most_characters = (
+            self._section_characters if settings.section_characters is None else settings.section_characters
+        )
+        options = search.options
+        if most_characters:  # of several pieces that stand in one section one passage is made
+            options = replace(options, top_n=min(_READ_FOR_EACH * options.top_n, options.depth))
         record.note({"trivium.model": collection.model, "trivium.model_fingerprint": collection.model_fingerprint})
         record.settings = {
             "version": collection.settings.now.number,
             **settings.given(),
             "candidates": search.options.depth,
             "rerank": search.options.rerank,
+            "section_characters": most_characters,
         }
         embedded = await self._stages.embed(search, collection, record)
-        for read in _counts_to_read(search):
+        for read in _counts_to_read(search, options):
             results = await self._stages.find(search, collection, conditions, embedded, read, record)
             found = [one.candidates for one in results]
             candidates = _merged(found)
@@ -95,24 +107,25 @@ class Retriever:
             weights = weights_of(embedded[0], judged, collection, settings)
             unread = results[0].unread_scores
             # Beside the event loop, as all that takes the longer the more is found.
-            passages = await asyncio.to_thread(
-                best_passages, candidates, judged, weights, search.options, record, unread
-            )
-            if len(passages) >= search.options.top_n or not unread:
+            passages = await asyncio.to_thread(best_passages, candidates, judged, weights, options, record, unread)
+            if len(passages) >= options.top_n or not unread:
                 break
         query, fingerprint = search.queries[0].demanded.text, collection.model_fingerprint
         passages = await asyncio.to_thread(
             calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings
         )
+        if most_characters:
+            passages = await self._sections.read(
+                passages, search.options.top_n, most_characters, collection, search.principal.reader, record
+            )
         return Retrieved(passages if len(found) == 1 else tuple(map(_told_by(found), passages)), settings)
 
 
-def _counts_to_read(search: Search) -> Sequence[int | None]:
+def _counts_to_read(search: Search, options: SearchOptions) -> Sequence[int | None]:
     """How many of the chunks found to read, one after the other until that is enough; None for all.
 
     Only those that may be shown are wanted, if nobody else judges them, and what stands for duplicates is behind them.
     """
-    options = search.options
     if options.rerank or len(search.queries) > 1:
         return (None,)
     return (_READ_FOR_EACH * options.top_n if options.collapse else options.top_n, None)

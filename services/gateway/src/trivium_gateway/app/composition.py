@@ -15,6 +15,7 @@ from trivium_gateway.answering.gate import IndexGate
 from trivium_gateway.answering.reranking import Reranker
 from trivium_gateway.answering.retrieval import Retriever
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
+from trivium_gateway.answering.sections import SectionReader
 from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.app.upstreams import Upstreams
@@ -45,6 +46,7 @@ from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics, StoredMetrics
+from trivium_gateway.library.neighbours import Neighbours
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
@@ -192,7 +194,9 @@ class Composition:
                 timeouts=StageTimeouts(
                     settings.embed_timeout_seconds, settings.search_timeout_seconds, settings.rerank_timeout_seconds
                 ),
-            )
+            ),
+            SectionReader(Neighbours(upstreams.qdrant), settings.search_timeout_seconds),
+            settings.section_characters,
         )
         return Questions(
             rewriter=QuestionRewriter(
@@ -271,6 +275,7 @@ def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:
     names = (
         "rewrite",
         "refusal",
+        "section_characters",
         "request_timeout_seconds",
         "rewrite_timeout_seconds",
         "embed_timeout_seconds",

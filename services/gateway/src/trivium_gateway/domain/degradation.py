@@ -31,6 +31,7 @@ class Stage(StrEnum):
     SEARCH_DENSE = "search.dense"
     SEARCH_SPARSE = "search.sparse"
     RERANK = "rerank"
+    SECTION = "section"
     GENERATE = "generate"
 
 
@@ -50,7 +51,7 @@ class Degradation:
     Attributes:
         stage: The stage's name.
         reason: What was wrong with it.
-        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`,
+        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`, `piece`,
             `extractive`, `passages` or `refusal`.
         detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
             `MODEL_CHANGED`; else empty.

@@ -51,6 +51,8 @@ class GatewayLimits:
     """Most passages in an answer."""
     max_candidates: int = 1_000
     """Most candidates of a search."""
+    max_section_characters: int = 8_000
+    """Most of a section that a passage is read with, in code points: no chunk is longer."""
     max_embed_texts: int = 2_048
     """Most texts that a caller may have embedded at once."""
     max_embed_text_characters: int = 100_000

@@ -53,12 +53,13 @@ class Passage:
 
     Attributes:
         id: Identifies the chunk; it changes when the document does.
-        chunk: The chunk.
+        chunk: The chunk, or the section that it stands in.
         score: Relevance, from 0 to 1.
         scores: What the score was made of.
         duplicates: Other documents that say the same in nearly the same words, best first: this passage stands for
             theirs.
         found_by: Positions of the queries that found it, from 0; empty if only one was searched for.
+        piece: The chunk that was found, where `chunk` is its section; None where that is the same.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Passage:
     scores: Scores
     duplicates: tuple[str, ...] = ()
     found_by: tuple[int, ...] = ()
+    piece: Chunk | None = None
 
 
 @dataclass(frozen=True, slots=True)

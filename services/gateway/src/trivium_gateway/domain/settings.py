@@ -33,6 +33,8 @@ class CollectionSettings:
         rerank_weight: How much late interaction counts beside the search, from 0, where nothing is reranked, to 4. A
             cross-encoder decides alone unless this is 0.
         candidates: How many candidates the search hands to the reranker where a request does not say it.
+        section_characters: How much of the section that a passage stands in is read with it, in code points; 0 for the
+            piece that was found alone.
         score_slope: What the log-odds of a calibrated score are multiplied by; more than 0, so that the order stays.
         score_intercept: What is added to that.
         confidence_slope: The same of the confidence of an answer.
@@ -46,6 +48,7 @@ class CollectionSettings:
     sparse_weight: float | None = None
     rerank_weight: float | None = None
     candidates: int | None = None
+    section_characters: int | None = None
     score_slope: float | None = None
     score_intercept: float | None = None
     confidence_slope: float | None = None
@@ -120,6 +123,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "sparse_weight": (0, 1),
     "rerank_weight": (0, 4),
     "candidates": (1, GatewayLimits().max_candidates),
+    "section_characters": (0, GatewayLimits().max_section_characters),
     "score_slope": (1 / _STEEPEST, _STEEPEST),
     "score_intercept": (-_STEEPEST, _STEEPEST),
     "confidence_slope": (1 / _STEEPEST, _STEEPEST),

@@ -26,6 +26,11 @@ class SettingsBody(JsonBody):
     candidates: int | None = Field(
         None, description="Candidates for the reranker where a request does not say it, 1 to 1000; default 100."
     )
+    section_characters: int | None = Field(
+        None,
+        description="How many characters of its section a passage is read with, 0 to 8000; 0 for the piece that was "
+        "found alone. Default: the gateway's.",
+    )
     score_slope: float | None = Field(
         None, description="What the log-odds of a calibrated score are multiplied by, 0.01 to 100; default 1."
     )
