@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 import zipfile
 from dataclasses import dataclass, field
@@ -146,6 +147,15 @@ def test_web_server_that_wants_a_password_says_so_and_the_password_is_shown_nowh
     assert "hunter2" not in source.uri + file.uri
     assert source.has(file.uri)
     assert file.read().uri == file.uri
+
+
+@pytest.mark.parametrize(("kind", "library"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
+def test_store_whose_library_is_missing_says_which_to_install(
+    monkeypatch: pytest.MonkeyPatch, kind: str, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)  # as where it is not installed
+    with pytest.raises(SourceUnavailable, match=rf"(?i){kind}://bucket/manuals needs a library: .*install {library}"):
+        open_source(f"{kind}://bucket/manuals")
 
 
 def test_server_that_nobody_reaches_and_a_file_in_place_of_a_folder_are_no_source(web: Web) -> None:

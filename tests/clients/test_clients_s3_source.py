@@ -13,9 +13,7 @@ from e2e.stack import wait_until
 from ports import free_port
 from trivium_client.sync import SourceUnavailable, open_source
 
-pytest.importorskip(
-    "moto", reason='needs an S3 server: pip install s3fs "aiobotocore[boto3]" "moto[s3]" flask flask-cors'
-)
+pytest.importorskip("moto", reason="needs an S3 server; run scripts/test-clients, which installs one")
 s3fs = pytest.importorskip("s3fs")
 
 if TYPE_CHECKING:
