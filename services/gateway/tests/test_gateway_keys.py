@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from faults.full_disk import full_disk
 from prometheus_client import CollectorRegistry
 from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.guard import Credentials, Guard
@@ -27,6 +28,7 @@ from trivium_serving.errors import (
     InvalidField,
     NotFound,
     PermissionDenied,
+    StorageFull,
     Unauthenticated,
     Unavailable,
 )
@@ -86,6 +88,31 @@ async def test_expired_and_revoked_keys_let_nobody_in(access: Access) -> None:
     await access.keyring.revoke(_OPERATOR, made.key.id)
     with pytest.raises(Unauthenticated):
         access.guard.principal(_bearing(made.text))
+
+
+async def test_key_is_revoked_while_the_disk_is_full_and_none_is_made(tmp_path: Path) -> None:
+    with full_disk(tmp_path / "disk") as disk:
+        access = Access.kept_in(KeyStore(disk.folder), _NO_AUDIT)
+        made = [await access.keyring.create(_OPERATOR, name="a", tenant="acme", scopes=["read"]) for _ in range(3)]
+        disk.fill()
+        for one in made[:2]:
+            await access.keyring.revoke(_OPERATOR, one.key.id)
+            with pytest.raises(Unauthenticated):
+                access.guard.principal(_bearing(one.text))
+
+        async def make_many() -> None:
+            for _ in range(1000):
+                await access.keyring.create(_OPERATOR, name="a" * 200, tenant="acme", scopes=["read"])
+
+        with pytest.raises(StorageFull):
+            await make_many()
+        assert access.guard.principal(_bearing(made[2].text)).tenant == "acme"
+
+        again = Access.kept_in(KeyStore(disk.folder), _NO_AUDIT)  # as a restart finds them
+        await again.guard.load()
+        assert again.guard.principal(_bearing(made[2].text)).tenant == "acme"
+        with pytest.raises(Unauthenticated):
+            again.guard.principal(_bearing(made[0].text))
 
 
 async def test_rotated_key_is_taken_with_both_secrets_for_a_while(access: Access) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import signal
 import subprocess
@@ -208,19 +209,28 @@ async def test_usage_is_told_while_the_disk_is_full_and_counts_once_when_it_is_k
         quotas.spend(_BOT, {Kind.PAGES: 7})
         await quotas.flush()
         disk.fill()
-        quotas.spend(_BOT, {Kind.PAGES: 2})
-        with pytest.raises(StorageFull):
-            await quotas.flush()
+        spent = {("acme", "bot", Kind.PAGES): 7}
+
+        async def spend_more() -> None:
+            for number in itertools.count():
+                quotas.spend(replace(_BOT, key_id=f"k{number}"), {Kind.PAGES: 2})
+                spent["acme", f"k{number}", Kind.PAGES] = 2
+                if number % 50 == 0:
+                    await quotas.flush()
+
+        with pytest.raises(StorageFull):  # once it is more than the file has room for
+            await spend_more()
         quotas.spend(_BOT, {Kind.PAGES: 1})
+        spent["acme", "bot", Kind.PAGES] += 1
         quotas.spend(_NEIGHBOUR, {Kind.PAGES: 5})
 
-        assert await quotas.used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
+        assert await quotas.used(hour, hour + 1, "acme") == spent
         assert await quotas.used(hour, hour + 1, "north") == {("north", "n1", Kind.PAGES): 5}
         assert await quotas.used(hour + 1, hour + 2, "") == {}
         disk.make_room()
-        assert await quotas.used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
+        assert await quotas.used(hour, hour + 1, "acme") == spent
         await quotas.flush()
-        assert await FileMeterStore(path).used(hour, hour + 1, "acme") == {("acme", "bot", Kind.PAGES): 10}
+        assert await FileMeterStore(path).used(hour, hour + 1, "acme") == spent
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -74,7 +74,7 @@ def opening_takes_no_room(request: pytest.FixtureRequest) -> bool:
 def fill(disk: Path) -> Path:
     """Leaves nothing free."""
     ballast = disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+    with suppress(OSError), ballast.open("ab", buffering=0) as file:
         for size in (_MIB, 4096, 512):
             with suppress(OSError):
                 while True:
@@ -152,6 +152,31 @@ async def test_disk_that_fills_up_refuses_writes_and_goes_on_reading_deleting_an
         await create(client, "docs")
         await client.upsert("docs", [point(1)])
         assert await ids(client, "docs") == {1}
+
+
+@pytest.mark.parametrize("small_disk", ["tmpfs"], indirect=True)
+async def test_start_in_memory_of_which_nothing_is_left_refuses_by_name_what_it_cannot_open(
+    small_disk: Path, connect: Connect
+) -> None:
+    with QdrantEdgeProcess(small_disk / "data") as process:
+        client = connect(process)
+        await create(client, "docs")
+        await client.upsert("docs", [point(1)])
+        fill(small_disk)
+        await client.delete("docs", [2])  # for which the reserve is given up
+        process.kill()
+    fill(small_disk)
+    (small_disk / "data" / "qdrant" / "reserve").unlink(missing_ok=True)
+    fill(small_disk)
+
+    with QdrantEdgeProcess(small_disk / "data") as process:
+        with pytest.raises(grpc.aio.AioRpcError, match="collection `docs` could not be opened"):
+            await ids(connect(process), "docs")
+        assert process.stop() == 0
+
+    (small_disk / "ballast").unlink()
+    with QdrantEdgeProcess(small_disk / "data") as process:
+        assert await ids(connect(process), "docs") == {1}
 
 
 @pytest.mark.parametrize("small_disk", ["tmpfs"], indirect=True)

@@ -17,9 +17,10 @@ collection: there the holes count as taken.
 from __future__ import annotations
 
 import logging
-import mmap
 import os
-import tempfile
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import FailedPrecondition, StorageFull
@@ -46,6 +47,16 @@ _READ_AT_OPENING = (
     "payload_index/*/*.dat",
     "payload_index/*/*/*.dat",
 )
+
+_TAKES_ROOM = 3
+_TRIAL = f"""
+import mmap, os, sys, tempfile
+with tempfile.TemporaryFile(dir=sys.argv[1]) as file:
+    file.truncate(mmap.PAGESIZE)
+    with mmap.mmap(file.fileno(), mmap.PAGESIZE) as pages:
+        pages.read(1)
+    sys.exit({_TAKES_ROOM} if os.fstat(file.fileno()).st_blocks else 0)
+"""
 
 # Free blocks below this part of the reserve are too few for a deletion or a flush.
 _GIVE_UP_PART = 16
@@ -192,11 +203,6 @@ def _holes(shard: Path, pattern: str) -> int:
 
 
 def _reading_takes_room(folder: Path) -> bool:
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.truncate(mmap.PAGESIZE)
-            with mmap.mmap(file.fileno(), mmap.PAGESIZE) as pages:
-                pages.read(1)
-            return os.fstat(file.fileno()).st_blocks > 0
-    except OSError:  # full, or read-only
-        return False
+    """Tries it in a process of its own, which the kernel ends where not even that block is left."""
+    tried = subprocess.run([sys.executable, "-I", "-S", "-c", _TRIAL, str(folder)], capture_output=True, check=False)
+    return tried.returncode in (_TAKES_ROOM, -signal.SIGBUS)

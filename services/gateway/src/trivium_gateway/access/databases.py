@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BUSY_SECONDS = 5.0
+_KEPT_JOURNAL = "PRAGMA journal_mode = PERSIST;"
+"""What a change may have to take back is written over what was there before: so a key can be revoked on a full disk,
+which has nothing for a new file."""
 _REDIS_SECONDS = 5.0
 _REDIS_DISK_IS_FULL = "MISCONF"
 
@@ -63,7 +66,7 @@ class Database:
             with suppress(FileExistsError):  # opened by anybody but SQLite, it would lose SQLite's locks
                 os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as database, database:
-                database.executescript(self._tables)
+                database.executescript(_KEPT_JOURNAL + self._tables)
                 yield database
         except (OSError, sqlite3.Error) as error:
             cause = f"{self._path}: {error}"
