@@ -34,6 +34,7 @@ class RunningService:
     stub: Any
     health_stub: Any
     full_name: str
+    port: int
 
     async def is_serving(self) -> bool:
         """What a health check says."""
@@ -64,7 +65,7 @@ def server_of(app_of: Callable[..., ModelApp], settings_of: Callable[..., Any], 
                 await app.server.health.set_server(True)
             async with open_channel(f"127.0.0.1:{port}") as channel:
                 health = health_pb2_grpc.HealthStub(channel)
-                yield RunningService(app, registry, stub_of(channel), health, full_name)
+                yield RunningService(app, registry, stub_of(channel), health, full_name, port)
         finally:
             await app.server.stop(0)
             await app.close()

@@ -96,7 +96,7 @@ QWEN3 = Shape(
 def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Writes a bare transformer of a shape, with its tokenizer; gives the folder."""
 
-    def write(shape: Shape, kind: str, name: str) -> Path:
+    def write(shape: Shape, kind: str, name: str, labels: tuple[str, ...] = ("LABEL_0",)) -> Path:
         import transformers
 
         folder = tmp_path_factory.mktemp("model") / name
@@ -104,7 +104,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         options = SIZES | {"vocab_size": len(shape.special) + len(WORDS), "max_position_embeddings": MAX_TOKENS + 2}
         config = getattr(transformers, shape.config)(**(options | shape.options))
         if kind == "AutoModelForSequenceClassification":
-            config.num_labels = 1
+            config.num_labels = len(labels)
+            config.id2label = dict(enumerate(labels))
         torch.manual_seed(7)
         getattr(transformers, kind).from_config(config).save_pretrained(folder)
         return folder
@@ -239,6 +240,39 @@ async def test_score_architecture_equals_cross_encoder(
     model = CrossEncoder(str(folder), device="cpu", local_files_only=True)
     logits = model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
     np.testing.assert_allclose(scored.scores, 1 / (1 + np.exp(-logits.astype(np.float64))), atol=1e-4)
+    assert scored.scores.std() > 1e-3
+
+
+_INFERENCE = ("contradiction", "ENTAILMENT", "neutral")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "labels", "runtime"),
+    [
+        ("nli-deberta-v3-base", DEBERTA, _INFERENCE, "torch"),
+        ("mDeBERTa-v3-base-xnli", DEBERTA, ("entailment", "neutral", "contradiction"), "torch"),
+        ("nli-of-two", BERT, ("entailment", "not_entailment"), "openvino"),
+        ("nli-roberta", XLM_ROBERTA, _INFERENCE, "openvino"),
+    ],
+)
+async def test_score_of_inference_model_is_the_chance_that_the_query_follows_from_the_text(
+    load: Any, written: Callable[..., Path], name: str, shape: Shape, labels: tuple[str, ...], runtime: str
+) -> None:
+    from sentence_transformers import CrossEncoder
+
+    folder = written(shape, "AutoModelForSequenceClassification", name, labels)
+    scorer = await load(PairScorer, folder, runtime=runtime, precision="fp32")
+    claims = [QUERY, "cat dog " * 60]
+    model = CrossEncoder(str(folder), device="cpu", local_files_only=True)
+    entailment = [label.lower() for label in labels].index("entailment")
+
+    for claim in claims:  # texts of which one is too long, with a claim that fits and one that does not
+        scored = await scorer.score(claim, TEXTS)
+        pairs = [(text, claim) for text in TEXTS]
+        expected = model.predict(pairs, apply_softmax=True, show_progress_bar=False)[:, entailment]
+        np.testing.assert_allclose(scored.scores, expected, atol=2e-4)
+
+    assert scorer.infers
     assert scored.scores.std() > 1e-3
 
 

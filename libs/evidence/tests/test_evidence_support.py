@@ -136,3 +136,12 @@ def test_support_in_chinese_holds_numbers_and_denials() -> None:
     assert evidence.support("保修期为36个月。").verdict is Verdict.SUPPORTED
     assert evidence.support("保修期为24个月。").verdict is Verdict.UNSUPPORTED
     assert evidence.support("保修包括灯泡。").verdict is not Verdict.SUPPORTED
+
+
+def test_estimate_of_a_model_makes_its_share_and_excuses_no_wrong_number() -> None:
+    said_otherwise = WARRANTY.support("Buyers enjoy a guarantee of 36 months once everything has been delivered.")
+    wrong = WARRANTY.support("The warranty lasts 24 months from delivery.")
+
+    assert said_otherwise.weighed(1.0, 0.6).score == pytest.approx(0.4 * said_otherwise.score + 0.6)
+    assert said_otherwise.weighed(0.0, 0.6).score < said_otherwise.score
+    assert wrong.weighed(1.0, 0.6).verdict is Verdict.UNSUPPORTED

@@ -76,15 +76,16 @@ def test_citation_of_a_wrong_number_is_unsupported() -> None:
     assert wrong.support < 0.4
 
 
-def test_uncited_sentences_are_cited_where_a_passage_supports_them_and_marked_elsewhere() -> None:
+def test_uncited_sentences_have_the_passage_that_supports_them_most() -> None:
     text = "Herons eat fish and frogs. Lamps are not covered. [1] Otters sleep in large rivers. So:"
     citations = cited(text)
 
-    added, unsupported = Verifier((PASSAGE, OTHER)).uncited(text, citations)
+    supported, other = Verifier((PASSAGE, OTHER)).uncited(text, citations)
 
-    assert [(one.index, said(text, one)) for one in added] == [(2, "Herons eat fish and frogs.")]
-    assert added[0].answer_span == Span(26, 26)
-    assert [text[one.start : one.end] for one in unsupported] == ["Otters sleep in large rivers."]
+    assert (supported.index, said(text, supported)) == (2, "Herons eat fish and frogs.")
+    assert (supported.verdict, supported.answer_span) == (Verdict.SUPPORTED, Span(26, 26))
+    assert said(text, other) == "Otters sleep in large rivers."
+    assert other.verdict is not Verdict.SUPPORTED
 
 
 def test_supported_part_keeps_what_passages_say_and_moves_its_citations() -> None:
@@ -93,7 +94,7 @@ def test_supported_part_keeps_what_passages_say_and_moves_its_citations() -> Non
         "- Otters sleep in large rivers.\n- Returns are free within 14 days. [2][1]\n"
     )
     citations = cited(text)
-    _, unsupported = Verifier((PASSAGE, OTHER)).uncited(text, citations)
+    unsupported = [one.sentence for one in Verifier((PASSAGE, OTHER)).uncited(text, citations)]
 
     kept = supported_part(text, citations, unsupported)
 

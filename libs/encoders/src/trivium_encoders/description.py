@@ -15,6 +15,7 @@ POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "
 _ACTIVATIONS = {"torch.nn.modules.linear.Identity": "identity", "torch.nn.modules.activation.Tanh": "tanh"}
 _SENTENCE_CONFIGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlnet_config.json")
 _NO_LIMIT = 1 << 30
+_ENTAILMENT = ("entailment", "entails", "entail")
 _KNOWN_CODE = ("sentence_transformers.", "pylate.")
 
 
@@ -71,6 +72,9 @@ class ModelDescription:
     """Whether vectors are brought to unit length."""
     label_count: int
     """Outputs of a classification head; 0 without one."""
+    entailment_label: int | None
+    """Which of them says that the second text follows from the first, in a model for natural language inference; None
+    in any other."""
     transformer_obstacle: str
     """Why the transformer cannot be run alone; empty when it can."""
     head_obstacle: str
@@ -127,6 +131,7 @@ def describe(model: ModelFolder) -> ModelDescription:
         dense=head.dense,
         normalized=head.normalized,
         label_count=_label_count(config) if family is Family.PAIR else 0,
+        entailment_label=_entailment_label(config) if family is Family.PAIR else None,
         transformer_obstacle=_transformer_obstacle(config, sentence),
         head_obstacle=head.obstacle,
     )
@@ -233,6 +238,12 @@ def _prompts(name: str, options: Mapping[str, Any]) -> Prompts:
 def _label_count(config: Mapping[str, Any]) -> int:
     labels = config.get("id2label")
     return len(labels) if labels else int(config.get("num_labels", 2 if config.get("architectures") else 1))
+
+
+def _entailment_label(config: Mapping[str, Any]) -> int | None:
+    labels: Mapping[str, Any] = config.get("id2label") or {}
+    found = (int(number) for number, name in labels.items() if str(name).lower() in _ENTAILMENT)
+    return next(found, None) if len(labels) > 1 else None
 
 
 def _hidden_size(config: Mapping[str, Any]) -> int:

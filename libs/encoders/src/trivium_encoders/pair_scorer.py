@@ -40,10 +40,16 @@ class Scored:
 
 
 class PairScorer:
-    """A cross-encoder, loaded and warm. Made by `load`."""
+    """A cross-encoder, loaded and warm. Made by `load`.
+
+    Attributes:
+        infers: Whether it is a model for natural language inference, whose score is how likely it is that the query, a
+            statement, follows from the passage; else how relevant the passage is.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.infers = engine.description.entailment_label is not None
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "PairScorer":
@@ -82,7 +88,7 @@ class PairScorer:
         """
 
         def tokenize(piece: Sequence[str]) -> list[TokenIds]:
-            return self._engine.tokenizer.encode_pairs(query, piece)
+            return self._engine.tokenizer.encode_pairs(query, piece, query_last=self.infers)
 
         tokens, tokenize_seconds = await self._engine.tokenized(texts, tokenize, priority)
         if not tokens:

@@ -101,11 +101,13 @@ class ScoreHead:
     """Logits to one score in [0, 1].
 
     One label: the logistic function, whatever activation the model's config names, because models that were trained
-    for ranking name none and rank by logits. Two labels: the probability of the second.
+    for ranking name none and rank by logits. Two labels: the probability of the second. A model for natural language
+    inference: the probability that the second text follows from the first.
     """
 
     def __init__(self, model: ModelDescription) -> None:
-        if model.label_count not in (1, 2):
+        self._entailment = model.entailment_label
+        if self._entailment is None and model.label_count not in (1, 2):
             raise ModelUnsupported(
                 f"model {model.name} has {model.label_count} labels: it classifies, it does not rank; choose another"
             )
@@ -118,6 +120,10 @@ class ScoreHead:
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
         """One `[1]` score per pair."""
         logits = np.stack(outputs).astype(np.float64)
+        if self._entailment is not None:
+            chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+            of_one = chances[:, self._entailment] / chances.sum(axis=1)
+            return list(of_one.astype(np.float32)[:, np.newaxis])
         margin = logits[:, -1:] if logits.shape[1] == 1 else logits[:, 1:] - logits[:, :1]
         # Written with tanh, which does not overflow.
         return list((0.5 * (1.0 + np.tanh(0.5 * margin))).astype(np.float32))

@@ -35,8 +35,8 @@ class TokenIds:
     special: NDArray[np.bool_]
     """`[tokens]`, whether each is a special token."""
     characters: int = 0
-    """How many characters of the text, or of a pair's second one, were read for them: all that decide. A prompt's are
-    among them."""
+    """How many characters of the text, of a pair that which is not the query, were read for them: all that decide. A
+    prompt's are among them."""
 
 
 class TextTokenizer:
@@ -97,12 +97,20 @@ class TextTokenizer:
         heads = self._heads([(prompt, text) for text in texts], self.max_tokens, add_special_tokens=True)
         return [self._cut(_single(encoding, characters)) for encoding, characters in heads]
 
-    def encode_pairs(self, query: str, texts: Sequence[str]) -> list[TokenIds]:
-        """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side."""
+    def encode_pairs(self, query: str, texts: Sequence[str], *, query_last: bool = False) -> list[TokenIds]:
+        """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side.
+
+        Args:
+            query: The query.
+            texts: The texts.
+            query_last: Whether the query stands behind the text.
+        """
         room = self.max_tokens - self._pair_special
-        [(first, _)] = self._heads([("", query)], room, add_special_tokens=False)
-        seconds = self._heads([("", text) for text in texts], room, add_special_tokens=False)
-        return [_pair(self._joined(first, second, room), characters) for second, characters in seconds]
+        [(shared, _)] = self._heads([("", query)], room, add_special_tokens=False)
+        others = self._heads([("", text) for text in texts], room, add_special_tokens=False)
+        pairs = [(other, shared) if query_last else (shared, other) for other, _ in others]
+        joined = [self._joined(first, second, room) for first, second in pairs]
+        return [_pair(one, characters) for one, (_, characters) in zip(joined, others, strict=True)]
 
     def starts(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Where tokens start: ascending offsets in code points per text, without prompt and special tokens."""
@@ -150,13 +158,14 @@ class TextTokenizer:
 
     def _joined(self, first: Encoding, second: Encoding, room: int) -> Encoding:
         first_length, second_length = pair_lengths(len(first), len(second), room)
-        if second_length < len(second):
-            second.truncate(second_length)
-        if first_length < len(first):
-            # `first` serves every pair of the call, so a copy is cut: post-processing alone makes one.
-            first = self._tokenizer.post_process(first, add_special_tokens=False)
-            first.truncate(first_length)
-        return self._tokenizer.post_process(first, second)
+        return self._tokenizer.post_process(self._short(first, first_length), self._short(second, second_length))
+
+    def _short(self, tokens: Encoding, length: int) -> Encoding:
+        if length < len(tokens):
+            # One of the two serves every pair of the call, so a copy is cut: post-processing alone makes one.
+            tokens = self._tokenizer.post_process(tokens, add_special_tokens=False)
+            tokens.truncate(length)
+        return tokens
 
 
 def read_tokenizer(model: ModelDescription, max_tokens: int) -> TextTokenizer:

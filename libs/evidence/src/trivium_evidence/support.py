@@ -8,7 +8,7 @@ name that is not there, a denial on one side only, or the opposite of a word, ta
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -58,10 +58,12 @@ class Support:
     Attributes:
         score: From 0 to 1.
         piece: What of the text supports it most; None if the text has nothing.
+        agreement: What part of the support is left by all that must not differ, from above 0 to 1.
     """
 
     score: float
     piece: Piece | None
+    agreement: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
@@ -69,6 +71,16 @@ class Support:
         if self.score >= SUPPORTED:
             return Verdict.SUPPORTED
         return Verdict.WEAK if self.score >= WEAK else Verdict.UNSUPPORTED
+
+    def weighed(self, estimate: float, share: float) -> Support:
+        """The same, with a model's estimate for a share of what words say. What must not differ still must not.
+
+        Args:
+            estimate: How likely the text supports the sentence, from 0 to 1.
+            share: How much of the support it makes, from 0 to 1.
+        """
+        by_words = self.score / self.agreement
+        return replace(self, score=self.agreement * ((1 - share) * by_words + share * estimate))
 
 
 NO_SUPPORT = Support(0.0, None)
@@ -96,9 +108,10 @@ class Evidence:
         covered = [self._covered(place, weights) / total for place in range(len(self._pieces))]
         most = max(covered)  # of others, beside it, the words around would hide where it differs
         scored = [
-            Support(min(1.0, score * self._agreement(place, stated)), self._pieces[place])
+            Support(min(1.0, score * agreement), self._pieces[place], agreement)
             for place, score in enumerate(covered)
             if score >= most - _AS_GOOD
+            for agreement in (self._agreement(place, stated),)
         ]
         return max(scored, key=lambda one: one.score)
 

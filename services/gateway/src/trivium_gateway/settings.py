@@ -106,6 +106,12 @@ class GatewaySettings:
         address=AddressKind.TARGETS,
     )
     rerank_target: str = setting("127.0.0.1:50052", "Address of the rerank service.", address=AddressKind.TARGET)
+    support_target: str = setting(
+        "",
+        "Address of one more rerank service, whose model for natural language inference, or cross-encoder, judges "
+        "beside words how surely passages support what an answer says; empty for words alone.",
+        address=AddressKind.TARGET,
+    )
     generate_target: str = setting("127.0.0.1:50053", "Address of the generate service.", address=AddressKind.TARGET)
     qdrant_url: str = setting(
         "http://127.0.0.1:6333", "Address of Qdrant, or of qdrant_edge in its place.", address=AddressKind.SERVER
@@ -152,6 +158,12 @@ class GatewaySettings:
     search_timeout_seconds: float = setting(5.0, "Longest time for a search.", minimum=0.01, maximum=600)
     rerank_timeout_seconds: float = setting(
         10.0, "Longest time to rerank; then the order of the search stays.", minimum=0.01, maximum=600
+    )
+    support_timeout_seconds: float = setting(
+        5.0,
+        "Longest time for that model to judge citations that come at once; then words alone do.",
+        minimum=0.01,
+        maximum=600,
     )
     rewrite: str = setting(
         "auto",

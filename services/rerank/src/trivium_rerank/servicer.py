@@ -20,6 +20,7 @@ from trivium_rerank.reranker import Reranker
 _SCORE_KINDS = {
     ScoreKind.RELEVANCE: pb.SCORE_KIND_RELEVANCE,
     ScoreKind.SIMILARITY: pb.SCORE_KIND_SIMILARITY,
+    ScoreKind.ENTAILMENT: pb.SCORE_KIND_ENTAILMENT,
 }
 
 _Context = grpc.aio.ServicerContext[Any, Any]

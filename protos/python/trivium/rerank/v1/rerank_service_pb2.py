@@ -26,7 +26,7 @@ from trivium.type.v1 import model_info_pb2 as trivium_dot_type_dot_v1_dot_model_
 from trivium.type.v1 import timing_pb2 as trivium_dot_type_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&trivium/rerank/v1/rerank_service.proto\x12\x11trivium.rerank.v1\x1a trivium/type/v1/model_info.proto\x1a\x1ctrivium/type/v1/timing.proto\"\x95\x01\n\rRerankRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\r\n\x05top_n\x18\x03 \x01(\r\x12,\n\x08passages\x18\x04 \x03(\x0b\x32\x1a.trivium.rerank.v1.Passage\x12\x0e\n\x06places\x18\x05 \x01(\r\x12\x19\n\x11query_token_codes\x18\x06 \x01(\x0c\"B\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btoken_codes\x18\x02 \x01(\x0c\x12\x14\n\x0csearch_score\x18\x03 \x01(\x02\"\xf1\x01\n\x0eRerankResponse\x12,\n\x08rankings\x18\x01 \x03(\x0b\x32\x1a.trivium.rerank.v1.Ranking\x12\x30\n\nscore_kind\x18\x02 \x01(\x0e\x32\x1c.trivium.rerank.v1.ScoreKind\x12\x13\n\x0btoken_count\x18\x03 \x01(\r\x12)\n\x05model\x18\x04 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x05 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x16\n\x0etexts_optional\x18\x06 \x01(\x08\"G\n\x07Ranking\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x13\n\x06maxsim\x18\x03 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_maxsim\"\x11\n\x0fGetModelRequest\"\x82\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\x30\n\nscore_kind\x18\x02 \x01(\x0e\x32\x1c.trivium.rerank.v1.ScoreKind\x12\x11\n\tmax_texts\x18\x03 \x01(\r*\\\n\tScoreKind\x12\x1a\n\x16SCORE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SCORE_KIND_RELEVANCE\x10\x01\x12\x19\n\x15SCORE_KIND_SIMILARITY\x10\x02\x32\xb3\x01\n\rRerankService\x12M\n\x06Rerank\x12 .trivium.rerank.v1.RerankRequest\x1a!.trivium.rerank.v1.RerankResponse\x12S\n\x08GetModel\x12\".trivium.rerank.v1.GetModelRequest\x1a#.trivium.rerank.v1.GetModelResponseB1\n\x11trivium.rerank.v1P\x01Z\x1atrivium/rerank/v1;rerankv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&trivium/rerank/v1/rerank_service.proto\x12\x11trivium.rerank.v1\x1a trivium/type/v1/model_info.proto\x1a\x1ctrivium/type/v1/timing.proto\"\x95\x01\n\rRerankRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12\r\n\x05top_n\x18\x03 \x01(\r\x12,\n\x08passages\x18\x04 \x03(\x0b\x32\x1a.trivium.rerank.v1.Passage\x12\x0e\n\x06places\x18\x05 \x01(\r\x12\x19\n\x11query_token_codes\x18\x06 \x01(\x0c\"B\n\x07Passage\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btoken_codes\x18\x02 \x01(\x0c\x12\x14\n\x0csearch_score\x18\x03 \x01(\x02\"\xf1\x01\n\x0eRerankResponse\x12,\n\x08rankings\x18\x01 \x03(\x0b\x32\x1a.trivium.rerank.v1.Ranking\x12\x30\n\nscore_kind\x18\x02 \x01(\x0e\x32\x1c.trivium.rerank.v1.ScoreKind\x12\x13\n\x0btoken_count\x18\x03 \x01(\r\x12)\n\x05model\x18\x04 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x05 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x16\n\x0etexts_optional\x18\x06 \x01(\x08\"G\n\x07Ranking\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x13\n\x06maxsim\x18\x03 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_maxsim\"\x11\n\x0fGetModelRequest\"\x82\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\x30\n\nscore_kind\x18\x02 \x01(\x0e\x32\x1c.trivium.rerank.v1.ScoreKind\x12\x11\n\tmax_texts\x18\x03 \x01(\r*w\n\tScoreKind\x12\x1a\n\x16SCORE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SCORE_KIND_RELEVANCE\x10\x01\x12\x19\n\x15SCORE_KIND_SIMILARITY\x10\x02\x12\x19\n\x15SCORE_KIND_ENTAILMENT\x10\x03\x32\xb3\x01\n\rRerankService\x12M\n\x06Rerank\x12 .trivium.rerank.v1.RerankRequest\x1a!.trivium.rerank.v1.RerankResponse\x12S\n\x08GetModel\x12\".trivium.rerank.v1.GetModelRequest\x1a#.trivium.rerank.v1.GetModelResponseB1\n\x11trivium.rerank.v1P\x01Z\x1atrivium/rerank/v1;rerankv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021trivium.rerank.v1P\001Z\032trivium/rerank/v1;rerankv1'
   _globals['_SCOREKIND']._serialized_start=814
-  _globals['_SCOREKIND']._serialized_end=906
+  _globals['_SCOREKIND']._serialized_end=933
   _globals['_RERANKREQUEST']._serialized_start=126
   _globals['_RERANKREQUEST']._serialized_end=275
   _globals['_PASSAGE']._serialized_start=277
@@ -48,6 +48,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELREQUEST']._serialized_end=679
   _globals['_GETMODELRESPONSE']._serialized_start=682
   _globals['_GETMODELRESPONSE']._serialized_end=812
-  _globals['_RERANKSERVICE']._serialized_start=909
-  _globals['_RERANKSERVICE']._serialized_end=1088
+  _globals['_RERANKSERVICE']._serialized_start=936
+  _globals['_RERANKSERVICE']._serialized_end=1115
 # @@protoc_insertion_point(module_scope)

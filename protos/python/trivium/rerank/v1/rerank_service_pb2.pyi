@@ -33,6 +33,10 @@ class _ScoreKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """The model's own estimate of relevance, comparable between queries: enough to order by alone."""
     SCORE_KIND_SIMILARITY: _ScoreKind.ValueType  # 2
     """A similarity that is comparable only among the passages of one call: best combined with the scores of the search."""
+    SCORE_KIND_ENTAILMENT: _ScoreKind.ValueType  # 3
+    """How likely it is that the query, a statement, follows from the passage: of a model for natural language inference. It
+    tells what supports a statement, and orders what answers a question badly.
+    """
 
 class ScoreKind(_ScoreKind, metaclass=_ScoreKindEnumTypeWrapper):
     """What a score means beyond the order it gives."""
@@ -43,6 +47,10 @@ SCORE_KIND_RELEVANCE: ScoreKind.ValueType  # 1
 """The model's own estimate of relevance, comparable between queries: enough to order by alone."""
 SCORE_KIND_SIMILARITY: ScoreKind.ValueType  # 2
 """A similarity that is comparable only among the passages of one call: best combined with the scores of the search."""
+SCORE_KIND_ENTAILMENT: ScoreKind.ValueType  # 3
+"""How likely it is that the query, a statement, follows from the passage: of a model for natural language inference. It
+tells what supports a statement, and orders what answers a question badly.
+"""
 Global___ScoreKind: typing_extensions.TypeAlias = ScoreKind
 
 @typing.final

@@ -21,11 +21,12 @@ from trivium_gateway.domain.settings import AS_THE_GATEWAY
 from trivium_gateway.models.generate_answers import GeneratedEnd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
 
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.question import Question
     from trivium_gateway.answering.retrieval import Retriever
+    from trivium_gateway.answering.supporting import SupportJudge
     from trivium_gateway.models.generate import GenerateClient
     from trivium_gateway.models.generate_answers import GeneratedText
     from trivium_gateway.request.record import Record
@@ -60,6 +61,7 @@ class Answerer:
         timeouts: Of the writing.
         refusal: What becomes of a question that the documents hardly answer, unless it says so itself; None to mark it,
             and to refuse it if it is about something else altogether.
+        judge: Judges citations beside words; None for words alone.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Answerer:
         generate: GenerateClient,
         timeouts: WritingTimeouts,
         refusal: Refusal | None = None,
+        judge: SupportJudge | None = None,
     ) -> None:
         self._retriever = retriever
         self._generate = generate
         self._timeouts = timeouts
         self._refusal = refusal
+        self._judge = judge
 
     async def answer(self, question: Question, plan: Search | None, record: Record) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels all work for it.
@@ -95,9 +99,9 @@ class Answerer:
             answerability = Answerability(answerability.confidence)
         refuses = question.needs_passages and _refuses(answerability, wanted)
         yield Sources(passages, record.degraded, searched, answerability, refuses)
-        draft = Draft(passages, searched, answerability, refused=refuses)
+        draft = Draft(passages, searched, answerability, refused=refuses, record=record, judge=self._judge)
         if refuses:
-            yield draft.add(refusal(question, searched, passages))
+            yield await draft.add(refusal(question, searched, passages))
         else:
             with record.stage("generate") as stage:
                 stage.note({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
@@ -106,22 +110,21 @@ class Answerer:
                         seconds: float | None = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
                         while (piece := await _next_piece(pieces, record, seconds)) is not None:
                             seconds = None
-                            delta = _taken(piece, draft, record)
+                            delta = await _taken(piece, draft, record)
                             if delta and not question.strict:
                                 yield delta
                 except TriviumError as error:
                     # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
                     if draft.has_begun or question.needs_model or _is_callers_mistake(error):
                         raise
-                    for delta in _instead(question, draft, record, error):
+                    async for delta in _instead(question, draft, record, error):
                         if not question.strict:
                             yield delta
                 stage.note(draft.outcome())
-            # Beside the event loop: each sentence is held to each passage.
-            await asyncio.to_thread(draft.verify)
+            await draft.verify()
             if question.strict:
                 yield await asyncio.to_thread(draft.keep_supported, refusal(question, searched, passages))
-        summary = draft.summary(record)
+        summary = draft.summary()
         record.note(
             {
                 "trivium.answerable": summary.answerability.answerable,
@@ -159,28 +162,30 @@ async def _next_piece(
         raise DeadlineExceeded(f"The generate service did not begin to write within {seconds:.3g} s.") from error
 
 
-def _taken(piece: GeneratedText | GeneratedEnd, draft: Draft, record: Record) -> Delta | None:
+async def _taken(piece: GeneratedText | GeneratedEnd, draft: Draft, record: Record) -> Delta | None:
     """Puts what the generate service wrote into the draft; what of it is to be shown, if anything."""
     if isinstance(piece, GeneratedEnd):
         draft.end(piece)
         if piece.degradation is not None:
             record.degrade(piece.degradation, _ITS_LOG)
     elif piece.text or piece.logprobs or piece.tool_calls:
-        return draft.add_generated(piece)
+        return await draft.add_generated(piece)
     return None
 
 
-def _instead(question: Question, draft: Draft, record: Record, error: TriviumError) -> Iterator[Delta]:
+async def _instead(
+    question: Question, draft: Draft, record: Record, error: TriviumError
+) -> AsyncGenerator[Delta, None]:
     """What is said where the generate service wrote nothing: the passages, or that there are none."""
     if draft.passages:
         record.replace(Stage.GENERATE, error, "passages")
         draft.model = "passages"
         for text, index in passages_as_answer(draft.passages):
-            yield draft.add(text, index)
+            yield await draft.add(text, index)
     else:
         record.replace(Stage.GENERATE, error, "refusal")
         draft.refused = True
-        yield draft.add(refusal(question, draft.searched, ()))
+        yield await draft.add(refusal(question, draft.searched, ()))
 
 
 def _refuses(answerability: Answerability, wanted: Refusal | None) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trivium_conversation.sampling import FinishReason
+from trivium_evidence.support import Verdict
 
 from trivium_gateway.answering.events import Delta, Summary
 from trivium_gateway.answering.verification import Verifier, supported_part
@@ -13,9 +15,12 @@ from trivium_gateway.domain.answerability import UnanswerableReason
 from trivium_gateway.domain.chunks import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trivium_conversation.turns import ToolCall
 
     from trivium_gateway.answering.plan import Searched
+    from trivium_gateway.answering.supporting import SupportJudge
     from trivium_gateway.domain.answerability import Answerability
     from trivium_gateway.domain.passages import Citation, Passage
     from trivium_gateway.models.generate_answers import GeneratedEnd, GeneratedText
@@ -23,11 +28,29 @@ if TYPE_CHECKING:
 
 
 class Draft:
-    """An answer while it is written."""
+    """An answer while it is written.
+
+    Args:
+        passages: What it may rest on.
+        searched: What was searched for.
+        answerability: Whether the passages answer the question.
+        refused: Whether it is a refusal.
+        record: Takes note of what happens.
+        judge: Judges citations beside words; None for words alone.
+    """
 
     def __init__(
-        self, passages: tuple[Passage, ...], searched: Searched, answerability: Answerability, *, refused: bool
+        self,
+        passages: tuple[Passage, ...],
+        searched: Searched,
+        answerability: Answerability,
+        *,
+        refused: bool,
+        record: Record,
+        judge: SupportJudge | None = None,
     ) -> None:
+        self._record = record
+        self._judge = judge
         self.passages = passages
         self.searched = searched
         self.answerability = answerability
@@ -45,29 +68,32 @@ class Draft:
         self._tool_calls: tuple[ToolCall, ...] = ()
         self.has_begun = False
 
-    def add(self, text: str, cited: int | None = None) -> Delta:
+    async def add(self, text: str, cited: int | None = None) -> Delta:
         """Appends text of our own; with `cited`, it ends in that citation."""
         self.text += text
         self.has_begun = True
-        citations: tuple[Citation, ...] = ()
+        citations: Sequence[Citation] = ()
         if cited is not None:
             end = len(self.text)
-            citations = (self._verifier.citation(self.text, cited, Span(end - len(f"[{cited}]"), end)),)
+            by_words = self._verifier.citation(self.text, cited, Span(end - len(f"[{cited}]"), end))
+            citations = await self._weighed([by_words])
         self._citations += citations
-        return Delta(text, citations)
+        return Delta(text, tuple(citations))
 
-    def add_generated(self, piece: GeneratedText) -> Delta:
+    async def add_generated(self, piece: GeneratedText) -> Delta:
         """Appends what the generate service wrote."""
         self.text += piece.text
         self.has_begun = True
-        citations = tuple(
-            self._verifier.citation(self.text, one.index, one.answer_span)
-            for one in piece.citations
-            if 1 <= one.index <= len(self.passages)
+        citations = await self._weighed(
+            [
+                self._verifier.citation(self.text, one.index, one.answer_span)
+                for one in piece.citations
+                if 1 <= one.index <= len(self.passages)
+            ]
         )
         self._citations += citations
         self._tool_calls += piece.tool_calls
-        return Delta(piece.text, citations, piece.logprobs, piece.tool_calls)
+        return Delta(piece.text, tuple(citations), piece.logprobs, piece.tool_calls)
 
     def end(self, end: GeneratedEnd) -> None:
         """Notes how the generate service ended the answer."""
@@ -77,13 +103,21 @@ class Draft:
         self._dropped_passages = end.dropped_passages
         self._finish_reason = end.reason
 
-    def verify(self) -> None:
-        """Holds what was written without a citation to the passages."""
+    async def verify(self) -> None:
+        """Holds what was written without a citation to the passages: cites those that support it, or notes it."""
         if self.refused or not self.passages:
             return
-        added, unsupported = self._verifier.uncited(self.text, self._citations)
-        self._citations += added
-        self._unsupported = tuple(unsupported)
+        # Beside the event loop: each sentence is held to each passage.
+        by_words = await asyncio.to_thread(self._verifier.uncited, self.text, self._citations)
+        found = await self._weighed(by_words)
+        self._citations += [one for one in found if one.verdict is Verdict.SUPPORTED]
+        self._unsupported = tuple(one.sentence for one in found if one.verdict is not Verdict.SUPPORTED)
+
+    async def _weighed(self, citations: Sequence[Citation]) -> Sequence[Citation]:
+        """Citations as the model finds them, if there is one."""
+        if self._judge is None:
+            return citations
+        return await self._judge.weighed(self._verifier, self.text, citations, self._record)
 
     def keep_supported(self, refusal: str) -> Delta:
         """Leaves out the sentences that no passage supports.
@@ -110,7 +144,7 @@ class Draft:
             "trivium.citations": len(self._citations),
         }
 
-    def summary(self, record: Record) -> Summary:
+    def summary(self) -> Summary:
         """The whole answer."""
         return Summary(
             answer=self.text,
@@ -118,8 +152,8 @@ class Draft:
             refused=self.refused,
             citations=tuple(self._citations),
             passages=self.passages,
-            timings=record.timings(),
-            degraded=record.degraded,
+            timings=self._record.timings(),
+            degraded=self._record.degraded,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             is_usage_estimated=self._is_usage_estimated,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trivium_evidence.sentences import is_question, sentence_ends
 from trivium_evidence.statements import statement_of
-from trivium_evidence.support import Evidence, Support, Verdict, supported_by
+from trivium_evidence.support import NO_SUPPORT, Evidence, Support, Verdict, supported_by
 
 from trivium_gateway.domain.chunks import Span, boxes_within
 from trivium_gateway.domain.passages import Citation
@@ -55,25 +55,26 @@ class Verifier:
         support = self._evidence[index - 1].support(text[sentence.start : sentence.end])
         return self._citation(index, mark, sentence, support)
 
-    def uncited(self, text: str, citations: Sequence[Citation]) -> tuple[list[Citation], list[Span]]:
-        """What is said without a citation: citations for what a passage supports, and where the rest stands.
+    def weighed(self, text: str, citation: Citation, estimate: float, share: float) -> Citation:
+        """A citation whose support is by a model's estimate, too: see Support.weighed."""
+        claim = text[citation.sentence.start : citation.sentence.end]
+        support = self._evidence[citation.index - 1].support(claim).weighed(estimate, share)
+        return replace(citation, support=round(support.score, 3), verdict=support.verdict)
 
-        A citation that is added has no mark in the text: its place is empty, at the sentence's end.
+    def uncited(self, text: str, citations: Sequence[Citation]) -> list[Citation]:
+        """For each sentence without a citation, one of the passage that supports it most, however little.
+
+        Such a citation has no mark in the text: its place is empty, at the sentence's end.
         """
-        added: list[Citation] = []
-        unsupported: list[Span] = []
+        found: list[Citation] = []
         cited = [one.sentence for one in citations]
         for _, _, sentence in _cut(text):
             claim = text[sentence.start : sentence.end]
             if any(one.start < sentence.end and sentence.start < one.end for one in cited) or not _states(claim):
                 continue
-            found = supported_by(claim, self._evidence)
-            if found is not None and found[1].verdict is Verdict.SUPPORTED:
-                place, support = found
-                added.append(self._citation(place + 1, Span(sentence.end, sentence.end), sentence, support))
-            else:
-                unsupported.append(sentence)
-        return added, unsupported
+            place, support = supported_by(claim, self._evidence) or (0, NO_SUPPORT)
+            found.append(self._citation(place + 1, Span(sentence.end, sentence.end), sentence, support))
+        return found
 
     def _citation(self, index: int, mark: Span, sentence: Span, support: Support) -> Citation:
         passage = self._passages[index - 1]

@@ -17,6 +17,7 @@ from trivium_gateway.answering.retrieval import Retriever
 from trivium_gateway.answering.rewriting import QuestionRewriter, RewritingMeans
 from trivium_gateway.answering.sections import SectionReader
 from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
+from trivium_gateway.answering.supporting import SupportJudge
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
 from trivium_gateway.app.upstreams import Upstreams
 from trivium_gateway.domain.answerability import Refusal
@@ -208,6 +209,7 @@ class Composition:
                 upstreams.generate,
                 WritingTimeouts(settings.generate_begin_timeout_seconds, settings.generate_timeout_seconds),
                 None if settings.refusal == "auto" else Refusal(settings.refusal),
+                SupportJudge(upstreams.support, settings.support_timeout_seconds) if upstreams.support else None,
             ),
             reranker=Reranker(upstreams.rerank, upstreams.embed),
             embedder=TextEmbedder(upstreams.embed),
@@ -281,6 +283,7 @@ def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:
         "embed_timeout_seconds",
         "search_timeout_seconds",
         "rerank_timeout_seconds",
+        "support_timeout_seconds",
         "generate_begin_timeout_seconds",
         "generate_timeout_seconds",
     )

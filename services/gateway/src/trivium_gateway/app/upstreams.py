@@ -9,7 +9,7 @@ from trivium_serving.addresses import named_targets
 from trivium_serving.channels import open_channel
 from trivium_serving.pulse import Pulse, health_of
 
-from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe
+from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe, support_probe
 from trivium_gateway.health.readiness import SEARCH
 from trivium_gateway.models import embed, generate, rerank
 from trivium_gateway.models.health import ServiceHealth
@@ -33,6 +33,7 @@ class Upstreams:
     Attributes:
         embed: The first embed service, which knows the further ones.
         rerank: The rerank service.
+        support: The one that judges citations; None if there is none.
         generate: The generate service.
         qdrant: Qdrant.
         addresses: Where each stage's service is.
@@ -51,10 +52,14 @@ class Upstreams:
             "rerank": open_channel(settings.rerank_target),
             "generate": open_channel(settings.generate_target),
         }
+        if settings.support_target:
+            self._channels["support"] = open_channel(settings.support_target)
         self._model_channel = open_channel(settings.generate_target, health=generate.MODEL_HEALTH_NAME)
         others = [embed.EmbedClient(self._channels[one], name=one.removeprefix("embed.")) for one in further]
         self.embed = embed.EmbedClient(self._channels["embed"], further=others)
         self.rerank = rerank.RerankClient(self._channels["rerank"])
+        judge = self._channels.get("support")
+        self.support = rerank.RerankClient(judge, "support") if judge else None
         self.generate = generate.GenerateClient(self._channels["generate"], self._model_channel)
         self.qdrant = QdrantConnection(
             settings.qdrant_url,
@@ -69,8 +74,9 @@ class Upstreams:
             SEARCH: self.qdrant.address,
             "rerank": settings.rerank_target,
             "generate": settings.generate_target,
+            **({"support": settings.support_target} if settings.support_target else {}),
         }
-        for stage in further:
+        for stage in (*further, *(["support"] if self.support else [])):
             metrics.expect(stage)
         self.pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(metrics.count_silence, stage))
@@ -93,6 +99,7 @@ class Upstreams:
             SearchProbe(self.qdrant, collections, chunk_search),
             rerank_probe(self._health("rerank", rerank.FULL_NAME), self.rerank, self.embed),
             generate_probe(self._health("generate", generate.FULL_NAME), self.generate, quotes_engine=quotes_engine),
+            *([support_probe(self._health("support", rerank.FULL_NAME), self.support)] if self.support else []),
         )
 
     def watch(self, background: Background) -> None:

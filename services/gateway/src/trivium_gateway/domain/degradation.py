@@ -33,6 +33,7 @@ class Stage(StrEnum):
     RERANK = "rerank"
     SECTION = "section"
     GENERATE = "generate"
+    SUPPORT = "support"
 
 
 class Reason(StrEnum):
@@ -52,7 +53,7 @@ class Degradation:
         stage: The stage's name.
         reason: What was wrong with it.
         fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`, `piece`,
-            `extractive`, `passages` or `refusal`.
+            `extractive`, `passages`, `refusal` or `words`.
         detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
             `MODEL_CHANGED`; else empty.
     """

@@ -16,6 +16,7 @@ from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.health.readiness import SEARCH, StageStatus
 from trivium_gateway.models.generate_answers import ModelState
+from trivium_gateway.models.ranking import ScoreKind
 from trivium_gateway.models.rerank import JudgedText
 from trivium_gateway.qdrant.version import too_old
 
@@ -45,6 +46,11 @@ _UNCALIBRATED = (
 _READS_ALL = (
     "It reads the candidates of each question, since it takes no token vectors that embed gives. Give it its model: "
     "TRIVIUM_RERANK_MODEL or, beside a cross-encoder, TRIVIUM_RERANK_FIRST_MODEL."
+)
+
+_JUDGES_NOTHING = (
+    "Its model compares token vectors and judges no sentences: words alone do. Give it a model for natural language "
+    "inference or a cross-encoder: TRIVIUM_RERANK_BACKEND=cross-encoder and TRIVIUM_RERANK_MODEL."
 )
 
 _QUESTION = "What is warm?"
@@ -200,6 +206,19 @@ def rerank_probe(health: ServiceHealth, client: RerankClient, embed_client: Embe
 
     async def work() -> None:
         await client.rerank(_QUESTION, [JudgedText(_TEXT)], timeout_seconds=_WARM_UP_SECONDS)
+
+    return ServiceProbe(health, describe=describe, work=work)
+
+
+def support_probe(health: ServiceHealth, client: RerankClient) -> ServiceProbe:
+    """Looks at the service that judges citations, and whether its model can."""
+
+    async def describe() -> tuple[str, str]:
+        name = await client.model(timeout_seconds=_LOOK_SECONDS)
+        return name, _JUDGES_NOTHING if client.kind is ScoreKind.SIMILARITY else ""
+
+    async def work() -> None:
+        await client.rerank(_TEXT, [JudgedText(_TEXT)], timeout_seconds=_WARM_UP_SECONDS)
 
     return ServiceProbe(health, describe=describe, work=work)
 

@@ -22,6 +22,8 @@ class ScoreKind(Enum):
     """The model's own estimate, comparable between queries: it decides alone."""
     SIMILARITY = "similarity"
     """Comparable among the candidates of one query only: a voice beside the search."""
+    ENTAILMENT = "entailment"
+    """How likely it is that the query, a statement, follows from the text: no more than a voice beside a search."""
 
 
 def final_scores(

@@ -27,7 +27,11 @@ _logger = logging.getLogger(__name__)
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
-_KINDS = {pb.SCORE_KIND_RELEVANCE: ScoreKind.RELEVANCE, pb.SCORE_KIND_SIMILARITY: ScoreKind.SIMILARITY}
+_KINDS = {
+    pb.SCORE_KIND_RELEVANCE: ScoreKind.RELEVANCE,
+    pb.SCORE_KIND_SIMILARITY: ScoreKind.SIMILARITY,
+    pb.SCORE_KIND_ENTAILMENT: ScoreKind.ENTAILMENT,
+}
 
 
 _MAX_CODES_BYTES = 40 << 20
@@ -77,18 +81,26 @@ class RerankClient:
 
     Args:
         channel: To the service.
+        name: What it is called where it fails; that of the setting with its address.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, name: str = "rerank") -> None:
         self._stub = RerankServiceStub(channel)
+        self._name = name
         self._token_fingerprint = ""
         self._texts_optional = False
         self._query_tokens = 0
+        self._kind = ScoreKind.SIMILARITY
 
     @property
     def token_fingerprint(self) -> str:
         """Whose token codes the service judges by, as far as it has said so; empty for none."""
         return self._token_fingerprint
+
+    @property
+    def kind(self) -> ScoreKind:
+        """What the service's scores mean, as `model` found it."""
+        return self._kind
 
     async def rerank(
         self,
@@ -118,14 +130,14 @@ class RerankClient:
         try:
             response = await self._stub.Rerank(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
-            domain_error = upstream_error("rerank", error)
+            domain_error = upstream_error(self._name, error)
             if domain_error.reason == "TOKEN_CODES_UNREADABLE":
                 _logger.warning("stored token codes are damaged, so the texts are read: %s", domain_error.message)
                 texts = [JudgedText(text.text) for text in texts]
                 return await self.rerank(
                     query, texts, timeout_seconds=timeout_seconds, places=places, callers_fields=callers_fields
                 )
-            raise blame("rerank", domain_error, callers_fields) from error
+            raise blame(self._name, domain_error, callers_fields) from error
         self._token_fingerprint = response.model.token_fingerprint
         self._texts_optional = response.texts_optional
         self._note_window(response)
@@ -146,7 +158,7 @@ class RerankClient:
                 scores[ranking.index] = ranking.score
                 maxsim[ranking.index] = ranking.maxsim if ranking.HasField("maxsim") else None
         if sum(score is not None for score in scores) < (min(places, len(texts)) or len(texts)):
-            raise broken_answer("rerank", "does not score every passage")
+            raise broken_answer(self._name, "does not score every passage")
         return Reranking(
             tuple(scores),
             _KINDS.get(response.score_kind, ScoreKind.SIMILARITY),
@@ -227,14 +239,15 @@ class RerankClient:
         try:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
-            raise upstream_error("rerank", error) from error
+            raise upstream_error(self._name, error) from error
         self._token_fingerprint = response.model.token_fingerprint
         self._note_window(response)
+        self._kind = _KINDS.get(response.score_kind, ScoreKind.SIMILARITY)
         return response.model.name
 
     def _note_window(self, response: pb.RerankResponse | pb.GetModelResponse) -> None:
         """Notes how long a query may be that is read whole: a cross-encoder reads a passage beside it."""
-        is_pair = response.score_kind == pb.SCORE_KIND_RELEVANCE
+        is_pair = response.score_kind in (pb.SCORE_KIND_RELEVANCE, pb.SCORE_KIND_ENTAILMENT)
         self._query_tokens = response.model.max_input_tokens // (2 if is_pair else 1)
 
 

@@ -16,6 +16,8 @@ class ScoreKind(enum.Enum):
     """The model's own estimate of relevance, comparable between queries."""
     SIMILARITY = "similarity"
     """A similarity that is comparable only among the passages of one call."""
+    ENTAILMENT = "entailment"
+    """How likely it is that the query, a statement, follows from the passage."""
 
 
 class RerankBackend(Protocol):

@@ -19,7 +19,7 @@ _ENTRY_BYTES = 350
 
 
 class CrossEncoderBackend:
-    """Any CrossEncoder of sentence-transformers; its scores are estimates of relevance.
+    """Any CrossEncoder of sentence-transformers; its scores are estimates of relevance, or of entailment.
 
     Args:
         scorer: Computes scores.
@@ -27,11 +27,11 @@ class CrossEncoderBackend:
     """
 
     name = "cross-encoder"
-    score_kind = ScoreKind.RELEVANCE
     needs_texts = True
 
     def __init__(self, scorer: PairScorer, cache: ResultCache[tuple[float, int]]) -> None:
         self._scorer = scorer
+        self.score_kind = ScoreKind.ENTAILMENT if scorer.infers else ScoreKind.RELEVANCE
         self._pairs = SharedResults(self._judged, cache)
 
     @classmethod

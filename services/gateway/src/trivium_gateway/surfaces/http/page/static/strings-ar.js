@@ -124,6 +124,7 @@ export const ar = {
   "degraded.generate.extractive": "نموذج اللغة {reason}: هذه جمل المستندات نفسها.",
   "degraded.generate.lexical": "نموذج التضمين {reason}: اختيرت الجمل بكلماتها.",
   "degraded.generate.passages": "الكاتب {reason}: هذه أفضل المقاطع كما هي.",
+  "degraded.support.words": "النموذج الذي يحكم على الاستشهادات {reason}: حُكم عليها بكلماتها.",
   "degraded.other": "{stage} {reason}؛ وبدلًا منها: {fallback}.",
   "degraded.todo": "لم يُفقد شيء. اسأل مجددًا حين تكون كل المراحل جاهزة.",
   "reason.unavailable": "غير متاح",

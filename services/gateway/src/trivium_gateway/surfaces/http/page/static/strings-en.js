@@ -124,6 +124,7 @@ export const en = {
   "degraded.generate.extractive": "The language model is {reason}: these are the documents' own sentences.",
   "degraded.generate.lexical": "The embedding model is {reason}: sentences were chosen by their words.",
   "degraded.generate.passages": "The writer is {reason}: these are the best passages as they stand.",
+  "degraded.support.words": "The model that judges citations is {reason}: they were judged by their words.",
   "degraded.other": "{stage} is {reason}; in its place: {fallback}.",
   "degraded.todo": "Nothing is lost. Ask again once every stage is ready.",
   "reason.unavailable": "not available",

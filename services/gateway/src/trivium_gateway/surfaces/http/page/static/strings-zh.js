@@ -124,6 +124,7 @@ export const zh = {
   "degraded.generate.extractive": "语言模型{reason}：以下是文档中的原句。",
   "degraded.generate.lexical": "向量模型{reason}：原句按词语挑选。",
   "degraded.generate.passages": "撰写服务{reason}：以下是最相关的段落原文。",
+  "degraded.support.words": "评判引用的模型{reason}：引用按字词评判。",
   "degraded.other": "{stage}{reason}；代之以 {fallback}。",
   "degraded.todo": "没有丢失任何内容。等所有环节就绪后可再问一次。",
   "reason.unavailable": "不可用",
