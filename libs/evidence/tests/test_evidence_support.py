@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from trivium_evidence.pieces import pieces
+from trivium_evidence.statements import numbers_in
 from trivium_evidence.support import Evidence, Verdict, supported_by
 
 _CORPUS = Path(__file__).parents[3] / "examples" / "corpus"
@@ -139,9 +140,40 @@ def test_support_in_chinese_holds_numbers_and_denials() -> None:
 
 
 def test_estimate_of_a_model_makes_its_share_and_excuses_no_wrong_number() -> None:
-    said_otherwise = WARRANTY.support("Buyers enjoy a guarantee of 36 months once everything has been delivered.")
+    said_otherwise = WARRANTY.support("The guarantee that is given to all who buy takes 36 months.")
     wrong = WARRANTY.support("The warranty lasts 24 months from delivery.")
 
     assert said_otherwise.weighed(1.0, 0.6).score == pytest.approx(0.4 * said_otherwise.score + 0.6)
     assert said_otherwise.weighed(0.0, 0.6).score < said_otherwise.score
     assert wrong.weighed(1.0, 0.6).verdict is Verdict.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("保固期為三十六個月。", Verdict.SUPPORTED),
+        ("产品自交货日起提供36个月保固。", Verdict.SUPPORTED),
+        ("保固期為二十四個月。", Verdict.UNSUPPORTED),
+        ("垫圈不在保固范围内。", Verdict.SUPPORTED),
+        ("墊圈在保固範圍內。", Verdict.UNSUPPORTED),
+        ("未在保固範圍內的是墊圈。", Verdict.SUPPORTED),
+    ],
+)
+def test_support_in_traditional_characters_and_chinese_numbers_is_as_in_others(claim: str, verdict: Verdict) -> None:
+    evidence = Evidence("本公司產品自交貨日起提供三十六個月保固。耗材如墊圈與葉輪不在保固範圍內。")
+
+    assert evidence.support(claim).verdict is verdict, evidence.support(claim)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("三十六个月", {"36"}),
+        ("一百零五人", {"105"}),
+        ("十年", {"10"}),
+        ("十分好", set()),
+        ("一千三百二十一", {"1321"}),
+    ],
+)
+def test_numbers_in_chinese_are_those_in_digits(text: str, numbers: set[str]) -> None:
+    assert set(numbers_in(text)) == numbers

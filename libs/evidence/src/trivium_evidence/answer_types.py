@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_lexical import simplified
+
 from trivium_evidence.terms import terms
 
 if TYPE_CHECKING:
@@ -99,7 +101,8 @@ def answer_test(question: str) -> Callable[[str], bool]:
 def answer_type(question: str) -> tuple[Callable[[str], bool], str]:
     """What a question asks for: a test of sentences, and a name: `date`, `number`, `name`, `reason`, or empty."""
     asked = frozenset(terms(question))
-    found = next((one for one in _ANSWER_TYPES if one.asked_by.search(question)), None)
+    folded = simplified(question)
+    found = next((one for one in _ANSWER_TYPES if one.asked_by.search(folded)), None)
     if found is None:
         return lambda sentence: False, ""
-    return lambda sentence: found.holds(sentence, asked), found.name
+    return lambda sentence: found.holds(simplified(sentence), asked), found.name

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trivium_lexical import simplified
+
 from trivium_evidence.terms import terms
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ _LENGTH_UNIT = (
 _MONEY = re.compile(
     rf"(?:US)?[$€£¥]\s?{_NUMBER}(?: {_SCALE})?"
     rf"|\b{_NUMBER}(?: {_SCALE})? ?(?:€|euros?|EUR|dollars?|USD|pounds?|GBP|yuan|francs?|CHF|cents?)(?!\w)"
-    rf"|{_NUMBER}(?:万|亿)?(?:元|美元|欧元)"
+    rf"|{_NUMBER}[万亿萬億]?(?:元|美元|[欧歐]元)"
 )
 
 
@@ -83,6 +85,7 @@ def direct_answer(question: str, sentence: str) -> str:
         question: The question.
         sentence: A sentence that answers it.
     """
+    question = simplified(question)
     if _WHAT_YEAR.search(question):
         return _only(re.findall(rf"\b{_YEAR}\b(?![,.]\d)|\d{{4}}年", sentence), question)
     if _WHEN.search(question):

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_lexical import simplified
+
 from trivium_evidence.terms import is_function_term, terms, words_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ _NUMBER_WORDS = dict(
         map(str, [*range(20), *range(20, 100, 10)]),
         strict=True,
     )
+)
+_HAN_DIGITS = {"零": 0, "〇": 0, "两": 2, **{digit: value for value, digit in enumerate("一二三四五六七八九", start=1)}}
+_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
+# A digit alone is as often part of another word, and so are ten, a hundred and a thousand before what is not counted.
+_HAN_NUMBER = re.compile(
+    r"(?:[一二两三四五六七八九][十百千][零〇一二两三四五六七八九十百千]{0,8}|十[一二三四五六七八九]|十(?=[年月日天个人次岁名位]))"
+    r"(?![万亿分几多余来])"
 )
 _DENIALS = words_of(
     """
@@ -94,6 +103,7 @@ class Statement:
 @functools.lru_cache(maxsize=2048)
 def statement_of(text: str) -> Statement:
     """What a text states."""
+    text = simplified(text)
     words = _WORD.findall(text.replace("’", "'"))
     lower = [word.lower() for word in words]
     denied = frozenset(_denied(text, lower))
@@ -115,6 +125,20 @@ def numbers_in(text: str) -> Iterator[str]:
         parts = [_NUMBER_WORDS.get(part) for part in word.split("-")]
         if all(parts) and len(parts) <= 2:  # thirty-six
             yield str(sum(int(part) for part in parts if part))
+    for match in _HAN_NUMBER.finditer(text):
+        yield str(_han_number(match.group()))
+
+
+def _han_number(digits: str) -> int:
+    """A Chinese number below ten thousand: 三十六 is 36, 一百零五 is 105."""
+    value, last = 0, 0
+    for digit in digits:
+        if digit in _HAN_UNITS:
+            value += max(last, 1) * _HAN_UNITS[digit]
+            last = 0
+        else:
+            last = _HAN_DIGITS[digit]
+    return value + last
 
 
 def _number(digits: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from trivium_evidence.language import is_chinese
+from trivium_lexical import simplified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +130,7 @@ def _antecedents(sentences: Sequence[Sentence], chosen: Sequence[int]) -> list[i
         room = len(chosen) + len(added) < MAX_SENTENCES
         has_previous = row > 0 and sentences[row - 1].passage == sentences[row].passage
         is_item = bool(sentences[row].lead_in)  # what it is about is said by the sentence that leads to it
-        refers_back = not is_item and _REFERS_BACK.match(sentences[row].text)
+        refers_back = not is_item and _REFERS_BACK.match(simplified(sentences[row].text))
         if room and has_previous and refers_back and row - 1 not in (*chosen, *added):
             added.append(row - 1)
     return added
