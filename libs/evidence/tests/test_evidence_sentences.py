@@ -107,6 +107,7 @@ def test_sentences_of_headings_without_marks_are_none(passage: str, sentences: l
         ("| 1 | 2 |\n| 3 | 4 |", ["1; 2", "3; 4"]),  # the head is in the passage before
         ("|---|---|\n| 3 | 4 |", ["3; 4"]),
         ("| a | b |\n|---|---|", []),
+        ("| Property | Value |\n|---|---|\n| Weight | 98 kg |", ["Weight: 98 kg"]),
         ("| a | b |\n|---|---|\n| x\\|y | 2 |\n|  | 3 |", ["a: x|y; b: 2", "b: 3"]),
     ],
 )

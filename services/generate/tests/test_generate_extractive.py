@@ -221,3 +221,43 @@ async def test_extractive_answer_is_of_the_version_that_holds() -> None:
     assert "900" in await ask("How much did the KX-200 cost for dealers in 2023?", OLD, NEW)
     later = Passage(NEW.text.replace("2025", "2999"), "Price list 2999", 0.6)
     assert (await ask("How much does the KX-200 cost for dealers?", OLD, later)).startswith("The KX-200 costs 900")
+
+
+PRICES = Passage(
+    "All prices of the series KX are in EUR without tax.\n\n"
+    "| Model | Flow (l/min) | Dealer price | List price |\n|---|---|---|---|\n"
+    "| KX-100 | 130 | 3,375 | 8,468 |\n| KX-130 | 126 | 4,092 | 7,134 |\n| KX-140 | 153 | 2,621 | 5,625 |",
+    "Price list KX",
+)
+SHEET = Passage(
+    "The KX-900 is a pump for clean and slightly dirty water.\n\n"
+    "| Property | Value |\n|---|---|\n| Pressure | 9.4 bar |\n| Weight | 98 kg |",
+    "Data sheet KX-900",
+)
+COURSES = Passage(
+    "Courses in Graz in 2026.\n\n| Course | Topic | Date | Where |\n|---|---|---|---|\n"
+    "| Course 101 | welding | 2026-02-03 | room 29 |\n| Course 102 | safety | 2026-11-07 | room 21 |",
+    "Courses Graz",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (
+            "How much does the KX-130 cost for dealers?",
+            "Dealer price: 4,092. [1] Model: KX-130; Flow (l/min): 126; Dealer price: 4,092; List price: 7,134. [1]",
+        ),
+        (  # the flow of its neighbour is 130
+            "What is the flow of the KX-130?",
+            "Flow (l/min): 126. [1] Model: KX-130; Flow (l/min): 126; Dealer price: 4,092; List price: 7,134. [1]",
+        ),
+        ("What is the weight of the KX-900?", "Weight: 98 kg. [2]"),
+        (  # and not what stands above the table
+            "When is the course about safety in Graz?",
+            "2026-11-07. [3] Course: Course 102; Topic: safety; Date: 2026-11-07; Where: room 21. [3]",
+        ),
+    ],
+)
+async def test_extractive_answer_from_a_table_is_the_row_alone_after_its_cell(question: str, answer: str) -> None:
+    assert await ask(question, PRICES, SHEET, COURSES) == answer

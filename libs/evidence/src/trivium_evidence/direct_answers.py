@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from trivium_lexical import simplified
 
-from trivium_evidence.terms import terms
+from trivium_evidence.answer_types import answer_type
+from trivium_evidence.terms import is_function_term, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +77,28 @@ _PERSON = re.compile(
 )
 # Who begins so is no person.
 _NO_NAME = re.compile(r"^(?:The|This|That|In|On|At|After|Before|During|When|While|It|He|She|They|A|An|By)\b")
+
+
+def cell_answer(question: str, row: str) -> str:
+    """The cell of a table's row that a question asks for, by the name of its column; empty if none is meant alone.
+
+    Whoever asks when, who or where names no column.
+
+    Args:
+        question: The question.
+        row: The row, each cell with the name of its column: `Model: KX-200; Price: 1,450`.
+    """
+    if answer_type(question)[1] not in ("", "number"):
+        return ""
+    asked = {term for term in terms(question) if not is_function_term(term)}
+    meant: list[tuple[int, str]] = []
+    for cell in row.split("; "):
+        column, separator, value = cell.partition(": ")
+        if separator and not frozenset(terms(value)) <= asked:
+            meant.append((len(asked.intersection(terms(column))), cell))
+    most = max((shared for shared, _ in meant), default=0)
+    best = [cell for shared, cell in meant if shared == most]
+    return best[0] if most and len(best) == 1 else ""
 
 
 def direct_answer(question: str, sentence: str) -> str:

@@ -41,6 +41,8 @@ _UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…�
 _QUOTE = re.compile(r"^(?:>\s?)+")
 _TABLE_ROW = re.compile(r"\|.*\|")
 _CELL_END = re.compile(r"(?<!\\)\|")
+# Names of the columns of a table whose rows name one value each.
+_VALUE = re.compile(r"values?|wert|valeur|valor|值|数值|數值", re.IGNORECASE)
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?")
 
 # Every repetition is bounded, so that no text, however hostile, takes more than linear time.
@@ -284,13 +286,14 @@ def _rows(lines: list[str]) -> Iterator[str]:
     ]
     is_rule = [_TABLE_RULE.fullmatch(line) is not None for line in lines]
     header = cells[0] if is_rule[1:2] == [True] else []
+    of_values = len(header) == 2 and _VALUE.fullmatch(header[1]) is not None
     for number, row in enumerate(cells):
         if is_rule[number] or (header and number == 0):
             continue
         named = [
-            f"{header[column]}: {cell}" if column < len(header) and header[column] else cell
+            f"{header[column]}: {cell}" if not of_values and column < len(header) and header[column] else cell
             for column, cell in enumerate(row)
             if cell
         ]
         if named:
-            yield "; ".join(named)
+            yield (": " if of_values else "; ").join(named)

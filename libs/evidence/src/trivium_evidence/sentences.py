@@ -46,6 +46,7 @@ class Sentence:
         heading: The heading and the question that it stands under; empty if there is none.
         lead_in: The sentence that leads to the list that it is an item of; empty if there is none.
         beginning: If it leads to a list, what to quote of that with it.
+        is_row: Whether it is the row of a table: `Model: KX-200; Price: 1,450`.
     """
 
     passage: int
@@ -54,6 +55,7 @@ class Sentence:
     heading: str = ""
     lead_in: str = ""
     beginning: str = ""
+    is_row: bool = False
 
 
 def split_passages(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Sentence]:
@@ -78,7 +80,7 @@ def split_passages(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Sen
             for place, piece in enumerate(pieces, start=1):
                 beginning = block.beginning if place == len(pieces) else ""
                 context = f"{heading} {asked}".strip()
-                sentences.append(Sentence(passage, position, piece, context, lead_in, beginning))
+                sentences.append(Sentence(passage, position, piece, context, lead_in, beginning, block.whole))
                 position += 1
                 asked = piece if is_question(piece) else asked
     return sentences

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_evidence.asking import what_is_asked
-from trivium_evidence.direct_answers import direct_answer
+from trivium_evidence.direct_answers import cell_answer, direct_answer
 from trivium_evidence.sentences import Sentence, split_passages
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import TriviumError
@@ -102,7 +102,8 @@ class ExtractiveAnswerer:
             except TriviumError as error:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
-        parts = compose(choose(scored, scores), _short_answer(question, scored, scores))
+        short = _short_answer(question, scored, scores)
+        parts = compose(choose(scored, scores, is_answered=short is not None), short)
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
 
@@ -118,6 +119,8 @@ def _short_answer(question: str, scored: Scored, scores: NDArray[np.float64]) ->
     if len(sentence.text) < _MIN_CHARS_BEHIND_SHORT_ANSWER:
         return None
     short = direct_answer(question, sentence.text)
+    if not short and sentence.is_row:
+        short = cell_answer(question, sentence.text)
     return (short, sentence.passage) if short else None
 
 

@@ -7,6 +7,7 @@ does not read Chinese would otherwise spoil.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from trivium_generate.answer import Passage
 
 _OVERLAP_WEIGHT = 6.5
+# What stands above a row of a table is said by none of its rows, and belongs to each: it counts as if they did.
 _CONTEXT_WEIGHT = 4.0
 _NEIGHBOUR_WEIGHT = 0.6
 _PASSAGE_WEIGHT = 1.0
 _ANSWER_TYPE_WEIGHT = 1.7
 _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
+# What is asked about a thing with a number in its name is said where that stands: parts of it stand at others', too.
+_IDENTIFIER_WEIGHT = 2.0
 # Similarities that differ less than this are as good as equal.
 _MIN_SIMILARITY_DEVIATION = 0.1
 # A sentence further behind by its words hardly comes out first: with twice as much, as many answers are better as are
@@ -43,6 +47,9 @@ _QUESTION_PENALTY = 8.0
 _SUPERSEDED_PENALTY = 8.0
 
 
+_IDENTIFIER = re.compile(r"\b[A-Za-z]{1,10}[-_/. ]?\d[\w-]{0,20}\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Sentences and what their words alone say about them.
@@ -50,6 +57,7 @@ class Scored:
     Attributes:
         sentences: The sentences.
         terms: The terms of each.
+        above: The terms of what stands above each: its passage's title, and its heading.
         asked: The terms of the question that occur, each with its share of what is asked; the shares sum to 1.
         holds: Whether each holds the kind of thing that is asked for.
         scores: How well each answers; natural logarithms of odds, up to a constant.
@@ -57,6 +65,7 @@ class Scored:
 
     sentences: tuple[Sentence, ...]
     terms: tuple[frozenset[str], ...]
+    above: tuple[frozenset[str], ...]
     asked: dict[str, float]
     holds: tuple[bool, ...]
     scores: NDArray[np.float64]
@@ -85,23 +94,27 @@ def score_words(
         return sum(share for term, share in asked.items() if term in found)
 
     titles = [frozenset(terms(passage.title)) for passage in passages]
+    above = tuple(titles[sentence.passage] | frozenset(terms(sentence.heading)) for sentence in sentences)
     neighbours = _with_neighbours(sentences, own)
     holds_answer = answer_test(question)
+    named = [_identifiers(f"{passages[one.passage].title} {one.text}") for one in sentences]
     holds = tuple(holds_answer(sentence.text) for sentence in sentences)
+    identifiers = _identifiers(question)
     scores = np.empty(len(sentences))
     for row, sentence in enumerate(sentences):
         overlap = covered(own[row])
-        context = covered(own[row] | titles[sentence.passage] | frozenset(terms(sentence.heading)))
+        context = covered(own[row] | above[row])
         scores[row] = (
             _OVERLAP_WEIGHT * overlap
-            + _CONTEXT_WEIGHT * (context - overlap)
+            + (_OVERLAP_WEIGHT if sentence.is_row else _CONTEXT_WEIGHT) * (context - overlap)
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
             + _ANSWER_TYPE_WEIGHT * holds[row]
             - _QUESTION_PENALTY * is_question(sentence.text)
             - _SUPERSEDED_PENALTY * (sentence.passage in superseded)
+            + _IDENTIFIER_WEIGHT * bool(identifiers & named[row])
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
-    return Scored(tuple(sentences), own, asked, holds, scores + _PASSAGE_WEIGHT * _standardized(relevance))
+    return Scored(tuple(sentences), own, above, asked, holds, scores + _PASSAGE_WEIGHT * _standardized(relevance))
 
 
 def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:
@@ -131,6 +144,11 @@ def add_vectors(
     scores: NDArray[np.float64] = scored.scores - weight
     scores[rows] += weight * (1 + _standardized(similarities.astype(np.float64), _MIN_SIMILARITY_DEVIATION))
     return scores
+
+
+def _identifiers(text: str) -> frozenset[str]:
+    """Names with letters and digits, such as KX-200."""
+    return frozenset(re.sub(r"\W", "", one).lower() for one in _IDENTIFIER.findall(text))
 
 
 def _with_neighbours(sentences: Sequence[Sentence], own: Sequence[frozenset[str]]) -> list[frozenset[str]]:

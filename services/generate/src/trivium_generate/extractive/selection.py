@@ -29,6 +29,8 @@ _MIN_PROBABILITY_OF_KIND = 0.05
 # A sentence that speaks of another part of the question is worth adding at less: this share of what is asked.
 _NEW_PART = 0.25
 _MIN_PROBABILITY_OF_NEW_PART = 0.005
+# Where the first has the answer, another may as well have it from this share of its probability on.
+_AS_LIKELY = 0.5
 # An item of a list is quoted with the sentence that leads to the list, up to this length.
 _MAX_LEAD_IN_CHARS = 160
 # Share of terms in common from which a sentence says nothing new.
@@ -42,7 +44,7 @@ _REFERS_BACK = re.compile(
 )
 
 
-def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
+def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = False) -> list[Sentence]:
     """The one to three sentences that answer best: first the one that does, with what it refers back to before it.
 
     Items of a list keep the order of their text.
@@ -50,15 +52,19 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
     Args:
         scored: The sentences.
         scores: The final score of each.
+        is_answered: Whether the best has the very words that answer: then another only if it may as well be the one.
     """
     probabilities = np.exp(scores - scores.max())
     probabilities /= probabilities.sum()
     order = np.argsort(-scores, kind="stable")
     chosen = [int(order[0])]
     reached = float(probabilities[order[0]])
-    spoken_of = scored.terms[order[0]]
+    spoken_of = scored.terms[order[0]] | scored.above[order[0]]
+    is_answered = is_answered or scored.sentences[order[0]].is_row
     for row in map(int, order[1:]):
         probability = float(probabilities[row])
+        if is_answered and probability < _AS_LIKELY * reached:
+            break
         if len(chosen) == _MOST_CHOSEN or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
         new = sum(share for term, share in scored.asked.items() if term in scored.terms[row] - spoken_of)
@@ -68,7 +74,7 @@ def choose(scored: Scored, scores: NDArray[np.float64]) -> list[Sentence]:
         if wanted and not any(_says_the_same(scored, row, other) for other in chosen):
             chosen.append(row)
             reached += probability
-            spoken_of |= scored.terms[row]
+            spoken_of |= scored.terms[row] | scored.above[row]
     added = _antecedents(scored.sentences, chosen)
     if any(scored.sentences[row].lead_in for row in chosen):
         ordered = sorted([*chosen, *added])
