@@ -326,9 +326,9 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
 
     about = {one: chances(topic, matrix(kinds[one], of_topic)) for one in kinds}
     whole = {one: about[one] * chances(statement, matrix(kinds[one], names)) for one in kinds}
-    refuse, weak = (round(min(float(np.quantile(about[k], q)) for k in judged), 4) for q in (_REFUSED, _WEAK))
+    refuse, weak = (_floor(min(float(np.quantile(about[k], q)) for k in judged)) for q in (_REFUSED, _WEAK))
     marked = {k: np.where(about[k] < weak, -1.0, whole[k]) for k in judged}
-    unstated = round(max(0.0, min(float(np.quantile(marked[k], _MARKED)) for k in judged)), 4)
+    unstated = _floor(max(0.0, min(float(np.quantile(marked[k], _MARKED)) for k in judged)))
     for one in kinds:
         share = ((about[one] < weak) | (whole[one] < unstated)).mean()
         print(f"{kind or 'model':8}   {one:30} refused {(about[one] < refuse).mean():.3f}  marked {share:.3f}")
@@ -341,6 +341,11 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
         "weak_below": weak,
         "unstated_below": unstated,
     }
+
+
+def _floor(point: float) -> float:
+    """A point in four digits that no more questions are below of."""
+    return math.floor(point * 1e4) / 1e4
 
 
 def _is_left_out(name: str, kind: str) -> bool:

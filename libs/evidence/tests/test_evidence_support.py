@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from trivium_evidence.pieces import pieces
-from trivium_evidence.statements import numbers_in
+from trivium_evidence.statements import numbers_in, says_opposite
 from trivium_evidence.support import Evidence, Verdict, supported_by
 
 _CORPUS = Path(__file__).parents[3] / "examples" / "corpus"
@@ -177,3 +177,39 @@ def test_support_in_traditional_characters_and_chinese_numbers_is_as_in_others(c
 )
 def test_numbers_in_chinese_are_those_in_digits(text: str, numbers: set[str]) -> None:
     assert set(numbers_in(text)) == numbers
+
+
+def test_support_of_a_list_in_one_sentence_is_that_of_its_items() -> None:
+    evidence = Evidence(
+        "New employees get:\n\n- a notebook with a docking station\n- a phone, if they are on call\n"
+        "- safety shoes, if they work in production\n- a badge that opens the doors until 22:00\n"
+    )
+    said = (
+        "New employees get: a notebook with a docking station; a phone, if they are on call; safety shoes{}; a badge."
+    )
+
+    assert evidence.support(said.format("")).verdict is Verdict.SUPPORTED
+    assert evidence.support(said.format("; a company car with leather seats")).verdict is not Verdict.SUPPORTED
+
+
+def test_support_is_not_denied_by_a_bold_question_before_the_sentence() -> None:
+    evidence = Evidence("**What do I do if the pump does not start?**\nCheck the fuse and the dry-run protection.")
+
+    assert evidence.support("Check the fuse and the dry-run protection.").verdict is Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("word", "others", "opposite"),
+    [
+        ("north", {"the", "south"}, True),
+        ("legal", {"illegal"}, True),
+        ("unpopular", {"popular"}, True),
+        ("popular", {"population"}, False),
+        ("under", {"der"}, False),
+        ("cheapest", {"cheap"}, False),
+    ],
+)
+def test_opposites_are_those_of_a_list_and_those_with_a_denying_beginning(
+    word: str, others: set[str], opposite: bool
+) -> None:
+    assert says_opposite(word, others) is opposite

@@ -261,3 +261,31 @@ COURSES = Passage(
 )
 async def test_extractive_answer_from_a_table_is_the_row_alone_after_its_cell(question: str, answer: str) -> None:
     assert await ask(question, PRICES, SHEET, COURSES) == answer
+
+
+TERMS = Passage(
+    "## 3. Delivery\n\nDelivery times begin when all questions are settled.\n\n## 4. Warranty\n\n"
+    "36 months from delivery. It does not cover gaskets.\n\n"
+    "## 6. Place of jurisdiction\n\nStuttgart. German law applies.",
+    "Terms of sale",
+    0.9,
+)
+PEOPLE = Passage(
+    "| Name | Role |\n|---|---|\n| Tomasz Nowak | Head of sales |\n| Priya Raman | Head of IT |", "Contacts"
+)
+SICK = Passage("Who is ill calls the head of the department before it is nine.", "Handbook")
+
+
+@pytest.mark.parametrize(
+    ("question", "passages", "answer"),
+    [
+        ("Where is the place of jurisdiction?", (TERMS, BOATS), "Stuttgart. [1]"),
+        ("How long is the warranty?", (TERMS, BOATS), "36 months from delivery. [1]"),
+        ("Who is the head of IT?", (SICK, PEOPLE), "Name: Priya Raman; Role: Head of IT. [2]"),
+        ("How heavy is the KX-900?", (SHEET,), "Weight: 98 kg. [1]"),
+    ],
+)
+async def test_extractive_answer_begins_with_what_a_heading_a_short_name_or_another_word_for_it_leads_to(
+    question: str, passages: tuple[Passage, ...], answer: str
+) -> None:
+    assert (await ask(question, *passages)).startswith(answer)

@@ -27,8 +27,8 @@ _ABBREVIATIONS = words_of(
     """
 )
 # Bounded, so that a long run of marks in the midst of a word is not read again from each of them.
-_END_LATIN = re.compile(r"(?:[.!?]{1,16}|…)[\"'”’)\]»]{0,16}(?=\s)")
-_END_CHINESE = re.compile(r"(?:[。！？!?]+|……|…)[”’」』）)\]】》]*")
+_END_LATIN = re.compile(r"(?:[.!?]{1,16}|…)[\"'”’)\]»*_]{0,16}(?=\s)")
+_END_CHINESE = re.compile(r"(?:[。！？!?]+|……|…)[”’」』）)\]】》*_]*")
 _ENDS = re.compile(rf"{_END_CHINESE.pattern}|{_END_LATIN.pattern}")
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:\.[^\W\d_]+)*)\.$")
 _SOFT_MARKS = (re.compile(r"(?<=[;；])\s*"), re.compile(r"(?<=[,，、:：])\s*"), re.compile(r"\s+"))

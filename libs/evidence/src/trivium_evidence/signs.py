@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.sentences import is_question, split_passages
-from trivium_evidence.statements import OPPOSITES, Statement, statement_of
+from trivium_evidence.statements import Statement, says_opposite, statement_of
 from trivium_evidence.terms import is_function_term, terms, words_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ _NEAR_WEIGHT = 0.6
 _TYPE_WEIGHT = 1.7
 _QUESTION_PENALTY = 8.0
 _FIRST_PASSAGE = 0.5
+# Terms that begin with as many of the same letters are mostly forms of one word.
+_BEGINNING = 5
+_ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,16 @@ class Asked:
         """What part of the question some terms cover, from 0 to 1."""
         return sum(weight for term, weight in self.weights.items() if term in found) / self._total
 
+    def nearly_covered(self, found: frozenset[str]) -> float:
+        """The same, a term that begins as one of them does counting for the most part: establish, establishment."""
+        begun = {term[:_BEGINNING] for term in found}
+        near = (
+            weight * (1.0 if term in found else _ALIKE)
+            for term, weight in self.weights.items()
+            if term in found or (len(term) >= _BEGINNING and term[:_BEGINNING] in begun)
+        )
+        return sum(near) / self._total
+
     def missing(self, found: frozenset[str]) -> int:
         """How many of its telling terms are not among some."""
         return sum(term not in found and not is_function_term(term) for term in self.weights)
@@ -166,7 +179,8 @@ def signs_of(question: str, passages: Sequence[Read], spaced: str = "") -> dict[
     everything = frozenset().union(*own, *above)
     stated = statement_of(question)
     here = statement_of(best.text)
-    around = _texts(sentences, place)
+    around = statement_of(_texts(sentences, place))
+    of_passage = statement_of(passages[best.passage].text)
     pairs = _pairs(terms(question))
     signs = {
         "covered_by_sentence": asked.covered(own[place] | above[best.passage] | frozenset(terms(best.heading))),
@@ -184,12 +198,17 @@ def signs_of(question: str, passages: Sequence[Read], spaced: str = "") -> dict[
         "pairs_of_sentence": _share(pairs, _pairs(terms(best.text))),
         "name_missing": min(3.0, _missing_names(question, stated, near[place])),
         "number_missing": float(not stated.numbers <= here.numbers),
-        "number_missing_of_passage": float(not stated.numbers <= statement_of(passages[best.passage].text).numbers),
+        "number_missing_of_passage": float(not stated.numbers <= of_passage.numbers),
         "number_asked": float(bool(stated.numbers)),
         "denial_asked": float(stated.denial_count > 0),
         "denial_asked_only": float(stated.denial_count > 0 and here.denial_count == 0),
         "denial_found_only": float(stated.denial_count == 0 and here.denial_count > 0),
-        "opposite": float(_has_opposite(stated, statement_of(around))),
+        "nearly_covered_by_sentence": asked.nearly_covered(own[place] | above[best.passage]),
+        "nearly_covered_near": asked.nearly_covered(near[place]),
+        "nearly_covered_by_passage": asked.nearly_covered(whole),
+        "nearly_covered_by_all": asked.nearly_covered(everything),
+        "opposite": float(_has_opposite(stated, around)),
+        "opposite_of_passage": float(_has_opposite(stated, of_passage)),
         "type_missing": float(bool(kind) and not holds(best.text)),
     }
     for one in ("date", "number", "name", "reason"):
@@ -233,9 +252,7 @@ def _missing_names(question: str, stated: Statement, found: frozenset[str]) -> f
 
 
 def _has_opposite(question: Statement, found: Statement) -> bool:
-    return any(
-        word not in found.words and others & found.words for word, others in OPPOSITES.items() if word in question.words
-    )
+    return any(says_opposite(word, found.words) for word in question.words - found.words)
 
 
 def _pairs(found: Sequence[str]) -> frozenset[tuple[str, str]]:
@@ -251,7 +268,7 @@ _QUESTION_TERMS = frozenset(
     for word in words_of(
         """
         what which who whom whose when where why how name many much did do does was were is are year type kind
-        什么 哪些 哪个 多少 谁 何时 哪里 怎么 为什 么样 如何 几个 是什 是谁 哪年 是哪
+        什么 哪些 哪个 多少 谁 何时 哪里 怎么 为什 么样 如何 几个 是什 是谁 哪年 是哪 多久 多长 几天 几年 哪儿 哪天 在哪
         """
     )
     for term in terms(word)

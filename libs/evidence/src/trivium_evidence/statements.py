@@ -12,7 +12,7 @@ from trivium_lexical import simplified
 from trivium_evidence.terms import is_function_term, terms, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
 _WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -61,8 +61,30 @@ _OPPOSITES = (
     "longer shorter;longest shortest;always never;success failure;succeeded failed;import export;same different;"
     "open closed;left right;gain lose;gained lost;rise fall;rose fell;faster slower;hot cold;upper lower;"
     "include exclude;includes excludes;included excluded;buy sell;bought sold;majority minority;greatest least;"
-    "permanent temporary;cause prevent;common rare;usually rarely;often rarely;possible impossible;enable disable;"
-    "enabled disabled;required optional;won lost;win lose;up down;on off;male female;can cannot"
+    "permanent temporary;cause prevent;common rare;usually rarely;often rarely;enable disable;"
+    "enabled disabled;required optional;won lost;win lose;up down;on off;male female;can cannot;"
+    "youngest oldest;younger older;young old;old new;older newer;ancient modern;rich poor;richer poorer;"
+    "richest poorest;cheap expensive;cheaper dearer;heavy light;heavier lighter;heaviest lightest;"
+    "nearest farthest;inner outer;"
+    "large small;larger smaller;big small;bigger smaller;biggest smallest;wide narrow;deep shallow;hard soft;hard easy;"
+    "difficult easy;simple complex;wet dry;full empty;safe dangerous;clean dirty;rural urban;domestic foreign;"
+    "active passive;natural artificial;peace war;victory defeat;attack defend;attacked defended;arrived left;"
+    "arrived departed;entered left;joined left;create destroy;created destroyed;built destroyed;built demolished;"
+    "lend borrow;lent borrowed;gave took;give take;teach learn;taught learned;push pull;add remove;added removed;"
+    "agree disagree;love hate;loved hated;praise criticize;praised criticized;encourage discourage;"
+    "encouraged discouraged;approve reject;approved rejected;improve worsen;improved worsened;expand shrink;"
+    "expanded shrank;grow shrink;grew shrank;benefit harm;beneficial harmful;odd even;front back;top bottom;"
+    "day night;morning evening;summer winter;past future;parent child;husband wife;father mother;son daughter;"
+    "brother sister;man woman;men women;boys girls;king queen;buyer seller;employer employee;winner loser;"
+    "input output;similar different;unique common;frequently seldom;fewest most;fewest largest;slow fast;"
+    "slower quicker;slowest fastest;shortest tallest;short tall;shorter taller;worse better;"
+    "minor important;decline increase;"
+    "declined increased;declined rose;decline rise;drop rise;dropped rose;decreasing increasing;declining growing;"
+    "closed opened;close open;finish start;finished started;ended started;end start;latest earliest;deny admit;"
+    "denied admitted;denied granted;ban allow;banned allowed;prohibit permit;prohibited permitted;prohibited allowed;"
+    "prevent allow;prevented allowed;refuse accept;refused accepted;refused agreed;surplus shortage;profit loss;"
+    "asset liability;guilty innocent;absent present;shallowest deepest;weakest strongest;lightest darkest;light dark;"
+    "bright dark;loud quiet;alive dead;born died;hot cool;warm cold;hottest coldest;descending ascending"
 )
 
 
@@ -75,8 +97,34 @@ def _opposites() -> dict[str, frozenset[str]]:
     return {word: frozenset(others) for word, others in found.items()}
 
 
-OPPOSITES = _opposites()
-"""Words, and those that say the contrary."""
+_OPPOSITE_OF = _opposites()
+_DENYING_BEGINNINGS = ("un", "in", "im", "il", "ir", "dis", "non", "anti")
+_SHORTEST_DENIED = 4
+
+
+def says_opposite(word: str, words: Set[str]) -> bool:
+    """Whether some words have the contrary of one: of a list (north, south), or with un- and the like before it.
+
+    Args:
+        word: The word, in lower case.
+        words: The others.
+    """
+    if not words.isdisjoint(_OPPOSITE_OF.get(word, ())):
+        return True
+    if len(word) < _SHORTEST_DENIED:
+        return False
+    denials = (word.removeprefix(one) for one in _DENYING_BEGINNINGS if word.startswith(one))
+    return any(one + word in words for one in _DENYING_BEGINNINGS) or any(
+        len(one) >= _SHORTEST_DENIED and one in words for one in denials
+    )
+
+
+_IDENTIFIER = re.compile(r"\b[A-Za-z]{1,10}[-_/.]?\d[\w-]{0,20}\b")
+
+
+def identifiers_in(text: str) -> frozenset[str]:
+    """Names with letters and digits, such as KX-200, each in one spelling."""
+    return frozenset(re.sub(r"\W", "", one).lower() for one in _IDENTIFIER.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from trivium_evidence.pieces import Piece, pieces
-from trivium_evidence.statements import OPPOSITES, Statement, statement_of
+from trivium_evidence.statements import Statement, says_opposite, statement_of
 from trivium_evidence.terms import is_function_term, terms
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ _DENIED = 0.3
 _AS_GOOD = 0.01
 # Statements that share so much of their words are held to each other denial by denial and number by number.
 _THE_SAME = 0.8
+# What stands between the items of a list that is quoted in one sentence; of fewer parts it is a sentence.
+_PARTS = re.compile(r"(?<=[:：])\s|[;；]\s?")
+_LEAST_PARTS = 3
 # Texts of more pieces than this are compared by their first ones: passages have about ten.
 _MOST_PIECES = 200
 
@@ -99,7 +102,18 @@ class Evidence:
         self._above_text = "\n".join(above)
 
     def support(self, claim: str) -> Support:
-        """How surely a sentence rests on this text. A sentence that states nothing, as a mark alone, has no support."""
+        """How surely a sentence rests on this text. A sentence that states nothing, as a mark alone, has no support.
+
+        One that names several things after each other, as the items of a list, is supported where each of them is.
+        """
+        whole = self._support(claim)
+        parts = [part for part in _PARTS.split(claim) if terms(part)]
+        if len(parts) < _LEAST_PARTS or whole.verdict is Verdict.SUPPORTED:
+            return whole
+        weakest = min(map(self._support, parts), key=lambda one: one.score)
+        return max(whole, replace(weakest, piece=whole.piece), key=lambda one: one.score)
+
+    def _support(self, claim: str) -> Support:
         stated = statement_of(claim)
         weights = {term: _FUNCTION_TERM_WEIGHT if is_function_term(term) else 1.0 for term in stated.terms}
         if not weights or not self._pieces:
@@ -189,11 +203,8 @@ def _contradicts(claim: Statement, piece: Statement) -> bool:
     denies_more = any(term in found and term not in piece.denied for term in claim.denied)
     denies_less = any(term in stated and term not in claim.denied for term in piece.denied)
     alone = claim.denial_count > 0 and piece.denial_count == 0
-    opposite = any(
-        word not in piece.words and others & piece.words - claim.words
-        for word, others in OPPOSITES.items()
-        if word in claim.words
-    )
+    others = piece.words - claim.words
+    opposite = any(says_opposite(word, others) for word in claim.words - piece.words)
     return denies_more or denies_less or alone or opposite
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _RUNS = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
+_ACRONYMS = frozenset({"IT", "US", "WHO", "OR", "ME"})
 _SUFFIXES = ("ing", "edly", "ed", "es", "ly", "s")
 _MIN_STEM = 3
 # Words that hold a question together and say little about what it is about count for this share of what they would.
@@ -26,11 +27,15 @@ def terms(text: str) -> list[str]:
     """The terms of a text, in order, repeated as they are.
 
     A run of Chinese characters gives its bigrams, so that no word list is needed; a single character stands alone.
-    Traditional characters count as simplified ones.
+    Traditional characters count as simplified ones, and IT and US are no pronouns.
     """
     found: list[str] = []
-    for run in _RUNS.findall(simplified(plain_letters(text)).lower()):
-        if "\u3400" <= run[0] <= "\u9fff":
+    shouts = text.isupper()
+    for written in _RUNS.findall(simplified(plain_letters(text))):
+        run = written.lower()
+        if written in _ACRONYMS and not shouts:
+            found.append(written)
+        elif "\u3400" <= run[0] <= "\u9fff":
             found += [run[start : start + 2] for start in range(len(run) - 1)] or [run]
         else:
             found.append(_stem(run))

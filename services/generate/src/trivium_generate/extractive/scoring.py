@@ -7,7 +7,6 @@ does not read Chinese would otherwise spoil.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import numpy as np
 from trivium_evidence.answer_types import answer_test
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import is_question
+from trivium_evidence.statements import identifiers_in
 from trivium_evidence.terms import inverse_frequencies, terms
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from trivium_generate.answer import Passage
 
 _OVERLAP_WEIGHT = 6.5
-# What stands above a row of a table is said by none of its rows, and belongs to each: it counts as if they did.
+# What stands above a row of a table is said by none of its rows and belongs to each, and the first sentence under a
+# heading often does not repeat it ("Warranty: 36 months from delivery."): there it counts as if it were said.
 _CONTEXT_WEIGHT = 4.0
 _NEIGHBOUR_WEIGHT = 0.6
 _PASSAGE_WEIGHT = 1.0
@@ -47,7 +48,29 @@ _QUESTION_PENALTY = 8.0
 _SUPERSEDED_PENALTY = 8.0
 
 
-_IDENTIFIER = re.compile(r"\b[A-Za-z]{1,10}[-_/. ]?\d[\w-]{0,20}\b")
+# Who asks how heavy a thing is finds its weight.
+_ATTRIBUTES = {
+    asked: frozenset(terms(words))
+    for word, words in {
+        "heavy": "weight",
+        "cost": "price",
+        "price": "cost",
+        "expensive": "price",
+        "tall": "height",
+        "high": "height",
+        "old": "age",
+        "fast": "speed",
+        "deep": "depth",
+        "wide": "width",
+        "long": "length duration",
+        "loud": "noise",
+        "far": "distance",
+        "big": "size",
+        "large": "size",
+        "phone": "telephone",
+    }.items()
+    for asked in terms(word)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +108,37 @@ def score_words(
         sentences: Their sentences.
         superseded: Positions of passages that others replace.
     """
-    own = tuple(frozenset(terms(sentence.text)) for sentence in sentences)
+    asked_attributes = {term: _ATTRIBUTES[term] for term in terms(question) if term in _ATTRIBUTES}
+
+    def found_in(text: str) -> frozenset[str]:
+        found = frozenset(terms(text))
+        return found.union(term for term, others in asked_attributes.items() if others & found)
+
+    own = tuple(found_in(sentence.text) for sentence in sentences)
+    titles = [frozenset(terms(passage.title)) for passage in passages]
+    above = tuple(titles[sentence.passage] | frozenset(terms(sentence.heading)) for sentence in sentences)
     weights = inverse_frequencies(terms(question), own)
+    weights |= inverse_frequencies((term for term in terms(question) if term not in weights), above)
     total = sum(weights.values())
     asked = {term: weight / total for term, weight in weights.items()}
 
     def covered(found: frozenset[str]) -> float:
         return sum(share for term, share in asked.items() if term in found)
 
-    titles = [frozenset(terms(passage.title)) for passage in passages]
-    above = tuple(titles[sentence.passage] | frozenset(terms(sentence.heading)) for sentence in sentences)
     neighbours = _with_neighbours(sentences, own)
     holds_answer = answer_test(question)
-    named = [_identifiers(f"{passages[one.passage].title} {one.text}") for one in sentences]
+    headings = ["", *(one.heading for one in sentences[:-1])]
+    named = [identifiers_in(f"{passages[one.passage].title} {one.text}") for one in sentences]
     holds = tuple(holds_answer(sentence.text) for sentence in sentences)
-    identifiers = _identifiers(question)
+    identifiers = identifiers_in(question)
+    first = [bool(one.heading) and one.heading != before for one, before in zip(sentences, headings, strict=True)]
     scores = np.empty(len(sentences))
     for row, sentence in enumerate(sentences):
         overlap = covered(own[row])
         context = covered(own[row] | above[row])
         scores[row] = (
             _OVERLAP_WEIGHT * overlap
-            + (_OVERLAP_WEIGHT if sentence.is_row else _CONTEXT_WEIGHT) * (context - overlap)
+            + (_OVERLAP_WEIGHT if sentence.is_row or first[row] else _CONTEXT_WEIGHT) * (context - overlap)
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
             + _ANSWER_TYPE_WEIGHT * holds[row]
             - _QUESTION_PENALTY * is_question(sentence.text)
@@ -144,11 +176,6 @@ def add_vectors(
     scores: NDArray[np.float64] = scored.scores - weight
     scores[rows] += weight * (1 + _standardized(similarities.astype(np.float64), _MIN_SIMILARITY_DEVIATION))
     return scores
-
-
-def _identifiers(text: str) -> frozenset[str]:
-    """Names with letters and digits, such as KX-200."""
-    return frozenset(re.sub(r"\W", "", one).lower() for one in _IDENTIFIER.findall(text))
 
 
 def _with_neighbours(sentences: Sequence[Sentence], own: Sequence[frozenset[str]]) -> list[frozenset[str]]:
