@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pypdfium2.raw as pdfium
-from pypdfium2 import PdfDocument, PdfPage
+from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+
+from trivium_gateway.ingestion.pdf_direction import (
+    Glyph,
+    is_mostly_right_to_left,
+    is_right_to_left,
+    reading_order,
+)
 
 __all__ = ["Line", "Segment", "lines_of"]
 
@@ -31,7 +38,7 @@ class Line:
     """Text on one baseline.
 
     Attributes:
-        segments: Its parts from left to right.
+        segments: Its parts in the order in which they are read.
         bottom: Where it begins, in points from the page's lower edge.
         top: Where it ends.
         size: The size of its type in points.
@@ -80,25 +87,55 @@ def _shown(page: PdfPage) -> _Shown:
     return turns[page.get_rotation()]
 
 
-def _text_lines(page: PdfPage, shown: _Shown) -> Iterator[Line]:
+def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
     text_page = page.get_textpage()
     try:
         builder = _LineBuilder()
+        lines: list[Line] = []
+        starts: list[int] = []
         box = [ctypes.c_double() for _ in range(4)]
         left, right, bottom, top = box
         references = [ctypes.byref(value) for value in box]
-        for index in range(text_page.count_chars()):
+        count, begin = text_page.count_chars(), 0
+        for index in range(count):
             code = pdfium.FPDFText_GetUnicode(text_page, index)
             if code in (10, 13):
                 if builder.line.segments:
-                    yield builder.take()
+                    lines.append(builder.take())
+                    starts.append(begin)
+                begin = index + 1
                 continue
             pdfium.FPDFText_GetCharBox(text_page, index, *references)
             size = pdfium.FPDFText_GetFontSize(text_page, index) if builder.wants_size else 0.0
             builder.add(code, *shown(left.value, right.value, bottom.value, top.value), size)
-        yield builder.take()
+        lines.append(builder.take())
+        starts.append(begin)
+        texts = [line.text for line in lines]
+        from_right = is_mostly_right_to_left("".join(texts))
+        for line, text, start, end in zip(lines, texts, starts, [*starts[1:], count], strict=True):
+            if is_right_to_left(text):
+                glyphs = _glyphs(text_page, start, end, shown)
+                ordered = reading_order(glyphs, line.size, _CELL_GAP, from_right=from_right)
+                line.segments = [Segment(*part) for part in ordered]
+        return lines
     finally:
         text_page.close()
+
+
+def _glyphs(text_page: PdfTextPage, start: int, end: int, shown: _Shown) -> list[Glyph]:
+    """Give some characters with all the room that they take, in which those of a word leave no gaps."""
+    glyphs = []
+    box = pdfium.FS_RECTF()
+    for index in range(start, end):
+        character = _character(pdfium.FPDFText_GetUnicode(text_page, index)).translate(_ODD)
+        if character.strip() and pdfium.FPDFText_GetLooseCharBox(text_page, index, box):
+            left, right, _, _ = shown(box.left, box.right, box.bottom, box.top)
+            glyphs.append(Glyph(character, left, right))
+    return glyphs
+
+
+def _character(code: int) -> str:
+    return chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else ""
 
 
 class _LineBuilder:
@@ -109,7 +146,7 @@ class _LineBuilder:
 
     def add(self, code: int, left: float, right: float, bottom: float, top: float, size: float) -> None:
         """Add a character; a size of 0 means that of those before it."""
-        character = chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else ""
+        character = _character(code)
         if not character or character.isspace():
             self._blank = self._blank or bool(character)
             return
