@@ -4,7 +4,7 @@ Starts a stack of its own, and its gateway anew for each way to cut. Needs a dat
 Where its documents are paragraphs of articles, those of one title become one long document, in which the right
 paragraph has to be found.
 
-    .venv/bin/python bench/retrieval/chunking.py --data squad-v2.0-dev [--queries 300] [--tokens 100:15 200:30]
+    .venv/bin/python bench/retrieval/chunking.py --data squad-v2.0-dev [--queries 300] [--documents 12]
 
 A passage is right if it has the answer, in the paragraph that the question is about. `First` and `In five` count
 passages; `In N characters` reads the passages in their order until so many characters are read, so that long and short
@@ -57,7 +57,7 @@ class Long:
     text: str
 
 
-def load(folder: Path, count: int) -> tuple[dict[str, Long], list[Asked]]:
+def load(folder: Path, count: int, document_count: int) -> tuple[dict[str, Long], list[Asked]]:
     """Long documents of short ones, and some questions, the same ones in each run."""
     parts: dict[str, list[str]] = defaultdict(list)
     place: dict[str, tuple[str, int, int]] = {}
@@ -67,12 +67,15 @@ def load(folder: Path, count: int) -> tuple[dict[str, Long], list[Asked]]:
         place[row["id"]] = (title, start, start + len(text))
         parts[title].append(text)
     documents = {title: Long(title, title, "\n\n".join(texts)) for title, texts in parts.items()}
+    documents = dict(list(documents.items())[:document_count])
     judged = dict(line.split("\t")[:2] for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines())
     asked = []
     for row in _rows(folder / "queries.jsonl"):
         if row["id"] not in judged or not row.get("answers"):
             continue
         title, start, end = place[judged[row["id"]]]
+        if title not in documents:
+            continue
         text = documents[title].text
         answers = [
             (at, at + len(answer))
@@ -147,10 +150,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--documents", type=int, default=100, help="how many of the documents to take")
     parser.add_argument("--tokens", nargs="+", default=["100:15", "200:0", "200:30", "200:50", "400:30"])
     parser.add_argument("--sections", nargs="*", type=int, default=[0, 1500, 3000], help="characters of a section")
     options = parser.parse_args()
-    documents, asked = load(options.data, options.queries)
+    documents, asked = load(options.data, options.queries, options.documents)
     print(f"{len(documents)} documents, {len(asked)} questions")
     within = "".join(f" In {count} characters |" for count in _CHARACTERS)
     print(f"| Pieces | Read | Characters a passage | First | In five |{within} Answered | ms |")
@@ -176,7 +180,8 @@ def measure(stack: Stack, documents: dict[str, Long], asked: Sequence[Asked], wa
     stack.http.post("/v1/collections", json={"name": collection}).raise_for_status()
     for document in documents.values():
         body = {"id": document.id, "title": document.title, "text": document.text}
-        [result] = stack.ingest(body, collection=collection)
+        response = stack.http.post("/v1/documents", json={"documents": [body], "collection": collection}, timeout=600)
+        [result] = response.json()["documents"]
         assert result["status"] == "indexed", result
     for size in sizes:
         found = search(stack, asked, collection, size)

@@ -96,6 +96,15 @@ async def test_tiff_of_several_pages_has_them_all(extractor: Extractor) -> None:
     assert "sheet alpha.\n\n\fThis is sheet beta." in (await extractor.extract("picture", file.getvalue())).text
 
 
+async def test_lone_short_line_of_a_page_is_read_where_it_stands(extractor: Extractor) -> None:
+    extracted = await extractor.extract("pdf", scanned(pdf(Page().lines("Limit: 9 bar", y=300))))
+
+    assert extracted.text.strip() == "Limit: 9 bar"
+    [box] = extracted.boxes
+    assert abs(box.x0 - 72) < 5
+    assert box.y0 < 792 - 300 < box.y1 + 4  # the baseline
+
+
 async def test_picture_without_text_is_refused(extractor: Extractor) -> None:
     with pytest.raises(InvalidField, match="No text can be recognised"):
         await extractor.extract("picture", png(pdf(Page())))
