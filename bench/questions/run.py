@@ -1,7 +1,7 @@
 """How many questions a second the stack answers, and what each costs, with so many callers and so many candidates.
 
-Needs a running stack on this machine (`make up`) and a data set in two files: `corpus.jsonl` with
-`{id, title, text}` and `queries.jsonl` with `{id, text}`.
+Needs a running stack on this machine (`TRIVIUM_GATEWAY_CACHE=off make up`) and a data set in two files: `corpus.jsonl`
+with `{id, title, text}` and `queries.jsonl` with `{id, text}`.
 
     .venv/bin/python bench/questions/run.py --data DIR
 
@@ -50,6 +50,7 @@ class Step:
         own: Milliseconds of each one that no stage took: the gateway's own.
         degraded: How many were degraded.
         refused: How many were refused or failed.
+        cached: How many came from a cache.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Step:
     own: list[float] = field(default_factory=list)
     degraded: int = 0
     refused: int = 0
+    cached: int = 0
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -120,6 +122,7 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
             steps[number].rerank.append(answer.timings.rerank or 0.0)
             steps[number].own.append(own_milliseconds(answer))
             steps[number].degraded += bool(answer.degraded)
+            steps[number].cached += answer.cached.retrieval
 
     threads = [threading.Thread(target=caller, args=(number,)) for number in range(callers)]
     for thread in threads:
@@ -132,6 +135,7 @@ def ask(trivium: Trivium, questions: list[str], *, callers: int, candidates: int
         own=sorted(millisecond for step in steps for millisecond in step.own),
         degraded=sum(step.degraded for step in steps),
         refused=sum(step.refused for step in steps),
+        cached=sum(step.cached for step in steps),
     )
     return whole, time.perf_counter() - start
 
@@ -219,7 +223,7 @@ def main() -> None:
                         f"{depth} candidates, {count} callers: {len(step.seconds) / lasted:.1f} questions/s, "
                         f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, of it rerank {percentile(step.rerank, 0.5):.0f} ms "
                         f"and no stage {percentile(step.own, 0.5):.1f} ms; "
-                        f"degraded {step.degraded}, refused {step.refused}"
+                        f"degraded {step.degraded}, refused {step.refused}, from a cache {step.cached}"
                     )
                     print(f"  processor milliseconds a question: {cost}", flush=True)
             print(f"MB in memory after: {memory(offset)}")

@@ -71,6 +71,7 @@ class Stack:
             "TRIVIUM_GATEWAY_GENERATE_TARGET": local(generate),
             "TRIVIUM_GATEWAY_QDRANT_URL": f"http://{local(qdrant_http)}",
             "TRIVIUM_GATEWAY_QDRANT_GRPC_PORT": str(qdrant),
+            "TRIVIUM_GATEWAY_CACHE": "off",  # what is asked again goes all the way again
         }
         self.environ |= environ or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

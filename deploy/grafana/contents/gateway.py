@@ -20,6 +20,19 @@ GATEWAY = Dashboard(
         ),
         quantiles("Time per stage", "trivium_gateway_stage_duration_seconds", "Of a question.", "stage"),
         rate("Degraded", "trivium_gateway_degraded_total", "Stages replaced, a second.", "stage, reason"),
+        rate(
+            "Caches",
+            "trivium_gateway_cache_lookups_total",
+            "What came of the looks into each, a second; stale has changed since and is made anew, as what is missed.",
+            "cache, outcome",
+        ),
+        lines(
+            "Memory of caches",
+            "bytes",
+            "Vectors of queries, and results.",
+            ("trivium_gateway_cache_bytes", "{{content}} {{instance}}"),
+        ),
+        rate("Cache errors", "trivium_gateway_cache_errors_total", "Times that its Redis did not answer, a second."),
         lines(
             "Questions in work",
             "short",

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer, add_EmbedServiceServicer_to_server
 from trivium_encoders import decode_codes
 from trivium_gateway.models.embed import FULL_NAME, EmbedClient
+from trivium_gateway.models.query_memory import QueryMemory
 from trivium_serving.channels import open_channel
 from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, InvalidField, Unavailable
 from trivium_serving.server import GrpcServer
@@ -55,7 +56,7 @@ async def test_query_that_is_read_whole_has_the_codes_of_its_tokens_on_request(s
 async def test_remembered_queries_stay_within_their_bytes(storage: Storage) -> None:
     model = await storage.embed.model()
     async with open_channel(storage.embed.target) as channel:
-        client = EmbedClient(channel, max_remembered_bytes=5_000)  # two vectors of 384 numbers
+        client = EmbedClient(channel, remembered=QueryMemory(5_000))  # two vectors of 384 numbers
         for text in ("one", "two", "three", "three", "one"):
             last = await client.embed_query(
                 text, reader=WHOLE, expected_fingerprint=model.fingerprint, timeout_seconds=10

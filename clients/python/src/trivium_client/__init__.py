@@ -52,7 +52,17 @@ from trivium_client._indexes import IndexBeside, IndexComparison, IndexRole, Rei
 from trivium_client._jobs import Job, JobFailure, JobState
 from trivium_client._json import to_json
 from trivium_client._keys import Key, MadeKey
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
+from trivium_client._passages import (
+    Cached,
+    Degradation,
+    Passage,
+    Retrieval,
+    Scores,
+    SearchedQuery,
+    Span,
+    StageTime,
+    Timings,
+)
 from trivium_client._status import StageStatus, Status
 from trivium_client._usage import KeyUsage, Quota, TenantStored, UsageReport
 
@@ -65,6 +75,7 @@ __all__ = [
     "AnswerSources",
     "AsyncTrivium",
     "Box",
+    "Cached",
     "Cancelled",
     "Citation",
     "Collection",

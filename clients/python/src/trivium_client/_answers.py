@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivium_client._passages import Degradation, Passage, SearchedQuery, Span, StageTime, Timings
+from trivium_client._passages import (
+    NOTHING_CACHED,
+    Cached,
+    Degradation,
+    Passage,
+    SearchedQuery,
+    Span,
+    StageTime,
+    Timings,
+)
 
 AnswerMode: TypeAlias = Literal["auto", "model", "extractive"]
 """By which means an answer is written: the language model if it can, else the next best; the model or an error; the
@@ -149,6 +158,7 @@ class Answer:
         reason: Why not, if the documents cannot answer it.
         refused: Whether the answer is a refusal.
         unsupported: Sentences of the answer that cite nothing and that no passage supports.
+        cached: What was not made anew.
     """
 
     answer: str
@@ -168,6 +178,7 @@ class Answer:
     reason: UnanswerableReason | None = None
     refused: bool = False
     unsupported: tuple[Span, ...] = ()
+    cached: Cached = NOTHING_CACHED
 
 
 AnswerEvent: TypeAlias = AnswerSources | AnswerDelta | Answer

@@ -126,6 +126,24 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
+class Cached:
+    """What was not made anew, because it was asked before and nothing has changed since.
+
+    Attributes:
+        retrieval: Whether the passages come from a cache.
+        answer: Whether the text of the answer does.
+        similar_question: The question that was asked before, if it is another one that means the same; else None.
+    """
+
+    retrieval: bool = False
+    answer: bool = False
+    similar_question: str | None = None
+
+
+NOTHING_CACHED = Cached()
+
+
+@dataclass(frozen=True, slots=True)
 class SearchedQuery:
     """A text that was searched for.
 
@@ -152,6 +170,7 @@ class Retrieval:
         search_query: What was searched for in place of a query that leans on its conversation; None if it was searched
             for as it is.
         queries: All texts that were searched for, the query or what it was rewritten as first.
+        cached: What was not made anew.
     """
 
     passages: tuple[Passage, ...]
@@ -161,3 +180,4 @@ class Retrieval:
     stages: tuple[StageTime, ...] = ()
     search_query: str | None = None
     queries: tuple[SearchedQuery, ...] = ()
+    cached: Cached = NOTHING_CACHED

@@ -20,7 +20,17 @@ from trivium_client._collections import Collection, CollectionState, SettingsVer
 from trivium_client._documents import Document, DocumentError, DocumentResult, DocumentStatus
 from trivium_client._errors import InternalError
 from trivium_client._index_responses import comparison, index_beside
-from trivium_client._passages import Degradation, Passage, Retrieval, Scores, SearchedQuery, Span, StageTime, Timings
+from trivium_client._passages import (
+    Cached,
+    Degradation,
+    Passage,
+    Retrieval,
+    Scores,
+    SearchedQuery,
+    Span,
+    StageTime,
+    Timings,
+)
 from trivium_client._status import StageStatus, Status
 from trivium_client._structs import json_object
 
@@ -78,6 +88,7 @@ def retrieval(message: pb.RetrieveResponse) -> Retrieval:
         stages=_stages(message.stages),
         search_query=_search_query(message),
         queries=_queries(message.queries),
+        cached=_cached(message.cached),
     )
 
 
@@ -172,7 +183,13 @@ def _answer(message: pb.AnswerSummary) -> Answer:
         reason=_UNANSWERABLE_REASONS.get(message.reason),
         refused=message.refused,
         unsupported=tuple(map(_span, message.unsupported)),
+        cached=_cached(message.cached),
     )
+
+
+def _cached(message: pb.Cached) -> Cached:
+    similar = message.similar_question if message.HasField("similar_question") else None
+    return Cached(message.retrieval, message.answer, similar)
 
 
 def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:

@@ -259,6 +259,32 @@ class GatewaySettings:
     trace_seconds: float = setting(
         3600.0, "How long a trace is kept at most; it holds the question and the answer.", minimum=1, maximum=604_800
     )
+    cache: str = setting(
+        "on",
+        "Whether what was found for a question is shown again to who asks the same, as long as nothing has changed, "
+        "and what was written of it, too; retrieval: what was found alone, so that each answer is written anew.",
+        choices=("on", "retrieval", "off"),
+    )
+    cache_bytes: int = setting(32 * 1024 * 1024, "Memory, about, for that, where it is not kept in Redis.", minimum=0)
+    cache_seconds: float = setting(600.0, "How long any of it is kept at most.", minimum=0.001, maximum=604_800)
+    cache_redis_url: str = setting(
+        "",
+        "Redis that gateways keep it in together, redis://HOST:PORT/0: one of its own, that forgets by itself what "
+        "does not fit (maxmemory, allkeys-lru); empty for the memory of each.",
+        secret=True,
+    )
+    cache_similarity: float = setting(
+        0.0,
+        "Cosine similarity from which another question of the same numbers and phrases is taken for the same, such as "
+        "0.97; 0 if only the same one is, which never shows what would not be found.",
+        minimum=0,
+        maximum=1,
+    )
+    query_cache_bytes: int = setting(
+        8 * 1024 * 1024,
+        "Memory, about, for the vectors of the last queries, which are not embedded again; 0 for none.",
+        minimum=0,
+    )
     probe_interval_seconds: float = setting(
         0.5, "How often to see whether the services are there.", minimum=0.05, maximum=60
     )

@@ -247,6 +247,7 @@ class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):
 
     def reset(self) -> None:
         super().reset()
+        self.model_name = "writer"
         self.script: list[Any] = [
             delta("Herons eat fish. [1]", (1, 17, 20)),
             delta(" And frogs. [1]", (1, 32, 35)),
@@ -282,7 +283,7 @@ class GeneratePeer(Peer, generate_grpc.GenerateServiceServicer):
 
     async def GetModel(self, request: Any, context: Any) -> Any:
         await self.meet("GetModel", request, context)
-        return generate_pb.GetModelResponse(model=ModelInfo(name="writer"), state=self.state, detail=self.detail)
+        return generate_pb.GetModelResponse(model=ModelInfo(name=self.model_name), state=self.state, detail=self.detail)
 
 
 def delta(text: str, *citations: tuple[int, int, int]) -> Any:
@@ -407,8 +408,10 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(qdrant: Qdrant, settings: GatewaySettings | None = None) -> AsyncIterator[Stack]:
-    """Runs a gateway with its peers."""
+async def running_stack(
+    qdrant: Qdrant, settings: GatewaySettings | None = None, *, cache: str = "off"
+) -> AsyncIterator[Stack]:
+    """Runs a gateway with its peers; without caches, so that a question that is asked again goes all the way again."""
     embed, rerank, generate = EmbedPeer(), RerankPeer(), GeneratePeer()
     settings = settings or GatewaySettings()
     async with AsyncExitStack() as stack:
@@ -420,6 +423,7 @@ async def running_stack(qdrant: Qdrant, settings: GatewaySettings | None = None)
         process = GatewayProcess(
             replace(
                 settings,
+                cache=cache,
                 grpc_listen="127.0.0.1:0",
                 http_listen="127.0.0.1:0",
                 embed_target=f"127.0.0.1:{embed.port}",

@@ -427,6 +427,7 @@ class RetrieveResponse(google.protobuf.message.Message):
     SEARCH_QUERY_FIELD_NUMBER: builtins.int
     QUERIES_FIELD_NUMBER: builtins.int
     STAGES_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Identifies the request in logs."""
     search_query: builtins.str
@@ -451,6 +452,10 @@ class RetrieveResponse(google.protobuf.message.Message):
     def stages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StageTime]:
         """All stages that ran, in the order in which they began."""
 
+    @property
+    def cached(self) -> Global___Cached:
+        """What was not made anew."""
+
     def __init__(
         self,
         *,
@@ -461,12 +466,41 @@ class RetrieveResponse(google.protobuf.message.Message):
         search_query: builtins.str | None = ...,
         queries: collections.abc.Iterable[Global___SearchedQuery] | None = ...,
         stages: collections.abc.Iterable[Global___StageTime] | None = ...,
+        cached: Global___Cached | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_search_query", b"_search_query", "search_query", b"search_query", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_search_query", b"_search_query", "degraded", b"degraded", "passages", b"passages", "queries", b"queries", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_search_query", b"_search_query", "cached", b"cached", "search_query", b"search_query", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_search_query", b"_search_query", "cached", b"cached", "degraded", b"degraded", "passages", b"passages", "queries", b"queries", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_search_query", b"_search_query"]) -> typing.Literal["search_query"] | None: ...
 
 Global___RetrieveResponse: typing_extensions.TypeAlias = RetrieveResponse
+
+@typing.final
+class Cached(google.protobuf.message.Message):
+    """What was not made anew, because it was asked before and nothing has changed since."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RETRIEVAL_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
+    SIMILAR_QUESTION_FIELD_NUMBER: builtins.int
+    retrieval: builtins.bool
+    """Whether the passages come from a cache."""
+    answer: builtins.bool
+    """Whether the text of the answer does."""
+    similar_question: builtins.str
+    """The question that was asked before, if it is another one that means the same; unset if it is not, or nothing is cached."""
+    def __init__(
+        self,
+        *,
+        retrieval: builtins.bool = ...,
+        answer: builtins.bool = ...,
+        similar_question: builtins.str | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_similar_question", b"_similar_question", "similar_question", b"similar_question"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_similar_question", b"_similar_question", "answer", b"answer", "retrieval", b"retrieval", "similar_question", b"similar_question"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_similar_question", b"_similar_question"]) -> typing.Literal["similar_question"] | None: ...
+
+Global___Cached: typing_extensions.TypeAlias = Cached
 
 @typing.final
 class Passage(google.protobuf.message.Message):
@@ -1145,6 +1179,7 @@ class AnswerSummary(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     REFUSED_FIELD_NUMBER: builtins.int
     UNSUPPORTED_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
     answer: builtins.str
     """The text."""
     answerable: builtins.bool
@@ -1203,6 +1238,10 @@ class AnswerSummary(google.protobuf.message.Message):
     def unsupported(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trivium.type.v1.span_pb2.Span]:
         """Sentences of the answer that cite nothing and that no passage supports."""
 
+    @property
+    def cached(self) -> Global___Cached:
+        """What was not made anew."""
+
     def __init__(
         self,
         *,
@@ -1225,9 +1264,10 @@ class AnswerSummary(google.protobuf.message.Message):
         reason: Global___UnanswerableReason.ValueType = ...,
         refused: builtins.bool = ...,
         unsupported: collections.abc.Iterable[trivium.type.v1.span_pb2.Span] | None = ...,
+        cached: Global___Cached | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "confidence", b"confidence", "search_query", b"search_query", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "answer", b"answer", "answerable", b"answerable", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "queries", b"queries", "reason", b"reason", "refused", b"refused", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "unsupported", b"unsupported", "usage", b"usage"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "cached", b"cached", "confidence", b"confidence", "search_query", b"search_query", "timings", b"timings", "usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_search_query", b"_search_query", "answer", b"answer", "answerable", b"answerable", "cached", b"cached", "citations", b"citations", "confidence", b"confidence", "degraded", b"degraded", "dropped_passages", b"dropped_passages", "finish_reason", b"finish_reason", "model", b"model", "passages", b"passages", "queries", b"queries", "reason", b"reason", "refused", b"refused", "request_id", b"request_id", "search_query", b"search_query", "stages", b"stages", "timings", b"timings", "tool_calls", b"tool_calls", "unsupported", b"unsupported", "usage", b"usage"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
     @typing.overload

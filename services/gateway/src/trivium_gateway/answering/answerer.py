@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, TriviumError
@@ -19,6 +19,7 @@ from trivium_gateway.domain.answerability import NOT_ASKED, Answerability, Refus
 from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.domain.settings import AS_THE_GATEWAY
 from trivium_gateway.models.generate_answers import GeneratedEnd
+from trivium_gateway.models.written_answers import AskedFor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -147,6 +148,7 @@ class Answerer:
             tools=question.tools,
             tool_turns=question.tool_turns,
             standalone_question=draft.searched.search_query or "",
+            asked=AskedFor(question.principal.reader, similar_question=record.cached.similar_question),
             timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
         )
 
@@ -166,6 +168,7 @@ async def _taken(piece: GeneratedText | GeneratedEnd, draft: Draft, record: Reco
     """Puts what the generate service wrote into the draft; what of it is to be shown, if anything."""
     if isinstance(piece, GeneratedEnd):
         draft.end(piece)
+        record.cached = replace(record.cached, answer=piece.is_cached)
         if piece.degradation is not None:
             record.degrade(piece.degradation, _ITS_LOG)
     elif piece.text or piece.logprobs or piece.tool_calls:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trivium_gateway.answering.plan import NOTHING_SEARCHED, Searched
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability
+from trivium_gateway.domain.cached import NOTHING_CACHED, Cached
 
 if TYPE_CHECKING:
     from trivium_conversation.sampling import FinishReason, TokenLogprob
@@ -64,6 +65,7 @@ class Summary:
         refused: Whether the answer is a refusal.
         citations: All citations, in the order of the text; after them, those of sentences without a mark.
         unsupported: Sentences that cite nothing and that no passage supports.
+        cached: What was not made anew.
         passages: The evidence.
         timings: Milliseconds per stage.
         degraded: Stages that were replaced by the next best means.
@@ -93,6 +95,7 @@ class Summary:
     tool_calls: tuple[ToolCall, ...] = ()
     searched: Searched = NOTHING_SEARCHED
     unsupported: tuple[Span, ...] = ()
+    cached: Cached = NOTHING_CACHED
 
 
 Event = Sources | Delta | Summary

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from trivium_gateway.answering.plan import Search, SearchOptions
+    from trivium_gateway.answering.retrieval_cache import RetrievalCache
     from trivium_gateway.answering.sections import SectionReader
     from trivium_gateway.answering.stages import RetrievalStages
+    from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.library.candidates import Candidate
+    from trivium_gateway.library.resolved import ResolvedCollection
+    from trivium_gateway.models.query_memory import QueryVector
     from trivium_gateway.request.record import Record
 
 _READ_FOR_EACH = 4
@@ -47,12 +51,20 @@ class Retriever:
         stages: Do the work.
         sections: Read more of the documents than what was found.
         section_characters: How much of its section a passage is read with where nobody says it; 0 for nothing.
+        cache: Remembers what they found; None to remember nothing.
     """
 
-    def __init__(self, stages: RetrievalStages, sections: SectionReader, section_characters: int) -> None:
+    def __init__(
+        self,
+        stages: RetrievalStages,
+        sections: SectionReader,
+        section_characters: int,
+        cache: RetrievalCache | None = None,
+    ) -> None:
         self._stages = stages
         self._sections = sections
         self._section_characters = section_characters
+        self._cache = cache
 
     async def retrieve(self, search: Search, record: Record) -> Retrieved:
         """Finds passages.
@@ -98,7 +110,29 @@ class Retriever:
             "rerank": search.options.rerank,
             "section_characters": most_characters,
         }
+        cached = self._cache.looking(search, most_characters, collection, record) if self._cache else None
+        if cached is not None and (known := await cached.look()) is not None:
+            return Retrieved(known, settings)
         embedded = await self._stages.embed(search, collection, record)
+        if cached is not None and (known := await cached.look_similar(embedded)) is not None:
+            return Retrieved(known, settings)
+        passages = await self._found(search, options, most_characters, collection, conditions, embedded, record)
+        if cached is not None:
+            await cached.keep(passages, embedded)
+        return Retrieved(passages, settings)
+
+    async def _found(
+        self,
+        search: Search,
+        options: SearchOptions,
+        most_characters: int,
+        collection: ResolvedCollection,
+        conditions: Filter | None,
+        embedded: Sequence[QueryVector | None],
+        record: Record,
+    ) -> tuple[Passage, ...]:
+        """The passages, searched for and judged."""
+        settings = search.options.settings
         for read in _counts_to_read(search, options):
             results = await self._stages.find(search, collection, conditions, embedded, read, record)
             found = [one.candidates for one in results]
@@ -118,7 +152,7 @@ class Retriever:
             passages = await self._sections.read(
                 passages, search.options.top_n, most_characters, collection, search.principal.reader, record
             )
-        return Retrieved(passages if len(found) == 1 else tuple(map(_told_by(found), passages)), settings)
+        return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
 
 
 def _counts_to_read(search: Search, options: SearchOptions) -> Sequence[int | None]:

@@ -11,6 +11,8 @@ from trivium_gateway.access.audit import AuditLog
 from trivium_gateway.access.key_store import KeyStore
 from trivium_gateway.access.keyring import Access
 from trivium_gateway.access.keys import given_key
+from trivium_gateway.app.caches import store_of
+from trivium_gateway.caching.results import CacheMetrics
 from trivium_gateway.domain.names import DEFAULT_TENANT
 from trivium_gateway.metering.kinds import STORED_KINDS, parse_setting
 from trivium_gateway.metering.metrics import MeterMetrics
@@ -43,6 +45,7 @@ def check_access(settings: GatewaySettings) -> None:
         )
     access_of(settings, AuditLog(None, CollectorRegistry()))
     quotas_of(settings, CollectorRegistry())
+    store_of(settings, CacheMetrics(CollectorRegistry()))
 
 
 def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:

@@ -19,6 +19,7 @@ from trivium_gateway.answering.sections import SectionReader
 from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
 from trivium_gateway.answering.supporting import SupportJudge
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
+from trivium_gateway.app.caches import Caches
 from trivium_gateway.app.upstreams import Upstreams
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from trivium_serving.background import Background
 
     from trivium_gateway.access.audit import AuditLog
+    from trivium_gateway.library.contents import Contents
     from trivium_gateway.metering.quotas import Quotas
     from trivium_gateway.settings import GatewaySettings
 
@@ -103,7 +105,8 @@ class Composition:
         self._limits, self._quotas = GatewayLimits(), quotas
         self._stage_metrics, self._outcomes = StageMetrics(registry), Outcomes()
         self._question_metrics = QuestionMetrics(registry)
-        self._upstreams = Upstreams(settings, self._stage_metrics)
+        self._caches = Caches(settings, registry)
+        self._upstreams = Upstreams(settings, self._stage_metrics, self._caches)
         embed, qdrant = self._upstreams.embed, self._upstreams.qdrant
         distribution = Distribution(settings.qdrant_shard_number, settings.qdrant_replication_factor)
         self._collections = Collections(qdrant, embed, self._limits, distribution=distribution)
@@ -137,7 +140,7 @@ class Composition:
             registry=registry,
             limits=self._limits,
         )
-        readiness, questions = self._readiness(on_ready), self._questions()
+        readiness, questions = self._readiness(on_ready), self._questions(chunks.contents)
         library = self._library(documents, permissions, audit)
         rebuilding = Rebuilding(
             library.calls,
@@ -168,6 +171,7 @@ class Composition:
         self._job_database.close()
         await self._ingester.close()
         await self._feedback.close()
+        await self._caches.close()
         await self._upstreams.close()
 
     def _readiness(self, on_ready: Callable[[bool], Awaitable[None]]) -> Readiness:
@@ -184,7 +188,7 @@ class Composition:
             addresses=self._upstreams.addresses if is_private else None,
         )
 
-    def _questions(self) -> Questions:
+    def _questions(self, contents: Contents) -> Questions:
         settings, upstreams = self._settings, self._upstreams
         retriever = Retriever(
             RetrievalStages(
@@ -198,6 +202,7 @@ class Composition:
             ),
             SectionReader(Neighbours(upstreams.qdrant), settings.search_timeout_seconds),
             settings.section_characters,
+            self._caches.retrievals(upstreams, contents),
         )
         return Questions(
             rewriter=QuestionRewriter(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from trivium_serving.background import Background
 
+    from trivium_gateway.app.caches import Caches
     from trivium_gateway.health.metrics import StageMetrics
     from trivium_gateway.health.readiness import StageProbe
     from trivium_gateway.library.collections import Collections
@@ -42,9 +43,10 @@ class Upstreams:
     Args:
         settings: Where they are.
         metrics: Counts the silences of each.
+        caches: What is remembered of what they made.
     """
 
-    def __init__(self, settings: GatewaySettings, metrics: StageMetrics) -> None:
+    def __init__(self, settings: GatewaySettings, metrics: StageMetrics, caches: Caches) -> None:
         further = {f"embed.{name}": target for name, target in named_targets(settings.embed_targets).items()}
         self._channels = {
             "embed": open_channel(settings.embed_target),
@@ -55,12 +57,15 @@ class Upstreams:
         if settings.support_target:
             self._channels["support"] = open_channel(settings.support_target)
         self._model_channel = open_channel(settings.generate_target, health=generate.MODEL_HEALTH_NAME)
-        others = [embed.EmbedClient(self._channels[one], name=one.removeprefix("embed.")) for one in further]
-        self.embed = embed.EmbedClient(self._channels["embed"], further=others)
+        others = [
+            embed.EmbedClient(self._channels[one], name=one.removeprefix("embed."), remembered=caches.queries)
+            for one in further
+        ]
+        self.embed = embed.EmbedClient(self._channels["embed"], further=others, remembered=caches.queries)
         self.rerank = rerank.RerankClient(self._channels["rerank"])
         judge = self._channels.get("support")
         self.support = rerank.RerankClient(judge, "support") if judge else None
-        self.generate = generate.GenerateClient(self._channels["generate"], self._model_channel)
+        self.generate = generate.GenerateClient(self._channels["generate"], self._model_channel, caches.written)
         self.qdrant = QdrantConnection(
             settings.qdrant_url,
             settings.qdrant_grpc_port,

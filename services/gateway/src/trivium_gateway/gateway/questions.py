@@ -14,6 +14,7 @@ from trivium_serving.request_context import caller_timeout, request_id
 from trivium_gateway.answering.events import Delta, Sources, Summary
 from trivium_gateway.answering.plan import NOTHING_SEARCHED, Search, Searched
 from trivium_gateway.answering.replaying import Replay, changed
+from trivium_gateway.domain.cached import NOTHING_CACHED, Cached
 from trivium_gateway.metering.kinds import Operation, used_of
 from trivium_gateway.request.principal import Scope
 from trivium_gateway.request.record import Record
@@ -53,19 +54,13 @@ _BEGIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The passages for a query.
-
-    Attributes:
-        passages: Best first.
-        timings: When each stage ran, and for how long.
-        degraded: Stages that were replaced by the next best means.
-        searched: What was searched for.
-    """
+    """The passages for a query, best first; the rest is as in Summary."""
 
     passages: tuple[Passage, ...]
     timings: Timings
     degraded: tuple[Degradation, ...]
     searched: Searched = NOTHING_SEARCHED
+    cached: Cached = NOTHING_CACHED
 
 
 class Questions:
@@ -147,9 +142,8 @@ class Questions:
                 trace.show(found.passages)
                 _note_retrieval(place, record)
                 record.end()
-                return Found(
-                    found.passages, record.timings(), record.degraded, Searched.of(search.queries[0].text, plan)
-                )
+                searched = Searched.of(search.queries[0].text, plan)
+                return Found(found.passages, record.timings(), record.degraded, searched, record.cached)
 
     async def answer(self, question: Question) -> AsyncGenerator[Event, None]:
         """Answers a question: one Sources, then deltas, then one Summary. Closing the iterator cancels the work.

@@ -84,6 +84,23 @@ class DocumentWriter:
         Returns:
             For each document why it failed; None if it is durable.
         """
+        if not documents:
+            return []
+        async with contextlib.AsyncExitStack() as change:
+            try:
+                changing = self._chunks.contents.changing
+                await patiently(lambda: change.enter_async_context(changing(collection.physical)))
+            except TriviumError as error:
+                return [error] * len(documents)
+            return await self._write(collection, documents, versions, tenant)
+
+    async def _write(
+        self,
+        collection: ResolvedCollection,
+        documents: Sequence[CutDocument],
+        versions: dict[str, DocumentVersions],
+        tenant: str,
+    ) -> list[TriviumError | None]:
         known = await embeddings_known(
             self._chunks, self._embed, collection, [cut.document for cut in documents], versions, tenant
         )

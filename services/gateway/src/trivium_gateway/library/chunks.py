@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.readers import Reader, Readers, common, whole
+from trivium_gateway.library.contents import Contents
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, is_abandoned
@@ -29,12 +30,16 @@ _SOURCE_FIELDS = ("document_id", "uri")
 class ChunkStore:
     """The chunks of all collections. What has a tenant is for those who keep the documents; what has a reader asks.
 
+    Attributes:
+        contents: Says that they change, which each write does here; who makes several says it once for all of them.
+
     Args:
         connection: Where they are.
     """
 
     def __init__(self, connection: QdrantConnection) -> None:
         self._connection = connection
+        self.contents = Contents(connection)
         self._heads = DocumentHeads(connection)
 
     async def versions(
@@ -76,7 +81,8 @@ class ChunkStore:
 
     async def upsert(self, collection: ResolvedCollection, points: Sequence[Point]) -> None:
         """Write points; they are durable when this returns."""
-        await upsert(self._connection, collection.physical, points)
+        async with self.contents.changing(collection.physical):
+            await upsert(self._connection, collection.physical, points)
 
     async def embedded(
         self, collection: ResolvedCollection, versions: Sequence[str], tenant: str
@@ -101,7 +107,8 @@ class ChunkStore:
     async def delete_versions(self, collection: ResolvedCollection, versions: Sequence[str], tenant: str) -> None:
         """Delete all chunks of some versions of documents; of none if there are none."""
         if versions:
-            await self._of(collection, tenant).delete(versions)
+            async with self.contents.changing(collection.physical):
+                await self._of(collection, tenant).delete(versions)
 
     async def abandoned(self, collection: ResolvedCollection, tenant: str) -> AsyncIterator[list[str]]:
         """Look through all chunks for versions that no chunk 0 names, and that nobody can be writing any more."""
@@ -172,9 +179,10 @@ class ChunkStore:
             tenant: Whose they are.
         """
         chunks = self._of(collection, tenant)
-        await chunks.permit(versions, common(before, after), heads=True)
-        await chunks.permit(versions, after, heads=False)
-        await chunks.permit(versions, after, heads=True)
+        async with self.contents.changing(collection.physical):
+            await chunks.permit(versions, common(before, after), heads=True)
+            await chunks.permit(versions, after, heads=False)
+            await chunks.permit(versions, after, heads=True)
 
     def _of(self, collection: ResolvedCollection, tenant: str) -> QdrantChunks:
         return self._reading(collection, whole(tenant))

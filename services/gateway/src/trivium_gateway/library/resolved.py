@@ -34,6 +34,7 @@ class ResolvedCollection:
         generation: Tells its index from others of the same model and analyzer.
         same_model: Fingerprint of another model that makes the same vectors, and embeds for it; empty if none does.
         beside: The other index of the collection; None if there is none.
+        contents: The mark of what was in it when it was found; see `Contents`.
     """
 
     tenant: str
@@ -48,6 +49,7 @@ class ResolvedCollection:
     generation: str = ""
     same_model: str = ""
     beside: IndexBeside | None = None
+    contents: str = ""
 
     @property
     def alias(self) -> str:
@@ -96,6 +98,7 @@ class ResolvedCollection:
             generation=made.generation,
             same_model=self.same_model if made.fingerprint == self.model_fingerprint else "",
             beside=None,
+            contents="",
         )
 
 
@@ -116,4 +119,5 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.generation,
         described.embedded_by,
         described.beside,
+        described.contents,
     )

@@ -80,7 +80,7 @@ class EmbedClient:
         channel: To the service.
         name: Its name, if it is a further one beside the first; empty for the first.
         further: The services beside this one, which run other models.
-        max_remembered_bytes: How much memory the vectors of recent queries may take; 0 to remember none.
+        remembered: The vectors of recent queries; None for a memory of its own.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EmbedClient:
         *,
         name: str = "",
         further: Sequence["EmbedClient"] = (),
-        max_remembered_bytes: int = 8 * 1024 * 1024,
+        remembered: QueryMemory | None = None,
     ) -> None:
         self.stage = f"embed.{name}" if name else "embed"
         self._stub = EmbedServiceStub(channel)
@@ -97,7 +97,7 @@ class EmbedClient:
         self._running = ""
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
-        self._remembered = QueryMemory(max_remembered_bytes)
+        self._remembered = remembered or QueryMemory()
 
     @property
     def every(self) -> Sequence["EmbedClient"]:
@@ -157,7 +157,7 @@ class EmbedClient:
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        remembered = self._remembered.get(reader, expected_fingerprint, text)
+        remembered = self._remembered.get(reader, expected_fingerprint, text, with_codes=with_codes)
         if remembered is not None:
             return remembered
         until = time.monotonic() + timeout_seconds
@@ -177,7 +177,7 @@ class EmbedClient:
         made = QueryVector(
             vector.tolist(), token_count, cached=False, read_share=read_share, token_codes=token_codes, long=long
         )
-        self._remembered.put(reader, expected_fingerprint, text, vector, made)
+        self._remembered.put(reader, expected_fingerprint, text, vector, made, with_codes=with_codes)
         return made
 
     async def _embed_queries(

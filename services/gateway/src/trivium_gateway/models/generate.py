@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.passages import Passage
     from trivium_gateway.models.generate_answers import GeneratedEnd, GeneratedText, GenerateModel
+    from trivium_gateway.models.written_answers import AskedFor, WrittenAnswers
 
 FULL_NAME = pb.DESCRIPTOR.services_by_name["GenerateService"].full_name
 MODEL_HEALTH_NAME = f"{FULL_NAME}/model"
@@ -62,9 +64,14 @@ class GenerateClient:
         channel: To the service, all of its replicas.
         model_channel: To those of them that have their language model now: ready while there are any. They get the
             questions then; else all of them do, which answer by other means.
+        written: Remembers what it wrote; None to remember nothing.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, model_channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, model_channel: grpc.aio.Channel, written: WrittenAnswers | None = None
+    ) -> None:
+        self._written = written
+        self._model_identity = ""
         self._stub = GenerateServiceStub(channel)
         self._model_channel = model_channel
         self._model_stub = GenerateServiceStub(model_channel)
@@ -80,6 +87,7 @@ class GenerateClient:
         tools: Tools = NO_TOOLS,
         tool_turns: Sequence[Turn] = (),
         standalone_question: str = "",
+        asked: AskedFor | None = None,
         timeout_seconds: float,
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         """Has an answer written; ends with one GeneratedEnd. Closing the iterator cancels the call.
@@ -94,6 +102,7 @@ class GenerateClient:
             tools: What the language model may call.
             tool_turns: Its calls since the question, and their results, oldest first.
             standalone_question: The question as it can be understood without the history; empty if it is the same.
+            asked: For whom, so that it may be what was written for them before; None to have it written anew.
             timeout_seconds: How long the whole answer may take.
 
         Raises:
@@ -114,6 +123,20 @@ class GenerateClient:
         else:
             turns = (*history, Turn(Role.USER, question), *tool_turns)
             request.messages.extend(map(turn_message, turns))
+        if self._written is None or asked is None:
+            answer = self._written_anew(request, len(history), timeout_seconds)
+        else:
+            asked = replace(asked, model=self._model_identity)
+            answer = self._written.through(
+                asked, request, lambda: self._written_anew(request, len(history), timeout_seconds)
+            )
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _written_anew(
+        self, request: pb.GenerateRequest, history_length: int, timeout_seconds: float
+    ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         finished = begun = False
         # One replica with its model, if there is any.
         for stub in (self._model_stub, self._stub) if self._has_model() else (self._stub,):
@@ -132,7 +155,7 @@ class GenerateClient:
                     return
                 # The last one with a model may just have lost it: then any other answers as well as it can.
                 if begun or stub is self._stub or error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    failure = _in_callers_words(upstream_error("generate", error), len(history))
+                    failure = _in_callers_words(upstream_error("generate", error), history_length)
                     raise blame("generate", failure, _CALLERS_FIELDS) from error
             finally:
                 call.cancel()  # does nothing to a call that has ended
@@ -184,6 +207,7 @@ class GenerateClient:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise upstream_error("generate", error) from error
+        self._model_identity = f"{response.model.name} {response.model.fingerprint}"
         return model_from(response)
 
 

@@ -71,6 +71,7 @@ class GeneratedEnd:
         dropped_passages: Numbers of the passages that did not fit into the model's context, from 1.
         degradation: Set if the service wrote by other means than the configured ones.
         reason: Why it ended.
+        is_cached: Whether it was written before, and nobody has read or written anything for it now.
     """
 
     model: str
@@ -80,6 +81,7 @@ class GeneratedEnd:
     dropped_passages: tuple[int, ...]
     degradation: Degradation | None
     reason: FinishReason
+    is_cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Remembers what the embedding model made of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -38,26 +38,47 @@ class QueryMemory:
 
     Args:
         max_bytes: How much memory they may take; 0 to remember none.
+        count: Told of each look whether it was a `hit` or a `miss`.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._entries: LRUCache[tuple[Reader, str, str], _Remembered] = LRUCache(
+    def __init__(self, max_bytes: int = 8 * 1024 * 1024, count: Callable[[str], None] = lambda _: None) -> None:
+        self._entries: LRUCache[tuple[Reader, str, str, bool], _Remembered] = LRUCache(
             max_bytes, getsizeof=_Remembered.byte_count
         )
+        self._count = count
 
-    def get(self, reader: Reader, fingerprint: str, text: str) -> QueryVector | None:
-        """The vector that a model made of a reader's query, if it is remembered."""
-        entry = self._entries.get((reader, fingerprint, text))
+    @property
+    def byte_count(self) -> float:
+        """About how much memory they take."""
+        return float(self._entries.currsize)
+
+    def get(self, reader: Reader, fingerprint: str, text: str, *, with_codes: bool) -> QueryVector | None:
+        """The vector that a model made of a reader's query, if it is remembered as it was asked for."""
+        if not self._entries.maxsize:
+            return None
+        entry = self._entries.get((reader, fingerprint, text, True))
+        if entry is None and not with_codes:
+            entry = self._entries.get((reader, fingerprint, text, False))
+        self._count("miss" if entry is None else "hit")
         if entry is None:
             return None
         return replace(entry.made, vector=entry.vector.tolist(), cached=True)
 
-    def put(self, reader: Reader, fingerprint: str, text: str, vector: NDArray[np.float32], made: QueryVector) -> None:
+    def put(
+        self,
+        reader: Reader,
+        fingerprint: str,
+        text: str,
+        vector: NDArray[np.float32],
+        made: QueryVector,
+        *,
+        with_codes: bool,
+    ) -> None:
         """Remember what a model made of a query; what takes too much memory is not."""
         # The vector as an array, which takes a tenth of what a list of numbers does.
         entry = _Remembered(text, vector, replace(made, vector=()))
         if entry.byte_count() <= self._entries.maxsize:
-            self._entries[reader, fingerprint, text] = entry
+            self._entries[reader, fingerprint, text, with_codes] = entry
 
 
 class _Remembered(NamedTuple):

@@ -91,6 +91,12 @@ class RerankClient:
         self._texts_optional = False
         self._query_tokens = 0
         self._kind = ScoreKind.SIMILARITY
+        self._identity = ""
+
+    @property
+    def identity(self) -> str:
+        """Which model judges, as far as the service has said so; empty if it has not."""
+        return self._identity
 
     @property
     def token_fingerprint(self) -> str:
@@ -138,9 +144,8 @@ class RerankClient:
                     query, texts, timeout_seconds=timeout_seconds, places=places, callers_fields=callers_fields
                 )
             raise blame(self._name, domain_error, callers_fields) from error
-        self._token_fingerprint = response.model.token_fingerprint
         self._texts_optional = response.texts_optional
-        self._note_window(response)
+        self._note(response)
         if without_texts and not response.texts_optional:
             # A process of an earlier version answered, for which passages without a text score 0.
             return await self.rerank(
@@ -240,15 +245,17 @@ class RerankClient:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise upstream_error(self._name, error) from error
-        self._token_fingerprint = response.model.token_fingerprint
-        self._note_window(response)
+        self._note(response)
         self._kind = _KINDS.get(response.score_kind, ScoreKind.SIMILARITY)
         return response.model.name
 
-    def _note_window(self, response: pb.RerankResponse | pb.GetModelResponse) -> None:
-        """Notes how long a query may be that is read whole: a cross-encoder reads a passage beside it."""
+    def _note(self, response: pb.RerankResponse | pb.GetModelResponse) -> None:
+        """Notes which model judges, and how long a query it reads whole: a cross-encoder reads a passage beside it."""
+        model = response.model
         is_pair = response.score_kind in (pb.SCORE_KIND_RELEVANCE, pb.SCORE_KIND_ENTAILMENT)
-        self._query_tokens = response.model.max_input_tokens // (2 if is_pair else 1)
+        self._identity = f"{model.name} {model.fingerprint} {model.token_fingerprint}"
+        self._token_fingerprint = model.token_fingerprint
+        self._query_tokens = model.max_input_tokens // (2 if is_pair else 1)
 
 
 def _request(

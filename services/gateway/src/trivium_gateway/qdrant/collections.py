@@ -13,6 +13,7 @@ from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.described import (
     BESIDE,
+    CONTENTS,
     EMBEDDED_BY,
     GENERATION,
     REPORT,
@@ -160,6 +161,14 @@ class QdrantCollections:
     async def keep_report(self, physical: str, report: str) -> None:
         """Note what the comparison of an index with the one before it has shown."""
         await self._note(physical, REPORT, report)
+
+    async def keep_contents(self, physical: str, mark: str) -> None:
+        """Note that what is in a collection changes, or has changed.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        await self._note(physical, CONTENTS, mark)
 
     async def _note(self, physical: str, name: str, value: str | bool) -> None:
         request = qdrant.UpdateCollection(collection_name=physical, metadata={name: to_value(value)})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BESIDE",
+    "CONTENTS",
     "EMBEDDED_BY",
     "GENERATION",
     "REPORT",
@@ -36,6 +37,7 @@ GENERATION = "generation"
 BESIDE = "beside"
 EMBEDDED_BY = "embedded_by"
 REPORT = "report"
+CONTENTS = "contents"
 
 SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
@@ -75,6 +77,7 @@ class PhysicalCollection:
         beside: The other index of its collection; None if there is none.
         embedded_by: Fingerprint of another model that makes the same vectors; empty if none is known.
         comparison: What the comparison with the index before it has shown; None if there was none.
+        contents: The mark that each write moves; empty before the first one.
     """
 
     model: str
@@ -90,6 +93,7 @@ class PhysicalCollection:
     beside: IndexBeside | None = None
     embedded_by: str = ""
     comparison: IndexComparison | None = None
+    contents: str = ""
 
     @property
     def made(self) -> IndexMaking:
@@ -128,4 +132,5 @@ def described(reply: Any) -> PhysicalCollection:
         beside=IndexBeside.from_text(str(facts.get(BESIDE, ""))),
         embedded_by=str(facts.get(EMBEDDED_BY, "")),
         comparison=IndexComparison.from_text(str(facts.get(REPORT, ""))),
+        contents=str(facts.get(CONTENTS, "")),
     )

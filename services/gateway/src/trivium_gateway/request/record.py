@@ -23,6 +23,7 @@ from trivium_serving.errors import (
     TriviumError,
 )
 
+from trivium_gateway.domain.cached import NOTHING_CACHED, Cached
 from trivium_gateway.domain.degradation import Degradation, Stage, degradable_reason
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ class Record:
         """What the search found for each query, best first, what it cut off behind the rest."""
         self.ordered: Sequence[Ordered] = ()
         """The candidates as they were ordered, best first."""
+        self.cached: Cached = NOTHING_CACHED
+        """What was not made anew."""
         self._begin = time.perf_counter()
         self._deadline = Deadline.after(seconds)
         self._pulses = pulses

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.events import Delta, Sources, Summary
     from trivium_gateway.answering.plan import Searched
+    from trivium_gateway.domain.cached import Cached
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage
@@ -59,6 +60,7 @@ def found_json(found: Found) -> dict[str, Any]:
         "timings": _timings_json(found.timings),
         "stages": _stages_json(found.timings),
         "degraded": [_degradation_json(one) for one in found.degraded],
+        "cached": cached_json(found.cached),
         "request_id": request_id(),
     }
 
@@ -78,6 +80,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "timings": _timings_json(summary.timings),
         "stages": _stages_json(summary.timings),
         "degraded": [_degradation_json(one) for one in summary.degraded],
+        "cached": cached_json(summary.cached),
         "usage": {
             "prompt_tokens": summary.prompt_tokens,
             "completion_tokens": summary.completion_tokens,
@@ -86,6 +89,15 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "dropped_passages": list(summary.dropped_passages),
         "model": summary.model,
         "request_id": request_id(),
+    }
+
+
+def cached_json(cached: Cached) -> dict[str, Any]:
+    """What came from a cache."""
+    return {
+        "retrieval": cached.retrieval,
+        "answer": cached.answer,
+        "similar_question": cached.similar_question or None,
     }
 
 

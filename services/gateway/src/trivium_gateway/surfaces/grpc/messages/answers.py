@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.events import Event, Summary
     from trivium_gateway.answering.plan import Searched
+    from trivium_gateway.domain.cached import Cached
     from trivium_gateway.domain.chunks import Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage
@@ -73,6 +74,7 @@ def found_message(found: Found) -> pb.RetrieveResponse:
         search_query=found.searched.search_query,
         queries=_queries(found.searched),
         degraded=_degradations(found.degraded),
+        cached=_cached(found.cached),
         request_id=request_id(),
     )
 
@@ -111,6 +113,7 @@ def _summary(summary: Summary) -> pb.AnswerSummary:
         search_query=summary.searched.search_query,
         queries=_queries(summary.searched),
         degraded=_degradations(summary.degraded),
+        cached=_cached(summary.cached),
         usage=usage_pb2.Usage(
             prompt_tokens=summary.prompt_tokens,
             completion_tokens=summary.completion_tokens,
@@ -174,6 +177,10 @@ def _citation(citation: Citation) -> pb.Citation:
         sentence=_span(citation.sentence),
         boxes=(pb.Box(page=one.page, x0=one.x0, y0=one.y0, x1=one.x1, y1=one.y1) for one in citation.boxes),
     )
+
+
+def _cached(cached: Cached) -> pb.Cached:
+    return pb.Cached(retrieval=cached.retrieval, answer=cached.answer, similar_question=cached.similar_question or None)
 
 
 def _queries(searched: Searched) -> Iterable[pb.SearchedQuery]:

@@ -59,6 +59,17 @@ class UsageShape(Shape):
     is_estimated: bool
 
 
+class CachedShape(Shape):
+    """What was not made anew, because it was asked before and nothing has changed since."""
+
+    retrieval: bool = Field(description="Whether the passages come from a cache.")
+    answer: bool = Field(description="Whether the text does.")
+    similar_question: str | None = Field(
+        description="The question that was asked before, if it is another one that means the same; null if it is not, "
+        "or nothing comes from a cache."
+    )
+
+
 class SearchedQueryShape(Shape):
     """A text that was searched for."""
 
@@ -78,6 +89,7 @@ class RetrieveResponse(Shape):
     timings: TimingsShape
     stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")
     degraded: list[DegradationShape]
+    cached: CachedShape
     request_id: str
 
 
@@ -106,6 +118,7 @@ class AnswerResponse(Shape):
     timings: TimingsShape
     stages: list[StageTimeShape] = Field(description="All stages that ran, in the order in which they began.")
     degraded: list[DegradationShape]
+    cached: CachedShape
     usage: UsageShape
     dropped_passages: list[int]
     model: str
