@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pypdf
 import pytest
 import pytest_asyncio
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 from trivium.gateway.v1.usage_service_pb2_grpc import UsageServiceStub
@@ -30,6 +33,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _QUESTION = {"question": "What do herons eat?"}
+
+
+_FONT = {
+    NameObject("/Type"): NameObject("/Font"),
+    NameObject("/Subtype"): NameObject("/Type1"),
+    NameObject("/BaseFont"): NameObject("/Helvetica"),
+}
 
 
 @dataclass
@@ -94,6 +104,25 @@ async def test_calls_are_counted_with_what_the_services_report(metered: Metered)
     again = await metered.call("POST", "/v1/documents", key, json={"documents": DOCUMENTS})
     assert {one["status"] for one in again.json()["documents"]} == {"unchanged"}
     assert (await metered.used(key)) == {**after, "requests": 3}  # nothing was embedded, nothing written
+
+
+async def test_each_page_of_a_file_is_counted_also_where_one_piece_has_several(metered: Metered) -> None:
+    key = await metered.tenant("paged", "read", "ingest", "admin")
+    before = await metered.used(key)
+    writer = pypdf.PdfWriter()
+    font = DictionaryObject({NameObject("/F1"): DictionaryObject(_FONT)})
+    for number in range(1, 4):
+        page, drawn = writer.add_blank_page(612, 792), DecodedStreamObject()
+        drawn.set_data(f"BT /F1 12 Tf 72 720 Td (Page {number} of the manual.) Tj ET".encode())
+        page[NameObject("/Contents")] = drawn
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): font})
+    pdf = io.BytesIO()
+    writer.write(pdf)
+    files = {"file": ("manual.pdf", pdf.getvalue(), "application/pdf")}
+    headers = {"Authorization": f"Bearer {key}"}
+    sent = await metered.stack.http.post("/v1/documents", headers=headers, files=files)
+    assert [(one["status"], one["chunks"]) for one in sent.json()["documents"]] == [("indexed", 1)], sent.text
+    assert (await metered.used(key))["pages"] == before["pages"] + 3
 
 
 async def test_what_rewrites_a_question_is_counted_beside_what_answers_it(metered: Metered) -> None:

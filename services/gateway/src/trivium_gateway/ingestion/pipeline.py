@@ -98,7 +98,7 @@ class IngestionPipeline:
             await self._store(collection, [one for one in documents if one.error is None], reader)
         for one in documents:  # of a long stream, only the outcomes are kept
             if one.error is None and one.cut is not None:
-                pages = max((place.page or 0 for place in one.cut.places), default=0)
+                pages = max((box.page for box in one.cut.document.boxes), default=0)
                 count_read(pages=pages, text_bytes=one.cut.document.text_bytes)
             one.content_hash = one.prepared.content_hash if one.prepared else ""
             one.prepared = one.cut = None
