@@ -226,6 +226,7 @@ async def test_degraded_results_are_not_kept(pair: Pair) -> None:
 
 
 async def test_answers_that_are_not_whole_or_by_other_means_are_not_kept(pair: Pair) -> None:
+    question = "Do herons eat fish or frogs?"  # which no other test asks: answers are kept by what is sent, wherever
     cut = finish(reason=generate.FINISH_REASON_LENGTH)
     replaced = finish(
         degradation=degradation_pb2.Degradation(
@@ -235,14 +236,14 @@ async def test_answers_that_are_not_whole_or_by_other_means_are_not_kept(pair: P
     for end in (cut, replaced):
         pair.one.generate.script = [delta("Herons eat fish. [1]", (1, 17, 20)), end]
         for _ in range(3):
-            assert (await pair.one.ask()).json()["cached"]["answer"] is False
+            assert (await pair.one.ask(question)).json()["cached"]["answer"] is False
     pair.one.generate.reset()
-    assert (await pair.one.ask()).json()["cached"]["answer"] is False
+    assert (await pair.one.ask(question)).json()["cached"]["answer"] is False
 
 
 async def test_answer_that_is_to_be_drawn_is_written_anew(pair: Pair) -> None:
     async def chat(temperature: float) -> dict[str, Any]:
-        messages = [{"role": "user", "content": "What do herons eat?"}]
+        messages = [{"role": "user", "content": "Who eats fish?"}]
         asked = {"messages": messages, "model": f"trivium/{pair.collection}", "temperature": temperature}
         answered = await pair.one.http.post("/v1/chat/completions", json=asked)
         assert answered.status_code == 200, answered.text

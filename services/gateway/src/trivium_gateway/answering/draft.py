@@ -163,5 +163,5 @@ class Draft:
             tool_calls=self._tool_calls,
             searched=self.searched,
             unsupported=self._unsupported,
-            cached=record.cached,
+            cached=self._record.cached,
         )
