@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from trivium_evidence.markdown import strip_inline
+from trivium_evidence.inline import strip_inline
 from trivium_evidence.sentences import split, split_passages
 
 
@@ -162,3 +162,16 @@ def test_sentences_of_hostile_text_take_little_time(hostile: str) -> None:
     begin = time.process_time()
     split_passages([hostile])
     assert time.process_time() - begin < 1.0
+
+
+def test_sentences_of_minutes_have_numbered_lines_as_titles_and_stand_apart_from_the_lines_of_a_form() -> None:
+    minutes = (
+        "Date: 12 March 2026\nPresent: Anna Keller\nAbsent: Lucia Ferrari\n\n1. Sales\nOrders rose by 8%.\n\n"
+        "2. New warehouse\nThe board decided to rent the hall.\nThe rent is 14,500 EUR.\n"
+    )
+
+    found = [(one.heading, one.text) for one in split_passages([minutes])]
+
+    assert found[:3] == [("", "Date: 12 March 2026"), ("", "Present: Anna Keller"), ("", "Absent: Lucia Ferrari")]
+    assert ("Sales", "Orders rose by 8%.") in found
+    assert ("New warehouse", "The rent is 14,500 EUR.") in found

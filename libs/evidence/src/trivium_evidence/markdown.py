@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from trivium_evidence.inline import strip_inline
 from trivium_evidence.language import is_chinese
 
 if TYPE_CHECKING:
@@ -38,33 +39,15 @@ _ITEM = re.compile(
 _CHINESE_ITEM = re.compile(r"(?:[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]{1,3}、|[•·●])(?=\S)")
 _LATER_NUMBER = re.compile(r"\(?(?!1[.)])\d")
 _UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…。！？：；，、|`\t]")
+_TITLE = re.compile(r"[A-Z][^\W\d_]*(?: [\w'-]{1,20}){0,4}")
+# Lines of a form, as above a mail or minutes: each stands alone.
+_FIELD = re.compile(r"[A-Z][\w-]{1,20}(?: [\w-]{1,20})?: \S")
 _QUOTE = re.compile(r"^(?:>\s?)+")
 _TABLE_ROW = re.compile(r"\|.*\|")
 _CELL_END = re.compile(r"(?<!\\)\|")
 # Names of the columns of a table whose rows name one value each.
 _VALUE = re.compile(r"values?|wert|valeur|valor|值|数值|數值", re.IGNORECASE)
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?")
-
-# Every repetition is bounded, so that no text, however hostile, takes more than linear time.
-_INLINE = (
-    (re.compile(r"<!--.{0,1000}?-->"), " "),
-    (re.compile(r"!\[[^\]\n]{0,200}\]\([^)\n]{0,500}\)"), " "),
-    (re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\n]{0,500}\)"), r"\1"),
-    (re.compile(r"<(https?://[^>\s]{1,500})>"), r"\1"),
-    (re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,15}(?:\s[^<>\n]{0,500})?/?>"), " "),
-    # Marks of the source's own notes would read as citations of ours.
-    (
-        re.compile(
-            r"\s?[\[【［](?:\^?[0-9０-９]{1,4}|note \d+|citation needed|注\s?\d+)(?:[,，、\s–-]+\d{1,4})*[\]】］]"
-        ),
-        "",
-    ),
-    (re.compile(r"(\*\*\*|\*\*|__)(?=\S)(.{1,300}?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\*(?![\w*])"), r"\1"),
-    (re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]{1,300}?)(?<=[^\s_])_(?![\w_])"), r"\1"),
-    (re.compile(r"\\([\\`*_{}\[\]()#+.!|>-])"), r"\1"),
-)
-_CODE_SPAN = re.compile(r"(?<!`)(`{1,3})(?!`).{1,200}?(?<!`)\1(?!`)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +112,11 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
-def strip_inline(text: str) -> str:
-    """A text without inline markup, on one line; code spans stay as they are."""
-    parts: list[str] = []
-    end = 0
-    for match in _CODE_SPAN.finditer(text):
-        parts += [_strip_prose(text[end : match.start()]), match.group()]
-        end = match.end()
-    parts.append(_strip_prose(text[end:]))
-    return " ".join("".join(parts).split())
-
-
-def _strip_prose(text: str) -> str:
-    for pattern, replacement in _INLINE:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def _pieces(text: str) -> Iterator[_Piece]:
     """The lines of a passage by kind; the lines of one paragraph are joined by what reads them."""
     fence = ""
     previous = "gap"
+    is_title = False
     lines = [line.strip() for line in text.split("\n")]
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if fence:
@@ -162,11 +129,14 @@ def _pieces(text: str) -> Iterator[_Piece]:
             fence, previous = opening.group(1), "gap"
             continue
         kind, content = _kind(_QUOTE.sub("", line, count=1), previous, following)
-        if kind == "prose" and previous == "gap":
+        if kind == "prose" and (previous == "gap" or is_title):
             yield _Piece("gap", "")  # two paragraphs are two groups
+            is_title = False
         elif kind == "prose" and previous in _ITEMS:
             yield _Piece("more", content)
             continue
+        # A short line with a number right above a sentence is its title: "2. New warehouse".
+        is_title = kind == "step" and bool(_TITLE.fullmatch(content)) and following[:1].isupper()
         previous = kind
         yield _Piece(kind, content)
 
@@ -233,6 +203,8 @@ def _kind(line: str, previous: str, following: str) -> tuple[str, str]:
     if not in_paragraph and (item := _ITEM.match(line) or _CHINESE_ITEM.match(line)):
         bullet = line[0] in "-*+•·‣▪◦●"
         return "item" if bullet else "step", line[item.end() :]
+    if _FIELD.match(line) and (_FIELD.match(following) or previous == "item"):
+        return "item", line
     return "prose", line
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trivium_evidence.markdown import strip_inline
+from trivium_evidence.inline import strip_inline
 from trivium_evidence.sentences import sentence_ends
 
 if TYPE_CHECKING:
