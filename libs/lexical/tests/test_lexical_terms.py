@@ -35,6 +35,20 @@ def score(query: str, passage: str) -> float:
         ("2,5", "2.5 litres"),
         ("8080", "port:8080"),
         ("٢٠٢٤", "in 2024"),
+        ("0.5", "a gap of .5 mm"),
+        ("2024", "in the year 2024¹"),
+        ("10", "a count of 10²"),
+        ("1 1/2", "1½ inches"),
+        ("1/2", "a ½ inch tube"),
+        # With what is measured right behind them, or after a space.
+        ("kHz", "at 10kHz"),
+        ("10 mV", "10mV"),
+        # Telephone and account numbers in other groups.
+        ("+4930123456", "call +49 30 123456"),
+        ("(555) 123-4567", "call 5551234567"),
+        ("5551234567", "call (555) 123-4567."),
+        ("0301234567", "Tel.: 030/1234567"),
+        ("DE89370400440532013000", "IBAN DE89 3704 0044 0532 0130 00"),
         # Identifiers, whole and in parts, with and without what joins them.
         ("PPR9087", "PPR-9087"),
         ("ppr 9087", "PPR-9087"),
@@ -57,6 +71,11 @@ def score(query: str, passage: str) -> float:
         ("c++", "written in C++."),
         ("C#", "written in C#, mostly"),
         ("C++", "C++17"),
+        ("C++", "C/C++ code"),
+        ("C", "C/C++ code"),
+        ("C#", "Java/C# code"),
+        ("tcpip", "over TCP/IP"),
+        ("I/O", "an IO error"),
         (".NET", "ASP.NET"),
         (".NET", "runs on .NET 8"),
         ("USA", "the U.S.A. in July"),
@@ -74,6 +93,7 @@ def score(query: str, passage: str) -> float:
         ("Kobenhavn", "København"),
         ("Istanbul", "ISTANBUL'da, ıstanbul"),
         ("encyclopaedia", "encyclopædia"),
+        ("Hawaii", "Hawaiʻi"),
         ("Mueller", "Frau Müller"),
         ("Müller", "Frau Mueller"),
         ("Goerlitz", "Görlitz"),
@@ -100,6 +120,11 @@ def score(query: str, passage: str) -> float:
         ("โรงเรียน", "นักเรียนไปโรงเรียนทุกวัน"),
         ("हिन्दी", "वह हिन्दी बोलता है"),
         ("كتاب", "قرأ كِتَاب جديد"),
+        # A keyword of one character, within longer words.
+        ("泵", "水泵的"),
+        ("稅", "交税的"),
+        ("물", "물을 마신다"),
+        ("งู", "กลัวงูมาก"),
         # Function words, where there is nothing else, and where they are none.
         ("to be or not to be", "To be, or not to be, that is the question."),
         ("What does the WHO say", "The WHO advises rest."),
@@ -119,6 +144,14 @@ def test_query_finds_what_is_the_same_in_another_writing(query: str, passage: st
         ("2.3", "23"),
         ("what is the pump", "What is the valve?"),
         ("がき", "かき"),
+        ("C", "Java/C++"),
+        ("C++", "C/C#"),
+        ("20241", "in the year 2024¹"),
+        ("102", "a count of 10²"),
+        ("11", "1½ inches"),
+        ("101", "10 1 of 2 3"),
+        ("北极的熊", "北方"),  # one character is none of a longer query
+        ("물이 차다", "물가"),
     ],
 )
 def test_query_does_not_find_what_only_looks_alike(query: str, passage: str) -> None:
@@ -144,6 +177,21 @@ def test_identifier_scores_highest_where_it_stands(ids: list[str]) -> None:
     for wanted, other in itertools.permutations(ids, 2):
         assert score(wanted, passages[wanted]) > score(wanted, passages[other])
     assert len({document_vector(passage) for passage in passages.values()}) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("query", "right", "wrong"),
+    [
+        ("24 V", "a 24V supply", "a 24 A supply"),
+        ("24V", "a 24 V supply", "a 24 W supply"),
+        ("3.5 kV", "has 3.5kV", "has 3.7kV"),
+        ("10kΩ", "has 10 kΩ", "has 10 kHz"),
+        ("1200U/min", "is 1200 U/min", "is 1200 l/min"),
+        ("5kg", "weighs 5 kg", "weighs 6 kg"),
+    ],
+)
+def test_measure_scores_highest_with_its_number_and_its_unit(query: str, right: str, wrong: str) -> None:
+    assert score(query, right) > score(query, wrong)
 
 
 def test_identifier_of_hundreds_alike_is_the_one_with_the_most_in_common() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trivium_lexical.folding import fold, normalize, simplified, spelt_out
 from trivium_lexical.identifiers import written
 from trivium_lexical.languages import is_function_word, language_of, stem
-from trivium_lexical.tokens import Tokens, cut_chinese, cut_pairs, is_japanese, tokens_of
+from trivium_lexical.tokens import Tokens, characters, cut_chinese, cut_pairs, is_japanese, tokens_of
 
 __all__ = ["ANALYZER_VERSION", "MAX_TERMS", "SparseVector", "document_vector", "query_vector"]
 
@@ -25,6 +25,8 @@ _AVERAGE_WORDS = 100.0
 _FORM = 0.3
 _PART = 0.5
 _AROUND = 0.2
+# Before a character by which a keyword of one finds the words that have it; queries of more do not go by it.
+_ALONE = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,10 @@ def _words_of(text: str, *, for_query: bool) -> Iterator[tuple[_Word, int]]:
 
 def _unspaced_pieces(text: str, tokens: Tokens, *, for_query: bool) -> Iterator[tuple[str, str]]:
     """What stands for words where there are no spaces, and the language whose function words may be among it."""
+    for stretch in (*tokens.han, *tokens.hangul, *tokens.unspaced):
+        # In a document they are in words that are counted already.
+        of = "" if for_query else _ALONE
+        yield from ((_ALONE + one, of) for one in _found_alone(simplified(stretch), for_query=for_query))
     if tokens.han:
         japanese = is_japanese(text)
         for stretch in tokens.han:
@@ -136,6 +142,16 @@ def _unspaced_pieces(text: str, tokens: Tokens, *, for_query: bool) -> Iterator[
         yield from ((piece, "") for piece in {word: None, **dict.fromkeys(cut_pairs(word))})
     for stretch in tokens.unspaced:
         yield from ((pair, "") for pair in cut_pairs(stretch))
+
+
+def _found_alone(stretch: str, *, for_query: bool) -> list[str]:
+    """The characters by which a query finds a stretch that is one of them and nothing else."""
+    found = characters(stretch)
+    if for_query:
+        return found if len(found) == 1 else []
+    if "\uac00" <= stretch[0] <= "\ud7a3":
+        return found[:1]  # of a Korean word, which ends with particles
+    return [one for one in found if len(one) > 1 or "\u3400" <= one <= "\u9fff"]
 
 
 @functools.lru_cache(maxsize=2**15)
@@ -158,7 +174,8 @@ def _word(token: str, language: str, shouted: bool) -> _Word:
 @functools.lru_cache(maxsize=2**15)
 def _piece(piece: str, language: str) -> _Word:
     folded = fold(piece)
-    return _Word(((_term_id(folded), 1.0),), bool(language) and is_function_word(folded, language))
+    is_uncounted = language == _ALONE or (bool(language) and is_function_word(folded, language))
+    return _Word(((_term_id(folded), 1.0),), is_uncounted)
 
 
 def _term_id(term: str) -> int:

@@ -7,14 +7,17 @@ import regex
 
 __all__ = ["fold", "normalize", "simplified", "spelt_out"]
 
+_FRACTION_SLASH = {0x2044: "/"}
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2212"), "-")
-_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc"), "'")
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bb\u02bc"), "'")
 # What nobody sees and nobody types into a query: soft hyphens, joiners that are no letters, marks of direction.
 _INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, *range(0x202A, 0x202F)])
-_SAME = str.maketrans({**_DASHES, **_APOSTROPHES, **_INVISIBLE})
+_SAME = str.maketrans({**_DASHES, **_FRACTION_SLASH, **_APOSTROPHES, **_INVISIBLE})
 
 # NFKC makes plain spaces of these, after which nobody can tell "1 249" from two numbers.
 _GROUPING_SPACE = regex.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+# NFKC makes 2024¹, 10² and 1½ into 20241, 102 and eleven halves.
+_AFTER_DIGIT = regex.compile(r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u207b\u2150-\u215f\u2189])")
 _FOREIGN_DIGIT = regex.compile(r"(?V1)[\p{Nd}--[0-9]]")
 # Accents of Latin, Greek and Cyrillic letters, vowel points of Hebrew and Arabic, and Arabic's stretching. Marks of
 # other scripts are letters: Hindi has vowels among them, Japanese the difference between ka and ga.
@@ -33,7 +36,8 @@ def normalize(text: str) -> str:
     """Give a text in one form for each character, case and accents left as they are."""
     if text.isascii():
         return text
-    text = unicodedata.normalize("NFKC", _GROUPING_SPACE.sub(",", text)).translate(_SAME)
+    text = _AFTER_DIGIT.sub(" ", _GROUPING_SPACE.sub(",", text))
+    text = unicodedata.normalize("NFKC", text).translate(_SAME)
     return str(_FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), text))
 
 

@@ -25,6 +25,7 @@ _GROUPED = regex.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+)(\.\d+)?|(\d{1
 _DECIMAL_COMMA = regex.compile(r"(\d+),(\d+)")
 _GROUPED_BY_POINTS = regex.compile(r"\d{1,3}(?:\.\d{3})+")
 _NO_FRACTION = regex.compile(r"(\d+)\.0+")
+_MEASURE = regex.compile(r"(\d+(?:[.,:]\d+)*)(\p{L}{1,5}(?:/\p{L}{1,3})?)")
 _NOT_SHARP = regex.compile(r"\p{L}{3,}#")
 
 
@@ -59,13 +60,12 @@ def written(token: str) -> Written:
         return written(token[:-1])
     if token.lower().endswith("'s"):
         return written(token[:-2])
-    if token[-1] in "+#":
-        return Written(fold(token))
-    if "++" in token:  # C++17
-        head, _, tail = fold(token).rpartition("++")
-        return Written(fold(token), (f"{head}++", tail))
+    if token[0] == "." and token[1].isdigit():
+        token = f"0{token}"
     if number := _number(token):
         return number
+    if match := _MEASURE.fullmatch(token):
+        return _measure(match[1], match[2])
     parts: dict[str, None] = {}
     words: dict[str, None] = {}
     for part, word in _parts_of(token):
@@ -94,10 +94,27 @@ def _number(token: str) -> Written | None:
     return Written(value, (value.partition(".")[0],) if "." in value else ())
 
 
+def _measure(number: str, unit: str) -> Written:
+    """A number and what stands right behind it: 24V and 24 V, 10km/h and 10 km/h are one."""
+    value, of_unit = written(number), written(unit)
+    parts = dict.fromkeys((value.whole, of_unit.whole, *value.parts, *of_unit.parts))
+    return Written(f"{value.whole}{of_unit.whole}", tuple(parts), of_unit.words)
+
+
 def _parts_of(token: str) -> Iterator[tuple[str, str]]:
     """Each part, folded, and as it is written where it is an ordinary word."""
-    for piece in filter(None, _PIECES.split(token)):
+    pieces = [piece for piece in _PIECES.split(token) if piece]
+    if pieces[1:] and all(map(str.isalpha, pieces)):
+        yield fold("".join(pieces)), ""  # TCP/IP, I/O
+    for piece in pieces:
         yield _joined(piece), ""
+        if piece[-1] in "+#":
+            continue  # C is no part of C++ and C#
+        if "++" in piece:  # C++17
+            head, _, tail = fold(piece).rpartition("++")
+            yield f"{head}++", ""
+            yield tail, ""
+            continue
         components = [one for one in _COMPONENTS.split(piece) if one]
         if len(components) > 2 and all(one[-1].isdigit() for one in components):
             for end in range(2, len(components)):  # 10.0 of 10.0.0.1
