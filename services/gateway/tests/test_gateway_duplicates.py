@@ -39,11 +39,27 @@ def test_long_texts_that_differ_in_form_or_at_an_end_are_the_same(other: str) ->
     [
         _LONG.replace("is not covered", "is covered"),
         _LONG.replace("by anyone but", "by"),
+        "Do not believe that " + _LONG,
+        "Es stimmt nicht: " + _LONG,
+        _LONG + " This holds only in summer",
+        _LONG.replace("answers each.", "refuses."),
+        "The rule of the first plant. " + _LONG.removeprefix("The warranty "),
         "Revision 7. " + _LONG,
         _LONG + " Valid from 2024",
         _LONG[: len(_LONG) // 2] + " " + _LONG[::-1],
     ],
-    ids=["negation", "exception", "number", "year", "half"],
+    ids=[
+        "negation",
+        "exception",
+        "denied",
+        "denied_in_german",
+        "restricted",
+        "last_word",
+        "first_words",
+        "number",
+        "year",
+        "half",
+    ],
 )
 def test_long_texts_that_differ_amid_the_text_or_by_a_number_are_not_the_same(other: str) -> None:
     assert _groups(_LONG, other) == [[0], [1]]

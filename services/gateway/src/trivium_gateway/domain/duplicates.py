@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ _SHARED = 0.9
 _LONG_CHARACTERS = 200
 """From which length on texts may differ at all: in a short one each word counts."""
 _ANCHOR_CHARACTERS = 40
+# What at the beginning or the end of a text turns what it says into something else.
+_TURNS = re.compile(
+    r"\b(?:not?|never|none|nor|without|cannot|\w+n't|only|except|unless|nicht|kein\w*|nie|ohne|nur|ne|pas|sans|jamais"
+    r"|nunca|sin|non|senza|mai|nao|não|sem|niet|geen|inte|не|нет|без)\b|[不没沒未无無非勿别別]|ない|ません|않|지 마"
+)
 _PLAIN = str.maketrans("‘’“”‐‑–—", "''\"\"----")
 
 
@@ -20,8 +26,8 @@ def near_duplicates(texts: Sequence[str], most: int) -> list[list[int]]:
     """Group texts that are nearly the same.
 
     Two are if they are equal but for case, white space and forms of characters; or if both are long, and share one
-    stretch that makes up nine tenths of each, while what is left of them, a heading or the end of the next sentence,
-    has no digit: a number, a date or a word amid the text tells them apart.
+    stretch that makes up nine tenths of each, before and behind which only one of them goes on, with a heading or the
+    beginning of the next sentence. A number, a date, a denial or another word anywhere tells them apart.
 
     Args:
         texts: Best first.
@@ -81,8 +87,11 @@ def _are_near(text: str, other: str) -> bool:
     after = _shared_length(text[middle:], other[at:])
     if before + after < _SHARED * max(len(text), len(other)):
         return False
-    rest = text[: middle - before] + text[middle + after :] + other[: at - before] + other[at + after :]
-    return not any(character.isdigit() for character in rest)
+    starts = text[: middle - before], other[: at - before]
+    ends = text[middle + after :], other[at + after :]
+    if all(starts) or all(ends):
+        return False
+    return not any(_TURNS.search(rest) or any(character.isdigit() for character in rest) for rest in (*starts, *ends))
 
 
 def _shared_length(text: str, other: str) -> int:
