@@ -76,3 +76,44 @@ def test_condense_without_a_conversation_leaves_the_question() -> None:
 
 def test_condense_of_a_long_history_of_one_word_carries_no_such_word() -> None:
     assert condense("Why?", (Turn(Role.USER, "X" * 60_000),)) == "Why?"
+
+
+@pytest.mark.parametrize(
+    ("before", "question", "subject"),
+    [
+        ("Wie hoch ist die Brücke von Remagen?", "Wann wurde sie gebaut?", "Brücke Remagen"),
+        ("Wie hoch ist das Brandenburger Tor?", "Wann wurde es gebaut?", "Brandenburger Tor"),
+        ("Quanto è alta la torre di Pisa?", "E quando fu completata?", "Pisa"),
+        ("Qual é a altura da Torre Eiffel?", "Quando ela foi inaugurada?", "Torre Eiffel"),
+        ("Hoe lang is de Erasmusbrug?", "En wanneer werd de brug geopend?", "Erasmusbrug"),
+        ("Hoe lang is de Erasmusbrug?", "Wanneer werd hij geopend?", "Erasmusbrug"),
+        ("Hur hög är den stora Turning Torso?", "Och när byggdes den?", "Turning Torso"),
+        ("Какова высота Останкинской башни?", "А когда построили?", "Останкинской"),
+        ("Какова высота Останкинской башни?", "Когда её построили?", "Останкинской"),
+        ("Quand le Louvre a-t-il ouvert ?", "Qui l'a construit ?", "Louvre"),
+        ("東京タワーの高さは？", "それはいつ完成しましたか？", "東京タワー"),
+        ("東京タワーの高さは？", "設計者は？", "東京タワー"),
+        ("N서울타워의 높이는?", "그것은 언제 지어졌나요?", "N서울타워의"),
+    ],
+)
+def test_condense_of_a_question_that_leans_in_another_language_names_the_subject(
+    before: str, question: str, subject: str
+) -> None:
+    assert condense(question, (Turn(Role.USER, before),)) == f"{subject}: {question}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Wie viele Monate gilt die Garantie, wenn es friert?",
+        "En qué año se construyó el puente?",
+        "Pourquoi le ciel de Paris est bleu ?",
+        "ねこの餌を何時にやりますか？",
+        "ポンプの保証期間は何か月ですか？",
+        "펌프의 보증 기간이 몇 개월입니까?",
+        "Когда открыли Эйфелеву башню?",
+        "Wanneer werd de Eiffeltoren geopend?",
+    ],
+)
+def test_condense_of_a_complete_question_in_another_language_leaves_it(question: str) -> None:
+    assert condense(question, BRIDGE) == question

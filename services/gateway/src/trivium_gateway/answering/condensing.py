@@ -15,7 +15,7 @@ from trivium_conversation.turns import Role
 from trivium_lexical.folding import fold, simplified
 from trivium_lexical.languages import language_of, stem
 
-from trivium_gateway.answering.leaning import CHINESE, PERSONS, WORD, leans, says_something
+from trivium_gateway.answering.leaning import CHINESE, KANA, PERSONS, WORD, leans, says_something
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,7 @@ _CHINESE_JOINTS = re.compile(
     "什么|怎么|怎样|如何|为何|为什么|哪[个些里位种]?|谁|多少|几|请问|何时|何|时候|一个|是|的|了|在|和|与|及|或|也|都|被|把|从|到|对|为|以|于"
     "|之|有|吗|呢|吧|啊|由|中|上|下|[它他她]们?|[这那该此其][个些里位]?"
 )
+_JAPANESE_WORDS = re.compile(r"[\u30a1-\u30fa\u30fc\u3400-\u9fff々]{2,}")
 
 
 @dataclass(slots=True)
@@ -126,7 +127,9 @@ def _phrases(text: str, language: str, *, is_answer: bool = False) -> Iterator[_
         language: Its language.
         is_answer: Whether it may begin with a name; questions begin with other words.
     """
-    for stretch in CHINESE.findall(text):
+    if KANA.search(text):
+        yield from (_Phrase(name, is_name=bool(KANA.search(name))) for name in _JAPANESE_WORDS.findall(text))
+    for stretch in () if KANA.search(text) else CHINESE.findall(text):
         for piece in _between_joints(stretch):
             if len(piece) > 1:
                 yield _Phrase(piece, is_name=f"《{piece}》" in text)

@@ -10,7 +10,9 @@ import re
 from trivium_lexical.folding import fold, simplified
 from trivium_lexical.languages import is_function_word
 
-__all__ = ["CHINESE", "PERSONS", "WORD", "leans", "says_something"]
+from trivium_gateway.answering.leaning_words import GOES_ON_IN, POINTS_IN, points_in_german
+
+__all__ = ["CHINESE", "KANA", "PERSONS", "WORD", "leans", "says_something"]
 
 # Longer questions say what they are about, and longer words are none.
 _LONGEST_LEANING = 500
@@ -19,6 +21,8 @@ _MOST_WORDS_OF_A_FRAGMENT = 3
 
 CHINESE = re.compile(r"[\u3400-\u9fff]+")
 """A stretch of Chinese."""
+KANA = re.compile(r"[\u3041-\u30fa]")
+"""A syllable of Japanese."""
 WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[-.'\u2019/&_][^\W_\u3040-\u30ff\u3400-\u9fff]+)*(?:\+\+|#)?")
 """A word of a script that has spaces."""
 
@@ -68,6 +72,13 @@ _GOES_ON = re.compile(
 _CHINESE_LEANS = re.compile(
     r"[它他她该此]|这|那(?=[个些么里位时，,呢])|其(?![他它中实余])|^(?:还有|以及|另外|而|为什么[？?]?$)|呢[？?]?$"
 )
+_JAPANESE_LEANS = re.compile(
+    r"^(?:では|じゃあ?|それでは|そして|また|なぜ[？?]?$|どうして[？?]?$)|彼|は[？?]$"
+    r"|(?<![\u3041-\u309f])[そこ](?:れ|の|こ)(?:[はがをにでものら]|[^\u3041-\u309f])"
+)
+_KOREAN_LEANS = re.compile(
+    r"^(?:그럼|그러면|그리고|그런데|근데|왜\W*$)|(?<!\w)(?:그|이)(?:것|거|곳|게)|(?<!\w)(?:거기|여기)|[은는]\s*\?$"
+)
 
 
 def leans(question: str, language: str) -> bool:
@@ -79,14 +90,22 @@ def leans(question: str, language: str) -> bool:
     """
     if len(question) > _LONGEST_LEANING:
         return False
+    if KANA.search(question):
+        return bool(_JAPANESE_LEANS.search(question))
     if CHINESE.search(question):
         return bool(_CHINESE_LEANS.search(simplified(question)))
-    if _GOES_ON.match(question) or _THAT.search(question):
+    if _GOES_ON.match(question) or _THAT.search(question) or _KOREAN_LEANS.search(question):
+        return True
+    if language == "german" and points_in_german(question):
+        return True
+    first = WORD.search(question)
+    if first and fold(first[0]) in GOES_ON_IN.get(language, ()):
         return True
     words = [fold(word) for word in WORD.findall(_NO_POINTING.sub(" ", question))]
     has_led = False
+    pointing = POINTS_IN.get(language, frozenset())
     for word in words:
-        if word in _POINTS or (word in _POINTS_UNLESS_LED and not has_led):
+        if word in _POINTS or word in pointing or (word in _POINTS_UNLESS_LED and not has_led):
             return True
         has_led = has_led or says_something(word, language)
     is_fragment = len(words) <= _MOST_WORDS_OF_A_FRAGMENT and not _VERBS & set(words)
