@@ -24,6 +24,8 @@ UNARY = (
     "DeleteCollection",
     "UpdateCollection",
     "RollBackCollectionSettings",
+    "ReindexCollection",
+    "DiscardCollectionIndex",
     "GetStatus",
 )
 

@@ -462,7 +462,7 @@ class AsyncTrivium:
         """Deletes the index beside the one that answers: the one before, or one that is being made."""
         request, timeout = _requests.discard_index(name), self._timeout(timeout_seconds)
         stub = self._connection.stub.DiscardCollectionIndex
-        response = await self._connection.unary(stub, request, timeout, repeatable=False)
+        response = await self._connection.unary(stub, request, timeout)
         return _responses.collection(response.collection)
 
     async def start_job(

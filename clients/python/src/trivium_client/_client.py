@@ -449,7 +449,7 @@ class Trivium:
         """Deletes the index beside the one that answers: the one before, or one that is being made."""
         request, timeout = _requests.discard_index(name), self._timeout(timeout_seconds)
         stub = self._connection.stub.DiscardCollectionIndex
-        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        response = self._connection.unary(stub, request, timeout)
         return _responses.collection(response.collection)
 
     def start_job(

@@ -5,6 +5,7 @@ import time
 
 from trivium_client._errors import (
     Cancelled,
+    DeadlineExceeded,
     GatewayUnreachable,
     InvalidRequest,
     Overloaded,
@@ -74,7 +75,7 @@ class Attempts:
 
 
 class Patience:
-    """The attempts of one batch of documents: as many as there is time for, since ingestion may be repeated.
+    """The attempts of a call that may be repeated, as of a batch of documents: as many as there is time for.
 
     Args:
         timeout_seconds: For one attempt.
@@ -87,15 +88,18 @@ class Patience:
         self._give_up: float | None = None
         self._pause = _FIRST_BATCH_PAUSE_SECONDS
 
-    def pause_seconds(self, error: TriviumError, *, reached: bool) -> float | None:
+    def pause_seconds(self, error: TriviumError, *, reached: bool, even_late: bool = False) -> float | None:
         """How long to wait before the next attempt; None if there is none, so that the error counts.
 
         Args:
             error: Why the last attempt failed.
             reached: Whether the gateway has been there before: one that never was is most likely not started.
+            even_late: Whether an attempt that took too long is worth another.
         """
-        worthwhile = isinstance(error, Overloaded | Unavailable | Cancelled) or (
-            isinstance(error, GatewayUnreachable) and reached
+        worthwhile = (
+            isinstance(error, Overloaded | Unavailable | Cancelled)
+            or (isinstance(error, GatewayUnreachable) and reached)
+            or (isinstance(error, DeadlineExceeded) and even_late)
         )
         now = time.monotonic()
         self._give_up = self._give_up or min(self._deadline, now + self._patience_seconds)

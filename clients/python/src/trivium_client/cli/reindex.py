@@ -1,17 +1,25 @@
 """`trivium reindex`."""
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trivium_client import IndexComparison, ReindexEstimate, ReindexProgress, Trivium
+from trivium_client import Cancelled, IndexComparison, ReindexEstimate, ReindexProgress, TemporaryError, Trivium
 from trivium_client._counting import counted
+from trivium_client._retries import Patience
 from trivium_client.cli.collections import NameArgument
-from trivium_client.cli.failures import FAILED
+from trivium_client.cli.failures import FAILED, failure_text
 from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import echo, print_json, print_row, stderr, warn
+
+_Answer = TypeVar("_Answer")
+
+_AWAY_SECONDS = 300.0
+"""How long something may be away before the command gives up, which loses nothing."""
 
 
 def reindex(
@@ -44,8 +52,9 @@ def reindex(
 ) -> None:
     """Make a collection anew from its stored text, with this version's analyzer of words or another embedding model.
 
-    Questions are answered and documents taken all the while, and nothing is sent again. Where it breaks off, run it
-    again: it goes on. It needs room for a second index.
+    Questions are answered and documents taken all the while, and nothing is sent again. While the gateway or a service
+    behind it is away, it waits, for up to five minutes. Where it breaks off, run it again: it goes on. It needs room
+    for a second index.
 
     Without --model vectors stay as they are. Collections that need it say so in `trivium collections get`. Pieces
     without token vectors get them, also where nothing else is lacking, and then in place.
@@ -69,8 +78,9 @@ def reindex(
         if estimate:
             _show_estimate(_estimated(trivium, name, model), as_json=as_json)
             return
+        trivium.get_collection(name)  # so that a gateway that goes away from now on is one that was there
         if discard_old:
-            trivium.discard_index(name)
+            _patiently(lambda: trivium.discard_index(name))
             if not as_json:
                 echo(f"discarded the index of {name} that did not answer")
             else:
@@ -100,10 +110,27 @@ def _run(trivium: Trivium, name: str, model: str, *, force: bool) -> ReindexProg
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reindexing", total=None)
         while True:
-            progress = trivium.reindex_collection(name, model=model, force=force)
+            progress = _patiently(lambda: trivium.reindex_collection(name, model=model, force=force))
             if progress.done or progress.held:
                 return progress
             bar.update(task, completed=progress.done_count, total=progress.total_count)
+
+
+def _patiently(call: Callable[[], _Answer]) -> _Answer:
+    """Make a call that may be repeated, again while something is away, as it is when it restarts."""
+    patience = Patience(timeout_seconds=_AWAY_SECONDS, patience_seconds=_AWAY_SECONDS)
+    said = False
+    while True:
+        try:
+            return call()
+        except (TemporaryError, Cancelled) as error:
+            pause = patience.pause_seconds(error, reached=True, even_late=True)
+            if pause is None:
+                raise
+            if not said:
+                warn(f"{failure_text(error)}; it goes on as soon as that is over")
+                said = True
+            time.sleep(pause)
 
 
 def _show_estimate(estimate: ReindexEstimate, *, as_json: bool) -> None:
