@@ -33,6 +33,17 @@ metadata), and `triton`, under MIT. They are not in the table.
 """
 
 
+_STATIC = ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static"
+_LIBRARY = re.compile(r"/\*! (?P<name>\S+) (?P<version>\S+) \| (?P<licence>[^|\n]+) \|")
+"""How a file of others begins that the gateway's page loads; its licence follows in the same comment."""
+
+
+def libraries_of_the_page() -> list[Package]:
+    """What the gateway's page brings of others."""
+    begun = (_LIBRARY.match(path.read_text(encoding="utf-8")) for path in sorted(_STATIC.glob("*.js")))
+    return [Package(found["name"], found["version"], found["licence"].strip()) for found in begun if found]
+
+
 def problems(packages: list[Package]) -> list[str]:
     """Says which licences need a person's decision."""
     found = []
@@ -60,9 +71,12 @@ def page() -> tuple[str, list[Package]]:
         if not package.is_ours:
             users = ", ".join(service for service, found in by_service.items() if name in found)
             lines.append(f"| {package.name} | {package.version} | {package.licence} | {users} |")
+    libraries = libraries_of_the_page()
+    lines += ["\n## What the page brings\n", "| Library | Version | Licence |", "|---|---|---|"]
+    lines += [f"| {each.name} | {each.version} | {each.licence} |" for each in libraries]
     lines += ["\n## What only checks and tests\n", "| Package | Version | Licence |", "|---|---|---|"]
     lines += [f"| {each.name} | {each.version} | {each.licence} |" for _, each in sorted(others.items())]
-    return "\n".join(lines) + "\n", [*runtime.values(), *others.values()]
+    return "\n".join(lines) + "\n", [*runtime.values(), *libraries, *others.values()]
 
 
 def main() -> int:

@@ -55,8 +55,9 @@ def python_sources() -> list[Path]:
 
 
 def page_sources() -> list[Path]:
-    """The page's scripts."""
-    return sorted((ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static").glob("*.js"))
+    """The page's own scripts; what others wrote begins with its licence."""
+    scripts = (ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static").glob("*.js")
+    return sorted(path for path in scripts if not path.read_text(encoding="utf-8").startswith("/*! "))
 
 
 def python_expressions(path: Path) -> Iterator[Expression]:

@@ -271,20 +271,22 @@ def test_encoders_get_whole_cores_for_themselves(build: str) -> None:
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_gateway_can_write_its_data_and_takes_jobs_only_where_they_outlive_the_pod(build: str) -> None:
+def test_gateway_can_write_its_data_and_keeps_jobs_and_files_only_where_they_outlive_the_pod(build: str) -> None:
     one = service_pods(build)["gateway"]
     container = one.spec["containers"][0]
     [data] = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/data"]
     assert "TRIVIUM_DATA_DIR=/data" in (ROOT / "services/gateway/Dockerfile").read_text()
     [volume] = [volume for volume in one.spec["volumes"] if volume["name"] == data]
-    most = _settings(build, "gateway").max_job_bytes
+    settings = _settings(build, "gateway")
+    most = settings.max_job_bytes
     if "persistentVolumeClaim" not in volume:
-        assert most == 0
+        assert (most, settings.max_file_bytes) == (0, 0)
         return
     claim = named(build, "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])["spec"]
     assert claim["accessModes"] == ["ReadWriteOnce"]
     gibibytes = int(claim["resources"]["requests"]["storage"].removesuffix("Gi"))
     assert 0 < most <= gibibytes * 2**30 / 2
+    assert 0 < settings.max_file_bytes < gibibytes * 2**30 - most
     assert not [
         scaler
         for scaler in of_kind(build, "HorizontalPodAutoscaler", "ScaledObject")

@@ -37,8 +37,8 @@ def shop(stack: Stack) -> Iterator[str]:
     stack.http.delete("/v1/collections/shop")
 
 
-def _open(pages: Pages, collection: str) -> Page:
-    page = pages.open("/#documents")
+def _open(pages: Pages, collection: str, expected: tuple[str, ...] = ()) -> Page:
+    page = pages.open("/#documents", expected=expected)
     page.locator(".pick", has_text=collection).click()
     return page
 
@@ -54,10 +54,10 @@ def test_documents_are_found_sorted_and_filtered(pages: Pages, shop: str) -> Non
     expect(page.locator("#document-count")).to_have_text("4 documents")
     expect(page.locator("#add")).not_to_have_attribute("open", "")
 
-    page.get_by_label("Find by title or path").fill("OLD")
+    page.get_by_label("Find by title, path or text").fill("OLD")
     expect(names).to_have_text(["Archive"])
     expect(page.locator("#document-count")).to_have_text("1 of 4 documents")
-    page.get_by_label("Find by title or path").fill("")
+    page.get_by_label("Find by title, path or text").fill("")
     page.get_by_label("Sort by").select_option("date")
     expect(names).to_have_text(["Prices", "Ten", "Archive", "Notes"])
     page.get_by_label("From", exact=True).fill("2020-01-01")
@@ -69,6 +69,21 @@ def test_documents_are_found_sorted_and_filtered(pages: Pages, shop: str) -> Non
     _kind(page).select_option("md")
     page.get_by_label("Sort by").select_option("size")
     expect(names).to_have_text(["Archive", "Prices"])
+
+
+def test_documents_are_found_by_their_text_with_the_words_around(pages: Pages, shop: str) -> None:
+    page = _open(pages, shop, expected=("429",))  # the stack takes one question at a time
+    names = page.locator("#document-list .name")
+    expect(names).to_have_count(4)
+    page.get_by_label("Find by title, path or text").fill("anvil 90")
+    expect(names).to_have_text(["Notes"])
+    expect(page.locator(".in-text")).to_have_text("no heading The anvil costs 90 euros.")
+    page.get_by_label("Find by title, path or text").fill("prices")
+    expect(names).to_have_text(["Archive", "Prices"])  # one by its text alone, one by its title
+    with page.expect_response("**/v1/retrieve"):
+        page.get_by_label("Find by title, path or text").fill("anvil 91")
+    expect(page.locator("#document-message")).to_have_text("No document fits.")
+    expect(names).to_have_count(0)
 
 
 def test_many_documents_are_selected_and_deleted_at_once(pages: Pages, shop: str, stack: Stack) -> None:
@@ -110,9 +125,9 @@ def test_five_thousand_documents_are_listed_found_and_scrolled_in_parts(pages: P
     assert rows.count() <= 300, "what is not in view is not made"
     page.locator(".documents").evaluate("one => one.scrollTo(0, one.scrollHeight)")
     expect(page.locator("#document-list")).to_contain_text("Document 199")
-    page.get_by_label("Find by title or path").fill("document 4999")
+    page.get_by_label("Find by title, path or text").fill("document 4999")
     expect(rows).to_have_count(1)
-    page.get_by_label("Find by title or path").fill("")
+    page.get_by_label("Find by title, path or text").fill("")
     expect(page.locator("#document-count")).to_have_text("5,000 documents")
     page.get_by_label("Select all that are listed").check()
     expect(page.locator("#document-count")).to_have_text("5,000 selected")

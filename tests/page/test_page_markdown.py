@@ -128,6 +128,28 @@ def test_document_without_a_line_end_is_drawn_in_parts(page: Page) -> None:
     assert not any("\ud800" <= one <= "\udfff" for one in drawn), "no character is cut in two"
 
 
+def test_formula_is_set_once_its_library_is_there_and_stays_readable_where_it_cannot_be(
+    pages: Pages, model: LanguageModel
+) -> None:
+    model.says(
+        "The rank is $\\frac{1}{k + r}$ [1], and costs $5 or $6.\n\n$$\n\\sum_{i=1}^{n} x_i^2\n$$\n\n",
+        "And $\\nosuchcommand{x}$, \\(\\href{javascript:alert(1)}{y}\\).",
+    )
+    page = pages.open()
+    loaded = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/temml.js')).length"
+    assert page.evaluate(loaded) == 0, "not before there is a formula"
+    page.get_by_label("Your question").fill("How tall does the grey heron stand?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".trace")).to_be_visible()
+    expect(page.locator(".answer p .math.set mfrac")).to_have_count(1)
+    expect(page.locator(".answer .math.block.set munderover")).to_have_count(1)
+    expect(page.locator(".answer p").first).to_contain_text("costs $5 or $6.")
+    expect(page.locator(".answer p").last).to_contain_text("\\nosuchcommand{x}")
+    assert page.locator(".answer math a, .answer math [href]").count() == 0
+    assert page.locator(".answer mfrac").bounding_box()["height"] > 15, "it is set, one above the other"  # type: ignore[index]
+    expect(page.locator(".cite")).to_have_count(1)
+
+
 def test_code_is_copied_and_a_picture_is_never_loaded(pages: Pages, model: LanguageModel) -> None:
     model.says("Run this [1]:\n\n```sh\nmake test\n```\n\n![heron](https://evil.example/heron.png)")
     page = pages.open(permissions=["clipboard-read", "clipboard-write"])

@@ -35,7 +35,7 @@ def test_page_comes_with_a_strict_policy_and_is_kept_until_it_changes(stack: Sta
     assert (head.status_code, head.content) == (200, b"")
     assert stack.http.post("/").status_code == 405
     names = set(re.findall(r'(?:href|src)="(page/[^"]+)"', page.text))
-    others = {"index.html", "reference.css", "worker.js"}
+    others = {"index.html", "reference.css", "worker.js", "temml.js"}
     assert {path.rpartition("/")[2] for path in names} == {path.name for path in STATIC.iterdir()} - others
     for name in names:
         asset = stack.http.get(f"/{name}")
@@ -74,7 +74,7 @@ def test_every_text_is_there_in_every_language(pages: Pages) -> None:
         assert table.keys() == tables["en"].keys(), language
         counted = {key: names for key, names in fields[language].items() if not key.endswith(".one")}
         assert counted == {key: fields["en"][key] for key in counted}, language
-    code = "".join(path.read_text() for path in STATIC.glob("*.js") if not path.name.startswith("strings"))
+    code = "".join(path.read_text() for path in STATIC.glob("*.js") if not path.name.startswith(("strings", "temml")))
     used = set(re.findall(r'\bt: \[?"([^"]+)"|\bt\("([^"]+)"|label: \[?"([^"]+)"', code))
     used_keys = {key for groups in used for key in groups if key}
     used_keys |= set(re.findall(r'data-t(?:-\w+)?="([^"]+)"', (STATIC / "index.html").read_text()))

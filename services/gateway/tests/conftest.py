@@ -30,6 +30,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.originals import Originals
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.library.totals import Totals
@@ -159,7 +160,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
 
 
 @pytest.fixture(scope="session")
-def open_storage(addresses: Addresses) -> OpenStorage:
+def open_storage(addresses: Addresses, tmp_path_factory: pytest.TempPathFactory) -> OpenStorage:
     """Open the storing half of a gateway, before what stands before Qdrant if need be; opened twice, it is two."""
 
     @asynccontextmanager
@@ -172,8 +173,9 @@ def open_storage(addresses: Addresses) -> OpenStorage:
             chunks, locks, registry = ChunkStore(connection), KeyedLocks(), CollectorRegistry()
             admission = QuestionAdmission(256, QuestionMetrics(registry))
             room = StorageRoom(Quotas(None, MeterMetrics(registry)), Totals(connection).count)
-            ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room)
-            documents = Documents(chunks, locks, limits)
+            originals = Originals(tmp_path_factory.mktemp("files"), 1 << 24)
+            ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room, originals)
+            documents = Documents(chunks, locks, originals, limits)
             chunk_search, sweeper = ChunkSearch(connection), Sweeper(collections, chunks)
             yield Storage(connection, embed, collections, chunks, documents, ingester, chunk_search, sweeper, registry)
             await ingester.close()

@@ -80,6 +80,7 @@ class Citation:
         verdict: The same in a word.
         quote: What of the document's stored text supports it most: a sentence, row or item; None if nothing does.
         boxes: Where the quote's lines stand on their pages; empty for a document without pages.
+        collection: Name of the collection that the document is in; empty from an earlier gateway.
     """
 
     index: int
@@ -96,6 +97,7 @@ class Citation:
     verdict: Verdict = "unknown"
     quote: Span | None = None
     boxes: tuple[Box, ...] = ()
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class AsyncTrivium:
         question: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         history: Sequence[Message] = (),
         top_n: int | None = None,
         candidates: int | None = None,
@@ -117,6 +118,7 @@ class AsyncTrivium:
         events = self.ask_stream(
             question,
             collection=collection,
+            collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
@@ -141,6 +143,7 @@ class AsyncTrivium:
         question: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         history: Sequence[Message] = (),
         top_n: int | None = None,
         candidates: int | None = None,
@@ -159,6 +162,7 @@ class AsyncTrivium:
         Args:
             question: The question; not blank.
             collection: The collection to answer from; empty for `default`.
+            collections: Several collections to answer from in its place, at most 16.
             history: Earlier turns of the conversation, oldest first.
             top_n: Most passages to answer from, 1 to 100; None for the gateway's default.
             candidates: How many candidates the search hands to the reranker, 1 to 1000; None for the default.
@@ -178,6 +182,7 @@ class AsyncTrivium:
         request = _requests.answer(
             question,
             collection=collection,
+            collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
@@ -205,6 +210,7 @@ class AsyncTrivium:
         query: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         top_n: int | None = None,
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
@@ -220,6 +226,7 @@ class AsyncTrivium:
         request = _requests.retrieve(
             query,
             collection=collection,
+            collections=collections,
             top_n=top_n,
             candidates=candidates,
             conditions=filter,

@@ -98,6 +98,7 @@ class Trivium:
         question: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         history: Sequence[Message] = (),
         top_n: int | None = None,
         candidates: int | None = None,
@@ -115,6 +116,7 @@ class Trivium:
         events = self.ask_stream(
             question,
             collection=collection,
+            collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
@@ -139,6 +141,7 @@ class Trivium:
         question: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         history: Sequence[Message] = (),
         top_n: int | None = None,
         candidates: int | None = None,
@@ -157,6 +160,7 @@ class Trivium:
         Args:
             question: The question; not blank.
             collection: The collection to answer from; empty for `default`.
+            collections: Several collections to answer from in its place, at most 16.
             history: Earlier turns of the conversation, oldest first.
             top_n: Most passages to answer from, 1 to 100; None for the gateway's default.
             candidates: How many candidates the search hands to the reranker, 1 to 1000; None for the default.
@@ -176,6 +180,7 @@ class Trivium:
         request = _requests.answer(
             question,
             collection=collection,
+            collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
@@ -203,6 +208,7 @@ class Trivium:
         query: str,
         *,
         collection: str = "",
+        collections: Sequence[str] = (),
         top_n: int | None = None,
         candidates: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the interface's word
@@ -218,6 +224,7 @@ class Trivium:
         request = _requests.retrieve(
             query,
             collection=collection,
+            collections=collections,
             top_n=top_n,
             candidates=candidates,
             conditions=filter,

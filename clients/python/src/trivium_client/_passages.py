@@ -64,6 +64,7 @@ class Passage:
         heading: The headings that it stands under, outermost first.
         page: Its page, from 1; None in a document without pages.
         found_by: Positions of the `queries` that found it, from 0; empty if only one was searched for.
+        collection: Name of the collection that it is from; empty from an earlier gateway.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Passage:
     heading: tuple[str, ...] = ()
     page: int | None = None
     found_by: tuple[int, ...] = ()
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

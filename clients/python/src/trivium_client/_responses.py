@@ -208,6 +208,7 @@ def _passages(messages: Iterable[pb.Passage]) -> tuple[Passage, ...]:
             heading=tuple(message.heading),
             page=message.page if message.HasField("page") else None,
             found_by=tuple(message.found_by),
+            collection=message.collection,
         )
         for message in messages
     )
@@ -253,6 +254,7 @@ def _citations(messages: Iterable[pb.Citation]) -> tuple[Citation, ...]:
             verdict=_VERDICTS.get(message.verdict, "unknown"),
             quote=_span(message.quote) if message.HasField("quote") else None,
             boxes=tuple(Box(one.page, *map(_single, (one.x0, one.y0, one.x1, one.y1))) for one in message.boxes),
+            collection=message.collection,
         )
         for message in messages
     )
@@ -269,10 +271,7 @@ def _timings(message: pb.StageTimings) -> Timings:
 
 
 def _stages(messages: Iterable[pb.StageTime]) -> tuple[StageTime, ...]:
-    return tuple(
-        StageTime(message.name, _milliseconds(message.start_ms), _milliseconds(message.duration_ms))
-        for message in messages
-    )
+    return tuple(StageTime(one.name, _milliseconds(one.start_ms), _milliseconds(one.duration_ms)) for one in messages)
 
 
 def _degraded(messages: Iterable[degradation_pb2.Degradation]) -> tuple[Degradation, ...]:

@@ -64,7 +64,7 @@ class GatewaySettings:
     )
     data_dir: Path = setting(
         Path(".data"),
-        "Folder for what is kept; keys, usage, jobs and feedback go to its gateway/.",
+        "Folder for what is kept; keys, usage, jobs, files and feedback go to its gateway/.",
         env="TRIVIUM_DATA_DIR",
     )
     audit: str = setting(
@@ -73,7 +73,6 @@ class GatewaySettings:
         "keys are asked for; log: in the log of the process, where nothing can be kept.",
         choices=("auto", "on", "log", "off"),
     )
-    """Whether there is an audit log."""
     redis_url: str = setting(
         "",
         "Redis that gateways on several machines keep their keys, usage and feedback in, redis://HOST:PORT/0; empty "
@@ -213,6 +212,11 @@ class GatewaySettings:
         4 * 1024 * 1024 * 1024,
         "Most bytes of the data folder that the documents of jobs take until they are in, those of one tenant half of "
         "it; what does not fit is refused with 429. 0 for no jobs, where that folder does not outlive the gateway.",
+        minimum=0,
+    )
+    max_file_bytes: int = setting(
+        16 * 1024 * 1024 * 1024,
+        "Most bytes of the data folder for the files that documents came in, half of it one tenant's; 0 to keep none.",
         minimum=0,
     )
     max_document_calls: int = setting(

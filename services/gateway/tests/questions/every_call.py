@@ -46,6 +46,8 @@ def http_calls(name: str, asked: str, job: str) -> list[tuple[str, str, dict[str
         ("POST", "/v1/documents", {"collection": name, "documents": [_NEW]}),
         ("GET", f"/v1/documents?collection={name}", None),
         ("GET", f"/v1/documents/heron?collection={name}", None),
+        ("GET", f"/v1/documents/heron?collection={name}&include=boxes", None),
+        ("GET", f"/v1/files/heron?collection={name}", None),
         ("PATCH", f"/v1/documents/heron?collection={name}", {"readers": ["*"]}),
         ("DELETE", f"/v1/documents/none?collection={name}", None),
         ("GET", "/v1/usage", None),

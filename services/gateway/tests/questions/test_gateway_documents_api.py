@@ -45,7 +45,7 @@ async def test_document_of_any_id_comes_back_and_goes(stack: Stack, document_id:
     assert got.json()["content_hash"] == content_hash
     assert {key: value for key, value in got.json().items() if key != "content_hash"} == {
         "id": document_id, "title": "F", "uri": "", "metadata": {"n": 1, "x": 1.5}, "chunk_count": 1, "text": text,
-        "container": None, "readers": ["*"],
+        "file": None, "container": None, "readers": ["*"],
     }  # fmt: skip
     assert (await stack.http.delete(path, params=where)).json() == {"deleted_ids": [document_id]}
     assert (await stack.http.get(path, params=where)).status_code == 404

@@ -28,6 +28,7 @@ from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents, DocumentStatus, NewDocument
 from trivium_gateway.library.feedback import Feedback, FeedbackStore
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.originals import Originals
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.library.totals import Totals
@@ -177,7 +178,8 @@ async def _gateway(
         stack.push_async_callback(feedback.close)
         admission = QuestionAdmission(256, QuestionMetrics(registry))
         room = StorageRoom(Quotas(None, MeterMetrics(registry)), Totals(connection).count)
-        ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room)
+        originals = Originals(folder / "files", 0)
+        ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room, originals)
         stack.push_async_callback(ingester.close)
         models = ModelFinder(embed, chunks)
         gate = IndexGate(embed, search, chunks, feedback)
@@ -189,7 +191,7 @@ async def _gateway(
             embed,
             collections,
             ingester,
-            Documents(chunks, locks, limits),
+            Documents(chunks, locks, originals, limits),
             Permissions(collections, chunks, locks, limits),
             search,
             feedback,

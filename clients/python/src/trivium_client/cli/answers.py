@@ -1,6 +1,6 @@
 """How an answer is shown: as it is written, then where it comes from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -77,10 +77,11 @@ def print_sources(answer: Answer, console: Console, *, with_excerpts: bool, cite
         cited_only: Whether to leave out passages that the answer does not cite.
     """
     cited = claims(answer)
+    several = from_several(answer.passages)
     for number, passage in enumerate(answer.passages, 1):
         if cited_only and number not in cited:
             continue
-        console.print(source_line(number, passage, cited=number in cited), soft_wrap=True)
+        console.print(source_line(number, passage, cited=number in cited, with_collection=several), soft_wrap=True)
         if with_excerpts and number in cited:
             console.print(excerpt(passage, cited[number]))
 
@@ -101,12 +102,18 @@ def print_costs(answer: Answer) -> None:
         aside.print(words, style="dim", soft_wrap=True)
 
 
-def source_line(number: int, passage: Passage, *, cited: bool) -> Text:
+def from_several(passages: Sequence[Passage]) -> bool:
+    """Whether passages are from several collections."""
+    return len({one.collection for one in passages}) > 1
+
+
+def source_line(number: int, passage: Passage, *, cited: bool, with_collection: bool = False) -> Text:
     """Number, score, name and place of a passage: `page 12, Limits` and where its document came from."""
     name = passage.title or passage.document_id
     place = passage.uri or (passage.document_id if passage.title else "")
     within = [f"page {passage.page}"] if passage.page is not None else []
     within += [heading for heading in passage.heading[-1:] if heading != name]
+    within += [f"in {passage.collection}"] if with_collection else []
     return Text.assemble(
         (f"[{number}]", "bold cyan" if cited else "dim"),
         (f" {passage.score:.2f} ", "green" if cited else "dim"),

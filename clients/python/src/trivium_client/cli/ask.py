@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 
 from trivium_client import Trivium
-from trivium_client.cli.answers import print_answer, print_costs, result_console, source_line
+from trivium_client.cli.answers import from_several, print_answer, print_costs, result_console, source_line
 from trivium_client.cli.evidence import excerpt
 from trivium_client.cli.options import (
     CandidatesOption,
-    CollectionOption,
+    CollectionsOption,
     FilterOption,
     GatewayOption,
     JsonOption,
     TopNOption,
+    asked_in,
     parse_filter,
 )
 from trivium_client.cli.output import print_degraded, print_json, stderr, stdout, timings_line
@@ -54,7 +55,7 @@ def ask(
         str,
         typer.Argument(metavar="QUESTION", help="The question; - reads it from standard input.", show_default=False),
     ],
-    collection: CollectionOption = "",
+    collections: CollectionsOption = None,
     top_n: TopNOption = None,
     candidates: CandidatesOption = None,
     conditions: FilterOption = None,
@@ -84,13 +85,15 @@ def ask(
 
         trivium ask --json "Who wrote this?" | jq -r .answer
 
+        trivium ask -c manuals -c tickets "Which pumps fail in winter?"
+
         trivium ask - < question.txt
     """
     question = text_or_standard_input(question, "question")
     with Trivium(gateway) as trivium:
         events = trivium.ask_stream(
             question,
-            collection=collection,
+            **asked_in(collections),
             top_n=top_n,
             candidates=candidates,
             filter=parse_filter(conditions),
@@ -110,7 +113,7 @@ def search(
         str,
         typer.Argument(metavar="QUERY", help="What to look for; - reads it from standard input.", show_default=False),
     ],
-    collection: CollectionOption = "",
+    collections: CollectionsOption = None,
     top_n: TopNOption = None,
     candidates: CandidatesOption = None,
     conditions: FilterOption = None,
@@ -130,7 +133,7 @@ def search(
     with Trivium(gateway) as trivium, stderr().status("searching", spinner_style="cyan"):
         found = trivium.retrieve(
             query,
-            collection=collection,
+            **asked_in(collections),
             top_n=top_n,
             candidates=candidates,
             filter=parse_filter(conditions),
@@ -140,8 +143,9 @@ def search(
         print_json(found)
         return
     console = stdout()
+    several = from_several(found.passages)
     for number, passage in enumerate(found.passages, 1):
-        console.print(source_line(number, passage, cited=True), soft_wrap=True)
+        console.print(source_line(number, passage, cited=True, with_collection=several), soft_wrap=True)
         if console.is_terminal:
             console.print(excerpt(passage, query))
         else:

@@ -29,6 +29,17 @@ CollectionOption = Annotated[
         autocompletion=complete_collections,
     ),
 ]
+CollectionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--collection",
+        "-c",
+        metavar="NAME",
+        help="The collection; may be repeated, to ask several at once.",
+        show_default="default",
+        autocompletion=complete_collections,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, as the HTTP interface shows it, and nothing else.")
 ]
@@ -67,6 +78,12 @@ ReadersOption = Annotated[
     ),
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Fail if there are files that would be passed over.")]
+
+
+def asked_in(collections: list[str] | None) -> dict[str, Any]:
+    """Where to ask, as the client takes it: in one collection, or in several."""
+    names = list(dict.fromkeys(collections or ()))
+    return {"collections": names} if len(names) > 1 else {"collection": "".join(names)}
 
 
 def parse_metadata(facts: list[str] | None) -> dict[str, Any]:

@@ -330,6 +330,7 @@ class RetrieveRequest(google.protobuf.message.Message):
     QUERIES_FIELD_NUMBER: builtins.int
     EXPAND_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    COLLECTIONS_FIELD_NUMBER: builtins.int
     query: builtins.str
     """The query; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -364,6 +365,10 @@ class RetrieveRequest(google.protobuf.message.Message):
     def settings(self) -> Global___CollectionSettings:
         """What goes before the settings of the collection, for this once."""
 
+    @property
+    def collections(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Several collections to search in the place of `collection`, at most 16."""
+
     def __init__(
         self,
         *,
@@ -378,9 +383,10 @@ class RetrieveRequest(google.protobuf.message.Message):
         queries: collections.abc.Iterable[builtins.str] | None = ...,
         expand: collections.abc.Iterable[Global___Expansion.ValueType] | None = ...,
         settings: Global___CollectionSettings | None = ...,
+        collections: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "rerank", b"rerank", "settings", b"settings", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "queries", b"queries", "query", b"query", "rerank", b"rerank", "settings", b"settings", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_rerank", b"_rerank", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "collections", b"collections", "expand", b"expand", "filter", b"filter", "history", b"history", "queries", b"queries", "query", b"query", "rerank", b"rerank", "settings", b"settings", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -521,6 +527,7 @@ class Passage(google.protobuf.message.Message):
     HEADING_FIELD_NUMBER: builtins.int
     PAGE_FIELD_NUMBER: builtins.int
     FOUND_BY_FIELD_NUMBER: builtins.int
+    COLLECTION_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Identifies the piece; it changes when the document does."""
     document_id: builtins.str
@@ -535,6 +542,8 @@ class Passage(google.protobuf.message.Message):
     """Relevance, from 0 to 1."""
     page: builtins.int
     """Its page, from 1. Unset in a document without pages."""
+    collection: builtins.str
+    """Name of the collection that it is from."""
     @property
     def scores(self) -> Global___PassageScores:
         """What the score was made of."""
@@ -575,9 +584,10 @@ class Passage(google.protobuf.message.Message):
         heading: collections.abc.Iterable[builtins.str] | None = ...,
         page: builtins.int | None = ...,
         found_by: collections.abc.Iterable[builtins.int] | None = ...,
+        collection: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_page", b"_page", "metadata", b"metadata", "page", b"page", "scores", b"scores", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_page", b"_page", "document_id", b"document_id", "duplicates", b"duplicates", "found_by", b"found_by", "heading", b"heading", "id", b"id", "metadata", b"metadata", "page", b"page", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "collection", b"collection", "document_id", b"document_id", "duplicates", b"duplicates", "found_by", b"found_by", "heading", b"heading", "id", b"id", "metadata", b"metadata", "page", b"page", "score", b"score", "scores", b"scores", "span", b"span", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Passage: typing_extensions.TypeAlias = Passage
@@ -752,6 +762,7 @@ class AnswerRequest(google.protobuf.message.Message):
     REFUSAL_FIELD_NUMBER: builtins.int
     STRICT_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    COLLECTIONS_FIELD_NUMBER: builtins.int
     question: builtins.str
     """The question; not blank. "Phrases" must occur in each passage, -words must not."""
     top_n: builtins.int
@@ -802,6 +813,10 @@ class AnswerRequest(google.protobuf.message.Message):
     def settings(self) -> Global___CollectionSettings:
         """What goes before the settings of the collection, for this once."""
 
+    @property
+    def collections(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Several collections to search in the place of `collection`, at most 16."""
+
     def __init__(
         self,
         *,
@@ -821,9 +836,10 @@ class AnswerRequest(google.protobuf.message.Message):
         refusal: Global___Refusal.ValueType = ...,
         strict: builtins.bool = ...,
         settings: Global___CollectionSettings | None = ...,
+        collections: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "filter", b"filter", "sampling", b"sampling", "settings", b"settings", "tools", b"tools", "top_n", b"top_n"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "refusal", b"refusal", "sampling", b"sampling", "settings", b"settings", "strict", b"strict", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_collapse", b"_collapse", "_top_n", b"_top_n", "candidates", b"candidates", "collapse", b"collapse", "collection", b"collection", "collections", b"collections", "expand", b"expand", "filter", b"filter", "history", b"history", "mode", b"mode", "queries", b"queries", "question", b"question", "refusal", b"refusal", "sampling", b"sampling", "settings", b"settings", "strict", b"strict", "tool_turns", b"tool_turns", "tools", b"tools", "top_n", b"top_n"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1056,6 +1072,7 @@ class Citation(google.protobuf.message.Message):
     QUOTE_FIELD_NUMBER: builtins.int
     SENTENCE_FIELD_NUMBER: builtins.int
     BOXES_FIELD_NUMBER: builtins.int
+    COLLECTION_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Number of the passage, from 1."""
     document_id: builtins.str
@@ -1072,6 +1089,8 @@ class Citation(google.protobuf.message.Message):
     """How surely the sentence rests on the passage, from 0 to 1."""
     verdict: Global___Verdict.ValueType
     """The same in a word."""
+    collection: builtins.str
+    """Name of the collection that the document is in."""
     @property
     def span(self) -> trivium.type.v1.span_pb2.Span:
         """Where the passage stands in the document's stored text."""
@@ -1113,9 +1132,10 @@ class Citation(google.protobuf.message.Message):
         quote: trivium.type.v1.span_pb2.Span | None = ...,
         sentence: trivium.type.v1.span_pb2.Span | None = ...,
         boxes: collections.abc.Iterable[Global___Box] | None = ...,
+        collection: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "page", b"page", "quote", b"quote", "sentence", b"sentence", "span", b"span"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "boxes", b"boxes", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "quote", b"quote", "sentence", b"sentence", "span", b"span", "support", b"support", "title", b"title", "uri", b"uri", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_page", b"_page", "answer_span", b"answer_span", "boxes", b"boxes", "collection", b"collection", "document_id", b"document_id", "heading", b"heading", "index", b"index", "page", b"page", "passage_id", b"passage_id", "quote", b"quote", "sentence", b"sentence", "span", b"span", "support", b"support", "title", b"title", "uri", b"uri", "verdict", b"verdict"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_page", b"_page"]) -> typing.Literal["page"] | None: ...
 
 Global___Citation: typing_extensions.TypeAlias = Citation

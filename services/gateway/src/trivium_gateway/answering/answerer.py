@@ -14,7 +14,7 @@ from trivium_gateway.answering.events import Delta, Event, Sources
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
 from trivium_gateway.answering.judging import judged
 from trivium_gateway.answering.plan import Searched
-from trivium_gateway.answering.retrieval import Retrieved
+from trivium_gateway.answering.together import FoundIn
 from trivium_gateway.domain.answerability import NOT_ASKED, Answerability, Refusal, UnanswerableReason
 from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.domain.settings import AS_THE_GATEWAY
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _ITS_LOG = "the generate service says so, and its log has the cause under this request's id"
 
-_NOTHING = Retrieved((), AS_THE_GATEWAY)
+_NOTHING = FoundIn((), AS_THE_GATEWAY)
 
 # What a fallback needs of the remaining time once writing the answer was given up.
 _GENERATE_SHARE = 0.95

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trivium_gateway.domain.explanations import Explanation, Fate
@@ -76,7 +76,13 @@ class Explainer:
         check_document_id(document_id, self._limits)
         if trace.plan is None:
             return Explanation(document_id, Fate.NOT_SEARCHED, "Nothing was searched for.")
-        return _ordered(trace, document_id) or await self._looked_up(trace, trace.plan, document_id, reader)
+        explained = _ordered(trace, document_id)
+        for name in trace.plan.options.names:
+            if explained is None or explained.fate is Fate.NOT_IN_COLLECTION:
+                plan = replace(trace.plan, options=trace.plan.options.within(name))
+                explained = await self._looked_up(trace, plan, document_id, reader)
+        assert explained is not None
+        return explained
 
     async def _looked_up(self, trace: Trace, plan: Search, document_id: str, reader: Reader) -> Explanation:
         """For a document that was not ordered: whether it can be found at all, and how far down."""

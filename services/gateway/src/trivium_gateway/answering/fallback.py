@@ -40,13 +40,14 @@ def refusal(question: Question, searched: Searched, passages: Sequence[Passage])
         return _NOTHING_CHINESE if chinese else _NOTHING_ENGLISH
     nearest = list(dict.fromkeys(one.chunk.title or one.chunk.document_id for one in passages))[:_NEAREST]
     query = searched.search_query or question.text
-    collection = question.options.collection or DEFAULT_COLLECTION
+    names = [one or DEFAULT_COLLECTION for one in question.options.names]
     if chinese:
-        named = "、".join(f"《{one}》" for one in nearest)
-        return f"文档没有回答这个问题。在集合“{collection}”中搜索了“{query}”，最接近的是{named}。"
+        named, quoted = "、".join(f"《{one}》" for one in nearest), "、".join(f"“{one}”" for one in names)
+        return f"文档没有回答这个问题。在集合{quoted}中搜索了“{query}”，最接近的是{named}。"
     named = " and ".join(f"\u201c{one}\u201d" for one in nearest)
+    places = f"the collection{'s' if len(names) > 1 else ''} {' and '.join(names)}"
     return (
-        f"The documents do not answer this question. I searched the collection {collection} for \u201c{query}\u201d; "
+        f"The documents do not answer this question. I searched {places} for \u201c{query}\u201d; "
         f"nearest to it came {named}."
     )
 

@@ -124,7 +124,7 @@ class FeedbackBox:
             answer.strip(),
             tuple(document_ids),
             _asked(trace) if trace else question,
-            (trace.asked.options.collection if trace else collection) or DEFAULT_COLLECTION,
+            (trace.collection if trace else collection) or DEFAULT_COLLECTION,
             given[: self._limits.max_feedback_characters],
             cited,
             refused,
@@ -290,8 +290,9 @@ def _asked(trace: Trace) -> str:
 
 
 def _answered(trace: Trace | None) -> tuple[str, tuple[str, ...], bool]:
-    """What was answered, the documents that it cites, and whether it is a refusal."""
+    """What was answered, the documents of the collection that it cites, and whether it is a refusal."""
     if trace is None or trace.answer is None:
         return "", (), False
-    cited = (trace.passages[one.index - 1].document_id for one in trace.answer.citations)
-    return trace.answer.text, tuple(dict.fromkeys(cited)), trace.answer.refused
+    cited = [trace.passages[one.index - 1] for one in trace.answer.citations]
+    own = (one.document_id for one in cited if one.collection == cited[0].collection)
+    return trace.answer.text, tuple(dict.fromkeys(own)), trace.answer.refused

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trivium_lexical import ParsedQuery, parse_query
-from trivium_serving.errors import InvalidField
+from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.conversation import check_conversation
 from trivium_gateway.domain.limits import check_candidates, check_queries, check_query, check_top_n
@@ -33,6 +33,7 @@ class SearchOptions:
 
     Attributes:
         collection: Collection to search; empty for `default`.
+        collections: Several to search in its place; none for that one alone.
         filter: Conditions, as they came; None for none.
         top_n: Most passages to return.
         candidates: How many candidates the search hands to the reranker, `top_n` if that is more; None for as many as
@@ -49,12 +50,14 @@ class SearchOptions:
     rerank: bool = True
     collapse: bool = True
     settings: CollectionSettings = AS_THE_GATEWAY
+    collections: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls,
         *,
         collection: str | None = None,
+        collections: Sequence[str] | None = None,
         filter: Mapping[str, JsonValue] | None = None,  # noqa: A002  # the word of the interface
         top_n: int | None = None,
         candidates: int | None = None,
@@ -71,7 +74,17 @@ class SearchOptions:
             True if rerank is None else rerank,
             True if collapse is None else collapse,
             settings,
+            tuple(dict.fromkeys(collections or ())),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All collections to search."""
+        return self.collections or (self.collection,)
+
+    def within(self, name: str) -> SearchOptions:
+        """These, for one of the collections."""
+        return replace(self, collection=name, collections=())
 
     def under(self, settings: CollectionSettings) -> SearchOptions:
         """These, by a collection's settings, where they leave something open."""
@@ -90,6 +103,13 @@ class SearchOptions:
         Raises:
             InvalidField: A field breaks a rule.
         """
+        if self.collection and self.collections:
+            raise InvalidField("collections", "There are both `collection` and `collections`. Give one of them.")
+        if len(self.collections) > limits.max_collections:
+            raise TooLarge(
+                f"There are {len(self.collections)} collections; at most {limits.max_collections} are asked at once.",
+                field="collections",
+            )
         check_top_n(self.top_n, limits)
         if self.candidates is not None:
             check_candidates(self.candidates, limits)

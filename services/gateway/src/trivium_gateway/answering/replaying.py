@@ -93,5 +93,7 @@ def changed(asked: Question | Search, changes: Mapping[str, JsonValue], principa
         others["mode"] = AnswerMode(others["mode"])
     if "refusal" in others:
         others["refusal"] = Refusal(others["refusal"])
+    if "collection" in options:
+        options["collections"] = ()
     options["settings"] = replace(asked.options.settings, **settings)
     return replace(asked, principal=principal, options=replace(asked.options, **options), **others)

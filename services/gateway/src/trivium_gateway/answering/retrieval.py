@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.judging import calibrated
 from trivium_gateway.answering.ordering import best_passages
 from trivium_gateway.answering.stages import CollectionGone
+from trivium_gateway.answering.together import FoundIn, together
 from trivium_gateway.answering.weighing import weights_of
 from trivium_gateway.models.ranking import reciprocal_ranks
 
@@ -29,19 +32,6 @@ if TYPE_CHECKING:
 
 _READ_FOR_EACH = 4
 """How many chunks to read at first for each passage, of which some say the same or stand in the same section."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieved:
-    """What was found.
-
-    Attributes:
-        passages: Best first.
-        settings: By which settings they were searched and judged.
-    """
-
-    passages: tuple[Passage, ...]
-    settings: CollectionSettings
 
 
 class Retriever:
@@ -66,8 +56,8 @@ class Retriever:
         self._section_characters = section_characters
         self._cache = cache
 
-    async def retrieve(self, search: Search, record: Record) -> Retrieved:
-        """Finds passages.
+    async def retrieve(self, search: Search, record: Record) -> FoundIn:
+        """Finds passages, in all collections that are to be searched, one after the other.
 
         Args:
             search: What to look for; checked.
@@ -78,10 +68,32 @@ class Retriever:
 
         Raises:
             NotFound: There is no such collection.
-            InvalidField: The filter breaks a rule.
+            InvalidField: The filter breaks a rule, or none of the collections knows what it asks for.
             Unavailable: Nothing can be searched.
             DeadlineExceeded: The request's time was over.
         """
+        names = search.options.names
+        if len(names) == 1:
+            return await self._retrieve(_within(search, names[0]), record)
+        some: list[FoundIn] = []
+        unknown: list[InvalidField] = []
+        for name in names:
+            try:
+                found = await self._retrieve(_within(search, name), record)
+            except InvalidField as error:  # a key of metadata that another of the collections may have
+                if error.reason != "UNKNOWN_FILTER_FIELD":
+                    raise
+                unknown.append(error)
+            else:
+                some.append(replace(found, found=record.found, ordered=record.ordered))
+            record.found, record.ordered = [], []
+        if not some:
+            raise unknown[0]
+        joined = together(some, search.options)
+        record.found, record.ordered = joined.found, joined.ordered
+        return joined
+
+    async def _retrieve(self, search: Search, record: Record) -> FoundIn:
         for last_attempt in (False, True):
             try:
                 return await self._retrieve_from(search, record)
@@ -90,10 +102,10 @@ class Retriever:
                     raise gone.error from gone
         raise AssertionError("the last attempt returns or raises")
 
-    async def _retrieve_from(self, search: Search, record: Record) -> Retrieved:
+    async def _retrieve_from(self, search: Search, record: Record) -> FoundIn:
         collection, conditions = await self._stages.look_up(search, record)
         if collection is None:  # `default`, before anything was written to it
-            return Retrieved((), search.options.settings)
+            return FoundIn((), search.options.settings)
         search = replace(search, options=search.options.under(collection.settings.now.settings))
         settings = search.options.settings
         most_characters = (
@@ -112,14 +124,14 @@ class Retriever:
         }
         cached = self._cache.looking(search, most_characters, collection, record) if self._cache else None
         if cached is not None and (known := await cached.look()) is not None:
-            return Retrieved(known, settings)
+            return _of(collection, known, settings)
         embedded = await self._stages.embed(search, collection, record)
         if cached is not None and (known := await cached.look_similar(embedded)) is not None:
-            return Retrieved(known, settings)
+            return _of(collection, known, settings)
         passages = await self._found(search, options, most_characters, collection, conditions, embedded, record)
         if cached is not None:
             await cached.keep(passages, embedded)
-        return Retrieved(passages, settings)
+        return _of(collection, passages, settings)
 
     async def _found(
         self,
@@ -153,6 +165,16 @@ class Retriever:
                 passages, search.options.top_n, most_characters, collection, search.principal.reader, record
             )
         return passages if len(found) == 1 else tuple(map(_told_by(found), passages))
+
+
+def _within(search: Search, name: str) -> Search:
+    """The same in one collection."""
+    return replace(search, options=search.options.within(name))
+
+
+def _of(collection: ResolvedCollection, passages: Sequence[Passage], settings: CollectionSettings) -> FoundIn:
+    """What was found in a collection, each passage with its name."""
+    return FoundIn(tuple(replace(one, collection=collection.name) for one in passages), settings)
 
 
 def _counts_to_read(search: Search, options: SearchOptions) -> Sequence[int | None]:

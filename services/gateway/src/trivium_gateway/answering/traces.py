@@ -34,6 +34,7 @@ class Shown:
         score: Relevance, from 0 to 1.
         scores: What that was made of.
         duplicates: Documents that it stands for.
+        collection: Whose it is.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Shown:
     score: float
     scores: Scores
     duplicates: tuple[str, ...]
+    collection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,19 @@ class Trace:
         """What was searched for."""
         return self.plan.queries if self.plan else ()
 
+    @property
+    def collection(self) -> str:
+        """Where it was asked; of several collections, that of the first passage that is cited, else that is shown."""
+        names = self.asked.options.names
+        cited = [self.passages[one.index - 1] for one in self.answer.citations] if self.answer else []
+        found = [one.collection for one in (*cited, *self.passages)]
+        return found[0] if len(names) > 1 and found else names[0]
+
     def show(self, passages: Sequence[Passage]) -> None:
         """Notes what was shown."""
         self.passages = [
-            Shown(one.id, one.chunk.document_id, one.score, one.scores, one.duplicates) for one in passages
+            Shown(one.id, one.chunk.document_id, one.score, one.scores, one.duplicates, one.collection)
+            for one in passages
         ]
 
     def end(self, summary: Summary) -> None:

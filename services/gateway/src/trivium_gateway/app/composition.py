@@ -23,7 +23,7 @@ from trivium_gateway.app.caches import Caches
 from trivium_gateway.app.upstreams import Upstreams
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.gateway import Gateway, Library, Questions, Rebuilding
+from trivium_gateway.gateway import Files, Gateway, Library, Questions, Rebuilding
 from trivium_gateway.gateway.metered import BulkMeter
 from trivium_gateway.health.metrics import StageMetrics
 from trivium_gateway.health.readiness import SEARCH, Readiness
@@ -49,6 +49,7 @@ from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.metrics import DocumentMetrics, StoredMetrics
 from trivium_gateway.library.neighbours import Neighbours
+from trivium_gateway.library.originals import Originals
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.reindexing import Reindexer
 from trivium_gateway.library.search import ChunkSearch
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from trivium_gateway.settings import GatewaySettings
 
 _JOBS = "gateway/jobs"
+_FILES = "gateway/files"
 
 _EXPLANATIONS = 4
 """Explanations at once: each follows the search far down."""
@@ -113,6 +115,7 @@ class Composition:
         self._chunk_search, chunks, locks = ChunkSearch(qdrant), ChunkStore(qdrant), KeyedLocks()
         self.totals, self._stored_metrics = Totals(qdrant), StoredMetrics(registry)
         self._admission = QuestionAdmission(settings.max_questions, self._question_metrics, weight_of=quotas.weight_of)
+        self._originals = Originals(settings.data_dir / _FILES, settings.max_file_bytes)
         self._ingester = Ingester(
             self._collections,
             chunks,
@@ -122,12 +125,13 @@ class Composition:
             registry,
             self._admission,
             StorageRoom(quotas, self.totals.count),
+            self._originals,
             ChunkingSettings(settings.chunk_tokens, settings.chunk_overlap_tokens),
             ExtractionSettings(settings.parse_processes, settings.parse_seconds_per_megabyte),
         )
         self._sweeper = Sweeper(self._collections, chunks)
         feedback = FeedbackStore(settings.data_dir, settings.redis_url)
-        documents = Documents(chunks, locks, self._limits)
+        documents = Documents(chunks, locks, self._originals, self._limits)
         permissions = Permissions(self._collections, chunks, locks, self._limits)
         self._traces = Traces(
             settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
@@ -154,8 +158,8 @@ class Composition:
             ),
             BulkMeter(quotas, self._question_metrics),
         )
-        jobs = self._jobs(library)
-        self.gateway = Gateway(questions, library, rebuilding, jobs, self._feedback, readiness, self._limits)
+        jobs, files = self._jobs(library), Files(library, self._ingester.extractor)
+        self.gateway = Gateway(questions, library, files, rebuilding, jobs, self._feedback, readiness, self._limits)
 
     def start(self, background: Background) -> None:
         """Starts to look at the services, and what goes on by itself."""
@@ -245,6 +249,7 @@ class Composition:
             documents=documents,
             permissions=permissions,
             ingester=self._ingester,
+            originals=self._originals,
             ingestions=self._call_limit("ingestions", settings.max_ingestions, settings.ingest_timeout_seconds),
             calls=self._call_limit(
                 "calls about documents and collections", settings.max_document_calls, settings.document_timeout_seconds

@@ -29,6 +29,8 @@ class GatewayLimits:
 
     max_query_characters: int = 8_000
     """Longest query or question, in code points."""
+    max_collections: int = 16
+    """Most collections that a question is asked in at once."""
     max_queries: int = 10
     """Most further queries that a caller may send along with a question."""
     max_history_messages: int = 64

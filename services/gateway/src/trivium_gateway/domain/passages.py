@@ -60,6 +60,7 @@ class Passage:
             theirs.
         found_by: Positions of the queries that found it, from 0; empty if only one was searched for.
         piece: The chunk that was found, where `chunk` is its section; None where that is the same.
+        collection: Name of the collection that it is from.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Passage:
     duplicates: tuple[str, ...] = ()
     found_by: tuple[int, ...] = ()
     piece: Chunk | None = None
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

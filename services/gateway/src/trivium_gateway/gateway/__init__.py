@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_gateway.gateway.files import Files
 from trivium_gateway.gateway.library import Library
 from trivium_gateway.gateway.questions import Found, Questions
 from trivium_gateway.gateway.rebuilding import Rebuilding
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.jobs.jobs import Jobs
 
-__all__ = ["Found", "Gateway", "Library", "Questions", "Rebuilding"]
+__all__ = ["Files", "Found", "Gateway", "Library", "Questions", "Rebuilding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Gateway:
     Attributes:
         questions: Whatever is asked.
         library: What is kept.
+        files: The files that it came in.
         rebuilding: Makes the indexes of what is kept anew.
         jobs: Ingestions that go on by themselves.
         feedback: What people say of answers.
@@ -34,6 +36,7 @@ class Gateway:
 
     questions: Questions
     library: Library
+    files: Files
     rebuilding: Rebuilding
     jobs: Jobs
     feedback: FeedbackBox

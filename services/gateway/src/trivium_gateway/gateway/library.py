@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trivium_gateway.library.descriptions import CollectionDescription
     from trivium_gateway.library.documents import DocumentResult, Documents, NewDocument, StoredDocument
     from trivium_gateway.library.metrics import DocumentMetrics
+    from trivium_gateway.library.originals import Originals
     from trivium_gateway.library.permitting import Permissions
     from trivium_gateway.library.tuning import CollectionTuning
     from trivium_gateway.metering.quotas import Quotas
@@ -51,6 +52,7 @@ class Library:
         documents: What is in them.
         permissions: Says who may read them.
         ingester: Adds to them.
+        originals: Where the files are kept that they came in.
         tuning: Changes how they are searched and judged.
         ingestions: Bounds the calls that add documents.
         calls: Bounds the other calls about documents and collections.
@@ -69,6 +71,7 @@ class Library:
         documents: Documents,
         permissions: Permissions,
         ingester: Ingester,
+        originals: Originals,
         tuning: CollectionTuning,
         ingestions: CallLimit,
         calls: CallLimit,
@@ -82,7 +85,7 @@ class Library:
         self._collections = collections
         self._documents = documents
         self._permissions = permissions
-        self._ingester = ingester
+        self._ingester, self._originals = ingester, originals
         self._tuning = tuning
         self._ingestions = ingestions
         self._quotas, self._meter = quotas, BulkMeter(quotas, question_metrics)
@@ -109,6 +112,7 @@ class Library:
     async def delete_collection(self, principal: Principal, name: str) -> None:
         """Deletes a collection; see Collections.delete."""
         async with self.calls.change(principal, "collections.delete", name) as collections:
+            await self._originals.forget_collection(principal.tenant, name)
             await collections.delete(name, tenant=principal.tenant)
 
     async def change_settings(

@@ -20,6 +20,7 @@ from trivium_gateway.ingestion.cores import usable_core_count
 from trivium_gateway.ingestion.extraction_process import ExtractionProcess, ProcessEnded, Task
 from trivium_gateway.ingestion.formats.attached import Part
 from trivium_gateway.ingestion.metrics import ExtractionMetrics
+from trivium_gateway.ingestion.page_picture import PagePicture
 from trivium_gateway.ingestion.turns import Turns
 
 __all__ = ["Extracted", "ExtractionSettings", "Extractor"]
@@ -128,6 +129,17 @@ class Extractor:
             parts.append(Part(part_name, media_type, content[end : end + size], error))
             end += size
         return parts
+
+    async def picture(self, data: bytes, page: int, scale: float) -> PagePicture:
+        """Draw a page of a PDF file; see `picture_of_page`.
+
+        Raises:
+            InvalidField: The file cannot be read any more.
+            TooLarge: It takes too much time or memory (PARSE_LIMIT).
+            Overloaded: Too many calls wait for the same.
+        """
+        answer, png = await self._done(Task.PICTURE, "pdf", f"{page} {scale}", data)
+        return PagePicture(answer["width"], answer["height"], answer["page_count"], png)
 
     async def _done(
         self, task: Task, format_name: str, name: str, data: bytes, scan_count: int = 0

@@ -37,6 +37,8 @@ class Task(Enum):
     UNPACK = b"u"
     RECOGNISE = b"o"
     """Read it, pages that are pictures, too."""
+    PICTURE = b"p"
+    """Draw a page of it: its number and the pixels for each point stand in the place of its name."""
 
 
 class ProcessEnded(Exception):
@@ -89,10 +91,10 @@ class ExtractionProcess:
     async def ask(
         self, task: Task, format_name: str, name: str, data: bytes, cpu_seconds: float
     ) -> tuple[dict[str, Any], bytes]:
-        """Have the text of a file extracted, or the files in it.
+        """Have the text of a file extracted, or the files in it, or a page of it drawn.
 
         Returns:
-            What the process says, and the files in it one after the other.
+            What the process says, and the files in it one after the other, or the picture.
 
         Raises:
             ProcessEnded: There was no answer. The process is gone.

@@ -1,11 +1,11 @@
 """Extracts the text of files in a process of its own, which may be killed.
 
-Started by `extraction_process.py` as `python -m`. On stdin come requests: what to do (`r`ead, `u`npack, or read with
-rec`o`gnition of text in pictures), the format's name (sixteen bytes, filled up with zeros), the lengths of the file's
-name and of the file (two and eight bytes, big-endian), the most seconds of processor time (a double), the name and the
-file. On stdout go answers: the lengths of JSON and of what follows it, and the memory that the process holds (eight
-bytes each), and these; what follows are the files of an unpacked one, of the sizes that the JSON tells. The process
-ends with its input.
+Started by `extraction_process.py` as `python -m`. On stdin come requests: what to do (`r`ead, `u`npack, read with
+rec`o`gnition of text in pictures, or draw a `p`age), the format's name (sixteen bytes, filled up with zeros), the
+lengths of the file's name and of the file (two and eight bytes, big-endian), the most seconds of processor time (a
+double), the name, or the page's number and scale, and the file. On stdout go answers: the lengths of JSON and of what
+follows it, and the memory that the process holds (eight bytes each), and these; what follows are the files of an
+unpacked one, of the sizes that the JSON tells, or a picture. The process ends with its input.
 """
 
 import ctypes
@@ -21,6 +21,7 @@ from trivium_serving.errors import TooLarge, TriviumError
 from trivium_gateway.ingestion.formats.bounds import Bounds
 from trivium_gateway.ingestion.formats.readers import read
 from trivium_gateway.ingestion.formats.unpacking import unpack
+from trivium_gateway.ingestion.page_picture import picture_of_page
 
 __all__ = ["REQUEST_HEADER", "RESPONSE_HEADER", "main"]
 
@@ -71,6 +72,10 @@ def _answer(
             parts = unpack(format_name, data, name)
             told = [(part.name, part.media_type, len(part.data), _told(part.failure)) for part in parts]
             return {"parts": told}, [part.data for part in parts]
+        if task == b"p":
+            page, scale = name.split()
+            drawn = picture_of_page(data, int(page), float(scale))
+            return {"width": drawn.width, "height": drawn.height, "page_count": drawn.page_count}, [drawn.png]
         reading = read(format_name, data, bounds, recognises=task == b"o")
     except MemoryError:
         message = "The file takes too much memory to read."

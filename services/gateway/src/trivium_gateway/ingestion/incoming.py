@@ -27,6 +27,7 @@ class Incoming:
         token_count: Tokens that are embedded for it.
         content_hash: Of what is stored of it.
         error: Why it failed.
+        data: The file that it came in, until it is written; None if it came as text.
         is_repermitted: Whether nothing of it is changed but who may read it.
     """
 
@@ -40,6 +41,7 @@ class Incoming:
     token_count: int = 0
     content_hash: str = ""
     error: TriviumError | None = None
+    data: bytes | None = None
     is_repermitted: bool = False
 
     @property

@@ -27,6 +27,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentResult, DocumentStatus, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.originals import Originals
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
@@ -48,6 +49,7 @@ class Ingester:
 
     Attributes:
         transfer: Takes what is stored in one index of a collection to another.
+        extractor: Reads files, and draws their pages.
 
     Args:
         collections: Indexes metadata keys.
@@ -59,6 +61,7 @@ class Ingester:
         admission: Lets questions go before each piece of the work.
         room: Says what fits into what a tenant may have stored.
         chunking: How long chunks are.
+        originals: Where the files are kept that documents come in.
         extraction: How much work there may be with HTML and PDF files.
     """
 
@@ -72,17 +75,18 @@ class Ingester:
         registry: CollectorRegistry,
         admission: QuestionAdmission,
         room: StorageRoom,
+        originals: Originals,
         chunking: ChunkingSettings | None = None,
         extraction: ExtractionSettings | None = None,
     ) -> None:
         chunking = chunking or ChunkingSettings()
-        self._chunks = chunks
+        self._chunks, self._originals = chunks, originals
         self._embed = embed
         self._locks = locks
         self._metrics = IngestMetrics(registry)
-        self._extractor = Extractor(limits, registry, extraction)
-        self._expander = DocumentExpander(self._extractor, limits)
-        preparer = DocumentPreparer(DocumentParser(self._extractor, limits), limits, chunking)
+        self.extractor = Extractor(limits, registry, extraction)
+        self._expander = DocumentExpander(self.extractor, limits)
+        preparer = DocumentPreparer(DocumentParser(self.extractor, limits), limits, chunking)
         cutter = DocumentCutter(embed, chunking, limits.max_chunks_per_document)
         writer = DocumentWriter(chunks, embed, self._metrics, admission)
         self.transfer = DocumentTransfer(chunks, locks, preparer, cutter, writer)
@@ -98,6 +102,7 @@ class Ingester:
             self._metrics,
             admission,
             room,
+            originals,
         )
 
     async def ingest(
@@ -176,7 +181,7 @@ class Ingester:
 
     async def close(self) -> None:
         """End the processes that parse files."""
-        await self._extractor.close()
+        await self.extractor.close()
 
     async def _delete_former_parts(self, collection: ResolvedCollection, sent: Sequence[Incoming], tenant: str) -> None:
         """Delete what was in earlier versions of documents, and is in them no more."""
@@ -207,6 +212,7 @@ class Ingester:
         async with self._locks.hold((collection.physical, tenant, one) for one in gone):
             stored = await self._chunks.versions(collection, gone, tenant)
             dead = [version for versions in stored.values() for version in versions.dead()]
+            await self._originals.forget(collection, gone)
             await self._chunks.delete_versions(collection, dead, tenant)
 
 

@@ -28,12 +28,14 @@ class ParsedDocument:
         text: The text as it is stored; never blank.
         metadata: Facts that it states about itself.
         boxes: Where the lines of the text stand on its pages.
+        format_name: The format that it came in.
     """
 
     title: str
     text: str
     metadata: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     boxes: Sequence[LineBox] = ()
+    format_name: str = "text"
 
 
 _LARGE = 200_000
@@ -89,7 +91,7 @@ class DocumentParser:
             text = text[facts.end :] if text[facts.end :].strip() else text
             own_title = facts.title or _first_heading(text)
         title = _one_line(document.title) or _one_line(own_title)[: self._limits.max_title_characters]
-        return ParsedDocument(title, text, facts.metadata, boxes)
+        return ParsedDocument(title, text, facts.metadata, boxes, format_name)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_document_bytes:

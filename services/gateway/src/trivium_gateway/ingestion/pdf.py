@@ -19,7 +19,7 @@ from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.pdf_layout import pages_reading
 from trivium_gateway.ingestion.pdf_lines import Line, lines_of
 
-__all__ = ["read_pdf"]
+__all__ = ["broken_pdf", "opened_pdf", "read_pdf"]
 
 # What programs write where nobody gave a title.
 _NO_TITLE = re.compile(
@@ -47,7 +47,7 @@ def read_pdf(data: bytes, bounds: Bounds, *, recognises: bool = False) -> Readin
         InvalidField: The file is encrypted (PDF_ENCRYPTED), damaged (PDF_BROKEN) or has no text (PDF_NO_TEXT).
         TooLarge: It has too many pages or too much text (DOCUMENT_TOO_LARGE).
     """
-    document = _opened(data)
+    document = opened_pdf(data)
     try:
         bounds.check_pages(len(document), "pages")
         document.init_forms()
@@ -61,12 +61,17 @@ def read_pdf(data: bytes, bounds: Bounds, *, recognises: bool = False) -> Readin
             raise InvalidField("data", _why_no_text(len(scans), len(pages), recognises), reason="PDF_NO_TEXT")
         return replace(reading, title=_title(document, reading.text), scans=unread)
     except pypdfium2.PdfiumError as error:
-        raise _broken() from error
+        raise broken_pdf() from error
     finally:
         document.close()
 
 
-def _opened(data: bytes) -> pypdfium2.PdfDocument:
+def opened_pdf(data: bytes) -> pypdfium2.PdfDocument:
+    """Open a file.
+
+    Raises:
+        InvalidField: It is encrypted (PDF_ENCRYPTED) or damaged (PDF_BROKEN).
+    """
     try:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
@@ -74,10 +79,11 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
             raise InvalidField(
                 "data", "The PDF is encrypted. Save a copy without a password.", reason="PDF_ENCRYPTED"
             ) from None
-        raise _broken() from error
+        raise broken_pdf() from error
 
 
-def _broken() -> InvalidField:
+def broken_pdf() -> InvalidField:
+    """Say that a file is damaged."""
     return InvalidField("data", "The PDF is damaged. Open it in a viewer, and save it anew.", reason="PDF_BROKEN")
 
 

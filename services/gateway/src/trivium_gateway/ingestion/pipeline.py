@@ -21,6 +21,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import DocumentStatus, NewDocument
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.originals import Original, Originals
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import DocumentVersions, content_hash_of
@@ -45,6 +46,7 @@ class IngestionPipeline:
         metrics: Where times are counted.
         admission: Lets questions go before each piece of the work.
         room: Says what fits into what a tenant may have stored.
+        originals: Where the files are kept that documents come in.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class IngestionPipeline:
         metrics: IngestMetrics,
         admission: QuestionAdmission,
         room: StorageRoom,
+        originals: Originals,
     ) -> None:
         self._collections = collections
         self._permissions = permissions
@@ -70,6 +73,7 @@ class IngestionPipeline:
         self._metrics = metrics
         self._admission = admission
         self._room = room
+        self._originals = originals
 
     async def run(
         self,
@@ -96,12 +100,13 @@ class IngestionPipeline:
                 *(self._prepare(collection, one, reader.tenant) for one in documents if one.error is None)
             )
             await self._store(collection, [one for one in documents if one.error is None], reader)
+            await self._keep_files(collection, documents)
         for one in documents:  # of a long stream, only the outcomes are kept
             if one.error is None and one.cut is not None:
                 pages = max((box.page for box in one.cut.document.boxes), default=0)
                 count_read(pages=pages, text_bytes=one.cut.document.text_bytes)
             one.content_hash = one.prepared.content_hash if one.prepared else ""
-            one.prepared = one.cut = None
+            one.prepared = one.cut = one.data = None
 
     async def _identify(
         self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader, renamed: dict[str, str]
@@ -210,7 +215,17 @@ class IngestionPipeline:
                 )
         except (InvalidField, TooLarge) as error:
             incoming.error = error
+        incoming.data = incoming.document.data
         incoming.document = NewDocument()  # its content is no longer needed
+
+    async def _keep_files(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> None:
+        """Keep what documents that are in came as."""
+        originals = [
+            Original(one.id, one.prepared.text, one.data, one.prepared.format_name)
+            for one in documents
+            if one.error is None and one.prepared is not None
+        ]
+        await self._originals.keep(collection, originals)
 
     async def _compare(
         self, collection: ResolvedCollection, documents: Sequence[Incoming], reader: Reader

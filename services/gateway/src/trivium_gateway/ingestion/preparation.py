@@ -40,6 +40,7 @@ class PreparedDocument:
         content_hash: Equal exactly if storing it again would change nothing.
         container: Id of the document that it is in; empty if it is in none.
         boxes: Where the lines of the text stand on its pages.
+        format_name: The format that it came in.
         says_readers: Whether its sender says who may read it.
         readers: Who may read it, if its sender says so; else what was said before, once that is known.
         original: The version in another index of the collection that it is taken from; empty if it comes from outside.
@@ -55,6 +56,7 @@ class PreparedDocument:
     moved_from: str = ""
     container: str = ""
     boxes: Sequence[LineBox] = ()
+    format_name: str = "text"
     says_readers: bool = False
     readers: Readers = EVERYONE
     original: str = ""
@@ -120,6 +122,7 @@ class DocumentPreparer:
             moved_from=canonical_id(document.moved_from),
             container=document.container,
             boxes=parsed.boxes,
+            format_name=parsed.format_name,
             says_readers=bool(document.readers),
             readers=readers,
         )

@@ -9,13 +9,14 @@ from enum import Enum
 
 from trivium_serving.errors import InvalidField, NotFound, TriviumError, Unavailable
 
-from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.chunks import Chunk, LineBox
 from trivium_gateway.domain.ids import canonical_id, checked_ids, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
 from trivium_gateway.domain.metadata import JsonValue, Metadata
 from trivium_gateway.domain.readers import EVERYONE, Reader, Readers, whole
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.originals import OriginalFile, Originals
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import content_hash_of, current_version
 
@@ -104,6 +105,8 @@ class StoredDocument:
         text: The stored text; empty in lists.
         container: Id of the document that it is in, a mail or an archive; empty if it is in none.
         readers: Who may read it.
+        boxes: Where the lines of the text stand on its pages; empty in lists, and for a document without pages.
+        file: The file that it came in, if that is kept; None in lists.
     """
 
     id: str
@@ -115,6 +118,8 @@ class StoredDocument:
     text: str = ""
     container: str = ""
     readers: Readers = EVERYONE
+    boxes: Sequence[LineBox] = ()
+    file: OriginalFile | None = None
 
 
 _READ_ATTEMPTS = 5
@@ -126,11 +131,15 @@ class Documents:
     Args:
         chunks: Where their chunks are.
         locks: Shared with the ingester, so that a deletion and an update of one document do not mix.
+        originals: Where the files are kept that they came in.
         limits: What is allowed.
     """
 
-    def __init__(self, chunks: ChunkStore, locks: KeyedLocks, limits: GatewayLimits | None = None) -> None:
+    def __init__(
+        self, chunks: ChunkStore, locks: KeyedLocks, originals: Originals, limits: GatewayLimits | None = None
+    ) -> None:
         self._chunks = chunks
+        self._originals = originals
         self._locks = locks
         self._limits = limits or GatewayLimits()
 
@@ -150,7 +159,7 @@ class Documents:
         for form in forms_of_id(document_id):
             found = await self._get(collection, form, reader)
             if found is not None:
-                return found
+                return replace(found, file=await self._originals.find(collection, form, found.text))
         raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
 
     async def _get(self, collection: ResolvedCollection, document_id: str, reader: Reader) -> StoredDocument | None:
@@ -201,6 +210,7 @@ class Documents:
             found = await self._chunks.versions(collection, unique, tenant)
             versions = {one: stored for one, stored in found.items() if reader.may_read(stored.readers)}
             dead = [version for stored in versions.values() for version in stored.dead()]
+            await self._originals.forget(collection, list(versions))
             if dead:
                 await self._chunks.delete_versions(collection, dead, tenant)
         return [document_id for document_id in unique if document_id in versions and versions[document_id].heads]
@@ -256,7 +266,8 @@ def is_whole(chunks: Sequence[Chunk]) -> bool:
 
 
 def _stored(chunks: Sequence[Chunk]) -> StoredDocument:
-    return replace(_listed(chunks[0], len(chunks)), text=text_of(chunks))
+    boxes = tuple(dict.fromkeys(box for chunk in chunks for box in chunk.boxes))  # chunks overlap
+    return replace(_listed(chunks[0], len(chunks)), text=text_of(chunks), boxes=boxes)
 
 
 def _listed(head: Chunk, chunk_count: int) -> StoredDocument:

@@ -59,6 +59,7 @@ def trace_json(
                 "score": one.score,
                 "scores": asdict(one.scores),
                 "duplicates": list(one.duplicates),
+                "collection": one.collection,
             }
             for one in trace.passages
         ],
@@ -75,7 +76,8 @@ def _request_json(trace: Trace, *, with_texts: bool) -> dict[str, Any]:
     return {
         "text": text if with_texts else None,
         "history_turns": len(asked.history),
-        "collection": options.collection or "default",
+        "collection": options.names[0] or "default",
+        "collections": [one or "default" for one in options.names],
         "filter": dict(options.filter) if options.filter and with_texts else None,
         "is_filtered": bool(options.filter),
         "top_n": options.top_n,

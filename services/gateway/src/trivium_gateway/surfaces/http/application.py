@@ -14,6 +14,7 @@ from trivium_gateway.surfaces.http.collections import collection_routes
 from trivium_gateway.surfaces.http.documents import document_routes
 from trivium_gateway.surfaces.http.errors import RATE_HEADERS, install_error_handlers
 from trivium_gateway.surfaces.http.feedback import feedback_routes
+from trivium_gateway.surfaces.http.files import file_routes
 from trivium_gateway.surfaces.http.indexes import index_routes
 from trivium_gateway.surfaces.http.jobs import job_routes
 from trivium_gateway.surfaces.http.keys import key_routes
@@ -82,6 +83,7 @@ def http_application(
         rerank_routes(gateway),
         cohere_embed_routes(gateway),
         document_routes(gateway),
+        file_routes(gateway),
         collection_routes(gateway),
         index_routes(gateway),
         job_routes(gateway.jobs),

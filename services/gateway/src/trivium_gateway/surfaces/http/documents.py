@@ -1,7 +1,7 @@
 """/v1/documents."""
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Query
@@ -18,7 +18,7 @@ from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, media_type, read_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
-from trivium_gateway.surfaces.http.rendering import JsonResponse, document_json, result_json
+from trivium_gateway.surfaces.http.rendering import JsonResponse, boxes_json, document_json, result_json
 from trivium_gateway.surfaces.http.shapes.documents import (
     AddDocumentsResponse,
     DeleteDocumentResponse,
@@ -141,9 +141,14 @@ def document_routes(gateway: Gateway) -> APIRouter:
     @router.get(
         "/v1/documents/{id:path}", summary="Return a document with its stored text", **documented(DocumentResponse)
     )
-    async def get_document(request: Request, collection: _Collection = "") -> Response:
-        document = await gateway.library.get_document(principal(), collection, _document_id(request))
-        return JsonResponse(document_json(document, with_text=True, with_readers=principal().may_know_readers))
+    async def get_document(
+        request: Request,
+        collection: _Collection = "",
+        include: Annotated[list[Literal["boxes"]] | None, Query(description="What else to return: `boxes`.")] = None,
+    ) -> Response:
+        document = await gateway.library.get_document(principal(), collection, document_id_in_path(request))
+        shown = document_json(document, with_text=True, with_readers=principal().may_know_readers)
+        return JsonResponse({**shown, "boxes": boxes_json(document.boxes)} if include else shown)
 
     @router.patch(
         "/v1/documents/{id:path}",
@@ -151,7 +156,7 @@ def document_routes(gateway: Gateway) -> APIRouter:
         **documented(ReadersResponse, ReadersBody),
     )
     async def change_readers(request: Request, collection: _Collection = "") -> Response:
-        body, document_id = await read_json(request, ReadersBody, limits.max_body_bytes), _document_id(request)
+        body, document_id = await read_json(request, ReadersBody, limits.max_body_bytes), document_id_in_path(request)
         changed = await gateway.library.permit(principal(), collection, [document_id], body.readers)
         if not changed:
             raise NotFound(f"There is no document {document_id!r}.", reason="DOCUMENT_NOT_FOUND")
@@ -163,7 +168,7 @@ def document_routes(gateway: Gateway) -> APIRouter:
         **documented(DeleteDocumentResponse),
     )
     async def delete_document(request: Request, collection: _Collection = "") -> Response:
-        deleted = await gateway.library.delete_documents(principal(), collection, [_document_id(request)])
+        deleted = await gateway.library.delete_documents(principal(), collection, [document_id_in_path(request)])
         return JsonResponse({"deleted_ids": deleted})
 
     return router
@@ -192,8 +197,8 @@ def _results(results: list[DocumentResult]) -> Response:
     return JsonResponse({"documents": [result_json(one) for one in results]})
 
 
-def _document_id(request: Request) -> str:
-    """The id in the path.
+def document_id_in_path(request: Request) -> str:
+    """The document's id in the path.
 
     Raises:
         InvalidField: The path is not UTF-8, so that its decoded form is not what was sent.

@@ -49,6 +49,7 @@ _COLLAPSE = Field(
     None, description="Whether passages that say the same in nearly the same words are shown once; default true."
 )
 _COLLECTION = Field(None, description="Collection to search; default `default`.")
+_COLLECTIONS = Field(None, description="Several collections to search in its place, at most 16.")
 _SETTINGS = Field(None, description="What goes before the settings of the collection, for this once.")
 _FILTER = Field(
     None,
@@ -66,6 +67,7 @@ class MessageBody(JsonBody):
 
 History = Annotated[list[MessageBody], *at_most(_LIMITS.max_history_messages, "HISTORY_TOO_LONG")]
 Queries = Annotated[list[str], *at_most(_LIMITS.max_queries)]
+Collections = Annotated[list[str], *at_most(_LIMITS.max_collections)]
 _Expand = Annotated[list[Literal["queries", "hyde"]], *at_most(2)]
 _HISTORY = Field(None, description="Earlier turns, oldest first.")
 _QUERIES = Field(None, description="What to search for beside it, at most 10; what is found is judged by the question.")
@@ -93,6 +95,7 @@ class RetrieveBody(JsonBody):
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION
+    collections: Collections | None = _COLLECTIONS
     filter: dict[str, Any] | None = _FILTER
     rerank: bool | None = Field(None, description="Whether to rerank; default true.")
     collapse: bool | None = _COLLAPSE
@@ -109,6 +112,7 @@ class AnswerBody(JsonBody):
     top_n: int | None = _TOP_N
     candidates: int | None = _CANDIDATES
     collection: str | None = _COLLECTION
+    collections: Collections | None = _COLLECTIONS
     filter: dict[str, Any] | None = _FILTER
     collapse: bool | None = _COLLAPSE
     stream: bool | None = Field(None, description="Answer as server-sent events; default false.")
@@ -162,6 +166,7 @@ def question_routes(gateway: Gateway) -> APIRouter:
 def _search(body: RetrieveBody) -> Search:
     options = SearchOptions.of(
         collection=body.collection,
+        collections=body.collections,
         filter=body.filter,
         top_n=body.top_n,
         candidates=body.candidates,
@@ -182,6 +187,7 @@ def _search(body: RetrieveBody) -> Search:
 def _question(body: AnswerBody) -> Question:
     options = SearchOptions.of(
         collection=body.collection,
+        collections=body.collections,
         filter=body.filter,
         top_n=body.top_n,
         candidates=body.candidates,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trivium_gateway.answering.events import Delta, Sources, Summary
     from trivium_gateway.answering.plan import Searched
     from trivium_gateway.domain.cached import Cached
-    from trivium_gateway.domain.chunks import Span
+    from trivium_gateway.domain.chunks import LineBox, Span
     from trivium_gateway.domain.degradation import Degradation
     from trivium_gateway.domain.passages import Citation, Passage
     from trivium_gateway.domain.settings import SettingsVersion
@@ -150,6 +150,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "heading": list(chunk.heading),
         "page": chunk.page or None,
         "found_by": list(passage.found_by),
+        "collection": passage.collection,
     }
 
 
@@ -178,8 +179,15 @@ def document_json(document: StoredDocument, *, with_text: bool, with_readers: bo
         "readers": shown_readers(document.readers) if with_readers else None,
     }
     if with_text:
+        file = document.file
         shown["text"] = document.text
+        shown["file"] = file and {"format": file.format.name, "media_type": file.media_type, "bytes": file.size}
     return shown
+
+
+def boxes_json(boxes: Iterable[LineBox]) -> list[dict[str, Any]]:
+    """Where the lines of a document stand on its pages."""
+    return [{"start": one.start, **_box_json(one)} for one in boxes]
 
 
 def collection_json(collection: CollectionDescription) -> dict[str, Any]:
@@ -228,6 +236,7 @@ def citation_json(citation: Citation) -> dict[str, Any]:
     return {
         "index": citation.index,
         "document_id": chunk.document_id,
+        "collection": passage.collection,
         "passage_id": passage.id,
         "title": chunk.title,
         "uri": chunk.uri,
@@ -239,8 +248,12 @@ def citation_json(citation: Citation) -> dict[str, Any]:
         "support": citation.support,
         "verdict": citation.verdict.value,
         "quote": None if citation.quote is None else _span_json(citation.quote),
-        "boxes": [{"page": one.page, "x0": one.x0, "y0": one.y0, "x1": one.x1, "y1": one.y1} for one in citation.boxes],
+        "boxes": [_box_json(one) for one in citation.boxes],
     }
+
+
+def _box_json(box: LineBox) -> dict[str, float]:
+    return {"page": box.page, "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
 
 
 def _span_json(span: Span) -> dict[str, int]:

@@ -153,6 +153,7 @@ def _passage(passage: Passage) -> pb.Passage:
         heading=chunk.heading,
         page=chunk.page or None,
         found_by=passage.found_by,
+        collection=passage.collection,
     )
     message.metadata.update(dict(chunk.metadata))
     return message
@@ -164,6 +165,7 @@ def _citation(citation: Citation) -> pb.Citation:
     return pb.Citation(
         index=citation.index,
         document_id=chunk.document_id,
+        collection=passage.collection,
         passage_id=passage.id,
         title=chunk.title,
         uri=chunk.uri,

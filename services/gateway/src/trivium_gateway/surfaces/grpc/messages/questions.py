@@ -79,6 +79,7 @@ def _expansions(expand: Iterable[pb.Expansion.ValueType]) -> tuple[Expansion, ..
 def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None = None) -> SearchOptions:
     return SearchOptions.of(
         collection=request.collection,
+        collections=request.collections,
         filter=json_from(request.filter) if request.HasField("filter") else None,
         top_n=request.top_n if request.HasField("top_n") else None,
         candidates=request.candidates if request.HasField("candidates") else None,

@@ -22,6 +22,7 @@ _MEDIA_TYPES = {
 INDEX = "index.html"
 WORKER = "worker.js"
 _ASKED_FOR = (INDEX, WORKER)  # at addresses without a version
+_LATER = ("temml.js",)  # loaded when they are needed first
 _PLAIN = ("text", "code")  # the formats that are shown as they are written
 
 
@@ -73,7 +74,7 @@ def load_assets(max_document_bytes: int) -> Assets:
     modules = "".join(
         f'<link rel="modulepreload" href="page/{version}/{name}">'
         for name in contents
-        if name.endswith(".js") and name != WORKER
+        if name.endswith(".js") and name not in (WORKER, *_LATER)
     )
     index = contents[INDEX].decode()
     marks = {

@@ -51,10 +51,31 @@ class ListedDocumentShape(Shape):
     readers: list[str] | None = Field(description="Who may read it; null for who may not add documents.")
 
 
+class FileShape(Shape):
+    """The file that a document came in."""
+
+    format: str = Field(description="What Trivium calls it, such as `pdf`.")
+    media_type: str
+    bytes: int
+
+
+class LineBoxShape(Shape):
+    """Where a line stands on its page, in points from the upper left corner of the page as it is shown."""
+
+    start: int = Field(description="Where the line begins in `text`; it goes as far as the next one.")
+    page: int = Field(description="From 1.")
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class DocumentResponse(ListedDocumentShape):
     """A stored document."""
 
     text: str
+    file: FileShape | None = Field(description="The file that it came in, at /v1/files; null if it is not kept.")
+    boxes: list[LineBoxShape] | None = Field(None, description="With `include=boxes`; empty for what has no pages.")
 
 
 class ListDocumentsResponse(Shape):

@@ -67,6 +67,7 @@ class PassageShape(Shape):
     found_by: list[int] = Field(
         description="Positions of the `queries` that found it, from 0; empty if there was only one."
     )
+    collection: str = Field(description="Name of the collection that it is from.")
 
 
 class BoxShape(Shape):
@@ -84,6 +85,7 @@ class CitationShape(Shape):
 
     index: int = Field(ge=1, description="`[n]` is `passages[n-1]`.")
     document_id: str
+    collection: str = Field(description="Name of the collection that the document is in.")
     passage_id: str
     title: str
     uri: str

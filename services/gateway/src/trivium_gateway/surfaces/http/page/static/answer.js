@@ -27,18 +27,20 @@ export class Turn {
 
   /**
    * @param {string} question
-   * @param {string} collection where it is asked
+   * @param {string[]} collections where it is asked
    * @param {string} filtered of which documents, in words; empty for all
    * @param {{again: Function, edit: Function, ask: Function, link: Function, addDocuments: Function, grown: Function}} can
    *   what a turn can have done: be asked again, as it was or changed, have another question asked, and so on
    */
-  constructor(question, collection, filtered, can) {
+  constructor(question, [collection, ...also], filtered, can) {
     this.question = question;
     this.collection = collection;
+    this.also = also;
     this.filtered = filtered;
     this.can = can;
     this.answer = "";
-    this.before = el("div.before", {}, filtered ? el("p.quiet", { t: ["answer.filtered", { filter: filtered }] }) : null);
+    this.before = el("div.before", {},
+      also.length ? el("p.quiet", { t: ["answer.asked_in", { names: [collection, ...also].join(", ") }] }) : null, filtered ? el("p.quiet", { t: ["answer.filtered", { filter: filtered }] }) : null);
     this.body = el("div.answer.prose", { dir: "auto" });
     this.progress = el("p.progress", { t: "answer.searching" });
     this.after = el("div.after");
@@ -62,7 +64,7 @@ export class Turn {
   get record() {
     const answered = this.#summary ? { summary: this.#summary }
       : { text: this.#text, citations: this.#citations, passages: this.#passages, error: this.#error };
-    return { question: this.question, collection: this.collection, filtered: this.filtered, ...answered };
+    return { question: this.question, collection: this.collection, also: this.also, filtered: this.filtered, ...answered };
   }
 
   /** Shows what was kept of a turn. One that neither ended nor failed was left in the middle. */
@@ -142,12 +144,16 @@ export class Turn {
     const title = passage.title || passage.document_id;
     const button = el("button.cite", { type: "button", onclick: () => this.#open(passage, button) }, String(index));
     show(button, "answer.source", { index, title }, "aria-label");
-    peekable(button, passage, this.collection);
+    peekable(button, passage, this.#collectionOf(passage));
     return button;
   }
 
   #open(passage, from) {
-    openReader({ id: passage.document_id, title: passage.title, collection: this.collection, passage }, from);
+    openReader({ id: passage.document_id, title: passage.title, collection: this.#collectionOf(passage), passage }, from);
+  }
+
+  #collectionOf(passage) {
+    return passage.collection || this.collection;
   }
 
   #cited() {

@@ -20,6 +20,10 @@ export function documentPath(id, collection) {
   return `v1/documents/${encodeURIComponent(id)}?collection=${encodeURIComponent(collection)}`;
 }
 
+export function filePath(id, collection) {
+  return `v1/files/${encodeURIComponent(id)}?collection=${encodeURIComponent(collection)}`;
+}
+
 /** What a message says to a reader: what is said of settings is for whoever runs the gateway, who finds it with `trivium doctor`. */
 export const forReaders = (message) =>
   message.split(/(?<=[.!?]) /).filter((sentence) => !/\bTRIVIUM_|\btrivium (?:up|doctor)\b/.test(sentence)).join(" ");
@@ -62,6 +66,9 @@ export async function call(method, path, content, signal) {
   const response = await send(path, { method, signal, ...body });
   return response.json();
 }
+
+/** Loads what is no JSON: a file, or a page of it. */
+export const load = (path) => send(path, { method: "GET" });
 
 /** How each stage is; a gateway that is not ready says so with 503, which is no failure here. */
 export async function readiness() {

@@ -64,10 +64,10 @@ function startLanguage() {
 /** Escape leaves what is uppermost: a card, the document, an answer that is being written. */
 function escape(event) {
   if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
-  const [status, filter] = [document.getElementById("status"), document.getElementById("filter")];
+  const [status, box] = [document.getElementById("status"), document.querySelector(".filter[open]")];
   if (isPeeking()) closePeek();
   else if (status.open) status.open = false;
-  else if (filter.open) filter.open = false;
+  else if (box) box.open = false;
   else if (isOver()) setOpen(false);
   else if (isOpen()) closeReader();
   else if (isAsking()) stop();

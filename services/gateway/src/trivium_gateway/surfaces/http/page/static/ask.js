@@ -1,5 +1,6 @@
 // The conversation on the page, and the form that a question is written in.
 
+import { askAlong, asked, startAlso } from "./also.js";
 import { Turn } from "./answer.js";
 import { answer, ApiError } from "./api.js";
 import { newConversation, opened, save, titleFrom, titleOf } from "./conversations.js";
@@ -41,8 +42,8 @@ function history() {
 }
 
 /** A turn at the end of the conversation. */
-function addTurn(question, collection, filtered = "") {
-  const turn = new Turn(question, collection, filtered, {
+function addTurn(question, collections, filtered = "") {
+  const turn = new Turn(question, collections, filtered, {
     again: () => instead(turn, turn.question),
     edit: (changed) => instead(turn, changed),
     ask,
@@ -67,10 +68,10 @@ async function ask(question) {
   const controller = new AbortController();
   running = controller;
   const earlier = history();
-  const collection = state.get("collection");
+  const collections = asked();
   const isShort = earlier.length / 2 < turns.filter((one) => one.answer).length;
   const wanted = filter();
-  const turn = addTurn(question, collection, wanted ? inWords(wanted) : "");
+  const turn = addTurn(question, collections, wanted ? inWords(wanted) : "");
   const keep = keeper();
   if (isShort) turn.before.append(el("p.quiet", { t: "answer.forgotten" }));
   keep();
@@ -80,7 +81,7 @@ async function ask(question) {
   announce(t("answer.searching"));
   try {
     const body = {
-      question, collection, mode: state.get("mode"), ...(earlier.length ? { history: earlier } : {}), ...(wanted ? { filter: wanted } : {}),
+      question, ...(collections.length > 1 ? { collections } : { collection: collections[0] }), mode: state.get("mode"), ...(earlier.length ? { history: earlier } : {}), ...(wanted ? { filter: wanted } : {}),
     };
     for await (const { name, content } of answer(body, controller.signal)) {
       if (name === "sources") turn.sources(content);
@@ -118,8 +119,11 @@ export async function showConversation(id) {
   turns = [];
   view.replaceChildren();
   if (id && !found) view.append(el("p.notice", { t: "conversation.gone" }));
-  for (const record of found?.turns ?? []) addTurn(record.question, record.collection, record.filtered).restore(record);
-  if (turns.length) state.set("collection", turns.at(-1).collection);
+  for (const record of found?.turns ?? []) addTurn(record.question, [record.collection, ...record.also ?? []], record.filtered).restore(record);
+  if (turns.length) {
+    state.set("collection", turns.at(-1).collection);
+    askAlong(turns.at(-1).also);
+  }
   update();
   showTurn(route().a);
 }
@@ -211,6 +215,7 @@ export function startAsking() {
   mode.value = state.get("mode");
   if (!mode.value) mode.value = "auto";
   mode.addEventListener("change", () => state.set("mode", mode.value));
+  startAlso();
   startFilter();
   state.on("writer", (canWrite) => offerModes(canWrite));
   state.on("conversations", checkKept);

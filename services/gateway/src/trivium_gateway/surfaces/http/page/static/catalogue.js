@@ -51,8 +51,9 @@ export function kinds(documents) {
  * Those that fit, in order.
  * @param {object[]} documents
  * @param {{words: string, kind: string, since: string, until: string, order: string}} wanted
+ * @param {Map<string, string>} inText those that have the words in their text, by id
  */
-export function chosen(documents, { words, kind, since, until, order }) {
+export function chosen(documents, { words, kind, since, until, order }, inText) {
   const each = words.toLowerCase().split(/\s+/).filter(Boolean);
   const compare = new Intl.Collator(language(), { numeric: true }).compare;
   const orders = {
@@ -61,7 +62,7 @@ export function chosen(documents, { words, kind, since, until, order }) {
     size: (one, other) => other.chunk_count - one.chunk_count || compare(one.name, other.name),
   };
   return documents
-    .filter((one) => each.every((word) => one.words.includes(word)) && (!kind || one.kind === kind) &&
+    .filter((one) => (each.every((word) => one.words.includes(word)) || inText.has(one.id)) && (!kind || one.kind === kind) &&
       (!since || (one.date && one.date >= since)) && (!until || (one.date && one.date <= until)))
     .sort(orders[order] ?? orders.name);
 }

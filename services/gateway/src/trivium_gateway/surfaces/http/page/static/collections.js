@@ -1,5 +1,6 @@
 // Collections: the one that is asked, and the list of all.
 
+import { offer } from "./also.js";
 import { call } from "./api.js";
 import { announce, confirmed, el } from "./dom.js";
 import { t } from "./i18n.js";
@@ -28,6 +29,7 @@ export async function refreshCollections() {
   found.sort((one, other) => one.name.localeCompare(other.name));
   select.replaceChildren(...found.map(({ name }) => el("option", { value: name }, name)));
   select.value = state.get("collection");
+  offer(found.map(({ name }) => name));
   list.replaceChildren(...found.map(row));
   const chosen = found.find(({ name }) => name === state.get("collection"));
   document.getElementById("welcome-empty").hidden = Boolean(chosen?.chunk_count) || isBroken(chosen);

@@ -5,6 +5,7 @@ import { chosen, fetchAll, kinds } from "./catalogue.js";
 import { announce, confirmed, el, foreign } from "./dom.js";
 import { show, t } from "./i18n.js";
 import { icon } from "./icons.js";
+import { findInTexts, isSearchable } from "./intext.js";
 import { forgetDocuments } from "./library.js";
 import { failure } from "./notices.js";
 import { openReader } from "./reader.js";
@@ -13,6 +14,7 @@ import * as state from "./state.js";
 const BATCH = 100; // rows that are made at a time; more follow as they come into view
 const AT_ONCE = 4; // deletions
 const TYPED_MS = 100;
+const TYPED_TO_SEARCH_MS = 400;
 
 const list = document.getElementById("document-list");
 const message = document.getElementById("document-message");
@@ -28,6 +30,9 @@ let isWhole = false;
 const selected = new Set(); // ids
 let asked = 0;
 let typing = 0;
+let searching = 0;
+let looking = null; // what calls the gateway off
+let inText = { words: "", found: new Map(), isAll: true };
 
 /** Fetches the documents of the collection anew. */
 export async function refreshDocuments() {
@@ -37,6 +42,7 @@ export async function refreshDocuments() {
   forgetDocuments();
   if (isOther) {
     tools.reset();
+    inText = { words: "", found: new Map(), isAll: true };
     display([], false);
   }
   show(document.getElementById("documents-in"), "documents.in", { collection });
@@ -72,12 +78,31 @@ function display(found, whole) {
 /** Shows those that fit, from the first on. */
 function draw() {
   const { words, kind, since, until, order } = tools.elements;
-  fitting = chosen(documents, { words: words.value, kind: kind.value, since: since.value, until: until.value, order: order.value });
+  const found = inText.words === words.value ? inText.found : new Map();
+  fitting = chosen(documents, { words: words.value, kind: kind.value, since: since.value, until: until.value, order: order.value }, found);
   list.replaceChildren();
   append();
   const isEmpty = isWhole && !fitting.length;
   message.replaceChildren(isEmpty ? el("p.quiet", { t: documents.length ? "documents.none_found" : "documents.empty" }) : "");
+  if (found.size && !inText.isAll) message.append(el("p.quiet", { t: "documents.more_in_texts" }));
   drawBar();
+}
+
+/** Looks for what was typed in the texts, too, and shows what has it. */
+async function search() {
+  const words = tools.elements.words.value;
+  if (words === inText.words || !isSearchable(words)) return;
+  const mine = new AbortController();
+  looking?.abort();
+  looking = mine;
+  try {
+    inText = { words, ...await findInTexts(words, collection, mine.signal) };
+    draw();
+  } catch (error) {
+    if (mine.signal.aborted) return;
+    if (error.kind === "overloaded") searching = setTimeout(search, 1000 * error.retryAfter);
+    else message.replaceChildren(failure(error, search));
+  }
 }
 
 function append() {
@@ -94,7 +119,8 @@ function row(one, at) {
     icon("file"), el("span.name", {}, foreign(one.name)),
     one.name === one.id ? null : el("span.quiet.id", {}, foreign(one.id)),
     el("span.quiet.date", {}, one.date),
-    el("span.quiet.count", { t: ["collections.pieces", { count: one.chunk_count }] }));
+    el("span.quiet.count", { t: ["collections.pieces", { count: one.chunk_count }] }),
+    inText.words === tools.elements.words.value && inText.found.has(one.id) ? el("span.quiet.in-text", { dir: "auto" }, inText.found.get(one.id)) : null);
   return el("li", { "aria-setsize": String(fitting.length), "aria-posinset": String(at + 1) }, box, open, el("button.icon-button", {
     type: "button", label: ["documents.delete", { title: one.name }], onclick: () => remove([one]) }, icon("trash")));
 }
@@ -162,6 +188,9 @@ export function startDocuments() {
   tools.addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(draw, TYPED_MS);
+    clearTimeout(searching);
+    looking?.abort();
+    searching = setTimeout(search, TYPED_TO_SEARCH_MS);
   });
   all.addEventListener("change", selectAll);
   document.getElementById("document-delete").addEventListener("click", () => remove(documents.filter(({ id }) => selected.has(id))));

@@ -35,6 +35,13 @@ export function announce(text) {
   requestAnimationFrame(() => { live().textContent = text; });
 }
 
+/** Saves what a response, or something like it, has as a file. */
+export async function saved(content, name) {
+  const address = URL.createObjectURL(await content.blob());
+  el("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Asks before something is gone for good. */

@@ -1,5 +1,6 @@
 // Which documents are asked, by what their metadata say. What can be chosen comes from the documents themselves.
 
+import { asked } from "./also.js";
 import { call } from "./api.js";
 import { el } from "./dom.js";
 import { show } from "./i18n.js";
@@ -15,7 +16,7 @@ const rows = document.getElementById("filter-rows");
 const add = document.getElementById("filter-add");
 const message = document.getElementById("filter-message");
 let known = new Map(); // the values that each key has
-let from = ""; // the collection that they are of
+let from = ""; // the collections that they are of
 
 /** The filter of the next question, in the API's form; null for none. */
 export function filter() {
@@ -42,18 +43,19 @@ function condition(row) {
   return { [`metadata.${key}`]: comparison === "is" ? typed : { [comparison]: typed } };
 }
 
-/** Looks at the documents of the collection, once each time that it is another. */
+/** Looks at the documents of the collections that are asked, once each time that they are others. */
 async function load() {
-  if (from === state.get("collection")) return;
-  from = state.get("collection");
+  const mine = asked().join("\n");
+  if (from === mine) return;
+  from = mine;
   rows.replaceChildren();
-  const mine = from;
   show(message, "filter.loading");
   try {
-    const { documents } = await call("GET", `v1/documents?${new URLSearchParams({ collection: mine, page_size: String(SAMPLE) })}`);
+    const found = await Promise.all(asked().map((collection) =>
+      call("GET", `v1/documents?${new URLSearchParams({ collection, page_size: String(SAMPLE) })}`)));
     if (mine !== from) return;
     known = new Map();
-    for (const { metadata } of documents) note(metadata, "");
+    for (const { metadata } of found.flatMap(({ documents }) => documents)) note(metadata, "");
     show(message, known.size ? "filter.hint" : "filter.none");
     add.hidden = !known.size;
     if (known.size) addRow();
@@ -107,7 +109,8 @@ function count() {
 export function startFilter() {
   details.addEventListener("toggle", () => { if (details.open) load(); });
   add.addEventListener("click", addRow);
-  state.on("collection", () => {
+  state.on("also", () => {
+    if (from === asked().join("\n")) return;
     from = "";
     rows.replaceChildren();
     count();

@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { webAddress } from "./library.js";
+import { formula } from "./math.js";
 
 // Citations stand in the text between two characters that no text has: those of a private use area, removed before.
 const OPEN = "\ue000";
@@ -65,8 +66,8 @@ function node(whole, found, cite) {
   if (found.escaped !== undefined) return found.escaped;
   const code = found.code ?? found.code2;
   if (code !== undefined) return el("code", { dir: "ltr" }, unmarked(code));
-  const formula = found.display ?? found.round ?? found.square ?? found.dollar;
-  if (formula !== undefined) return el("span.math", { dir: "ltr" }, unmarked(formula));
+  const tex = found.display ?? found.round ?? found.square ?? found.dollar;
+  if (tex !== undefined) return formula("span.math", unmarked(tex), found.display !== undefined || found.square !== undefined);
   const address = found.address ?? found.pointed ?? found.bare;
   if (address !== undefined) return link(address, found.words === undefined ? [address] : within(found.words), whole);
   if (found.struck !== undefined) return el("s", {}, ...within(found.struck));

@@ -5,6 +5,7 @@ import { call, documentPath } from "./api.js";
 
 const KEPT = 12;
 const kept = new Map();
+let lines = {}; // of the document that was asked for last
 
 /** A document with its text. */
 export function openDocument(id, collection) {
@@ -20,8 +21,17 @@ export function openDocument(id, collection) {
   return opening;
 }
 
+/** Where the lines of a document stand on its pages, in their order. */
+export async function linesOf(id, collection) {
+  const key = `${collection}\n${id}`;
+  if (lines.key !== key) lines = { key, found: call("GET", `${documentPath(id, collection)}&include=boxes`) };
+  const { boxes } = await lines.found;
+  return boxes.toSorted((one, other) => one.start - other.start);
+}
+
 export function forgetDocuments() {
   kept.clear();
+  lines = {};
 }
 
 /** The address of a document if a browser can open it; null for any other, `javascript:` among them. */

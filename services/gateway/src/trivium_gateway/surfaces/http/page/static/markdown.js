@@ -4,6 +4,7 @@
 import { copyButton } from "./clipboard.js";
 import { el } from "./dom.js";
 import { inline } from "./inline.js";
+import { formula } from "./math.js";
 
 const FENCE = /^\s*(```+|~~~+)\s*([\w+#.-]*)/;
 const HEADING = /^\s{0,3}(#{1,6})\s+(.*)$/;
@@ -95,7 +96,7 @@ export function element(block, cite, breaks = true, depth = 0) {
   const lines = block.split("\n");
   const fence = FENCE.exec(lines[0]);
   if (fence) return code(lines, fence);
-  if (MATH.has(block.trim().slice(0, 2))) return el("p.math.block", {}, block.trim().slice(2).replace(/(?:\$\$|\\\])$/, "").trim());
+  if (MATH.has(block.trim().slice(0, 2))) return formula("p.math.block", block.trim().slice(2).replace(/(?:\$\$|\\\])$/, "").trim(), true);
   const heading = HEADING.exec(block);
   if (heading && lines.length === 1) return el(`h${Math.min(heading[1].length + 2, 6)}`, {}, ...inline(heading[2].replace(/\s#+$/, ""), cite));
   if (LINE.test(block)) return el("hr");

@@ -1,11 +1,14 @@
 // The pane beside the conversation that shows a document, with a passage marked if one was cited.
 
+import { filePath, load } from "./api.js";
 import { copyButton } from "./clipboard.js";
-import { el, foreign, calm } from "./dom.js";
+import { announce, calm, el, foreign, saved } from "./dom.js";
 import { t } from "./i18n.js";
 import { locate, placeOf, reveal } from "./excerpt.js";
 import { icon } from "./icons.js";
 import { openDocument, shortName, webAddress } from "./library.js";
+import { failure } from "./notices.js";
+import { hasPages, pages } from "./pages.js";
 import { breaksLines, isPlain, part } from "./prose.js";
 import { addressOf, fragment, go, leave, onRoute, route } from "./route.js";
 
@@ -22,12 +25,12 @@ let turn = 0;
 let shown = ""; // the place whose document is open
 let expected = null; // what is known of a place that the page goes to
 
-/** Whether a document is shown as it is stored; a button says so, and changes it where that makes a difference. */
-class Plain {
-  constructor(button) {
-    this.button = button;
-    button.append(icon("code"));
-    button.addEventListener("click", () => {
+/** One way to show a document; a button says whether it is in use, and changes that where it makes a difference. */
+class Way {
+  constructor(id, picture) {
+    this.button = document.getElementById(id);
+    this.button.append(icon(picture));
+    this.button.addEventListener("click", () => {
       this.set(!this.isOn);
       this.again();
     });
@@ -38,18 +41,16 @@ class Plain {
     this.button.setAttribute("aria-pressed", String(isOn));
   }
 
-  begin(isOn, again) {
+  begin(isOn, isOffered, again) {
     this.set(isOn);
-    this.button.hidden = isOn;
+    this.button.hidden = !isOffered;
     this.again = again;
-  }
-
-  hide() {
-    this.button.hidden = true;
   }
 }
 
-const plain = new Plain(document.getElementById("reader-plain"));
+const plain = new Way("reader-plain", "code"); // as its text is stored
+const paged = new Way("reader-pages", "file"); // as the pages of its file
+const save = document.getElementById("reader-save");
 
 export const isOpen = () => !pane.hidden;
 
@@ -63,7 +64,7 @@ export function openReader({ id, title, collection, passage }, from) {
   const at = passage ? `${passage.span.start}-${passage.span.end}` : "";
   const place = { ...below(route()), in: collection, doc: id, at };
   expected = { place: fragment(place), title, passage };
-  if (shown === expected.place) load({ id, title, collection, passage });
+  if (shown === expected.place) show({ id, title, collection, passage });
   else go(place, { over: true, replace: isOpen() });
 }
 
@@ -86,24 +87,28 @@ export function openNamed(place) {
   const passage = end > start ? { span: { start, end }, text: "" } : null;
   const known = expected?.place === address ? expected : { title: "", passage };
   shown = address;
-  load({ id: place.doc, collection: place.in || "default", ...known });
+  show({ id: place.doc, collection: place.in || "default", ...known });
 }
 
-async function load({ id, title, collection, passage }) {
+async function show({ id, title, collection, passage }) {
   const mine = ++turn;
   pane.hidden = false;
   document.body.classList.add("reading");
   veil();
   heading.replaceChildren(foreign(title || shortName(id)));
   facts.replaceChildren();
-  plain.hide();
+  for (const one of [plain.button, paged.button, save]) one.hidden = true;
   body.replaceChildren(el("p.quiet", { t: "reader.loading" }));
   heading.focus({ preventScroll: true });
   try {
     const found = await openDocument(id, collection);
     if (mine !== turn) return;
-    plain.begin(isPlain(id), () => display(found, passage));
-    display(found, passage);
+    const again = () => display(found, collection, passage);
+    plain.begin(isPlain(id), !isPlain(id), again);
+    paged.begin(hasPages(found), hasPages(found), again);
+    save.hidden = !found.file;
+    save.onclick = () => download(found.id, collection);
+    again();
   } catch (error) {
     if (mine === turn) failed(error, passage);
   }
@@ -126,7 +131,17 @@ function veil() {
   for (const one of document.querySelectorAll("[data-below]")) one.inert = covered;
 }
 
-function display(found, passage) {
+/** Saves the file that a document came in. */
+async function download(id, collection) {
+  try {
+    await saved(await load(filePath(id, collection)), shortName(id));
+  } catch (error) {
+    announce(body.insertAdjacentElement("afterbegin", failure(error)).innerText);
+  }
+}
+
+function display(found, collection, passage) {
+  plain.button.hidden = isPlain(found.id) || paged.isOn;
   heading.replaceChildren(foreign(found.title || found.id));
   const link = webAddress(found.uri);
   facts.replaceChildren(
@@ -141,12 +156,27 @@ function display(found, passage) {
     body.replaceChildren(el("p.notice", { t: "reader.changed" }), alone(passage));
     return;
   }
-  pages(found, place, passage?.quote);
+  if (paged.isOn) {
+    body.scrollTop = 0;
+    body.replaceChildren(pages(found, collection, place, passage, body, arrived));
+  } else texts(found, place, passage?.quote);
+}
+
+/** Goes to what is marked. */
+function arrived(first) {
+  const mark = body.querySelector(".quote") ?? body.querySelector("mark");
+  if (!mark) {
+    if (first) body.scrollTop += first.getBoundingClientRect().top - body.getBoundingClientRect().top;
+    return;
+  }
+  reveal(body);
+  mark.focus({ preventScroll: true });
+  if (!calm()) mark.classList.add("arriving");
 }
 
 const alone = ({ document_id, text, quote }) => part(text, 0, text.length, { start: 0, end: text.length }, quote, plain.isOn, breaksLines(document_id));
 
-function pages({ id, text }, place, quote) {
+function texts({ id, text }, place, quote) {
   let from = place ? place.start - AROUND : 0;
   let to = place ? place.end + AROUND : MORE;
   const draw = () => {
@@ -162,14 +192,8 @@ function pages({ id, text }, place, quote) {
     body.scrollTop += body.scrollHeight - height;
   };
   draw();
-  const mark = body.querySelector("mark");
-  if (!mark) {
-    body.scrollTop = 0;
-    return;
-  }
-  reveal(body);
-  mark.focus({ preventScroll: true });
-  if (!calm()) mark.classList.add("arriving");
+  body.scrollTop = 0;
+  arrived();
 }
 
 function failed(error, passage) {
@@ -185,6 +209,7 @@ function failed(error, passage) {
 export function startReader() {
   const button = document.getElementById("reader-close");
   button.append(icon("close"));
+  save.append(icon("save"));
   button.before(copyButton("reader.link", () => addressOf(route()), "link"));
   button.addEventListener("click", closeReader);
   onRoute(openNamed);

@@ -1,7 +1,7 @@
 // The conversations that are kept, beside the one on the page: found, opened, renamed, written out, deleted.
 
 import { exported, forget, found, opened, rename } from "./conversations.js";
-import { announce, confirmed, el } from "./dom.js";
+import { announce, confirmed, el, saved } from "./dom.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { fragment, go, onRoute, route } from "./route.js";
@@ -92,10 +92,8 @@ function startRenaming(item, link, id, title) {
 async function download(id) {
   const conversation = await opened(id);
   if (!conversation) return;
-  const address = URL.createObjectURL(new Blob([exported(conversation)], { type: "text/markdown" }));
   const name = conversation.title.replace(/[\s\\/:*?"<>|.]+/g, "-").slice(0, 60) || id;
-  el("a", { href: address, download: `${name}.md` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  await saved(new Response(exported(conversation), { headers: { "Content-Type": "text/markdown" } }), `${name}.md`);
 }
 
 async function remove(id, title) {

@@ -16,10 +16,11 @@ const SHOWN = 2; // documents, and passages of each
  */
 export function sources(passages, cited, title, open) {
   const numbered = passages.map((passage, at) => ({ passage, number: at + 1, isCited: cited.has(at + 1) }));
-  const groups = [...Map.groupBy(numbered, ({ passage }) => passage.document_id).values()];
+  const groups = [...Map.groupBy(numbered, ({ passage }) => `${passage.collection}\n${passage.document_id}`).values()];
+  const several = new Set(passages.map(({ collection }) => collection)).size > 1;
   // What is cited comes first; among the others their own order holds.
   groups.sort((one, other) => other.some(isCited) - one.some(isCited));
-  const list = el("ol.source-list", {}, ...groups.map((group, at) => document_(group, at >= SHOWN, open)));
+  const list = el("ol.source-list", {}, ...groups.map((group, at) => document_(group, at >= SHOWN, several, open)));
   const hidden = list.querySelectorAll("[data-more]").length;
   const more = hidden ? el("button.plain.more-sources", { type: "button", "aria-expanded": "false", t: ["sources.more", { count: hidden }] }) : null;
   more?.addEventListener("click", () => {
@@ -33,12 +34,13 @@ export function sources(passages, cited, title, open) {
 
 const isCited = (one) => one.isCited;
 
-function document_(group, isLater, open) {
+function document_(group, isLater, several, open) {
   const [{ passage }] = group;
   const sorted = group.toSorted((one, other) => other.isCited - one.isCited);
   const rows = sorted.map((one, at) => row(one, !isLater && at >= SHOWN, open));
   return el("li.source-document", isLater ? { "data-more": true, hidden: true } : {},
-    el("p.source-title", {}, foreign(passage.title || shortName(passage.document_id))), ...rows);
+    el("p.source-title", {}, foreign(passage.title || shortName(passage.document_id)),
+      several ? el("span.quiet", {}, " ", foreign(passage.collection)) : null), ...rows);
 }
 
 function row({ passage, number, isCited: cited }, isLater, open) {
