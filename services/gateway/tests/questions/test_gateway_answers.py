@@ -58,6 +58,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     assert set(body) == {
         "answer", "answerable", "confidence", "citations", "passages", "timings", "degraded", "usage", "model",
         "request_id", "dropped_passages", "stages", "search_query", "queries", "reason", "refused", "unsupported",
+        "cached",
     }  # fmt: skip
     assert body["answer"] == "Herons eat fish. [1] And frogs. [1]"
     assert (body["answerable"], body["confidence"], body["model"]) == (True, None, "writer")
@@ -68,7 +69,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
     assert heron["document_id"] == "heron"
     assert set(heron) == {
         "id", "document_id", "title", "uri", "text", "score", "scores", "span", "metadata", "duplicates", "heading",
-        "page", "found_by",
+        "page", "found_by", "collection",
     }  # fmt: skip
     assert set(heron["scores"]) == {
         "dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight", "maxsim", "coverage", "calibrated",
@@ -96,6 +97,7 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
             "support": 1.0,
             "verdict": "supported",
             "boxes": [],
+            "collection": stack.collection,
         }
         assert body["answer"][start : start + 3] == "[1]"
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
@@ -185,7 +187,9 @@ async def test_retrieve_scores_descend_within_zero_and_one(stack: Stack) -> None
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)
-    assert set(body) == {"passages", "timings", "stages", "degraded", "request_id", "search_query", "queries"}
+    assert set(body) == {
+        "passages", "timings", "stages", "degraded", "request_id", "search_query", "queries", "cached",
+    }  # fmt: skip
     assert [one["name"] for one in body["stages"]] == ["embed", "search", "rerank"]
     assert body["timings"]["generate"] is None
 
