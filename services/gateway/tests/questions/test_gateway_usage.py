@@ -114,7 +114,7 @@ async def test_each_page_of_a_file_is_counted_also_where_one_piece_has_several(m
     for number in range(1, 4):
         page, drawn = writer.add_blank_page(612, 792), DecodedStreamObject()
         drawn.set_data(f"BT /F1 12 Tf 72 720 Td (Page {number} of the manual.) Tj ET".encode())
-        page[NameObject("/Contents")] = drawn
+        page[NameObject("/Contents")] = writer._add_object(drawn)
         page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): font})
     pdf = io.BytesIO()
     writer.write(pdf)
