@@ -30,6 +30,7 @@ class TracedRequestShape(Shape):
     text: str | None = Field(description="The question; null unless texts are included.")
     history_turns: int
     collection: str
+    collections: list[str] = Field(description="All that were asked, `collection` first.")
     filter: dict[str, Any] | None = Field(description="Null unless texts are included.")
     is_filtered: bool
     top_n: int
@@ -72,6 +73,7 @@ class TracedPassageShape(Shape):
     score: float
     scores: ScoresShape
     duplicates: list[str]
+    collection: str
 
 
 class TracedCitationShape(Shape):
