@@ -1,4 +1,4 @@
-"""One document of a thousand has what is asked for, and nothing else tells it from the others."""
+"""What only words tell from the others: one of a thousand, and passages that the vectors do not read."""
 
 from __future__ import annotations
 
@@ -53,3 +53,41 @@ def test_exact_rare_match_is_found_for_thirty_of_thirty(
         if one not in found:
             missed[one] = found
     assert missed == {}
+
+
+_CHINESE = (
+    "长江大桥于1968年建成通车，全长4589米。",
+    "这座博物馆收藏了三千多件青铜器。",
+    "高速铁路从北京开往上海只要四个半小时。",
+    "水泵的阀门每六个月检查一次。",
+    "图书馆周一闭馆，其余日子九点开门。",
+    "大桥的维护由铁路部门负责。",
+    "工厂去年生产了十二万辆自行车。",
+    "阀门漏水时先关闭总开关。",
+)
+
+
+@pytest.fixture(scope="module")
+def chinese(stack: Stack) -> str:
+    """A collection of Chinese passages."""
+    documents = [{"id": str(number), "text": text} for number, text in enumerate(_CHINESE)]
+    stack.http.post("/v1/collections", json={"name": "chinese"})
+    stack.http.post("/v1/documents", json={"documents": documents, "collection": "chinese"})
+    return "chinese"
+
+
+@pytest.mark.parametrize(
+    ("query", "right"), [("水泵的阀门多久检查一次？", 3), ("长江大桥哪一年建成？", 0), ("图书馆周一开门吗？", 4)]
+)
+def test_question_that_the_vectors_cannot_read_is_ordered_by_its_words(
+    stack: Stack, chinese: str, query: str, right: int
+) -> None:
+    asked = {"query": query, "collection": chinese, "top_n": len(_CHINESE)}
+
+    for rerank in (False, True):
+        passages = stack.http.post("/v1/retrieve", json=asked | {"rerank": rerank}).json()["passages"]
+        assert passages[0]["document_id"] == str(right)
+        assert {passage["scores"]["dense_weight"] for passage in passages} == {0.0}
+        if not rerank:
+            by_words = [passage["scores"]["sparse"] or 0.0 for passage in passages]
+            assert by_words == sorted(by_words, reverse=True)
