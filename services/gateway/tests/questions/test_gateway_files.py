@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from documents.known.prints import Page, pdf
+from trivium_gateway.library.originals import Original, Originals
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.settings import GatewaySettings
+from trivium_lexical import ANALYZER_VERSION
 
 from .conftest import running_stack
 
@@ -190,3 +194,17 @@ async def test_gateway_that_is_to_keep_no_files_keeps_none(qdrant: Qdrant, tmp_p
         await stack.create_collection()
         await _upload(stack, "pump.pdf", MANUAL)
         assert _files(tmp_path) == []
+
+
+async def test_file_that_a_killed_gateway_left_half_written_is_deleted_by_the_next(tmp_path: Path) -> None:
+    left, under_way = tmp_path / "tenant/collection/ab/.left", tmp_path / "tenant/collection/ab/.under-way"
+    left.parent.mkdir(parents=True)
+    for path in (left, under_way):
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+
+    papers = ResolvedCollection("default", "papers", "papers__1", "model", "fingerprint", 4, ANALYZER_VERSION)
+    await Originals(tmp_path, 1000).keep(papers, [Original("a", "text", b"whole", "pdf")])
+
+    assert not left.exists()
+    assert under_way.exists()

@@ -8,7 +8,9 @@ import logging
 import os
 import shutil
 import threading
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,9 @@ _logger = logging.getLogger(__name__)
 _DIGEST_CHARACTERS = 40
 _RESERVE_BYTES = 256 * 1024 * 1024
 _RESERVE_SHARE = 8
+# A file that is being written; of an hour ago nobody writes it any more.
+_PARTIAL = "."
+_PARTIAL_SECONDS = 3600.0
 _FORMATS = {one.name: one for one in FORMATS}
 
 
@@ -146,7 +151,7 @@ class Originals:
             if own > self._most_bytes // 2 or everyones > self._most_bytes:
                 return
             sizes[tenant] = own
-        partial = folder / f".{uuid.uuid4().hex}"
+        partial = folder / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             with os.fdopen(open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
                 disk = shutil.disk_usage(folder)
@@ -188,11 +193,20 @@ class Originals:
     def _counted(self) -> dict[str, int]:
         """How much each tenant has; counted once, and from then on kept in step."""
         if self._sizes is None:
-            self._sizes = {
-                tenant.name: sum(path.stat().st_size for path in tenant.rglob("*") if path.is_file())
-                for tenant in (self._folder.iterdir() if self._folder.is_dir() else ())
-            }
+            tenants = list(self._folder.iterdir()) if self._folder.is_dir() else []
+            self._sizes = {tenant.name: sum(map(_size_kept, tenant.rglob("*"))) for tenant in tenants}
         return self._sizes
+
+
+def _size_kept(path: Path) -> int:
+    """A file's bytes; one that a gateway that was killed left half written is deleted."""
+    with suppress(FileNotFoundError):  # deleted since
+        if path.is_file():
+            found = path.stat()
+            if not path.name.startswith(_PARTIAL) or time.time() - found.st_mtime < _PARTIAL_SECONDS:
+                return found.st_size
+            path.unlink()
+    return 0
 
 
 def _digest(text: str) -> str:
