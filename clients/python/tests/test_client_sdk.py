@@ -248,13 +248,13 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
     assert set(body) == {
         *("answer", "answerable", "confidence", "citations", "passages"),
         *("timings", "degraded", "usage", "model", "request_id", "dropped_passages"),
-        *("stages", "search_query", "queries", "reason", "refused", "unsupported"),
+        *("stages", "search_query", "queries", "reason", "refused", "unsupported", "cached"),
     }
     assert set(body["timings"]) == {"embed", "search", "rerank", "generate", "total"}
     assert body["degraded"] == [{"stage": "search.dense", "reason": "timeout", "fallback": "sparse"}]
     assert set(body["citations"][0]) == {
         *("index", "document_id", "passage_id", "title", "uri", "span", "answer_span"),
-        *("page", "heading", "sentence", "support", "verdict", "quote", "boxes"),
+        *("page", "heading", "sentence", "support", "verdict", "quote", "boxes", "collection"),
     }
     weights = {"dense_weight", "rerank_weight"}
     assert set(body["passages"][0]["scores"]) == {

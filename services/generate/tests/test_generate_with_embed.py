@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 pytest.importorskip("trivium_embed", reason="the embedding service is not installed here")
 
-# No word of the question is in the right sentence, and some are in the others.
+# By its words the right sentence is no better than the one before it.
 QUESTION = "Which pet purrs?"
-PASSAGE = pb.Passage(text="The feline purrs. Which engine purrs on the road? A pet shop sells engine oil. A pet naps.")
+PASSAGE = pb.Passage(text="An engine purrs. The feline purrs. Oil is sold in the shop.")
 
 
 async def start_embed(port: int) -> asyncio.subprocess.Process:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from trivium_gateway.surfaces.http.shapes.answers import (
+    CachedShape,
     DegradationShape,
     RetrieveResponse,
     SearchedQueryShape,
@@ -34,6 +35,7 @@ class EvidenceShape(Shape):
     degraded: list[DegradationShape]
     dropped_passages: list[int]
     dropped_messages: int = Field(description="How many of the oldest messages had no room in the history.")
+    cached: CachedShape
     model: str = Field(description="What wrote the answer.")
     request_id: str
 

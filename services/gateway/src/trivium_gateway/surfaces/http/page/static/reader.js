@@ -164,7 +164,7 @@ function display(found, collection, passage) {
 
 /** Goes to what is marked. */
 function arrived(first) {
-  const mark = body.querySelector(".quote") ?? body.querySelector("mark");
+  const mark = (body.querySelector(".quote") ?? body.querySelector("mark"))?.closest("mark");
   if (!mark) {
     if (first) body.scrollTop += first.getBoundingClientRect().top - body.getBoundingClientRect().top;
     return;
