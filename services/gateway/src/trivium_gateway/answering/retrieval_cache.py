@@ -90,11 +90,11 @@ class RetrievalCache:
         rerank: RerankClient,
         similar: SimilarQueries,
     ) -> None:
-        self._results = results
-        self._contents = contents
-        self._heads = heads
-        self._rerank = rerank
-        self._similar = similar
+        self.results = results
+        self.contents = contents
+        self.heads = heads
+        self.rerank = rerank
+        self.similar = similar
 
     def looking(
         self, search: Search, section_characters: int, collection: ResolvedCollection, record: Record
@@ -107,8 +107,7 @@ class RetrievalCache:
             collection: Where.
             record: Takes note of what happens.
         """
-        stores = self._results, self._contents, self._heads, self._similar, self._rerank
-        return CachedSearch(*stores, search, section_characters, collection, record)
+        return CachedSearch(self, search, section_characters, collection, record)
 
 
 class CachedSearch:
@@ -116,22 +115,14 @@ class CachedSearch:
 
     def __init__(
         self,
-        results: ResultCache,
-        contents: Contents,
-        heads: DocumentHeads,
-        similar: SimilarQueries,
-        rerank: RerankClient,
+        cache: RetrievalCache,
         search: Search,
         section_characters: int,
         collection: ResolvedCollection,
         record: Record,
     ) -> None:
-        self._results = results
-        self._contents = contents
-        self._heads = heads
-        self._similar = similar
-        self._rerank = rerank
-        self._reranker = rerank.identity
+        self._cache = cache
+        self._reranker = cache.rerank.identity
         self._stale = False
         self._search = search
         self._collection = collection
@@ -152,7 +143,7 @@ class CachedSearch:
         """What was found for just this, if it still holds."""
         kept = await self._kept(self._texts())
         if kept is not None:
-            self._results.count("hit")
+            self._cache.results.count("hit")
             return self._shown(kept, "")
         return None
 
@@ -160,34 +151,36 @@ class CachedSearch:
         """What was found for a query that means the same, if that is wanted and it still holds."""
         found = None
         if self._may_be_similar(embedded):
-            found = self._similar.find(self._key(()), self._search.queries[0].text, embedded[0].vector)  # type: ignore[union-attr]
+            found = self._cache.similar.find(self._key(()), self._search.queries[0].text, embedded[0].vector)  # type: ignore[union-attr]
         kept = await self._kept(((found, self._search.queries[0].origin.value),)) if found else None
-        self._results.count("similar" if kept else "stale" if self._stale else "miss")
+        self._cache.results.count("similar" if kept else "stale" if self._stale else "miss")
         return self._shown(kept, found or "") if kept else None
 
     async def keep(self, passages: tuple[Passage, ...], embedded: Sequence[QueryVector | None]) -> None:
         """Keeps what was found, if all stages worked and nobody was writing before they began."""
         if self._record.degraded != self._degraded or None in embedded or not is_settled(self._mark):
             return
-        if self._search.options.rerank and not self._reranker == self._rerank.identity != "":  # another model by now
+        if (
+            self._search.options.rerank and not self._reranker == self._cache.rerank.identity != ""
+        ):  # another model by now
             return
         kept = KeptRetrieval(self._mark, passages, tuple(self._record.found), tuple(self._record.ordered))
-        await self._results.put(self._reader, self._key(self._texts()), kept)
+        await self._cache.results.put(self._reader, self._key(self._texts()), kept)
         if self._may_be_similar(embedded):
-            self._similar.add(self._key(()), self._search.queries[0].text, embedded[0].vector)  # type: ignore[union-attr]
+            self._cache.similar.add(self._key(()), self._search.queries[0].text, embedded[0].vector)  # type: ignore[union-attr]
 
     def _may_be_similar(self, embedded: Sequence[QueryVector | None]) -> bool:
-        return self._similar.is_on and len(self._search.queries) == 1 and embedded[0] is not None
+        return self._cache.similar.is_on and len(self._search.queries) == 1 and embedded[0] is not None
 
     def _texts(self) -> tuple[tuple[str, str], ...]:
         return tuple((query.text, query.origin.value) for query in self._search.queries)
 
     def _key(self, texts: tuple[tuple[str, str], ...]) -> str:
-        return self._results.key(self._reader, *self._depends_on, texts)
+        return self._cache.results.key(self._reader, *self._depends_on, texts)
 
     async def _kept(self, texts: tuple[tuple[str, str], ...]) -> KeptRetrieval | None:
         with self._record.stage("cache"):
-            kept: KeptRetrieval | None = await self._results.get(self._reader, self._key(texts))
+            kept: KeptRetrieval | None = await self._cache.results.get(self._reader, self._key(texts))
             if kept is None:
                 return None
             if await self._holds(kept):
@@ -204,11 +197,11 @@ class CachedSearch:
         try:
             async with asyncio.timeout(seconds):
                 mark, there = await asyncio.gather(
-                    self._contents.mark(self._collection.physical),
-                    self._heads.current(self._collection, versions, self._reader, seconds),
+                    self._cache.contents.mark(self._collection.physical),
+                    self._cache.heads.current(self._collection, versions, self._reader, seconds),
                 )
                 if is_left(mark):
-                    await self._contents.settle(self._collection.physical)
+                    await self._cache.contents.settle(self._collection.physical)
         except (TimeoutError, TriviumError):
             return False
         self._mark = mark
