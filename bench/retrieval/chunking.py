@@ -1,97 +1,41 @@
 """How long pieces should be, how much they should share, and whether what is read should be more than what is found.
 
-Starts a stack of its own, and its gateway anew for each way to cut. Needs a data set as that of run.py, with answers.
-Where its documents are paragraphs of articles, those of one title become one long document, in which the right
-paragraph has to be found.
+Starts a stack of its own, and its gateway anew for each way to cut. Needs a data set as that of run.py, or long pages
+and questions about them. The paragraphs of one title become one long document, in which the right paragraph has to be
+found; where no two share a title, so many become one that are `--together`.
 
     .venv/bin/python bench/retrieval/chunking.py --data squad-v2.0-dev [--queries 300] [--documents 12]
+    .venv/bin/python bench/retrieval/chunking.py --pages bench/retrieval/pages.jsonl
 
-A passage is right if it has the answer, in the paragraph that the question is about. `First` and `In five` count
-passages; `In N characters` reads the passages in their order until so many characters are read, so that long and short
-ones compare. `Answered` are extractive answers that have the answer's words, `ms` is their median time.
+A passage is right if it has the answer, in the paragraph that the question is about; where a data set has no answers,
+if half of it stands in a relevant paragraph. `First` and `In five` count passages; `In N characters` reads the passages
+in their order until so many characters are read, so that long and short ones compare. `Answered` are extractive answers
+that have the answer's words, `ms` is the median time of an extractive answer.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import statistics
 import sys
 import tempfile
-from collections import defaultdict
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from e2e.stack import Stack, wait_until
+from long_documents import Asked, Long, data_set, folder_of_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     Span = tuple[int, int]
 
 _PARTS = ("qdrant_edge", "embed", "rerank", "generate", "gateway")
 _TOP = 20
 _CHARACTERS = (1000, 2000, 4000)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, and where its answer may stand: the document, and ranges of its text that have it."""
-
-    text: str
-    document: str
-    answers: Sequence[Span]
-
-
-@dataclass(frozen=True, slots=True)
-class Long:
-    """A long document."""
-
-    id: str
-    title: str
-    text: str
-
-
-def load(folder: Path, count: int, document_count: int) -> tuple[dict[str, Long], list[Asked]]:
-    """Long documents of short ones, and some questions, the same ones in each run."""
-    parts: dict[str, list[str]] = defaultdict(list)
-    place: dict[str, tuple[str, int, int]] = {}
-    for row in _rows(folder / "corpus.jsonl"):
-        title, text = row["title"], " ".join(row["text"].split())
-        start = sum(len(part) + 2 for part in parts[title])
-        place[row["id"]] = (title, start, start + len(text))
-        parts[title].append(text)
-    documents = {title: Long(title, title, "\n\n".join(texts)) for title, texts in parts.items()}
-    documents = dict(list(documents.items())[:document_count])
-    judged = dict(line.split("\t")[:2] for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines())
-    asked = []
-    for row in _rows(folder / "queries.jsonl"):
-        if row["id"] not in judged or not row.get("answers"):
-            continue
-        title, start, end = place[judged[row["id"]]]
-        if title not in documents:
-            continue
-        text = documents[title].text
-        answers = [
-            (at, at + len(answer))
-            for answer in set(row["answers"])
-            for at in range(start, end)
-            if text.startswith(answer, at) and at + len(answer) <= end
-        ]
-        if answers:
-            asked.append(Asked(row["text"], title, answers))
-    random.Random(7).shuffle(asked)
-    return documents, asked[:count]
-
-
-def _rows(path: Path) -> Iterable[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def search(stack: Stack, asked: Sequence[Asked], collection: str, characters: int) -> list[list[tuple[str, Span]]]:
@@ -122,7 +66,7 @@ def answer(
         response = stack.http.post("/v1/answer", json=body | {"settings": settings})
         response.raise_for_status()
         said, text = response.json(), documents[question.document].text
-        right += any(text[start:end].casefold() in said["answer"].casefold() for start, end in question.answers)
+        right += any(text[start:end].casefold() in said["answer"].casefold() for start, end in question.places)
         times.append(said["timings"]["total"])
     return right / len(asked), statistics.median(times)
 
@@ -142,19 +86,29 @@ def judge(asked: Sequence[Asked], found: Sequence[Sequence[tuple[str, Span]]]) -
 
 def _is_right(question: Asked, passage: tuple[str, Span]) -> bool:
     document, (start, end) = passage
-    return document == question.document and any(start <= first and last <= end for first, last in question.answers)
+    if document != question.document:
+        return False
+    if question.has_answers:
+        return any(start <= first and last <= end for first, last in question.places)
+    return any(min(end, last) - max(start, first) >= (end - start) / 2 for first, last in question.places)
 
 
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="a data set")
+    source.add_argument("--pages", type=Path, help="questions about pages of this repository")
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--documents", type=int, default=100, help="how many of the documents to take")
+    parser.add_argument("--together", type=int, default=20, help="how many short documents become a long one")
     parser.add_argument("--tokens", nargs="+", default=["100:15", "200:0", "200:30", "200:50", "400:30"])
     parser.add_argument("--sections", nargs="*", type=int, default=[0, 1500, 3000], help="characters of a section")
     options = parser.parse_args()
-    documents, asked = load(options.data, options.queries, options.documents)
+    if options.pages:
+        documents, asked = folder_of_pages(options.pages, options.queries)
+    else:
+        documents, asked = data_set(options.data, options.queries, options.documents, options.together)
     print(f"{len(documents)} documents, {len(asked)} questions")
     within = "".join(f" In {count} characters |" for count in _CHARACTERS)
     print(f"| Pieces | Read | Characters a passage | First | In five |{within} Answered | ms |")
@@ -190,7 +144,8 @@ def measure(stack: Stack, documents: dict[str, Long], asked: Sequence[Asked], wa
         answered, milliseconds = answer(stack, asked, collection, size, documents)
         what = f"section, up to {size} characters" if size else "the piece"
         mean = sum(lengths) / max(1, len(lengths))
-        row = f"| {tokens} tokens, {overlap} shared | {what} | {mean:.0f} |{shares} {answered:.3f} |"
+        share = f"{answered:.3f}" if asked[0].has_answers else ""
+        row = f"| {tokens} tokens, {overlap} shared | {what} | {mean:.0f} |{shares} {share} |"
         print(f"{row} {milliseconds:.0f} |", flush=True)
     stack.end("gateway")
 
