@@ -68,10 +68,33 @@ def test_declared_encoding_is_read(declaration: str, encoding: str, says: str) -
         ("iso2022_jp", "安全弁は九バールで開きます。"),
         ("cp874", "วาล์วนิรภัยเปิดที่เก้าบาร์ ปั๊มหยุดหลังจากสิบวินาที"),
         ("iso8859_2", "Zawór bezpieczeństwa otwiera się przy dziewięciu barach."),
+        ("iso8859_2", "Čerpadlo se zastaví po deseti sekundách a tlak je třeba kontrolovat každý den."),
+        ("cp1252", "La pressione è più alta; però così può andare."),
+        ("cp1252", "Rødgrød med fløde"),
+        ("cp437", "Teil;Maß\nBügel;12,5\nGröße;32\n"),
+        ("cp437", "L'opérateur vérifie la pompe après dix secondes."),
+        ("cp850", "ÄNDERUNG DER TÜRÖFFNUNG"),
+        ("cp850", "A pressão máxima não é conhecida; atenção às instruções."),
+        ("cp850", "┌──────┐\n│ Größe│\n└──────┘\nDie Prüfung dauert fünf Minuten."),
+        ("mac_roman", "Teil;Maß\nBügel;12,5\nGröße;32\n"),
+        ("mac_roman", "La presión máxima está en España"),
+        ("mac_roman", "Åtgärder för att öka trycket på ventilen är små."),
+        ("cp852", "Łatwo ją wymienić. Łódź leży w środku Polski."),
+        ("cp857", "Pompa on saniye sonra durur, basınç günlük olarak ölçülür."),
+        ("cp866", "Насос останавливается через десять секунд, давление нужно проверять."),
+        ("koi8_u", "Насос зупиняється через десять секунд, її тиск треба перевіряти."),
+        ("cp737", "Η αντλία σταματά μετά από δέκα δευτερόλεπτα"),
+        ("cp862", "המשאבה נעצרת לאחר עשר שניות"),
+        ("iso8859_6", "تتوقف المضخة بعد عشر ثوان ويجب فحص الضغط"),
     ],
 )
 def test_undeclared_encoding_is_told_from_the_text(encoding: str, says: str) -> None:
     assert decode(says.encode(encoding)) == says
+
+
+def test_encoding_is_told_from_what_stands_far_behind_ascii() -> None:
+    text = "All in ASCII. " * 5_000 + "Die Prüfung dauert fünf Minuten, die Größe ist 32 mm."
+    assert decode(text.encode("cp850")) == text
 
 
 async def test_charset_of_the_media_type_is_used(parser: DocumentParser) -> None:

@@ -115,8 +115,20 @@ def test_percentages_of_excel_are_read_as_they_are_shown() -> None:
             "Report of sales\n\nMade in January\n\n| Region | Sales |\n| --- | --- |\n| North | 310 |",
         ),
         ("Word\nkite\nheron\n", "| Word |\n| --- |\n| kite |\n| heron |"),
+        ("Name^Price\nNut^0,80\nCog^1,10\n", "| Name | Price |\n| --- | --- |\n| Nut | 0,80 |\n| Cog | 1,10 |"),
+        ("Name:Price\nNut:80\nCog:110\n", "| Name | Price |\n| --- | --- |\n| Nut | 80 |\n| Cog | 110 |"),
+        ("Time\n10:30\n11:45\n", "| Time |\n| --- |\n| 10:30 |\n| 11:45 |"),
+        ("Host: a\nhttp://b\n", "| Host: a |\n| --- |\n| http://b |"),
+        (
+            '"Doe, John";"Paris, France"\n"Roe, Jane";"Rome, Italy"\n',
+            "| Doe, John | Paris, France |\n| --- | --- |\n| Roe, Jane | Rome, Italy |",
+        ),
+        (
+            'Part,Size\nNut,"5\nCog,"6, or 7"\nPin,8\n',
+            '| Part | Size |\n| --- | --- |\n| Nut | "5 |\n| Cog | 6, or 7 |\n| Pin | 8 |',
+        ),
     ],
-    ids=["declared delimiter", "title", "one column"],
+    ids=["declared", "title", "one column", "carets", "colons", "times", "no table", "commas in quotes", "stray quote"],
 )
 def test_table_as_text_begins_with_its_header(data: str, expected: str) -> None:
     assert text_of(data, "a.csv").strip() == expected

@@ -172,7 +172,7 @@ FORMATS: tuple[Format, ...] = (
         "CSV",
         (".csv",),
         ("text/csv", "application/csv"),
-        "a table with the first row as its header; commas, semicolons, tabs and bars are told apart",
+        "a table with the first row as its header; commas, semicolons, tabs, bars and what is rarer are told apart",
     ),
     Format("tsv", "TSV", (".tsv", ".tab"), ("text/tab-separated-values",), "a table with the first row as its header"),
     Format(
