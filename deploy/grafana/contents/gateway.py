@@ -20,6 +20,18 @@ GATEWAY = Dashboard(
         ),
         quantiles("Time per stage", "trivium_gateway_stage_duration_seconds", "Of a question.", "stage"),
         rate("Degraded", "trivium_gateway_degraded_total", "Stages replaced, a second.", "stage, reason"),
+        lines(
+            "Usual time per stage",
+            "s",
+            "Within which nine of ten of the last runs ended; callers' time is divided by it.",
+            ("trivium_gateway_stage_usual_seconds", "{{stage}} {{instance}}"),
+        ),
+        rate(
+            "Too little time",
+            "trivium_gateway_deadline_decisions_total",
+            "Questions refused, stages left out or made smaller for their caller's deadline, a second.",
+            "stage, decision",
+        ),
         rate(
             "Caches",
             "trivium_gateway_cache_lookups_total",

@@ -71,6 +71,8 @@ class Peer:
     port: int = 0
     faults: dict[str, TriviumError | grpc.StatusCode | str] = field(default_factory=dict)
     """By method: the error to raise, a code to fail with in WORDS, as no service of Trivium does, or HANG."""
+    slow: dict[str, float] = field(default_factory=dict)
+    """By method: how many seconds a call takes, for each text where it has some."""
     calls: list[Call] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a hanging call was cancelled."""
@@ -91,10 +93,14 @@ class Peer:
             await context.abort(fault, WORDS)
         if isinstance(fault, TriviumError):
             raise fault
+        if method in self.slow:
+            texts = [*getattr(request, "texts", ()), *getattr(request, "passages", ())]
+            await asyncio.sleep(self.slow[method] * max(1, len(texts)))
 
     def reset(self) -> None:
         """Forgets faults and calls."""
         self.faults.clear()
+        self.slow.clear()
         self.calls.clear()
         self.cancelled.clear()
 

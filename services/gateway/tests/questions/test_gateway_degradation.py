@@ -6,7 +6,7 @@ import time
 
 import pytest
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage, degradable_reason, header_value
-from trivium_gateway.request.record import Deadline
+from trivium_gateway.request.budget import Deadline
 from trivium_serving.errors import (
     AlreadyExists,
     DeadlineExceeded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from trivium_serving.errors import DeadlineExceeded, InvalidField, TooLarge, Tri
 from trivium_gateway.answering.draft import Draft
 from trivium_gateway.answering.events import Delta, Event, Sources
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
+from trivium_gateway.answering.fitting import GENERATE_SHARE, left_out, means_of, writing_in_time
 from trivium_gateway.answering.judging import judged
 from trivium_gateway.answering.plan import Searched
 from trivium_gateway.answering.together import FoundIn
@@ -24,6 +26,7 @@ from trivium_gateway.models.written_answers import AskedFor
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from trivium_gateway.answering.fitting import Writing
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.question import Question
     from trivium_gateway.answering.retrieval import Retriever
@@ -35,9 +38,6 @@ if TYPE_CHECKING:
 _ITS_LOG = "the generate service says so, and its log has the cause under this request's id"
 
 _NOTHING = FoundIn((), AS_THE_GATEWAY)
-
-# What a fallback needs of the remaining time once writing the answer was given up.
-_GENERATE_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ class Answerer:
             TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
+        means = means_of(question, self._generate)
+        record.budget.later = (means,)
         found = await self._retriever.retrieve(plan, record) if plan else _NOTHING
         passages, settings = found.passages, found.settings
         searched = Searched.of(question.text, plan)
@@ -107,9 +109,11 @@ class Answerer:
             with record.stage("generate") as stage:
                 stage.note({"trivium.passages": len(passages), "trivium.mode": question.mode.value})
                 try:
-                    async with aclosing(self._generated(question, draft, record)) as pieces:
-                        seconds: float | None = record.seconds(self._timeouts.begin, _GENERATE_SHARE)
-                        while (piece := await _next_piece(pieces, record, seconds)) is not None:
+                    writing = writing_in_time(question, passages, means, self._timeouts.whole, record)
+                    draft.left_out = left_out(writing, passages)
+                    async with aclosing(self._generated(question, draft, writing, record)) as pieces:
+                        seconds: float | None = record.seconds(self._timeouts.begin, GENERATE_SHARE)
+                        while (piece := await _next_piece(pieces, record, seconds, writing)) is not None:
                             seconds = None
                             delta = await _taken(piece, draft, record)
                             if delta and not question.strict:
@@ -137,31 +141,39 @@ class Answerer:
         yield summary
 
     def _generated(
-        self, question: Question, draft: Draft, record: Record
+        self, question: Question, draft: Draft, writing: Writing, record: Record
     ) -> AsyncGenerator[GeneratedText | GeneratedEnd, None]:
         return self._generate.generate(
             question.text,
-            draft.passages,
+            writing.passages,
             history=question.history,
-            mode=question.mode,
+            mode=writing.mode,
             sampling=question.sampling,
             tools=question.tools,
             tool_turns=question.tool_turns,
             standalone_question=draft.searched.search_query or "",
             asked=AskedFor(question.principal.reader, similar_question=record.cached.similar_question),
-            timeout_seconds=record.seconds(self._timeouts.whole, _GENERATE_SHARE),
+            timeout_seconds=writing.seconds,
         )
 
 
 async def _next_piece(
-    pieces: AsyncGenerator[GeneratedText | GeneratedEnd, None], record: Record, seconds: float | None
+    pieces: AsyncGenerator[GeneratedText | GeneratedEnd, None], record: Record, seconds: float | None, writing: Writing
 ) -> GeneratedText | GeneratedEnd | None:
     """What the generate service writes next, within a time, unless that is None; None after the end."""
+    begin = time.monotonic()
     try:
         async with asyncio.timeout(seconds), record.waiting("generate"):
-            return await anext(pieces, None)
-    except TimeoutError as error:
+            piece = await anext(pieces, None)
+    except (TimeoutError, DeadlineExceeded) as error:
+        record.budget.paces.note(writing.means, writing.spent_seconds + time.monotonic() - begin, writing.size)
+        if isinstance(error, DeadlineExceeded):
+            raise
         raise DeadlineExceeded(f"The generate service did not begin to write within {seconds:.3g} s.") from error
+    writing.spent_seconds += time.monotonic() - begin
+    if isinstance(piece, GeneratedEnd) and not piece.is_cached and piece.degradation is None:
+        record.budget.paces.note(writing.means, writing.spent_seconds, writing.size)
+    return piece
 
 
 async def _taken(piece: GeneratedText | GeneratedEnd, draft: Draft, record: Record) -> Delta | None:

@@ -64,6 +64,8 @@ class Draft:
         self._completion_tokens = 0
         self._is_usage_estimated = False
         self._dropped_passages: tuple[int, ...] = ()
+        self.left_out: tuple[int, ...] = ()
+        """Numbers of the passages that it is written without, for want of time."""
         self._finish_reason = FinishReason.STOP
         self._tool_calls: tuple[ToolCall, ...] = ()
         self.has_begun = False
@@ -158,7 +160,7 @@ class Draft:
             completion_tokens=self._completion_tokens,
             is_usage_estimated=self._is_usage_estimated,
             model=self.model,
-            dropped_passages=self._dropped_passages,
+            dropped_passages=(*self._dropped_passages, *self.left_out),
             finish_reason=self._finish_reason,
             tool_calls=self._tool_calls,
             searched=self.searched,

@@ -67,13 +67,15 @@ class SectionReader:
         pieces = [one.chunk for one in passages]
         found: Sequence[Chunk | int] = pieces
         try:
-            with record.stage("section", "search"):
+            with record.stage("section", "search") as stage:
+                stage.size = 1
                 async with record.waiting("search"):
+                    later, longest = record.budget.later, self._timeout_seconds
                     runs = await self._neighbours.of(
                         collection,
                         pieces,
                         [_distance(one, most_characters) for one in pieces],
-                        timeout_seconds=record.seconds(self._timeout_seconds, _SHARE),
+                        timeout_seconds=record.budget.allot("section", longest, _SHARE, later=later),
                         reader=reader,
                     )
                 found = await asyncio.to_thread(sections, pieces, runs, most_characters)

@@ -17,6 +17,7 @@ from trivium_serving.errors import (
     cause_of,
 )
 
+from trivium_gateway.answering.fitting import candidates_in_time
 from trivium_gateway.answering.plan import Origin
 from trivium_gateway.answering.weighing import leg_weights
 from trivium_gateway.domain.degradation import Degradation, Reason, Stage
@@ -120,8 +121,9 @@ class RetrievalStages:
         client = await self._embed_client.of(collection.embedded_by)
         try:
             with record.stage("embed", client.stage) as stage:
+                stage.size = 1
                 async with record.waiting(client.stage):
-                    seconds = record.seconds(self._timeouts.embed, _EMBED_SHARE)
+                    seconds = record.budget.allot("embed", self._timeouts.embed, _EMBED_SHARE, later=("search",))
                     embedded = await asyncio.gather(
                         *(
                             client.embed_query(
@@ -134,6 +136,7 @@ class RetrievalStages:
                             for query in search.queries
                         )
                     )
+                stage.size = int(not any(one.cached for one in embedded))
                 stage.note(
                     {
                         "trivium.cached": all(one.cached for one in embedded),
@@ -165,9 +168,10 @@ class RetrievalStages:
         """
         with_codes = search.options.rerank and len(search.queries) == 1 and bool(self._rerank_client.token_fingerprint)
         with record.stage("search") as stage:
+            stage.size = 1
+            seconds = record.budget.allot("search", self._timeouts.search, _SEARCH_SHARE)
             try:
                 async with record.waiting("search"):
-                    seconds = record.seconds(self._timeouts.search, _SEARCH_SHARE)
                     results = await asyncio.gather(
                         *(
                             search_as_demanded(
@@ -223,8 +227,11 @@ class RetrievalStages:
         if not search.options.rerank or not candidates:
             return None
         try:
+            count = candidates_in_time(len(candidates), search.options.top_n, record)
+            left_out, candidates = len(candidates) - count, candidates[:count]
             with record.stage("rerank") as stage:
-                stage.note({"trivium.texts": len(candidates)})
+                stage.size = count
+                stage.note({"trivium.texts": count, "trivium.unread": left_out})
                 codes = await self._token_codes(search, collection, candidates, record)
                 stage.note({"trivium.token_codes": sum(map(bool, codes))})
                 texts = [
@@ -232,21 +239,24 @@ class RetrievalStages:
                     for one, code in zip(candidates, codes, strict=True)
                 ]
                 async with record.waiting("rerank"):
+                    later, longest = record.budget.later, self._timeouts.rerank
                     judged = await self._rerank_client.rerank_long(
                         search.queries[0].demanded.text,
                         embedded.long if embedded else None,
                         texts,
-                        timeout_seconds=record.seconds(self._timeouts.rerank, _RERANK_SHARE),
+                        timeout_seconds=record.budget.allot("rerank", longest, _RERANK_SHARE, later=later, size=count),
                         query_codes=embedded.token_codes if embedded else b"",
                         places=search.options.top_n,
                     )
                 record.tokens["reranked"] += judged.token_count
                 stage.note({"gen_ai.response.model": judged.model, "trivium.score_kind": judged.kind.value})
-                return judged
         except TriviumError as error:
             _blame_query(error, search)
             record.replace(Stage.RERANK, error, "fused-order")
             return None
+        if left_out > 0:
+            record.fit(Stage.RERANK, "fewer-candidates", f"{left_out} candidates are not read for want of time")
+        return judged.beside(left_out)
 
     async def _token_codes(
         self, search: Search, collection: ResolvedCollection, candidates: Sequence[Candidate], record: Record
@@ -286,6 +296,5 @@ def _blame_query(error: TriviumError, search: Search) -> None:
 
 
 def _leg_degradation(leg: DegradedLeg) -> Degradation:
-    if leg.leg == "dense":
-        return Degradation(Stage.SEARCH_DENSE, Reason(leg.reason), "sparse")
-    return Degradation(Stage.SEARCH_SPARSE, Reason(leg.reason), "dense")
+    stage, other = (Stage.SEARCH_DENSE, "sparse") if leg.leg == "dense" else (Stage.SEARCH_SPARSE, "dense")
+    return Degradation(stage, Reason(leg.reason), other)

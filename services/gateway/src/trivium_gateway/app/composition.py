@@ -106,7 +106,7 @@ class Composition:
         self._registry = registry
         self._limits, self._quotas = GatewayLimits(), quotas
         self._stage_metrics, self._outcomes = StageMetrics(registry), Outcomes()
-        self._question_metrics = QuestionMetrics(registry)
+        self._question_metrics = QuestionMetrics(registry, self._outcomes.paces)
         self._caches = Caches(settings, registry)
         self._upstreams = Upstreams(settings, self._stage_metrics, self._caches)
         embed, qdrant = self._upstreams.embed, self._upstreams.qdrant

@@ -52,8 +52,8 @@ class Degradation:
     Attributes:
         stage: The stage's name.
         reason: What was wrong with it.
-        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`, `piece`,
-            `extractive`, `passages`, `refusal` or `words`.
+        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`,
+            `fewer-candidates`, `piece`, `extractive`, `fewer-passages`, `passages`, `refusal` or `words`.
         detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
             `MODEL_CHANGED`; else empty.
     """

@@ -134,6 +134,7 @@ class Questions:
             self._traces.tracing(search, record) as trace,
         ):
             search.check(self._limits)
+            record.budget.allot("search", math.inf, 1.0)  # what cannot be in time takes nobody's place
             await self._quotas.begin(search.principal, Operation.RETRIEVE)
             # Before it has a place: a language model that rewrites admits for itself, and others search meanwhile.
             trace.plan = plan = await self._rewriter.rewrite(search, record)
@@ -156,6 +157,8 @@ class Questions:
         """
         with self._recorded("answer", question.principal) as record, self._traces.tracing(question, record) as trace:
             question.check(self._limits)
+            if question.uses_documents:
+                record.budget.allot("search", math.inf, 1.0)  # what cannot be in time takes nobody's place
             await self._quotas.begin(question.principal, Operation.ANSWER)
             plan = await self._rewriter.rewrite(question.search(), record) if question.uses_documents else None
             trace.plan = plan

@@ -162,6 +162,11 @@ class GenerateClient:
         if not finished:
             raise broken_answer("generate", "stops before its end")
 
+    @property
+    def means(self) -> str:
+        """By which means it writes now, if it may choose; see Paces."""
+        return "generate" if self._has_model() else "extract"
+
     def _has_model(self) -> bool:
         return self._model_channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 

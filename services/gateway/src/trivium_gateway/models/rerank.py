@@ -75,6 +75,11 @@ class Reranking:
     max_input_tokens: int
     maxsim: tuple[float | None, ...] = ()
 
+    def beside(self, count: int) -> Reranking:
+        """The same, with so many more texts behind those that were judged, which were left out."""
+        more = (None,) * count
+        return replace(self, scores=self.scores + more, maxsim=self.maxsim + more if self.maxsim else ())
+
 
 class RerankClient:
     """The rerank service, as the gateway uses it.

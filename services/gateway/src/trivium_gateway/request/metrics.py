@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 from trivium_serving.metrics import DURATION_BUCKETS
 
 from trivium_gateway.domain.degradation import Reason, Stage
+from trivium_gateway.request.paces import STAGES as PACED_STAGES
 from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.request.record import OPERATIONS, OUTCOMES
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from trivium_gateway.request.paces import Paces
     from trivium_gateway.request.record import Record
 
 TIMED_STAGES = ("embed", "search", "rerank", "generate")
@@ -58,9 +61,10 @@ class QuestionMetrics:
 
     Args:
         registry: Where the metrics are registered.
+        paces: How long stages take; nothing to show none.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, paces: Paces | None = None) -> None:
         self._stage_seconds = Histogram(
             "trivium_gateway_stage_duration_seconds",
             "Time of each stage of a question, ended well or not.",
@@ -78,6 +82,18 @@ class QuestionMetrics:
             "trivium_gateway_degraded_total",
             "Stages that were replaced by the next best means.",
             ("stage", "reason"),
+            registry=registry,
+        )
+        self._fitted = Counter(
+            "trivium_gateway_deadline_decisions_total",
+            "Stages that their caller's time was too short for.",
+            ("stage", "decision"),
+            registry=registry,
+        )
+        self._usual_seconds = Gauge(
+            "trivium_gateway_stage_usual_seconds",
+            "Time within which nine of ten of the last runs of a stage ended, by which callers' time is divided.",
+            ("stage",),
             registry=registry,
         )
         self._answers = Counter(
@@ -153,6 +169,9 @@ class QuestionMetrics:
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
+        if paces is not None:
+            for name in PACED_STAGES:
+                self._usual_seconds.labels(name).set_function(partial(_usual_seconds, paces, name))
         self._tenants = BoundedLabel(_MOST_TENANTS)
         self._facts = {
             "trivium.candidates": self._candidates,
@@ -170,6 +189,10 @@ class QuestionMetrics:
             metric.labels(self._tenants.value(EVERYBODY.tenant))
         for stage in TIMED_STAGES:
             self._stage_seconds.labels(stage)
+        for paced in PACED_STAGES:
+            self._fitted.labels(paced, "refused" if paced == "search" else "left_out")
+        for fitted in (Stage.RERANK, Stage.GENERATE):
+            self._fitted.labels(fitted.value, "fewer")
         for stage in Stage:
             for reason in Reason:
                 self._degraded.labels(stage.value, reason.value)
@@ -202,6 +225,8 @@ class QuestionMetrics:
                     histogram.observe(facts[name])
         for degradation in record.degraded:
             self._degraded.labels(degradation.stage, degradation.reason.value).inc()
+        for decided, number in record.budget.decided.items():
+            self._fitted.labels(*decided).inc(number)
         for kind, count in record.tokens.items():
             self.count_tokens(record.principal.tenant, kind, count)
         if "trivium.answerable" in record.facts:
@@ -229,6 +254,11 @@ class QuestionMetrics:
     def set_in_flight(self, count: int) -> None:
         """Notes how many questions are being worked on."""
         self._in_flight.set(count)
+
+
+def _usual_seconds(paces: Paces, stage: str) -> float:
+    """What a stage takes; 0 if that was not measured lately."""
+    return paces.usual(stage) or 0.0
 
 
 def _ending(facts: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trivium_serving.errors import Overloaded
 
 from trivium_gateway.domain.degradation import degradable_reason
+from trivium_gateway.request.paces import Paces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 # One bad document may fail some calls; a stage that does nothing any more fails all.
 _FAILURES_IN_A_ROW = 5
 # What the state of a collection or the caller's own haste brings about, and no stage is to blame for.
-_OF_OTHERS = frozenset({"MODEL_CHANGED", "COLLECTION_DAMAGED", "COLLECTION_UNAVAILABLE", "LOADING"})
+_OF_OTHERS = frozenset(
+    {"MODEL_CHANGED", "COLLECTION_DAMAGED", "COLLECTION_UNAVAILABLE", "LOADING", "DEADLINE_TOO_SHORT"}
+)
 
 
 class Outcomes:
@@ -24,9 +27,11 @@ class Outcomes:
 
     Attributes:
         on_failure: Called with a stage that has failed.
+        paces: How long each takes.
     """
 
     def __init__(self) -> None:
+        self.paces = Paces()
         self.on_failure: Callable[[str], None] = lambda _: None
         self._failures: dict[str, int] = {}
 

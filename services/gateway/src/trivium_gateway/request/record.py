@@ -24,7 +24,8 @@ from trivium_serving.errors import (
 )
 
 from trivium_gateway.domain.cached import NOTHING_CACHED, Cached
-from trivium_gateway.domain.degradation import Degradation, Stage, degradable_reason
+from trivium_gateway.domain.degradation import Degradation, Reason, Stage, degradable_reason
+from trivium_gateway.request.budget import TOO_SHORT, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,41 +43,6 @@ OUTCOMES = ("ok", "degraded", "invalid", "overloaded", "timeout", "failed", "can
 _log = DegradationLog(logging.getLogger(__name__))
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The moment at which the caller stops waiting.
-
-    Attributes:
-        at: On the clock of `time.monotonic`, in seconds.
-    """
-
-    at: float
-
-    @classmethod
-    def after(cls, seconds: float) -> Deadline:
-        """A deadline that many seconds from now."""
-        return cls(time.monotonic() + seconds)
-
-    def remaining_seconds(self) -> float:
-        """What is left, at least 0."""
-        return max(0.0, self.at - time.monotonic())
-
-    def stage_seconds(self, at_most: float, share: float) -> float:
-        """How long a stage may take, so that a fallback can still be tried when it does not end.
-
-        Args:
-            at_most: The stage's own limit in seconds.
-            share: The part of what is left that it may use up, above 0 and up to 1.
-
-        Raises:
-            DeadlineExceeded: Nothing is left.
-        """
-        left = self.remaining_seconds()
-        if left <= 0:
-            raise DeadlineExceeded("The request's time was over before its answer was ready. Allow it more time.")
-        return min(at_most, left * share)
-
-
 @dataclass(slots=True)
 class StageRecord:
     """One run of a stage.
@@ -86,6 +52,7 @@ class StageRecord:
         start_seconds: When it began, from the arrival of the request.
         seconds: How long it took, ended well or not; None while it runs.
         facts: What it saw and decided, by the names that traces have for it: numbers, names and ids, never texts.
+        size: How much it has to do, for Paces; 0 where its time says nothing of others'.
     """
 
     name: str
@@ -93,6 +60,7 @@ class StageRecord:
     span: tracing.Span
     seconds: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
 
     def note(self, facts: Mapping[str, tracing.AttributeValue]) -> None:
         """Notes what the stage saw or decided."""
@@ -164,8 +132,9 @@ class Record:
         """The candidates as they were ordered, best first."""
         self.cached: Cached = NOTHING_CACHED
         """What was not made anew."""
+        self.budget = Budget(seconds, outcomes.paces)
+        """What is left of the caller's time."""
         self._begin = time.perf_counter()
-        self._deadline = Deadline.after(seconds)
         self._pulses = pulses
         self._outcomes = outcomes
         self._span = tracing.current()
@@ -203,13 +172,20 @@ class Record:
                     run.seconds = self.elapsed_seconds() - run.start_seconds
         except TriviumError as error:
             self._outcomes.failed(service or name, error)
+            if isinstance(error, DeadlineExceeded) and error.reason != TOO_SHORT:
+                self._pace(run)
             raise
+        self._pace(run)
         if self.degraded == replaced:
             self._outcomes.worked(service or name)
 
+    def _pace(self, run: StageRecord) -> None:
+        if run.size:
+            self.budget.paces.note(run.name, run.seconds or 0.0, run.size)
+
     def seconds(self, at_most: float, share: float) -> float:
-        """How long something may take; see Deadline.stage_seconds."""
-        return self._deadline.stage_seconds(at_most, share)
+        """How long something may take; see Budget.seconds."""
+        return self.budget.seconds(at_most, share)
 
     def waiting(self, service: str) -> AbstractAsyncContextManager[None]:
         """Waits for a service within the block, which ends if the service falls silent; see Pulse.waiting."""
@@ -238,6 +214,11 @@ class Record:
         _log.note(degradation.stage, degradation.reason, degradation.fallback, cause)
         self.degraded += (degradation,)
         self._span.set({"trivium.degraded": [str(one) for one in self.degraded]})
+
+    def fit(self, stage: str, fallback: str, cause: str) -> None:
+        """Notes that a stage did less than it should, to be done in time."""
+        self.budget.decided[stage, "fewer"] += 1
+        self.degrade(Degradation(stage, Reason.TIMEOUT, fallback), cause)
 
     def note(self, facts: Mapping[str, tracing.AttributeValue]) -> None:
         """Notes what was seen or decided about the whole request."""

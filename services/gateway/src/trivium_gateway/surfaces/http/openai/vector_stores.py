@@ -16,7 +16,7 @@ from trivium_gateway.domain.passages import Passage
 from trivium_gateway.gateway import Found, Gateway
 from trivium_gateway.library.descriptions import CollectionDescription, CollectionState
 from trivium_gateway.models.ranking import reciprocal_ranks
-from trivium_gateway.request.record import Deadline
+from trivium_gateway.request.budget import Deadline
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import read_json
 from trivium_gateway.surfaces.http.openai.bodies import OpenAIBody, one_or_several

@@ -125,6 +125,8 @@ export const ar = {
   "degraded.search.dense.sparse": "البحث بالمعنى {reason}: جرى البحث بالكلمات وحدها.",
   "degraded.search.sparse.dense": "البحث بالكلمات {reason}: جرى البحث بالمعنى وحده.",
   "degraded.rerank.fused-order": "معيد الترتيب {reason}: المقاطع بترتيب البحث.",
+  "degraded.rerank.fewer-candidates": "معيد الترتيب {reason}: قرأ عددًا أقل من المرشحين، والباقي بعدها.",
+  "degraded.generate.fewer-passages": "الكاتب {reason}: كُتبت الإجابة من مقاطع أقل.",
   "degraded.generate.extractive": "نموذج اللغة {reason}: هذه جمل المستندات نفسها.",
   "degraded.generate.lexical": "نموذج التضمين {reason}: اختيرت الجمل بكلماتها.",
   "degraded.generate.passages": "الكاتب {reason}: هذه أفضل المقاطع كما هي.",

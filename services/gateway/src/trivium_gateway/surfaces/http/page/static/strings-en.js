@@ -125,6 +125,8 @@ export const en = {
   "degraded.search.dense.sparse": "Search by meaning is {reason}: the search went by words alone.",
   "degraded.search.sparse.dense": "Search by words is {reason}: the search went by meaning alone.",
   "degraded.rerank.fused-order": "The reranker is {reason}: passages stand in the order of the search.",
+  "degraded.rerank.fewer-candidates": "The reranker is {reason}: it read fewer candidates, and the others stand behind them.",
+  "degraded.generate.fewer-passages": "The writer is {reason}: the answer is written from fewer passages.",
   "degraded.generate.extractive": "The language model is {reason}: these are the documents' own sentences.",
   "degraded.generate.lexical": "The embedding model is {reason}: sentences were chosen by their words.",
   "degraded.generate.passages": "The writer is {reason}: these are the best passages as they stand.",

@@ -125,6 +125,8 @@ export const zh = {
   "degraded.search.dense.sparse": "语义检索{reason}：只按词语检索。",
   "degraded.search.sparse.dense": "词语检索{reason}：只按语义检索。",
   "degraded.rerank.fused-order": "重排模型{reason}：段落按检索的顺序排列。",
+  "degraded.rerank.fewer-candidates": "重排模型{reason}：只读了较少的候选，其余排在后面。",
+  "degraded.generate.fewer-passages": "写作模型{reason}：答案依据较少的段落写成。",
   "degraded.generate.extractive": "语言模型{reason}：以下是文档中的原句。",
   "degraded.generate.lexical": "向量模型{reason}：原句按词语挑选。",
   "degraded.generate.passages": "撰写服务{reason}：以下是最相关的段落原文。",
