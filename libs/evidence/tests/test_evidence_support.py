@@ -128,7 +128,7 @@ def test_supported_by_several_texts_names_the_one_that_says_so() -> None:
 
     assert found is not None
     assert found[0] == 1
-    assert supported_by("质保期为三十六个月。", others) is None
+    assert supported_by("水獭睡在河里。", others) is None
 
 
 def test_support_in_chinese_holds_numbers_and_denials() -> None:

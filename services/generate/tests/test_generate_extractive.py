@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -289,3 +290,122 @@ async def test_extractive_answer_begins_with_what_a_heading_a_short_name_or_anot
     question: str, passages: tuple[Passage, ...], answer: str
 ) -> None:
     assert (await ask(question, *passages)).startswith(answer)
+
+
+BURN = Passage(
+    "# Burn rates\n\nThe rules are:\n\n| Burn rate | Long window | Short window | Reaction |\n|---|---|---|---|\n"
+    "| 14.4 | 1 hour | 5 minutes | wake somebody up |\n| 6 | 6 hours | 30 minutes | wake somebody up |\n"
+    "| 1 | 3 days | 6 hours | open a ticket |",
+    "Burn rates",
+)
+MODELS = Passage(
+    "| Model | List price | Delivery time |\n|---|---|---|\n| KX-100 | 890 | 1 week |\n| KX-200 | 1,450 | 2 weeks |\n"
+    "| KX-200 S | 1,690 | 2 weeks |\n| KX-300 | 2,980 | 6 weeks |",
+    "Price list 2025",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "rows"),
+    [
+        ("What is the reaction to a burn rate of 1?", ["Burn rate: 1;"]),
+        # and not the row whose window is 6 hours
+        ("What is the short window for a burn rate of 6?", ["Burn rate: 6;"]),
+        ("What does the KX-200 cost?", ["Model: KX-200;"]),
+        ("What is the list price of the KX-100 and of the KX-300?", ["Model: KX-100;", "Model: KX-300;"]),
+        ("Which models take two weeks to be delivered?", ["Model: KX-200;", "Model: KX-200 S;"]),
+        ("Which model takes six weeks to be delivered?", ["Model: KX-300;"]),
+    ],
+)
+async def test_extractive_answer_has_the_rows_that_are_asked_for_and_no_other(question: str, rows: list[str]) -> None:
+    answer = await ask(question, BURN, MODELS)
+
+    named = [f"{key}{end}" for key, end in re.findall(r"((?:Burn rate|Model): [\w.-]+(?: S)?)(;)", answer)]
+    assert sorted(named) == sorted(rows)
+
+
+ACCESSORIES = Passage(
+    "## Accessories\n\n| Article | Price |\n|---|---|\n| Wall bracket | 45 |\n\nBelow 5,000 euros, freight is 60.",
+    "Price list 2025",
+    0.7,
+)
+LIST_2025 = Passage("Valid from 1 March 2025. All prices in euros.", "Price list 2025", 0.2)
+OLD_LIST = Passage("| Article | Price |\n|---|---|\n| Wall bracket | 39 |", "Price list 2024", 0.8)
+
+
+async def test_extractive_answer_takes_a_later_part_of_a_document_for_as_new_as_its_beginning() -> None:
+    answer = await ask("What is the price of the wall bracket?", OLD_LIST, ACCESSORIES, LIST_2025)
+
+    assert answer == "Article: Wall bracket; Price: 45. [2]"
+
+
+MINUTES = Passage(
+    "Minutes of the management meeting, 14 April 2025\n\n"
+    "Present: Anna Weber (chair), Tomas Lind\nExcused: Jana Novak\n\n"
+    "1. Sales\nSales of the pumps are 12 percent below plan. The reason is the long delivery time of a part.\n"
+    "Action: Tomas talks to a second supplier by 30 April.\n\n"
+    "2. New warehouse\nThe lease for the warehouse in Brno was signed on 9 April. It costs 8,400 euros a month.\n"
+    "Action: Priya prepares the moving plan.\n\n"
+    "3. Holidays\nIt was discussed whether the days that can be carried over should be raised to eight."
+)
+MANUAL = Passage(
+    "## Starting\n\n1. Connect the unit.\n2. Open the valve.\n3. Press the green button.\n\n"
+    "## What voids the warranty\n\n- Opening the housing\n- Use above 2,000 metres",
+    "Manual",
+)
+RUNBOOK = Passage(
+    "Runbook: answers report that the reranker is down\n\nSymptom\n"
+    "Answers carry an entry with the stage rerank and say that the fused order was kept, since the reranker is\n"
+    "down.\n\nWho helps\nCall the operators on duty, who have the keys to the machines and know what to do with them.",
+)
+CHECKLIST = Passage("Onboarding\n\nFirst week\nFinish the training\nMeet your mentor\nSet up the token")
+DEADLINE = Passage(
+    "Python's gRPC passes no deadline on by itself. A deadline is a point in time after which nobody waits.", "Times"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "answer"),
+    [
+        ("Who is the chair of the management meeting?", MINUTES, "Present: Anna Weber (chair), Tomas Lind. [1]"),
+        (
+            "Why are sales of the pumps below plan?",
+            MINUTES,
+            "Sales of the pumps are 12 percent below plan. [1] The reason is the long delivery time of a part. [1]",
+        ),
+        (
+            "How much does the warehouse in Brno cost?",
+            MINUTES,
+            "The lease for the warehouse in Brno was signed on 9 April. [1] It costs 8,400 euros a month. [1]",
+        ),
+        (
+            "Was it decided to raise the carried days to eight?",
+            MINUTES,
+            "It was discussed whether the days that can be carried over should be raised to eight. [1]",
+        ),
+        ("How do I start it?", MANUAL, "Connect the unit; Open the valve; Press the green button. [1]"),
+        ("What voids the warranty?", MANUAL, "Opening the housing; Use above 2,000 metres. [1]"),
+        (
+            "What happens when the reranker is down?",
+            RUNBOOK,
+            "Answers carry an entry with the stage rerank and say that the fused order was kept, since the reranker is "
+            "down. [1]",
+        ),
+        (
+            "What is to be done in the first week?",
+            CHECKLIST,
+            "Finish the training; Meet your mentor; Set up the token. [1]",
+        ),
+        ("What is a deadline?", DEADLINE, "A deadline is a point in time after which nobody waits. [1]"),
+        (
+            "Is there free delivery?",
+            Passage("Large orders are delivered free of charge. The delivery of one part takes long."),
+            "Large orders are delivered free of charge. [1]",
+        ),
+        ("合同要提前三十六個月終止嗎？", Passage("合同须提前36个月终止。会议很长。"), "合同须提前36个月终止。[1]"),
+    ],
+)
+async def test_extractive_answer_of_a_companys_papers_is_what_a_reader_would_quote(
+    question: str, passage: Passage, answer: str
+) -> None:
+    assert await ask(question, passage, BOATS) == answer

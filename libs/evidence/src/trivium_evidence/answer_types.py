@@ -31,7 +31,8 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"\b(?:because|due to|since|as a result|therefore|so that|in order to|caused)\b|因为|由于|因此|所以|为了",
+    r"\b(?:because|due to|since|as a result|therefore|so that|in order to|caused|reasons?)\b"
+    r"|原因|因为|由于|因此|所以|为了",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<=\s)[A-Z][a-z]+")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from trivium_lexical import simplified
 
 from trivium_evidence.answer_types import answer_type
+from trivium_evidence.attributes import attributes_asked
 from trivium_evidence.terms import is_function_term, terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _MONTH = (
     "(?:January|February|March|April|May|June|July|August|September|October|November|December|"
@@ -91,6 +92,7 @@ def cell_answer(question: str, row: str) -> str:
     if answer_type(question)[1] not in ("", "number"):
         return ""
     asked = {term for term in terms(question) if not is_function_term(term)}
+    asked = asked.union(*attributes_asked(question).values())
     meant: list[tuple[int, str]] = []
     for cell in row.split("; "):
         column, separator, value = cell.partition(": ")
@@ -99,6 +101,31 @@ def cell_answer(question: str, row: str) -> str:
     most = max((shared for shared, _ in meant), default=0)
     best = [cell for shared, cell in meant if shared == most]
     return best[0] if most and len(best) == 1 else ""
+
+
+def amount_test(question: str) -> Callable[[str], bool]:
+    """A test of whether a sentence has the kind of amount that a question asks for: a time, a length, money, a share.
+
+    It is always false for a question that asks for none of these.
+    """
+    folded = simplified(question)
+    amounts = next((found for asked_by, found in _AMOUNTS if asked_by.search(folded)), None)
+    return lambda sentence: amounts is not None and amounts.search(sentence) is not None
+
+
+def names_cell(asked: frozenset[str], row: str) -> bool:
+    """Whether a question names a column and what a row has there: burn rate 6, and not 6 hours.
+
+    Args:
+        asked: The terms of the question.
+        row: As for `cell_answer`.
+    """
+    for cell in row.split("; "):
+        column, separator, value = cell.partition(": ")
+        named = {term for term in terms(column) if not is_function_term(term)}
+        if separator and named and named <= asked and terms(value) and frozenset(terms(value)) <= asked:
+            return True
+    return False
 
 
 def direct_answer(question: str, sentence: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from trivium_evidence.headings import FIELD, Group, goes_on, is_bare_list, is_headed, with_headings
 from trivium_evidence.inline import strip_inline
 from trivium_evidence.language import is_chinese
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 # A list or code stays with the sentence that leads to it up to this length; of longer lists each item is a block.
 _MAX_LED_CHARS = 240
-# A line between two paragraphs that ends in no mark is a heading up to these lengths.
-_MAX_HEADING_CHARS = 80
-_MAX_HEADING_CHARS_CHINESE = 28
-# More such lines in a row than this are a list without marks.
-_MAX_HEADINGS_IN_A_ROW = 2
 # A paragraph that was torn apart is mended up to this length.
 _MAX_MENDED_CHARS = 2000
 
@@ -38,10 +34,9 @@ _ITEM = re.compile(
 )
 _CHINESE_ITEM = re.compile(r"(?:[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]{1,3}、|[•·●])(?=\S)")
 _LATER_NUMBER = re.compile(r"\(?(?!1[.)])\d")
-_UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…。！？：；，、|`\t]")
+_TWO_SENTENCES = re.compile(r"[.!?]\s|[。！？]")
 _TITLE = re.compile(r"[A-Z][^\W\d_]*(?: [\w'-]{1,20}){0,4}")
-# Lines of a form, as above a mail or minutes: each stands alone.
-_FIELD = re.compile(r"[A-Z][\w-]{1,20}(?: [\w-]{1,20})?: \S")
+_SUBJECT = re.compile(r"(?:Subject|Betreff|Objet|Asunto|Oggetto): (\S.*)")
 _QUOTE = re.compile(r"^(?:>\s?)+")
 _TABLE_ROW = re.compile(r"\|.*\|")
 _CELL_END = re.compile(r"(?<!\\)\|")
@@ -61,6 +56,7 @@ class Block:
         beginning: The beginning of what its last sentence leads to, where the rest has blocks of its own.
         whole: It must not be split into sentences: a table row.
         lead_in: The paragraph that leads to the list that it is an item of; empty if there is none.
+        listed: The list that it is an item of, or the beginning of it, where only a heading leads to that.
     """
 
     text: str
@@ -69,6 +65,7 @@ class Block:
     beginning: str = ""
     whole: bool = False
     lead_in: str = ""
+    listed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,6 @@ class _Piece:
     text: str
 
 
-_Group = tuple[str, list[str]]
 _ITEMS = ("item", "step")
 
 
@@ -85,7 +81,7 @@ def blocks(text: str) -> list[Block]:
     """The blocks of a passage, in order."""
     found: list[Block] = []
     heading = ""
-    groups = _with_headings(_grouped(_pieces(text)))
+    groups = with_headings(_grouped(_pieces(text)))
     position = 0
     while position < len(groups):
         kind, texts = groups[position]
@@ -93,9 +89,14 @@ def blocks(text: str) -> list[Block]:
         position += 1
         if kind == "heading":
             heading = strip_inline(texts[-1])
+        elif kind == "prose" and is_bare_list(texts):
+            heading, items = strip_inline(texts[0]), [strip_inline(one) for one in texts[1:]]
+            found.extend(Block(item, heading, listed=_listed(items)) for item in items)
         elif kind == "prose":
+            if is_headed(texts):
+                heading, texts = strip_inline(texts[0]), texts[1:]
             prose = strip_inline(_join_lines(texts))
-            while following[0] == "prose" and len(prose) < _MAX_MENDED_CHARS and _goes_on(prose, following[1][0]):
+            while following[0] == "prose" and len(prose) < _MAX_MENDED_CHARS and goes_on(prose, following[1][0]):
                 prose = f"{prose} {strip_inline(_join_lines(following[1]))}"
                 position += 1
                 following = groups[position] if position < len(groups) else ("", [])
@@ -105,7 +106,11 @@ def blocks(text: str) -> list[Block]:
             elif prose:
                 found.append(Block(prose, heading))
         elif kind in _ITEMS:
-            found.extend(Block(item, heading) for item in map(strip_inline, texts) if item)
+            about = next((one.group(1) for one in map(_SUBJECT.match, texts) if one), "")
+            items = [item for item in map(strip_inline, texts) if item and not _SUBJECT.match(item)]
+            heading = about or heading
+            listed = _listed(items) if heading and not any(map(FIELD.match, items)) else ""
+            found.extend(Block(item, heading, listed=listed) for item in items)
         elif kind == "row":
             found.extend(Block(row, heading, whole=True) for row in _rows(texts))
         # Code without a lead-in says nothing as a sentence.
@@ -141,7 +146,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
         yield _Piece(kind, content)
 
 
-def _grouped(pieces: Iterator[_Piece]) -> list[_Group]:
+def _grouped(pieces: Iterator[_Piece]) -> list[Group]:
     """Neighbouring pieces of a kind together; an item with the lines that it goes on in."""
     joined: list[_Piece] = []
     for piece in pieces:
@@ -155,36 +160,13 @@ def _grouped(pieces: Iterator[_Piece]) -> list[_Group]:
     return [(kind, texts) for kind, texts in groups if kind != "gap"]
 
 
-def _with_headings(groups: list[_Group]) -> list[_Group]:
-    """The groups, those recognized that are headings without a mark: in plain text, and in what PDF and HTML become."""
-    kinds = [*(kind for kind, _ in groups), ""]
-    alike = [_looks_like_heading(*group, kinds[place + 1]) for place, group in enumerate(groups)]
-    found: list[_Group] = []
-    position = 0
-    while position < len(groups):
-        end = position
-        while end < len(groups) and alike[end]:
-            end += 1
-        following = groups[end] if end < len(groups) else ("", [])
-        row = end - position
-        goes_on = following[0] == "prose" and row and _goes_on(groups[end - 1][1][0], following[1][0])
-        # The last line of a passage may be the heading of the next one.
-        if 0 < row <= _MAX_HEADINGS_IN_A_ROW and not goes_on and (following[1] or (row == 1 and found)):
-            found += [("heading", texts) for _, texts in groups[position:end]]
-        else:
-            found += groups[position:end]
-        found += groups[end : end + 1]
-        position = end + 1
-    return found
-
-
-def _looks_like_heading(kind: str, texts: list[str], next_kind: str) -> bool:
-    line = texts[0]
-    # A list of one item with a number is a heading with a number.
-    if len(texts) > 1 or not (kind == "prose" or (kind == "step" and next_kind == "prose")):
-        return False
-    longest = _MAX_HEADING_CHARS_CHINESE if is_chinese(line) else _MAX_HEADING_CHARS
-    return len(line) <= longest and not _UNLIKE_HEADING.search(line)
+def _listed(items: list[str]) -> str:
+    """A list in one sentence, or the beginning of it; empty for one item."""
+    chinese = is_chinese(items[0]) if items else False
+    parts = [item.rstrip(".;；。") for item in items]
+    if len(items) < 2 or any(map(_TWO_SENTENCES.search, parts)):
+        return ""
+    return _beginning(parts, "；" if chinese else "; ", code=False, chinese=chinese)
 
 
 def _kind(line: str, previous: str, following: str) -> tuple[str, str]:
@@ -203,16 +185,9 @@ def _kind(line: str, previous: str, following: str) -> tuple[str, str]:
     if not in_paragraph and (item := _ITEM.match(line) or _CHINESE_ITEM.match(line)):
         bullet = line[0] in "-*+•·‣▪◦●"
         return "item" if bullet else "step", line[item.end() :]
-    if _FIELD.match(line) and (_FIELD.match(following) or previous == "item"):
+    if FIELD.match(line) and (FIELD.match(following) or previous == "item"):
         return "item", line
     return "prose", line
-
-
-def _goes_on(prose: str, following: str) -> bool:
-    """Whether a paragraph was torn apart, as extraction from PDF and HTML does."""
-    first = following.lstrip()[:1]
-    ended = prose.rstrip("\"'”’)]」』）").endswith((".", "!", "?", ":", "。", "！", "？", "：", "…"))
-    return not ended and (first.islower() or first in ",.;:)，。；：）" or prose.count("(") > prose.count(")"))
 
 
 def _join_lines(lines: list[str]) -> str:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trivium_lexical import simplified
+
 from trivium_evidence.markdown import Block, blocks
 from trivium_evidence.terms import words_of
 
@@ -31,6 +33,15 @@ _END_LATIN = re.compile(r"(?:[.!?]{1,16}|…)[\"'”’)\]»*_]{0,16}(?=\s)")
 _END_CHINESE = re.compile(r"(?:[。！？!?]+|……|…)[”’」』）)\]】》*_]*")
 _ENDS = re.compile(rf"{_END_CHINESE.pattern}|{_END_LATIN.pattern}")
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:\.[^\W\d_]+)*)\.$")
+# A sentence that begins like this is understood only after the one before it.
+_POINTS_BACK = re.compile(
+    r"(?:he|she|it|they|this|that|these|those|his|her|its|their|such|there|here|but|and|so|however|instead|then|also)\b"
+    r"|the (?:reason|cause|purpose)\b"
+    r"|[他她它其该此这那]|因此|所以|但是?|然而|后来|原因",
+    re.IGNORECASE,
+)
+# It stands for what follows: it was discussed whether.
+_POINTS_AHEAD = re.compile(r"it (?:is|was|has been|will be) (?:not )?[a-z]+ (?:that|whether|to|if)\b", re.IGNORECASE)
 _SOFT_MARKS = (re.compile(r"(?<=[;；])\s*"), re.compile(r"(?<=[,，、:：])\s*"), re.compile(r"\s+"))
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -47,6 +58,7 @@ class Sentence:
         lead_in: The sentence that leads to the list that it is an item of; empty if there is none.
         beginning: If it leads to a list, what to quote of that with it.
         is_row: Whether it is the row of a table: `Model: KX-200; Price: 1,450`.
+        listed: The list that it is an item of, or the beginning of it, where only a heading leads to that.
     """
 
     passage: int
@@ -56,6 +68,7 @@ class Sentence:
     lead_in: str = ""
     beginning: str = ""
     is_row: bool = False
+    listed: str = ""
 
 
 def split_passages(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Sentence]:
@@ -80,7 +93,9 @@ def split_passages(texts: Sequence[str], titles: Sequence[str] = ()) -> list[Sen
             for place, piece in enumerate(pieces, start=1):
                 beginning = block.beginning if place == len(pieces) else ""
                 context = f"{heading} {asked}".strip()
-                sentences.append(Sentence(passage, position, piece, context, lead_in, beginning, block.whole))
+                sentences.append(
+                    Sentence(passage, position, piece, context, lead_in, beginning, block.whole, block.listed)
+                )
                 position += 1
                 asked = piece if is_question(piece) else asked
     return sentences
@@ -117,6 +132,15 @@ def sentence_ends(text: str) -> Iterator[int]:
 def is_question(sentence: str) -> bool:
     """Whether a sentence asks."""
     return sentence.endswith(("?", "？"))
+
+
+def points_back(sentence: Sentence, previous: Sentence) -> bool:
+    """Whether a sentence is understood only after the one before it, which stands under the same heading."""
+    if sentence.passage != previous.passage or sentence.heading != previous.heading:
+        return False
+    text = simplified(sentence.text)
+    # What an item of a list is about is said by the sentence that leads to it.
+    return not sentence.lead_in and bool(_POINTS_BACK.match(text)) and not _POINTS_AHEAD.match(text)
 
 
 def _add(found: list[str], sentence: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.sentences import is_question, split_passages
 from trivium_evidence.statements import Statement, says_opposite, statement_of
-from trivium_evidence.terms import is_function_term, terms, words_of
+from trivium_evidence.terms import BEGINNING, is_function_term, terms, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,8 +31,7 @@ _NEAR_WEIGHT = 0.6
 _TYPE_WEIGHT = 1.7
 _QUESTION_PENALTY = 8.0
 _FIRST_PASSAGE = 0.5
-# Terms that begin with as many of the same letters are mostly forms of one word.
-_BEGINNING = 5
+# A form of a word counts for so much of the word.
 _ALIKE = 0.8
 
 
@@ -118,11 +117,11 @@ class Asked:
 
     def nearly_covered(self, found: frozenset[str]) -> float:
         """The same, a term that begins as one of them does counting for the most part: establish, establishment."""
-        begun = {term[:_BEGINNING] for term in found}
+        begun = {term[:BEGINNING] for term in found}
         near = (
             weight * (1.0 if term in found else _ALIKE)
             for term, weight in self.weights.items()
-            if term in found or (len(term) >= _BEGINNING and term[:_BEGINNING] in begun)
+            if term in found or (len(term) >= BEGINNING and term[:BEGINNING] in begun)
         )
         return sum(near) / self._total
 

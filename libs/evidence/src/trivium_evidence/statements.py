@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trivium_lexical import simplified
 
+from trivium_evidence.numerals import HAN_NUMBER, han_number, number_of_words
 from trivium_evidence.terms import is_function_term, terms, words_of
 
 if TYPE_CHECKING:
@@ -17,23 +18,6 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W_]+(?:['’.\-/][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_NUMBER_WORDS = dict(
-    zip(
-        """
-        zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-        eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
-        """.split(),  # noqa: SIM905 - a list of words reads better as words
-        map(str, [*range(20), *range(20, 100, 10)]),
-        strict=True,
-    )
-)
-_HAN_DIGITS = {"零": 0, "〇": 0, "两": 2, **{digit: value for value, digit in enumerate("一二三四五六七八九", start=1)}}
-_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
-# A digit alone is as often part of another word, and so are ten, a hundred and a thousand before what is not counted.
-_HAN_NUMBER = re.compile(
-    r"(?:[一二两三四五六七八九][十百千][零〇一二两三四五六七八九十百千]{0,8}|十[一二三四五六七八九]|十(?=[年月日天个人次岁名位]))"
-    r"(?![万亿分几多余来])"
-)
 _DENIALS = words_of(
     """
     not no never none neither nor without cannot nobody nothing nowhere hardly unable didn't doesn't don't isn't aren't
@@ -170,23 +154,11 @@ def numbers_in(text: str) -> Iterator[str]:
     for match in _NUMBER.finditer(text):
         yield _number(match.group())
     for word in _WORD.findall(text.lower()):
-        parts = [_NUMBER_WORDS.get(part) for part in word.split("-")]
-        if all(parts) and len(parts) <= 2:  # thirty-six
-            yield str(sum(int(part) for part in parts if part))
-    for match in _HAN_NUMBER.finditer(text):
-        yield str(_han_number(match.group()))
-
-
-def _han_number(digits: str) -> int:
-    """A Chinese number below ten thousand: 三十六 is 36, 一百零五 is 105."""
-    value, last = 0, 0
-    for digit in digits:
-        if digit in _HAN_UNITS:
-            value += max(last, 1) * _HAN_UNITS[digit]
-            last = 0
-        else:
-            last = _HAN_DIGITS[digit]
-    return value + last
+        counted = number_of_words(word)
+        if counted is not None:
+            yield str(counted)
+    for match in HAN_NUMBER.finditer(text):
+        yield str(han_number(match.group()))
 
 
 def _number(digits: str) -> str:

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 from trivium_lexical import simplified
 
 from trivium_evidence.letters import plain_letters
+from trivium_evidence.numerals import COUNTS, in_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_RUNS = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
+# A number stays whole: 2 is no part of 2,980.
+_RUNS = re.compile(r"[\u3400-\u9fff]+|\d+(?:[.,]\d+)+(?![^\W_\u3400-\u9fff])|[^\W_\u3400-\u9fff]+")
+_GROUPING = re.compile(r",(?=\d{3}(?:\D|$))")
 _ACRONYMS = frozenset({"IT", "US", "WHO", "OR", "ME"})
 _SUFFIXES = ("ing", "edly", "ed", "es", "ly", "s")
 _MIN_STEM = 3
+_TEN = 10
+BEGINNING = 5
+"""Terms that begin with as many of the same letters are mostly forms of one word: deliver, delivery."""
 # Words that hold a question together and say little about what it is about count for this share of what they would.
 _FUNCTION_WORD_SHARE = 0.25
 
@@ -27,13 +33,25 @@ def terms(text: str) -> list[str]:
     """The terms of a text, in order, repeated as they are.
 
     A run of Chinese characters gives its bigrams, so that no word list is needed; a single character stands alone.
-    Traditional characters count as simplified ones, and IT and US are no pronouns.
+    Traditional characters count as simplified ones, small numbers in words as digits, and IT and US are no pronouns.
     """
     found: list[str] = []
     shouts = text.isupper()
-    for written in _RUNS.findall(simplified(plain_letters(text))):
+    tens = 0
+    plain = plain_letters(text)
+    for written in _RUNS.findall(plain if plain.isascii() else in_digits(simplified(plain))):
         run = written.lower()
-        if written in _ACRONYMS and not shouts:
+        counted = COUNTS.get(run)
+        if counted is not None and tens and counted < _TEN:  # thirty-six
+            found[-1] = str(tens + counted)
+            tens = 0
+            continue
+        tens = counted if counted is not None and counted >= 2 * _TEN else 0
+        if counted is not None and counted != 1:  # one alone is mostly no number
+            found.append(str(counted))
+        elif "," in run:
+            found.append(_GROUPING.sub("", run))
+        elif written in _ACRONYMS and not shouts:
             found.append(written)
         elif "\u3400" <= run[0] <= "\u9fff":
             found += [run[start : start + 2] for start in range(len(run) - 1)] or [run]

@@ -103,7 +103,11 @@ class ExtractiveAnswerer:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
         short = _short_answer(question, scored, scores)
-        parts = compose(choose(scored, scores, is_answered=short is not None), short)
+        chosen = choose(scored, scores, is_answered=short is not None)
+        is_worth = (
+            short is not None and len(scored.sentences[int(scores.argmax())].text) >= _MIN_CHARS_BEHIND_SHORT_ANSWER
+        )
+        parts = compose(chosen, short if is_worth else None)
         end = time.perf_counter()
         return ExtractiveAnswer(parts, (split - begin) * 1e3, (end - split) * 1e3, degradation)
 
@@ -114,10 +118,8 @@ class ExtractiveAnswerer:
 
 
 def _short_answer(question: str, scored: Scored, scores: NDArray[np.float64]) -> tuple[str, int] | None:
-    """The few words that answer, and the passage that they are from; None where the sentence itself is as short."""
+    """The few words that answer, and the passage that they are from."""
     sentence = scored.sentences[int(scores.argmax())]
-    if len(sentence.text) < _MIN_CHARS_BEHIND_SHORT_ANSWER:
-        return None
     short = direct_answer(question, sentence.text)
     if not short and sentence.is_row:
         short = cell_answer(question, sentence.text)

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from trivium_evidence.answer_types import answer_test
+from trivium_evidence.answer_types import answer_type
+from trivium_evidence.asked_things import asks_several, definition_test
+from trivium_evidence.attributes import attributes_asked
+from trivium_evidence.direct_answers import amount_test, names_cell
 from trivium_evidence.language import is_chinese
-from trivium_evidence.sentences import is_question
+from trivium_evidence.sentences import is_question, points_back
 from trivium_evidence.statements import identifiers_in
-from trivium_evidence.terms import inverse_frequencies, terms
+from trivium_evidence.terms import BEGINNING, inverse_frequencies, terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,6 +36,8 @@ _CONTEXT_WEIGHT = 4.0
 _NEIGHBOUR_WEIGHT = 0.6
 _PASSAGE_WEIGHT = 1.0
 _ANSWER_TYPE_WEIGHT = 1.7
+# Beside that it is of the very kind: money, where the question is what a thing costs, and no date.
+_AMOUNT_WEIGHT = 1.0
 _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # What is asked about a thing with a number in its name is said where that stands: parts of it stand at others', too.
@@ -44,33 +49,17 @@ _MIN_SIMILARITY_DEVIATION = 0.1
 _VECTOR_REACH = 1.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
+# What leads to a table, which is not quoted with it, says little by itself.
+_LEADS_ON_PENALTY = 4.0
+_LEADS_ON = (":", "：")
+# A row that says of the asked column what is asked for: burn rate 6, and not 6 hours.
+_CELL_WEIGHT = 2.0
+# Who asks what a thing is gets the sentence that begins with it and says that.
+_DEFINITION_WEIGHT = 2.0
+# A sentence that points back at the one before it is about what that is about.
+_POINTS_BACK_WEIGHT = 4.0
 # What does not hold any more answers only if nothing else does.
 _SUPERSEDED_PENALTY = 8.0
-
-
-# Who asks how heavy a thing is finds its weight.
-_ATTRIBUTES = {
-    asked: frozenset(terms(words))
-    for word, words in {
-        "heavy": "weight",
-        "cost": "price",
-        "price": "cost",
-        "expensive": "price",
-        "tall": "height",
-        "high": "height",
-        "old": "age",
-        "fast": "speed",
-        "deep": "depth",
-        "wide": "width",
-        "long": "length duration",
-        "loud": "noise",
-        "far": "distance",
-        "big": "size",
-        "large": "size",
-        "phone": "telephone",
-    }.items()
-    for asked in terms(word)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +73,9 @@ class Scored:
         asked: The terms of the question that occur, each with its share of what is asked; the shares sum to 1.
         holds: Whether each holds the kind of thing that is asked for.
         scores: How well each answers; natural logarithms of odds, up to a constant.
+        defines: Whether each says what the thing is that the question asks about.
+        asks_several: Whether the question asks for more than one thing.
+        asks_for_list: Whether a list as a whole may answer it: it asks for no date, number, name or reason.
     """
 
     sentences: tuple[Sentence, ...]
@@ -92,6 +84,9 @@ class Scored:
     asked: dict[str, float]
     holds: tuple[bool, ...]
     scores: NDArray[np.float64]
+    defines: tuple[bool, ...]
+    asks_several: bool = False
+    asks_for_list: bool = False
 
 
 def score_words(
@@ -108,15 +103,21 @@ def score_words(
         sentences: Their sentences.
         superseded: Positions of passages that others replace.
     """
-    asked_attributes = {term: _ATTRIBUTES[term] for term in terms(question) if term in _ATTRIBUTES}
+    asked_attributes = attributes_asked(question)
+
+    beginnings = {term: term[:BEGINNING] for term in terms(question) if len(term) >= BEGINNING}
 
     def found_in(text: str) -> frozenset[str]:
         found = frozenset(terms(text))
-        return found.union(term for term, others in asked_attributes.items() if others & found)
+        begun = {term[:BEGINNING] for term in found}
+        return found.union(
+            (term for term, others in asked_attributes.items() if others & found),
+            (term for term, beginning in beginnings.items() if beginning in begun),
+        )
 
     own = tuple(found_in(sentence.text) for sentence in sentences)
-    titles = [frozenset(terms(passage.title)) for passage in passages]
-    above = tuple(titles[sentence.passage] | frozenset(terms(sentence.heading)) for sentence in sentences)
+    titles = [found_in(passage.title) for passage in passages]
+    above = tuple(titles[sentence.passage] | found_in(sentence.heading) for sentence in sentences)
     weights = inverse_frequencies(terms(question), own)
     weights |= inverse_frequencies((term for term in terms(question) if term not in weights), above)
     total = sum(weights.values())
@@ -126,27 +127,40 @@ def score_words(
         return sum(share for term, share in asked.items() if term in found)
 
     neighbours = _with_neighbours(sentences, own)
-    holds_answer = answer_test(question)
+    holds_answer, kind = answer_type(question)
     headings = ["", *(one.heading for one in sentences[:-1])]
     named = [identifiers_in(f"{passages[one.passage].title} {one.text}") for one in sentences]
     holds = tuple(holds_answer(sentence.text) for sentence in sentences)
     identifiers = identifiers_in(question)
+    has_amount = amount_test(question)
+    defined = tuple(map(definition_test(question), (sentence.text for sentence in sentences)))
+    asked_terms = frozenset(terms(question))
     first = [bool(one.heading) and one.heading != before for one, before in zip(sentences, headings, strict=True)]
     scores = np.empty(len(sentences))
     for row, sentence in enumerate(sentences):
         overlap = covered(own[row])
         context = covered(own[row] | above[row])
+        meant = row > 0 and points_back(sentence, sentences[row - 1])
+        pointed = covered(own[row] | above[row] | own[row - 1]) - context if meant else 0.0
         scores[row] = (
             _OVERLAP_WEIGHT * overlap
             + (_OVERLAP_WEIGHT if sentence.is_row or first[row] else _CONTEXT_WEIGHT) * (context - overlap)
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
+            + _POINTS_BACK_WEIGHT * pointed
             + _ANSWER_TYPE_WEIGHT * holds[row]
+            + _AMOUNT_WEIGHT * has_amount(sentence.text)
+            + _DEFINITION_WEIGHT * defined[row]
+            + _CELL_WEIGHT * (sentence.is_row and names_cell(asked_terms, sentence.text))
             - _QUESTION_PENALTY * is_question(sentence.text)
+            - _LEADS_ON_PENALTY * sentence.text.endswith(_LEADS_ON)
             - _SUPERSEDED_PENALTY * (sentence.passage in superseded)
             + _IDENTIFIER_WEIGHT * bool(identifiers & named[row])
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
-    return Scored(tuple(sentences), own, above, asked, holds, scores + _PASSAGE_WEIGHT * _standardized(relevance))
+    scores += _PASSAGE_WEIGHT * _standardized(relevance)
+    several = asks_several(question)
+    for_list = several or not kind
+    return Scored(tuple(sentences), own, above, asked, holds, scores, defined, several, for_list)
 
 
 def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from trivium_evidence.language import is_chinese
-from trivium_lexical import simplified
+from trivium_evidence.sentences import points_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +36,6 @@ _MAX_LEAD_IN_CHARS = 160
 # Share of terms in common from which a sentence says nothing new.
 _MAX_OVERLAP = 0.7
 
-# A sentence that begins like this is understood only after the one before it.
-_REFERS_BACK = re.compile(
-    r"(?:he|she|it|they|this|that|these|those|his|her|its|their|such|there|here|but|and|so|however|instead|then|also)\b"
-    r"|[他她它其该此这那]|因此|所以|但是?|然而|后来",
-    re.IGNORECASE,
-)
-
 
 def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = False) -> list[Sentence]:
     """The one to three sentences that answer best: first the one that does, with what it refers back to before it.
@@ -60,14 +53,17 @@ def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = F
     chosen = [int(order[0])]
     reached = float(probabilities[order[0]])
     spoken_of = scored.terms[order[0]] | scored.above[order[0]]
-    is_answered = is_answered or scored.sentences[order[0]].is_row
+    is_row = scored.sentences[order[0]].is_row
+    is_answered = is_answered or is_row or scored.defines[order[0]]
     for row in map(int, order[1:]):
         probability = float(probabilities[row])
         if is_answered and probability < _AS_LIKELY * reached:
             break
         if len(chosen) == _MOST_CHOSEN or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
-        new = sum(share for term, share in scored.asked.items() if term in scored.terms[row] - spoken_of)
+        new = _asked_in(scored, scored.terms[row] - spoken_of)
+        if is_row and not new and not _is_asked_too(scored, row, chosen[0]):
+            continue
         holds = scored.holds[row] and not any(scored.holds[other] for other in chosen)
         wanted = (reached < _ENOUGH_PROBABILITY and probability >= _MIN_PROBABILITY) or new >= _NEW_PART
         wanted = wanted or (holds and probability >= _MIN_PROBABILITY_OF_KIND)
@@ -80,7 +76,31 @@ def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = F
         ordered = sorted([*chosen, *added])
     else:
         ordered = [one for row in chosen for one in (row - 1, row) if one == row or one in added]
-    return [scored.sentences[row] for row in dict.fromkeys(ordered)]
+    return _lists_whole(scored, list(dict.fromkeys(ordered)))
+
+
+def _asked_in(scored: Scored, found: frozenset[str]) -> float:
+    """What share of what is asked some terms have."""
+    return sum(share for term, share in scored.asked.items() if term in found)
+
+
+def _is_asked_too(scored: Scored, row: int, best: int) -> bool:
+    """Whether another row of a table is asked for beside the best: of several things those that are as much asked."""
+    is_row = scored.sentences[row].is_row and scored.asks_several
+    return is_row and _asked_in(scored, scored.terms[row]) >= _asked_in(scored, scored.terms[best])
+
+
+def _lists_whole(scored: Scored, rows: Sequence[int]) -> list[Sentence]:
+    """The sentences in some rows; the list as a whole for its items where its heading says what is asked for."""
+    found: list[Sentence] = []
+    for row in rows:
+        one, own = scored.sentences[row], scored.terms[row]
+        by_heading = _asked_in(scored, scored.above[row] - own) > _asked_in(scored, own)
+        if one.listed and scored.asks_for_list and by_heading:
+            one = replace(one, text=one.listed)
+        if not any(one.passage == other.passage and one.text in other.text for other in found):
+            found.append(one)
+    return found
 
 
 def compose(sentences: Sequence[Sentence], short: tuple[str, int] | None = None) -> tuple[str, ...]:
@@ -130,19 +150,18 @@ def _ended(text: str, chinese: bool) -> str:
 
 
 def _antecedents(sentences: Sequence[Sentence], chosen: Sequence[int]) -> list[int]:
-    """The sentences before those that refer back, best first, as far as there is room."""
+    """The sentences before those that point back, best first, as far as there is room."""
     added: list[int] = []
     for row in chosen:
         room = len(chosen) + len(added) < MAX_SENTENCES
-        has_previous = row > 0 and sentences[row - 1].passage == sentences[row].passage
-        is_item = bool(sentences[row].lead_in)  # what it is about is said by the sentence that leads to it
-        refers_back = not is_item and _REFERS_BACK.match(simplified(sentences[row].text))
-        if room and has_previous and refers_back and row - 1 not in (*chosen, *added):
+        if room and row > 0 and points_back(sentences[row], sentences[row - 1]) and row - 1 not in (*chosen, *added):
             added.append(row - 1)
     return added
 
 
 def _says_the_same(scored: Scored, row: int, other: int) -> bool:
+    if scored.sentences[row].is_row and scored.sentences[other].is_row:  # alike as they are, they are of two things
+        return scored.sentences[row].text == scored.sentences[other].text
     texts = (scored.sentences[row].text, scored.sentences[other].text)
     within = texts[0] in texts[1] or texts[1] in texts[0]
     return within or _overlap(scored.terms[row], scored.terms[other]) > _MAX_OVERLAP

@@ -32,8 +32,8 @@ def superseded(question: str, passages: Sequence[Passage], today: date) -> froze
     """The positions of passages that a later version of the same document replaces.
 
     Versions are documents whose titles are the same but for dates and numbers. A version's date is the one after `valid
-    from` in its passage, else that in its title. One that is not valid yet replaces nothing, and one whose year the
-    question names is what is asked for.
+    from` in its passage, else in another one under its very title, else that in its title. One that is not valid yet
+    replaces nothing, and one whose year the question names is what is asked for.
 
     Args:
         question: The question.
@@ -41,9 +41,15 @@ def superseded(question: str, passages: Sequence[Passage], today: date) -> froze
         today: The day on which it is asked.
     """
     versions: dict[str, dict[date, list[int]]] = defaultdict(lambda: defaultdict(list))
+    said = [_valid_from(passage.text) for passage in passages]
+    of_title: dict[str, set[date]] = defaultdict(set)
+    for passage, since in zip(passages, said, strict=True):
+        if since is not None:
+            of_title[passage.title].add(since)
     for place, passage in enumerate(passages):
         name = " ".join(_NOT_NAME.sub(" ", _DATE.sub(" ", passage.title)).casefold().split())
-        since = _valid_from(passage.text) or _date_in(passage.title)
+        elsewhere = of_title[passage.title]  # of several dates nobody knows whose it is
+        since = said[place] or (min(elsewhere) if len(elsewhere) == 1 else _date_in(passage.title))
         if name and since is not None and since <= today:
             versions[name][since].append(place)
     asked_years = {int(year) for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", question)}
