@@ -133,7 +133,7 @@ def _measure_embed(
         peers[peer] = _started(stack, started)
         about[peer] = ", ".join(f"{package} {version}" for package, version in started.versions.items())
     if "throughput" in arguments.only:
-        throughput.measure(results, service, peers, cores, arguments.texts, arguments.rounds)
+        throughput.measure(results, service, peers, cores, arguments.texts, arguments.rounds, throughput.ON_CPU)
         throughput.measure_company(results, service)
     if "latency" in arguments.only:
         latency.measure_queries(results, service, peers)

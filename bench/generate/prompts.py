@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from trivium_generate.answer import Turn
+    from trivium_generate.answer import Tool, Turn
 
 _PASSAGES = 5
 _PASSAGE_CHARS = 600
@@ -27,11 +27,11 @@ class _Recording(TokenizerChat):
     messages: list[dict[str, str]]
     text: str
 
-    def encode(self, turns: Sequence[Turn]) -> list[int]:
+    def encode(self, turns: Sequence[Turn], tools: Sequence[Tool] = ()) -> list[int]:
         """As TokenizerChat.encode."""
         self.messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
-        self.text = self._render(turns)
-        return super().encode(turns)
+        self.text = self._render(turns, tools)
+        return super().encode(turns, tools)
 
 
 def make(model: Path, corpus: Path, count: int, room: int) -> list[dict[str, Any]]:

@@ -164,11 +164,7 @@ class OpenAiServer:
         self._log = log
         self._prompts = prompts
         (port,) = free_ports(1)
-        flags = [
-            part
-            for name, value in engine_args.items()
-            for part in ([f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)]))
-        ]
+        flags = [part for name, value in engine_args.items() for part in _flag(name.replace("_", "-"), value)]
         self._model = str(model)
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{port}")
         # What `vllm serve` runs; the command itself is broken in the builds for CPUs, which have another name.
@@ -223,6 +219,12 @@ class OpenAiServer:
                     yield int(usage["completion_tokens"])
                 elif chunk["choices"] and (text := chunk["choices"][0]["delta"].get("content")):
                     yield text
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]
 
 
 def end_on_sigterm() -> None:

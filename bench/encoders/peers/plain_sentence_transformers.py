@@ -1,6 +1,6 @@
 """`SentenceTransformer.encode` and `CrossEncoder.predict` with their defaults, in process.
 
-python plain_sentence_transformers.py MODEL
+python plain_sentence_transformers.py MODEL [cpu|cuda]
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from cross_encoder_model import write_cross_encoder
 class Plain:
     """The models, each loaded when it is first asked for."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, device: str = "cpu") -> None:
         self._model = model
+        self._device = device
         self._encoder: Any = None
         self._cross_encoder: Any = None
 
@@ -27,7 +28,7 @@ class Plain:
         """Seconds for all texts in one call, and their vectors."""
         from sentence_transformers import SentenceTransformer
 
-        self._encoder = self._encoder or SentenceTransformer(self._model, device="cpu")
+        self._encoder = self._encoder or SentenceTransformer(self._model, device=self._device)
         start = time.perf_counter()
         vectors = self._encoder.encode(texts)
         return {"seconds": time.perf_counter() - start, "vectors": coded(np.asarray(vectors))}
@@ -40,7 +41,7 @@ class Plain:
         """Seconds for all passages in one call, and their scores."""
         from sentence_transformers import CrossEncoder
 
-        self._cross_encoder = self._cross_encoder or CrossEncoder(folder, device="cpu")
+        self._cross_encoder = self._cross_encoder or CrossEncoder(folder, device=self._device)
         start = time.perf_counter()
         scores = self._cross_encoder.predict([(query, passage) for passage in passages])
         return {"seconds": time.perf_counter() - start, "scores": [float(score) for score in scores]}
@@ -48,7 +49,7 @@ class Plain:
 
 if __name__ == "__main__":
     own_stdout()
-    plain = Plain(sys.argv[1])
+    plain = Plain(*sys.argv[1:])
     answer(
         {"embed": plain.embed, "write_cross_encoder": plain.write_cross_encoder, "rerank": plain.rerank},
         ("sentence-transformers", "torch", "transformers"),
