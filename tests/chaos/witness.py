@@ -64,6 +64,7 @@ class Witness:
         self._seed = seed
         self._jobs: list[tuple[Callable[[random.Random], None], int]] = [(self._write, writers), (self._ask, askers)]
         self._stop = threading.Event()
+        self._times = 0
         self._lock = threading.Lock()
         self.acknowledged: dict[Key, str] = {}
         """The text of each document that was acknowledged and that nobody has touched since."""
@@ -97,11 +98,13 @@ class Witness:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Writes and asks while the block runs."""
+        """Writes and asks while the block runs; each time with other ids."""
+        self._stop.clear()
+        self._times += 1
         threads = []
         for job, count in self._jobs:
             for number in range(count):
-                chance = random.Random(f"{self._seed} {job.__name__} {number}")
+                chance = random.Random(f"{self._seed} {self._times} {job.__name__} {number}")
                 threads.append(threading.Thread(target=self._repeat, args=(job, chance)))
         for thread in threads:
             thread.start()

@@ -26,6 +26,7 @@ UNARY = (
     "RollBackCollectionSettings",
     "ReindexCollection",
     "DiscardCollectionIndex",
+    "RollBackCollectionIndex",
     "GetStatus",
 )
 

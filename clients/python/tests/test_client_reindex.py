@@ -25,6 +25,7 @@ _AWAY = 6
     ("options", "method", "answer"),
     [
         ([], "ReindexCollection", pb.ReindexCollectionResponse(done=True, done_count=7, total_count=7)),
+        (["--rollback"], "RollBackCollectionIndex", pb.RollBackCollectionIndexResponse(collection=_COLLECTION)),
         (["--discard-old"], "DiscardCollectionIndex", pb.DiscardCollectionIndexResponse(collection=_COLLECTION)),
     ],
 )
@@ -41,6 +42,8 @@ def test_reindex_goes_on_after_what_it_needs_was_away(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     gateway.will("GetCollection", pb.GetCollectionResponse(collection=_COLLECTION))
+    if method == "RollBackCollectionIndex":
+        gateway.will("ReindexCollection", pb.ReindexCollectionResponse(done=True, done_count=7, total_count=7))
     gateway.will(method, *[refusal(code, "gone", reason)] * _AWAY, answer)
     monkeypatch.setattr(sys, "argv", ["trivium", "reindex", "docs", "--gateway", gateway.address, *options])
 

@@ -462,7 +462,7 @@ class AsyncTrivium:
         """
         request, timeout = _requests.roll_back_index(name), self._timeout(timeout_seconds)
         stub = self._connection.stub.RollBackCollectionIndex
-        response = await self._connection.unary(stub, request, timeout, repeatable=False)
+        response = await self._connection.unary(stub, request, timeout)
         return _responses.collection(response.collection)
 
     async def discard_index(self, name: str, *, timeout_seconds: float | None = None) -> Collection:

@@ -449,7 +449,7 @@ class Trivium:
         """
         request, timeout = _requests.roll_back_index(name), self._timeout(timeout_seconds)
         stub = self._connection.stub.RollBackCollectionIndex
-        response = self._connection.unary(stub, request, timeout, repeatable=False)
+        response = self._connection.unary(stub, request, timeout)
         return _responses.collection(response.collection)
 
     def discard_index(self, name: str, *, timeout_seconds: float | None = None) -> Collection:

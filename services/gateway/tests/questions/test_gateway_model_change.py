@@ -19,7 +19,7 @@ from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.rebuilding.change import ModelChange
 from trivium_gateway.ingestion.rebuilding.models import ModelFinder
-from trivium_gateway.ingestion.rebuilding.passes import Passes
+from trivium_gateway.ingestion.rebuilding.passes import Passes, is_left, lacks_all
 from trivium_gateway.ingestion.room import StorageRoom
 from trivium_gateway.ingestion.transferring import DocumentTransfer
 from trivium_gateway.ingestion.writing import DocumentWriter
@@ -273,6 +273,57 @@ async def test_writes_and_deletions_while_the_model_changes_are_kept(
         assert collection.model == "words-48"
 
 
+@pytest.mark.parametrize("back", [False, True])
+async def test_document_that_is_brought_while_it_is_deleted_or_hidden_stays_so(
+    qdrant: Qdrant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, back: bool
+) -> None:
+    async with _gateway(qdrant, tmp_path, count=6) as gateway:
+        progress = await gateway.work("words-48")
+        while back and progress is not None and not progress.done:
+            progress = await gateway.work("words-48")
+        if back:
+            await gateway.add(*_documents(range(6), "After the change."))
+            await gateway.change.roll_back(gateway.name, tenant="default")
+        collection = await gateway.collections.resolve(gateway.name, tenant="default")
+        first, second = collection, collection.other()
+        assert second is not None
+        source, target = (second, first) if back else (first, second)
+        real_delete, real_permit = ChunkStore.delete_versions, ChunkStore.permit
+        happened: list[str] = []
+
+        own = gateway.ingester.transfer
+        other = DocumentTransfer(own._chunks, KeyedLocks(), own._preparer, own._cutter, own._writer)
+
+        async def bring() -> None:
+            """Another gateway brings what the target lacks, between the changes of the two indexes."""
+            page = await other.bring_page(source, target, "", is_left if back else lacks_all)
+            assert not page.failures
+
+        async def delete(self: ChunkStore, place: Any, *arguments: Any) -> None:
+            await real_delete(self, place, *arguments)
+            if not happened:
+                happened.append("deleted")
+                await bring()
+
+        async def permit(self: ChunkStore, place: Any, *arguments: Any) -> None:
+            await real_permit(self, place, *arguments)
+            if len(happened) == 1:
+                happened.append("hidden")
+                await bring()
+
+        monkeypatch.setattr(ChunkStore, "delete_versions", delete)
+        await gateway.delete("d4")
+        monkeypatch.setattr(ChunkStore, "permit", permit)
+        await gateway.permit("d5", "user:ann")
+        monkeypatch.undo()
+
+        assert happened == ["deleted", "hidden"]
+        assert (await gateway.reindex()).done
+        assert await gateway.ids() == {f"d{one}" for one in range(6)} - {"d4"}
+        now = await gateway.collections.resolve(gateway.name, tenant="default")
+        assert (await gateway.documents.get(now, "d5", reader=_WHOLE)).readers == frozenset({"user:ann"})
+
+
 @pytest.mark.parametrize(
     ("owner", "step"),
     [
@@ -379,6 +430,8 @@ async def test_rollback_answers_at_once_and_brings_back_what_was_written_since(q
         described = await gateway.described()
         assert len(gateway.first.called("EmbedStream")) == embedded  # no work that grows with the collection
         added = await gateway.add(*_documents([7], "After the rollback."))
+        await gateway.change.roll_back(gateway.name, tenant="default")  # as by who got no answer
+        assert (await gateway.described()).beside == described.beside
         assert (await gateway.reindex()).done
 
         print(f"rolled back in {seconds:.3f} s")
@@ -419,6 +472,10 @@ async def test_change_to_a_model_that_nobody_runs_or_beside_another_says_what_to
     async with _gateway(qdrant, tmp_path, count=5) as gateway:
         with pytest.raises(InvalidField, match="words-48") as unknown:
             await gateway.work("nobody")
+        await gateway.first.stop()
+        with pytest.raises(Unavailable):  # what runs there is not known
+            await gateway.work("nobody")
+        await gateway.first.start()
         await gateway.reindex("words-48")
         with pytest.raises(FailedPrecondition) as back:
             await gateway.work("words")

@@ -12,6 +12,7 @@ from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.settings import GatewaySettings
 from trivium_serving.channels import open_channel
+from trivium_serving.errors import Unavailable
 
 from .conftest import DOCUMENTS, EmbedPeer, running_stack
 
@@ -118,6 +119,25 @@ async def test_service_of_a_model_is_found_and_one_that_none_runs_is_not_looked_
         assert found == [first, large]
         assert set(unknown) == {first}
         assert [len(peer.called("GetModel")) <= 3 for peer in peers] == [True, True]
+
+
+async def test_service_that_was_never_asked_is_not_taken_for_one_that_runs_another_model() -> None:
+    peers = EmbedPeer(), EmbedPeer(_LARGE, 48)
+    async with AsyncExitStack() as stack:
+        channels = []
+        for peer in peers:
+            await peer.start()
+            stack.push_async_callback(peer.stop)
+            channels.append(await stack.enter_async_context(open_channel(f"127.0.0.1:{peer.port}")))
+        await peers[1].stop()
+        large = EmbedClient(channels[1], name="large")
+        first = EmbedClient(channels[0], further=[large])
+
+        of_large = await first.of(_LARGE.fingerprint)
+        with pytest.raises(Unavailable):  # who asks waits for it, instead of being told that the model has changed
+            await of_large.embed_documents(["A heron."], expected_fingerprint=_LARGE.fingerprint, timeout_seconds=5)
+
+        assert await first.of(EmbedPeer.model.fingerprint) is first
 
 
 @pytest.mark.parametrize("targets", ["large", "large=", "large=http://x:1", "Large=a:1", "a=b:1,a=b:2"])

@@ -87,7 +87,7 @@ def reindex(
                 print_json({"name": name, "discarded": True})
             return
         if rollback:
-            collection = trivium.roll_back_index(name)
+            collection = _patiently(lambda: trivium.roll_back_index(name))
             stderr().print(f"the index of {collection.model} answers again", soft_wrap=True)
         progress = _run(trivium, name, "" if rollback else model or "", force=force)
     if as_json:

@@ -242,6 +242,10 @@ class Library:
             if resolved is None:
                 return []
             deleted = await self._documents.delete(resolved, document_ids, reader=principal.keeper)
+            now = await collections.moved(resolved)
+            if now.indexes != resolved.indexes:  # another index answers, or is filled, since
+                deleted += await self._documents.delete(now, document_ids, reader=principal.keeper)
+                deleted = list(dict.fromkeys(deleted))
             entry.documents = dict.fromkeys(deleted, "deleted")
         self._document_metrics.count_deleted(len(deleted))
         return deleted

@@ -195,9 +195,9 @@ class Ingester:
             try:
                 now = await patiently(lambda: self._collections.moved(collection))
                 await self._delete_parts(now, some, kept, tenant)
-                if (other := now.other()) is not None:
+                for place in now.places()[1:]:
                     with suppress(NotFound):  # it is not there yet, or not any more
-                        await self._delete_parts(other, some, kept, tenant)
+                        await self._delete_parts(place, some, kept, tenant)
             except TriviumError as error:  # sent again, the documents are unchanged, and would hide what is left
                 for one in some:
                     updated[one].error = error

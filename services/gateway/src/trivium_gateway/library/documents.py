@@ -187,7 +187,7 @@ class Documents:
         deleted: set[str] = set()
         gone: list[NotFound] = []
         # Another index may have copies of these documents, or be the one that answers by now.
-        places = [collection, *filter(None, [collection.other()])]
+        places = collection.places()
         for place in places:
             try:
                 deleted.update(await self._delete(place, unique, reader))

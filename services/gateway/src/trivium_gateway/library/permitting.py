@@ -55,7 +55,7 @@ class Permissions:
             await self._collections.restrict(collection)
         there = await self._change(collection, unique, wanted, reader)
         now = await self._collections.moved(collection)
-        if now.physical != collection.physical:
+        if now.indexes != collection.indexes:  # another index answers, or is filled, since
             there |= await self._change(now, unique, wanted, reader)
         return list(dict.fromkeys(canonical_id(one) for one in unique if one in there))
 
@@ -83,7 +83,7 @@ class Permissions:
         if not wanted:
             return
         # Another index may have copies of these documents, or be the one that answers by now.
-        for place in filter(None, [collection, collection.other()]):
+        for place in collection.places():
             try:
                 versions = await self._chunks.versions(place, sorted(wanted), tenant)
             except NotFound:

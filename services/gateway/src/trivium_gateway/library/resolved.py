@@ -82,6 +82,20 @@ class ResolvedCollection:
         return self.successor() if self.beside is None else self.made_as(self.beside.made)
 
     @property
+    def indexes(self) -> tuple[str, ...]:
+        """The names in Qdrant of the indexes in which to delete."""
+        return tuple(place.physical for place in self.places())
+
+    def places(self) -> "list[ResolvedCollection]":
+        """Give the indexes in which to delete, or to say who may read, in this order.
+
+        Where there are two, the first comes once more: a document that is being brought from one to the other meanwhile
+        either comes before its place's turn, or is compared with where it came from after that had its own.
+        """
+        other = self.other()
+        return [self] if other is None else [self, other, self]
+
+    @property
     def made(self) -> IndexMaking:
         """What its index is made with."""
         return IndexMaking(self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation)

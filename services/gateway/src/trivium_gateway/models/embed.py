@@ -111,7 +111,7 @@ class EmbedClient:
             fingerprint: The model's.
 
         Returns:
-            That one; if none does, this one, whose service then says so.
+            That one; if none is known to, one that was never there; else this one, whose service then says so.
         """
         if len(self._every) == 1:
             return self
@@ -121,7 +121,7 @@ class EmbedClient:
             if self._known(fingerprint) is None and time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
                 await asyncio.gather(*(one._look() for one in self._every))
                 self._looked_at = time.monotonic()
-        return self._known(fingerprint) or self
+        return self._known(fingerprint) or next((one for one in self._every if not one._running), self)
 
     def _known(self, fingerprint: str) -> "EmbedClient | None":
         return next((one for one in self._every if one._running == fingerprint), None)

@@ -108,6 +108,8 @@ class ModelChange:
     async def roll_back(self, name: str, *, tenant: str) -> None:
         """Have the index before answer again, at once. What was written since the change is brought there by `work`.
 
+        It may be repeated until `work` is done, as by who got no answer.
+
         Raises:
             NotFound: There is no such collection (COLLECTION_NOT_FOUND).
             FailedPrecondition: There is no index before (NO_EARLIER_INDEX).
@@ -116,6 +118,8 @@ class ModelChange:
         async with self._locks.hold([(alias,)]):
             own = await self._collections.own(name, tenant=tenant)
             beside = own.described.beside
+            if beside is not None and beside.role is IndexRole.LEFT:
+                return
             if beside is None or beside.role is not IndexRole.PREVIOUS:
                 raise _no_earlier(name)
             before = resolved(own).made_as(beside.made)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +87,7 @@ class ModelFinder:
 
         Raises:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
+            TriviumError: A service that may run it cannot be asked now.
         """
         client, model = await self._find(name)
         if model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by):
@@ -124,7 +124,7 @@ class ModelFinder:
 
         Raises:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
-            TriviumError: It cannot be asked now.
+            TriviumError: It cannot be asked now, or a service that may run it.
         """
         client, model = await self._find(name)
         alike, seconds, content_bytes = await self._try(client, model, own)
@@ -136,17 +136,22 @@ class ModelFinder:
         )
 
     async def _find(self, name: str) -> tuple[EmbedClient, EmbedModel]:
-        async def ask(client: EmbedClient) -> EmbedModel | None:
-            with suppress(TriviumError):
+        async def ask(client: EmbedClient) -> EmbedModel | TriviumError:
+            try:
                 return await client.model()
-            return None
+            except TriviumError as error:
+                return error
 
         clients = self._embed.every
-        running = list(zip(clients, await asyncio.gather(*map(ask, clients)), strict=True))
+        said = list(zip(clients, await asyncio.gather(*map(ask, clients)), strict=True))
+        running = [(client, model) for client, model in said if not isinstance(model, TriviumError)]
         for client, model in running:
-            if model is not None and name in (model.name, client.stage.removeprefix("embed.")):
+            if name in (model.name, client.stage.removeprefix("embed.")):
                 return client, model
-        there = sorted({model.name for _, model in running if model is not None})
+        for _, away in said:  # nobody knows what that one runs
+            if isinstance(away, TriviumError):
+                raise away
+        there = sorted({model.name for _, model in running})
         raise InvalidField(
             "model",
             f"No embed service runs {name[:80]!r}; there is {', '.join(there) or 'none'}. Start one, and name it in "
