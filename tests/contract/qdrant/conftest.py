@@ -19,6 +19,7 @@ from contract.qdrant_under_test import QdrantServer, command, given, running_ser
 from ports import free_ports
 from qdrant_client import AsyncQdrantClient, models
 from trivium_qdrant_edge.child_process import QdrantEdgeProcess
+from trivium_qdrant_edge.health_servicer import TITLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -70,9 +71,9 @@ def _is_ready(url: str) -> bool:
 
 
 @pytest.fixture
-def is_edge(request: pytest.FixtureRequest, server: QdrantServer) -> bool:
+async def is_edge(client: AsyncQdrantClient) -> bool:
     """Whether the server under test is the embedded engine, where it differs on purpose."""
-    return bool(request.node.callspec.params["server"] == ON_EDGE)
+    return (await client.info()).title == TITLE
 
 
 @pytest.fixture
