@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from chaos.calls import percentile
 from e2e.stack import wait_until
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from e2e.stack import Stack
 
 _PER_SECOND = 3
-_BEFORE_SECONDS = 3.0
+_BEFORE_SECONDS = 6.0
 _HANG_SECONDS = 20.0
-_PROMISED_SECONDS = 1.5
+_DETECTED_SECONDS = 1.0
+_TIMES = 2.0
+"""An answer takes so many times the p99 before, and the time until the hang is known, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class _Questions:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._threads: list[threading.Thread] = []
+        self.asked = 0
         self.answers: list[_Answer] = []
 
     def ask_for(self, seconds: float) -> None:
@@ -50,6 +54,7 @@ class _Questions:
             thread = threading.Thread(target=self._ask, args=(len(self._threads),))
             thread.start()
             self._threads.append(thread)
+            self.asked += 1
             time.sleep(1 / _PER_SECOND)
 
     def wait(self) -> None:
@@ -95,17 +100,22 @@ def test_hang_of_one_process_costs_no_answer_its_timeout(
     questions.ask_for(2.0)
     questions.wait()
 
-    before = [one.seconds for one in questions.answers if one.asked_at < stopped_at - 1]
-    during = [one for one in questions.answers if stopped_at - 1 <= one.asked_at < resumed_at]
-    usual, longest = statistics.median(before), max(one.seconds for one in during)
+    before = [one.seconds for one in questions.answers if one.asked_at + one.seconds < stopped_at]
+    during = [one for one in questions.answers if stopped_at <= one.asked_at < resumed_at]
+    # What began and ended while the process stood still cannot have had anything from it.
+    silent = [
+        one
+        for one in during
+        if one.status == 200 and one.asked_at + one.seconds < resumed_at and stage not in one.degraded
+    ]
+    usual, meanwhile = percentile(before, 0.99), percentile([one.seconds for one in during], 0.99)
     seen(
-        f"{service} stopped: {len(during)} answers, median {statistics.median(one.seconds for one in during):.2f} s, "
-        f"longest {longest:.2f} s; before {usual:.2f} s, longest {max(before):.2f} s"
+        f"{service} stopped: {len(during)} answers, {questions.asked - len(questions.answers)} lost, {len(silent)} "
+        f"unflagged, p50 {statistics.median(one.seconds for one in during):.2f} s, p99 {meanwhile:.2f} s; before, of "
+        f"{len(before)}, p50 {statistics.median(before):.2f} s, p99 {usual:.2f} s"
     )
-    if service == "qdrant_edge":
-        assert {one.status for one in during} <= {200, 503}
-    else:
-        assert {one.status for one in during} == {200}
-        assert any(stage in one.degraded for one in during)
-    assert longest <= max(before) + _PROMISED_SECONDS
+    assert len(questions.answers) == questions.asked
+    assert {one.status for one in during} <= ({200, 503} if service == "qdrant_edge" else {200})
+    assert not silent
+    assert meanwhile <= _TIMES * usual + _DETECTED_SECONDS
     wait_until(lambda: not stack.answer("How heavy is the ferry?")["degraded"], "whole answer")

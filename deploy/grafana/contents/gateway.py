@@ -26,6 +26,12 @@ GATEWAY = Dashboard(
             "Within which nine of ten of the last runs ended; callers' time is divided by it.",
             ("trivium_gateway_stage_usual_seconds", "{{stage}} {{instance}}"),
         ),
+        lines(
+            "Ejected replicas",
+            "short",
+            "Slower than the others, or hanging; they get no calls for a while.",
+            ("trivium_gateway_stage_ejected_replicas", "{{stage}} {{instance}}"),
+        ),
         rate(
             "Too little time",
             "trivium_gateway_deadline_decisions_total",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import grpc
 
 from trivium_serving.renewed_channel import RenewedChannel
 from trivium_serving.request_context import REQUEST_ID_KEY, request_id
+from trivium_serving.spread_channel import SpreadChannel, addresses_of
 from trivium_serving.tls import CurrentTls, TlsFiles
 from trivium_serving.traced_calls import traced_calls
 
@@ -63,17 +65,27 @@ def open_channel(target: str, *, health: str = "") -> grpc.aio.Channel:
     """A channel to a service; it connects when first used, and again whenever it has to.
 
     Args:
-        target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn.
+        target: `HOST:PORT`, or any other name that gRPC resolves; with several addresses, each is used in turn, but for
+            one that is slower than the others: see SpreadChannel.
         health: A name in the service's health: only addresses that serve it are used, and the channel is ready while
             one does. Empty for all of them.
 
     Raises:
         TlsError: The environment asks for TLS with files that cannot be used.
     """
-    options = CHANNEL_OPTIONS
-    if health:
-        config = _SERVICE_CONFIG | {"healthCheckConfig": {"serviceName": health}}
-        options = (("grpc.service_config", json.dumps(config)), *CHANNEL_OPTIONS[1:])
+    if addresses_of(target) is None:
+        return _open_one(target, "", health)
+    return SpreadChannel(target, lambda address, name: _open_one(address, name, health))
+
+
+def _open_one(target: str, name: str, health: str) -> grpc.aio.Channel:
+    """A channel to a service; to one replica of a name, which is not called again there if it turns a call away."""
+    config = _SERVICE_CONFIG | ({"healthCheckConfig": {"serviceName": health}} if health else {})
+    options: tuple[tuple[str, Any], ...] = (("grpc.service_config", json.dumps(config)), *CHANNEL_OPTIONS[1:])
+    if name:
+        options = (*options, ("grpc.default_authority", name), ("grpc.ssl_target_name_override", name))
+    if target.startswith("ipv4:") and "," not in target:
+        options = (*options, ("grpc.enable_retries", 0))
     files = TlsFiles.from_environment()
     if files.authorities is not None:
         return RenewedChannel(
@@ -83,6 +95,11 @@ def open_channel(target: str, *, health: str = "") -> grpc.aio.Channel:
             ),
         )
     return grpc.aio.insecure_channel(target, options=options, interceptors=traced_calls(target))
+
+
+def ejected_replicas(channel: grpc.aio.Channel) -> int:
+    """How many of the replicas behind a channel get no calls, because they are slower than the others, or hang."""
+    return len(channel.replicas.ejected) if isinstance(channel, SpreadChannel) else 0
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_FIRST_ASK_SECONDS = 0.4
-_SECOND_ASK_SECONDS = 0.8
+# With the pause before them they make one second: so long at most waits who has called what hangs.
+_FIRST_ASK_SECONDS = 0.3
+_SECOND_ASK_SECONDS = 0.55
 _SILENT_ASK_SECONDS = 2.4
 """While it is silent nobody waits, so that a late answer is worth waiting for."""
 _SLACK = 2.0
@@ -33,7 +34,7 @@ _LONGEST_SECONDS = 5.0
 """Without an answer; what takes longer hangs, however slow it was before."""
 _FORGETTING_SECONDS = 10.0
 """In which what is known of its slowest answer is halved."""
-_PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.15
 _IDLE_PAUSE_SECONDS = 0.25
 _WITNESSES = 4
 
@@ -42,7 +43,7 @@ class Pulse:
     """Asks a service again and again to say something, and ends the waits for one that is silent.
 
     A process that is gone refuses calls at once. One that hangs, stopped or cut off, takes them, and each caller would
-    wait for as long as it may. So whoever waits for a service does it within `waiting`: that ends within 1.5 seconds
+    wait for as long as it may. So whoever waits for a service does it within `waiting`: that ends within a second
     of the silence, and until the service says something again it does not begin. A service that is only busy is not
     silent: its health costs it nothing.
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trivium_serving.addresses import named_targets
-from trivium_serving.channels import open_channel
+from trivium_serving.channels import ejected_replicas, open_channel
 from trivium_serving.pulse import Pulse, health_of
 
 from trivium_gateway.health.probes import SearchProbe, embed_probe, generate_probe, rerank_probe, support_probe
@@ -83,6 +83,8 @@ class Upstreams:
         }
         for stage in (*further, *(["support"] if self.support else [])):
             metrics.expect(stage)
+        for stage, channel in self._channels.items():
+            metrics.follow_replicas(stage, partial(ejected_replicas, channel))
         self.pulses = {
             stage: Pulse(f"The {stage} service", health_of(channel), partial(metrics.count_silence, stage))
             for stage, channel in self._channels.items()

@@ -9,6 +9,8 @@ from prometheus_client import Counter, Gauge
 from trivium_gateway.request.metrics import TIMED_STAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prometheus_client import CollectorRegistry
 
 
@@ -29,6 +31,12 @@ class StageMetrics:
             ("stage",),
             registry=registry,
         )
+        self._ejected = Gauge(
+            "trivium_gateway_stage_ejected_replicas",
+            "Replicas that get no calls because they are slower than the others, or hang.",
+            ("stage",),
+            registry=registry,
+        )
         for stage in TIMED_STAGES:
             self.expect(stage)
 
@@ -36,6 +44,10 @@ class StageMetrics:
         """Shows a stage from now on, which cannot be used yet."""
         self._ready.labels(stage).set(0)
         self._silences.labels(stage)
+
+    def follow_replicas(self, stage: str, count_ejected: Callable[[], int]) -> None:
+        """Shows how many of a stage's replicas get no calls."""
+        self._ejected.labels(stage).set_function(count_ejected)
 
     def set_ready(self, stage: str, ready: bool) -> None:
         """Notes whether a stage can be used."""
