@@ -64,6 +64,7 @@ from trivium_client._passages import (
     Timings,
 )
 from trivium_client._status import StageStatus, Status
+from trivium_client._transfers import Exported, ExportedCollection, ExportedDocument, ExportedPiece, ExportMark
 from trivium_client._usage import KeyUsage, Quota, TenantStored, UsageReport
 
 __all__ = [
@@ -87,6 +88,11 @@ __all__ = [
     "DocumentResult",
     "DocumentStatus",
     "Expansion",
+    "ExportMark",
+    "Exported",
+    "ExportedCollection",
+    "ExportedDocument",
+    "ExportedPiece",
     "FailedPrecondition",
     "Feedback",
     "FeedbackLines",

@@ -13,9 +13,10 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.gateway.v1 import job_service_pb2 as jobs_pb
 from trivium.gateway.v1 import key_service_pb2 as keys_pb
 from trivium.gateway.v1 import trace_service_pb2 as traces_pb
+from trivium.gateway.v1 import transfer_service_pb2 as transfers_pb
 from trivium.gateway.v1 import usage_service_pb2 as usage_pb
 
-from trivium_client import _index_responses, _requests, _responses
+from trivium_client import _index_responses, _requests, _responses, _transfers
 from trivium_client._answers import Answer, AnswerEvent, AnswerMode, Expansion, Message, Refusal
 from trivium_client._async_connection import AsyncConnection
 from trivium_client._async_ingestion import AsyncIngestion
@@ -31,6 +32,7 @@ from trivium_client._passages import Retrieval
 from trivium_client._retries import DEFAULT_RETRIES, Patience, or_default
 from trivium_client._status import Status
 from trivium_client._structs import json_object
+from trivium_client._transfers import Exported, ExportedCollection, ExportedDocument
 from trivium_client._usage import Quota, UsageReport, quota_from, report_from
 
 
@@ -471,6 +473,63 @@ class AsyncTrivium:
         stub = self._connection.stub.DiscardCollectionIndex
         response = await self._connection.unary(stub, request, timeout)
         return _responses.collection(response.collection)
+
+    async def export_documents(
+        self,
+        *,
+        collection: str = "",
+        vectors: bool = True,
+        page_token: str = "",
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[Exported, None]:
+        """Yields what a collection is, then its documents with their vectors, to be imported here or elsewhere.
+
+        Among the documents are marks: where to go on if the call breaks off, and at last that all is there. Closing the
+        iterator cancels the work; see `contextlib.aclosing`.
+
+        Args:
+            collection: The collection; empty for `default`.
+            vectors: Whether the documents have their vectors.
+            page_token: Of the last mark of an export that broke off, to go on there; empty to begin.
+            timeout_seconds: Deadline of all; None for the client's of an ingestion.
+        """
+        request = transfers_pb.ExportDocumentsRequest(
+            collection=collection, without_vectors=not vectors, page_token=page_token
+        )
+        timeout = or_default(timeout_seconds, self._ingest_timeout_seconds)
+        messages = self._connection.stream(self._connection.transfer_stub.ExportDocuments, request, timeout)
+        async with aclosing(messages):
+            async for message in messages:
+                yield _transfers.exported_from(message)
+
+    async def import_documents(
+        self,
+        source: ExportedCollection,
+        documents: Iterable[ExportedDocument],
+        *,
+        collection: str = "",
+        embed: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> list[DocumentResult]:
+        """Adds or replaces some documents as they were exported, in one call. Repeating it is safe and cheap.
+
+        Where the collection has the model that they come from, their vectors are used and nothing is embedded.
+
+        Args:
+            source: What they come from.
+            documents: The documents, of some megabytes together; what continues one stands behind it.
+            collection: The collection to write to; empty for `default`, which is created on first use.
+            embed: Whether to embed their texts if the collection has another model; else FailedPrecondition is raised.
+            timeout_seconds: Deadline of this call; None for the client's of an ingestion.
+
+        Returns:
+            One result per document, in order.
+        """
+        requests = _transfers.import_requests(source, documents, collection=collection, embed=embed)
+        timeout = or_default(timeout_seconds, self._ingest_timeout_seconds)
+        call = _transfers.streaming(self._connection.transfer_stub.ImportDocuments)
+        response = await self._connection.unary(call, requests, timeout)
+        return [_responses.document_result(one) for one in response.documents]
 
     async def start_job(
         self,

@@ -12,6 +12,7 @@ from trivium.gateway.v1 import (
     job_service_pb2_grpc,
     key_service_pb2_grpc,
     trace_service_pb2_grpc,
+    transfer_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 
@@ -46,6 +47,7 @@ class AsyncConnection:
         self._trace_stub: trace_service_pb2_grpc.TraceServiceAsyncStub | None = None
         self._feedback_stub: feedback_service_pb2_grpc.FeedbackServiceAsyncStub | None = None
         self._usage_stub: usage_service_pb2_grpc.UsageServiceAsyncStub | None = None
+        self._transfer_stub: transfer_service_pb2_grpc.TransferServiceAsyncStub | None = None
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceAsyncStub":
@@ -102,6 +104,13 @@ class AsyncConnection:
         assert self._usage_stub is not None, "it was opened with it"
         return self._usage_stub
 
+    @property
+    def transfer_stub(self) -> "transfer_service_pb2_grpc.TransferServiceAsyncStub":
+        """The calls about exports and imports; see `stub`."""
+        assert self.stub is not None, "it opens all"
+        assert self._transfer_stub is not None, "it was opened with it"
+        return self._transfer_stub
+
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""
         return self._settings.metadata(request_id)
@@ -120,6 +129,7 @@ class AsyncConnection:
         self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
         self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
         self._usage_stub = usage_service_pb2_grpc.UsageServiceStub(self._channel)
+        self._transfer_stub = transfer_service_pb2_grpc.TransferServiceStub(self._channel)
 
     async def unary(
         self,

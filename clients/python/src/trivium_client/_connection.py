@@ -12,6 +12,7 @@ from trivium.gateway.v1 import (
     job_service_pb2_grpc,
     key_service_pb2_grpc,
     trace_service_pb2_grpc,
+    transfer_service_pb2_grpc,
     usage_service_pb2_grpc,
 )
 
@@ -48,6 +49,7 @@ class Connection:
         self._trace_stub = trace_service_pb2_grpc.TraceServiceStub(self._channel)
         self._feedback_stub = feedback_service_pb2_grpc.FeedbackServiceStub(self._channel)
         self._usage_stub = usage_service_pb2_grpc.UsageServiceStub(self._channel)
+        self._transfer_stub = transfer_service_pb2_grpc.TransferServiceStub(self._channel)
 
     @property
     def stub(self) -> "gateway_service_pb2_grpc.GatewayServiceStub":
@@ -102,6 +104,15 @@ class Connection:
             Cancelled: If the connection is closed.
         """
         return self._while_open(self._usage_stub)
+
+    @property
+    def transfer_stub(self) -> "transfer_service_pb2_grpc.TransferServiceStub":
+        """The calls about exports and imports.
+
+        Raises:
+            Cancelled: If the connection is closed.
+        """
+        return self._while_open(self._transfer_stub)
 
     def _while_open(self, stub: _Stub) -> _Stub:
         if self._closed:

@@ -60,7 +60,7 @@ def retrieve(
         history=_turns(history),
         queries=list(queries),
         expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
-        settings=None if settings is None else _settings(settings),
+        settings=None if settings is None else settings_message(settings),
     )
 
 
@@ -97,7 +97,7 @@ def answer(
         expand=[_choice("expand", one, _EXPANSIONS) for one in expand],
         refusal=None if refusal is None else _choice("refusal", refusal, _REFUSALS),
         strict=strict,
-        settings=None if settings is None else _settings(settings),
+        settings=None if settings is None else settings_message(settings),
     )
 
 
@@ -145,7 +145,7 @@ def update_collection(
     return _built(
         pb.UpdateCollectionRequest,
         name=name,
-        settings=_settings(settings),
+        settings=settings_message(settings),
         clear=[one for one, value in settings.items() if value is None],
         note=note,
         based_on=based_on,
@@ -157,7 +157,8 @@ def roll_back_settings(name: str) -> pb.RollBackCollectionSettingsRequest:
     return _built(pb.RollBackCollectionSettingsRequest, name=name)
 
 
-def _settings(values: SettingValues) -> pb.CollectionSettings:
+def settings_message(values: SettingValues) -> pb.CollectionSettings:
+    """Raises InvalidRequest for a setting that the contract cannot say."""
     given = {name: value for name, value in values.items() if value is not None}
     if "refusal" in given:
         given["refusal"] = _choice("settings.refusal", str(given["refusal"]), _REFUSALS)

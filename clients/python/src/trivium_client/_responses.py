@@ -31,6 +31,7 @@ from trivium_client._passages import (
     StageTime,
     Timings,
 )
+from trivium_client._setting_values import setting_values
 from trivium_client._status import StageStatus, Status
 from trivium_client._structs import json_object
 
@@ -58,7 +59,6 @@ _UNANSWERABLE_REASONS: dict[int, UnanswerableReason] = {
     pb.UNANSWERABLE_REASON_WEAK_EVIDENCE: "weak_evidence",
     pb.UNANSWERABLE_REASON_NOT_STATED: "not_stated",
 }
-_REFUSALS = {pb.REFUSAL_OFF: "off", pb.REFUSAL_MARK: "mark", pb.REFUSAL_REFUSE: "refuse"}
 _VERDICTS: dict[int, Verdict] = {
     pb.VERDICT_SUPPORTED: "supported",
     pb.VERDICT_WEAK: "weak",
@@ -150,11 +150,7 @@ def collection(message: pb.Collection) -> Collection:
 
 
 def _settings_version(message: pb.SettingsVersion) -> SettingsVersion:
-    values: dict[str, float | int | str | None] = {
-        field.name: _REFUSALS.get(value, "unknown") if field.name == "refusal" else value
-        for field, value in message.settings.ListFields()
-    }
-    return SettingsVersion(message.number, message.made_at or None, message.note, values)
+    return SettingsVersion(message.number, message.made_at or None, message.note, setting_values(message.settings))
 
 
 def status(message: pb.GetStatusResponse) -> Status:

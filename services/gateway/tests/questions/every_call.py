@@ -10,12 +10,14 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from trivium.gateway.v1 import feedback_service_pb2, gateway_service_pb2, job_service_pb2, key_service_pb2
 from trivium.gateway.v1 import trace_service_pb2 as traces
+from trivium.gateway.v1 import transfer_service_pb2 as transfers
 from trivium.gateway.v1 import usage_service_pb2 as usage
 from trivium.gateway.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from trivium.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from trivium.gateway.v1.job_service_pb2_grpc import JobServiceStub
 from trivium.gateway.v1.key_service_pb2_grpc import KeyServiceStub
 from trivium.gateway.v1.trace_service_pb2_grpc import TraceServiceStub
+from trivium.gateway.v1.transfer_service_pb2_grpc import TransferServiceStub
 from trivium.gateway.v1.usage_service_pb2_grpc import UsageServiceStub
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def http_calls(name: str, asked: str, job: str) -> list[tuple[str, str, dict[str
         ("POST", f"/v1/collections/{name}/reindex/estimate", {"model": "words"}),
         ("POST", f"/v1/collections/{name}/rollback", None),
         ("POST", f"/v1/collections/{name}/discard", None),
+        ("GET", f"/v1/collections/{name}/export", None),
+        ("POST", f"/v1/collections/{name}/import", None),
         ("DELETE", f"/v1/collections/{name}-new", None),
         ("GET", f"/v1/traces/{asked}?include=texts&document_id=heron", None),
         ("POST", f"/v1/traces/{asked}/replay?include=texts", {"set": {"collapse": False}}),
@@ -101,6 +105,7 @@ def http_calls(name: str, asked: str, job: str) -> list[tuple[str, str, dict[str
 def _grpc_calls(name: str, asked: str, job: str) -> dict[type, list[tuple[str, Any]]]:
     pb, jobs, keys, feedback = gateway_service_pb2, job_service_pb2, key_service_pb2, feedback_service_pb2
     document = pb.DocumentInput(id=_NEW["id"], text=_NEW["text"])
+    exported = transfers.ExportedDocument(id="new", text="Coots dive.", readers=["*"])
     change = Struct()
     change.update({"collapse": False})
     return {
@@ -148,6 +153,10 @@ def _grpc_calls(name: str, asked: str, job: str) -> dict[type, list[tuple[str, A
             ("RotateKey", keys.RotateKeyRequest(id="none")),
             ("RevokeKey", keys.RevokeKeyRequest(id="none")),
         ],
+        TransferServiceStub: [
+            ("ExportDocuments", transfers.ExportDocumentsRequest(collection=name)),
+            ("ImportDocuments", iter([transfers.ImportDocumentsRequest(collection=name, documents=[exported])])),
+        ],
         UsageServiceStub: [
             ("GetUsage", usage.GetUsageRequest()),
             ("ListQuotas", usage.ListQuotasRequest()),
@@ -163,7 +172,7 @@ def grpc_methods_called() -> set[str]:
 
 def grpc_methods() -> set[str]:
     """The names of all methods of the gateway's services."""
-    files = (gateway_service_pb2, job_service_pb2, key_service_pb2, feedback_service_pb2, traces, usage)
+    files = (gateway_service_pb2, job_service_pb2, key_service_pb2, feedback_service_pb2, traces, transfers, usage)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {method.name for service in services for method in service.methods}
 

@@ -25,12 +25,14 @@ from trivium_client.cli.keys import keys_app
 from trivium_client.cli.mcp import mcp
 from trivium_client.cli.model import model_app
 from trivium_client.cli.models import models
+from trivium_client.cli.move import move_collections
 from trivium_client.cli.output import as_before, fail
 from trivium_client.cli.quota import quota_app
 from trivium_client.cli.reindex import reindex
 from trivium_client.cli.status import status
 from trivium_client.cli.sync import sync
 from trivium_client.cli.traces import explain, replay
+from trivium_client.cli.transfer import export_collection, import_collection
 from trivium_client.cli.tune import tune_collection
 from trivium_client.cli.up import up
 from trivium_client.cli.usage import usage
@@ -94,6 +96,9 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(quota_app, name="quota")
 app.command()(usage)
 app.command()(reindex)
+app.command("export")(export_collection)
+app.command("import")(import_collection)
+app.command("move")(move_collections)
 app.command("eval")(evaluate)
 app.command("tune")(tune_collection)
 app.command()(status)

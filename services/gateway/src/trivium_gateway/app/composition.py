@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trivium_serving.addresses import is_loopback
 
@@ -19,11 +19,12 @@ from trivium_gateway.answering.sections import SectionReader
 from trivium_gateway.answering.stages import RetrievalStages, StageTimeouts
 from trivium_gateway.answering.supporting import SupportJudge
 from trivium_gateway.answering.trace_store import TraceMetrics, Traces
+from trivium_gateway.app.answering_settings import answering_settings
 from trivium_gateway.app.caches import Caches
 from trivium_gateway.app.upstreams import Upstreams
 from trivium_gateway.domain.answerability import Refusal
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.gateway import Files, Gateway, Library, Questions, Rebuilding
+from trivium_gateway.gateway import Files, Gateway, Library, Questions, Rebuilding, Transfers
 from trivium_gateway.gateway.metered import BulkMeter
 from trivium_gateway.health.metrics import StageMetrics
 from trivium_gateway.health.readiness import SEARCH, Readiness
@@ -44,6 +45,7 @@ from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
+from trivium_gateway.library.exporting import DocumentExport
 from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
 from trivium_gateway.library.locks import KeyedLocks
@@ -134,7 +136,7 @@ class Composition:
         documents = Documents(chunks, locks, self._originals, self._limits)
         permissions = Permissions(self._collections, chunks, locks, self._limits)
         self._traces = Traces(
-            settings.trace_bytes, settings.trace_seconds, _answering_settings(settings), TraceMetrics(registry)
+            settings.trace_bytes, settings.trace_seconds, answering_settings(settings), TraceMetrics(registry)
         )
         self._feedback = FeedbackBox(
             feedback,
@@ -159,7 +161,10 @@ class Composition:
             BulkMeter(quotas, self._question_metrics),
         )
         jobs, files = self._jobs(library), Files(library, self._ingester.extractor)
-        self.gateway = Gateway(questions, library, files, rebuilding, jobs, self._feedback, readiness, self._limits)
+        transfers = Transfers(library, DocumentExport(qdrant, chunks))
+        self.gateway = Gateway(
+            questions, library, files, rebuilding, transfers, jobs, self._feedback, readiness, self._limits
+        )
 
     def start(self, background: Background) -> None:
         """Starts to look at the services, and what goes on by itself."""
@@ -280,21 +285,3 @@ class Composition:
 
     def _call_limit(self, what: str, most: int, longest_seconds: float) -> CallLimit:
         return CallLimit(what, most, longest_seconds, self._quotas.weight_of)
-
-
-def _answering_settings(settings: GatewaySettings) -> dict[str, Any]:
-    """What decides how questions are answered, for those who read traces."""
-    names = (
-        "rewrite",
-        "refusal",
-        "section_characters",
-        "request_timeout_seconds",
-        "rewrite_timeout_seconds",
-        "embed_timeout_seconds",
-        "search_timeout_seconds",
-        "rerank_timeout_seconds",
-        "support_timeout_seconds",
-        "generate_begin_timeout_seconds",
-        "generate_timeout_seconds",
-    )
-    return {name: getattr(settings, name) for name in names}

@@ -22,7 +22,7 @@ from trivium_gateway.app.access import access_of, audit_of, quotas_of
 from trivium_gateway.app.composition import Composition
 from trivium_gateway.metering.book import UsageBook
 from trivium_gateway.surfaces.door import let_call_in
-from trivium_gateway.surfaces.grpc import feedback, jobs, keys, servicer, traces, usage
+from trivium_gateway.surfaces.grpc import feedback, jobs, keys, servicer, traces, transfers, usage
 from trivium_gateway.surfaces.http.application import http_application
 from trivium_gateway.surfaces.http.connections import (
     ConnectionLimits,
@@ -71,7 +71,7 @@ class GatewayProcess:
         door.follow_bodies(bodies)
         audit = audit_of(settings, self.registry)
         self._access, self._quotas = access_of(settings, audit), quotas_of(settings, self.registry)
-        services = (servicer, jobs, keys, traces, feedback, usage)
+        services = (servicer, jobs, keys, traces, feedback, usage, transfers)
         self._grpc = GrpcServer(
             service="gateway",
             listen=settings.grpc_listen,
@@ -93,6 +93,7 @@ class GatewayProcess:
         usage.serve(book, self._grpc.grpc)
         traces.serve(gateway, self._grpc.grpc)
         feedback.serve(gateway, self._grpc.grpc)
+        transfers.serve(gateway, self._grpc.grpc)
         app = http_application(
             gateway,
             self.registry,

@@ -9,6 +9,7 @@ from trivium_gateway.gateway.files import Files
 from trivium_gateway.gateway.library import Library
 from trivium_gateway.gateway.questions import Found, Questions
 from trivium_gateway.gateway.rebuilding import Rebuilding
+from trivium_gateway.gateway.transfers import Transfers
 
 if TYPE_CHECKING:
     from trivium_gateway.answering.feedback import FeedbackBox
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from trivium_gateway.health.readiness import Readiness
     from trivium_gateway.ingestion.jobs.jobs import Jobs
 
-__all__ = ["Files", "Found", "Gateway", "Library", "Questions", "Rebuilding"]
+__all__ = ["Files", "Found", "Gateway", "Library", "Questions", "Rebuilding", "Transfers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Gateway:
         library: What is kept.
         files: The files that it came in.
         rebuilding: Makes the indexes of what is kept anew.
+        transfers: Takes what is kept out and in.
         jobs: Ingestions that go on by themselves.
         feedback: What people say of answers.
         readiness: How each stage is.
@@ -38,6 +40,7 @@ class Gateway:
     library: Library
     files: Files
     rebuilding: Rebuilding
+    transfers: Transfers
     jobs: Jobs
     feedback: FeedbackBox
     readiness: Readiness

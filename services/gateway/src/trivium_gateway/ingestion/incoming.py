@@ -29,6 +29,7 @@ class Incoming:
         error: Why it failed.
         data: The file that it came in, until it is written; None if it came as text.
         is_repermitted: Whether nothing of it is changed but who may read it.
+        is_carried: Whether it was exported: what is in it comes as documents of their own.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Incoming:
     error: TriviumError | None = None
     data: bytes | None = None
     is_repermitted: bool = False
+    is_carried: bool = False
 
     @property
     def is_changed(self) -> bool:

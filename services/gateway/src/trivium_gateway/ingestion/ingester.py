@@ -144,7 +144,7 @@ class Ingester:
         try:
             async with aclosing(windows_of(self._expander.expanded(documents))) as windows:
                 async for ahead in windows:
-                    window = at_most([Incoming(*one, one[1].container) for one in ahead], max_documents - count)
+                    window = at_most(list(map(_incoming, ahead)), max_documents - count)
                     too_many = len(window) < len(ahead)
                     count += sum(not one.container for one in window)
                     sent += window
@@ -186,7 +186,9 @@ class Ingester:
     async def _delete_former_parts(self, collection: ResolvedCollection, sent: Sequence[Incoming], tenant: str) -> None:
         """Delete what was in earlier versions of documents, and is in them no more."""
         updated = {
-            one.id: one for one in sent if not one.container and one.status is DocumentStatus.UPDATED and not one.error
+            one.id: one
+            for one in sent
+            if not one.container and not one.is_carried and one.status is DocumentStatus.UPDATED and not one.error
         }
         kept = {one.id for one in sent if one.container}
         ids = list(updated)
@@ -214,6 +216,11 @@ class Ingester:
             dead = [version for versions in stored.values() for version in versions.dead()]
             await self._originals.forget(collection, gone)
             await self._chunks.delete_versions(collection, dead, tenant)
+
+
+def _incoming(ahead: tuple[str, NewDocument]) -> Incoming:
+    document_id, document = ahead
+    return Incoming(document_id, document, document.container, is_carried=document.carried is not None)
 
 
 async def _until(event: asyncio.Event, running: set[asyncio.Task[None]]) -> None:

@@ -157,7 +157,7 @@ class IngestionPipeline:
             one.error, one.status, one.is_repermitted, one.cut = None, DocumentStatus.INDEXED, False, None
             if one.prepared is not None and before.model_fingerprint != now.model_fingerprint:
                 one.prepared = await self._preparer.hashed(
-                    one.prepared, tenant=now.tenant, model_fingerprint=now.model_fingerprint
+                    replace(one.prepared, embedded={}), tenant=now.tenant, model_fingerprint=now.model_fingerprint
                 )
 
     async def _moved(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> ResolvedCollection:
@@ -221,7 +221,7 @@ class IngestionPipeline:
     async def _keep_files(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> None:
         """Keep what documents that are in came as."""
         originals = [
-            Original(one.id, one.prepared.text, one.data, one.prepared.format_name)
+            Original(one.id, one.prepared.text, one.data, one.prepared.format_name, one.prepared.is_carried)
             for one in documents
             if one.error is None and one.prepared is not None
         ]

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from trivium_serving.errors import InvalidField, TooLarge
 
@@ -16,6 +16,7 @@ from trivium_gateway.domain.readers import EVERYONE, Readers, checked_readers
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.qdrant.points import EmbeddedChunk
 
 __all__ = ["DocumentPreparer", "PreparedDocument", "document_id_of"]
 
@@ -44,6 +45,8 @@ class PreparedDocument:
         says_readers: Whether its sender says who may read it.
         readers: Who may read it, if its sender says so; else what was said before, once that is known.
         original: The version in another index of the collection that it is taken from; empty if it comes from outside.
+        embedded: What the embedding model made of its pieces elsewhere, by where these begin and end.
+        is_carried: Whether it was exported, so that its stored text is all that is known of it.
     """
 
     id: str
@@ -60,6 +63,8 @@ class PreparedDocument:
     says_readers: bool = False
     readers: Readers = EVERYONE
     original: str = ""
+    embedded: Mapping[tuple[int, int], EmbeddedChunk] = field(default_factory=dict)
+    is_carried: bool = False
 
     @property
     def text_bytes(self) -> int:
@@ -126,6 +131,17 @@ class DocumentPreparer:
             says_readers=bool(document.readers),
             readers=readers,
         )
+        if (carried := document.carried) is not None:
+            is_same = (
+                parsed.text == document.text
+            )  # what is counted from places in the text is right only for that text
+            prepared = replace(
+                prepared,
+                container=carried.container,
+                boxes=carried.boxes if is_same else (),
+                embedded=carried.embedded if is_same and carried.model_fingerprint == model_fingerprint else {},
+                is_carried=True,
+            )
         return await self.hashed(prepared, tenant=tenant, model_fingerprint=model_fingerprint)
 
     async def hashed(self, document: PreparedDocument, *, tenant: str, model_fingerprint: str) -> PreparedDocument:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from trivium_serving.errors import TriviumError
 
+from trivium_gateway.ingestion.pieces import Piece
 from trivium_gateway.ingestion.preparation import PreparedDocument
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.resolved import ResolvedCollection
@@ -11,7 +12,7 @@ from trivium_gateway.library.versions import DocumentVersions
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk
 
-__all__ = ["embeddings_known", "stored_before"]
+__all__ = ["embeddings_carried", "embeddings_known", "stored_before"]
 
 _MOST_CHUNKS = 4_096
 """Of more there is no room for the vectors beside those that are being made."""
@@ -60,3 +61,17 @@ async def embeddings_known(
     except TriviumError:
         return {}
     return {chunk.indexed_text: embedded for chunk, embedded in found if embedded.token_codes or not with_codes}
+
+
+def embeddings_carried(pieces: Iterable[Piece]) -> dict[str, EmbeddedChunk]:
+    """Find what the embedding model made elsewhere of the very pieces that some documents are cut into.
+
+    Returns:
+        By the text that was embedded, as `embeddings_known`.
+    """
+    carried: dict[str, EmbeddedChunk] = {}
+    for piece in pieces:
+        embedded = piece.writing.cut.document.embedded.get((piece.span.start, piece.span.end))
+        if embedded is not None:
+            carried[piece.text()] = embedded
+    return carried

@@ -13,7 +13,7 @@ from trivium_gateway.ingestion.finishing import to_the_end
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.pieces import Piece, Writing, pieces_of
-from trivium_gateway.ingestion.reuse import embeddings_known
+from trivium_gateway.ingestion.reuse import embeddings_carried, embeddings_known
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import ABANDONED_SECONDS, DocumentVersions, age_seconds
@@ -104,8 +104,8 @@ class DocumentWriter:
         known = await embeddings_known(
             self._chunks, self._embed, collection, [cut.document for cut in documents], versions, tenant
         )
-        target = _Target(collection, tenant, versions, known)
         writings = [Writing(cut) for cut in documents]
+        target = _Target(collection, tenant, versions, known | embeddings_carried(pieces_of(writings)))
         pending = writings
         try:
             for _ in range(_ATTEMPTS):

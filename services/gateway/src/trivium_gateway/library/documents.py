@@ -3,8 +3,8 @@
 import base64
 import binascii
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from trivium_serving.errors import InvalidField, NotFound, TriviumError, Unavailable
@@ -12,51 +12,16 @@ from trivium_serving.errors import InvalidField, NotFound, TriviumError, Unavail
 from trivium_gateway.domain.chunks import Chunk, LineBox
 from trivium_gateway.domain.ids import canonical_id, checked_ids, forms_of_id
 from trivium_gateway.domain.limits import GatewayLimits, check_document_id, check_page_size
-from trivium_gateway.domain.metadata import JsonValue, Metadata
+from trivium_gateway.domain.metadata import Metadata
 from trivium_gateway.domain.readers import EVERYONE, Reader, Readers, whole
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.new_document import NewDocument
 from trivium_gateway.library.originals import OriginalFile, Originals
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.library.versions import content_hash_of, current_version
 
 __all__ = ["DocumentResult", "DocumentStatus", "Documents", "NewDocument", "StoredDocument", "is_whole", "text_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document to add or replace, unchecked.
-
-    Attributes:
-        id: Identifies it in its collection; None or empty for the hash of the uri, else of the content.
-        title: Its title; empty to take the content's own.
-        uri: Where it came from; may be empty.
-        metadata: Facts about it; checked during ingestion.
-        text: Its text; None if `data` holds the content.
-        data: A file; None if `text` holds the content.
-        filename: The file's name; its ending tells the type where `media_type` does not.
-        media_type: The file's type; may be empty.
-        container: Id of the document that it is in, a mail or an archive; empty if it is in none.
-        failure: Why it cannot be ingested, if that is known already.
-        default_id: Its id where it has none and no document with its uri is stored; may be empty.
-        moved_from: The document that it was before it was moved; may be empty.
-        readers: Who may read it: `user:NAME`, `group:NAME`, or `*` for everyone of the tenant; none to leave that as it
-            is, which is everyone for a new one.
-    """
-
-    id: str | None = None
-    title: str = ""
-    uri: str = ""
-    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
-    text: str | None = None
-    data: bytes | None = None
-    filename: str = ""
-    media_type: str = ""
-    container: str = ""
-    failure: TriviumError | None = None
-    default_id: str = ""
-    moved_from: str = ""
-    readers: Sequence[str] = ()
 
 
 class DocumentStatus(Enum):

@@ -47,12 +47,14 @@ class Original:
         text: Its stored text. A file is given back only for the very text that was taken out of it.
         data: The file; None for a document that came as text.
         format_name: The file's format.
+        is_carried: Whether the document was exported, and comes without its file: that of the very text stays.
     """
 
     document_id: str
     text: str
     data: bytes | None
     format_name: str
+    is_carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ class Originals:
         for one in originals:
             files = self._files_of(collection, one.document_id)
             name = f"{_digest(one.document_id)}.{_digest(one.text)}.{one.format_name}"
+            if one.is_carried:
+                own = name.removesuffix(one.format_name)
+                self._remove(collection.tenant, [path for path in files if not path.name.startswith(own)])
+                continue
             self._remove(collection.tenant, [path for path in files if path.name != name or one.data is None])
             if one.data is None or any(path.name == name for path in files):
                 continue

@@ -29,6 +29,7 @@ from trivium_gateway.surfaces.http.questions import question_routes
 from trivium_gateway.surfaces.http.rendering import DEGRADED_HEADER
 from trivium_gateway.surfaces.http.rerank.routes import rerank_routes
 from trivium_gateway.surfaces.http.traces import trace_routes
+from trivium_gateway.surfaces.http.transfers import transfer_routes
 from trivium_gateway.surfaces.http.usage import usage_routes
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def http_application(
         file_routes(gateway),
         collection_routes(gateway),
         index_routes(gateway),
+        transfer_routes(gateway),
         job_routes(gateway.jobs),
         trace_routes(gateway),
         feedback_routes(gateway),

@@ -71,8 +71,13 @@ def refusal_from(field: str, refusal: pb.Refusal.ValueType) -> Refusal | None:
     return _REFUSALS[refusal]
 
 
-def _settings_version(version: SettingsVersion) -> pb.SettingsVersion:
-    given = version.settings.given()
+def settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
+    """Settings of a collection."""
+    given = settings.given()
     refusal = given.pop("refusal", None)
-    settings = pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal])
+    return pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal])
+
+
+def _settings_version(version: SettingsVersion) -> pb.SettingsVersion:
+    settings = settings_message(version.settings)
     return pb.SettingsVersion(number=version.number, settings=settings, made_at=version.made_at, note=version.note)

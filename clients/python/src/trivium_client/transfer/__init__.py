@@ -1,0 +1,1 @@
+"""Collections as files: lines of JSON, or Parquet."""
