@@ -20,6 +20,7 @@ import math
 import os
 import random
 import re
+import resource
 import sys
 import threading
 import time
@@ -80,11 +81,22 @@ def metric_of_each(name: str, offset: int) -> dict[str, float]:
     return values
 
 
-def cpu_since(before: dict[str, float], offset: int, divisor: int) -> str:
-    """Milliseconds of processor time that each process has used since, for each of so many things, and their sum."""
-    now = metric_of_each("process_cpu_seconds_total", offset)
-    each = {process: (now[process] - before[process]) * 1e3 / max(1, divisor) for process in now}
-    return f"{sum(each.values()):.1f} = " + ", ".join(f"{process} {cost:.1f}" for process, cost in each.items())
+def processor_seconds(offset: int) -> dict[str, float]:
+    """Processor time of each process so far, and of this one, which asks."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"asker": used.ru_utime + used.ru_stime, **metric_of_each("process_cpu_seconds_total", offset)}
+
+
+def cost_since(before: dict[str, float], offset: int, divisor: int) -> dict[str, float]:
+    """Milliseconds of processor time that each process has used since, for each of so many things."""
+    now = processor_seconds(offset)
+    return {process: (now[process] - before[process]) * 1e3 / max(1, divisor) for process in now}
+
+
+def told(cost: dict[str, float]) -> str:
+    """The stack's sum, and what each had of it; the asker's is not the stack's."""
+    stack = sum(cost.values()) - cost["asker"]
+    return f"{stack:.1f} = " + ", ".join(f"{process} {cost[process]:.1f}" for process in _METRICS_PORTS)
 
 
 def memory(offset: int) -> str:
@@ -185,6 +197,7 @@ def main() -> None:
         help="limit the key's tenant by far more than is used, so that limits are looked at; it takes TRIVIUM_API_KEY "
         "with the scope operator",
     )
+    parser.add_argument("--json", type=Path, help="file to write the steps to, for bench/capacity/simulate.py")
     parser.add_argument("--port-offset", type=int, default=0, help="as given to trivium up")
     arguments = parser.parse_args()
     callers = [min(int(number), _MOST_CALLERS) for number in arguments.callers.split(",")]
@@ -194,30 +207,30 @@ def main() -> None:
     documents = read_lines(arguments.data / "corpus.jsonl")[: arguments.documents]
     queries = read_lines(arguments.data / "queries.jsonl")
     questions = [row["text"] for row in queries[:: max(1, len(queries) // arguments.questions)]]
-    offset = arguments.port_offset
+    offset, steps = arguments.port_offset, list[dict[str, Any]]()
     with Trivium(f"127.0.0.1:{50050 + offset}") as trivium:
         if arguments.quotas:
             trivium.set_quota(dict.fromkeys(_LIMITED, "1000000000/m"))
         print(f"MB in memory before: {memory(offset)}")
         trivium.create_collection(COLLECTION)
         try:
-            before, start = metric_of_each("process_cpu_seconds_total", offset), time.perf_counter()
+            before, start = processor_seconds(offset), time.perf_counter()
             results = trivium.ingest(documents, collection=COLLECTION)
             taken = time.perf_counter() - start
             if any(result.status == "failed" for result in results):
                 sys.exit("documents failed")
             chunks = sum(result.chunk_count for result in results)
             print(f"ingested {len(results)} documents, {chunks} pieces in {taken:.1f} s: {chunks / taken:.0f} pieces/s")
-            print(f"processor milliseconds a piece: {cpu_since(before, offset, chunks)}")
+            print(f"processor milliseconds a piece: {told(cost_since(before, offset, chunks))}")
             for depth in depths:
                 fresh = [row["text"] for row in random.Random(depth).sample(queries, arguments.retrievals)]
                 print(compare_stages(trivium, fresh, depth), flush=True)
             ask(trivium, questions, callers=2, candidates=max(depths), seconds=min(seconds, 5.0))  # warm up
             for depth in depths:
                 for count in callers:
-                    before = metric_of_each("process_cpu_seconds_total", offset)
+                    before = processor_seconds(offset)
                     step, lasted = ask(trivium, questions, callers=count, candidates=depth, seconds=seconds)
-                    cost = cpu_since(before, offset, len(step.seconds))
+                    cost = cost_since(before, offset, len(step.seconds))
                     p50, p95 = (percentile(step.seconds, share) * 1e3 for share in (0.5, 0.95))
                     print(
                         f"{depth} candidates, {count} callers: {len(step.seconds) / lasted:.1f} questions/s, "
@@ -225,8 +238,13 @@ def main() -> None:
                         f"and no stage {percentile(step.own, 0.5):.1f} ms; "
                         f"degraded {step.degraded}, refused {step.refused}, from a cache {step.cached}"
                     )
-                    print(f"  processor milliseconds a question: {cost}", flush=True)
+                    print(f"  processor milliseconds a question: {told(cost)}", flush=True)
+                    rate = len(step.seconds) / lasted
+                    steps.append({"callers": count, "candidates": depth, "rate": rate, "p50_ms": p50, "cost_ms": cost})
             print(f"MB in memory after: {memory(offset)}")
+            if arguments.json:
+                run = {"cores": len(os.sched_getaffinity(0)), "steps": steps}
+                arguments.json.write_text(json.dumps(run, indent=1) + "\n")
         finally:
             trivium.delete_collection(COLLECTION)
 
