@@ -9,7 +9,7 @@ from trivium_client import Collection, Trivium
 from trivium_client._counting import counted
 from trivium_client.cli.command import App
 from trivium_client.cli.completion import complete_collections
-from trivium_client.cli.options import GatewayOption, JsonOption, refuse_options_before_command
+from trivium_client.cli.options import GatewayOption, JsonOption, parse_settings, refuse_options_before_command
 from trivium_client.cli.output import echo, is_interactive, print_json, print_row, stdout
 
 collections_app = App(no_args_is_help=False)
@@ -94,6 +94,59 @@ def create_collection(name: NewNameArgument, gateway: GatewayOption = None, as_j
     """
     with Trivium(gateway) as trivium:
         _show(trivium.create_collection(name), as_json=as_json)
+
+
+@collections_app.command("set")
+def set_settings(
+    name: NameArgument,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SETTING=VALUE",
+            help="A setting, for example retention_days=30; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    clear: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING", help="A setting to leave to the gateway again; may be repeated.", show_default=False
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Why, for those who look later.", show_default=False)] = "",
+    gateway: GatewayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change how a collection is searched and judged, and how long it keeps documents. What is not named stays.
+
+    The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
+    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal and retention_days. The
+    embedding model, and how texts are cut, are changed by `trivium reindex`.
+
+    **Examples**
+
+        trivium collections set manuals --set retention_days=30 --set refusal=mark
+
+        trivium collections set manuals --clear retention_days --note "kept for the audit"
+    """
+    values = parse_settings(settings) | dict.fromkeys(clear or ())
+    if not values:
+        raise typer.BadParameter("nothing is to be changed; name a setting", param_hint="--set")
+    with Trivium(gateway) as trivium:
+        _show(trivium.update_collection(name, values, note=note), as_json=as_json)
+
+
+@collections_app.command("rollback")
+def roll_back_settings(name: NameArgument, gateway: GatewayOption = None, as_json: JsonOption = False) -> None:
+    """Take the last change of a collection's settings back.
+
+    **Examples**
+
+        trivium collections rollback manuals
+    """
+    with Trivium(gateway) as trivium:
+        _show(trivium.roll_back_settings(name), as_json=as_json)
 
 
 @collections_app.command("delete")

@@ -1836,6 +1836,7 @@ class CollectionSettings(google.protobuf.message.Message):
     MARK_BELOW_FIELD_NUMBER: builtins.int
     REFUSAL_FIELD_NUMBER: builtins.int
     SECTION_CHARACTERS_FIELD_NUMBER: builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: builtins.int
     dense_weight: builtins.float
     """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
     sparse_weight: builtins.float
@@ -1866,6 +1867,8 @@ class CollectionSettings(google.protobuf.message.Message):
     """How many characters of its section a passage is read with, 0 to 8000; 0 for the piece that was found alone. Default as
     the gateway is set.
     """
+    retention_days: builtins.int
+    """After how many days without being written again a document is deleted, 1 to 36500; none are if it is not set."""
     def __init__(
         self,
         *,
@@ -1881,9 +1884,10 @@ class CollectionSettings(google.protobuf.message.Message):
         mark_below: builtins.float | None = ...,
         refusal: Global___Refusal.ValueType = ...,
         section_characters: builtins.int | None = ...,
+        retention_days: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1898,6 +1902,8 @@ class CollectionSettings(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_refuse_below", b"_refuse_below"]) -> typing.Literal["refuse_below"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_rerank_weight", b"_rerank_weight"]) -> typing.Literal["rerank_weight"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_retention_days", b"_retention_days"]) -> typing.Literal["retention_days"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_score_intercept", b"_score_intercept"]) -> typing.Literal["score_intercept"] | None: ...
     @typing.overload

@@ -45,6 +45,7 @@ from trivium_gateway.ingestion.sweeping import Sweeper
 from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.documents import Documents
+from trivium_gateway.library.expiring import Expiry
 from trivium_gateway.library.exporting import DocumentExport
 from trivium_gateway.library.feedback import FeedbackStore
 from trivium_gateway.library.leg_ranks import LegRanks
@@ -54,6 +55,7 @@ from trivium_gateway.library.neighbours import Neighbours
 from trivium_gateway.library.originals import Originals
 from trivium_gateway.library.permitting import Permissions
 from trivium_gateway.library.reindexing import Reindexer
+from trivium_gateway.library.retention import Retention
 from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.library.totals import Totals
 from trivium_gateway.library.tuning import CollectionTuning
@@ -134,6 +136,7 @@ class Composition:
         self._sweeper = Sweeper(self._collections, chunks)
         feedback = FeedbackStore(settings.data_dir, settings.redis_url)
         documents = Documents(chunks, locks, self._originals, self._limits)
+        self._retention = Retention(qdrant, Expiry(chunks, locks, self._originals), registry)
         permissions = Permissions(self._collections, chunks, locks, self._limits)
         self._traces = Traces(
             settings.trace_bytes, settings.trace_seconds, answering_settings(settings), TraceMetrics(registry)
@@ -171,6 +174,7 @@ class Composition:
         self._upstreams.watch(background)
         self.gateway.readiness.watch(background)
         background.start("sweep", self._sweeper.run)
+        background.start("retention", self._retention.run)
         background.start("jobs", self._job_runner.run)
         background.start("traces", self._traces.follow)
         background.start("totals", partial(self.totals.follow, self._stored_metrics))

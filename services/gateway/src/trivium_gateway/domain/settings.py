@@ -42,6 +42,7 @@ class CollectionSettings:
         refuse_below: The confidence below which a question is about something else altogether.
         mark_below: The confidence below which its answer is not stated.
         refusal: What becomes of a question that the documents hardly answer where it does not say so itself.
+        retention_days: After how many days without being written again a document is deleted; None for never.
     """
 
     dense_weight: float | None = None
@@ -56,6 +57,7 @@ class CollectionSettings:
     refuse_below: float | None = None
     mark_below: float | None = None
     refusal: Refusal | None = None
+    retention_days: int | None = None
 
     def over(self, other: CollectionSettings) -> CollectionSettings:
         """These, and where they leave something open, others."""
@@ -130,6 +132,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "confidence_intercept": (-_STEEPEST, _STEEPEST),
     "refuse_below": (0, 1),
     "mark_below": (0, 1),
+    "retention_days": (1, 36_500),
 }
 
 

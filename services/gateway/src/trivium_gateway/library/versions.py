@@ -13,6 +13,7 @@ __all__ = [
     "ABANDONED_SECONDS",
     "DocumentVersions",
     "age_seconds",
+    "begun_at",
     "content_hash_of",
     "copied_version",
     "current_version",
@@ -63,10 +64,16 @@ def content_hash_of(version: str) -> str:
     return version.partition(".")[0]
 
 
+def begun_at(version: str) -> float | None:
+    """Give the Unix time at which a version was begun; None for those written before versions said so."""
+    begun = version.split(".")[1:2]
+    return float(int(begun[0], 16)) if begun else None
+
+
 def age_seconds(version: str) -> float:
     """Give the time since a version was begun; infinite for those written before versions said so."""
-    begun = version.split(".")[1:2]
-    return time.time() - int(begun[0], 16) if begun else float("inf")
+    begun = begun_at(version)
+    return float("inf") if begun is None else time.time() - begun
 
 
 def is_abandoned(version: str) -> bool:

@@ -45,6 +45,11 @@ class SettingsBody(JsonBody):
         None, description="What becomes of a question that the documents hardly answer where it does not say so."
     )
 
+    retention_days: int | None = Field(
+        None,
+        description="After how many days without being written again a document is deleted, 1 to 36500.",
+    )
+
     def settings(self) -> CollectionSettings:
         """What is set."""
         given: dict[str, Any] = self.model_dump(exclude_none=True)
