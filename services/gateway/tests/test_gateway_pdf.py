@@ -227,3 +227,56 @@ def test_page_that_is_shown_turned_is_read_as_it_is_shown() -> None:
     row = next(box for box in reading.boxes if reading.text[box.start :].startswith("| Wren"))
     assert abs(row.x0 - 72) <= 2
     assert abs(row.y1 - 130) <= 3
+
+
+def test_table_over_pages_keeps_its_names_of_columns_and_rows_that_differ_in_numbers_alone() -> None:
+    pages = []
+    for number in range(4):
+        rows = [("No", "Name", "Value")] + [
+            (f"{at}", f"Item {at}", f"{at} mm") for at in range(9 * number, 9 * number + 9)
+        ]
+        cells = [(72.0 + 150 * x, 700.0 - 16 * y, cell) for y, row in enumerate(rows) for x, cell in enumerate(row)]
+        pages.append(Page([*cells, (72, 760, "Price list"), (400, 760, f"Page {number + 1}")]))
+    text = _text(*pages)
+    assert [line for line in text.splitlines() if "Item" in line] == [
+        f"| {at} | Item {at} | {at} mm |" for at in range(36)
+    ]
+    assert text.count("| No | Name | Value |") == 4
+    assert "Price list" not in text
+    assert "Page" not in text
+
+
+def test_lines_at_the_top_of_each_page_that_differ_in_numbers_alone_are_kept() -> None:
+    text = _text(
+        *[Page([(72, 760, f"The part {at} weighs {at * 3} kg."), (72, 700, "Keep it.")]) for at in (4, 9, 17, 30)]
+    )
+    assert "The part 9 weighs 27 kg." in text
+
+
+@pytest.mark.parametrize(
+    ("before", "rise", "small", "behind", "text"),
+    [
+        ("It holds 10", 5, "6", " litres.", "It holds 10^6 litres."),
+        ("It holds 10", 5, "-12", " litres.", "It holds 10^-12 litres."),
+        ("They have 25 m", 5, "2", " each.", "They have 25 m² each."),
+        ("It is tested.", 5, "3", " Then", "It is tested.[^3] Then"),
+        ("All of H", -3, "2", "O here.", "All of H2O here."),
+    ],
+    ids=["exponent", "negative", "unit", "note", "index"],
+)
+def test_raised_digits_do_not_run_into_the_number_before_them(
+    before: str, rise: int, small: str, behind: str, text: str
+) -> None:
+    shown = f"BT 72 700 Td /F1 12 Tf ({before}) Tj {rise} Ts /F1 7 Tf ({small}) Tj 0 Ts /F1 12 Tf ({behind}) Tj ET"
+    assert read_pdf(_with_content(shown), BOUNDS).text == text
+
+
+def _with_content(shown: str) -> bytes:
+    """A file of one page that is drawn so."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(_pdf(Page([(72, 700, "x")]))))
+    stream = DecodedStreamObject()
+    stream.set_data(shown.encode("latin-1"))
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(stream)
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()

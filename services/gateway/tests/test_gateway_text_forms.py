@@ -92,6 +92,24 @@ def test_undeclared_encoding_is_told_from_the_text(encoding: str, says: str) -> 
     assert decode(says.encode(encoding)) == says
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ("Die Prüfung dauert. ".encode() * 3 + b"\xc3", "Die Prüfung dauert. " * 3 + "Ã"),
+        ("Die Prüfung für Öl. ".encode() + "Prüfung".encode("cp1252"), "Die Prüfung für Öl. Prüfung"),
+        ("<meta charset=latin1><p>Größe für Öl".encode() + b"\xff", "<meta charset=latin1><p>Größe für Ölÿ"),
+    ],
+    ids=["cut short", "two programs", "declared otherwise"],
+)
+def test_utf8_with_some_other_bytes_is_utf8(data: bytes, says: str) -> None:
+    assert decode(data) == says
+
+
+async def test_colours_of_a_log_are_left_out(parser: DocumentParser) -> None:
+    data = b"\x1b[1;31mError 73\x1b[0m at start\n\x1b]0;title\x07Go on\n"
+    assert (await parser.parse(NewDocument(data=data, filename="a.log"))).text == "Error 73 at start\nGo on\n"
+
+
 def test_encoding_is_told_from_what_stands_far_behind_ascii() -> None:
     text = "All in ASCII. " * 5_000 + "Die Prüfung dauert fünf Minuten, die Größe ist 32 mm."
     assert decode(text.encode("cp850")) == text

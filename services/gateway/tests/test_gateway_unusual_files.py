@@ -144,6 +144,25 @@ def test_records_within_records_are_rows_with_all_that_belongs_to_them() -> None
     assert "| P1 | 71 | bar | a, b |" in text_of(lines, "a.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.jsonl", '{"a":1,"b":null}\n\nnull\n{"a":null,"b":"x"}\n[1,2]\n', "| 1 |  |\n|  | x |\n\n- 1, 2"),
+        ("a.json", '// how\n{"a": 1, /* x */ "b": "y // z, ]",}\n', "- a: 1\n- b: y // z, ]"),
+        ("a.json", '{"a":1,"b":2}\n{"a":3,"b":4}\n', "| 1 | 2 |\n| 3 | 4 |"),
+        (
+            "a.json",
+            json.dumps({"net": {"inner": {"hosts": [{"name": "a", "ip": "1"}, {"name": "b", "ip": "2"}]}}}),
+            "net.inner.hosts:\n\n| name | ip |\n| --- | --- |\n| a | 1 |",
+        ),
+        ("a.json", json.dumps([{"id": at, "text": "word " * 50} for at in (1, 2)]), "word\n\n- id: 2"),
+    ],
+    ids=["nulls", "comments", "values in a row", "deep table", "long records"],
+)
+def test_records_stay_apart_and_tables_are_found(name: str, data: str, said: str) -> None:
+    assert said in text_of(data, name)
+
+
 def test_notebook_says_with_which_error_a_cell_ended() -> None:
     output = {"output_type": "error", "ename": "ValueError", "evalue": "bad 55", "traceback": ["\x1b[0;31mValueError"]}
     cell = {"cell_type": "code", "source": "x", "outputs": [output]}
@@ -183,9 +202,24 @@ _TWO = "\n\n--B\nContent-Type: {}\n\n{}\n--B\nContent-Type: {}\n\n{}\n--B--\n"
             f"{_HEAD}multipart/mixed; boundary=B" + _TWO.format("text/plain", "First 38", "text/plain", "Second 39"),
             ["First 38", "Second 39"],
         ),
+        (f"{_HEAD}multipart/mixed; boundary=X\n\n--B\nContent-Type: text/plain\n\nBody 45\n", ["Body 45"]),
+        (f"\ufeff{_HEAD}text/plain\n\nBody 46\n", ["Subject: Valve", "Body 46"]),
+        (
+            f"{_HEAD}multipart/report; boundary=B"
+            + _TWO.format("text/plain", "Not delivered.", "message/delivery-status", "Action: a\n\nStatus: 5.1.1"),
+            ["Not delivered.", "Status: 5.1.1"],
+        ),
+        (
+            f"{_HEAD}multipart/related; boundary=B"
+            + _TWO.format("text/html", "<p>Page 47 <img src='cid:x'></p>", "image/png\nContent-ID: <x>", "x"),
+            ["Page 47"],
+        ),
         (f"{_HEAD}text/calendar\n\nBEGIN:VCALENDAR\nSUMMARY:Review 41\nEND:VCALENDAR\n", ["SUMMARY:Review 41"]),
     ],
-    ids=["no charset", "blank plain text", "two texts", "invitation"],
+    ids=[
+        *("no charset", "blank plain text", "two texts", "wrong boundary", "mark", "not delivered", "picture shown"),
+        "invitation",
+    ],
 )
 def test_mail_says_what_is_written_in_it(mail: str, said: list[str]) -> None:
     text = text_of(mail, "a.eml")

@@ -57,8 +57,8 @@ FORMATS: tuple[Format, ...] = (
         "PDF",
         (".pdf",),
         ("application/pdf", "application/x-pdf"),
-        "lines, tables, headings, pages, form values; no running headers and footers; pages that are pictures with "
-        "text recognition",
+        "lines, tables, headings, exponents, pages, form values; no running headers and footers; pages "
+        "that are pictures with text recognition",
     ),
     Format(
         "docx",

@@ -9,7 +9,7 @@ from trivium_serving.errors import InvalidField
 from trivium_gateway.ingestion.detection import detected
 from trivium_gateway.ingestion.embedded_data import check_readable, without_embedded_data
 
-__all__ = ["charset_of", "decode", "stored_form"]
+__all__ = ["charset_of", "decode", "stored_form", "without_terminal_codes"]
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -43,6 +43,10 @@ _TEXT_ENCODINGS = (
     | _LIKE_ASCII
 )
 _BROKEN_SHARE = 0.01
+_LEAST_WHOLE_PER_BROKEN = 3
+"""So many characters beyond ASCII that are right in UTF-8, for each byte that is not: in no other encoding they are."""
+_NOT_DECODED = re.compile("[\udc80-\udcff]+")
+_ANSI_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]{0,20}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,1000}(?:\x07|\x1b\\))")
 
 # Whitespace, control characters and zero-width marks: what the embed service takes for blank.
 _BLANK = r"\s\x01-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff"
@@ -93,19 +97,21 @@ def decode(data: bytes, charset: str = "") -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         begin = error.start
+    if (text := _mostly_utf8(data)) is not None:
+        return text
     if declared:
         # A page with a few broken bytes is still readable as what it says it is, and as nothing else.
         text = data.decode(declared, errors="replace")
         if text.count("\ufffd") <= len(text) * _BROKEN_SHARE:
             return text
-    text = detected(data)
-    if text is None:
+    found = detected(data)
+    if found is None:
         raise InvalidField(
             "data",
             f"The file is not UTF-8: byte {begin} is 0x{data[begin]:02x}. Save it as UTF-8.",
             reason="NOT_UTF8",
         )
-    return text
+    return found
 
 
 def charset_of(media_type: str) -> str:
@@ -131,6 +137,21 @@ def _known_encoding(charset: str) -> str:
     name = _MEANT.get(name, name)
     # Not all codecs are of text, and what UTF-16 or UTF-8 declares was tried before.
     return "" if name.startswith("utf") or name not in _TEXT_ENCODINGS else name
+
+
+def _mostly_utf8(data: bytes) -> str | None:
+    """Read UTF-8 with some bytes that are none, as in a file cut short or one that programs of two encodings wrote."""
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    broken = sum(len(run[0]) for run in _NOT_DECODED.finditer(text))
+    whole = sum(1 for character in text if character > "\x7f") - broken
+    if whole < _LEAST_WHOLE_PER_BROKEN * broken:
+        return None
+    return _NOT_DECODED.sub(lambda run: run[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"), text)
+
+
+def without_terminal_codes(text: str) -> str:
+    """Take out what colours a terminal's text, as logs have it."""
+    return _ANSI_SEQUENCE.sub("", text) if "\x1b" in text else text
 
 
 def _unmarked_utf16(data: bytes) -> str | None:

@@ -9,7 +9,7 @@ from trivium_serving.errors import InvalidField, TooLarge
 
 from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.limits import GatewayLimits
-from trivium_gateway.ingestion.decoding import charset_of, decode, stored_form
+from trivium_gateway.ingestion.decoding import charset_of, decode, stored_form, without_terminal_codes
 from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.formats.recognition import IN_PLACE, recognise
 from trivium_gateway.ingestion.front_matter import FrontMatter, front_matter
@@ -102,7 +102,9 @@ class DocumentParser:
 
 
 def _text_of(content: str | bytes, media_type: str) -> str:
-    return stored_form(decode(content, charset_of(media_type)) if isinstance(content, bytes) else content)
+    if isinstance(content, bytes):
+        content = without_terminal_codes(decode(content, charset_of(media_type)))
+    return stored_form(content)
 
 
 def _first_heading(markdown: str) -> str:

@@ -1,33 +1,23 @@
 """From the lines of pages to text: running headers and footers go, tables, headings and paragraphs are told apart."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.markdown_tables import markdown_table
-from trivium_gateway.ingestion.pdf_lines import Line, Segment
+from trivium_gateway.ingestion.pdf_lines import Line
+from trivium_gateway.ingestion.pdf_running import without_running_lines
+from trivium_gateway.ingestion.pdf_tables import are_aligned, follows, row_under, table_at
 
 __all__ = ["PAGE_BREAK", "pages_reading"]
 
 PAGE_BREAK = "\f"
 """Stands between two pages, so that the page of a place in the text is known from the text."""
 
-_EDGE_LINES = 3
-"""So many lines at a page's top and bottom may be running ones."""
-_LEAST_REPEATS = 3
-_SAME_PLACE_POINTS = 6.0
-_DIGITS = re.compile(r"\d+|\b[ivxl]+\b")
-
 _LARGER = 1.15
 _MOST_HEADING_CHARACTERS = 120
 _DEEPEST_HEADING = 4
-_PARAGRAPH_GAP = 0.75
-"""In heights of a line: a larger gap between two lines parts paragraphs."""
-_ALIGNED_POINTS = 4.0
-_LEAST_ROWS = 2
 _MOST_COLUMNS = 4
 _LEAST_COLUMN_LINES = 3
 _LEAST_PROSE_CHARACTERS = 25
@@ -45,7 +35,7 @@ def pages_reading(pages: Sequence[list[Line]], heights: Sequence[float]) -> Read
     Returns:
         The text, blank if there is none, and the box of each line.
     """
-    text, written = _pages_text(_without_running_lines(pages))
+    text, written = _pages_text(without_running_lines(pages))
     if not text.strip():
         text, written = _pages_text(pages)
     boxes = [
@@ -53,18 +43,6 @@ def pages_reading(pages: Sequence[list[Line]], heights: Sequence[float]) -> Read
         for start, page, line in written
     ]
     return Reading("", text, boxes)
-
-
-def _without_running_lines(pages: Sequence[list[Line]]) -> list[list[Line]]:
-    """Take out lines that stand at the same place of several pages, but for numbers in them."""
-    places: Counter[tuple[str, int]] = Counter()
-    for lines in pages:
-        places.update({key for line in _edge_lines(lines) for key in _keys(line)})
-    kept = []
-    for lines in pages:
-        running = {id(line) for line in _edge_lines(lines) if max(places[key] for key in _keys(line)) >= _LEAST_REPEATS}
-        kept.append([line for line in lines if id(line) not in running])
-    return kept
 
 
 def _pages_text(pages: Sequence[Sequence[Line]]) -> tuple[str, list[tuple[int, int, Line]]]:
@@ -81,17 +59,6 @@ def _pages_text(pages: Sequence[Sequence[Line]]) -> tuple[str, list[tuple[int, i
         written += [(len(text) + start, number, line) for start, line in starts]
         text += page
     return text, written
-
-
-def _edge_lines(lines: Sequence[Line]) -> list[Line]:
-    by_height = sorted(lines, key=lambda line: -line.top)
-    return by_height if len(by_height) <= 2 * _EDGE_LINES else [*by_height[:_EDGE_LINES], *by_height[-_EDGE_LINES:]]
-
-
-def _keys(line: Line) -> list[tuple[str, int]]:
-    text = _DIGITS.sub("#", line.text.lower())
-    place = int(line.bottom / _SAME_PLACE_POINTS)
-    return [(text, place - 1), (text, place)]
 
 
 def _heading_levels(pages: Sequence[Sequence[Line]]) -> dict[float, int]:
@@ -119,7 +86,7 @@ def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> tuple[str, li
     previous: Line | None = None
     while position < len(lines):
         line = lines[position]
-        rows, row_lines = _table_at(lines, position)
+        rows, row_lines = table_at(lines, position)
         if rows:
             text += "\n\n"
             table = markdown_table(rows)
@@ -129,14 +96,14 @@ def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> tuple[str, li
             previous = None
             continue
         level = levels.get(_rounded(line.size), 0) if len(line.text) <= _MOST_HEADING_CHARACTERS else 0
-        follows = previous is not None and _follows(previous, line)
+        is_next = previous is not None and follows(previous, line)
         marks = ""
         if level and any(character.isalpha() for character in line.text):
-            goes_on = follows and previous is not None and _rounded(previous.size) == _rounded(line.size)
+            goes_on = is_next and previous is not None and _rounded(previous.size) == _rounded(line.size)
             text += " " if goes_on else "\n\n"
             marks = "" if goes_on else f"{'#' * level} "
         else:
-            goes_on = follows and previous is not None and not levels.get(_rounded(previous.size))
+            goes_on = is_next and previous is not None and not levels.get(_rounded(previous.size))
             text += "\n" if goes_on else "\n\n"
         starts.append((len(text), line))
         text += marks + line.text
@@ -156,38 +123,6 @@ def _row_starts(start: int, table: str, row_lines: Sequence[Sequence[Line]]) -> 
         start += len(line) + 1
 
 
-def _follows(before: Line, line: Line) -> bool:
-    """Tell whether a line belongs to the paragraph of the one before it."""
-    gap = before.bottom - line.top
-    height = max(before.top - before.bottom, line.top - line.bottom, before.size * 0.7)
-    return -height <= gap <= _PARAGRAPH_GAP * max(height, before.size)
-
-
-def _table_at(lines: Sequence[Line], position: int) -> tuple[list[list[str]], list[list[Line]]]:
-    """Find the rows of a table that begins at a line, and the lines that each is made of; none if none does.
-
-    The first row has something in each column; the cells of the others stand under them. A line with one cell alone,
-    and not the first, goes on with that cell of the row above.
-    """
-    columns = lines[position].segments
-    rows = [[segment.text for segment in columns]] if len(columns) > 1 else []
-    row_lines = [[lines[position]]]
-    for before, line in pairwise(lines[position:] if rows else ()):
-        row = _row_under(columns, line.segments)
-        if row is None:
-            break
-        if len(line.segments) > 1:
-            rows.append(row)
-            row_lines.append([line])
-        elif not row[0] and _follows(before, line):
-            at = next(place for place, cell in enumerate(row) if cell)
-            rows[-1][at] = f"{rows[-1][at]} {row[at]}".strip()
-            row_lines[-1].append(line)
-        else:
-            break
-    return (rows, row_lines) if len(rows) >= _LEAST_ROWS else ([], [])
-
-
 def _in_columns(lines: Sequence[Line]) -> list[Line]:
     """Put prose that was written across columns, line by line, into the order in which it is read."""
     ordered: list[Line] = []
@@ -196,7 +131,7 @@ def _in_columns(lines: Sequence[Line]) -> list[Line]:
         columns = lines[position].segments
         rows = []
         for line in lines[position:] if 2 <= len(columns) <= _MOST_COLUMNS else ():
-            row = _row_under(columns, line.segments)
+            row = row_under(columns, line.segments)
             if row is None:
                 break
             rows.append(row)
@@ -209,27 +144,10 @@ def _in_columns(lines: Sequence[Line]) -> list[Line]:
                     ordered += [
                         Line([segment], line.bottom, line.top, line.size)
                         for segment in line.segments
-                        if _aligned(column, segment)
+                        if are_aligned(column, segment)
                     ]
             position += len(rows)
         else:
             ordered.append(lines[position])
             position += 1
     return ordered
-
-
-def _row_under(columns: Sequence[Segment], segments: Sequence[Segment]) -> list[str] | None:
-    row = [""] * len(columns)
-    for segment in segments:
-        at = next((place for place, column in enumerate(columns) if _aligned(column, segment)), None)
-        if at is None or row[at]:
-            return None
-        row[at] = segment.text
-    return row
-
-
-def _aligned(column: Segment, segment: Segment) -> bool:
-    middle, other = (column.left + column.right) / 2, (segment.left + segment.right) / 2
-    return (
-        min(abs(column.left - segment.left), abs(column.right - segment.right), abs(middle - other)) <= _ALIGNED_POINTS
-    )

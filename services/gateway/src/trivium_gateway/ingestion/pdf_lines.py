@@ -13,59 +13,18 @@ from trivium_gateway.ingestion.pdf_direction import (
     is_right_to_left,
     reading_order,
 )
+from trivium_gateway.ingestion.pdf_line_builder import CELL_GAP, ODD, Line, LineBuilder, Segment, character_of, joined
 
 __all__ = ["Line", "Segment", "lines_of"]
 
-_CELL_GAP = 1.2
-"""In sizes of the type: a wider gap within a line parts two cells or columns."""
-# The first two stand for hyphens that a line's end made: pdfium puts what they part on one line.
-_ODD = {0xFFFE: "", 2: "", 0xAD: "", 0xFFFF: "", 0xA0: " "}
 _MOST_VALUE_CHARACTERS = 10_000
 _CHOSEN, _NOT_CHOSEN = "[x]", "[ ]"
-
-
-@dataclass(slots=True)
-class Segment:
-    """A part of a line without a wide gap in it; in points from the lower left corner of the page as it is shown."""
-
-    text: str
-    left: float
-    right: float
-
-
-@dataclass(slots=True)
-class Line:
-    """Text on one baseline.
-
-    Attributes:
-        segments: Its parts in the order in which they are read.
-        bottom: Where it begins, in points from the page's lower edge.
-        top: Where it ends.
-        size: The size of its type in points.
-    """
-
-    segments: list[Segment]
-    bottom: float
-    top: float
-    size: float
-
-    @property
-    def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
-
-    @property
-    def left(self) -> float:
-        return min(segment.left for segment in self.segments)
-
-    @property
-    def right(self) -> float:
-        return max(segment.right for segment in self.segments)
 
 
 def lines_of(document: PdfDocument, page: PdfPage) -> list[Line]:
     """Read a page's lines in the order that the file suggests, values of form fields where they are shown."""
     shown = _shown(page)
-    lines = [line for line in _text_lines(page, shown) if line.segments]
+    lines = joined([line for line in _text_lines(page, shown) if line.segments])
     for value in _form_values(document, page, shown):
         _add_value(lines, value)
     return lines
@@ -90,7 +49,7 @@ def _shown(page: PdfPage) -> _Shown:
 def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
     text_page = page.get_textpage()
     try:
-        builder = _LineBuilder()
+        builder = LineBuilder()
         lines: list[Line] = []
         starts: list[int] = []
         box = [ctypes.c_double() for _ in range(4)]
@@ -106,8 +65,13 @@ def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
                 begin = index + 1
                 continue
             pdfium.FPDFText_GetCharBox(text_page, index, *references)
+            place = shown(left.value, right.value, bottom.value, top.value)
+            if code > 32 and builder.is_left_by(place[0], place[3]):
+                lines.append(builder.take())
+                starts.append(begin)
+                begin = index
             size = pdfium.FPDFText_GetFontSize(text_page, index) if builder.wants_size else 0.0
-            builder.add(code, *shown(left.value, right.value, bottom.value, top.value), size)
+            builder.add(code, *place, size)
         lines.append(builder.take())
         starts.append(begin)
         texts = [line.text for line in lines]
@@ -115,7 +79,7 @@ def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
         for line, text, start, end in zip(lines, texts, starts, [*starts[1:], count], strict=True):
             if is_right_to_left(text):
                 glyphs = _glyphs(text_page, start, end, shown)
-                ordered = reading_order(glyphs, line.size, _CELL_GAP, from_right=from_right)
+                ordered = reading_order(glyphs, line.size, CELL_GAP, from_right=from_right)
                 line.segments = [Segment(*part) for part in ordered]
         return lines
     finally:
@@ -127,52 +91,11 @@ def _glyphs(text_page: PdfTextPage, start: int, end: int, shown: _Shown) -> list
     glyphs = []
     box = pdfium.FS_RECTF()
     for index in range(start, end):
-        character = _character(pdfium.FPDFText_GetUnicode(text_page, index)).translate(_ODD)
+        character = character_of(pdfium.FPDFText_GetUnicode(text_page, index)).translate(ODD)
         if character.strip() and pdfium.FPDFText_GetLooseCharBox(text_page, index, box):
             left, right, _, _ = shown(box.left, box.right, box.bottom, box.top)
             glyphs.append(Glyph(character, left, right))
     return glyphs
-
-
-def _character(code: int) -> str:
-    return chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else ""
-
-
-class _LineBuilder:
-    def __init__(self) -> None:
-        self.line = Line([], 0.0, 0.0, 0.0)
-        self.wants_size = True
-        self._blank = False
-
-    def add(self, code: int, left: float, right: float, bottom: float, top: float, size: float) -> None:
-        """Add a character; a size of 0 means that of those before it."""
-        character = _character(code)
-        if not character or character.isspace():
-            self._blank = self._blank or bool(character)
-            return
-        line = self.line
-        if not line.segments:
-            line.bottom, line.top, line.size = bottom, top, max(size, top - bottom, 1.0)
-            self.wants_size = False
-            line.segments.append(Segment(character, left, right))
-        else:
-            last = line.segments[-1]
-            if left - last.right > _CELL_GAP * line.size:
-                line.segments.append(Segment(character, left, right))
-            else:
-                last.text += f" {character}" if self._blank else character
-                last.right = max(last.right, right)
-        line.bottom, line.top = min(line.bottom, bottom), max(line.top, top)
-        self._blank = False
-
-    def take(self) -> Line:
-        """Give the line, and begin the next."""
-        line, self.line = self.line, Line([], 0.0, 0.0, 0.0)
-        self.wants_size, self._blank = True, False
-        for segment in line.segments:
-            segment.text = segment.text.translate(_ODD)
-        line.segments = [segment for segment in line.segments if segment.text.strip()]
-        return line
 
 
 @dataclass(frozen=True, slots=True)

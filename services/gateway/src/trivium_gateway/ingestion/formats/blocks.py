@@ -32,6 +32,10 @@ class Blocks:
         """Add a paragraph, or Markdown that is ready."""
         self._add(text.strip("\n"))
 
+    def end_list(self) -> None:
+        """Let the next item begin a list of its own."""
+        self._after_item = False
+
     def item(self, depth: int, marker: str, text: str) -> None:
         """Add a list's item, at a depth from 0."""
         if text.strip():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage, Message, MIMEPart
 from itertools import islice
 
 from trivium_serving.errors import InvalidField
@@ -21,6 +21,7 @@ __all__ = ["mail_parts", "mailbox_parts", "read_mail", "read_mailbox", "read_mht
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _MOST_PARTS = 1000
+_MARK = b"\xef\xbb\xbf"
 _MESSAGE_START = re.compile(rb"^From [^\r\n]*\r?\n(?=[A-Za-z-]+:)", re.M)
 
 
@@ -75,9 +76,13 @@ def _add(message: EmailMessage, blocks: Blocks) -> None:
     for body in _bodies(message):
         text = _content(body)
         blocks.paragraph(html_text(text)[1] if body.get_content_type() == "text/html" else text)
+    if isinstance(whole := message.get_payload(), str) and message.get_content_maintype() == "multipart":
+        blocks.paragraph(whole)  # whose parts cannot be told, for their boundary is not there
+    for report in _delivery_reports(message):
+        blocks.paragraph(report)
     if sum(1 for _ in islice(message.walk(), _MOST_PARTS + 1)) > _MOST_PARTS:
         raise too_much(f"more than {_MOST_PARTS} parts")
-    blocks.paragraph("\n".join(f"Attachment: {part.name}" for part in _attachments(message)))
+    blocks.paragraph("\n".join(f"Attachment: {part.name or part.media_type}" for part in _attachments(message)))
 
 
 def _bodies(message: EmailMessage) -> list[MIMEPart]:
@@ -87,6 +92,14 @@ def _bodies(message: EmailMessage) -> list[MIMEPart]:
     if not told and message.get_content_maintype() == "text":
         told = [message]
     return told + [part for part in message.iter_attachments() if _is_text_behind(part) and part not in forms]
+
+
+def _delivery_reports(message: EmailMessage) -> Iterator[str]:
+    """Give what a mail server says of a mail that it could not deliver."""
+    for part in message.walk():
+        if part.get_content_type() == "message/delivery-status" and isinstance(groups := part.get_payload(), list):
+            fields = (field for group in groups if isinstance(group, Message) for field in group.items())
+            yield "\n".join(f"{name}: {value}" for name, value in fields)
 
 
 def _is_text_behind(part: MIMEPart) -> bool:
@@ -108,7 +121,10 @@ def _attachments(message: EmailMessage) -> Iterator[Part]:
             payload: object = inner.as_bytes()
         else:
             payload = part.get_payload(decode=True)
-        is_shown = part.get_content_disposition() == "inline" and (not name or media_type.startswith("image/"))
+        disposition = part.get_content_disposition()
+        is_picture = media_type.startswith("image/")
+        is_shown = disposition == "inline" and (not name or is_picture)
+        is_shown = is_shown or (is_picture and not disposition and "Content-ID" in part)
         if isinstance(payload, bytes) and not is_shown:
             yield Part(name, "" if media_type == "application/octet-stream" else media_type, payload)
 
@@ -126,7 +142,7 @@ def read_mhtml(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 
 def _parsed(data: bytes) -> EmailMessage:
-    return email.message_from_bytes(data, policy=email.policy.default)
+    return email.message_from_bytes(data.removeprefix(_MARK).lstrip(), policy=email.policy.default)
 
 
 def _parts(message: EmailMessage) -> Iterator[EmailMessage]:

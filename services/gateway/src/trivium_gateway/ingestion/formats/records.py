@@ -1,7 +1,9 @@
 """Data as text: JSON, lines of JSON, XML."""
 
 import json
+import re
 from collections.abc import Iterator
+from itertools import groupby
 from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.decoding import decode
@@ -11,6 +13,11 @@ from trivium_gateway.ingestion.formats.packages import local_name, parse_xml
 
 __all__ = ["read_json", "read_json_lines", "read_xml"]
 
+_TEXT = r'"(?:[^"\\\n]|\\.)*+"'
+_COMMENT = re.compile(rf"(?P<text>{_TEXT})|//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)")
+_LAST_COMMA = re.compile(rf"(?P<text>{_TEXT})|,(?=\s*+[\]}}])")
+_BLANKS = re.compile(r"\s*")
+_MOST_VALUES = 100_000
 _MOST_COLUMNS = 40
 _MOST_DEPTH = 100
 _MOST_NESTED = 3
@@ -21,7 +28,7 @@ def read_json(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read JSON: like records become a table, anything else a list of `name: value`."""
     blocks = Blocks(bounds)
     try:
-        _add(json.loads(decode(data)), blocks)
+        _add(_parsed(decode(data)), blocks)
     except (ValueError, RecursionError) as error:
         raise broken("JSON") from error
     return "", blocks.text()
@@ -31,10 +38,36 @@ def read_json_lines(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read lines of JSON: like records become a table, others lists of `name: value`."""
     blocks = Blocks(bounds)
     try:
-        _add([json.loads(line) for line in decode(data).splitlines() if line.strip()], blocks)
+        _add(_without_nulls([json.loads(line) for line in decode(data).splitlines() if line.strip()]), blocks)
     except (ValueError, RecursionError) as error:
         raise broken("file of JSON lines") from error
     return "", blocks.text()
+
+
+def _parsed(text: str) -> object:
+    """Read JSON; also with comments and commas before ends, as people write settings, and several values in a row."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        plain = _LAST_COMMA.sub(_text_alone, _COMMENT.sub(_text_alone, text))
+        decoder, values, at = json.JSONDecoder(), [], 0
+        while (at := _BLANKS.match(plain, at).end()) < len(plain):  # type: ignore[union-attr]  # it matches anything
+            try:
+                value, at = decoder.raw_decode(plain, at)
+            except ValueError:
+                raise error from None
+            values.append(value)
+            if len(values) > _MOST_VALUES:
+                raise
+        return values[0] if len(values) == 1 else values
+
+
+def _text_alone(found: re.Match[str]) -> str:
+    return found["text"] or ""
+
+
+def _without_nulls(values: list[object]) -> list[object]:
+    return [value for value in values if value is not None]
 
 
 def read_xml(data: bytes, bounds: Bounds) -> tuple[str, str]:
@@ -52,6 +85,10 @@ def _add(value: object, blocks: Blocks) -> None:
     if isinstance(value, list) and (columns := _columns(value)):
         blocks.table([columns, *([_scalar(record.get(name)) for name in columns] for record in value)])
         return
+    if isinstance(value, list) and 1 < len(runs := _runs(value)) < len(value):
+        for run in runs:
+            _add(run, blocks)
+        return
     records = value if isinstance(value, list) else [value]
     for record in records:
         if isinstance(record, dict):
@@ -60,7 +97,13 @@ def _add(value: object, blocks: Blocks) -> None:
         else:
             for depth, line in _lines("", record, 0):
                 blocks.item(depth, "-", line)
-        blocks.paragraph("")
+        if isinstance(record, dict):
+            blocks.end_list()
+
+
+def _runs(values: list[object]) -> list[list[object]]:
+    """Part records from what stands between them."""
+    return [list(run) for _, run in groupby(values, key=lambda value: isinstance(value, dict))]
 
 
 def _add_named(name: str, value: object, blocks: Blocks, depth: int) -> None:
@@ -69,12 +112,19 @@ def _add_named(name: str, value: object, blocks: Blocks, depth: int) -> None:
     elif isinstance(value, list) and _is_table(value):
         blocks.paragraph(f"{name}:")
         _add(value, blocks)
-    elif isinstance(value, dict) and depth < _MOST_NESTED and any(map(_is_table, value.values())):
+    elif isinstance(value, dict) and depth < _MOST_NESTED and _has_table(value, _MOST_NESTED - depth):
         for key, each in value.items():
             _add_named(f"{name}.{key}", each, blocks, depth + 1)
     else:
         for level, line in _lines(name, value, 0):
             blocks.item(level, "-", line)
+
+
+def _has_table(value: dict[str, object], depth: int) -> bool:
+    return any(
+        _is_table(each) or (isinstance(each, dict) and depth > 1 and _has_table(each, depth - 1))
+        for each in value.values()
+    )
 
 
 def _is_table(value: object) -> bool:
