@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from trivium.embed.v1.embed_service_pb2 import TextTokens, TokenizeResponse
 from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium_gateway.answering.gate import IndexGate
 from trivium_gateway.domain.indexes import IndexRole
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.domain.settings import CollectionSettings
+from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.ingester import Ingester
 from trivium_gateway.ingestion.rebuilding.change import ModelChange
 from trivium_gateway.ingestion.rebuilding.models import ModelFinder
@@ -80,6 +82,15 @@ class ConstantPeer(EmbedPeer):
         response = super()._embedded(request)
         response.vectors_f32 = (b"\x00\x00\x80?" + bytes(4 * (self.dimension - 1))) * len(request.texts)
         return response
+
+
+class LettersPeer(EmbedPeer):
+    """A model whose tokens are single letters."""
+
+    async def Tokenize(self, request: Any, context: Any) -> Any:
+        await self.meet("Tokenize", request, context)
+        texts = [TextTokens(starts=range(len(text))) for text in request.texts]
+        return TokenizeResponse(texts=texts, overhead_tokens=2, max_input_tokens=256)
 
 
 @dataclass
@@ -181,7 +192,7 @@ async def _gateway(
         originals = Originals(folder / "files", 0)
         ingester = Ingester(collections, chunks, embed, locks, limits, registry, admission, room, originals)
         stack.push_async_callback(ingester.close)
-        models = ModelFinder(embed, chunks)
+        models = ModelFinder(embed, chunks, ingester.transfer)
         gate = IndexGate(embed, search, chunks, feedback)
         gateway = _Gateway(
             f"change-{os.urandom(4).hex()}",
@@ -464,6 +475,52 @@ async def test_same_model_behind_another_address_is_recognised_and_needs_nothing
         assert set(await gateway.add(*_documents(range(_COUNT)))) == {DocumentStatus.UNCHANGED}
         assert await gateway.add(*_documents([_COUNT + 1])) == [DocumentStatus.INDEXED]
         assert len(await gateway.physical()) == 1
+
+
+async def test_documents_are_cut_anew_by_the_tokens_of_the_new_model(qdrant: Qdrant, tmp_path: Path) -> None:
+    async with _gateway(qdrant, tmp_path, LettersPeer(_LARGE, 48), count=6) as gateway:
+        before = await gateway.stored()
+        assert (await gateway.described()).chunk_count == 6
+
+        assert (await gateway.reindex("words-48")).done
+
+        described = await gateway.described()
+        assert described.chunk_count is not None
+        assert described.chunk_count >= 2 * 6
+        assert await gateway.stored() == before
+        assert set(await gateway.add(*_documents(range(6)))) == {DocumentStatus.UNCHANGED}
+
+
+async def test_documents_are_cut_anew_for_the_same_model_once_the_chunking_is_another(
+    qdrant: Qdrant, tmp_path: Path
+) -> None:
+    async with _gateway(qdrant, tmp_path, count=6) as gateway:
+        before, transfer = await gateway.stored(), gateway.ingester.transfer
+        assert await gateway.work("words") is None
+        transfer._preparer._chunking = transfer._cutter._settings = ChunkingSettings(chunk_tokens=20, overlap_tokens=4)
+
+        estimate = await gateway.change.estimate(gateway.name, tenant="default", model="words")
+        assert (await gateway.reindex("words")).done
+
+        assert not estimate.is_same_model
+        described = await gateway.described()
+        assert (described.model, described.model_fingerprint) == ("words", EmbedPeer.model.fingerprint)
+        assert described.chunk_count is not None
+        assert described.chunk_count >= 2 * 6
+        assert described.comparison is not None
+        assert await gateway.stored() == before
+        assert set(await gateway.add(*_documents(range(6)))) == {DocumentStatus.UNCHANGED}
+        assert await gateway.work("words") is None
+        transfer._preparer._chunking = transfer._cutter._settings = ChunkingSettings()
+        with pytest.raises(FailedPrecondition) as kept:
+            await gateway.work("words")
+        assert kept.value.reason == "OTHER_INDEX_KEPT"
+
+        await gateway.change.roll_back(gateway.name, tenant="default")
+        assert (await gateway.reindex()).done
+
+        assert (await gateway.described()).chunk_count == 6
+        assert await gateway.stored() == before
 
 
 async def test_change_to_a_model_that_nobody_runs_or_beside_another_says_what_to_do(

@@ -62,7 +62,8 @@ def reindex(
     With --model, documents are cut and embedded anew by a model that one of the gateway's embed services runs. Then
     both indexes are asked questions made of the documents, and those that people gave feedback on. The new one answers
     if it does not find less by more than chance; else the command ends with status 1, and --force has it answer all
-    the same. The index before is kept until --discard-old.
+    the same. The index before is kept until --discard-old. Given its own model, a collection is cut anew in this way
+    if the lengths of pieces, or the rules for cutting, are others by now.
 
     **Examples**
 

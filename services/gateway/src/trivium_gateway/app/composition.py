@@ -157,7 +157,7 @@ class Composition:
             ModelChange(
                 qdrant,
                 self._collections,
-                ModelFinder(embed, chunks),
+                ModelFinder(embed, chunks, self._ingester.transfer),
                 self._ingester.transfer,
                 IndexGate(embed, self._chunk_search, chunks, feedback),
             ),

@@ -14,7 +14,7 @@ from trivium_gateway.library.chunks import ChunkStore
 from trivium_gateway.library.documents import is_whole, text_of
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import ResolvedCollection
-from trivium_gateway.library.versions import DocumentVersions, is_copy_of
+from trivium_gateway.library.versions import DocumentVersions, content_hash_of, is_copy_of
 
 __all__ = ["DocumentTransfer", "Lacks", "TransferPage"]
 
@@ -22,6 +22,9 @@ _PAGE_DOCUMENTS = 64
 _ROUNDS = 3
 _BATCH_PIECES = 256
 """What is embedded and written together, unless one document has more."""
+
+_LOOKED_AT = 64
+_SMALL_PIECES = 20
 
 Lacks = Callable[[str, str | None], bool]
 """Whether an index lacks a document.
@@ -74,6 +77,23 @@ class DocumentTransfer:
         self._preparer = preparer
         self._cutter = cutter
         self._writer = writer
+
+    async def is_cut_otherwise(self, collection: ResolvedCollection) -> bool:
+        """Whether some documents of a collection would be cut otherwise if they came now: the first ones are looked at.
+
+        Raises:
+            TriviumError: They cannot be read.
+        """
+        tenant = collection.tenant
+        heads, _ = await self._chunks.page_of_heads(collection, offset="", limit=_LOOKED_AT, reader=whole(tenant))
+        small = [head.version for head in heads if head.chunk_count <= _SMALL_PIECES]
+        read = await self._chunks.read_versions(collection, small, tenant)
+        documents = {version: _document(chunks) for version, chunks in read.items() if is_whole(chunks)}
+        for version, document in documents.items():
+            now = await self._preparer.hashed(document, tenant=tenant, model_fingerprint=collection.model_fingerprint)
+            if now.content_hash != content_hash_of(version):
+                return True
+        return False
 
     async def bring_page(
         self, source: ResolvedCollection, target: ResolvedCollection, offset: str, lacks: Lacks

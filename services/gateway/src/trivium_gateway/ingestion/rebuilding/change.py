@@ -178,7 +178,7 @@ class ModelChange:
             return await self._bring_back(alias, own, beside, until)
         if not beside.is_settled:
             return await self._settle(alias, own, beside, until)
-        if resolved(own).successor() is not None:
+        if resolved(own).successor() is not None or (model and await self._models.cut_anew(own) is not None):
             raise FailedPrecondition(
                 f"The collection {name!r} still has its index of {beside.made.model}. Discard that, or go back to it, "
                 "before it is made anew.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.chunks import Chunk
     from trivium_gateway.domain.indexes import IndexBeside
+    from trivium_gateway.ingestion.transferring import DocumentTransfer
     from trivium_gateway.library.chunks import ChunkStore
     from trivium_gateway.library.lookup import OwnCollection
     from trivium_gateway.models.embed import EmbedClient
@@ -68,11 +69,13 @@ class ModelFinder:
     Args:
         embed: Their services.
         chunks: The chunks of collections, some of which are embedded to compare.
+        transfer: Knows how documents are cut now.
     """
 
-    def __init__(self, embed: EmbedClient, chunks: ChunkStore) -> None:
+    def __init__(self, embed: EmbedClient, chunks: ChunkStore, transfer: DocumentTransfer) -> None:
         self._embed = embed
         self._chunks = chunks
+        self._transfer = transfer
 
     async def making_of(self, name: str, own: OwnCollection) -> IndexMaking | str | None:
         """What an index with a model is made with.
@@ -83,7 +86,7 @@ class ModelFinder:
 
         Returns:
             The making; or the fingerprint of the model if it makes the same vectors as the one that there is; None if
-            it is that.
+            it is that, and documents are cut as they would be now.
 
         Raises:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
@@ -91,11 +94,18 @@ class ModelFinder:
         """
         client, model = await self._find(name)
         if model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by):
-            return None
+            return await self.cut_anew(own)
         alike, _, _ = await self._try(client, model, own)
         if alike:
             return model.fingerprint
         return IndexMaking(model.name, model.fingerprint, model.dimension, ANALYZER_VERSION, secrets.token_hex(4))
+
+    async def cut_anew(self, own: OwnCollection) -> IndexMaking | None:
+        """What an index with the same model is made with whose documents are cut anew; None if they need not be."""
+        now = resolved(own)
+        if not await self._transfer.is_cut_otherwise(now):
+            return None
+        return replace(now.made, analyzer=ANALYZER_VERSION, generation=secrets.token_hex(4))
 
     async def check_is(self, name: str, beside: IndexBeside, own: OwnCollection) -> None:
         """Refuse a change while another one is not over.
@@ -128,7 +138,8 @@ class ModelFinder:
         """
         client, model = await self._find(name)
         alike, seconds, content_bytes = await self._try(client, model, own)
-        same = alike or model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by)
+        is_its_own = model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by)
+        same = await self.cut_anew(own) is None if is_its_own else alike
         pieces = own.described.point_count
         vector_bytes = model.dimension * _BYTES_A_NUMBER * _GRAPH_SHARE
         return RebuildingEstimate(
