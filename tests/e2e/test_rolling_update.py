@@ -155,21 +155,24 @@ def roll_twice(instances: Instances, questions: Questions) -> None:
     assert questions.wrong == []
 
 
-def test_rolling_update_of_embed_loses_and_degrades_no_question(
-    make_stack: Callable[..., Stack], tmp_path: Path
+@pytest.mark.parametrize("service", ["embed", "rerank", "generate"])
+def test_rolling_update_of_a_service_loses_and_degrades_no_question(
+    make_stack: Callable[..., Stack], tmp_path: Path, service: str
 ) -> None:
     environ = {
-        "TRIVIUM_EMBED_LISTEN": "{address}:{port}",
-        "TRIVIUM_EMBED_METRICS_PORT": "0",
+        f"TRIVIUM_{service.upper()}_LISTEN": "{address}:{port}",
+        f"TRIVIUM_{service.upper()}_METRICS_PORT": "0",
         "TRIVIUM_DATA_DIR": str(MODELS),
     }
-    with Instances("embed", environ, tmp_path).running() as embed:
-        stack = make_stack(
-            TRIVIUM_GATEWAY_EMBED_TARGET=embed.target,
-            TRIVIUM_GENERATE_EMBED_TARGET=embed.target,
-            TRIVIUM_GENERATE_EMBED_TIMEOUT_SECONDS="20",  # what is late on a busy machine is not lost
-        )
-        stack.start("qdrant_edge", "rerank", "generate", "gateway")
+    instances = Instances(service, environ, tmp_path)
+    targets = {f"TRIVIUM_GATEWAY_{service.upper()}_TARGET": instances.target}
+    if service == "embed":
+        targets["TRIVIUM_GENERATE_EMBED_TARGET"] = instances.target
+    # What is late on a busy machine is not lost.
+    stack = make_stack(**targets, TRIVIUM_GENERATE_EMBED_TIMEOUT_SECONDS="20")
+    environ["TRIVIUM_GENERATE_EMBED_TARGET"] = stack.environ["TRIVIUM_GENERATE_EMBED_TARGET"]
+    with instances.running():
+        stack.start(*{"qdrant_edge", "embed", "rerank", "generate", "gateway"} - {service})
         wait_until(lambda: all(stack.stages().values()) and bool(stack.stages()), "ready stack", 120)
         stack.ingest({"id": "a", "title": "Herons", "text": "Herons eat fish. They stand in shallow water."})
 
@@ -178,7 +181,7 @@ def test_rolling_update_of_embed_loses_and_degrades_no_question(
             body = response.json()
             return "" if response.status_code == 200 and not body["degraded"] else f"{response.status_code}: {body}"
 
-        roll_twice(embed, Questions(ask))
+        roll_twice(instances, Questions(ask))
 
 
 def test_rolling_update_of_the_gateway_loses_no_question(make_stack: Callable[..., Stack], tmp_path: Path) -> None:

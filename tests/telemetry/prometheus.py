@@ -73,12 +73,15 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+def running_prometheus(
+    folder: Path, targets: Mapping[str, str], *, namespace: str | None = None
+) -> Iterator[Prometheus]:
     """Runs one that scrapes every second.
 
     Args:
         folder: For its data.
         targets: Address by job.
+        namespace: Of a cluster, if the targets are to have the labels of pods there: `JOB-0` is the pod.
     """
     program = tool("prometheus")
     for path in RULES:
@@ -90,7 +93,16 @@ def running_prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Pro
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [path.name for path in RULES],
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [address]}]} for job, address in targets.items()
+            {
+                "job_name": job,
+                "static_configs": [
+                    {
+                        "targets": [address],
+                        "labels": {"namespace": namespace, "pod": f"{job}-0"} if namespace else {},
+                    }
+                ],
+            }
+            for job, address in targets.items()
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
