@@ -6,6 +6,7 @@ import { announce, confirmed, el } from "./dom.js";
 import { t } from "./i18n.js";
 import { icon } from "./icons.js";
 import { failure } from "./notices.js";
+import { openIndex } from "./reindexing.js";
 import * as state from "./state.js";
 
 const select = document.getElementById("collection");
@@ -47,6 +48,8 @@ function row({ name, state: how, chunk_count: count }) {
     el("button.pick", { type: "button", "aria-pressed": String(chosen), onclick: () => state.set("collection", name) },
       el("bdi", {}, name),
       el("span.quiet", { t: how === "ready" ? ["collections.pieces", { count }] : `collections.${how}` })),
+    how === "ready" ? el("button.icon-button.calm", {
+      type: "button", label: ["index.title", { name }], onclick: () => openIndex(name) }, icon("layers")) : null,
     how === "unused" ? null : el("button.icon-button", {
       type: "button", label: ["collections.delete", { name }], onclick: () => remove(name) }, icon("trash")));
 }
