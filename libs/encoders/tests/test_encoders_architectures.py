@@ -139,13 +139,15 @@ def _tokenizer(shape: Shape) -> Any:
 
 
 def _sentence_model(
-    transformer: Path, folder: Path, pooling: str, *, normalized: bool, prompts: dict[str, str]
+    transformer: Path, folder: Path, pooling: str, *, normalized: bool, prompts: dict[str, str], dimension: int = 32
 ) -> Path:
     """Saves a transformer as a sentence embedding model."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
     modules = [Transformer(str(transformer), max_seq_length=MAX_TOKENS), Pooling(32, pooling)]
+    if dimension != 32:
+        modules.append(Dense(32, dimension, activation_function=torch.nn.Identity()))
     modules += [Normalize()] * normalized
     SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(str(folder))
     return folder
@@ -173,6 +175,8 @@ class Case:
     shipped: bool = False
     """Whether its own files have the prompts."""
     runtime: str = "torch"
+    dimension: int = 32
+    """Other than the transformer's if a linear layer follows."""
 
 
 _MXBAI = "Represent this sentence for searching relevant passages: "
@@ -181,10 +185,12 @@ EMBEDDING = [
     Case("e5-large-v2", BERT, "mean", True, "query: ", "passage: "),
     Case("bge-large-en-v1.5", BERT, "cls", True, _MXBAI, ""),
     Case("mxbai-embed-large-v1", BERT, "cls", False, _MXBAI, ""),
+    Case("mdbr-leaf-ir", BERT, "mean", True, _MXBAI, "", shipped=True, runtime="openvino", dimension=64),
     Case("multilingual-e5-large", XLM_ROBERTA, "mean", True, "query: ", "passage: "),
     Case("bge-m3", XLM_ROBERTA, "cls", True),
     Case("gte-modernbert-base", MODERN_BERT, "cls", False),
     Case("gte-modernbert-base", MODERN_BERT, "cls", False, runtime="openvino"),
+    Case("granite-embedding-small-english-r2", MODERN_BERT, "cls", True, runtime="openvino"),
     Case("Qwen3-Embedding-0.6B", QWEN3, "lasttoken", True, QWEN_PROMPT, "", shipped=True),
     Case("Qwen3-Embedding-0.6B", QWEN3, "lasttoken", True, QWEN_PROMPT, "", shipped=True, runtime="openvino"),
 ]
@@ -197,13 +203,18 @@ async def test_encode_architecture_equals_sentence_transformers(
     transformer = written(case.shape, "AutoModel", "transformer")
     prompts = {"query": case.query, "document": case.document} if case.shipped else {}
     folder = _sentence_model(
-        transformer, tmp_path / case.name, case.pooling, normalized=case.normalized, prompts=prompts
+        transformer,
+        tmp_path / case.name,
+        case.pooling,
+        normalized=case.normalized,
+        prompts=prompts,
+        dimension=case.dimension,
     )
 
     encoder = await load(TextEncoder, folder, runtime=case.runtime, precision="fp32")
 
     assert encoder.info.runtime == case.runtime
-    assert (encoder.info.dimension, encoder.info.normalized) == (32, case.normalized)
+    assert (encoder.info.dimension, encoder.info.normalized) == (case.dimension, case.normalized)
     for role, prompt in ((Role.QUERY, case.query), (Role.DOCUMENT, case.document)):
         found = await encoder.encode(TEXTS, role=role, truncate=True)
         expected = _encoded(folder, TEXTS, prompt)
