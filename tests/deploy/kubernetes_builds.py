@@ -28,6 +28,7 @@ COMPOSITIONS = {
     "base-gpu-encoders": ("gpu-encoders", "scrape-annotations"),
     "base-keys": ("scrape-annotations", "keys", "ingress"),
     "base-backup-tls": ("network-policies", "gateway-api", "backup", "tls"),
+    "base-backup-gateway": ("jobs", "backup", "backup-gateway"),
 }
 """Builds of the base with components that no overlay has, or none has together."""
 

@@ -1,17 +1,21 @@
-"""The nightly backup holds every collection and the aliases, and never counts before it is whole."""
+"""The nightly backup holds every collection, the aliases, what a gateway keeps, and counts only once it is whole."""
 
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
-from deploy.kubernetes_builds import FOLDER
+import yaml
+from deploy.kubernetes_builds import FOLDER, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +70,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
     server.server_close()
 
 
-def _back_up(server: ThreadingHTTPServer, folder: Path, kept: int = 7) -> subprocess.CompletedProcess[str]:
-    environ = {
+def _back_up(server: ThreadingHTTPServer, folder: Path, kept: int = 7, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = more | {
         "QDRANT_URLS": f"http://127.0.0.1:{server.server_port},http://localhost:{server.server_port}",
         "QDRANT_API_KEY": "secret",
         "BACKUPS": str(folder),
@@ -107,3 +111,100 @@ def test_backup_that_fails_leaves_the_earlier_ones_and_says_so(server: Threading
     assert _back_up(server, tmp_path, kept=1).returncode == 0
     (only,) = tmp_path.iterdir()
     assert only.name > earlier.name
+
+
+def _rows(path: Path) -> list[tuple[int]]:
+    with closing(sqlite3.connect(path)) as database:
+        return list(database.execute("SELECT * FROM t"))
+
+
+def _fill(folder: Path) -> dict[str, bytes]:
+    """Files as a gateway has them; those in the result belong into a backup."""
+    kept = {"files/a/b/c.d.pdf": b"%PDF", "jobs/documents/5f": b"waits", "audit/audit-2026-01-01.jsonl": b"{}\n"}
+    for name, content in (kept | {"files/a/b/.half": b"%P", "jobs/lock": b""}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return kept
+
+
+def test_backup_holds_what_a_running_gateway_keeps_and_a_job_brings_it_back(
+    server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    kept = _fill(data / "gateway")
+    with (
+        closing(sqlite3.connect(data / "gateway/keys.sqlite")) as keys,
+        closing(sqlite3.connect(data / "gateway/jobs/jobs.sqlite", isolation_level=None)) as jobs,
+    ):
+        keys.executescript("PRAGMA journal_mode = PERSIST; CREATE TABLE t (n); INSERT INTO t VALUES (1)")
+        keys.commit()
+        jobs.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (n); INSERT INTO t VALUES (2)")
+        assert (data / "gateway/jobs/jobs.sqlite-wal").stat().st_size > 0, "the row is only in what a copy would lack"
+        jobs.execute("BEGIN IMMEDIATE")
+        jobs.execute("INSERT INTO t VALUES (3)")  # as the gateway may be doing at the moment
+        done = _back_up(server, backups, GATEWAY_DATA=str(data / "gateway"))
+        jobs.execute("COMMIT")
+    assert done.returncode == 0, done.stderr
+    (backup,) = backups.iterdir()
+    held = backup / "gateway"
+    assert {str(one.relative_to(held)) for one in held.rglob("*") if one.is_file()} == {
+        *kept, "keys.sqlite", "jobs/jobs.sqlite",
+    }  # fmt: skip
+    assert not [one for one in backup.rglob("*") if one.stat().st_mode & 0o077], "it holds documents and keys"
+
+    lost = tmp_path / "new"
+    lost.mkdir()
+    (lost / "gateway").mkdir()
+    (lost / "gateway/other").write_text("of before")
+    (restore,) = yaml.safe_load_all((FOLDER / "restore-gateway.yaml").read_text())
+    kubernetes_validate.validate(restore, "1.30", strict=True)
+    container = restore["spec"]["template"]["spec"]["containers"][0]
+    environ = {"BACKUPS": str(backups), "DATA": str(lost), "BACKUP": backup.name}
+    assert environ.keys() == {one["name"] for one in container["env"]}
+    for _ in range(2):  # again is as good as once
+        subprocess.run(container["command"], env=os.environ | environ, check=True)
+
+    assert {name: (lost / "gateway" / name).read_bytes() for name in kept} == kept
+    assert _rows(lost / "gateway/keys.sqlite") == [(1,)]
+    assert _rows(lost / "gateway/jobs/jobs.sqlite") == [(2,)]
+    assert (lost / "gateway.before").is_dir()
+    wrong = subprocess.run(container["command"], env=os.environ | environ | {"BACKUP": "no"}, check=False)
+    assert wrong.returncode != 0
+    assert _rows(lost / "gateway/keys.sqlite") == [(1,)], "a name that is wrong takes nothing away"
+
+
+def test_backup_without_the_gateways_folder_fails_if_it_cannot_be_read(
+    server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway/keys.sqlite").write_bytes(b"no database, but as long as one" * 100)
+
+    done = _back_up(server, tmp_path / "backups", GATEWAY_DATA=str(tmp_path / "gateway"))
+
+    assert done.returncode == 1
+    assert "backup: failed" in done.stderr
+
+
+def test_backup_runs_where_the_gateways_volume_is_and_restoring_uses_the_same_volumes() -> None:
+    build = "base-backup-gateway"
+    spec = named(build, "CronJob", "trivium-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    claims = {one["name"]: one.get("persistentVolumeClaim", {}).get("claimName") for one in spec["volumes"]}
+    gateway = named(build, "Deployment", "trivium-gateway")["spec"]["template"]
+    (rule,) = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+    assert rule["labelSelector"]["matchLabels"].items() <= gateway["metadata"]["labels"].items()
+    assert claims["gateway"] in {
+        one.get("persistentVolumeClaim", {}).get("claimName") for one in gateway["spec"]["volumes"]
+    }
+    mounts = {one["name"]: one["mountPath"] for one in spec["containers"][0]["volumeMounts"]}
+    environ = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+    assert environ["GATEWAY_DATA"] == f"{mounts['gateway']}/gateway"
+    (restore,) = yaml.safe_load_all((FOLDER / "restore-gateway.yaml").read_text())
+    pod = restore["spec"]["template"]["spec"]
+    assert {one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"]} == {
+        claims["gateway"],
+        claims["backups"],
+    }
+    assert pod["securityContext"] == spec["securityContext"]
+    assert pod["containers"][0]["image"] == spec["containers"][0]["image"]

@@ -99,22 +99,27 @@ def _check_custom(one: Object) -> None:
     assert {word[1:] for word in words if word.startswith("+")} <= used, one["metadata"]
 
 
-def test_snapshot_of_the_volume_is_of_the_claim_that_qdrant_has_and_comes_back_as_it() -> None:
-    (snapshot,) = yaml.safe_load_all((FOLDER / "volume-snapshot.yaml").read_text())
-    (claim,) = yaml.safe_load_all((FOLDER / "volume-from-snapshot.yaml").read_text())
+def test_snapshots_are_of_the_claims_that_qdrant_and_the_gateway_have_and_come_back_as_them() -> None:
+    snapshots = list(yaml.safe_load_all((FOLDER / "volume-snapshot.yaml").read_text()))
+    claims = list(yaml.safe_load_all((FOLDER / "volume-from-snapshot.yaml").read_text()))
     qdrant = named("small", "StatefulSet", "trivium-qdrant")
     (template,) = qdrant["spec"]["volumeClaimTemplates"]
-    name = f"{template['metadata']['name']}-{qdrant['metadata']['name']}-0"
+    specs = {
+        f"{template['metadata']['name']}-{qdrant['metadata']['name']}-0": template["spec"],
+        "trivium-gateway": named("small", "PersistentVolumeClaim", "trivium-gateway")["spec"],
+    }
 
-    _check_custom(snapshot)
-    kubernetes_validate.validate(claim, VERSIONS[-1], strict=True)
-    assert snapshot["spec"]["source"] == {"persistentVolumeClaimName": name}
-    assert claim["metadata"]["name"] == name
-    assert {one["metadata"]["namespace"] for one in (snapshot, claim)} == {qdrant["metadata"]["namespace"]}
-    source = claim["spec"].pop("dataSource")
-    assert source["kind"] == snapshot["kind"]
-    assert source["name"].startswith(snapshot["metadata"]["generateName"])
-    assert claim["spec"] == template["spec"]
+    assert [claim["metadata"]["name"] for claim in claims] == list(specs)
+    for snapshot, claim in zip(snapshots, claims, strict=True):
+        _check_custom(snapshot)
+        kubernetes_validate.validate(claim, VERSIONS[-1], strict=True)
+        name = claim["metadata"]["name"]
+        assert snapshot["spec"]["source"] == {"persistentVolumeClaimName": name}
+        assert {one["metadata"]["namespace"] for one in (snapshot, claim)} == {qdrant["metadata"]["namespace"]}
+        source = claim["spec"].pop("dataSource")
+        assert source["kind"] == snapshot["kind"]
+        assert source["name"].startswith(snapshot["metadata"]["generateName"])
+        assert claim["spec"] == specs[name]
 
 
 def test_a_misspelled_field_is_seen() -> None:

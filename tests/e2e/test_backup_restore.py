@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract.qdrant_under_test import running_server
+from documents.known.prints import Page as Print
+from documents.known.prints import pdf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from e2e.stack import Stack
 
 _PAGE = Path(__file__).parents[2] / "docs/operations.md"
+_ADMIN = "tv_0011223344_" + "x" * 43
+_SCAN = pdf(Print().lines("Belt 31 is made of rubber."))
 _QUESTION = "After how many months is the filter of the pump replaced?"
 
 
 @pytest.mark.skipif(running_server() is not None, reason="the server's files are elsewhere")
-def test_backup_restored_after_total_loss_gives_the_same_documents_and_answer(make_stack: Callable[[], Stack]) -> None:
-    stack = make_stack()
+def test_backup_restored_after_total_loss_gives_the_same_documents_and_answer(make_stack: Callable[..., Stack]) -> None:
+    stack = make_stack(TRIVIUM_GATEWAY_AUTH="keys", TRIVIUM_GATEWAY_ADMIN_KEY=_ADMIN)
+    stack.http.headers["Authorization"] = f"Bearer {_ADMIN}"
     stack.start()
     stack.wait_ready()
     documents: list[dict[str, Any]] = [
@@ -42,25 +46,43 @@ def test_backup_restored_after_total_loss_gives_the_same_documents_and_answer(ma
     stack.ingest(*documents)
     stack.http.post("/v1/collections", json={"name": "second"}).raise_for_status()
     stack.ingest({"id": "other", "text": "Another collection."}, collection="second")
+    scan = {"file": ("belt.pdf", _SCAN)}
+    stack.http.post("/v1/documents", files=scan, data={"id": "belt.pdf"}).raise_for_status()
+    stack.http.post("/v1/keys", json={"name": "ann"}).raise_for_status()
+    rated = {"request_id": stack.answer(_QUESTION)["request_id"], "rating": 1}
+    stack.http.post("/v1/feedback", json=rated).raise_for_status()
     before = _state(stack)
 
     stack.end(by=signal.SIGTERM)
-    data, archive = stack.folder / "data", stack.folder / "backup.tar"
-    (stack.folder / ".data").symlink_to(data)
-    pack, unpack = re.findall(r"^\$ (tar -C \.data .+)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    folder, archive = stack.folder, stack.folder / "backup.tar"
+    data = folder / ".data"  # as the page calls it
+    (folder / "data").rename(data)
+    (folder / "data").symlink_to(data)
+    page = _PAGE.read_text(encoding="utf-8")
+    (pack,) = re.findall(r"^\$ (tar -C \.data .+)\n```", page, re.MULTILINE)
+    (restore,) = re.findall(r"^```console\n((?:\$ .+\n)+?)\$ make up\n```", page[page.index(pack) :], re.MULTILINE)
     length_bytes, disk_bytes = _sizes(data / "qdrant")
-    subprocess.run(shlex.split(pack), cwd=stack.folder, check=True)
-    shutil.rmtree(data / "qdrant")
-    subprocess.run(shlex.split(unpack), cwd=stack.folder, check=True)
+    _run(pack, folder)
     assert length_bytes > 10 * disk_bytes, "nothing here has holes: this shows nothing"
     assert archive.stat().st_size < 2 * disk_bytes
+    for broken in (data / "qdrant").rglob("*.json"):
+        broken.write_text("broken")
+    for command in restore.splitlines():
+        _run(command.removeprefix("$ "), folder)
     assert _sizes(data / "qdrant")[1] < 2 * disk_bytes
     stack.start()
     stack.wait_ready()
 
     assert _state(stack) == before
     assert "18 months" in before["answer"]
+    assert before["file"] == _SCAN.hex()
+    assert before["keys"]
+    assert before["feedback"]
     assert [result["status"] for result in stack.ingest(*documents)] == ["unchanged"] * len(documents)
+
+
+def _run(command: str, folder: Path) -> None:
+    subprocess.run(shlex.split(command), cwd=folder, check=True)
 
 
 @pytest.mark.parametrize("page", sorted(_PAGE.parent.glob("*.md")), ids=lambda page: page.stem)
@@ -80,11 +102,15 @@ def _state(stack: Stack) -> dict[str, Any]:
     """What a person would compare: collections, every document with its text, and an answer with its citations."""
     answer = stack.answer(_QUESTION)
     assert answer["degraded"] == []
+    feedback = stack.http.get("/v1/feedback").raise_for_status()
     collections = [entry["name"] for entry in stack.http.get("/v1/collections").json()["collections"]]
     return {
         "documents": {name: _documents(stack, name) for name in collections},
         "answer": answer["answer"],
         "citations": json.dumps(answer["citations"], sort_keys=True),
+        "file": stack.http.get("/v1/files/belt.pdf").raise_for_status().content.hex(),
+        "keys": [(key["id"], key["name"]) for key in stack.http.get("/v1/keys").raise_for_status().json()["keys"]],
+        "feedback": [(one["request_id"], one["rating"]) for one in feedback.json()["feedback"]],
         "passages": [(passage["id"], passage["text"]) for passage in answer["passages"]],
     }
 

@@ -1,7 +1,7 @@
 """Backs up Qdrant servers: a snapshot of each collection of each node, and the aliases by which Trivium finds them.
 
-A backup is a folder named by its time (UTC), and has that name only once everything is in it. docs/operations.md says
-how to restore one.
+Where GATEWAY_DATA names it, what a gateway keeps is in the backup, too. A backup is a folder named by its time (UTC),
+and has that name only once everything is in it. docs/kubernetes.md says how to restore one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import shutil
+import sqlite3
 import ssl
 import sys
 import urllib.error
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _UNFINISHED = ".unfinished"
+_BESIDE_DATABASES = ("-wal", "-shm", "-journal")  # what SQLite keeps beside one: a copy is whole without
 _TIMEOUT_SECONDS = 3600  # a snapshot of a large collection is made before anything comes
 
 
@@ -68,6 +70,40 @@ def back_up(node: Node, into: Path) -> None:
         print(f"backup: {node.name}: {name}, {(into / f'{name}.snapshot').stat().st_size:,} bytes", flush=True)
 
 
+def back_up_gateway(data: Path, into: Path) -> None:
+    """Copies what a running gateway keeps: databases as of one moment each, and files that are whole."""
+    files = [path for path in _files(data) if not path.name.startswith(".") and path.name != "lock"]
+    # Databases first: a document that a job has finished since is in Qdrant, whose snapshots are made later.
+    for path in sorted(files, key=lambda path: path.suffix != ".sqlite"):
+        if path.name.endswith(_BESIDE_DATABASES):
+            continue
+        to = into / path.relative_to(data)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".sqlite":
+            _copy_database(path, to)
+        else:
+            with contextlib.suppress(FileNotFoundError):  # deleted since
+                shutil.copyfile(path, to)
+    print(f"backup: gateway: {sum(path.stat().st_size for path in _files(into)):,} bytes", flush=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # a folder of a collection that is deleted meanwhile
+            raise error
+
+    return [Path(where, name) for where, _, names in os.walk(folder, onerror=fail) for name in names]
+
+
+def _copy_database(path: Path, to: Path) -> None:
+    address = f"file:{urllib.parse.quote(str(path))}?mode=rw"  # never made anew; what WAL needs is written beside it
+    with (
+        contextlib.closing(sqlite3.connect(address, uri=True, timeout=60)) as database,
+        contextlib.closing(sqlite3.connect(to)) as copy,
+    ):
+        database.backup(copy)
+
+
 def keep_newest(folder: Path, count: int) -> None:
     """Deletes all whole backups but the newest, and what earlier runs left unfinished."""
     whole = sorted(path for path in folder.glob("20*Z") if path.is_dir())
@@ -77,6 +113,7 @@ def keep_newest(folder: Path, count: int) -> None:
 
 def main() -> int:
     """Makes one backup; returns the exit status."""
+    os.umask(0o077)  # it holds documents and keys
     folder = Path(os.environ.get("BACKUPS", "/backups"))
     nodes = [Node(url, os.environ.get("QDRANT_API_KEY", "")) for url in os.environ["QDRANT_URLS"].split(",")]
     done = folder / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H-%M-%SZ}"
@@ -84,9 +121,11 @@ def main() -> int:
     kept_count = int(os.environ.get("BACKUPS_KEPT", "7"))
     keep_newest(folder, kept_count)  # first, for the room
     try:
+        if data := os.environ.get("GATEWAY_DATA"):
+            back_up_gateway(Path(data), unfinished / "gateway")
         for node in nodes:
             back_up(node, unfinished / node.name)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, sqlite3.Error) as error:
         print(f"backup: failed, and the last one stays the newest: {error}", file=sys.stderr)
         return 1
     unfinished.rename(done)
