@@ -2,7 +2,7 @@
 
 import { copyButton, pictured } from "./clipboard.js";
 import { el } from "./dom.js";
-import { placeOf } from "./excerpt.js";
+import { onPage, placeOf } from "./excerpt.js";
 import { feedback } from "./feedback.js";
 import { answerTrust } from "./trust.js";
 
@@ -25,7 +25,7 @@ export function actions(summary, question, collection, can) {
 export function asMarkdown({ answer, citations, passages }) {
   const cited = [...new Set(citations.map(({ index }) => index))].toSorted((one, other) => one - other);
   const lines = cited.map((index) => {
-    const passage = passages[index - 1];
+    const passage = onPage(passages[index - 1], citations.find((one) => one.index === index));
     const place = placeOf(passage).textContent;
     return `[${index}] ${passage.title || passage.document_id}${place && `, ${place}`}${passage.uri && ` (${passage.uri})`}`;
   });

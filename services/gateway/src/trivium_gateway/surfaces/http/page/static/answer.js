@@ -4,7 +4,7 @@ import { actions } from "./actions.js";
 import { ApiError } from "./api.js";
 import { el } from "./dom.js";
 import { editable } from "./editing.js";
-import { cited } from "./excerpt.js";
+import { cited, onPage } from "./excerpt.js";
 import { show } from "./i18n.js";
 import { marked } from "./inline.js";
 import { blocks, element } from "./markdown.js";
@@ -162,6 +162,7 @@ export class Turn {
 
   #sources(title) {
     if (!this.#passages.length) return null;
-    return sources(this.#passages, this.#cited(), title, (passage, from) => this.#open(passage, from));
+    const shown = this.#passages.map((passage, at) => onPage(passage, this.#citations.find(({ index }) => index === at + 1)));
+    return sources(shown, this.#cited(), title, (passage, from) => this.#open(passage, from));
   }
 }

@@ -21,9 +21,13 @@ export function locate(text, passage) {
 export function placeOf({ page, heading, title }) {
   const last = heading?.at(-1);
   const shown = last && last !== title ? last : "";
-  return el("span.place", {},
+  return el("bdi.place", {},
     page ? el("span", { t: ["place.page", { page }] }) : "", page && shown ? ", " : "", shown ? foreign(shown) : "");
 }
+
+/** Text on one line, without the marks of Markdown: cells of tables stand apart, and what rules them off is left out. */
+export const oneLine = (text) => text.replace(/^[ \t|:-]*-[ \t|:-]*$/gm, "")
+  .replace(/(?<=\S)[ \t]*\|[ \t]*(?=[^\s|])/g, " · ").replace(/[*`|>#]+/g, " ").replace(/\s+/g, " ").trim();
 
 /** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it what supports the answer most. */
 export function excerpt(text, from, to, place, quote) {
@@ -35,7 +39,7 @@ export function excerpt(text, from, to, place, quote) {
   }
   const mark = el("mark", { tabindex: "-1" });
   const passage = text.slice(place.start, place.end);
-  mark.append(el("span.unseen", {}, t("reader.passage")));
+  mark.append(el("bdi.unseen", {}, t("reader.passage")));
   if (quote) {
     const [start, end] = utf16Offsets(passage, quote.start, quote.end);
     mark.append(passage.slice(0, start), el("strong.quote", {}, passage.slice(start, end)), passage.slice(end));
@@ -44,11 +48,15 @@ export function excerpt(text, from, to, place, quote) {
   return body;
 }
 
+/** A passage with the page that a citation's quote stands on, where that is known: it may be a later one than the passage begins on. */
+export const onPage = (passage, citation) => ({ ...passage, page: citation?.boxes?.[0]?.page ?? passage.page });
+
 /** A citation's passage, with what supports the answer most as a range in it, in code points. */
-export function cited(passage, { quote }) {
+export function cited(passage, citation) {
+  const { quote } = citation;
   const { start, end } = passage.span;
   const isWithin = quote && quote.start >= start && quote.end <= end && quote.start < quote.end;
-  return { ...passage, quote: isWithin ? { start: quote.start - start, end: quote.end - start } : null };
+  return { ...onPage(passage, citation), quote: isWithin ? { start: quote.start - start, end: quote.end - start } : null };
 }
 
 /** Brings what is marked into view, within the element that scrolls. */

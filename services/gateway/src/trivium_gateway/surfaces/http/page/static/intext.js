@@ -1,6 +1,7 @@
 // Finds words in the texts of documents: the gateway searches, and gives the passages that have all of them.
 
 import { call } from "./api.js";
+import { oneLine } from "./excerpt.js";
 
 const MOST = 100; // passages, the gateway's most
 const AROUND = 60; // characters before and after a word that is found
@@ -28,7 +29,7 @@ export async function findInTexts(words, collection, signal) {
 const isWord = (word) => word.replace(SIGNS, "") !== "";
 
 function around(text, words) {
-  const line = text.replace(/[*`|>#]+/g, " ").replace(/\s+/g, " ").trim();
+  const line = oneLine(text);
   const at = Math.max(0, Math.min(...words.map((word) => line.toLowerCase().indexOf(word.toLowerCase())).filter((one) => one >= 0), line.length));
   const from = at < AROUND || at === line.length ? 0 : line.indexOf(" ", at - AROUND) + 1 || at;
   return `${from ? "… " : ""}${Array.from(line.slice(from, from + 3 * AROUND)).join("")}${from + 3 * AROUND < line.length ? " …" : ""}`;

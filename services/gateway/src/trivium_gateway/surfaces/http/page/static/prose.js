@@ -37,10 +37,10 @@ export function part(text, from, to, place, quote, plain, breaks = false) {
   let at = begin;
   let mark = null;
   for (const piece of text.slice(begin, end).split(PAGE_END)) {
-    if (at > begin) body.append(el("p.page-end.quiet", { t: ["place.page", { page: page += 1 }] }));
+    if (at > begin) body.append(el("p.page-end.quiet", { dir: "auto", t: ["place.page", { page: page += 1 }] }));
     for (const { source, start, end: stop } of ranges(piece)) {
       const isMarked = place && at + start < place.end && at + stop > place.start;
-      if (isMarked && !mark) body.append(mark = el("mark.place", { tabindex: "-1" }, el("span.unseen", {}, t("reader.passage"))));
+      if (isMarked && !mark) body.append(mark = el("mark.place", { tabindex: "-1" }, el("bdi.unseen", {}, t("reader.passage"))));
       (isMarked ? mark : body).append(element(source, () => "", breaks));
     }
     at += piece.length + PAGE_END.length;

@@ -148,7 +148,7 @@ function display(found, collection, passage) {
     passage ? placeOf(passage) : "",
     el("bdi", {}, found.id),
     link ? el("a", { href: link, rel: "noopener noreferrer", target: "_blank" }, foreign(found.uri))
-      : found.uri ? foreign(found.uri) : "",
+      : found.uri && !found.uri.endsWith(found.id) ? foreign(found.uri) : "", // a file's says no more than its path
     el("span", { t: ["reader.pieces", { count: found.chunk_count }] }),
     ...Object.entries(found.metadata).map(([key, value]) => el("bdi", {}, `${key}: ${[value].flat().join(", ")}`)));
   const place = passage ? locate(found.text, passage) : null;

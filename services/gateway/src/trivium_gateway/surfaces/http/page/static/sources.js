@@ -1,7 +1,7 @@
 // What an answer rests on: its passages under the documents that they are from, the first two of these at once.
 
 import { el, foreign } from "./dom.js";
-import { placeOf } from "./excerpt.js";
+import { oneLine, placeOf } from "./excerpt.js";
 import { shortName } from "./library.js";
 import { passageTrust } from "./trust.js";
 
@@ -52,8 +52,8 @@ function row({ passage, number, isCited: cited }, isLater, open) {
   return button;
 }
 
-/** How a passage begins, without its headings and the marks of Markdown, on one line. */
+/** How a passage begins, without its headings, on one line. */
 function snippet({ text, title }) {
   const lines = text.slice(0, 900).split("\n").filter((line) => !/^\s*#{1,6}\s/.test(line) && line.trim() !== title);
-  return lines.join(" ").replace(/[*`|>]+/g, " ").replace(/\s+/g, " ").trim().slice(0, 260);
+  return oneLine(lines.join("\n")).slice(0, 260);
 }

@@ -27,6 +27,7 @@ export const ar = {
   "status.stage.ready": "جاهزة",
   "status.stage.down": "متوقفة",
 
+  "stage.cache": "الذاكرة المؤقتة",
   "stage.rewrite": "إعادة الصياغة",
   "stage.embed": "التضمين",
   "stage.search": "البحث",
@@ -340,7 +341,7 @@ export const ar = {
 
   "upload.title": "أضف مستندات",
   "upload.drop": "أفلت ملفات أو مجلدات هنا",
-  "upload.kinds": "نصوص وMarkdown وHTML وPDF، حتى {size} لكل منها",
+  "upload.kinds": "PDF وWord وExcel وPowerPoint وHTML وMarkdown والبريد والأرشيفات وغيرها، حتى {size} لكل منها",
   "upload.choose": "اختر ملفات",
   "upload.over": "أفلت للإضافة إلى «{collection}»",
   "upload.list": "عمليات الرفع",

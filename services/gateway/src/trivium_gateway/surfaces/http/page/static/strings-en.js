@@ -27,6 +27,7 @@ export const en = {
   "status.stage.ready": "ready",
   "status.stage.down": "down",
 
+  "stage.cache": "Cache",
   "stage.rewrite": "Rewrite",
   "stage.embed": "Embed",
   "stage.search": "Search",
@@ -340,7 +341,7 @@ export const en = {
 
   "upload.title": "Add documents",
   "upload.drop": "Drop files or folders here",
-  "upload.kinds": "Text, Markdown, HTML and PDF, up to {size} each",
+  "upload.kinds": "PDF, Word, Excel, PowerPoint, HTML, Markdown, mails, archives and more, up to {size} each",
   "upload.choose": "Choose files",
   "upload.over": "Drop to add to “{collection}”",
   "upload.list": "Uploads",

@@ -27,6 +27,7 @@ export const zh = {
   "status.stage.ready": "就绪",
   "status.stage.down": "不可用",
 
+  "stage.cache": "缓存",
   "stage.rewrite": "改写",
   "stage.embed": "向量化",
   "stage.search": "检索",
@@ -340,7 +341,7 @@ export const zh = {
 
   "upload.title": "添加文档",
   "upload.drop": "把文件或文件夹拖到这里",
-  "upload.kinds": "文本、Markdown、HTML 和 PDF，每个不超过 {size}",
+  "upload.kinds": "PDF、Word、Excel、PowerPoint、HTML、Markdown、邮件、压缩包等，每个不超过 {size}",
   "upload.choose": "选择文件",
   "upload.over": "松开即可添加到“{collection}”",
   "upload.list": "上传",
