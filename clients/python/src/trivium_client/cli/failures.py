@@ -18,6 +18,9 @@ _STATUSES: tuple[tuple[type[TriviumError], int], ...] = (
     (TriviumError, FAILED),
 )
 
+_NEXT = {"COLLECTION_NOT_FOUND": "`trivium collections` lists them, `trivium collections create NAME` makes one."}
+"""What to type next, which the gateway does not know: it has callers of other kinds."""
+
 
 def status_of(error: TriviumError) -> int:
     """The exit status of a command that ends with this error."""
@@ -25,10 +28,11 @@ def status_of(error: TriviumError) -> int:
 
 
 def failure_text(error: TriviumError) -> str:
-    """What is wrong, in a line: the field if the message does not name it, the message, the reason."""
+    """What is wrong, in a line: the field if the message does not name it, the message, the reason, what is next."""
     if isinstance(error, GatewayUnreachable):
         return error.message
     field = f"{error.field}: " if error.field and error.field not in error.message else ""
     # Of a fault, the logs say more under this id.
     logged = f", request {error.request_id}" if isinstance(error, InternalError) and error.request_id else ""
-    return f"{field}{error.message} ({error.reason}{logged})"
+    following = f" {_NEXT[error.reason]}" if error.reason in _NEXT else ""
+    return f"{field}{error.message} ({error.reason}{logged}){following}"
