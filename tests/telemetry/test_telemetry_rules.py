@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import yaml
+from e2e.stack import wait_until
+from ports import free_port
 from telemetry.expressions import ROOT, documented_elsewhere, metric_names, rules
 from telemetry.prometheus import tool
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from telemetry.conftest import WatchedStack
 
 FOLDER = ROOT / "deploy/prometheus"
@@ -27,8 +34,62 @@ def test_alert_has_severity_summary_and_a_section_in_the_runbook(alert: dict[str
     assert alert["labels"]["severity"] in ("critical", "warning")
     assert alert["annotations"]["summary"]
     page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-    assert page == "docs/runbook.md"
+    assert page == "{{ $externalURL }}/consoles/runbook.html"
     assert anchor in anchors
+
+
+def test_runbook_of_prometheus_is_what_the_script_writes(tmp_path: Path) -> None:
+    script, page, source = FOLDER / "runbook_page.py", FOLDER / "consoles/runbook.html", ROOT / "docs/runbook.md"
+    copy = tmp_path / script.relative_to(ROOT)
+    for path in (script, source):
+        (tmp_path / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.relative_to(ROOT)).write_bytes(path.read_bytes())
+    subprocess.run([sys.executable, copy], check=True)
+
+    assert (tmp_path / page.relative_to(ROOT)).read_text() == page.read_text()
+
+
+def test_link_of_an_alert_opens_its_section_in_the_prometheus_of_compose(tmp_path: Path) -> None:
+    command = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]["command"]
+    port = free_port()
+    flags = [flag.replace("/etc/prometheus", str(FOLDER)) for flag in command if flag.startswith("--web.")]
+    flags = [
+        flag.replace("${PROMETHEUS_HOST:-localhost}:${PROMETHEUS_PORT:-9090}", f"127.0.0.1:{port}") for flag in flags
+    ]
+    (tmp_path / "prometheus.yml").write_text(
+        yaml.safe_dump({"global": {"evaluation_interval": "1s"}, "rule_files": ["rules.yml"]})
+    )
+    annotations = next(one["annotations"] for one in ALERTS if one["alert"] == "ServiceDown")
+    rule = {"alert": "ServiceDown", "expr": "vector(1)", "annotations": annotations}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "now", "rules": [rule]}]}))
+    process = subprocess.Popen(
+        [tool("prometheus"), f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+         f"--web.listen-address=127.0.0.1:{port}", *flags],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    links: list[str] = []
+
+    def fires() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            alerts = httpx.get(f"http://127.0.0.1:{port}/api/v1/alerts").json()["data"]["alerts"]
+            links[:] = [alert["annotations"]["runbook_url"] for alert in alerts]
+        return bool(links)
+
+    try:
+        wait_until(fires, "alert that fires", 120)
+        page = httpx.get(links[0])
+    finally:
+        process.kill()
+        process.wait()
+    assert page.status_code == 200
+    assert f'id="{links[0].partition("#")[2]}"' in page.text
+    titles = re.findall(r'<h3 id="(\w+)">', page.text)
+    assert titles == [
+        title.lower() for title in re.findall(r"^### (\w+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
+    ]
+    within = set(re.findall(r'href="([^"]+)"', page.text))
+    ids = set(re.findall(r'id="([^"]+)"', page.text))
+    assert within <= {f"#{one}" for one in ids}, "all that it links to is in it"
 
 
 def test_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
