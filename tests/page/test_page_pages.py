@@ -69,6 +69,8 @@ def test_citation_opens_the_page_of_the_pdf_with_its_line_boxed(
 ) -> None:
     page = _asked(pages, model, manuals, expected=("Canvas2D",))
     _assert_quote_on_page_five(page)
+    expect(page.locator("#reader-facts")).to_contain_text("page 5")
+    expect(page.locator(".source.cited .place").first).to_contain_text("page 5")
     found = page.locator(".line-box.quote").evaluate(
         """one => {
           const sheet = one.parentElement.getBoundingClientRect(), box = one.getBoundingClientRect();

@@ -94,6 +94,21 @@ def test_ask_prints_answer_and_sources_and_says_what_was_degraded(gateway: Any, 
     assert (request.top_n, request.collection, request.filter["metadata.year"]) == (2, "docs", 2020)
 
 
+def test_ask_says_the_page_of_what_is_quoted_and_not_where_its_passage_begins(gateway: Any, run: Run) -> None:
+    passages = [
+        pb.Passage(document_id="a.pdf", title="Pump", page=4, heading=["Care"], text="first page", score=0.9),
+        pb.Passage(document_id="b.pdf", title="Fan", page=7, heading=["Use"], text="other", score=0.1),
+    ]
+    boxes = [pb.Box(page=5, x0=1, y0=1, x1=9, y1=9)]
+    citations = [pb.Citation(index=1, document_id="a.pdf", page=4, boxes=boxes), pb.Citation(index=2, page=7)]
+    summary = pb.AnswerSummary(answer="So [1]. So [2].", answerable=True, citations=citations, passages=passages)
+    gateway.will("Answer", pb.AnswerResponse(summary=summary))
+
+    _, out, _ = run("ask", "How long?")
+
+    assert out.splitlines()[-2:] == ["[1] 0.90 Pump, page 5  a.pdf", "[2] 0.10 Fan, page 7, Use  b.pdf"]
+
+
 def test_ask_as_json_prints_json_only(gateway: Any, run: Run) -> None:
     gateway.will("Answer", *ANSWER)
 

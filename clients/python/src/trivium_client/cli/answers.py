@@ -1,11 +1,12 @@
 """How an answer is shown: as it is written, then where it comes from."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
 
-from trivium_client import Answer, AnswerDelta, AnswerEvent, AnswerSources, InternalError, Passage
+from trivium_client import Answer, AnswerDelta, AnswerEvent, AnswerSources, Citation, InternalError, Passage
 from trivium_client._counting import counted
 from trivium_client.cli.evidence import claims, excerpt
 from trivium_client.cli.output import print_degraded, stderr, stdout, timings_line
@@ -81,7 +82,8 @@ def print_sources(answer: Answer, console: Console, *, with_excerpts: bool, cite
     for number, passage in enumerate(answer.passages, 1):
         if cited_only and number not in cited:
             continue
-        console.print(source_line(number, passage, cited=number in cited, with_collection=several), soft_wrap=True)
+        shown = _as_cited(passage, [one for one in answer.citations if one.index == number])
+        console.print(source_line(number, shown, cited=number in cited, with_collection=several), soft_wrap=True)
         if with_excerpts and number in cited:
             console.print(excerpt(passage, cited[number]))
 
@@ -100,6 +102,12 @@ def print_costs(answer: Answer) -> None:
     if by_choice and not answer.refused and is_first_time("told_of_models"):
         words = f"These are sentences of your documents, word for word. To have a language model write: {MODEL_COMMAND}"
         aside.print(words, style="dim", soft_wrap=True)
+
+
+def _as_cited(passage: Passage, citations: Sequence[Citation]) -> Passage:
+    """A passage on the page of what is quoted first, which may be a later one than it and its heading begin on."""
+    page = next((one.boxes[0].page for one in citations if one.boxes), passage.page)
+    return passage if page == passage.page else replace(passage, page=page, heading=())
 
 
 def from_several(passages: Sequence[Passage]) -> bool:

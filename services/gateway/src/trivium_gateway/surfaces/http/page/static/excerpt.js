@@ -26,8 +26,8 @@ export function placeOf({ page, heading, title }) {
 }
 
 /** Text on one line, without the marks of Markdown: cells of tables stand apart, and what rules them off is left out. */
-export const oneLine = (text) => text.replace(/^[ \t|:-]*-[ \t|:-]*$/gm, "")
-  .replace(/(?<=\S)[ \t]*\|[ \t]*(?=[^\s|])/g, " · ").replace(/[*`|>#]+/g, " ").replace(/\s+/g, " ").trim();
+export const oneLine = (text) => text.split("\n").filter((line) => !line.includes("-") || /[^\s|:-]/.test(line)).join("\n")
+  .replace(/(?<=[^\s|])[ \t]*\|[ \t]*(?=[^\s|])/g, " · ").replace(/[*`|>#]+/g, " ").replace(/\s+/g, " ").trim();
 
 /** The text from `from` to `to`, moved off surrogate pairs, with `[start, end)` marked, and in it what supports the answer most. */
 export function excerpt(text, from, to, place, quote) {
@@ -48,8 +48,11 @@ export function excerpt(text, from, to, place, quote) {
   return body;
 }
 
-/** A passage with the page that a citation's quote stands on, where that is known: it may be a later one than the passage begins on. */
-export const onPage = (passage, citation) => ({ ...passage, page: citation?.boxes?.[0]?.page ?? passage.page });
+/** A passage as it stands on the page of a citation's quote: that may be a later one than the passage, and its heading, begin on. */
+export function onPage(passage, citation) {
+  const page = citation?.boxes?.[0]?.page ?? passage.page;
+  return page === passage.page ? passage : { ...passage, page, heading: [] };
+}
 
 /** A citation's passage, with what supports the answer most as a range in it, in code points. */
 export function cited(passage, citation) {

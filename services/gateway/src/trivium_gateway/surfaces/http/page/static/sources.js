@@ -45,10 +45,11 @@ function document_(group, isLater, several, open) {
 
 function row({ passage, number, isCited: cited }, isLater, open) {
   const title = passage.title || shortName(passage.document_id);
+  const place = placeOf(passage);
   const button = el(cited ? "button.source.cited" : "button.source", {
     type: "button", label: ["answer.source", { index: number, title }], onclick: () => open(passage, button),
     ...(isLater ? { "data-more": true, hidden: true } : {}),
-  }, el("span.number", {}, String(number)), el("span.snippet", { dir: "auto" }, placeOf(passage), snippet(passage)), passageTrust(passage));
+  }, el("span.number", {}, String(number)), el("span.snippet", { dir: "auto" }, place, place.textContent && " · ", snippet(passage)), passageTrust(passage));
   return button;
 }
 
