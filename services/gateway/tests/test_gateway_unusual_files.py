@@ -75,15 +75,35 @@ def test_deleted_and_hidden_text_of_rtf_is_left_out() -> None:
     assert text.strip() == "The limit is 56 bar.ok"
 
 
-def test_percentages_of_excel_are_read_as_they_are_shown() -> None:
-    forms = {164: "0.0%", 165: "0&quot;%&quot;"}
+def test_percentages_and_units_of_excel_are_read_as_they_are_shown() -> None:
+    forms = {
+        164: "0.0%",
+        165: "0&quot;%&quot;",
+        166: "#,##0.00\\ &quot;EUR&quot;;[Red]-#,##0.00",
+        167: "0&quot; bar&quot;",
+        168: "[$€-407] #,##0",
+        169: "_-* #,##0.00\\ [$kr-41D]_-",
+        170: "0.0,,&quot;M&quot;",
+        171: "# ?/?",
+        172: "(###) ###-####",
+    }
+    numbers = (0, 164, 9, *range(165, 173))
     written = "".join(f'<numFmt numFmtId="{number}" formatCode="{code}"/>' for number, code in forms.items())
     styles = (
         f"<numFmts>{written}</numFmts><fonts><font/></fonts><fills><fill/></fills><borders><border/></borders>"
         "<cellStyleXfs><xf/></cellStyleXfs>"
-        f"<cellXfs>{''.join(f'<xf numFmtId={chr(34)}{number}{chr(34)}/>' for number in (0, 164, 9, 165))}</cellXfs>"
+        f"<cellXfs>{''.join(f'<xf numFmtId={chr(34)}{number}{chr(34)}/>' for number in numbers)}</cellXfs>"
     )
     rows = [("Share", 1, 0.125), ("Half", 2, 0.5), ("Plain", 0, 0.125), ("Quoted", 3, 12.5), ("Third", 1, 0.333333)]
+    rows += [
+        ("Price", 4, 1234.5),
+        ("Limit", 5, 9),
+        ("Fee", 6, 20),
+        ("Toll", 7, 30),
+        ("Sales", 8, 1.2e6),
+        ("Part", 9, 0.25),
+    ]
+    rows += [("Phone", 10, 5551234567), ("Long", 0, 12345678901234568)]
     cells = "".join(
         f'<row r="{at}"><c r="A{at}" t="inlineStr"><is><t>{name}</t></is></c>'
         f'<c r="B{at}" s="{style}"><v>{value}</v></c></row>'
@@ -103,7 +123,41 @@ def test_percentages_of_excel_are_read_as_they_are_shown() -> None:
     )
     lines = text_of(data, "a.xlsx").splitlines()
     wanted = ["| Share | 12.5% |", "| Half | 50% |", "| Plain | 0.125 |", "| Quoted | 12.5 |", "| Third | 33.3333% |"]
+    wanted += [
+        "| Price | 1234.5 EUR |",
+        "| Limit | 9 bar |",
+        "| Fee | € 20 |",
+        "| Toll | 30 kr |",
+        "| Sales | 1200000 |",
+    ]
+    wanted += ["| Part | 0.25 |", "| Phone | 5551234567 |", "| Long | 12345678901234568 |"]
     assert [line for line in wanted if line in lines] == wanted
+
+
+def test_raised_digits_of_excel_do_not_run_into_the_number_before_them() -> None:
+    run = '<r><rPr><vertAlign val="superscript"/></rPr><t>{}</t></r>'
+    texts = [
+        f"<si><r><t>10</t></r>{run.format(6)}<r><t xml:space='preserve'> litres</t></r></si>",
+        "<si><t>106</t></si>",
+    ]
+    cells = "".join(f'<row r="{at}"><c r="A{at}" t="s"><v>{at - 1}</v></c></row>' for at in (1, 2))
+    sheets = '<sheets><sheet name="One" sheetId="1" r:id="r1"/></sheets>'
+    data = office_file(
+        "xl/workbook.xml",
+        {
+            "xl/workbook.xml": (
+                "spreadsheetml.sheet.main",
+                f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATIONS}">{sheets}</workbook>',
+            ),
+            "xl/worksheets/sheet1.xml": (
+                "spreadsheetml.worksheet",
+                f'<worksheet xmlns="{_MAIN}"><sheetData>{cells}</sheetData></worksheet>',
+            ),
+            "xl/sharedStrings.xml": ("spreadsheetml.sharedStrings", f'<sst xmlns="{_MAIN}">{"".join(texts)}</sst>'),
+        },
+        {"xl/workbook.xml": {"worksheets/sheet1.xml": "worksheet", "sharedStrings.xml": "sharedStrings"}},
+    )
+    assert text_of(data, "a.xlsx").split("\n\n")[1:] == ["10^6 litres", "106"]
 
 
 @pytest.mark.parametrize(

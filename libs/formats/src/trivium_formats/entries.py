@@ -82,8 +82,8 @@ FORMATS: tuple[Format, ...] = (
         "Excel",
         (".xlsx", ".xlsm", ".xlsb", ".xltx"),
         (f"{_OFFICE}.spreadsheetml.sheet", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
-        "each sheet under a heading with its name, as tables: values as they were saved and are shown, merged cells "
-        "repeated; not hidden sheets, charts and comments",
+        "each sheet under a heading with its name, as tables: values as they were saved and are shown, with units and "
+        "exponents, merged cells repeated; not hidden sheets, charts and comments",
     ),
     Format(
         "odt",

@@ -9,7 +9,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
-from trivium_gateway.ingestion.formats.cell_forms import cell_forms_in
+from trivium_gateway.ingestion.formats.cell_forms import UNIT_BREAK, cell_forms_in, raised_texts_in
 from trivium_gateway.ingestion.formats.opendocument import merged_ranges
 from trivium_gateway.ingestion.formats.packages import Package
 
@@ -38,12 +38,12 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     blocks = Blocks(bounds)
     # Of OpenDocument's sheets the library does not say which cells are merged.
     merged = merged_ranges(package) if "content.xml" in package.names else {}
-    forms = cell_forms_in(package)
+    forms, raised = cell_forms_in(package), raised_texts_in(package)
     for name in names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height * sheet.total_width > _MOST_CELLS:
             raise too_much(f"a sheet of {sheet.total_height} rows and {sheet.total_width} columns")
-        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or (), forms.get(name, {}))
+        rows = _cells(sheet, sheet.merged_cell_ranges or merged.get(name) or (), forms.get(name, {}), raised)
         if rows:
             blocks.heading(2, f"Sheet {name}")
             add_table(rows, blocks)
@@ -69,12 +69,19 @@ def _add_rows(table: list[Sequence[str]], blocks: Blocks) -> None:
     blocks.table([[row[column] if column < len(row) else "" for column in used] for row in table])
 
 
-def _cells(sheet: CalamineSheet, merged: Iterable[_Range], forms: Mapping[tuple[int, int], str]) -> list[list[str]]:
+def _cells(
+    sheet: CalamineSheet,
+    merged: Iterable[_Range],
+    forms: Mapping[tuple[int, int], str],
+    raised: Mapping[str, str],
+) -> list[list[str]]:
     values = sheet.to_python(skip_empty_area=False)
     rows = [[_written(value) for value in row] for row in values]
+    if raised:
+        rows = [[raised.get(cell, cell) for cell in row] for row in rows]
     for (at, column), form in forms.items():
         if at < len(values) and column < len(values[at]) and isinstance(value := values[at][column], float):
-            rows[at][column] = f"{value * 100:.12g}%" if form == "%" else rows[at][column].zfill(len(form))
+            rows[at][column] = _shown(value, rows[at][column], form)
     left = _MOST_MERGED_CELLS
     for (top, first), (bottom, last) in merged:
         left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)
@@ -88,12 +95,18 @@ def _cells(sheet: CalamineSheet, merged: Iterable[_Range], forms: Mapping[tuple[
     return rows
 
 
+def _shown(value: float, written: str, form: str) -> str:
+    if form == "%":
+        return f"{value * 100:.12g}%"
+    return form.replace(UNIT_BREAK, written) if UNIT_BREAK in form else written.zfill(len(form))
+
+
 def _written(value: object) -> str:
-    """Write a value as people do: no `.0` behind whole numbers, no midnight behind dates, sixteen digits at most."""
+    """Write a value as people do: no `.0` behind whole numbers, no midnight behind dates, no exponents in long ones."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e16 else f"{value:.15g}"
+        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else f"{value:.15g}"
     if isinstance(value, datetime.datetime):
         is_day = value.time() == datetime.time()
         return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
