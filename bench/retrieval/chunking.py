@@ -1,11 +1,10 @@
 """How long pieces should be, how much they should share, and whether what is read should be more than what is found.
 
-Starts a stack of its own, and its gateway anew for each way to cut. Needs a data set as that of run.py, or long pages
-and questions about them. The paragraphs of one title become one long document, in which the right paragraph has to be
-found; where no two share a title, so many become one that are `--together`.
+Starts a stack of its own, and its gateway anew for each way to cut. Needs a data set as that of run.py. The paragraphs
+of one title become one long document, in which the right paragraph has to be found; where no two share a title, so many
+become one that are `--together`.
 
     .venv/bin/python bench/retrieval/chunking.py --data squad-v2.0-dev [--queries 300] [--documents 12]
-    .venv/bin/python bench/retrieval/chunking.py --pages bench/retrieval/pages.jsonl
 
 A passage is right if it has the answer, in the paragraph that the question is about; where a data set has no answers,
 if half of it stands in a relevant paragraph. `First` and `In five` count passages; `In N characters` reads the passages
@@ -28,7 +27,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from e2e.stack import Stack, wait_until
-from long_documents import Asked, Long, data_set, folder_of_pages
+from long_documents import Asked, Long, data_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,19 +110,16 @@ def _is_right(question: Asked, passage: tuple[str, Span]) -> bool:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="a data set")
-    source.add_argument("--pages", type=Path, help="questions about pages of this repository")
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--documents", type=int, default=100, help="how many of the documents to take")
     parser.add_argument("--together", type=int, default=20, help="how many short documents become a long one")
-    parser.add_argument("--tokens", nargs="+", default=["100:15", "200:0", "200:30", "200:50", "400:30"])
+    parser.add_argument(
+        "--tokens", nargs="+", default=["100:15", "100:0", "200:30", "200:0", "200:50", "400:60", "400:0"]
+    )
     parser.add_argument("--sections", nargs="*", type=int, default=[0, 1500, 3000], help="characters of a section")
     options = parser.parse_args()
-    if options.pages:
-        documents, asked = folder_of_pages(options.pages, options.queries)
-    else:
-        documents, asked = data_set(options.data, options.queries, options.documents, options.together)
+    documents, asked = data_set(options.data, options.queries, options.documents, options.together)
     print(f"{len(documents)} documents, {len(asked)} questions")
     within = "".join(f" In {count} characters |" for count in _CHARACTERS)
     print(f"| Pieces | Read | Characters a passage | First | In five |{within} Answered | ms |")

@@ -6,17 +6,15 @@ import json
 import random
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     Span = tuple[int, int]
 
-__all__ = ["Asked", "Long", "data_set", "folder_of_pages"]
-
-_ROOT = Path(__file__).parents[2]
+__all__ = ["Asked", "Long", "data_set"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +101,6 @@ def _asked(
         ]
         if answers:
             yield Asked(row["text"], long, answers)
-
-
-def folder_of_pages(questions: Path, count: int) -> tuple[dict[str, Long], list[Asked]]:
-    """Take pages as they are, and questions with a `document`, its path in this repository, and its `answer`'s words.
-
-    Raises:
-        ValueError: A page does not have an answer's words.
-    """
-    rows = list(_rows(questions))
-    documents = {}
-    for path in dict.fromkeys(row["document"] for row in rows):
-        text = (_ROOT / path).read_text(encoding="utf-8")
-        documents[path] = Long(path, text.partition("\n")[0].lstrip("# "), text)
-    asked = []
-    for row in rows:
-        text = documents[row["document"]].text
-        answers = list(_all(text, row["answer"], 0, len(text)))
-        if not answers:
-            raise ValueError(f"{row['document']} does not say {row['answer']!r}")
-        asked.append(Asked(row["question"], row["document"], answers))
-    return documents, asked[:count]
 
 
 def _all(text: str, answer: str, start: int, end: int) -> Iterator[Span]:

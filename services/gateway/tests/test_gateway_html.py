@@ -113,3 +113,25 @@ def test_markdown_table_of_rows_of_different_length_has_equal_columns() -> None:
         "| a | b |  |", "| --- | --- | --- |", "| c |  |  |", "| d |  | f |"
     )
     assert markdown_table([["", " "]]) == ""
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("<mn>10</mn><mo>\u2062</mo><msup><mi>x</mi><mn>6</mn></msup>", "It is 10x^6 here."),
+        ("<msup><mn>10</mn><mrow><mo>-</mo><mn>12</mn></mrow></msup>", "It is 10^(-12) here."),
+        ("<mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></mfrac>", "It is (a + b)/2 here."),
+        (
+            "<semantics><msub><mi>v</mi><mi>max</mi></msub><annotation encoding='x-tex'>v_{max}</annotation>"
+            "</semantics><mo>=</mo><msqrt><mn>2</mn></msqrt>",
+            "It is v_max = √2 here.",
+        ),
+        ("<munderover><mo>∑</mo><mn>1</mn><mi>n</mi></munderover><mi>k</mi>", "It is ∑_1^nk here."),
+    ],
+)
+def test_formula_of_a_page_keeps_its_exponents_and_fractions(formula: str, text: str) -> None:
+    assert html_text(f"<p>It is <math>{formula}</math> here.</p>")[1] == text
+
+
+def test_formula_that_is_nested_without_end_is_read_in_bounds() -> None:
+    assert "x" in html_text(f"<math>{'<mrow>' * 50_000}<mi>x</mi></math>")[1]

@@ -240,6 +240,29 @@ def test_names_that_the_author_of_latex_gave_to_words_are_those_words() -> None:
     assert r"| Cog & Co | \$14 |" in text
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (r"At \SI{5}{\bar} and \qty[round]{2}{\kilo\metre\per\second\squared}.", "At 5 bar and 2 kilometre/second²."),
+        (
+            r"It is \num{3e8} \unit{\metre\per\second}, or \SI{20}{\degreeCelsius}.",
+            "It is 3×10^8 metre/second, or 20 °C.",
+        ),
+        (r"\begin{itemize}\item one 44 \item two 45\end{itemize}", "- one 44\n- two 45"),
+    ],
+    ids=["quantities", "number and unit", "items in a line"],
+)
+def test_latex_is_read_as_it_is_printed(source: str, said: str) -> None:
+    assert said in text_of(rf"\begin{{document}}{source}\end{{document}}", "a.tex")
+
+
+def test_table_within_a_cell_of_rich_text_is_told_apart() -> None:
+    inner = r"\itap2 in1\nestcell in2\nestcell{\*\nesttableprops\trowd\nestrow}"
+    text = text_of(rf"{{\rtf1\ansi\trowd\intbl out\cell {inner}\intbl end\cell\row\pard x\par}}", "a.rtf")
+    assert "in1, in2" in text
+    assert "in1in2" not in text
+
+
 _HEAD = "Subject: Valve\nFrom: a@b.c\nMIME-Version: 1.0\nContent-Type: "
 _TWO = "\n\n--B\nContent-Type: {}\n\n{}\n--B\nContent-Type: {}\n\n{}\n--B--\n"
 

@@ -50,7 +50,7 @@ FORMATS: tuple[Format, ...] = (
         "HTML",
         (".html", ".htm", ".xhtml"),
         ("text/html", "application/xhtml+xml"),
-        "the main content: paragraphs, headings, lists, tables, code, pictures' descriptions",
+        "the main content: paragraphs, headings, lists, tables, code, formulas, pictures' descriptions",
     ),
     Format(
         "pdf",
@@ -217,7 +217,7 @@ FORMATS: tuple[Format, ...] = (
         "LaTeX",
         (".tex", ".latex"),
         ("application/x-tex", "text/x-tex"),
-        "headings, items, tables, footnotes, captions, formulas of a few signs; others as they are written",
+        "headings, items, tables, footnotes, captions, quantities, formulas of a few signs; others as they are written",
     ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
     Format(

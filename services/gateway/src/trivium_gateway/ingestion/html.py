@@ -5,6 +5,7 @@ import re
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from trivium_gateway.ingestion.html_depth import bounded_depth
+from trivium_gateway.ingestion.html_math import math_text
 from trivium_gateway.ingestion.html_writer import MarkdownWriter
 
 __all__ = ["html_text"]
@@ -64,6 +65,8 @@ def _text_of(root: LexborNode, *, around: bool) -> str:
         tag = node.tag or ""
         if tag == "-text":
             writer.add(node.text_content or "")
+        elif tag == "math":
+            writer.add(math_text(node))
         elif node.mem_id == root.mem_id or not _is_dropped(node, tag, around=around):
             writer.open(node)
             if node.child is not None:

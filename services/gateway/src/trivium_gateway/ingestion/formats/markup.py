@@ -5,6 +5,7 @@ import re
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.bounds import Bounds
 from trivium_gateway.ingestion.formats.markup_tables import latex_tables, org_table, restructured_table
+from trivium_gateway.ingestion.formats.quantities import written_quantities
 
 __all__ = ["read_latex", "read_org", "read_restructured_text"]
 
@@ -27,6 +28,7 @@ _TEX_FOOTNOTE = re.compile(r"\\(?:footnote|caption)\{([^{}]*)\}")
 _TEX_DROPPED = re.compile(
     r"\\(?:label|vspace|hspace|centering|small|noindent|hline|toprule|midrule|bottomrule|maketitle|tableofcontents)\*?(?:\{[^{}]*\})?"
 )
+_TEX_ITEM_WITHIN = re.compile(r"(?<=[^\s])[ \t]*+(?=\\item\b)")
 _TEX_ITEM = re.compile(r"\\item(?:\[([^\]\n]{0,200})\])?[ \t]*+")
 _TEX_FORMULA = re.compile(r"(?<![\\$])\$([^$\n]{1,200})\$(?!\$)")
 _TEX_RAISED = re.compile(r"([\^_])\{([\w+.\u2212-]{1,20})\}")
@@ -124,7 +126,7 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read LaTeX: headings, items, tables, footnotes, formulas of a few signs; others stay as they are written."""
-    text = _with_macros(_TEX_COMMENT.sub("", decode(data)))
+    text = written_quantities(_with_macros(_TEX_COMMENT.sub("", decode(data))))
     title = _TEX_TITLE.search(text)
     _, begin, body = text.partition(r"\begin{document}")
     text = body.partition(r"\end{document}")[0] if begin else text
@@ -133,6 +135,7 @@ def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
     text = latex_tables(_TEX_FORMULA.sub(_formula, text))
     text = _TEX_FOOTNOTE.sub(r" (\1)", text)
     text = _TEX_HEADING.sub(lambda match: f"\n\n{'#' * _TEX_LEVELS[match[1]]} {match[2]}\n\n", text)
+    text = _TEX_ITEM_WITHIN.sub("\n", text)
     text = _TEX_ITEM.sub(lambda match: f"- {match[1]}: " if match[1] else "- ", text)
     text = _TEX_ENVIRONMENT.sub("", _TEX_DROPPED.sub("", text))
     text = _TEX_ESCAPED.sub(r"\1", text.replace("~", " ").replace(r"\,", " "))

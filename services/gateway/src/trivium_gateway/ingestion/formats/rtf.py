@@ -189,6 +189,9 @@ class _Reader:
             self._flush_raised()
             self._cells.append(self._line.strip())
             self._line = ""
+        elif word in ("nestcell", "nestrow"):  # of a table within a cell, which is told in a line
+            self._flush_raised()
+            self._line = self._line.rstrip(", ") + (", " if word == "nestcell" else "; ")
         elif word == "row":
             self._rows.append(self._cells)
             self._cells = []
