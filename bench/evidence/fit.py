@@ -30,11 +30,13 @@ from prometheus_client import CollectorRegistry
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from trivium_encoders import CodeForm, EncoderOptions, Role, TextEncoder, TokenEncoder, best_matches, decode_codes
+from trivium_evidence.absent_names import share_of_absent_names, without_names
 from trivium_evidence.calibration import WORDS, WORDS_CHINESE, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
+from trivium_evidence.terms import words_apart
 from trivium_gateway.domain.fusion import LegScores, fuse, reading_weight
 from trivium_gateway.models.ranking import descending_order, final_scores
-from trivium_lexical import document_vector, query_vector, spaced
+from trivium_lexical import document_vector, query_vector
 from trivium_rerank.maxsim import score_passages
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Found:
     right: list[bool]
     signs: dict[str, float]
     of_passages: list[dict[str, float]]
+    absent: float
 
 
 def read(folder: Path, count: int) -> DataSet:
@@ -159,12 +162,13 @@ class Index:
         first = descending_order(final)[:_TOP]
         passages = [Read(self._documents[rows[one]]["text"], self._documents[rows[one]]["title"]) for one in first]
         nearness = [Nearness(near.get(rows[one]), float(plain[one]), 2 * float(weighted[one]) - 1) for one in first]
-        covered = coverages(spaced(question["text"]), passages)
+        covered = coverages(words_apart(question["text"]), passages)
         return Found(
             question["id"],
             [self._documents[rows[one]]["id"] in right for one in first],
-            signs_of(question["text"], passages, spaced(question["text"])) | signs_of_vectors(nearness),
+            signs_of(question["text"], passages, words_apart(question["text"])) | signs_of_vectors(nearness),
             [signs_of_passage(*pair) for pair in zip(nearness, covered, strict=True)],
+            share_of_absent_names(question["text"], [f"{one.title}\n{one.text}" for one in passages]),
         )
 
     def _by_words(self, text: str) -> dict[int, float]:
@@ -248,6 +252,12 @@ def chances(fitted: Fit, x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-(x @ fitted[1] + fitted[0])))
 
 
+def about_all(topic: Fit, names: Sequence[str], found: Sequence[Found]) -> NDArray[np.float64]:
+    """How likely the passages of some questions are about them, with what they lack of what is named."""
+    said = chances(topic, matrix(found, names))
+    return np.array([without_names(float(one), of.absent) for one, of in zip(said, found, strict=True)])
+
+
 def matrix(found: Sequence[Found], names: Sequence[str]) -> NDArray[np.float64]:
     """The signs of some questions."""
     return np.array([[one.signs.get(name, 0.0) for name in names] for one in found])
@@ -324,7 +334,7 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
     told = auroc(said[right == 1], said[right == 0])
     print(f"{kind or 'model':8} passages: AUROC {told:.3f}, calibration error {error:.3f}")
 
-    about = {one: chances(topic, matrix(kinds[one], of_topic)) for one in kinds}
+    about = {one: about_all(topic, of_topic, kinds[one]) for one in kinds}
     whole = {one: about[one] * chances(statement, matrix(kinds[one], names)) for one in kinds}
     refuse, weak = (_floor(min(float(np.quantile(about[k], q)) for k in judged)) for q in (_REFUSED, _WEAK))
     marked = {k: np.where(about[k] < weak, -1.0, whole[k]) for k in judged}

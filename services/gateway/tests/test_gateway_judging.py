@@ -42,3 +42,54 @@ async def test_question_in_chinese_about_something_else_is_refused(question: str
 
     assert answerability.refuses
     assert answerability.reason is UnanswerableReason.WEAK_EVIDENCE
+
+
+MINILM = "1257289f160a12cdd322cdfc438e50289b6cbab299f6011c3fe9c576c98b4fc5"
+MANUALS = (
+    "The warranty of the KX-200 lasts 36 months from delivery. Filters of it are excluded.",
+    "The KX-200 costs 1,450 euros. Dealers of the KX-200 pay 1,160 euros.",
+)
+
+
+def _found_by_vectors(question: str) -> tuple[Passage, ...]:
+    """What is found of prices, as near as the default model finds them for questions about another product."""
+    chunks = [Chunk("kx.md", place, "KX", "", text, 0, len(text), "1", 3, {}) for place, text in enumerate(MANUALS)]
+    scores = Scores(dense=0.44, fused=1.0, dense_weight=1.0, rerank=0.72, rerank_weight=1.0, maxsim=0.45)
+    passages = [Passage(str(one.index), one, 0.5, scores) for one in chunks]
+    return calibrated(question, passages, MINILM, by_model=True, settings=AS_THE_GATEWAY)
+
+
+@pytest.mark.parametrize(
+    ("question", "refused"),
+    [
+        ("How long does the warranty of the KX-200 last?", False),
+        ("How long does the warranty of the KX-900 last?", True),
+        ("How much does the KX-200 cost?", False),
+        ("How much does the KX-900 cost?", True),
+        ("How long does the warranty of a ThinkPad last?", True),
+        ("How much does a Salesforce licence cost?", True),
+    ],
+)
+async def test_question_about_a_product_that_no_passage_names_is_refused(question: str, refused: bool) -> None:
+    answerability = await judged(question, _found_by_vectors(question), AS_THE_GATEWAY)
+
+    assert answerability.refuses is refused
+    assert answerability.answerable is not refused
+
+
+async def test_number_is_covered_however_it_is_written() -> None:
+    text = "整机保修36个月，自交货之日起计算。易损件不在保修范围内。"
+    chunk = Chunk("zh.md", 0, "保修条款", "", text, 0, len(text), "1", 3, {})
+    passages = [Passage("0", chunk, 0.5, Scores(fused=1.0, dense_weight=0.0))]
+    confidences = set()
+    for asked in (
+        "36个月的保修从什么时候开始计算？",
+        "三十六个月的保修从什么时候开始计算？",
+        "三十六個月的保修從什麼時候開始計算？",
+    ):
+        found = calibrated(asked, passages, "of a model", by_model=False, settings=AS_THE_GATEWAY)
+        answerability = await judged(asked, found, AS_THE_GATEWAY)
+        assert answerability.answerable
+        confidences.add(answerability.confidence)
+
+    assert len(confidences) == 1

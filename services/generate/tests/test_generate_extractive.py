@@ -298,6 +298,9 @@ BURN = Passage(
     "| 1 | 3 days | 6 hours | open a ticket |",
     "Burn rates",
 )
+FITTING = Passage(
+    "| Article | Fits | Price |\n|---|---|---|\n| Altitude kit | KX-200, KX-300 | 120 |", "Price list 2025"
+)
 MODELS = Passage(
     "| Model | List price | Delivery time |\n|---|---|---|\n| KX-100 | 890 | 1 week |\n| KX-200 | 1,450 | 2 weeks |\n"
     "| KX-200 S | 1,690 | 2 weeks |\n| KX-300 | 2,980 | 6 weeks |",
@@ -312,15 +315,16 @@ MODELS = Passage(
         # and not the row whose window is 6 hours
         ("What is the short window for a burn rate of 6?", ["Burn rate: 6;"]),
         ("What does the KX-200 cost?", ["Model: KX-200;"]),
+        ("How much does the KX-300 cost?", ["Model: KX-300;"]),  # and not what fits it
         ("What is the list price of the KX-100 and of the KX-300?", ["Model: KX-100;", "Model: KX-300;"]),
         ("Which models take two weeks to be delivered?", ["Model: KX-200;", "Model: KX-200 S;"]),
         ("Which model takes six weeks to be delivered?", ["Model: KX-300;"]),
     ],
 )
 async def test_extractive_answer_has_the_rows_that_are_asked_for_and_no_other(question: str, rows: list[str]) -> None:
-    answer = await ask(question, BURN, MODELS)
+    answer = await ask(question, BURN, FITTING, MODELS)
 
-    named = [f"{key}{end}" for key, end in re.findall(r"((?:Burn rate|Model): [\w.-]+(?: S)?)(;)", answer)]
+    named = [f"{key}{end}" for key, end in re.findall(r"((?:Burn rate|Model|Article): [\w.-]+(?: S)?)(;)", answer)]
     assert sorted(named) == sorted(rows)
 
 

@@ -113,6 +113,12 @@ def amount_test(question: str) -> Callable[[str], bool]:
     return lambda sentence: amounts is not None and amounts.search(sentence) is not None
 
 
+def has_cell(identifiers: frozenset[str], row: str) -> bool:
+    """Whether a cell of a row is one of some identifiers, as `identifiers_in` has them, and nothing else."""
+    values = (cell.partition(": ")[2] or cell for cell in row.split("; "))
+    return any(re.sub(r"\W", "", value).lower() in identifiers for value in values)
+
+
 def names_cell(asked: frozenset[str], row: str) -> bool:
     """Whether a question names a column and what a row has there: burn rate 6, and not 6 hours.
 

@@ -103,7 +103,8 @@ def says_opposite(word: str, words: Set[str]) -> bool:
     )
 
 
-_IDENTIFIER = re.compile(r"\b[A-Za-z]{1,10}[-_/.]?\d[\w-]{0,20}\b")
+# Chinese characters around it are no part of it.
+_IDENTIFIER = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z]{1,10}[-_/.]?\d[A-Za-z0-9_-]{0,20}(?![A-Za-z0-9_])")
 
 
 def identifiers_in(text: str) -> frozenset[str]:

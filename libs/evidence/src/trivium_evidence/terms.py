@@ -8,7 +8,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from trivium_lexical import simplified
+from trivium_lexical import simplified, spaced
 
 from trivium_evidence.letters import plain_letters
 from trivium_evidence.numerals import COUNTS, in_digits
@@ -58,6 +58,11 @@ def terms(text: str) -> list[str]:
         else:
             found.append(_stem(run))
     return found
+
+
+def words_apart(text: str) -> str:
+    """A text with spaces between its Chinese words, and its small numbers in digits: 三十六個月 is `36 个月`."""
+    return spaced(in_digits(simplified(text)))
 
 
 def inverse_frequencies(wanted: Iterable[str], texts: Sequence[frozenset[str]]) -> dict[str, float]:

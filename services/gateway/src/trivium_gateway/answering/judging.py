@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trivium_evidence.absent_names import share_of_absent_names, without_names
 from trivium_evidence.asking import what_is_asked
 from trivium_evidence.calibration import by_words, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
-from trivium_lexical import spaced
+from trivium_evidence.terms import words_apart
 
 from trivium_gateway.domain.answerability import NO_PASSAGES, Answerability, UnanswerableReason
 
@@ -41,7 +42,7 @@ def calibrated(
         return ()
     first = passages[0].scores
     key = _key(first, fingerprint, query, by_model=by_model)
-    found = coverages(spaced(what_is_asked(query)), [_read(one) for one in passages])
+    found = coverages(words_apart(what_is_asked(query)), [_read(one) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
     ]
@@ -77,8 +78,10 @@ async def judged(query: str, passages: Sequence[Passage], settings: CollectionSe
     calibration = calibration_for(passages[0].scores.calibration)
     if calibration is None:
         return Answerability()
-    signs = await asyncio.to_thread(_signs, what_is_asked(query), passages[:_MOST_PASSAGES])
-    about = calibration.topic.probability(signs)
+    asked = what_is_asked(query)
+    signs = await asyncio.to_thread(_signs, asked, passages[:_MOST_PASSAGES])
+    absent = await asyncio.to_thread(_absent, asked, passages)
+    about = without_names(calibration.topic.probability(signs), absent)
     states = calibration.statement.probability(signs)
     confidence = settings.scaled_confidence(about * states)
     is_weak, is_unstated = about < calibration.weak_below, about * states < calibration.unstated_below
@@ -105,9 +108,15 @@ def _key(scores: Scores, fingerprint: str, query: str, *, by_model: bool) -> str
 
 
 def _signs(asked: str, passages: Sequence[Passage]) -> dict[str, float]:
-    return signs_of(asked, [_read(one) for one in passages], spaced(asked)) | signs_of_vectors(
+    return signs_of(asked, [_read(one) for one in passages], words_apart(asked)) | signs_of_vectors(
         list(map(_near, passages))
     )
+
+
+def _absent(asked: str, passages: Sequence[Passage]) -> float:
+    """What part of what a question names is named in none of the passages."""
+    read = map(_read, passages)
+    return share_of_absent_names(asked, [f"{one.title}\n{one.text}" for one in read])
 
 
 def _read(passage: Passage) -> Read:

@@ -15,7 +15,7 @@ import numpy as np
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.asked_things import asks_several, definition_test
 from trivium_evidence.attributes import attributes_asked
-from trivium_evidence.direct_answers import amount_test, names_cell
+from trivium_evidence.direct_answers import amount_test, has_cell, names_cell
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import is_question, points_back
 from trivium_evidence.statements import identifiers_in
@@ -42,6 +42,8 @@ _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # What is asked about a thing with a number in its name is said where that stands: parts of it stand at others', too.
 _IDENTIFIER_WEIGHT = 2.0
+# A row whose cell is that thing and no other, as a list of what fits it would be.
+_KEY_WEIGHT = 2.0
 # Similarities that differ less than this are as good as equal.
 _MIN_SIMILARITY_DEVIATION = 0.1
 # A sentence further behind by its words hardly comes out first: with twice as much, as many answers are better as are
@@ -155,6 +157,7 @@ def score_words(
             - _LEADS_ON_PENALTY * sentence.text.endswith(_LEADS_ON)
             - _SUPERSEDED_PENALTY * (sentence.passage in superseded)
             + _IDENTIFIER_WEIGHT * bool(identifiers & named[row])
+            + _KEY_WEIGHT * (sentence.is_row and has_cell(identifiers, sentence.text))
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
     scores += _PASSAGE_WEIGHT * _standardized(relevance)
