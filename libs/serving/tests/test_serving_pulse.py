@@ -194,3 +194,19 @@ async def test_waiting_whose_block_times_out_by_itself_says_so() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0), pulse.waiting():
             await asyncio.Event().wait()
+
+
+async def test_pulse_of_who_gets_no_turn_itself_is_not_silent() -> None:
+    looks, silences = [], []
+
+    async def ask(seconds: float) -> None:
+        looks.append(1)
+        if len(looks) <= 5:  # one alone, and four at once
+            await asyncio.sleep(seconds + 0.4)  # as where the machine gives no processor to who waits for its time
+            raise LATE
+
+    watching = asyncio.create_task(Pulse("It", ask, lambda: silences.append(1)).watch())
+    await _until(lambda: len(looks) > 10)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert silences == []

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -201,3 +202,20 @@ def without_ocr(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ocr.ocr_is_installed.cache_clear()
     yield
     ocr.ocr_is_installed.cache_clear()
+
+
+@pytest.fixture
+def cache_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis of the test's own to remember results in, and its process."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs redis-server")
+    path = tmp_path_factory.mktemp("redis") / "socket"
+    flags = ("--port", "0", "--unixsocket", str(path), "--save", "")
+    bounds = ("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
+    process = subprocess.Popen(["redis-server", *flags, *bounds], stdout=subprocess.DEVNULL, cwd=path.parent)
+    while not path.exists():
+        assert process.poll() is None, "Redis has ended"
+        time.sleep(0.01)
+    yield f"unix://{path}", process
+    process.kill()
+    process.wait()

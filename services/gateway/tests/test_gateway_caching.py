@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +25,7 @@ from trivium_gateway.models.generate_answers import GeneratedCitation
 from trivium_gateway.models.written_answers import WRITTEN_CODING, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
 
 _SCALARS = st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 _METADATA = st.dictionaries(
@@ -137,27 +134,10 @@ async def test_result_is_only_its_readers_own() -> None:
     assert cache.key(whole("a"), "xy", []) not in keys
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis of these tests' own, and its process."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs redis-server")
-    path = tmp_path_factory.mktemp("redis") / "socket"
-    flags = ("--port", "0", "--unixsocket", str(path), "--save", "")
-    bounds = ("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
-    process = subprocess.Popen(["redis-server", *flags, *bounds], stdout=subprocess.DEVNULL, cwd=path.parent)
-    while not path.exists():
-        assert process.poll() is None, "Redis has ended"
-        time.sleep(0.01)
-    yield f"unix://{path}", process
-    process.kill()
-    process.wait()
-
-
 async def test_redis_is_shared_forgets_and_is_left_alone_when_it_is_away(
-    redis: tuple[str, subprocess.Popen[bytes]],
+    cache_redis: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
-    url, process = redis
+    url, process = cache_redis
     now, errors = [0.0], []
     one, other = (RedisStore(url, 60, lambda: errors.append(1), lambda: now[0]) for _ in range(2))
     kept = _kept({"year": 2020}, "Herons.", None)

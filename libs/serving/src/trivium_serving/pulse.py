@@ -32,6 +32,8 @@ _SLACK = 2.0
 """So many times as long as its slowest answer of late is a service waited for."""
 _LONGEST_SECONDS = 5.0
 """Without an answer; what takes longer hangs, however slow it was before."""
+_LATE_SECONDS = 0.1
+"""That a look takes beyond its time where the machine has no processor for who looks."""
 _FORGETTING_SECONDS = 10.0
 """In which what is known of its slowest answer is halved."""
 _PAUSE_SECONDS = 0.15
@@ -107,16 +109,16 @@ class Pulse:
         missing = 0
         since = time.monotonic()
         while True:
+            begin = time.monotonic()
             if missing == 0:
-                since = time.monotonic()
-                answered = await self._answers(1, _FIRST_ASK_SECONDS * self._stretch())
-            elif not self._silent:
-                answered = await self._answers(_WITNESSES, _SECOND_ASK_SECONDS * self._stretch())
+                since = begin
+                allowed = _FIRST_ASK_SECONDS * self._stretch()
             else:
-                answered = await self._answers(_WITNESSES, _SILENT_ASK_SECONDS)
+                allowed = _SILENT_ASK_SECONDS if self._silent else _SECOND_ASK_SECONDS * self._stretch()
+            answered = await self._answers(_WITNESSES if missing else 1, allowed)
             if answered is None:
                 missing += 1
-                if missing > 1:
+                if missing > 1 and not self._is_late_itself(begin, allowed, since):
                     self._fall_silent()
                 continue  # asking has taken its time
             if answered:
@@ -124,6 +126,15 @@ class Pulse:
                 self._note(time.monotonic() - since)
                 self._speak()
             await self._pause()
+
+    def _is_late_itself(self, begin: float, allowed: float, since: float) -> bool:
+        """Whether the look took much longer than it was allowed: then it is this process that gets no turn.
+
+        On a machine with more work than it can do nobody answers in time, and nobody hangs. So the question is asked
+        again, for as long as the longest silence.
+        """
+        now = time.monotonic()
+        return now - begin - allowed > _LATE_SECONDS and now - since < _LONGEST_SECONDS
 
     def _stretch(self) -> float:
         """How much longer than usual it is waited for."""

@@ -26,6 +26,7 @@ from trivium_serving.errors import Unavailable
 from .conftest import DOCUMENTS, delta, finish, running_stack
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -394,8 +395,46 @@ class History:
         assert _content(told_body) == _content(expected_body), (who, body)
 
 
-async def test_caches_of_two_gateways_say_what_none_would_whatever_is_done(own_qdrant: Qdrant, tmp_path: Path) -> None:
+async def test_what_one_gateway_found_and_wrote_the_other_shows_by_redis(
+    qdrant: Qdrant, cache_redis: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    url, process = cache_redis
+    settings = GatewaySettings(cache_redis_url=url)
+    async with (
+        running_stack(qdrant, settings, cache="on") as one,
+        running_stack(qdrant, settings, cache="on") as other,
+    ):
+        connection = QdrantConnection(f"http://127.0.0.1:{qdrant.http_port}", qdrant.port)
+        pair = Pair(one, other, connection)
+        await pair.begin()
+        told = await pair.warm()
+
+        shown = (await other.ask()).json()
+        assert shown["cached"] == _ALL
+        assert _content(shown) == _content(told)
+        assert other.rerank.called("Rerank") == []
+        assert other.generate.called("Generate") == []
+
+        await other.add(
+            {"id": "heron", "title": "The heron", "text": "Herons eat snails."}
+        )  # seen by the first one, too
+        assert "snails" in (await one.ask()).json()["passages"][0]["text"]
+
+        process.kill()
+        process.wait()
+        alone = await other.ask()
+        assert alone.status_code == 200
+        assert alone.json()["cached"] == _NOTHING
+        assert alone.json()["degraded"] == []
+        await connection.close()
+
+
+@pytest.mark.parametrize("kept", ["in memory", "in redis"])
+async def test_caches_of_two_gateways_say_what_none_would_whatever_is_done(
+    own_qdrant: Qdrant, tmp_path: Path, kept: str, request: pytest.FixtureRequest
+) -> None:
     settings = GatewaySettings(
+        cache_redis_url=request.getfixturevalue("cache_redis")[0] if kept == "in redis" else "",
         auth="keys",
         data_dir=tmp_path,
         embed_timeout_seconds=100,

@@ -266,7 +266,10 @@ async def test_too_many_bytes_for_jobs_are_refused_and_taken_again_when_some_are
 
 async def test_job_is_made_followed_and_forgotten_over_grpc(stack: Stack) -> None:
     stub = JobServiceStub(stack.channel)
-    documents = [documents_pb.DocumentInput(id="g", text="G."), documents_pb.DocumentInput(id="void", text=" ")]
+    documents = [
+        documents_pb.DocumentInput(id="g", text="G.", readers=["*", "user:ann"]),
+        documents_pb.DocumentInput(id="void", text=" "),
+    ]
     request = pb.StartJobRequest(collection=stack.collection, documents=documents)
     job = (await stub.StartJob(request)).job
     request.job_id = job.id

@@ -37,9 +37,9 @@ class KeyServicer(KeyServiceServicer):
             principal(),
             name=request.name,
             tenant=request.tenant,
-            scopes=request.scopes,
+            scopes=tuple(request.scopes),
             user=request.user,
-            groups=request.groups,
+            groups=tuple(request.groups),
             expires_at=request.expires_at.seconds if request.HasField("expires_at") else None,
         )
         return pb.CreateKeyResponse(key=_message(made.key), text=made.text)

@@ -106,12 +106,13 @@ class GatewayServicer(GatewayServiceServicer):
         self, request: pb.DeleteDocumentsRequest, context: _Context
     ) -> pb.DeleteDocumentsResponse:
         """Deletes documents."""
-        deleted = await self._gateway.library.delete_documents(principal(), request.collection, request.ids)
+        deleted = await self._gateway.library.delete_documents(principal(), request.collection, tuple(request.ids))
         return pb.DeleteDocumentsResponse(deleted_ids=deleted)
 
     async def SetReaders(self, request: pb.SetReadersRequest, context: _Context) -> pb.SetReadersResponse:
         """Changes who may read documents."""
-        changed = await self._gateway.library.permit(principal(), request.collection, request.ids, request.readers)
+        ids, readers = tuple(request.ids), tuple(request.readers)
+        changed = await self._gateway.library.permit(principal(), request.collection, ids, readers)
         return pb.SetReadersResponse(changed_ids=changed)
 
     async def CreateCollection(

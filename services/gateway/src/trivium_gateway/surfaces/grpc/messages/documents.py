@@ -35,7 +35,7 @@ def document_from(document: pb.DocumentInput) -> NewDocument:
         media_type=document.file.media_type,
         default_id=document.default_id,
         moved_from=document.moved_from,
-        readers=document.readers,
+        readers=tuple(document.readers),
     )
 
 

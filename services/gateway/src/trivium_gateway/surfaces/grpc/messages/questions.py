@@ -39,7 +39,7 @@ def search_from(request: pb.RetrieveRequest) -> Search:
         principal(),
         _options(request, rerank),
         history=turns_from("history", request.history),
-        queries=request.queries,
+        queries=tuple(request.queries),
         expand=_expansions(request.expand),
     )
 
@@ -79,7 +79,7 @@ def _expansions(expand: Iterable[pb.Expansion.ValueType]) -> tuple[Expansion, ..
 def _options(request: pb.RetrieveRequest | pb.AnswerRequest, rerank: bool | None = None) -> SearchOptions:
     return SearchOptions.of(
         collection=request.collection,
-        collections=request.collections,
+        collections=tuple(request.collections),
         filter=json_from(request.filter) if request.HasField("filter") else None,
         top_n=request.top_n if request.HasField("top_n") else None,
         candidates=request.candidates if request.HasField("candidates") else None,
