@@ -10,7 +10,7 @@ CollectionState: TypeAlias = Literal["ready", "opening", "damaged", "unavailable
 """Whether a collection can be used."""
 
 
-SettingValues: TypeAlias = Mapping[str, float | int | str | None]
+SettingValues: TypeAlias = Mapping[str, float | int | str | bool | None]
 """Settings of a collection by their names; see `Trivium.update_collection`."""
 
 

@@ -24,6 +24,11 @@ _ROLES = {
 }
 _EXPANSIONS = {"queries": pb.EXPANSION_QUERIES, "hyde": pb.EXPANSION_HYDE}
 _REFUSALS = {"off": pb.REFUSAL_OFF, "mark": pb.REFUSAL_MARK, "refuse": pb.REFUSAL_REFUSE}
+_QUANTISATIONS = {
+    "off": pb.QUANTISATION_OFF,
+    "scalar": pb.QUANTISATION_SCALAR,
+    "binary": pb.QUANTISATION_BINARY,
+}
 _MODES = {
     "auto": pb.ANSWER_MODE_AUTO,
     "model": pb.ANSWER_MODE_MODEL,
@@ -162,6 +167,8 @@ def settings_message(values: SettingValues) -> pb.CollectionSettings:
     given = {name: value for name, value in values.items() if value is not None}
     if "refusal" in given:
         given["refusal"] = _choice("settings.refusal", str(given["refusal"]), _REFUSALS)
+    if "quantisation" in given:
+        given["quantisation"] = _choice("settings.quantisation", str(given["quantisation"]), _QUANTISATIONS)
     return _built(pb.CollectionSettings, **given)
 
 

@@ -121,8 +121,9 @@ def set_settings(
     """Change how a collection is searched and judged, and how long it keeps documents. What is not named stays.
 
     The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
-    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal and retention_days. The
-    embedding model, and how texts are cut, are changed by `trivium reindex`.
+    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, retention_days and, on a
+    Qdrant server, quantisation, rescore and on_disk. The embedding model, and how texts are cut, are changed by
+    `trivium reindex`.
 
     **Examples**
 

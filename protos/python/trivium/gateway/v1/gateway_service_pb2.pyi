@@ -201,6 +201,34 @@ REFUSAL_REFUSE: Refusal.ValueType  # 3
 """It is not answered: the answer says what was searched and what came nearest. No language model is asked."""
 Global___Refusal: typing_extensions.TypeAlias = Refusal
 
+class _Quantisation:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _QuantisationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Quantisation.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    QUANTISATION_UNSPECIFIED: _Quantisation.ValueType  # 0
+    """Not said; treated as QUANTISATION_OFF."""
+    QUANTISATION_OFF: _Quantisation.ValueType  # 1
+    """As they are."""
+    QUANTISATION_SCALAR: _Quantisation.ValueType  # 2
+    """With a byte for each number."""
+    QUANTISATION_BINARY: _Quantisation.ValueType  # 3
+    """With a bit for each number."""
+
+class Quantisation(_Quantisation, metaclass=_QuantisationEnumTypeWrapper):
+    """How vectors are kept to be searched."""
+
+QUANTISATION_UNSPECIFIED: Quantisation.ValueType  # 0
+"""Not said; treated as QUANTISATION_OFF."""
+QUANTISATION_OFF: Quantisation.ValueType  # 1
+"""As they are."""
+QUANTISATION_SCALAR: Quantisation.ValueType  # 2
+"""With a byte for each number."""
+QUANTISATION_BINARY: Quantisation.ValueType  # 3
+"""With a bit for each number."""
+Global___Quantisation: typing_extensions.TypeAlias = Quantisation
+
 class _UnanswerableReason:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -1837,6 +1865,9 @@ class CollectionSettings(google.protobuf.message.Message):
     REFUSAL_FIELD_NUMBER: builtins.int
     SECTION_CHARACTERS_FIELD_NUMBER: builtins.int
     RETENTION_DAYS_FIELD_NUMBER: builtins.int
+    QUANTISATION_FIELD_NUMBER: builtins.int
+    RESCORE_FIELD_NUMBER: builtins.int
+    ON_DISK_FIELD_NUMBER: builtins.int
     dense_weight: builtins.float
     """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
     sparse_weight: builtins.float
@@ -1869,6 +1900,12 @@ class CollectionSettings(google.protobuf.message.Message):
     """
     retention_days: builtins.int
     """After how many days without being written again a document is deleted, 1 to 36500; none are if it is not set."""
+    quantisation: Global___Quantisation.ValueType
+    """How the vectors are kept to be searched, beside themselves; a Qdrant server alone can do it. Default as they are."""
+    rescore: builtins.bool
+    """Whether what was found by quantised vectors is judged again by the vectors as they are; default true."""
+    on_disk: builtins.bool
+    """Whether the vectors are kept on the disk and not in memory; a Qdrant server alone can choose. Default in memory."""
     def __init__(
         self,
         *,
@@ -1885,9 +1922,12 @@ class CollectionSettings(google.protobuf.message.Message):
         refusal: Global___Refusal.ValueType = ...,
         section_characters: builtins.int | None = ...,
         retention_days: builtins.int | None = ...,
+        quantisation: Global___Quantisation.ValueType = ...,
+        rescore: builtins.bool | None = ...,
+        on_disk: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1899,9 +1939,13 @@ class CollectionSettings(google.protobuf.message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mark_below", b"_mark_below"]) -> typing.Literal["mark_below"] | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_on_disk", b"_on_disk"]) -> typing.Literal["on_disk"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_refuse_below", b"_refuse_below"]) -> typing.Literal["refuse_below"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_rerank_weight", b"_rerank_weight"]) -> typing.Literal["rerank_weight"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rescore", b"_rescore"]) -> typing.Literal["rescore"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_retention_days", b"_retention_days"]) -> typing.Literal["retention_days"] | None: ...
     @typing.overload

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from trivium_serving.errors import InvalidField
@@ -21,6 +22,16 @@ MAX_NOTE_CHARACTERS = 500
 """Longest note on a change, in code points."""
 
 _STEEPEST = 100.0
+
+
+class Quantisation(StrEnum):
+    """How vectors are kept to be searched, beside themselves."""
+
+    OFF = "off"
+    SCALAR = "scalar"
+    """With a byte for each number."""
+    BINARY = "binary"
+    """With a bit for each number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,9 @@ class CollectionSettings:
         refuse_below: The confidence below which a question is about something else altogether.
         mark_below: The confidence below which its answer is not stated.
         refusal: What becomes of a question that the documents hardly answer where it does not say so itself.
+        quantisation: How the vectors are kept to be searched, beside themselves.
+        rescore: Whether what quantised vectors find is judged again by the vectors as they are; None for yes.
+        on_disk: Whether the vectors are kept on the disk and not in memory.
         retention_days: After how many days without being written again a document is deleted; None for never.
     """
 
@@ -58,6 +72,9 @@ class CollectionSettings:
     mark_below: float | None = None
     refusal: Refusal | None = None
     retention_days: int | None = None
+    quantisation: Quantisation | None = None
+    rescore: bool | None = None
+    on_disk: bool | None = None
 
     def over(self, other: CollectionSettings) -> CollectionSettings:
         """These, and where they leave something open, others."""
@@ -66,6 +83,16 @@ class CollectionSettings:
     def given(self) -> dict[str, Any]:
         """Those that are set, by their names."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether vectors are searched in a smaller form."""
+        return self.quantisation not in (None, Quantisation.OFF)
+
+    @property
+    def storage(self) -> tuple[Quantisation, bool]:
+        """How vectors are kept: their smaller form, and whether they themselves are on the disk."""
+        return self.quantisation or Quantisation.OFF, bool(self.on_disk)
 
     @property
     def weight_of_dense(self) -> float:
@@ -211,6 +238,8 @@ def _version_from(kept: Mapping[str, Any]) -> SettingsVersion:
     given = {name: value for name, value in kept["settings"].items() if name in known}
     if "refusal" in given:
         given["refusal"] = Refusal(given["refusal"])
+    if "quantisation" in given:
+        given["quantisation"] = Quantisation(given["quantisation"])
     return SettingsVersion(kept["number"], CollectionSettings(**given), kept["made_at"], kept["note"])
 
 

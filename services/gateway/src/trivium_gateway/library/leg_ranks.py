@@ -60,7 +60,7 @@ class LegRanks:
             TriviumError: Qdrant does not answer, or the words are another analyzer's.
         """
         scope = scoped_filter(reader, [], filter)
-        legs = {"dense": dense_leg(vector, scope)}
+        legs = {"dense": dense_leg(vector, scope, collection.settings.now.settings)}
         words = asked_words(text, collection.analyzer, focus)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope, collection.corpus(reader))

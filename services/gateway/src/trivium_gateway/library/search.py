@@ -192,7 +192,7 @@ class ChunkSearch:
         off = weights.off if vector is not None and text is not None else None
         legs: dict[Leg, LegQuery] = {}
         if vector is not None and off != "dense":
-            legs["dense"] = dense_leg(vector, scope)
+            legs["dense"] = dense_leg(vector, scope, collection.settings.now.settings)
         unreadable: list[DegradedLeg] = []
         try:
             # Beside the event loop: of a long query in Chinese it takes a third of a second.
@@ -203,7 +203,7 @@ class ChunkSearch:
             if vector is None:
                 raise
             words, unreadable = None, [DegradedLeg("sparse", "unavailable", error)]
-            legs["dense"] = dense_leg(vector, scope)
+            legs["dense"] = dense_leg(vector, scope, collection.settings.now.settings)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope, corpus)
         if not legs:  # a query without words, and no model to read it

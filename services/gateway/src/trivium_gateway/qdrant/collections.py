@@ -34,6 +34,7 @@ from trivium_gateway.qdrant.points import (
     metadata_path,
     scoped_filter,
 )
+from trivium_gateway.qdrant.storing import storage_change
 from trivium_gateway.qdrant.values import to_value
 
 __all__ = ["AS_QDRANT_CHOOSES", "Distribution", "PhysicalCollection", "QdrantCollections"]
@@ -131,11 +132,16 @@ class QdrantCollections:
         return described(reply)
 
     async def keep_settings(self, physical: str, settings: SettingsHistory) -> None:
-        """Keep how a collection is searched and judged in its own record.
+        """Keep how a collection is searched and judged in its own record, and its vectors as that says.
 
         Raises:
             NotFound: There is none of this name.
+            FailedPrecondition: Its vectors are to be kept as this Qdrant cannot (ENGINE_CANNOT); nothing is changed.
         """
+        before = (await self.describe(physical)).settings.now.settings
+        change = storage_change(physical, before, settings.now.settings)
+        if change is not None:
+            await self._connection.call(self._connection.collections.Update, change, timeout_seconds=_TIMEOUT_SECONDS)
         await self._note(physical, SETTINGS, settings.to_text())
 
     async def restrict(self, physical: str) -> None:

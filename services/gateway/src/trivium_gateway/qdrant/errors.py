@@ -107,5 +107,17 @@ def _damaged(physical: str) -> TriviumError:
     )
 
 
-_OF_A_COLLECTION: dict[str, Callable[[str], TriviumError]] = {"COLLECTION_DAMAGED": _damaged, "OPENING": closed}
+def _unable(physical: str) -> TriviumError:
+    return FailedPrecondition(
+        f"The embedded engine cannot do that for the collection {_told(physical)!r}. Do without, or use a Qdrant "
+        "server: `trivium move` takes everything there.",
+        reason="ENGINE_CANNOT",
+    )
+
+
+_OF_A_COLLECTION: dict[str, Callable[[str], TriviumError]] = {
+    "COLLECTION_DAMAGED": _damaged,
+    "OPENING": closed,
+    "NOT_SUPPORTED": _unable,
+}
 """By the reason that the embedded engine gives; a Qdrant server gives none."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.points import BM25, DENSE
+from trivium_gateway.qdrant.storing import search_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from trivium_gateway.domain.settings import CollectionSettings
     from trivium_gateway.qdrant.connection import QdrantConnection
 
 __all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_both", "sparse_leg"]
@@ -49,9 +51,10 @@ class LegQuery:
         )
 
 
-def dense_leg(vector: Sequence[float], scope: qdrant.Filter) -> LegQuery:
-    """The nearest vectors."""
-    return LegQuery(DENSE, qdrant.VectorInput(dense=qdrant.DenseVector(data=vector)), scope)
+def dense_leg(vector: Sequence[float], scope: qdrant.Filter, settings: CollectionSettings) -> LegQuery:
+    """The nearest vectors, found as a collection with some settings keeps them."""
+    nearest = qdrant.VectorInput(dense=qdrant.DenseVector(data=vector))
+    return LegQuery(DENSE, nearest, scope, search_params(settings))
 
 
 def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter, corpus: qdrant.Filter | None) -> LegQuery:

@@ -5,10 +5,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from trivium_gateway.domain.answerability import Refusal
-from trivium_gateway.domain.settings import CollectionSettings
+from trivium_gateway.domain.settings import CollectionSettings, Quantisation
 from trivium_gateway.surfaces.http.bodies import JsonBody
 
 RefusalChoice = Literal["off", "mark", "refuse"]
+QuantisationChoice = Literal["off", "scalar", "binary"]
 
 
 class SettingsBody(JsonBody):
@@ -50,11 +51,25 @@ class SettingsBody(JsonBody):
         description="After how many days without being written again a document is deleted, 1 to 36500.",
     )
 
+    quantisation: QuantisationChoice | None = Field(
+        None,
+        description="How the vectors are kept to be searched, beside themselves; a Qdrant server alone can do it.",
+    )
+    rescore: bool | None = Field(
+        None,
+        description="Whether what quantised vectors find is judged again by the vectors as they are; default true.",
+    )
+    on_disk: bool | None = Field(
+        None, description="Whether the vectors are on the disk and not in memory; a Qdrant server alone can choose."
+    )
+
     def settings(self) -> CollectionSettings:
         """What is set."""
         given: dict[str, Any] = self.model_dump(exclude_none=True)
         if "refusal" in given:
             given["refusal"] = Refusal(given["refusal"])
+        if "quantisation" in given:
+            given["quantisation"] = Quantisation(given["quantisation"])
         return CollectionSettings(**given)
 
     def cleared(self) -> list[str]:

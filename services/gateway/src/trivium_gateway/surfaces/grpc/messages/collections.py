@@ -8,7 +8,7 @@ from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.answerability import Refusal
-from trivium_gateway.domain.settings import CollectionSettings
+from trivium_gateway.domain.settings import CollectionSettings, Quantisation
 from trivium_gateway.library.descriptions import CollectionState
 from trivium_gateway.surfaces.grpc.messages.indexes import beside_message, comparison_message
 
@@ -23,6 +23,13 @@ _REFUSAL_VALUES = {
     Refusal.REFUSE: pb.REFUSAL_REFUSE,
 }
 _REFUSALS: dict[int, Refusal | None] = {value: refusal for refusal, value in _REFUSAL_VALUES.items()}
+_QUANTISATION_VALUES = {
+    None: pb.QUANTISATION_UNSPECIFIED,
+    Quantisation.OFF: pb.QUANTISATION_OFF,
+    Quantisation.SCALAR: pb.QUANTISATION_SCALAR,
+    Quantisation.BINARY: pb.QUANTISATION_BINARY,
+}
+_QUANTISATIONS: dict[int, Quantisation | None] = {value: one for one, value in _QUANTISATION_VALUES.items()}
 _COLLECTION_STATES = {
     CollectionState.READY: pb.COLLECTION_STATE_READY,
     CollectionState.OPENING: pb.COLLECTION_STATE_OPENING,
@@ -54,10 +61,16 @@ def settings_from(message: pb.CollectionSettings) -> CollectionSettings:
     """Settings of a collection.
 
     Raises:
-        InvalidField: The refusal is none that there is.
+        InvalidField: The refusal, or the quantisation, is none that there is.
     """
-    given = {one.name: value for one, value in message.ListFields() if one.name != "refusal"}
-    return CollectionSettings(**given, refusal=refusal_from("settings.refusal", message.refusal))
+    given = {one.name: value for one, value in message.ListFields() if one.name not in ("refusal", "quantisation")}
+    if message.quantisation not in _QUANTISATIONS:
+        raise InvalidField("settings.quantisation", f"settings.quantisation {message.quantisation} does not exist.")
+    return CollectionSettings(
+        **given,
+        refusal=refusal_from("settings.refusal", message.refusal),
+        quantisation=_QUANTISATIONS[message.quantisation],
+    )
 
 
 def refusal_from(field: str, refusal: pb.Refusal.ValueType) -> Refusal | None:
@@ -75,7 +88,8 @@ def settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
     """Settings of a collection."""
     given = settings.given()
     refusal = given.pop("refusal", None)
-    return pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal])
+    quantisation = _QUANTISATION_VALUES[given.pop("quantisation", None)]
+    return pb.CollectionSettings(**given, refusal=_REFUSAL_VALUES[refusal], quantisation=quantisation)
 
 
 def _settings_version(version: SettingsVersion) -> pb.SettingsVersion:
