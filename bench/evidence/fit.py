@@ -65,6 +65,9 @@ _NAMES = {
 _REFUSED, _WEAK, _MARKED = 0.025, 0.035, 0.0455
 """Most answerable questions of any set that are refused, that have weak evidence, and that are marked at all."""
 
+# CMRC's questions repeat their documents' words; those that people ask of their own are marked sooner.
+_SHARE_OF_MOST = {WORDS_CHINESE: 0.3}
+
 
 @dataclass(slots=True)
 class DataSet:
@@ -336,9 +339,10 @@ def calibrate(kinds: dict[str, list[Found]], kind: str, data: dict[str, DataSet]
 
     about = {one: about_all(topic, of_topic, kinds[one]) for one in kinds}
     whole = {one: about[one] * chances(statement, matrix(kinds[one], names)) for one in kinds}
-    refuse, weak = (_floor(min(float(np.quantile(about[k], q)) for k in judged)) for q in (_REFUSED, _WEAK))
+    refused, weakened, at_all = (one * _SHARE_OF_MOST.get(kind, 1.0) for one in (_REFUSED, _WEAK, _MARKED))
+    refuse, weak = (_floor(min(float(np.quantile(about[k], q)) for k in judged)) for q in (refused, weakened))
     marked = {k: np.where(about[k] < weak, -1.0, whole[k]) for k in judged}
-    unstated = _floor(max(0.0, min(float(np.quantile(marked[k], _MARKED)) for k in judged)))
+    unstated = _floor(max(0.0, min(float(np.quantile(marked[k], at_all)) for k in judged)))
     for one in kinds:
         share = ((about[one] < weak) | (whole[one] < unstated)).mean()
         print(f"{kind or 'model':8}   {one:30} refused {(about[one] < refuse).mean():.3f}  marked {share:.3f}")
