@@ -18,6 +18,7 @@ from trivium_serving.errors import NotFound, PermissionDenied, Unavailable
 from trivium_serving.request_context import begin_request
 
 from .conftest import delta, finish, running_stack
+from .test_gateway_answers import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ async def test_trace_of_an_answer_has_what_each_stage_did_and_no_text(stack: Sta
 
     assert (trace["operation"], trace["outcome"], trace["error"]) == ("answer", "ok", None)
     stages = {one["name"]: one for one in trace["stages"]}
-    assert list(stages) == [one["name"] for one in answered["stages"]] == ["embed", "search", "rerank", "generate"]
+    assert list(stages) == [one["name"] for one in answered["stages"]] == STAGES
     assert [one["duration_ms"] for one in trace["stages"]] == [one["duration_ms"] for one in answered["stages"]]
     assert stages["search"]["facts"]["trivium.candidates"] == 3
     assert stages["rerank"]["facts"]["gen_ai.response.model"] == "word-share"
@@ -80,7 +81,7 @@ async def test_trace_is_there_when_a_streamed_answer_has_ended(stack: Stack) -> 
                 trace = await _trace(stack, request_id)
                 break
     assert trace["answer"]["model"] == "writer"
-    assert [one["name"] for one in trace["stages"]] == ["embed", "search", "rerank", "generate"]
+    assert [one["name"] for one in trace["stages"]] == STAGES
 
 
 async def test_trace_of_a_failed_question_says_why(stack: Stack) -> None:

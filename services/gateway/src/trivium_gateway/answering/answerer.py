@@ -96,7 +96,10 @@ class Answerer:
         found = await self._retriever.retrieve(plan, record) if plan else _NOTHING
         passages, settings = found.passages, found.settings
         searched = Searched.of(question.text, plan)
-        answerability = await judged(plan.queries[0].demanded.text, passages, settings) if plan else NOT_ASKED
+        answerability = NOT_ASKED
+        if plan:
+            with record.stage("judge"):
+                answerability = await judged(plan.queries[0].demanded.text, passages, settings)
         wanted = question.refusal or settings.refusal or self._refusal
         if wanted is Refusal.OFF and passages:
             answerability = Answerability(answerability.confidence)
@@ -126,7 +129,8 @@ class Answerer:
                         if not question.strict:
                             yield delta
                 stage.note(draft.outcome())
-            await draft.verify()
+            with record.stage("verify"):
+                await draft.verify()
             if question.strict:
                 yield await asyncio.to_thread(draft.keep_supported, refusal(question, searched, passages))
         summary = draft.summary()

@@ -150,16 +150,18 @@ class Retriever:
             found = [one.candidates for one in results]
             candidates = _merged(found)
             judged = await self._stages.judge(search, collection, embedded[0], candidates, record)
-            weights = weights_of(embedded[0], judged, collection, settings)
             unread = results[0].unread_scores
-            # Beside the event loop, as all that takes the longer the more is found.
-            passages = await asyncio.to_thread(best_passages, candidates, judged, weights, options, record, unread)
+            with record.stage("order"):
+                weights = weights_of(embedded[0], judged, collection, settings)
+                # Beside the event loop, as all that takes the longer the more is found.
+                passages = await asyncio.to_thread(best_passages, candidates, judged, weights, options, record, unread)
             if len(passages) >= options.top_n or not unread:
                 break
         query, fingerprint = search.queries[0].demanded.text, collection.model_fingerprint
-        passages = await asyncio.to_thread(
-            calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings
-        )
+        with record.stage("score"):
+            passages = await asyncio.to_thread(
+                calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings
+            )
         if most_characters:
             passages = await self._sections.read(
                 passages, search.options.top_n, most_characters, collection, search.principal.reader, record

@@ -32,7 +32,11 @@ export const ar = {
   "stage.embed": "التضمين",
   "stage.search": "البحث",
   "stage.rerank": "إعادة الترتيب",
+  "stage.order": "الترتيب النهائي",
+  "stage.score": "التقييم",
+  "stage.judge": "تقدير الإجابة",
   "stage.generate": "الكتابة",
+  "stage.verify": "التحقق من الاستشهادات",
   "stage.total": "المجموع",
   "stage.other": "{name}",
 

@@ -32,7 +32,11 @@ export const en = {
   "stage.embed": "Embed",
   "stage.search": "Search",
   "stage.rerank": "Rerank",
+  "stage.order": "Order",
+  "stage.score": "Score",
+  "stage.judge": "Judge",
   "stage.generate": "Write",
+  "stage.verify": "Check citations",
   "stage.total": "Total",
   "stage.other": "{name}",
 

@@ -32,7 +32,11 @@ export const zh = {
   "stage.embed": "向量化",
   "stage.search": "检索",
   "stage.rerank": "重排",
+  "stage.order": "排序",
+  "stage.score": "评分",
+  "stage.judge": "判断可答性",
   "stage.generate": "撰写",
+  "stage.verify": "核对引用",
   "stage.total": "总计",
   "stage.other": "{name}",
 

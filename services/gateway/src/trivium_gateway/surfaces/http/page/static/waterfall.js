@@ -1,7 +1,7 @@
 // How long each stage took, and what each thought of each passage.
 
 import { el, foreign } from "./dom.js";
-import { known, language, stageText } from "./i18n.js";
+import { language, stageText } from "./i18n.js";
 
 const rounded = (value, digits) =>
   value === null || value === undefined ? "–" : value.toLocaleString(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -13,7 +13,7 @@ export function seconds(milliseconds) {
 /** Stages as they ran, each where it began. */
 export function waterfall(stages, total) {
   const rows = stages.map(({ name, start_ms: start, duration_ms: duration }) => {
-    const bar = el(`div.bar.${known(`stage.${name}`) ? name : "other"}`);
+    const bar = el("div", { class: `bar ${name}` });
     bar.style.marginInlineStart = `${(start / total) * 100}%`;
     bar.style.inlineSize = `${Math.max((duration / total) * 100, 0.6)}%`;
     return row(name, el("div.track", { "aria-hidden": "true" }, bar), duration);
