@@ -188,8 +188,13 @@ def _assert_all_is_there(change: Change, witness: Witness) -> None:
     assert described["chunk_count"] == len(stored)  # each document is one piece, in one version
     for (collection, document), text in sorted(witness.acknowledged.items())[::25]:
         query = {"query": text, "collection": collection, "rerank": False, "top_n": 20, "candidates": 200}
-        answer = change.stack.http.post("/v1/retrieve", json=query).json()
-        assert answer["degraded"] == [], answer["degraded"]
+        answer: dict[str, Any] = {}
+
+        def is_whole(query: dict[str, Any] = query, answer: dict[str, Any] = answer) -> bool:
+            answer.update(change.stack.http.post("/v1/retrieve", json=query).json())
+            return bool(answer.get("degraded") == [])  # a service that was just started loads its model
+
+        wait_until(is_whole, "search by vectors", PATIENCE_SECONDS)
         assert document in [one["document_id"] for one in answer["passages"]], text
 
 

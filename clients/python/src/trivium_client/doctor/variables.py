@@ -23,6 +23,8 @@ EVERYWHERE = frozenset(
         "TRIVIUM_GATEWAY",
         "TRIVIUM_MCP_URL",
         "TRIVIUM_CHAT_HISTORY",
+        "TRIVIUM_MOVE_FROM_KEY",
+        "TRIVIUM_MOVE_TO_KEY",
         # scripts and the files of docker compose
         "TRIVIUM_BIND",
         "TRIVIUM_GPU_COUNT",

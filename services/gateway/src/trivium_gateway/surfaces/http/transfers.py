@@ -19,7 +19,8 @@ from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.readers import shown_readers
 from trivium_gateway.gateway.transfers import CarriedDocument, CarriedPiece, ExportedCollection
 from trivium_gateway.surfaces.door import principal
-from trivium_gateway.surfaces.http.bodies import JsonBody, limited_stream, media_type, validate
+from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, limited_stream, media_type, validate
+from trivium_gateway.surfaces.http.documents import ReaderNames  # noqa: TC001 - pydantic reads it
 from trivium_gateway.surfaces.http.json_text import parse_json
 from trivium_gateway.surfaces.http.parameters import refuse_unknown_parameters
 from trivium_gateway.surfaces.http.reference import documented
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Of the lines. Raise it when an earlier version could not read them."""
+
+_MOST_LINES, _MOST_PIECES = 1_000_000, 65_536
+"""In one line of an import; a document that has more goes over several."""
 
 _LINES = "application/x-ndjson"
 _Vectors = Annotated[bool, Query(description="False to leave the vectors out.")]
@@ -56,11 +60,11 @@ class _DocumentBody(JsonBody):
     title: str = ""
     uri: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
-    readers: list[str] = Field(default_factory=list)
+    readers: ReaderNames = Field(default_factory=list)
     container: str = ""
     text: str = ""
-    lines: list[list[float]] = Field(default_factory=list)
-    pieces: list[_PieceBody] = Field(default_factory=list)
+    lines: Annotated[list[Annotated[list[float], *at_most(6)]], *at_most(_MOST_LINES)] = Field(default_factory=list)
+    pieces: Annotated[list[_PieceBody], *at_most(_MOST_PIECES)] = Field(default_factory=list)
 
 
 class _SourceBody(JsonBody):
