@@ -72,6 +72,15 @@ def test_numbered_list_keeps_its_numbers_and_depth() -> None:
 
 
 @pytest.mark.parametrize(
+    ("opened", "marks"),
+    [("type=a", ("a.", "b.")), ("type=A start=27", ("AA.", "BB.")), ("type=i start=4", ("iv.", "v.")),
+     ("type=I", ("I.", "II.")), ("type=1", ("1.", "2.")), ("type=a start=0", ("0.", "a."))],
+)  # fmt: skip
+def test_list_by_letters_or_roman_numerals_keeps_them(opened: str, marks: tuple[str, str]) -> None:
+    assert _text(f"<ol {opened}><li>Drain.<li>Open.</ol>") == f"{marks[0]} Drain.\n{marks[1]} Open."
+
+
+@pytest.mark.parametrize(
     ("html", "text"),
     [
         ("holds 10<sup>6</sup> litres", "holds 10^6 litres"),

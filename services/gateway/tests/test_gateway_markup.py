@@ -125,6 +125,28 @@ def test_records_in_xml_and_json_become_tables() -> None:
     )
 
 
+def test_cells_of_an_opendocument_sheet_are_shown_as_percentages_and_money() -> None:
+    cell = '<table:table-cell office:value-type="{}" office:value="{}"{}><text:p>{}</text:p></table:table-cell>'
+    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    body = '<table:table table:name="S">' + "".join(
+        f"<table:table-row{repeated}>{cells}</table:table-row>"
+        for repeated, cells in (
+            ("", "".join(map(text.format, ("Part", "VAT", "Share", "Price", "Debt")))),
+            (
+                ' table:number-rows-repeated="2"',
+                text.format("Seal")
+                + cell.format("percentage", "0.125", ' table:number-columns-repeated="2"', "12.5%")
+                + cell.format("currency", "1250", "", "1,250.00 EUR")
+                + cell.format("currency", "-5.5", "", "$-5.50"),
+            ),
+        )
+    )
+
+    read_text = read("ods", opendocument("spreadsheet", body + "</table:table>"), BOUNDS).text
+
+    assert read_text.splitlines()[-2:] == ["| Seal | 12.5% | 12.5% | 1250 EUR | $-5.5 |"] * 2
+
+
 def test_merged_cells_of_an_opendocument_sheet_are_said_in_each_row() -> None:
     cell = '<table:table-cell{} office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     row = "<table:table-row>{}</table:table-row>"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborNode
 
+from trivium_gateway.ingestion.formats.numerals import counted
 from trivium_gateway.ingestion.html_inline import inline_form
 from trivium_gateway.ingestion.html_tables import HtmlTable
 
@@ -12,6 +13,8 @@ __all__ = ["MarkdownWriter"]
 
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
 _LISTS = frozenset(("ul", "ol", "menu"))
+_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+"""What the numbers of a list are written as, by its `type`."""
 _PARAGRAPHS = (
     frozenset(["p", "pre", "blockquote", "dl", "table", "section", "article", "main", "header", "figure", "details"])
     | frozenset(["address", "hr", "fieldset", "form", "body"])
@@ -95,6 +98,7 @@ class _List:
     number: int | None
     indent: str = ""
     mark: str = ""
+    form: str = ""
 
 
 class MarkdownWriter:
@@ -125,7 +129,8 @@ class MarkdownWriter:
         elif tag == "tr" and self._tables:
             self._tables[-1].begin_row(in_head=self._head_depth > 0)
         elif tag in _LISTS:
-            self._lists.append(_List(_number(node, "start", 1) if tag == "ol" else None, self._indent()))
+            number = _number(node, "start", 1) if tag == "ol" else None
+            self._lists.append(_List(number, self._indent(), form=_FORMS.get(node.attributes.get("type") or "", "")))
         elif tag == "li":
             self._begin_item(node)
         elif tag in _CAPTURED:
@@ -182,7 +187,7 @@ class MarkdownWriter:
             current.mark = "- "
         else:
             number = _number(node, "value", current.number)
-            current.mark, current.number = f"{number}. ", number + 1
+            current.mark, current.number = f"{counted(number, current.form)}. ", number + 1
         self._texts[-1].begin_item(current.mark, current.indent)
 
     def _end_table(self) -> None:

@@ -8,6 +8,8 @@ _ROMAN_SIGNS = ("m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv"
 
 def counted(count: int, form: str) -> str:
     """Write a number of a list as Word calls the form."""
+    if count < 1:  # there is no such letter
+        return str(count)
     if form in ("lowerLetter", "upperLetter"):
         letters = chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
         return letters if form == "lowerLetter" else letters.upper()

@@ -6,10 +6,11 @@ from xml.etree.ElementTree import Element
 
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted
+from trivium_gateway.ingestion.formats.cell_forms import UNIT_BREAK
 from trivium_gateway.ingestion.formats.packages import Package, local_name, parse_xml
 from trivium_gateway.ingestion.html_inline import inline_form
 
-__all__ = ["merged_ranges", "read_odp", "read_odt"]
+__all__ = ["cell_forms_of", "merged_ranges", "read_odp", "read_odt"]
 
 _WHAT = "OpenDocument file"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -21,6 +22,9 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _DROPPED = frozenset(("tracked-changes", "sequence-decls", "annotation", "table-of-content", "forms", "settings"))
 _ROW_GROUPS = frozenset(("table-header-rows", "table-rows", "table-row-group"))
 _MOST_REPEATS = 1000
+_MOST_FORMS = 100_000
+_HAS_FORMS = re.compile(rb'value-type="(?:percentage|currency)"')
+_AROUND = re.compile(r"([^\d-]{0,20})-?\d[\d.,'\s]{0,40}?([^\d.,']{0,20})")
 _MOST_DEPTH = 60
 
 
@@ -207,6 +211,36 @@ def merged_ranges(package: Package) -> dict[str, list[tuple[tuple[int, int], tup
                 left += int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
             top += int(row.get(f"{_TABLE}number-rows-repeated", "1"))
     return found
+
+
+def cell_forms_of(package: Package) -> dict[str, dict[tuple[int, int], str]]:
+    """Find the cells of a spreadsheet that show something else than their number; see `cell_forms_in`."""
+    written = package.read("content.xml")
+    if not _HAS_FORMS.search(written):
+        return {}
+    found: dict[str, dict[tuple[int, int], str]] = {}
+    for table in parse_xml(written, _WHAT).iter(f"{_TABLE}table"):
+        forms = found.setdefault(table.get(f"{_TABLE}name", ""), {})
+        top = 0
+        for row in _table_rows(table):
+            height, left = int(row.get(f"{_TABLE}number-rows-repeated", "1")), 0
+            for cell in row:
+                width = int(cell.get(f"{_TABLE}number-columns-repeated", "1"))
+                form = _cell_form(cell)
+                if form and height * width <= _MOST_FORMS - len(forms):
+                    places = ((top + down, left + right) for down in range(height) for right in range(width))
+                    forms.update(dict.fromkeys(places, form))
+                left += width
+            top += height
+    return found
+
+
+def _cell_form(cell: Element) -> str:
+    kind = cell.get(f"{_OFFICE}value-type")
+    if kind == "percentage":
+        return "%"
+    around = _AROUND.fullmatch("".join(cell.itertext()).strip()) if kind == "currency" else None
+    return f"{around[1]}{UNIT_BREAK}{around[2]}" if around else ""
 
 
 def _list_styles(roots: list[Element]) -> dict[tuple[str, int], tuple[str, str, int, int]]:

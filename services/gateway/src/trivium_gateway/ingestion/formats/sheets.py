@@ -10,7 +10,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
 from trivium_gateway.ingestion.formats.cell_forms import UNIT_BREAK, cell_forms_in, raised_texts_in
-from trivium_gateway.ingestion.formats.opendocument import merged_ranges
+from trivium_gateway.ingestion.formats.opendocument import cell_forms_of, merged_ranges
 from trivium_gateway.ingestion.formats.packages import Package
 
 __all__ = ["add_table", "read_sheets"]
@@ -37,8 +37,10 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     bounds.check_pages(len(names), "sheets")
     blocks = Blocks(bounds)
     # Of OpenDocument's sheets the library does not say which cells are merged.
-    merged = merged_ranges(package) if "content.xml" in package.names else {}
-    forms, raised = cell_forms_in(package), raised_texts_in(package)
+    is_open = "content.xml" in package.names
+    merged = merged_ranges(package) if is_open else {}
+    forms = cell_forms_of(package) if is_open else cell_forms_in(package)
+    raised = raised_texts_in(package)
     for name in names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.total_height * sheet.total_width > _MOST_CELLS:
