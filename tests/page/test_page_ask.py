@@ -73,7 +73,7 @@ def test_answer_streams_and_a_citation_shows_its_passage_in_the_document(
     page.locator(".trace summary").click()
     times = page.locator(".trace table.waterfall")
     expect(times.get_by_role("row", name=re.compile("^(Embed|Search|Rerank|Write|Total)"))).to_have_count(5)
-    assert page.locator(".bar").count() == 4
+    assert page.locator(".bar").count() == 8
 
 
 def test_keyboard_alone_asks_reads_a_source_and_returns(pages: Pages, model: LanguageModel) -> None:
