@@ -138,15 +138,17 @@ def test_prometheus_configuration_is_valid(name: str) -> None:
 
 def test_rules_are_made_of_metrics_that_exist(watched: WatchedStack) -> None:
     """Those of vLLM are checked beside the real engine, in services/generate/tests/vllm."""
-    if watched.prometheus is None:
+    prometheus = watched.prometheus
+    if prometheus is None:
         pytest.skip("prometheus is not installed")
-    absent = {
-        name
-        for rule in rules()
-        for name in metric_names(rule["expr"])
-        if not name.startswith("vllm:") and not documented_elsewhere(name) and not watched.prometheus.query(name)
-    }
+    names = {name for rule in rules() for name in metric_names(rule["expr"])}
     # With a model behind an API only, which the stack has for generate; and with TLS only.
     api = {f"trivium_{service}_api_attempts_total" for service in ("embed", "rerank")}
-    assert absent == {*api, "trivium:certificate_end:seconds"}
-    assert not [rule for rule in watched.prometheus.broken_rules() if ": unknown" not in rule]
+    absent = {*api, "trivium:certificate_end:seconds"}
+    wait_until(lambda: all(map(prometheus.query, _ours(names) - absent)), "series for every rule", 120)
+    assert not [name for name in absent if prometheus.query(name)]
+    assert not [rule for rule in prometheus.broken_rules() if ": unknown" not in rule]
+
+
+def _ours(names: set[str]) -> set[str]:
+    return {name for name in names if not name.startswith("vllm:") and not documented_elsewhere(name)}
