@@ -58,8 +58,8 @@ def main(device: str, file: Path) -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             shapes.write_encoder(folder, size.shape, CORPUS)
             _measure(results, stack, name, size, folder, device)
-        _write(file, results)
-    _write(file, results)
+        # After each, so that what was measured lasts.
+        file.write_text(json.dumps({"rows": results.rows, **results.numbers}))
 
 
 def _measure(results: Results, stack: ExitStack, name: str, size: _Size, folder: Path, device: str) -> None:
@@ -88,10 +88,6 @@ def _measure(results: Results, stack: ExitStack, name: str, size: _Size, folder:
         rerank.measure(mine, plain, folder, None, tokenizer, _QUESTIONS[device])
     results.rows += [(f"{name}: {measure}", value, aim) for measure, value, aim in mine.rows]
     results.numbers[name] = mine.numbers
-
-
-def _write(file: Path, results: Results) -> None:
-    file.write_text(json.dumps({"rows": results.rows, **results.numbers}))
 
 
 if __name__ == "__main__":

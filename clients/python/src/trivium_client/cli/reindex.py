@@ -1,25 +1,18 @@
 """`trivium reindex`."""
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trivium_client import Cancelled, IndexComparison, ReindexEstimate, ReindexProgress, TemporaryError, Trivium
+from trivium_client import IndexComparison, ReindexEstimate, ReindexProgress, Trivium
 from trivium_client._counting import counted
-from trivium_client._retries import Patience
 from trivium_client.cli.collections import NameArgument
-from trivium_client.cli.failures import FAILED, failure_text
+from trivium_client.cli.failures import FAILED
 from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import echo, print_json, print_row, stderr, warn
-
-_Answer = TypeVar("_Answer")
-
-_AWAY_SECONDS = 300.0
-"""How long something may be away before the command gives up, which loses nothing."""
+from trivium_client.cli.patience import patiently
 
 
 def reindex(
@@ -81,14 +74,14 @@ def reindex(
             return
         trivium.get_collection(name)  # so that a gateway that goes away from now on is one that was there
         if discard_old:
-            _patiently(lambda: trivium.discard_index(name))
+            patiently(lambda: trivium.discard_index(name))
             if not as_json:
                 echo(f"discarded the index of {name} that did not answer")
             else:
                 print_json({"name": name, "discarded": True})
             return
         if rollback:
-            collection = _patiently(lambda: trivium.roll_back_index(name))
+            collection = patiently(lambda: trivium.roll_back_index(name))
             stderr().print(f"the index of {collection.model} answers again", soft_wrap=True)
         progress = _run(trivium, name, "" if rollback else model or "", force=force)
     if as_json:
@@ -111,27 +104,10 @@ def _run(trivium: Trivium, name: str, model: str, *, force: bool) -> ReindexProg
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reindexing", total=None)
         while True:
-            progress = _patiently(lambda: trivium.reindex_collection(name, model=model, force=force))
+            progress = patiently(lambda: trivium.reindex_collection(name, model=model, force=force))
             if progress.done or progress.held:
                 return progress
             bar.update(task, completed=progress.done_count, total=progress.total_count)
-
-
-def _patiently(call: Callable[[], _Answer]) -> _Answer:
-    """Make a call that may be repeated, again while something is away, as it is when it restarts."""
-    patience = Patience(timeout_seconds=_AWAY_SECONDS, patience_seconds=_AWAY_SECONDS)
-    said = False
-    while True:
-        try:
-            return call()
-        except (TemporaryError, Cancelled) as error:
-            pause = patience.pause_seconds(error, reached=True, even_late=True)
-            if pause is None:
-                raise
-            if not said:
-                warn(f"{failure_text(error)}; it goes on as soon as that is over")
-                said = True
-            time.sleep(pause)
 
 
 def _show_estimate(estimate: ReindexEstimate, *, as_json: bool) -> None:
