@@ -77,10 +77,19 @@ class Change:
         stack.start(service)
 
     def state(self) -> tuple[int, str]:
-        """Numbers per vector of the index that answers, and the role of the other one; empty if there is none."""
-        described = self._described()
-        beside = described["index_beside"]
-        return described["dimension"], beside["role"] if beside else ""
+        """Numbers per vector of the index that answers, and the role of the other one; empty if there is none.
+
+        A gateway that has just lost its engine, and has not noticed, is asked again.
+        """
+        seen: list[tuple[int, str]] = []
+
+        def is_described() -> bool:
+            if state := self._seen():
+                seen.append(state)
+            return bool(seen)
+
+        wait_until(is_described, "collection that is described", PATIENCE_SECONDS)
+        return seen[0]
 
     def run(self, options: Sequence[str], kills: Sequence[str]) -> tuple[int, str, str]:
         """Runs `trivium reindex` while things are killed, and again where it ends because of that.
@@ -128,13 +137,11 @@ class Change:
 
     def _seen(self) -> tuple[int, str] | None:
         try:
-            return self.state()
-        except (httpx.HTTPError, KeyError):  # nobody there, or no answer but an error
+            described = self.stack.http.get(f"/v1/collections/{_COLLECTION}").raise_for_status().json()
+        except httpx.HTTPError:  # nobody there, or no answer but an error
             return None
-
-    def _described(self) -> dict[str, Any]:
-        body: dict[str, Any] = self.stack.http.get(f"/v1/collections/{_COLLECTION}").raise_for_status().json()
-        return body
+        beside = described["index_beside"]
+        return described["dimension"], beside["role"] if beside else ""
 
 
 @pytest.fixture

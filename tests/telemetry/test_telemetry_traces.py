@@ -110,11 +110,18 @@ def stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Ite
     stack.start()
     try:
         stack.wait_ready()
+        wait_until(lambda: "failed" in _generate_detail(stack), "language model that is known not to be there", 60)
         stack.ingest(DOCUMENT)
         yield stack
     finally:
         stack.end()
         stack.http.close()
+
+
+def _generate_detail(stack: Stack) -> str:
+    """What the gateway says of the generate service."""
+    details: dict[str, str] = {one["stage"]: one["detail"] for one in stack.http.get("/readyz").json()["stages"]}
+    return details["generate"]
 
 
 def test_question_is_one_trace_through_all_services(stack: Stack, collector: Collector) -> None:
