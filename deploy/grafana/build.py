@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import alerts
 from contents import DASHBOARDS
-from panels import Row, of_job
+from contents.runbook import PANELS
+from panels import Row, Text, of_job
 
 if TYPE_CHECKING:
     from panels import Dashboard, Panel
@@ -72,10 +74,7 @@ def panel_json(panel: Panel, job: str, number: int, x: int, y: int) -> dict[str,
         "gridPos": {"h": 4 if panel.kind == "stat" else 8, "w": panel.width, "x": x, "y": y},
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
-        "links": [
-            {"title": name, "url": f"/d/trivium-{name}?${{__url_time_range}}", "targetBlank": False}
-            for name in panel.links
-        ],
+        "links": links_json(panel),
         "targets": [
             {
                 "refId": chr(65 + at),
@@ -86,6 +85,25 @@ def panel_json(panel: Panel, job: str, number: int, x: int, y: int) -> dict[str,
             }
             for at, (expr, legend) in enumerate(panel.queries)
         ],
+    }
+
+
+def links_json(panel: Panel) -> list[dict[str, Any]]:
+    """Where a panel leads: to the dashboards that tell more, and to what the runbook says of the alerts about it."""
+    addresses = {name: f"/d/trivium-{name}?${{__url_time_range}}" for name in panel.links}
+    for alert in alerts.of_queries([expression for expression, _ in panel.queries]):
+        addresses[f"Runbook: {alert}"] = f"/d/trivium-runbook?viewPanel=panel-{PANELS[alert]}"
+    return [{"title": title, "url": url, "targetBlank": False} for title, url in addresses.items()]
+
+
+def text_json(text: Text, number: int, x: int, y: int) -> dict[str, Any]:
+    """A text as Grafana has it."""
+    return {
+        "id": number,
+        "type": "text",
+        "title": text.title,
+        "gridPos": {"h": text.height, "w": text.width, "x": x, "y": y},
+        "options": {"mode": "markdown", "content": text.markdown},
     }
 
 
@@ -144,7 +162,10 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
             continue
         if x + panel.width > _COLUMNS:
             x, y, height = 0, y + height, 0
-        panels.append(panel_json(panel, dashboard.job, number, x, y))
+        if isinstance(panel, Text):
+            panels.append(text_json(panel, number, x, y))
+        else:
+            panels.append(panel_json(panel, dashboard.job, number, x, y))
         x, height = x + panel.width, max(height, panels[-1]["gridPos"]["h"])
     return {
         "uid": f"trivium-{dashboard.name}",

@@ -42,6 +42,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Text:
+    """What is to be read.
+
+    Attributes:
+        title: What it is about.
+        markdown: The text.
+        width: In columns, of 24.
+    """
+
+    title: str
+    markdown: str
+    width: int = 12
+
+    @property
+    def height(self) -> int:
+        """In rows, as far as that can be known without a browser: a long text is scrolled in."""
+        return 2 + sum(1 + len(line) // 110 for line in self.markdown.splitlines()) * 2 // 3
+
+
+@dataclass(frozen=True)
 class Dashboard:
     """A dashboard.
 
@@ -56,7 +76,7 @@ class Dashboard:
     name: str
     title: str
     description: str
-    panels: tuple[Panel | Row, ...]
+    panels: tuple[Panel | Row | Text, ...]
     job: str = ""
 
 
@@ -119,7 +139,7 @@ def rate(title: str, metric: str, description: str, by: str = "", unit: str = "r
 
 
 def process(job: str) -> tuple[Panel, ...]:
-    """What the processes of a service take of their machines."""
+    """What the processes of a service take of their machines, and how they are."""
     where = f"{{{of_job(job)}}}"
     return (
         lines("Memory", "bytes", "Resident memory.", (f"process_resident_memory_bytes{where}", "{{instance}}")),
@@ -131,6 +151,23 @@ def process(job: str) -> tuple[Panel, ...]:
             (f"process_open_fds{where} / process_max_fds{where}", "{{instance}}"),
             thresholds=((0.8, "orange"),),
             most=1,
+        ),
+        lines("Running for", "s", "Since the start.", (f"time() - process_start_time_seconds{where}", "{{instance}}")),
+        lines(
+            "Background tasks that failed",
+            "short",
+            "In half an hour, with an error that nobody expected; they are started again.",
+            (f"sum by (task) (increase(trivium_{job}_background_failures_total[30m])) or vector(0)", "{{task}}"),
+        ),
+        lines(
+            "Certificate ends in",
+            "s",
+            "0 without TLS.",
+            (
+                f"(trivium_{job}_certificate_end_timestamp_seconds > 0) - time()"
+                f" or trivium_{job}_certificate_end_timestamp_seconds * 0",
+                "{{instance}}",
+            ),
         ),
     )
 

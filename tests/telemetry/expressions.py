@@ -20,9 +20,9 @@ _NAMES = re.compile(
 
 
 def panels(path: Path) -> list[dict[str, Any]]:
-    """The panels of a dashboard, without the rows that divide them."""
+    """The panels of a dashboard that show metrics."""
     found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["panels"]
-    return [panel for panel in found if panel["type"] != "row"]
+    return [panel for panel in found if "targets" in panel]
 
 
 def panel_expressions(path: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from telemetry.expressions import (
     metric_names,
     panel_expressions,
     panels,
+    rules,
 )
 from telemetry.served_by_qdrant import QDRANT, base_name
 
@@ -27,17 +28,18 @@ if TYPE_CHECKING:
     from telemetry.conftest import WatchedStack
 
 GRAFANA = ROOT / "deploy/grafana"
-RUN_HERE = [path for path in DASHBOARDS if path.stem not in ("vllm", "gpu")]
+RUN_HERE = [path for path in DASHBOARDS if path.stem not in ("vllm", "gpu", "runbook")]
 
 
 def test_dashboards_are_what_the_script_writes(tmp_path: Path) -> None:
-    shutil.copytree(GRAFANA / "contents", tmp_path / "contents")
-    for name in ("build.py", "panels.py"):
-        (tmp_path / name).write_bytes((GRAFANA / name).read_bytes())
-    (tmp_path / "dashboards").mkdir()
-    subprocess.run([sys.executable, tmp_path / "build.py"], check=True)
+    grafana = tmp_path / "deploy/grafana"
+    shutil.copytree(GRAFANA, grafana, ignore=shutil.ignore_patterns("*.json", "__pycache__"))
+    shutil.copytree(ROOT / "deploy/prometheus/rules", tmp_path / "deploy/prometheus/rules")
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs/runbook.md", tmp_path / "docs")
+    subprocess.run([sys.executable, grafana / "build.py"], check=True)
 
-    written = {path.name: path.read_text() for path in (tmp_path / "dashboards").iterdir()}
+    written = {path.name: path.read_text() for path in (grafana / "dashboards").iterdir()}
     assert written == {path.name: path.read_text() for path in DASHBOARDS}
 
 
@@ -62,6 +64,28 @@ def test_dashboard_shows_alerts_and_starts_and_links_to_dashboards_that_there_ar
     linked = {link["url"].split("?")[0] for panel in panels(path) for link in panel["links"]}
     assert linked <= {f"/d/{json.loads(one.read_text())['uid']}" for one in DASHBOARDS}
     assert linked or path.stem != "overview", "from a stage that is slow there is no way on"
+
+
+def test_every_alert_is_reached_from_a_panel_that_shows_what_it_is_about() -> None:
+    links = [link for path in DASHBOARDS for panel in panels(path) for link in panel["links"]]
+    reached = {one["title"].removeprefix("Runbook: "): one["url"] for one in links if "viewPanel" in one["url"]}
+    sections = json.loads((GRAFANA / "dashboards/runbook.json").read_text())["panels"]
+
+    assert reached.keys() == {rule["alert"] for rule in rules() if "alert" in rule}
+    assert reached == {
+        one["title"]: f"/d/trivium-runbook?viewPanel=panel-{one['id']}" for one in sections if one["type"] == "text"
+    }
+
+
+def test_runbook_among_the_dashboards_leads_from_section_to_section_and_nowhere_else() -> None:
+    sections = json.loads((GRAFANA / "dashboards/runbook.json").read_text())["panels"]
+    numbers = {one["title"]: one["id"] for one in sections}
+    texts = [one["options"]["content"] for one in sections if one["type"] == "text"]
+
+    assert all("**Do**" in text for text in texts)
+    links = [link for text in texts for link in re.findall(r"\[([^\]]*)\]\(([^)]*)\)", text)]
+    assert ("QdrantDown", f"?viewPanel=panel-{numbers['QdrantDown']}") in links
+    assert {url for _, url in links} <= {f"?viewPanel=panel-{number}" for number in numbers.values()}
 
 
 @pytest.mark.parametrize("service", ["gateway", "embed", "rerank", "generate"])

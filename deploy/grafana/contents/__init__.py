@@ -10,6 +10,7 @@ from contents.overview import OVERVIEW
 from contents.qdrant import QDRANT
 from contents.rerank import RERANK
 from contents.retrieval import RETRIEVAL
+from contents.runbook import RUNBOOK
 from contents.vllm import VLLM
 
-DASHBOARDS = (OVERVIEW, RETRIEVAL, GATEWAY, EMBED, RERANK, GENERATE, VLLM, QDRANT, GPU)
+DASHBOARDS = (OVERVIEW, RETRIEVAL, GATEWAY, EMBED, RERANK, GENERATE, VLLM, QDRANT, GPU, RUNBOOK)

@@ -122,6 +122,7 @@ GATEWAY = Dashboard(
             ("trivium_gateway_job_bytes", "{{instance}}"),
         ),
         rate("Documents deleted", "trivium_gateway_documents_deleted_total", "A second.", unit="short"),
+        rate("Audit log", "trivium_gateway_audit_lines_total", "Lines that were written or lost, a second.", "outcome"),
         *process("gateway"),
     ),
     job="gateway",

@@ -74,6 +74,14 @@ QDRANT = Dashboard(
         rate("RPCs", "trivium_qdrant_edge_requests_total", "A second.", "method"),
         quantiles("Duration of RPCs", "trivium_qdrant_edge_request_duration_seconds", "By method.", "method"),
         *admission("qdrant_edge"),
+        lines(
+            "Damaged or set aside",
+            "short",
+            "Collections that cannot be opened, and files or folders that no collection names.",
+            ("trivium_qdrant_edge_damaged_collections", "damaged {{instance}}"),
+            ("trivium_qdrant_edge_set_aside_count", "set aside {{instance}}"),
+            thresholds=((1, "orange"),),
+        ),
         quantiles("Flush", "trivium_qdrant_edge_flush_duration_seconds", "Forcing changes to the disk."),
         rate("Indexes built", "trivium_qdrant_edge_optimizations_total", "A second.", "outcome", "short"),
         quantiles(
