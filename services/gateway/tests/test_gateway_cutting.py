@@ -9,13 +9,15 @@ import pytest
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
 from trivium_gateway.ingestion.preparation import PreparedDocument
+from trivium_gateway.library.resolved import ResolvedCollection
+from trivium_lexical import ANALYZER_VERSION
 
 if TYPE_CHECKING:
     from .conftest import Storage
 
 _TEXT = "Unbelievable antidisestablishmentarianism, 人工智能是一门学科。 Zürich 🎉 is nice! " * 30
 
-_MODEL = "whichever there is"
+_COLLECTION = ResolvedCollection("default", "papers", "papers__1", "model", "whichever there is", 4, ANALYZER_VERSION)
 
 
 def _document(text: str, title: str = "") -> PreparedDocument:
@@ -23,7 +25,7 @@ def _document(text: str, title: str = "") -> PreparedDocument:
 
 
 async def _cut(storage: Storage, document: PreparedDocument, settings: ChunkingSettings | None = None) -> CutDocument:
-    (cut,) = await DocumentCutter(storage.embed, settings or ChunkingSettings(), 10_000).cut([document], _MODEL)
+    (cut,) = await DocumentCutter(storage.embed, settings or ChunkingSettings(), 10_000).cut([document], _COLLECTION)
     assert isinstance(cut, CutDocument)
     return cut
 
@@ -60,7 +62,9 @@ async def test_long_text_is_tokenized_in_segments_with_the_same_result(
 async def test_documents_keep_their_order(storage: Storage) -> None:
     cutter = DocumentCutter(storage.embed, ChunkingSettings(), 10_000)
     texts = [f"Text {number}. " * (number + 1) for number in range(20)]
-    cuts = await cutter.cut([_document(text, "T" if number % 2 else "") for number, text in enumerate(texts)], _MODEL)
+    cuts = await cutter.cut(
+        [_document(text, "T" if number % 2 else "") for number, text in enumerate(texts)], _COLLECTION
+    )
     for cut, text in zip(cuts, texts, strict=True):
         assert isinstance(cut, CutDocument)
         assert cut.document.text == text
@@ -85,7 +89,7 @@ async def test_documents_are_cut_beside_the_event_loop_and_tokenized_in_small_ca
     monkeypatch.setattr(DocumentCutter, "_cut_text", noted_cut)
     monkeypatch.setattr(type(storage.embed), "tokenize", noted_tokenize)
     cutter = DocumentCutter(storage.embed, ChunkingSettings(), 10_000)
-    await cutter.cut([_document(_TEXT * 5, f"{number}") for number in range(40)], _MODEL)
+    await cutter.cut([_document(_TEXT * 5, f"{number}") for number in range(40)], _COLLECTION)
     assert threading.get_ident() not in threads  # on which questions would wait
     assert max(sizes) <= 200_000
     assert len(sizes) > 1

@@ -17,6 +17,8 @@ from trivium_gateway.ingestion.extraction import Extractor
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.ingestion.preparation import DocumentPreparer
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.resolved import ResolvedCollection
+from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import TriviumError
 
 if TYPE_CHECKING:
@@ -144,7 +146,8 @@ async def test_front_matter_is_metadata_unless_the_sender_says_otherwise(parser:
     source = "---\ntags: [press, seal]\nversion: 1.10\nauthor: Kim\nlayout: post\n---\ntext\n"
     preparer = DocumentPreparer(parser, GatewayLimits(), ChunkingSettings())
     document = NewDocument(data=source.encode(), filename="a.md", metadata={"author": "Jo"})
-    prepared = await preparer.prepare(document, tenant="default", model_fingerprint="f")
+    collection = ResolvedCollection("default", "papers", "papers__1", "model", "f", 4, ANALYZER_VERSION)
+    prepared = await preparer.prepare(document, collection)
     assert prepared.metadata == {"tags": ["press", "seal"], "version": "1.10", "author": "Jo"}
 
 

@@ -44,7 +44,7 @@ class Collection:
         metadata_keys: Metadata keys that can be filtered by.
         state: `ready`; `opening`, `damaged` or `unavailable` if it cannot be used now, and then all but the name is
             unknown: 0 or empty.
-        needs_reindex: Whether its words were indexed by another analyzer than the gateway's. It is searched as it was
+        needs_reindex: Whether `trivium reindex` would make it otherwise than it is. It is searched as it was
             made; `reindex_collection` makes it anew.
         coded_chunk_count: Number of pieces that have the vectors of their tokens, so that the reranker need not read
             them; None if that is not known yet. `reindex_collection` gives the others theirs.

@@ -523,6 +523,38 @@ async def test_documents_are_cut_anew_for_the_same_model_once_the_chunking_is_an
         assert await gateway.stored() == before
 
 
+async def test_documents_are_cut_anew_once_the_collection_says_another_chunking(qdrant: Qdrant, tmp_path: Path) -> None:
+    async with _gateway(qdrant, tmp_path, count=6) as gateway:
+        before, tuning = await gateway.stored(), CollectionTuning(gateway.connection, gateway.collections)
+        await tuning.change(gateway.name, CollectionSettings(chunk_tokens=20), tenant="default")
+        assert (await gateway.described()).needs_reindex
+        assert (await gateway.described()).chunk_count == 6
+        assert await gateway.add(*_documents([6])) == [DocumentStatus.INDEXED]
+        assert ((await gateway.described()).chunk_count or 0) > 7
+
+        assert (await gateway.reindex()).done
+
+        described = await gateway.described()
+        assert not described.needs_reindex
+        assert (described.chunk_count or 0) >= 2 * 7
+        assert described.comparison is not None
+        assert before.items() <= (await gateway.stored()).items()
+        assert set(await gateway.add(*_documents(range(7)))) == {DocumentStatus.UNCHANGED}
+        await gateway.change.roll_back(gateway.name, tenant="default")
+        assert (await gateway.reindex()).done
+        assert (await gateway.described()).needs_reindex
+
+
+async def test_collection_that_was_empty_when_its_chunking_was_said_is_cut_so(qdrant: Qdrant, tmp_path: Path) -> None:
+    async with _gateway(qdrant, tmp_path, count=0) as gateway:
+        tuning = CollectionTuning(gateway.connection, gateway.collections)
+        await tuning.change(gateway.name, CollectionSettings(chunk_tokens=20), tenant="default")
+        await gateway.add(*_documents(range(3)))
+
+        assert not (await gateway.described()).needs_reindex
+        assert await gateway.work() is None
+
+
 async def test_change_to_a_model_that_nobody_runs_or_beside_another_says_what_to_do(
     qdrant: Qdrant, tmp_path: Path
 ) -> None:

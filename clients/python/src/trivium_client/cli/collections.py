@@ -121,9 +121,9 @@ def set_settings(
     """Change how a collection is searched and judged, and how long it keeps documents. What is not named stays.
 
     The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
-    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, retention_days and, on a
-    Qdrant server, quantisation, rescore and on_disk. The embedding model, and how texts are cut, are changed by
-    `trivium reindex`.
+    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, chunk_tokens,
+    chunk_overlap_tokens, retention_days and, on a Qdrant server, quantisation, rescore and on_disk. Documents are cut
+    by chunk_tokens from then on, and those that are there by `trivium reindex`, which also changes the model.
 
     **Examples**
 
@@ -210,6 +210,6 @@ def _show(collection: Collection, *, as_json: bool) -> None:
             "settings", f"version {collection.settings.number}: {values or 'nothing set'}", collection.settings.note
         )
     if collection.needs_reindex:
-        print_row("words", f"indexed by an earlier analyzer; run: trivium reindex {collection.name}")
+        print_row("index", f"not as it would be made now; run: trivium reindex {collection.name}")
     if collection.index_beside is not None:
         print_row("other index", collection.index_beside.model, _ROLES[collection.index_beside.role])

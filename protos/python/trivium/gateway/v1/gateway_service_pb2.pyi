@@ -1794,8 +1794,8 @@ class Collection(google.protobuf.message.Message):
     state: Global___CollectionState.ValueType
     """Whether it can be used. Unless it is ready, only its name is known."""
     needs_reindex: builtins.bool
-    """Whether its words were indexed by another analyzer than this version's. It is searched as it was made;
-    ReindexCollection makes it anew.
+    """Whether ReindexCollection would make it otherwise than it is: by another analyzer of words, or cut as its settings
+    say now. It is searched as it was made.
     """
     coded_chunk_count: builtins.int
     """Number of pieces that have the vectors of their tokens, so that the reranker need not read them. Not set if that
@@ -1868,6 +1868,8 @@ class CollectionSettings(google.protobuf.message.Message):
     QUANTISATION_FIELD_NUMBER: builtins.int
     RESCORE_FIELD_NUMBER: builtins.int
     ON_DISK_FIELD_NUMBER: builtins.int
+    CHUNK_TOKENS_FIELD_NUMBER: builtins.int
+    CHUNK_OVERLAP_TOKENS_FIELD_NUMBER: builtins.int
     dense_weight: builtins.float
     """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
     sparse_weight: builtins.float
@@ -1906,6 +1908,14 @@ class CollectionSettings(google.protobuf.message.Message):
     """Whether what was found by quantised vectors is judged again by the vectors as they are; default true."""
     on_disk: builtins.bool
     """Whether the vectors are kept on the disk and not in memory; a Qdrant server alone can choose. Default in memory."""
+    chunk_tokens: builtins.int
+    """Longest piece of a document, in tokens of the embedding model, 16 to 8192. Documents are cut so from then on; those
+    that are there by a reindexing. Default as the gateway is set.
+    """
+    chunk_overlap_tokens: builtins.int
+    """About how many tokens of a piece the next one repeats, 0 to 2048; at most a quarter of `chunk_tokens`. Default as the
+    gateway is set.
+    """
     def __init__(
         self,
         *,
@@ -1925,11 +1935,17 @@ class CollectionSettings(google.protobuf.message.Message):
         quantisation: Global___Quantisation.ValueType = ...,
         rescore: builtins.bool | None = ...,
         on_disk: builtins.bool | None = ...,
+        chunk_tokens: builtins.int | None = ...,
+        chunk_overlap_tokens: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_chunk_overlap_tokens", b"_chunk_overlap_tokens"]) -> typing.Literal["chunk_overlap_tokens"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_chunk_tokens", b"_chunk_tokens"]) -> typing.Literal["chunk_tokens"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence_intercept", b"_confidence_intercept"]) -> typing.Literal["confidence_intercept"] | None: ...
     @typing.overload

@@ -30,6 +30,7 @@ class IndexMaking:
         dimension: Numbers per vector.
         analyzer: Version of the analyzer of words.
         generation: Tells it from others that are made alike; empty for the first.
+        chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
     """
 
     model: str
@@ -37,6 +38,7 @@ class IndexMaking:
     dimension: int
     analyzer: int
     generation: str = ""
+    chunking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class IndexBeside:
 
     def to_text(self) -> str:
         """As it is kept."""
-        return json.dumps(asdict(self))
+        kept = asdict(self)
+        if not self.made.chunking:
+            del kept["made"]["chunking"]  # a gateway of an earlier version does not understand it
+        return json.dumps(kept)
 
     @classmethod
     def from_text(cls, text: str) -> IndexBeside | None:

@@ -56,6 +56,9 @@ class CollectionSettings:
         quantisation: How the vectors are kept to be searched, beside themselves.
         rescore: Whether what quantised vectors find is judged again by the vectors as they are; None for yes.
         on_disk: Whether the vectors are kept on the disk and not in memory.
+        chunk_tokens: Longest piece of a document, in tokens of the embedding model. Documents are cut so from then on;
+            those that are there by a reindexing.
+        chunk_overlap_tokens: About how many tokens of a piece the next one repeats, at most a quarter of those.
         retention_days: After how many days without being written again a document is deleted; None for never.
     """
 
@@ -71,6 +74,8 @@ class CollectionSettings:
     refuse_below: float | None = None
     mark_below: float | None = None
     refusal: Refusal | None = None
+    chunk_tokens: int | None = None
+    chunk_overlap_tokens: int | None = None
     retention_days: int | None = None
     quantisation: Quantisation | None = None
     rescore: bool | None = None
@@ -93,6 +98,13 @@ class CollectionSettings:
     def storage(self) -> tuple[Quantisation, bool]:
         """How vectors are kept: their smaller form, and whether they themselves are on the disk."""
         return self.quantisation or Quantisation.OFF, bool(self.on_disk)
+
+    @property
+    def chunking(self) -> str:
+        """How documents are cut, where the collection says it itself: for comparing, and to keep with an index."""
+        if self.chunk_tokens is self.chunk_overlap_tokens is None:
+            return ""
+        return json.dumps([self.chunk_tokens, self.chunk_overlap_tokens])
 
     @property
     def weight_of_dense(self) -> float:
@@ -159,6 +171,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "confidence_intercept": (-_STEEPEST, _STEEPEST),
     "refuse_below": (0, 1),
     "mark_below": (0, 1),
+    "chunk_tokens": (16, 8_192),
+    "chunk_overlap_tokens": (0, 2_048),
     "retention_days": (1, 36_500),
 }
 

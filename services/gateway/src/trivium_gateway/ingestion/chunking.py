@@ -1,12 +1,13 @@
 """Cuts a text into chunks that cover it, fit the model, and end where the text itself has an end."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trivium_gateway.domain.settings import CollectionSettings
 from trivium_gateway.ingestion.boundaries import Boundary, boundary_qualities
 
 __all__ = ["CHUNKER_VERSION", "ChunkSpan", "ChunkingSettings", "chunk_spans"]
@@ -35,6 +36,15 @@ class ChunkingSettings:
     chunk_tokens: int = 200
     overlap_tokens: int = 30
     chunk_characters: int = 8_000
+
+    def of(self, collection: CollectionSettings) -> "ChunkingSettings":
+        """These, and what a collection says itself in their place."""
+        tokens, overlap = collection.chunk_tokens, collection.chunk_overlap_tokens
+        return replace(
+            self,
+            chunk_tokens=self.chunk_tokens if tokens is None else tokens,
+            overlap_tokens=self.overlap_tokens if overlap is None else overlap,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from trivium_serving.errors import TooLarge
 from trivium_gateway.ingestion.chunking import ChunkingSettings, ChunkSpan, chunk_spans
 from trivium_gateway.ingestion.preparation import PreparedDocument
 from trivium_gateway.ingestion.structure import Place, Structure
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
 
 __all__ = ["CutDocument", "DocumentCutter"]
@@ -56,7 +57,7 @@ class DocumentCutter:
 
     Args:
         embed: Has the tokenizer.
-        settings: How long chunks are; they are shorter if the model takes less.
+        settings: How long chunks are, but for what a collection says itself; they are shorter if the model takes less.
         max_chunks: Most chunks of one document.
     """
 
@@ -65,12 +66,14 @@ class DocumentCutter:
         self._settings = settings
         self._max_chunks = max_chunks
 
-    async def cut(self, documents: Sequence[PreparedDocument], model_fingerprint: str) -> list[CutDocument | TooLarge]:
+    async def cut(
+        self, documents: Sequence[PreparedDocument], collection: ResolvedCollection
+    ) -> list[CutDocument | TooLarge]:
         """Cut some documents.
 
         Args:
             documents: The documents.
-            model_fingerprint: Of the model whose tokens count.
+            collection: Where they go, whose model's tokens count.
 
         Returns:
             One entry per document: its chunks, or why it cannot be cut (TOO_MANY_CHUNKS).
@@ -79,23 +82,29 @@ class DocumentCutter:
             TriviumError: The embed service cannot tokenize.
         """
         texts = [part for document in documents for part in (document.title, document.text)]
-        starts, room = await self._tokenize(texts, model_fingerprint)
+        starts, room = await self._tokenize(texts, collection.embedded_by)
+        settings = self._settings.of(collection.settings.now.settings)
         # Off the loop: a window of documents takes a tenth of a second.
         return await asyncio.to_thread(
             lambda: [
-                self._cut_one(document, starts[2 * index], starts[2 * index + 1], room)
+                self._cut_one(document, starts[2 * index], starts[2 * index + 1], room, settings)
                 for index, document in enumerate(documents)
             ]
         )
 
     def _cut_one(
-        self, document: PreparedDocument, title_starts: NDArray[np.uint32], starts: NDArray[np.uint32], room: int | None
+        self,
+        document: PreparedDocument,
+        title_starts: NDArray[np.uint32],
+        starts: NDArray[np.uint32],
+        room: int | None,
+        settings: ChunkingSettings,
     ) -> CutDocument | TooLarge:
         heading, heading_tokens = document.title, len(title_starts)
         if heading_tokens > _MAX_TITLE_TOKENS:
             heading, heading_tokens = heading[: int(title_starts[_MAX_TITLE_TOKENS])].rstrip(), _MAX_TITLE_TOKENS
         structure = Structure(document.text, has_pages=bool(document.boxes))
-        spans, places = self._cut_text(document.text, structure, starts, room, heading_tokens)
+        spans, places = self._cut_text(document.text, structure, starts, room, heading_tokens, settings)
         if len(spans) > self._max_chunks:
             return TooLarge(
                 f"The document comes to {len(spans)} chunks; at most {self._max_chunks} are allowed. Split it.",
@@ -104,10 +113,15 @@ class DocumentCutter:
         return CutDocument(document, heading, spans, places, len(starts) + heading_tokens * len(spans))
 
     def _cut_text(
-        self, text: str, structure: Structure, starts: NDArray[np.uint32], room: int | None, heading_tokens: int
+        self,
+        text: str,
+        structure: Structure,
+        starts: NDArray[np.uint32],
+        room: int | None,
+        heading_tokens: int,
+        settings: ChunkingSettings,
     ) -> tuple[list[ChunkSpan], list[Place]]:
         """Cut a text so that above each chunk there is room for its heading, and in a table for the columns' names."""
-        settings = self._settings
         header_tokens = [
             int(np.diff(np.searchsorted(starts, (table.start, table.rows)))[0]) for table in structure.tables
         ]

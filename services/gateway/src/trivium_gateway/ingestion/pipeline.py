@@ -96,9 +96,7 @@ class IngestionPipeline:
         await self._identify(collection, documents, reader, renamed)
         async with self._locks.hold((collection.physical, reader.tenant, one.id) for one in documents):
             locked.set()
-            await asyncio.gather(
-                *(self._prepare(collection, one, reader.tenant) for one in documents if one.error is None)
-            )
+            await asyncio.gather(*(self._prepare(collection, one) for one in documents if one.error is None))
             await self._store(collection, [one for one in documents if one.error is None], reader)
             await self._keep_files(collection, documents)
         for one in documents:  # of a long stream, only the outcomes are kept
@@ -155,10 +153,10 @@ class IngestionPipeline:
     ) -> None:
         for one in documents:
             one.error, one.status, one.is_repermitted, one.cut = None, DocumentStatus.INDEXED, False, None
-            if one.prepared is not None and before.model_fingerprint != now.model_fingerprint:
-                one.prepared = await self._preparer.hashed(
-                    replace(one.prepared, embedded={}), tenant=now.tenant, model_fingerprint=now.model_fingerprint
-                )
+            if one.prepared is not None:
+                if before.model_fingerprint != now.model_fingerprint:
+                    one.prepared = replace(one.prepared, embedded={})
+                one.prepared = await self._preparer.hashed(one.prepared, now)
 
     async def _moved(self, collection: ResolvedCollection, documents: Sequence[Incoming]) -> ResolvedCollection:
         try:
@@ -203,16 +201,14 @@ class IngestionPipeline:
         for (one, _), failure in zip(cut, errors, strict=True):
             one.error = failure
 
-    async def _prepare(self, collection: ResolvedCollection, incoming: Incoming, tenant: str) -> None:
+    async def _prepare(self, collection: ResolvedCollection, incoming: Incoming) -> None:
         try:
             if incoming.document.failure is not None:
                 raise incoming.document.failure
             async with self._admission.bulk():
                 pass  # parsing has processes of its own; here it only waits for its turn
             with self._metrics.stage("parse"):
-                incoming.prepared = await self._preparer.prepare(
-                    incoming.document, tenant=tenant, model_fingerprint=collection.model_fingerprint
-                )
+                incoming.prepared = await self._preparer.prepare(incoming.document, collection)
         except (InvalidField, TooLarge) as error:
             incoming.error = error
         incoming.data = incoming.document.data
@@ -274,7 +270,7 @@ class IngestionPipeline:
         texts = [prepared for _, prepared in accepted]
         with self._metrics.stage("tokenize"):
             async with self._admission.bulk():
-                cuts = await patiently(lambda: self._cutter.cut(texts, collection.embedded_by))
+                cuts = await patiently(lambda: self._cutter.cut(texts, collection))
         for (one, _), cut in zip(accepted, cuts, strict=True):
             if isinstance(cut, CutDocument):
                 one.cut, one.chunk_count, one.token_count = cut, len(cut.spans), cut.token_count

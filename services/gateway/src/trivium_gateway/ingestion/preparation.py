@@ -16,6 +16,7 @@ from trivium_gateway.domain.readers import EVERYONE, Readers, checked_readers
 from trivium_gateway.ingestion.chunking import CHUNKER_VERSION, ChunkingSettings
 from trivium_gateway.ingestion.parsing import DocumentParser
 from trivium_gateway.library.documents import NewDocument
+from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.qdrant.points import EmbeddedChunk
 
 __all__ = ["DocumentPreparer", "PreparedDocument", "document_id_of"]
@@ -91,7 +92,7 @@ class DocumentPreparer:
     Args:
         parser: Reads their content.
         limits: What is allowed.
-        chunking: How they will be cut; part of the hash.
+        chunking: How they will be cut, but for what a collection says itself; part of the hash.
     """
 
     def __init__(self, parser: DocumentParser, limits: GatewayLimits, chunking: ChunkingSettings) -> None:
@@ -99,8 +100,8 @@ class DocumentPreparer:
         self._limits = limits
         self._chunking = chunking
 
-    async def prepare(self, document: NewDocument, *, tenant: str, model_fingerprint: str) -> PreparedDocument:
-        """Check, parse and hash a document.
+    async def prepare(self, document: NewDocument, collection: ResolvedCollection) -> PreparedDocument:
+        """Check, parse and hash a document that is for a collection.
 
         Raises:
             InvalidField: A field breaks a rule, or the content cannot be read.
@@ -132,32 +133,33 @@ class DocumentPreparer:
             readers=readers,
         )
         if (carried := document.carried) is not None:
-            is_same = (
-                parsed.text == document.text
-            )  # what is counted from places in the text is right only for that text
+            # What is counted from places in the text is right only for that text.
+            is_same = parsed.text == document.text
+            is_embedded = is_same and carried.model_fingerprint == collection.model_fingerprint
             prepared = replace(
                 prepared,
                 container=carried.container,
                 boxes=carried.boxes if is_same else (),
-                embedded=carried.embedded if is_same and carried.model_fingerprint == model_fingerprint else {},
+                embedded=carried.embedded if is_embedded else {},
                 is_carried=True,
             )
-        return await self.hashed(prepared, tenant=tenant, model_fingerprint=model_fingerprint)
+        return await self.hashed(prepared, collection)
 
-    async def hashed(self, document: PreparedDocument, *, tenant: str, model_fingerprint: str) -> PreparedDocument:
-        """Give a document the hash that it has in a collection of some model."""
+    async def hashed(self, document: PreparedDocument, collection: ResolvedCollection) -> PreparedDocument:
+        """Give a document the hash that it has in a collection."""
+        chunking = self._chunking.of(collection.settings.now.settings)
         version = {
-            "tenant": tenant,
+            "tenant": collection.tenant,
             "id": document.id,
             "title": document.title,
             "uri": document.uri,
             "metadata": document.metadata,
             "text": document.text,
-            "model_fingerprint": model_fingerprint,
+            "model_fingerprint": collection.model_fingerprint,
             "chunker_version": CHUNKER_VERSION,
-            "chunk_tokens": self._chunking.chunk_tokens,
-            "overlap_tokens": self._chunking.overlap_tokens,
-            "chunk_characters": self._chunking.chunk_characters,
+            "chunk_tokens": chunking.chunk_tokens,
+            "overlap_tokens": chunking.overlap_tokens,
+            "chunk_characters": chunking.chunk_characters,
             "schema_version": _HASHED_SCHEMA_VERSION,
         }
         if len(document.text) > _LARGE_CHARACTERS:

@@ -90,7 +90,7 @@ class DocumentTransfer:
         read = await self._chunks.read_versions(collection, small, tenant)
         documents = {version: _document(chunks) for version, chunks in read.items() if is_whole(chunks)}
         for version, document in documents.items():
-            now = await self._preparer.hashed(document, tenant=tenant, model_fingerprint=collection.model_fingerprint)
+            now = await self._preparer.hashed(document, collection)
             if now.content_hash != content_hash_of(version):
                 return True
         return False
@@ -151,12 +151,9 @@ class DocumentTransfer:
             versions = _lacking(await self._versions(source, ids), stored, lacks)
             read = await self._chunks.read_versions(source, list(versions.values()), tenant)
             documents = [_document(chunks) for chunks in read.values() if is_whole(chunks)]
-            prepared = [
-                await self._preparer.hashed(one, tenant=tenant, model_fingerprint=target.model_fingerprint)
-                for one in documents
-            ]
+            prepared = [await self._preparer.hashed(one, target) for one in documents]
             cuts = []
-            for document, cut in zip(prepared, await self._cutter.cut(prepared, target.embedded_by), strict=True):
+            for document, cut in zip(prepared, await self._cutter.cut(prepared, target), strict=True):
                 if isinstance(cut, CutDocument):
                     cuts.append(cut)
                 else:

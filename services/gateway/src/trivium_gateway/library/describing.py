@@ -52,7 +52,7 @@ class CollectionDescriber:
             model_fingerprint=collection.model_fingerprint,
             dimension=collection.dimension,
             metadata_keys=known.metadata_kinds,
-            needs_reindex=collection.successor() is not None,
+            needs_reindex=collection.needs_reindex,
             settings=collection.settings,
             beside=collection.beside,
             comparison=known.comparison,

@@ -40,8 +40,7 @@ class CollectionDescription:
         model_fingerprint: That model's fingerprint.
         dimension: Numbers per vector.
         metadata_keys: Keys that can be filtered by, and what their values are; in the order of their names.
-        needs_reindex: Whether its words were indexed by another analyzer than this version's. It is searched as it was
-            made until `Reindexer` makes it anew.
+        needs_reindex: Whether a reindexing would make it otherwise than it is. It is searched as it was made.
         settings: How it is searched and judged, and was before.
         beside: The index beside the one that answers; None if there is none.
         comparison: How its index and the one before answered the same questions; None if they were not compared.

@@ -35,6 +35,7 @@ class ResolvedCollection:
         same_model: Fingerprint of another model that makes the same vectors, and embeds for it; empty if none does.
         beside: The other index of the collection; None if there is none.
         contents: The mark of what was in it when it was found; see `Contents`.
+        chunking: How its documents were cut by its own settings.
     """
 
     tenant: str
@@ -50,6 +51,7 @@ class ResolvedCollection:
     same_model: str = ""
     beside: IndexBeside | None = None
     contents: str = ""
+    chunking: str = ""
 
     @property
     def alias(self) -> str:
@@ -98,7 +100,19 @@ class ResolvedCollection:
     @property
     def made(self) -> IndexMaking:
         """What its index is made with."""
-        return IndexMaking(self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation)
+        return IndexMaking(
+            self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation, self.chunking
+        )
+
+    @property
+    def needs_reindex(self) -> bool:
+        """Whether `trivium reindex` would make it otherwise than it is."""
+        return self.successor() is not None or self.is_cut_otherwise
+
+    @property
+    def is_cut_otherwise(self) -> bool:
+        """Whether its settings say another chunking than its documents were cut by."""
+        return self.settings.now.settings.chunking != self.chunking
 
     def made_as(self, made: IndexMaking) -> "ResolvedCollection":
         """Give the index of this collection that is made otherwise."""
@@ -110,6 +124,7 @@ class ResolvedCollection:
             dimension=made.dimension,
             analyzer=made.analyzer,
             generation=made.generation,
+            chunking=made.chunking,
             same_model=self.same_model if made.fingerprint == self.model_fingerprint else "",
             beside=None,
             contents="",
@@ -134,4 +149,5 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.embedded_by,
         described.beside,
         described.contents,
+        described.chunking,
     )

@@ -115,6 +115,8 @@ class CollectionTuning:
             history = change(own.described.settings)
             for _ in range(_MOVES):
                 await self._qdrant.keep_settings(own.physical, history)
+                if not own.described.point_count:  # all its documents will be cut so
+                    await self._qdrant.keep_chunking(own.physical, history.now.settings.chunking)
                 now = await self._collections.own(name, tenant=tenant)
                 if now.physical == own.physical:
                     break

@@ -13,6 +13,7 @@ from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.described import (
     BESIDE,
+    CHUNKING,
     CONTENTS,
     EMBEDDED_BY,
     GENERATION,
@@ -95,6 +96,7 @@ class QdrantCollections:
             "schema_version": SCHEMA_VERSION,
             "analyzer": made.analyzer,
             GENERATION: made.generation,
+            CHUNKING: made.chunking,
         }
         request = qdrant.CreateCollection(
             collection_name=physical,
@@ -167,6 +169,10 @@ class QdrantCollections:
     async def keep_report(self, physical: str, report: str) -> None:
         """Note what the comparison of an index with the one before it has shown."""
         await self._note(physical, REPORT, report)
+
+    async def keep_chunking(self, physical: str, chunking: str) -> None:
+        """Note how the documents of a collection are cut; see `CollectionSettings.chunking`."""
+        await self._note(physical, CHUNKING, chunking)
 
     async def keep_contents(self, physical: str, mark: str) -> None:
         """Note that what is in a collection changes, or has changed.

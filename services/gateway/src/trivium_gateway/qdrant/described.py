@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BESIDE",
+    "CHUNKING",
     "CONTENTS",
     "EMBEDDED_BY",
     "GENERATION",
@@ -38,6 +39,7 @@ BESIDE = "beside"
 EMBEDDED_BY = "embedded_by"
 REPORT = "report"
 CONTENTS = "contents"
+CHUNKING = "chunking"
 
 SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
@@ -78,6 +80,7 @@ class PhysicalCollection:
         embedded_by: Fingerprint of another model that makes the same vectors; empty if none is known.
         comparison: What the comparison with the index before it has shown; None if there was none.
         contents: The mark that each write moves; empty before the first one.
+        chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
     """
 
     model: str
@@ -94,11 +97,14 @@ class PhysicalCollection:
     embedded_by: str = ""
     comparison: IndexComparison | None = None
     contents: str = ""
+    chunking: str = ""
 
     @property
     def made(self) -> IndexMaking:
         """What it is made with."""
-        return IndexMaking(self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation)
+        return IndexMaking(
+            self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation, self.chunking
+        )
 
     @property
     def is_indexed(self) -> bool:
@@ -133,4 +139,5 @@ def described(reply: Any) -> PhysicalCollection:
         embedded_by=str(facts.get(EMBEDDED_BY, "")),
         comparison=IndexComparison.from_text(str(facts.get(REPORT, ""))),
         contents=str(facts.get(CONTENTS, "")),
+        chunking=str(facts.get(CHUNKING, "")),
     )

@@ -78,7 +78,8 @@ class ModelChange:
         Args:
             name: Its name.
             tenant: Whose it is.
-            model: The model to change to, or the name of the service that runs it; empty to go on with what was begun.
+            model: The model to change to, or the name of the service that runs it; empty to go on with what was begun,
+                or to cut the documents as the collection's settings say now.
             force: Whether to change even if the new index finds less.
             seconds: About how long to work at most.
 
@@ -161,7 +162,11 @@ class ModelChange:
         own = await self._collections.own(name, tenant=tenant)
         beside = own.described.beside
         if beside is None:
-            made = await self._models.making_of(model, own) if model else None
+            made = None
+            if model:
+                made = await self._models.making_of(model, own)
+            elif resolved(own).is_cut_otherwise:
+                made = await self._models.cut_anew(own)
             if made is None:
                 return None
             if isinstance(made, str):
@@ -178,7 +183,7 @@ class ModelChange:
             return await self._bring_back(alias, own, beside, until)
         if not beside.is_settled:
             return await self._settle(alias, own, beside, until)
-        if resolved(own).successor() is not None or (model and await self._models.cut_anew(own) is not None):
+        if resolved(own).needs_reindex or (model and await self._models.cut_anew(own) is not None):
             raise FailedPrecondition(
                 f"The collection {name!r} still has its index of {beside.made.model}. Discard that, or go back to it, "
                 "before it is made anew.",

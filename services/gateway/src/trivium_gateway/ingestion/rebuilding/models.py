@@ -98,14 +98,22 @@ class ModelFinder:
         alike, _, _ = await self._try(client, model, own)
         if alike:
             return model.fingerprint
-        return IndexMaking(model.name, model.fingerprint, model.dimension, ANALYZER_VERSION, secrets.token_hex(4))
+        return IndexMaking(
+            model.name,
+            model.fingerprint,
+            model.dimension,
+            ANALYZER_VERSION,
+            secrets.token_hex(4),
+            own.described.settings.now.settings.chunking,
+        )
 
     async def cut_anew(self, own: OwnCollection) -> IndexMaking | None:
         """What an index with the same model is made with whose documents are cut anew; None if they need not be."""
         now = resolved(own)
-        if not await self._transfer.is_cut_otherwise(now):
+        if not now.is_cut_otherwise and not await self._transfer.is_cut_otherwise(now):
             return None
-        return replace(now.made, analyzer=ANALYZER_VERSION, generation=secrets.token_hex(4))
+        chunking = now.settings.now.settings.chunking
+        return replace(now.made, analyzer=ANALYZER_VERSION, generation=secrets.token_hex(4), chunking=chunking)
 
     async def check_is(self, name: str, beside: IndexBeside, own: OwnCollection) -> None:
         """Refuse a change while another one is not over.

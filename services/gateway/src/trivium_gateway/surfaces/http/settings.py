@@ -46,6 +46,16 @@ class SettingsBody(JsonBody):
         None, description="What becomes of a question that the documents hardly answer where it does not say so."
     )
 
+    chunk_tokens: int | None = Field(
+        None,
+        description="Longest piece of a document, in tokens of the embedding model, 16 to 8192. Documents are cut so "
+        "from now on; those that are there by a reindexing. Default: the gateway's.",
+    )
+    chunk_overlap_tokens: int | None = Field(
+        None,
+        description="About how many tokens of a piece the next one repeats, 0 to 2048; at most a quarter of "
+        "chunk_tokens. Default: the gateway's.",
+    )
     retention_days: int | None = Field(
         None,
         description="After how many days without being written again a document is deleted, 1 to 36500.",
