@@ -1,13 +1,16 @@
 """Made-up messages on every RPC of the real processes: each is answered or refused, none breaks anything or hangs.
 
-`TRIVIUM_FUZZ_CASES=1000` does more of it, and `TRIVIUM_FUZZ_SEED` repeats one.
+`TRIVIUM_FUZZ_CASES=1000` does more of it, `TRIVIUM_FUZZ_AUTH=none` does it to a gateway that asks for no keys, and
+`TRIVIUM_FUZZ_SEED` repeats one.
 """
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import random
 from collections import Counter
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,17 +18,6 @@ import pytest
 from e2e.random_messages import random_bytes, random_message
 from e2e.stack import stacks_in
 from google.protobuf import descriptor_pool
-from trivium.embed.v1 import embed_service_pb2
-from trivium.gateway.v1 import (
-    feedback_service_pb2,
-    gateway_service_pb2,
-    job_service_pb2,
-    key_service_pb2,
-    trace_service_pb2,
-    usage_service_pb2,
-)
-from trivium.generate.v1 import generate_service_pb2
-from trivium.rerank.v1 import rerank_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,24 +26,17 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
 
 _CASES = int(os.environ.get("TRIVIUM_FUZZ_CASES", "6"))
+_AUTH = os.environ.get("TRIVIUM_FUZZ_AUTH", "keys")
 _SECONDS = 60.0
 _KEY = "tv_first_" + "0" * 32
 _BROKEN = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
-_FILES = (
-    ("gateway", gateway_service_pb2),
-    ("gateway", feedback_service_pb2),
-    ("gateway", job_service_pb2),
-    ("gateway", key_service_pb2),
-    ("gateway", trace_service_pb2),
-    ("gateway", usage_service_pb2),
-    ("embed", embed_service_pb2),
-    ("rerank", rerank_service_pb2),
-    ("generate", generate_service_pb2),
-)
+_PROCESSES = ("gateway", "embed", "rerank", "generate")
 _METHODS = [
     (process, method)
-    for process, file in _FILES
-    for service in file.DESCRIPTOR.services_by_name.values()
+    for process in _PROCESSES
+    for file in pkgutil.iter_modules(import_module(f"trivium.{process}.v1").__path__, f"trivium.{process}.v1.")
+    if file.name.endswith("_service_pb2")
+    for service in import_module(file.name).DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
 
@@ -60,7 +45,7 @@ _METHODS = [
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with keys, so that there is something behind each RPC."""
     for make in stacks_in(lambda: tmp_path_factory.mktemp("fuzz")):
-        made = make(TRIVIUM_GATEWAY_AUTH="keys", TRIVIUM_GATEWAY_ADMIN_KEY=_KEY)
+        made = make(TRIVIUM_GATEWAY_AUTH=_AUTH, TRIVIUM_GATEWAY_ADMIN_KEY=_KEY if _AUTH == "keys" else "")
         made.start()
         made.wait_ready()
         made.http.headers["authorization"] = f"Bearer {_KEY}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -10,13 +11,14 @@ import pytest
 import pytest_asyncio
 from trivium.gateway.v1 import transfer_service_pb2 as pb
 from trivium.gateway.v1.transfer_service_pb2_grpc import TransferServiceStub
+from trivium_gateway.request.principal import EVERYBODY
 from trivium_gateway.settings import GatewaySettings
 
 from .conftest import running_stack
 from .test_gateway_readers import House
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from .conftest import Qdrant
@@ -49,6 +51,13 @@ async def house(qdrant: Qdrant, tmp_path_factory: pytest.TempPathFactory) -> Asy
         added = await house.call("admin", "POST", "/v1/documents", json={"documents": _DOCUMENTS})
         assert [one["status"] for one in added.json()["documents"]] == ["indexed", "indexed"]
         yield house
+
+
+@pytest.fixture
+def noted(house: House) -> Callable[[], list[dict[str, Any]]]:
+    """What that gateway has noted in its audit log."""
+    folder = house.stack.process._settings.data_dir / "gateway" / "audit"
+    return lambda: [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
 
 
 def _exported(lines: str) -> dict[str, list[str]]:
@@ -108,6 +117,31 @@ async def test_import_takes_the_right_to_ingest_and_replaces_nothing_that_one_ma
     outcomes = {one["id"]: one.get("error", {}).get("reason", one["status"]) for one in put.json()["documents"]}
     assert outcomes == {"open": "unchanged", "hidden": "DOCUMENT_ID_TAKEN"}
     assert (await house.call("admin", "GET", _EXPORT)).text == mine
+
+
+async def test_exports_that_nobody_reads_on_refuse_none_of_another_tenant_and_are_noted(
+    house: House, noted: Callable[[], list[dict[str, Any]]]
+) -> None:
+    transfers = house.stack.process.gateway.transfers
+    ann = replace(EVERYBODY, tenant="moved", user="ann", key_id="k1")
+    begun = [transfers.export(ann, "default") for _ in range(4)]
+    for one in begun:
+        await anext(one)
+
+    mine = await house.call("admin", "GET", _EXPORT)
+    await house.call("other", "POST", "/v1/documents", json={"documents": _DOCUMENTS})
+    theirs = await house.call("other", "GET", _EXPORT)
+    for one in begun:
+        await one.aclose()
+
+    assert (mine.status_code, mine.json()["error"]["message"][:13]) == (429, "4 exports run")
+    assert _exported(theirs.text).keys() == {"open", "hidden"}
+    assert (await house.call("admin", "GET", _EXPORT)).status_code == 200
+    exports = [
+        (one["tenant"], one.get("user", ""), one["outcome"]) for one in noted() if one["action"].endswith("export")
+    ]
+    assert exports.count(("moved", "ann", "OK")) >= 4
+    assert ("others", "", "OK") in exports
 
 
 async def test_grpc_asks_for_a_key_too(house: House) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
-from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, Overloaded, TooLarge
+from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, TooLarge
 from trivium_serving.request_context import is_request_id
 
 from trivium_gateway.answering.question import Question
@@ -18,6 +17,7 @@ from trivium_gateway.domain.names import is_name
 from trivium_gateway.library.eval_sets import eval_set, labelled_questions
 from trivium_gateway.library.feedback import Feedback
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
+from trivium_gateway.request.fair_places import FairPlaces
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.answering.trace_store import Traces
     from trivium_gateway.answering.traces import Trace
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.documents import Documents
     from trivium_gateway.library.feedback import FeedbackStore
+    from trivium_gateway.request.call_limit import CallLimit
     from trivium_gateway.request.principal import Principal
 
-_MOST_EXPORTS = 2  # at once: each may read a whole collection
 _MOST_READERS = 2  # at once, others wait: each has all of a tenant's in memory for a moment
 _RATINGS = {1: "up", -1: "down"}
 
@@ -46,6 +47,8 @@ class FeedbackBox:
         traces: Which say what was asked and answered.
         collections: Finds the collections that were asked.
         documents: Reads their documents.
+        exports: Bounds exports: each may read a whole collection.
+        audit: Notes them.
         registry: Where it is counted.
         limits: What is accepted.
     """
@@ -57,6 +60,8 @@ class FeedbackBox:
         traces: Traces,
         collections: Collections,
         documents: Documents,
+        exports: CallLimit,
+        audit: AuditLog,
         registry: CollectorRegistry,
         limits: GatewayLimits,
     ) -> None:
@@ -64,8 +69,9 @@ class FeedbackBox:
         self._traces = traces
         self._collections = collections
         self._documents = documents
-        self._exporting = 0
-        self._reading = asyncio.Semaphore(_MOST_READERS)
+        self._exports = exports
+        self._audit = audit
+        self._reading = FairPlaces(lambda: _MOST_READERS)
         self._limits = limits
         self._given = Counter(
             "trivium_gateway_feedback_total", "What people said of answers.", ("rating",), registry=registry
@@ -150,7 +156,7 @@ class FeedbackBox:
             Unavailable: The feedback cannot be read.
         """
         principal.require(Scope.READ)
-        async with self._reading:
+        async with self._reading.place(principal.tenant):
             kept = await self._store.all(principal.tenant)
         if principal.sees_all:
             return kept
@@ -208,23 +214,19 @@ class FeedbackBox:
             Unavailable: The feedback or the documents cannot be read.
         """
         name = collection or DEFAULT_COLLECTION
-        questions = labelled_questions(one for one in await self.all(principal) if one.collection == name)
-        place = await self._collections.find(name, tenant=principal.tenant)
-        if not questions:
-            raise FailedPrecondition(
-                f"No feedback on the collection {name!r} says what is right. A thumb up on an answer with citations "
-                "does, or a corrected answer or source.",
-                reason="NO_LABELS",
-            )
-        if self._exporting >= _MOST_EXPORTS:
-            raise Overloaded(f"{self._exporting} exports run, which is the limit. Try again when one is done.")
-        self._exporting += 1
-        try:
+        async with self._audit.action(principal, "feedback.export", collection=name):
+            questions = labelled_questions(one for one in await self.all(principal) if one.collection == name)
+            place = await self._collections.find(name, tenant=principal.tenant)
+            if not questions:
+                raise FailedPrecondition(
+                    f"No feedback on the collection {name!r} says what is right. A thumb up on an answer with "
+                    "citations does, or a corrected answer or source.",
+                    reason="NO_LABELS",
+                )
+        with self._exports.place(principal.tenant):
             lines = eval_set(questions, self._documents, place, reader=principal.reader, judged_only=judged_only)
             async for line in lines:
                 yield line
-        finally:
-            self._exporting -= 1
 
     async def close(self) -> None:
         """Gives back what it is kept in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
 _JOBS = "gateway/jobs"
 _FILES = "gateway/files"
 
-_EXPLANATIONS = 4
+_EXPLANATIONS, _EXPORTS, _FEEDBACK_EXPORTS = 4, 4, 2
 """Explanations at once: each follows the search far down."""
 
 
@@ -146,6 +147,8 @@ class Composition:
             traces=self._traces,
             collections=self._collections,
             documents=documents,
+            exports=self._call_limit("exports", _FEEDBACK_EXPORTS),
+            audit=audit,
             registry=registry,
             limits=self._limits,
         )
@@ -164,7 +167,7 @@ class Composition:
             BulkMeter(quotas, self._question_metrics),
         )
         jobs, files = self._jobs(library), Files(library, self._ingester.extractor)
-        transfers = Transfers(library, DocumentExport(qdrant, chunks))
+        transfers = Transfers(library, DocumentExport(qdrant, chunks), self._call_limit("exports", _EXPORTS))
         self.gateway = Gateway(
             questions, library, files, rebuilding, transfers, jobs, self._feedback, readiness, self._limits
         )
@@ -287,5 +290,5 @@ class Composition:
         most = self._settings.max_job_bytes
         return Jobs(store, spool, self._job_runner, self._collections, self._limits, most, self._quotas)
 
-    def _call_limit(self, what: str, most: int, longest_seconds: float) -> CallLimit:
+    def _call_limit(self, what: str, most: int, longest_seconds: float = math.inf) -> CallLimit:
         return CallLimit(what, most, longest_seconds, self._quotas.weight_of)

@@ -1,4 +1,4 @@
-"""Calls about collections and what is in them: bounded, counted, and noted where they change something."""
+"""Calls about collections and what is in them: bounded, counted, and noted where somebody has to answer for them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class CollectionCalls:
             yield self._collections
 
     @asynccontextmanager
-    async def change(self, principal: Principal, action: str, name: str) -> AsyncIterator[Collections]:
-        """The collections, for a call that changes one of them and is noted; see `call`."""
-        async with self._audit.action(principal, action, collection=name), self.call(principal, Scope.ADMIN) as them:
+    async def noted(
+        self, principal: Principal, action: str, name: str, scope: Scope = Scope.ADMIN
+    ) -> AsyncIterator[Collections]:
+        """The collections, for a call that changes one of them, or takes it out, and is noted; see `call`."""
+        async with self._audit.action(principal, action, collection=name), self.call(principal, scope) as them:
             yield them

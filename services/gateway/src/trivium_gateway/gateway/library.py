@@ -96,7 +96,7 @@ class Library:
 
     async def create_collection(self, principal: Principal, name: str) -> CollectionDescription:
         """Creates a collection; see Collections.create."""
-        async with self.calls.change(principal, "collections.create", name) as collections:
+        async with self.calls.noted(principal, "collections.create", name) as collections:
             return await collections.create(name, reader=principal.reader)
 
     async def get_collection(self, principal: Principal, name: str) -> CollectionDescription:
@@ -111,7 +111,7 @@ class Library:
 
     async def delete_collection(self, principal: Principal, name: str) -> None:
         """Deletes a collection; see Collections.delete."""
-        async with self.calls.change(principal, "collections.delete", name) as collections:
+        async with self.calls.noted(principal, "collections.delete", name) as collections:
             await self._originals.forget_collection(principal.tenant, name)
             await collections.delete(name, tenant=principal.tenant)
 
@@ -126,7 +126,7 @@ class Library:
         based_on: int | None = None,
     ) -> CollectionDescription:
         """Changes how a collection is searched and judged; see CollectionTuning.change."""
-        async with self.calls.change(principal, "collections.set", name) as collections:
+        async with self.calls.noted(principal, "collections.set", name) as collections:
             await self._tuning.change(
                 name, settings, clear=clear, note=note, based_on=based_on, tenant=principal.tenant
             )
@@ -134,7 +134,7 @@ class Library:
 
     async def roll_back_settings(self, principal: Principal, name: str) -> CollectionDescription:
         """Takes the last change of a collection's settings back; see CollectionTuning.roll_back."""
-        async with self.calls.change(principal, "collections.roll-back", name) as collections:
+        async with self.calls.noted(principal, "collections.roll-back", name) as collections:
             await self._tuning.roll_back(name, tenant=principal.tenant)
             return await collections.get(name, reader=principal.reader)
 

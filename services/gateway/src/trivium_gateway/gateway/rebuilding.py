@@ -48,7 +48,7 @@ class Rebuilding:
         With another model if one is asked for, or was before: see ModelChange.work; else see Reindexer.reindex.
         """
         name = name or DEFAULT_COLLECTION
-        async with self._calls.change(principal, "collections.reindex", name):
+        async with self._calls.noted(principal, "collections.reindex", name):
             with self._meter.bulk(principal):
                 changing = await self._model_change.work(
                     name, tenant=principal.tenant, model=model, force=force, seconds=_REINDEX_SECONDS
@@ -68,13 +68,13 @@ class Rebuilding:
     async def roll_back(self, principal: Principal, name: str) -> CollectionDescription:
         """Has the index before the last change of the model answer again; see ModelChange.roll_back."""
         name = name or DEFAULT_COLLECTION
-        async with self._calls.change(principal, "collections.roll-back-index", name) as collections:
+        async with self._calls.noted(principal, "collections.roll-back-index", name) as collections:
             await self._model_change.roll_back(name, tenant=principal.tenant)
             return await collections.get(name, reader=principal.reader)
 
     async def discard(self, principal: Principal, name: str) -> CollectionDescription:
         """Deletes the index beside the one that answers; see ModelChange.discard."""
         name = name or DEFAULT_COLLECTION
-        async with self._calls.change(principal, "collections.discard-index", name) as collections:
+        async with self._calls.noted(principal, "collections.discard-index", name) as collections:
             await self._model_change.discard(name, tenant=principal.tenant)
             return await collections.get(name, reader=principal.reader)

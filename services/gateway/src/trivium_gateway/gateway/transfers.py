@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, Overloaded
+from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound
 
 from trivium_gateway.library.new_document import CarriedContent, NewDocument
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from trivium_gateway.library.documents import DocumentResult
     from trivium_gateway.library.exporting import DocumentExport, ExportedDocument
     from trivium_gateway.library.resolved import ResolvedCollection
+    from trivium_gateway.request.call_limit import CallLimit
     from trivium_gateway.request.principal import Principal
 
 __all__ = ["CarriedDocument", "CarriedPiece", "ExportedCollection", "Transfers"]
 
-_MOST_EXPORTS = 4
-"""At once: each may read a whole collection."""
 _MOST_CARRIED_PIECES = 4_096
 """Of more pieces of one document the vectors are made anew: there is no room for them beside the others."""
 
@@ -113,13 +112,14 @@ class Transfers:
     Args:
         library: Lets calls in, and takes documents in.
         export: Reads documents.
+        exports: Bounds exports: each may read a whole collection, as slowly as its caller takes it.
     """
 
-    def __init__(self, library: Library, export: DocumentExport) -> None:
+    def __init__(self, library: Library, export: DocumentExport, exports: CallLimit) -> None:
         self._library = library
         self._calls = library.calls
         self._export = export
-        self._exporting = 0
+        self._exports = exports
 
     async def export(
         self, principal: Principal, name: str, *, page_token: str = "", with_vectors: bool = True
@@ -141,20 +141,16 @@ class Transfers:
             InvalidField: The token is none.
             Overloaded: There are too many exports.
         """
-        principal.require(Scope.READ)
-        if not principal.may_know_readers:
-            principal.require(Scope.INGEST)
         name = name or DEFAULT_COLLECTION
         offset = _offset_of(page_token)
-        if self._exporting >= _MOST_EXPORTS:
-            raise Overloaded(f"{self._exporting} exports run, which is the limit. Try again when one is done.")
-        async with self._calls.call(principal, Scope.READ) as collections:
-            collection = await collections.find(name, tenant=principal.tenant)
-            if collection is None:
-                raise NotFound(f"There is no collection {name!r} yet.", reason="COLLECTION_NOT_FOUND")
-            described = await collections.get(name, reader=principal.reader)
-        self._exporting += 1
-        try:
+        with self._exports.place(principal.tenant):
+            async with self._calls.noted(principal, "documents.export", name, Scope.READ) as collections:
+                if not principal.may_know_readers:
+                    principal.require(Scope.INGEST)
+                collection = await collections.find(name, tenant=principal.tenant)
+                if collection is None:
+                    raise NotFound(f"There is no collection {name!r} yet.", reason="COLLECTION_NOT_FOUND")
+                described = await collections.get(name, reader=principal.reader)
             changed = collection.settings.change_count
             yield (
                 ExportedCollection(
@@ -172,8 +168,6 @@ class Transfers:
             async with aclosing(documents):
                 async for document, following in documents:
                     yield document, _token_of(following)
-        finally:
-            self._exporting -= 1
 
     async def take_in(
         self,
