@@ -21,6 +21,27 @@ CLIENT_SOURCES = sorted(ROOT.glob("clients/*/src/**/*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
 METRIC_CLASSES = re.compile(r"Counter|Gauge|Histogram|Summary|Info|Enum|\w+MetricFamily")
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+PAGE = ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static"
+# What the web page does not ask for: commands, gRPC, keys, settings, exports, OpenAI's API.
+NOT_ON_THE_PAGE = {
+    "TLS_MISCONFIGURED",
+    "SLOW_READER",
+    "KEY_NOT_FOUND",
+    "KEYS_ARE_OFF",
+    "TOO_MANY_KEYS",
+    "NO_LABELS",
+    "MODEL_DIFFERS",
+    "EXPORT_DAMAGED",
+    "VECTOR_DAMAGED",
+    "MOVE_DIFFERS",
+    "QDRANT_AWAY",
+    "QDRANT_FAILED",
+    "EXTRA_MISSING",
+    "SETTINGS_CHANGED",
+    "NO_EARLIER_SETTINGS",
+    "MODEL_NOT_FOUND",
+    "UNSUPPORTED_FIELD",
+}
 
 
 def _page(name: str) -> str:
@@ -128,6 +149,19 @@ def test_errors_page_explains_no_reason_that_is_gone() -> None:
 
     documented = {name for name in _first_cells(_page("errors.md")) if REASON.fullmatch(name)}
     assert not documented - written, f"docs/errors.md has {sorted(documented - written)}, which no code gives"
+
+
+@pytest.mark.parametrize("language", ["zh", "ar"])
+def test_page_says_each_reason_that_it_meets_in_its_own_language(language: str) -> None:
+    text = (PAGE / f"reasons-{language}.js").read_text(encoding="utf-8")
+    words = dict(re.findall(r'^  ([A-Z0-9_]+): "([^"]+)",$', text, re.MULTILINE))
+    before_services, _, services = _page("errors.md").partition("## The model services")
+    named = {name for name in _first_cells(before_services) if REASON.fullmatch(name)}
+
+    assert not named - NOT_ON_THE_PAGE - words.keys()
+    assert not words.keys() - named - _first_cells(services), "words for what is no reason"
+    assert not words.keys() & NOT_ON_THE_PAGE
+    assert {name for said in words.values() for name in re.findall(r"{(\w+)}", said)} == {"message"}
 
 
 @pytest.mark.parametrize("limit", dataclasses.fields(GatewayLimits), ids=lambda field: field.name)

@@ -74,7 +74,8 @@ def test_every_text_is_there_in_every_language(pages: Pages) -> None:
         assert table.keys() == tables["en"].keys(), language
         counted = {key: names for key, names in fields[language].items() if not key.endswith(".one")}
         assert counted == {key: fields["en"][key] for key in counted}, language
-    code = "".join(path.read_text() for path in STATIC.glob("*.js") if not path.name.startswith(("strings", "temml")))
+    texts = ("strings", "reasons", "temml")
+    code = "".join(path.read_text() for path in STATIC.glob("*.js") if not path.name.startswith(texts))
     used = set(re.findall(r'\bt: \[?"([^"]+)"|\bt\("([^"]+)"|label: \[?"([^"]+)"', code))
     used_keys = {key for groups in used for key in groups if key}
     used_keys |= set(re.findall(r'data-t(?:-\w+)?="([^"]+)"', (STATIC / "index.html").read_text()))
@@ -160,6 +161,31 @@ def test_language_and_colours_switch_in_place_and_are_kept(pages: Pages, model: 
     page.wait_for_selector("html[data-started]")
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_error_is_said_in_the_language_of_the_page_and_else_as_the_gateway_says_it(pages: Pages) -> None:
+    page = pages.open(locale="zh-CN", expected=("503",))
+
+    def refuse(reason: str) -> None:
+        error = {"code": 503, "status": "UNAVAILABLE", "reason": reason, "message": "The disk has no room. Free some."}
+        page.unroute("**/v1/answer")
+        page.route("**/v1/answer", lambda route: route.fulfill(status=503, json={"error": error}))
+        page.get_by_label("您的问题").fill("水温多少？")
+        page.keyboard.press("Enter")
+
+    refuse("STORAGE_FULL")
+    said = page.locator(".notice .said")
+    expect(said).to_have_text("存储空间已满，无法写入。请联系网关的管理员。")
+    expect(said).to_have_attribute("lang", "zh-CN")
+    page.reload()
+    expect(said).to_contain_text("存储空间已满")
+    page.locator("#language").select_option("en")
+    expect(said).to_have_text("The disk has no room. Free some.")
+    expect(said).to_have_attribute("lang", "en")
+    page.locator("#language").select_option("zh")
+    refuse("A_REASON_OF_TOMORROW")
+    expect(said.last).to_have_text("The disk has no room. Free some.")
+    expect(said.last).to_have_attribute("lang", "en")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

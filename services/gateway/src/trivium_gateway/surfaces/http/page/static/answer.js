@@ -101,7 +101,7 @@ export class Turn {
 
   /** What went wrong is shown, and given back. */
   failed(error) {
-    this.#error = { kind: error.kind, message: error.message, retryAfter: error.retryAfter, requestId: error.requestId };
+    this.#error = { kind: error.kind, message: error.message, reason: error.reason, retryAfter: error.retryAfter, requestId: error.requestId };
     this.#draw();
     this.#end();
     const shown = error.kind === "stopped" ? notices.stopped(!this.#text, this.can.again)

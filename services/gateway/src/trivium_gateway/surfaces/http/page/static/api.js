@@ -28,12 +28,14 @@ export function filePath(id, collection) {
 export const forReaders = (message) =>
   message.split(/(?<=[.!?]) /).filter((sentence) => !/\bTRIVIUM_|\btrivium (?:up|doctor)\b/.test(sentence)).join(" ");
 
+/** An error as the gateway has it, in what it says to a reader. */
+export const readable = ({ message = "", reason = "" }) => ({ message: forReaders(message), reason });
+
 export function errorFrom(status, body, header = () => null) {
   const error = body?.error ?? {};
   const kind = error.reason === "PERMISSION_DENIED" ? "scope" : KINDS[status];
   return new ApiError(kind ?? (status >= 500 ? "unavailable" : "other"), {
-    message: forReaders(error.message ?? ""),
-    reason: error.reason ?? "",
+    ...readable(error),
     retryAfter: Number(header("Retry-After")) || 1,
     requestId: header("X-Request-Id") ?? "",
   });

@@ -1,7 +1,7 @@
 // The page's language, and its texts on the page: every element that shows one knows which, so that switching the
 // language changes all of them in place.
 
-import { LANGUAGES, TABLES } from "./strings.js";
+import { LANGUAGES, REASONS, TABLES } from "./strings.js";
 import { remember, remembered } from "./state.js";
 
 const values = new WeakMap();
@@ -17,7 +17,16 @@ let current = preferred();
 
 export const language = () => current;
 
-/** A text in the page's language. A value that is a key with `key:` before it is itself such a text. */
+/** Whether the page has its own words for an error. */
+const explained = ({ reason }) => reason in (REASONS[current] ?? {});
+
+/** What an error says: in the page's own words where it has some in its language, else in the gateway's, else what kind it is. */
+function said(error) {
+  const message = error.message || (known(`error.${error.kind}`) ? t(`error.${error.kind}`) : "");
+  return explained(error) ? REASONS[current][error.reason].replace("{message}", () => message) : message;
+}
+
+/** A text in the page's language. A value that is a key with `key:` before it is itself such a text, one that is an error what that says. */
 export function t(key, filled = {}) {
   const table = TABLES[current];
   const text = (filled.count === 1 && table[`${key}.one`]) || (table[key] ?? TABLES.en[key] ?? key);
@@ -25,6 +34,7 @@ export function t(key, filled = {}) {
     const value = filled[name];
     if (value === undefined) return whole;
     if (typeof value === "number") return value.toLocaleString(current);
+    if (typeof value === "object") return said(value);
     return typeof value === "string" && value.startsWith("key:") ? t(value.slice(4)) : String(value);
   });
 }
@@ -40,13 +50,15 @@ export function show(element, key, filled, attribute = "") {
   shown[attribute] = [key, filled];
   values.set(element, shown);
   element.setAttribute("data-text", "");
-  render(element, attribute, t(key, filled));
+  render(element, attribute, key, filled);
   return element;
 }
 
-function render(element, attribute, text) {
+function render(element, attribute, key, filled) {
+  const text = t(key, filled);
   if (attribute === "") element.textContent = text;
   else element.setAttribute(attribute, text);
+  if (key === "error.said") element.lang = explained(filled.message) ? LANGUAGES[current].tag : "en";
 }
 
 /** Reads what the page's own markup asks for: `data-t="key"`, `data-t-label="key"`, `data-t-placeholder="key"`. */
@@ -80,7 +92,7 @@ export function apply() {
   document.title = t("title");
   for (const element of document.querySelectorAll("[data-text]")) {
     for (const [attribute, [key, filled]] of Object.entries(values.get(element) ?? {})) {
-      render(element, attribute, t(key, filled));
+      render(element, attribute, key, filled);
     }
   }
   for (const listener of listeners) listener();

@@ -1,6 +1,6 @@
 // Many files at once: the gateway takes them and adds them by itself, so that the page may be closed.
 
-import { call, forReaders, sendFiles } from "./api.js";
+import { call, readable, sendFiles } from "./api.js";
 import { announce, el, foreign } from "./dom.js";
 import { show, t } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -107,12 +107,12 @@ class Line {
           return false;
         }
         if (AGAIN.has(error.kind)) {
-          show(this.said, "job.hindered", { message: error.message || `key:error.${error.kind}` });
+          show(this.said, "job.hindered", { message: error });
           await pause(1000 * (error.retryAfter || 2));
           continue;
         }
         this.expected = this.sent;
-        show(this.said, "upload.failed", { message: error.message || `key:error.${error.kind}` });
+        show(this.said, "upload.failed", { message: error });
         this.setButtons(el("button.button.small", { t: "retry", onclick: () => this.sendAgain(rest) }), this.closeButton());
         return true;
       }
@@ -157,7 +157,7 @@ class Line {
     this.bar.value = job.done;
     const counts = { done: job.done - job.failed_count, total, failed: job.failed_count };
     if (this.isSending) show(this.said, "job.sending", { sent: this.sent, all: this.expected });
-    else if (job.waiting) show(this.said, "job.waiting", { ...counts, message: forReaders(job.waiting.message) });
+    else if (job.waiting) show(this.said, "job.waiting", { ...counts, message: readable(job.waiting) });
     else show(this.said, `job.${job.state}`, counts);
     if (this.isSending) return;
     const isOver = hasEnded(job);
@@ -167,7 +167,7 @@ class Line {
     else if (job.state === "done") this.setButtons(this.closeButton());
     else this.setButtons(el("button.button.small", { t: "retry", onclick: () => this.retry() }), this.closeButton());
     this.failures.replaceChildren(...(isOver ? (job.failed ?? []) : []).map(({ id, error }) =>
-      el("li", {}, foreign(id), " ", el("span.said", { lang: "en" }, forReaders(error.message)))));
+      el("li", {}, foreign(id), " ", el("span.said", { dir: "auto", t: ["error.said", { message: readable(error) }] }))));
     const more = job.failed_count - this.failures.children.length;
     if (isOver && more > 0) this.failures.append(el("li", { t: ["job.more", { count: more }] }));
     if (this.unsent) this.failures.append(el("li", { t: ["job.unsent", { count: this.unsent }] }));
@@ -209,7 +209,7 @@ class Line {
     try {
       this.update(await call(method, path));
     } catch (error) {
-      show(this.said, "upload.failed", { message: error.message || `key:error.${error.kind}` });
+      show(this.said, "upload.failed", { message: error });
     }
   }
 
@@ -242,7 +242,7 @@ async function refresh(line) {
     line.update(await call("GET", `v1/jobs/${line.job.id}?page_size=${MOST_FAILURES}`));
   } catch (error) {
     if (error.kind === "missing") line.remove();
-    else if (!AGAIN.has(error.kind)) show(line.said, "upload.failed", { message: error.message || `key:error.${error.kind}` });
+    else if (!AGAIN.has(error.kind)) show(line.said, "upload.failed", { message: error });
   }
 }
 

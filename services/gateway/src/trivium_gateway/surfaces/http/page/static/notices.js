@@ -12,7 +12,7 @@ function notice(kind, symbol, title, ...content) {
 export function failure(error, again) {
   const key = known(`error.${error.kind}`) ? `error.${error.kind}` : "error.other";
   return notice("bad", error.kind === "interrupted" ? "broken" : "alert", key,
-    error.message ? el("p.said", { lang: "en" }, error.message) : null,
+    error.message ? el("p.said", { dir: "auto", t: ["error.said", { message: error }] }) : null,
     el("p", { t: [`${key}.todo`, { seconds: error.retryAfter, id: error.requestId || "–" }] }),
     again ? el("button.button", { t: "answer.again", onclick: again }) : null);
 }

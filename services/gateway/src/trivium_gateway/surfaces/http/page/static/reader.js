@@ -198,11 +198,11 @@ function texts({ id, text }, place, quote) {
 
 function failed(error, passage) {
   if (!passage?.text) {
-    body.replaceChildren(el("p.notice", { t: ["reader.failed", { message: error.message || `key:error.${error.kind}` }] }));
+    body.replaceChildren(el("p.notice", { t: ["reader.failed", { message: error }] }));
     return;
   }
   const what = error.kind === "missing" ? { t: "reader.gone" }
-    : { t: ["reader.failed", { message: error.message || `key:error.${error.kind}` }] };
+    : { t: ["reader.failed", { message: error }] };
   body.replaceChildren(el("p.notice", what), alone(passage));
 }
 

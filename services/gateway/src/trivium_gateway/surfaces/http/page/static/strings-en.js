@@ -145,6 +145,7 @@ export const en = {
   "dropped": "{count} passages did not fit into the model's context; the answer was written without them.",
   "dropped.one": "1 passage did not fit into the model's context; the answer was written without it.",
 
+  "error.said": "{message}",
   "error.network": "The gateway cannot be reached",
   "error.network.todo": "See whether it runs and your network is up, then ask again.",
   "error.interrupted": "The answer broke off",

@@ -145,6 +145,7 @@ export const zh = {
   "dropped": "有 {count} 个段落超出模型的上下文，撰写答案时没有用到。",
   "dropped.one": "有 {count} 个段落超出模型的上下文，撰写答案时没有用到。",
 
+  "error.said": "{message}",
   "error.network": "无法连接网关",
   "error.network.todo": "请确认网关正在运行、网络畅通，然后重试。",
   "error.interrupted": "答案中断了",

@@ -1,6 +1,6 @@
 // Adds documents: files and folders that are dropped or chosen, and pasted text.
 
-import { ApiError, call, forReaders, upload } from "./api.js";
+import { ApiError, call, readable, upload } from "./api.js";
 import { announce, el, foreign } from "./dom.js";
 import { bytes, show, t } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -70,14 +70,14 @@ async function send(job) {
   entry.stop = running.stop;
   try {
     const { status, chunks, error } = await running.done;
-    if (status === "failed") entry.end("failed", "upload.failed", { message: forReaders(error.message) });
+    if (status === "failed") entry.end("failed", "upload.failed", { message: readable(error) });
     else {
       done += 1;
       entry.end("done", `upload.${status}`, { count: chunks });
     }
   } catch (error) {
     if (error.kind === "stopped") entry.end("failed", "upload.cancelled");
-    else entry.end("failed", "upload.failed", { message: error.message || `key:error.${error.kind}` },
+    else entry.end("failed", "upload.failed", { message: error },
       () => { all += 1; waiting.push(job); entry.reset(); next(); });
   }
   sending -= 1;
