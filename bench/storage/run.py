@@ -36,7 +36,7 @@ from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.points import EmbeddedChunk, point_of
-from trivium_gateway.qdrant.words import stored_words
+from trivium_gateway.qdrant.words import WordRules, stored_words
 from trivium_lexical import ANALYZER_VERSION
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ async def write(
             )
             # As many bytes as the signs of the text's tokens, about one for each four characters, take.
             embedded = EmbeddedChunk(vectors[number].tolist(), made_up.bytes(28 + 50 * (len(text) // 4)))
-            points.append(point_of(chunk, embedded, stored_words(text, ANALYZER_VERSION), "default"))
+            points.append(point_of(chunk, embedded, stored_words(text, WordRules(ANALYZER_VERSION)), "default"))
         await store.upsert(COLLECTION, points)
     rate = len(pieces) / (time.perf_counter() - begin)
     tenth = max(20, len(taken) // 10)

@@ -200,3 +200,26 @@ def test_identifier_of_hundreds_alike_is_the_one_with_the_most_in_common() -> No
     for wanted in list(passages)[::39]:
         for query in (wanted, wanted.replace("-", ""), wanted.replace("-", " "), f"What does {wanted} change?"):
             assert max(passages, key=lambda one: score(query, passages[one])) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "passage", "language"),
+    [("Rechnungen", "Die Rechnung ist gekommen.", "de"), ("journaux", "| journal | 12 |", "fr")],
+)
+def test_keyword_finds_its_word_in_the_language_that_is_said(query: str, passage: str, language: str) -> None:
+    def common(language: str) -> set[int]:
+        return set(query_vector(query, language=language).indices) & set(document_vector(passage, language).indices)
+
+    assert common(language) > common("") == set()
+
+
+def test_chinese_characters_alone_are_of_the_language_that_is_said() -> None:
+    japanese = set(document_vector("東京都庁のこと").indices)
+    assert set(document_vector("東京都庁", "ja").indices) <= japanese
+    assert not set(document_vector("東京都庁", "zh").indices) <= japanese
+    assert query_vector("東京都庁", language="zh") != query_vector("東京都庁")
+
+
+def test_text_that_tells_its_language_is_of_that() -> None:
+    told = "The invoices were sent with the delivery."
+    assert document_vector(told, "de") == document_vector(told)

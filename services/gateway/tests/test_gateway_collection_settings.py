@@ -124,6 +124,8 @@ async def test_settings_of_a_later_version_of_trivium_are_passed_over(storage: S
         (CollectionSettings(dense_weight=0.0, sparse_weight=0.0), "settings.sparse_weight"),
         (CollectionSettings(candidates=0), "settings.candidates"),
         (CollectionSettings(score_slope=0.0), "settings.score_slope"),
+        (CollectionSettings(chunk_tokens=15), "settings.chunk_tokens"),
+        (CollectionSettings(language="german"), "settings.language"),
         (CollectionSettings(refuse_below=0.5, mark_below=0.4), "settings.refuse_below"),
     ],
 )

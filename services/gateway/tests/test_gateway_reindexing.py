@@ -42,7 +42,7 @@ def _documents(numbers: Collection[int], more: str = "") -> list[NewDocument]:
 async def _make_as_before(storage: Storage, name: str) -> None:
     """Make a collection as the versions before the analyzer did, which say nothing of one."""
     model = await storage.embed.model()
-    physical = physical_name(name, model.fingerprint, 0)
+    physical = physical_name(name, model.fingerprint, 0, "", "")
     facts = {"model": model.name, "model_fingerprint": model.fingerprint, "schema_version": 2}
     dense = qdrant.VectorParams(size=model.dimension, distance=qdrant.Distance.Cosine)
     sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
@@ -126,6 +126,26 @@ async def test_reindexed_collection_is_the_same_with_words_of_this_version(old: 
     assert old.embed.embedded == embedded  # vectors stay
     again = await old.ingest(*_documents(_NUMBERS), collection=await old.collections.resolve("old", tenant="default"))
     assert {one.status for one in again} == {DocumentStatus.UNCHANGED}
+
+
+async def test_keywords_of_a_collection_are_of_its_language_once_it_was_reindexed(old: Storage) -> None:
+    await _reindex(old)
+    collection = await old.collections.resolve("old", tenant="default")
+    await old.ingest(
+        NewDocument(id="de", text="Die Rechnung wird mit der Lieferung verschickt."), collection=collection
+    )
+    assert await _first(old, "Rechnungen") is None
+    tuning = CollectionTuning(old.connection, old.collections)
+    await tuning.change("old", CollectionSettings(language="de"), tenant="default")
+    assert (await old.collections.get("old", reader=WHOLE)).needs_reindex
+    embedded = old.embed.embedded
+
+    await _reindex(old)
+
+    assert not (await old.collections.get("old", reader=WHOLE)).needs_reindex
+    assert await _first(old, "Rechnungen") == "de"
+    assert await _first(old, "lid screws") is not None
+    assert (len(await _physical(old)), old.embed.embedded) == (1, embedded)
 
 
 async def test_reindexed_collection_keeps_its_settings(old: Storage) -> None:

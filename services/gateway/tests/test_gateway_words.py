@@ -60,7 +60,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
             chunk = Chunk(one, 0, "Change request", "", text, 0, len(text), new_version("0"), 1, {})
             vector = np.ones(collection.dimension).tolist()
             points.append(
-                point_of(chunk, EmbeddedChunk(vector, b""), stored_words(text, collection.analyzer), "default")
+                point_of(chunk, EmbeddedChunk(vector, b""), stored_words(text, collection.word_rules), "default")
             )
         await storage.chunks.upsert(collection, points)
         yield storage, collection

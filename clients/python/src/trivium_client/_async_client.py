@@ -412,9 +412,9 @@ class AsyncTrivium:
                 `candidates`; `section_characters` of the section that a passage is read with, from 0, the piece that
                 was found alone, to 8,000; `score_slope`, `score_intercept`, `confidence_slope` and
                 `confidence_intercept`, a line over the log-odds of what is calibrated; `refuse_below` and `mark_below`,
-                confidences; `refusal`; `chunk_tokens` and `chunk_overlap_tokens`, by which documents are cut from then
-                on; `retention_days`, after which a document that was not written again is deleted; on a Qdrant
-                server `quantisation`, `rescore` and `on_disk`.
+                confidences; `refusal`; `language`; `chunk_tokens` and `chunk_overlap_tokens`, by which texts are cut
+                from then on; `retention_days`, after which a document that was not written again is deleted; on a
+                Qdrant server `quantisation`, `rescore` and `on_disk`.
             note: Why.
             based_on: Number of the version that must be in force, else FailedPrecondition is raised; None for any.
             timeout_seconds: Deadline of this call; None for the client's.

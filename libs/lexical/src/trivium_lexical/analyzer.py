@@ -55,17 +55,18 @@ class _Word:
     is_function_word: bool = False
 
 
-def document_vector(text: str) -> SparseVector:
+def document_vector(text: str, language: str = "") -> SparseVector:
     """Weigh the terms of a document's passage by BM25, but for the rarity of the terms, which the search knows.
 
     All words are there, function words too, so that a query of nothing else finds them.
 
     Args:
         text: The passage, under its document's title.
+        language: The code of its language where nothing in it tells; empty for English.
     """
     counts: dict[int, int] = {}
     length = 0
-    for word, count in _words_of(text, for_query=False):
+    for word, count in _words_of(text, language, for_query=False):
         if not word.is_function_word:
             length += count
         for term, _ in word.terms:
@@ -74,7 +75,7 @@ def document_vector(text: str) -> SparseVector:
     return _vector({term: count * (_K1 + 1) / (count + damping) for term, count in counts.items()})
 
 
-def query_vector(text: str, focus: str = "") -> SparseVector:
+def query_vector(text: str, focus: str = "", language: str = "") -> SparseVector:
     """Weigh the terms of a query.
 
     Function words are left out, unless it has no others. Whatever its spelling, an identifier finds itself: as a whole,
@@ -84,15 +85,17 @@ def query_vector(text: str, focus: str = "") -> SparseVector:
         text: The query.
         focus: The part of a long query that says what it asks. Of the words around it there are many, and each says
             less.
+        language: The code of its language where nothing in it tells; empty for English, and for whoever reads its
+            Chinese characters.
     """
-    weights = _query_weights(text)
+    weights = _query_weights(text, language)
     if focus:
-        weights = {term: _AROUND * weight for term, weight in weights.items()} | _query_weights(focus)
+        weights = {term: _AROUND * weight for term, weight in weights.items()} | _query_weights(focus, language)
     return _vector(weights)
 
 
-def _query_weights(text: str) -> dict[int, float]:
-    words = [word for word, _ in _words_of(text, for_query=True)]
+def _query_weights(text: str, language: str) -> dict[int, float]:
+    words = [word for word, _ in _words_of(text, language, for_query=True)]
     weights: dict[int, float] = {}
     for word in [word for word in words if not word.is_function_word] or words:
         for term, weight in word.terms:
@@ -107,34 +110,34 @@ def _vector(weights: Mapping[int, float]) -> SparseVector:
     return SparseVector(tuple(term for term, _ in ordered), tuple(weight for _, weight in ordered))
 
 
-def _words_of(text: str, *, for_query: bool) -> Iterator[tuple[_Word, int]]:
+def _words_of(text: str, otherwise: str, *, for_query: bool) -> Iterator[tuple[_Word, int]]:
     """Give the different words of a text, and how often each is there."""
     text = normalize(text)
     tokens = tokens_of(text)
-    language = language_of(tokens.words)
+    language = language_of(tokens.words, otherwise)
     # In a text that is all capitals they say nothing; in others WHO and IT are no function words.
     shouted = text.isupper()
     for token, count in tokens.words.items():
         yield _word(token, language, shouted), count
     if tokens.han or tokens.hangul or tokens.unspaced:
-        for (piece, of), count in Counter(_unspaced_pieces(text, tokens, for_query=for_query)).items():
+        for (piece, of), count in Counter(_unspaced_pieces(text, tokens, otherwise, for_query=for_query)).items():
             yield _piece(piece, of), count
 
 
-def _unspaced_pieces(text: str, tokens: Tokens, *, for_query: bool) -> Iterator[tuple[str, str]]:
+def _unspaced_pieces(text: str, tokens: Tokens, otherwise: str, *, for_query: bool) -> Iterator[tuple[str, str]]:
     """What stands for words where there are no spaces, and the language whose function words may be among it."""
     for stretch in (*tokens.han, *tokens.hangul, *tokens.unspaced):
         # In a document they are in words that are counted already.
         of = "" if for_query else _ALONE
         yield from ((_ALONE + one, of) for one in _found_alone(simplified(stretch), for_query=for_query))
     if tokens.han:
-        japanese = is_japanese(text)
+        japanese = is_japanese(text) or otherwise == "ja"
         for stretch in tokens.han:
             if japanese:
                 yield from ((pair, "japanese") for pair in cut_pairs(stretch, singles=True))
                 continue
             pieces = cut_chinese(simplified(stretch))
-            if for_query:
+            if for_query and otherwise != "zh":
                 # Keywords of Chinese characters alone may be Japanese, whose texts are cut into pairs.
                 pieces = [*dict.fromkeys([*pieces, *cut_pairs(stretch)])]
             yield from ((piece, "chinese") for piece in pieces)

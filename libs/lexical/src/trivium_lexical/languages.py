@@ -11,7 +11,22 @@ import Stemmer
 
 from trivium_lexical.folding import fold
 
-__all__ = ["is_function_word", "language_of", "stem"]
+__all__ = ["LANGUAGES", "is_function_word", "language_of", "stem"]
+
+LANGUAGES = {
+    "en": "english",
+    "de": "german",
+    "fr": "french",
+    "es": "spanish",
+    "it": "italian",
+    "pt": "portuguese",
+    "nl": "dutch",
+    "sv": "swedish",
+    "ru": "russian",
+    "zh": "chinese",
+    "ja": "japanese",
+}
+"""The languages whose rules are known, by their codes in ISO 639-1."""
 
 _DEFAULT = "english"
 """Of a passage or query in which nothing tells: keywords, tables, names."""
@@ -27,23 +42,27 @@ _LONGEST = max(len(word) for language in _STEMMED for word in _SETS[language])
 _local = threading.local()
 
 
-def language_of(words: Mapping[str, int]) -> str:
+def language_of(words: Mapping[str, int], otherwise: str = "") -> str:
     """Tell the language of a passage.
 
     Args:
         words: Its words as they are written, and how often.
+        otherwise: The code of what it is where nothing tells; empty for English.
 
     Returns:
-        The language that has most of them as its function words; English where nothing tells.
+        The language that has most of them as its function words.
     """
+    default = LANGUAGES.get(otherwise, _DEFAULT)
+    if default not in _STEMMED:
+        default = _DEFAULT
     seen: Counter[str] = Counter()
     for word, count in words.items():
         if len(word) <= _LONGEST:
             for language in _spoken_in(word):
                 seen[language] += count
     if not seen:
-        return _DEFAULT
-    return max(seen, key=lambda language: (seen[language], language == _DEFAULT, language))
+        return default
+    return max(seen, key=lambda language: (seen[language], language == default, language))
 
 
 @functools.lru_cache(maxsize=2**15)

@@ -121,9 +121,10 @@ def set_settings(
     """Change how a collection is searched and judged, and how long it keeps documents. What is not named stays.
 
     The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
-    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, chunk_tokens,
-    chunk_overlap_tokens, retention_days and, on a Qdrant server, quantisation, rescore and on_disk. Documents are cut
-    by chunk_tokens from then on, and those that are there by `trivium reindex`, which also changes the model.
+    score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, language,
+    chunk_tokens, chunk_overlap_tokens, retention_days and, on a Qdrant server, quantisation, rescore and on_disk. Words
+    are of another language, and documents that are there cut otherwise, after `trivium reindex`, which also changes the
+    model.
 
     **Examples**
 

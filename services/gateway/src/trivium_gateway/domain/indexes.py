@@ -30,6 +30,7 @@ class IndexMaking:
         dimension: Numbers per vector.
         analyzer: Version of the analyzer of words.
         generation: Tells it from others that are made alike; empty for the first.
+        language: The language that the analyzer goes by where a text does not tell; empty for English.
         chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
     """
 
@@ -38,6 +39,7 @@ class IndexMaking:
     dimension: int
     analyzer: int
     generation: str = ""
+    language: str = ""
     chunking: str = ""
 
 
@@ -58,8 +60,9 @@ class IndexBeside:
     def to_text(self) -> str:
         """As it is kept."""
         kept = asdict(self)
-        if not self.made.chunking:
-            del kept["made"]["chunking"]  # a gateway of an earlier version does not understand it
+        for name in ("language", "chunking"):
+            if not kept["made"][name]:
+                del kept["made"][name]  # a gateway of an earlier version does not understand it
         return json.dumps(kept)
 
     @classmethod

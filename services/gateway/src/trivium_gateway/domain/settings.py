@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from trivium_lexical import LANGUAGES
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.answerability import Refusal
@@ -56,6 +57,8 @@ class CollectionSettings:
         quantisation: How the vectors are kept to be searched, beside themselves.
         rescore: Whether what quantised vectors find is judged again by the vectors as they are; None for yes.
         on_disk: Whether the vectors are kept on the disk and not in memory.
+        language: The code of the language of texts and questions in which nothing tells, as keywords and tables; None
+            for English. Words are so from the next reindexing on.
         chunk_tokens: Longest piece of a document, in tokens of the embedding model. Documents are cut so from then on;
             those that are there by a reindexing.
         chunk_overlap_tokens: About how many tokens of a piece the next one repeats, at most a quarter of those.
@@ -74,6 +77,7 @@ class CollectionSettings:
     refuse_below: float | None = None
     mark_below: float | None = None
     refusal: Refusal | None = None
+    language: str | None = None
     chunk_tokens: int | None = None
     chunk_overlap_tokens: int | None = None
     retention_days: int | None = None
@@ -144,6 +148,12 @@ class CollectionSettings:
                 where = f"{field_name}.{name}"
                 shown = f"{value:g}" if isinstance(value, float) else str(value)[:20]  # an integer may be beyond floats
                 raise InvalidField(where, f"{where} is {shown}; it must lie between {low:g} and {high:g}.")
+        if self.language is not None and self.language not in LANGUAGES:
+            raise InvalidField(
+                f"{field_name}.language",
+                f"{field_name}.language is {self.language[:20]!r}; the languages whose rules are known are "
+                f"{', '.join(LANGUAGES)}.",
+            )
         if self.weight_of_dense == self.weight_of_sparse == 0:
             raise InvalidField(
                 f"{field_name}.sparse_weight",

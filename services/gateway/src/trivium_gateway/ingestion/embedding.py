@@ -9,7 +9,7 @@ from trivium_gateway.ingestion.pieces import Piece
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
-from trivium_gateway.qdrant.words import StoredWords, stored_words
+from trivium_gateway.qdrant.words import StoredWords, WordRules, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.fair_places import FairPlaces
 
@@ -68,7 +68,7 @@ class PieceEmbedder:
         those_made = iter(made)
         embedded = [known.get(text) or next(those_made) for text in texts]
         # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
-        words = await asyncio.to_thread(_words_of, batch, collection.analyzer)
+        words = await asyncio.to_thread(_words_of, batch, collection.word_rules)
         return [
             point_of(piece.chunk(), of_model, of_words, tenant)
             for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
@@ -84,6 +84,6 @@ class PieceEmbedder:
         return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
 
 
-def _words_of(batch: Sequence[Piece], analyzer: int) -> list[StoredWords | None]:
+def _words_of(batch: Sequence[Piece], rules: WordRules) -> list[StoredWords | None]:
     # Under the whole title, as `Reindexer` has it, which does not know what the embedding model was given of it.
-    return [stored_words(piece.chunk().indexed_text, analyzer) for piece in batch]
+    return [stored_words(piece.chunk().indexed_text, rules) for piece in batch]

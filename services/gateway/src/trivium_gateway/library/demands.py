@@ -89,7 +89,7 @@ async def search_as_demanded(
         return await search(read=read, with_codes=with_codes)
     within: list[str] | None = None
     words = " ".join(query.phrases)
-    if words and await asyncio.to_thread(asked_words, words, collection.analyzer) is not None:
+    if words and await asyncio.to_thread(asked_words, words, collection.word_rules) is not None:
         within, seen = [], set[str]()
         for _ in range(_PAGES):
             page = (await search(vector=None, text=words, focus="", limit=_MOST_CHUNKS, without=seen)).candidates

@@ -61,7 +61,7 @@ class LegRanks:
         """
         scope = scoped_filter(reader, [], filter)
         legs = {"dense": dense_leg(vector, scope, collection.settings.now.settings)}
-        words = asked_words(text, collection.analyzer, focus)
+        words = asked_words(text, collection.word_rules, focus)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope, collection.corpus(reader))
         ranks: dict[str, int | None] = {}

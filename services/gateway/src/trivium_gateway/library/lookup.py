@@ -199,5 +199,6 @@ class CollectionLookup:
 
 
 def _is_own(physical: str, described: PhysicalCollection) -> bool:
-    name = physical_name(alias_behind(physical), described.model_fingerprint, described.analyzer, described.generation)
+    made = described.made
+    name = physical_name(alias_behind(physical), made.fingerprint, made.analyzer, made.language, made.generation)
     return physical == name

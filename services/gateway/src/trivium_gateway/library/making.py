@@ -77,7 +77,7 @@ class CollectionMaker:
             return place.own.physical
         model = await self._embed.model()
         made = IndexMaking(model.name, model.fingerprint, model.dimension, ANALYZER_VERSION)
-        physical = physical_name(alias, made.fingerprint, made.analyzer)
+        physical = physical_name(alias, made.fingerprint, made.analyzer, made.language, made.generation)
         taken = place.foreign & {alias, physical}
         if taken:
             raise _taken(alias, *taken)

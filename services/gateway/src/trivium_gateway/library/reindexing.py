@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import NotFound
 
 from trivium_gateway.domain.chunks import Chunk
@@ -15,7 +14,7 @@ from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.lookup import CollectionLookup, OwnCollection
-from trivium_gateway.library.resolved import resolved
+from trivium_gateway.library.resolved import ResolvedCollection, resolved
 from trivium_gateway.library.versions import ABANDONED_SECONDS, age_seconds
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.coding import ChunkCoder
@@ -140,7 +139,7 @@ class Reindexer:
     async def _work(self, name: str, tenant: str, until: float) -> ReindexProgress:
         alias = alias_of(tenant, name)
         own = await self._collections.own(name, tenant=tenant)
-        if own.described.analyzer != ANALYZER_VERSION:
+        if resolved(own).successor() is not None:
             run = self._runs.get(alias)
             if run is None or run.copier.source != own.physical:
                 run = self._runs[alias] = await self._begin(own)
@@ -181,15 +180,18 @@ class Reindexer:
     async def _begin(self, own: OwnCollection) -> _Run:
         described = own.described
         successor = resolved(own).successor()
-        assert successor is not None  # its analyzer is another one
-        copier = await self._copier(own.physical, successor.physical, described.model_fingerprint)
+        assert successor is not None  # its analyzer is another one, or its language
+        copier = await self._copier(own.physical, successor, described.model_fingerprint)
         run = _Run(copier, described.point_count)
         await self._qdrant.create(successor.physical, successor.made)
         await self._index_keys(own, run)
         return run
 
-    async def _copier(self, source: str, target: str, fingerprint: str) -> PointCopier:
-        return PointCopier(self._connection, source, target, _words_of, await self._coder(fingerprint))
+    async def _copier(self, source: str, target: ResolvedCollection, fingerprint: str) -> PointCopier:
+        def words_of(chunk: Chunk) -> StoredWords | None:
+            return stored_words(chunk.indexed_text, target.word_rules)
+
+        return PointCopier(self._connection, source, target.physical, words_of, await self._coder(fingerprint))
 
     async def _coder(self, fingerprint: str) -> Callable[[Sequence[Chunk]], Awaitable[list[bytes]]] | None:
         """What makes token codes of a model's chunks; None if nobody does."""
@@ -237,7 +239,7 @@ class Reindexer:
         """Copy what was written last to an index that does not answer any more, and delete it."""
         run = self._runs.get(alias)
         for physical in await self._lookup.replaced(own):
-            copier = await self._copier(physical, own.physical, own.described.model_fingerprint)
+            copier = await self._copier(physical, resolved(own), own.described.model_fingerprint)
             # Until then other gateways believe that it answers.
             await asyncio.sleep(self._collections.remember_seconds)
             newest_age = 0.0 if run else await _newest_age_seconds(copier)
@@ -273,7 +275,3 @@ def _is_late(point: SeenPoint, there: SeenPoint | None, run: _Run | None, newest
     # older may be either, and is rather kept.
     age = age_seconds(point.version)
     return age < newest_age_seconds + ABANDONED_SECONDS and (there is None or age < age_seconds(there.version))
-
-
-def _words_of(chunk: Chunk) -> StoredWords | None:
-    return stored_words(chunk.indexed_text, ANALYZER_VERSION)

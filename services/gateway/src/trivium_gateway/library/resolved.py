@@ -10,6 +10,7 @@ from trivium_gateway.domain.readers import Reader
 from trivium_gateway.domain.settings import SettingsHistory
 from trivium_gateway.library.lookup import OwnCollection
 from trivium_gateway.qdrant.points import Scope, scoped_filter
+from trivium_gateway.qdrant.words import WordRules
 
 __all__ = ["DEFAULT_COLLECTION", "ResolvedCollection", "resolved"]
 
@@ -35,6 +36,7 @@ class ResolvedCollection:
         same_model: Fingerprint of another model that makes the same vectors, and embeds for it; empty if none does.
         beside: The other index of the collection; None if there is none.
         contents: The mark of what was in it when it was found; see `Contents`.
+        language: The language that the analyzer goes by where a text does not tell.
         chunking: How its documents were cut by its own settings.
     """
 
@@ -51,6 +53,7 @@ class ResolvedCollection:
     same_model: str = ""
     beside: IndexBeside | None = None
     contents: str = ""
+    language: str = ""
     chunking: str = ""
 
     @property
@@ -72,9 +75,10 @@ class ResolvedCollection:
 
     def successor(self) -> "ResolvedCollection | None":
         """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
-        if self.analyzer == ANALYZER_VERSION:
+        language = self.settings.now.settings.language or ""
+        if (self.analyzer, self.language) == (ANALYZER_VERSION, language):
             return None
-        return self.made_as(replace(self.made, analyzer=ANALYZER_VERSION))
+        return self.made_as(replace(self.made, analyzer=ANALYZER_VERSION, language=language))
 
     def other(self) -> "ResolvedCollection | None":
         """Give the other index of this collection, in which deletions and readers have to be kept in step.
@@ -82,6 +86,11 @@ class ResolvedCollection:
         It may not be there any more, or not yet.
         """
         return self.successor() if self.beside is None else self.made_as(self.beside.made)
+
+    @property
+    def word_rules(self) -> WordRules:
+        """What its words are made by."""
+        return WordRules(self.analyzer, self.language)
 
     @property
     def indexes(self) -> tuple[str, ...]:
@@ -101,7 +110,13 @@ class ResolvedCollection:
     def made(self) -> IndexMaking:
         """What its index is made with."""
         return IndexMaking(
-            self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation, self.chunking
+            self.model,
+            self.model_fingerprint,
+            self.dimension,
+            self.analyzer,
+            self.generation,
+            self.language,
+            self.chunking,
         )
 
     @property
@@ -118,12 +133,13 @@ class ResolvedCollection:
         """Give the index of this collection that is made otherwise."""
         return replace(
             self,
-            physical=physical_name(self.alias, made.fingerprint, made.analyzer, made.generation),
+            physical=physical_name(self.alias, made.fingerprint, made.analyzer, made.language, made.generation),
             model=made.model,
             model_fingerprint=made.fingerprint,
             dimension=made.dimension,
             analyzer=made.analyzer,
             generation=made.generation,
+            language=made.language,
             chunking=made.chunking,
             same_model=self.same_model if made.fingerprint == self.model_fingerprint else "",
             beside=None,
@@ -149,5 +165,6 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         described.embedded_by,
         described.beside,
         described.contents,
+        described.language,
         described.chunking,
     )

@@ -196,9 +196,9 @@ class ChunkSearch:
         unreadable: list[DegradedLeg] = []
         try:
             # Beside the event loop: of a long query in Chinese it takes a third of a second.
-            analyzer, words = collection.analyzer, None
+            rules, words = collection.word_rules, None
             if text is not None and off != "sparse":
-                words = await asyncio.to_thread(asked_words, text, analyzer, focus)
+                words = await asyncio.to_thread(asked_words, text, rules, focus)
         except FailedPrecondition as error:
             if vector is None:
                 raise

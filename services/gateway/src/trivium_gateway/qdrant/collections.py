@@ -17,6 +17,7 @@ from trivium_gateway.qdrant.described import (
     CONTENTS,
     EMBEDDED_BY,
     GENERATION,
+    LANGUAGE,
     REPORT,
     RESTRICTED,
     SETTINGS,
@@ -96,6 +97,7 @@ class QdrantCollections:
             "schema_version": SCHEMA_VERSION,
             "analyzer": made.analyzer,
             GENERATION: made.generation,
+            LANGUAGE: made.language,
             CHUNKING: made.chunking,
         }
         request = qdrant.CreateCollection(

@@ -24,6 +24,7 @@ __all__ = [
     "CONTENTS",
     "EMBEDDED_BY",
     "GENERATION",
+    "LANGUAGE",
     "REPORT",
     "RESTRICTED",
     "SETTINGS",
@@ -40,6 +41,7 @@ EMBEDDED_BY = "embedded_by"
 REPORT = "report"
 CONTENTS = "contents"
 CHUNKING = "chunking"
+LANGUAGE = "language"
 
 SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
@@ -80,6 +82,7 @@ class PhysicalCollection:
         embedded_by: Fingerprint of another model that makes the same vectors; empty if none is known.
         comparison: What the comparison with the index before it has shown; None if there was none.
         contents: The mark that each write moves; empty before the first one.
+        language: The language that the analyzer goes by where a text does not tell.
         chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
     """
 
@@ -97,13 +100,20 @@ class PhysicalCollection:
     embedded_by: str = ""
     comparison: IndexComparison | None = None
     contents: str = ""
+    language: str = ""
     chunking: str = ""
 
     @property
     def made(self) -> IndexMaking:
         """What it is made with."""
         return IndexMaking(
-            self.model, self.model_fingerprint, self.dimension, self.analyzer, self.generation, self.chunking
+            self.model,
+            self.model_fingerprint,
+            self.dimension,
+            self.analyzer,
+            self.generation,
+            self.language,
+            self.chunking,
         )
 
     @property
@@ -139,5 +149,6 @@ def described(reply: Any) -> PhysicalCollection:
         embedded_by=str(facts.get(EMBEDDED_BY, "")),
         comparison=IndexComparison.from_text(str(facts.get(REPORT, ""))),
         contents=str(facts.get(CONTENTS, "")),
+        language=str(facts.get(LANGUAGE, "")),
         chunking=str(facts.get(CHUNKING, "")),
     )

@@ -104,6 +104,7 @@ class ModelFinder:
             model.dimension,
             ANALYZER_VERSION,
             secrets.token_hex(4),
+            own.described.settings.now.settings.language or "",
             own.described.settings.now.settings.chunking,
         )
 
@@ -112,8 +113,14 @@ class ModelFinder:
         now = resolved(own)
         if not now.is_cut_otherwise and not await self._transfer.is_cut_otherwise(now):
             return None
-        chunking = now.settings.now.settings.chunking
-        return replace(now.made, analyzer=ANALYZER_VERSION, generation=secrets.token_hex(4), chunking=chunking)
+        settings = now.settings.now.settings
+        return replace(
+            now.made,
+            analyzer=ANALYZER_VERSION,
+            generation=secrets.token_hex(4),
+            language=settings.language or "",
+            chunking=settings.chunking,
+        )
 
     async def check_is(self, name: str, beside: IndexBeside, own: OwnCollection) -> None:
         """Refuse a change while another one is not over.

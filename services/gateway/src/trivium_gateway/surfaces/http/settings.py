@@ -46,6 +46,11 @@ class SettingsBody(JsonBody):
         None, description="What becomes of a question that the documents hardly answer where it does not say so."
     )
 
+    language: str | None = Field(
+        None,
+        description="The language, as ISO 639-1 has it, of texts and questions in which nothing tells, as keywords and "
+        "tables; default en. It takes a reindexing.",
+    )
     chunk_tokens: int | None = Field(
         None,
         description="Longest piece of a document, in tokens of the embedding model, 16 to 8192. Documents are cut so "
