@@ -98,9 +98,9 @@ def test_tenant_that_asks_in_turn_is_answered_beside_anothers_flood(
     waits = [_mean_wait_seconds(stack, tenant) for tenant in ("neighbour", "flooder")]
     seen(
         f"{len(flood)} questions of the flood: {dict(Counter(one.status for one in flood))}; the neighbour's "
-        f"{len(beside)}: {dict(Counter(one.status for one in beside))}, median {percentile(before, 0.5):.2f} s alone "
-        f"and {percentile(meanwhile, 0.5):.2f} s beside the flood, p99 {percentile(before, 0.99):.2f} s and "
-        f"{percentile(meanwhile, 0.99):.2f} s; mean wait for a place {waits[0]:.3f} s, the flood's {waits[1]:.3f} s"
+        f"{len(beside)}: {dict(Counter(one.status for one in beside))}, median {percentile(before, 0.5):.3f} s alone "
+        f"and {percentile(meanwhile, 0.5):.3f} s beside the flood, p99 {percentile(before, 0.99):.3f} s and "
+        f"{percentile(meanwhile, 0.99):.3f} s; mean wait for a place {waits[0]:.3f} s, the flood's {waits[1]:.3f} s"
     )
     assert {one.status for one in beside} == {200}
     assert {one.status for one in flood} == {200, 429}

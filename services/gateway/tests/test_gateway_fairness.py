@@ -23,6 +23,7 @@ from trivium_serving.errors import Overloaded
 from trivium_serving.request_context import set_tenant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -189,10 +190,13 @@ async def test_tenant_with_a_question_is_let_in_although_another_has_all_that_ma
 
 async def test_two_tenants_that_flood_have_half_of_the_places_each(admission: QuestionAdmission) -> None:
     floods = [_Flood(admission, "a"), _Flood(admission, "b")]
-    for _ in range(300):
-        for flood in floods:
-            await flood.push()
-    turns = [flood.turns for flood in floods]
+    turns = [0, 0]
+    for _ in range(2):  # at first one is there alone, and has all places
+        before = [flood.turns for flood in floods]
+        for _ in range(300):
+            for flood in floods:
+                await flood.push()
+        turns = [flood.turns - had for flood, had in zip(floods, before, strict=True)]
     for flood in floods:
         await flood.end()
     assert min(turns) > 0.7 * max(turns) > 0
@@ -222,18 +226,41 @@ async def test_waits_and_refusals_are_counted_by_tenant(
     assert waited == admission.allowed
 
 
+def _settled(limit: QuestionLimit, windows: int, seconds: Callable[[int], float]) -> int:
+    """How many are let in at once after so many windows in which several tenants ask all that they may."""
+    for _ in range(10 * windows):
+        running = limit.allowed_among_tenants
+        limit.observe("question", seconds(running), running, is_shared=True)
+    return limit.allowed_among_tenants
+
+
 def test_limit_is_lower_where_a_tenant_would_slow_another_down() -> None:
-    allowed = {}
-    for is_shared in (False, True):
-        limit = QuestionLimit(256, lambda: 0.0)
-        for _ in range(20):
-            limit.observe("question", 1.0, 1, is_shared=is_shared)
-        for _ in range(400):
-            running = limit.allowed_among_tenants if is_shared else limit.allowed
-            limit.observe("question", max(1.0, running / 2), running, is_shared=is_shared)
-        allowed[is_shared] = limit.allowed_among_tenants if is_shared else limit.allowed
-    assert 3 <= allowed[True] <= 5  # each takes twice as long as alone on two processors
-    assert 6 <= allowed[False] <= 10  # four times
+    def among_four(running: int) -> float:
+        return max(1.0, running / 4)
+
+    alone = QuestionLimit(256, lambda: 0.0)
+    for number in range(400):
+        running = 1 if number < 20 else alone.allowed
+        alone.observe("question", among_four(running), running)
+    limit = QuestionLimit(256, lambda: 0.0)
+    assert limit.allowed_among_tenants == 2  # who asks first beside a flood is slowed down by one of its questions
+    assert 4 <= _settled(limit, 40, among_four) <= 7  # each takes one and a half times as long as alone
+    assert 12 <= alone.allowed <= 20  # four times
+
+
+def test_limit_among_tenants_rises_where_they_do_not_slow_each_other_down() -> None:
+    limit = QuestionLimit(256, lambda: 0.0)
+    for _ in range(300):
+        limit.observe("question", 1.0, limit.allowed)
+    assert _settled(limit, 40, lambda running: 1.0) > 30
+
+
+def test_limit_among_tenants_recovers_when_the_work_becomes_longer_for_good() -> None:
+    limit = QuestionLimit(256, lambda: 0.0)
+    for _ in range(300):
+        limit.observe("question", 1.0, limit.allowed)
+    assert _settled(limit, 20, lambda running: 10.0) == 2
+    assert _settled(limit, 300, lambda running: 10.0) > 20
 
 
 async def test_bulk_work_of_tenants_goes_in_turn_among_questions(admission: QuestionAdmission) -> None:
