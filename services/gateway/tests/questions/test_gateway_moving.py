@@ -6,6 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from qdrant_client import grpc as qdrant_grpc
 from trivium_client import FailedPrecondition
 from trivium_client.moving.engine import Engine
 from trivium_client.moving.running import move
+from trivium_client.moving.snapshot import Snapshot
 
 from .conftest import DOCUMENTS, Qdrant, Stack, _qdrant, running_stack
 
@@ -49,7 +52,11 @@ def _url(qdrant: Qdrant) -> str:
 
 
 async def _move(source: Qdrant, target: Qdrant, *options: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "trivium_client.cli.app", "move", _url(source), _url(target), *options]
+    return await _moved(_url(source), _url(target), *options)
+
+
+async def _moved(*arguments: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "trivium_client.cli.app", "move", *arguments]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout, done.stderr
 
@@ -83,6 +90,45 @@ async def test_gateway_before_the_other_engine_answers_the_same_and_a_second_mov
     async with running_stack(other) as elsewhere:
         assert await _seen(elsewhere, stack.collection) == before
         assert before["found"]
+
+
+async def test_snapshot_in_a_file_brings_all_back_and_what_is_not_whole_is_refused(
+    stack: Stack, own_qdrant: Qdrant, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = await _seen(stack, stack.collection)
+    folder = tmp_path_factory.mktemp("snapshot")
+    broken, whole = str(folder / "broken.snapshot"), str(folder / "monday.snapshot")
+
+    class Ended(Exception):
+        pass
+
+    def end(*_: object) -> None:
+        raise Ended
+
+    with pytest.raises(Ended), closing(Snapshot(Path(broken), is_new=True)) as file:
+        await asyncio.to_thread(move, Engine(_url(own_qdrant)), file, [], end)
+    status, _, errors = await _moved(broken, _url(own_qdrant))
+    assert (status, "run the command again that wrote it" in errors) == (6, True), errors
+    for name in (whole, broken):
+        assert (await _moved(_url(own_qdrant), name))[0] == 0
+
+    for target in _qdrant(tmp_path_factory.mktemp("restored")):
+        status, printed, errors = await _moved(broken, _url(target), "--json")
+        assert status == 0, errors
+        assert json.loads(printed)["collections"][0]["written"] == len(DOCUMENTS) + len(_MANY) + 1
+        assert json.loads((await _moved(whole, _url(target), "--json"))[1])["collections"][0]["written"] == 0
+        async with running_stack(target) as elsewhere:
+            assert await _seen(elsewhere, stack.collection) == before
+
+
+async def test_file_that_is_no_snapshot_is_told(tmp_path_factory: pytest.TempPathFactory, own_qdrant: Qdrant) -> None:
+    other = tmp_path_factory.mktemp("files") / "other.snapshot"
+    other.write_bytes(b"ustar, as of a server")
+
+    for arguments in ((str(other), _url(own_qdrant)), (_url(own_qdrant), str(other))):
+        status, _, errors = await _moved(*arguments)
+        assert (status, "cannot be used" in errors) == (6, True), errors
+    assert other.read_bytes() == b"ustar, as of a server"
 
 
 async def test_move_that_was_ended_goes_on_when_it_is_run_again(

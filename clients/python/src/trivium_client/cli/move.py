@@ -1,6 +1,7 @@
 """`trivium move`."""
 
 from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,14 +12,21 @@ from trivium_client.cli.options import JsonOption
 from trivium_client.cli.output import echo, print_json, print_row, stderr, warn
 from trivium_client.moving.engine import Engine
 from trivium_client.moving.running import move
+from trivium_client.moving.snapshot import SUFFIX, Snapshot
 
 
 def move_collections(
     source: Annotated[
         str,
-        typer.Argument(metavar="FROM", help="The Qdrant to read: http://HOST:PORT of its gRPC.", show_default=False),
+        typer.Argument(
+            metavar="FROM",
+            help="The Qdrant to read: http://HOST:PORT of its gRPC; or a file.",
+            show_default=False,
+        ),
     ],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The Qdrant to write, likewise.", show_default=False)],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="The Qdrant to write; or FILE.snapshot.", show_default=False)
+    ],
     collection: Annotated[
         list[str] | None,
         typer.Option("--collection", metavar="NAME", help="Only this one; may be repeated.", show_default="all"),
@@ -36,6 +44,7 @@ def move_collections(
     as_json: JsonOption = False,
 ) -> None:
     """Copy all that is in one Qdrant into another: the embedded engine to a server, back, or one to one of its kind.
+    Or into a file, FILE.snapshot, as a backup, and from there into any of them.
 
     It copies collections with their points, vectors, indexes, settings and aliases, of all tenants, then reads both
     sides once more and compares them: how many points there are, a checksum of their payloads, and every vector. It
@@ -47,13 +56,17 @@ def move_collections(
         trivium move http://127.0.0.1:6334 http://qdrant.internal:6334
 
         trivium move http://127.0.0.1:6334 http://127.0.0.1:7334 --collection manuals
+
+        trivium move http://127.0.0.1:6334 monday.snapshot
+
+        trivium move monday.snapshot http://127.0.0.1:6334
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = stderr()
     tasks: dict[str, TaskID] = {}
     with (
-        closing(Engine(source, source_key)) as read,
-        closing(Engine(target, target_key)) as written,
+        closing(_side(source, source_key, is_new=False)) as read,
+        closing(_side(target, target_key, is_new=True)) as written,
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
 
@@ -72,3 +85,8 @@ def move_collections(
     for one in moved:
         print_row(one.name, f"{one.points} points", f"{one.written} written", f"checksum {one.checksum}")
     echo(f"moved {counted(len(moved), 'collection')}: both sides are the same")
+
+
+def _side(name: str, key: str, *, is_new: bool) -> Engine | Snapshot:
+    is_file = name.endswith(SUFFIX) or (not is_new and "://" not in name)
+    return Snapshot(Path(name), is_new=is_new) if is_file else Engine(name, key)

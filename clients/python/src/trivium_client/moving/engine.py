@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qdrant_client import grpc as qdrant
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "library"]
 
 _Answer = TypeVar("_Answer")
 
@@ -46,7 +46,12 @@ def _credentials() -> grpc.ChannelCredentials:
     return channel_credentials(None, None, None) or grpc.ssl_channel_credentials()
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Qdrant's messages and stubs.
+
+    Raises:
+        InvalidRequest: The package that has them is not there (EXTRA_MISSING).
+    """
     try:
         from qdrant_client import grpc as generated
     except ImportError:
@@ -68,14 +73,16 @@ class Engine:
     """
 
     def __init__(self, url: str, api_key: str = "") -> None:
-        self._qdrant = _library()
+        self._qdrant = library()
         parts = urlsplit(url)
         try:
             port = parts.port or _DEFAULT_PORT
         except ValueError:
             port = 0
         if parts.scheme not in ("http", "https") or not parts.hostname or not port:
-            raise InvalidRequest(f"{url!r} is no address: write http://HOST:PORT, where it takes gRPC", field="url")
+            raise InvalidRequest(
+                f"{url!r} is no address: write http://HOST:PORT, where it takes gRPC, or FILE.snapshot", field="url"
+            )
         self.url = url
         target = f"[{parts.hostname}]:{port}" if ":" in parts.hostname else f"{parts.hostname}:{port}"
         self._channel = (
@@ -189,6 +196,9 @@ class Engine:
         made = self._qdrant.CreateAlias(alias_name=alias, collection_name=name)
         actions = [self._qdrant.AliasOperations(create_alias=made)]
         self._call(self._collections.UpdateAliases, self._qdrant.ChangeAliases(actions=actions))
+
+    def end(self) -> None:
+        """Nothing is left to do: what was written is durable."""
 
     def close(self) -> None:
         """Closes the connection."""

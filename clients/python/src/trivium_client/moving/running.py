@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from qdrant_client import grpc as qdrant
 
     from trivium_client.moving.engine import Engine
+    from trivium_client.moving.snapshot import Snapshot
+
+    Side = Engine | Snapshot
 
 __all__ = ["MovedCollection", "move"]
 
@@ -44,7 +47,7 @@ class MovedCollection:
 
 
 def move(
-    source: Engine, target: Engine, names: Sequence[str], on_progress: Callable[[str, int, int], None]
+    source: Side, target: Side, names: Sequence[str], on_progress: Callable[[str, int, int], None]
 ) -> list[MovedCollection]:
     """Copies collections with all their points, settings, indexes and aliases, and compares both sides at last.
 
@@ -72,12 +75,11 @@ def move(
     for alias, name in sorted(aliases.items()):
         if name in wanted and have.get(alias) != name:
             target.alias(alias, name)
+    target.end()
     return moved
 
 
-def _move_one(
-    source: Engine, target: Engine, name: str, on_progress: Callable[[str, int, int], None]
-) -> MovedCollection:
+def _move_one(source: Side, target: Side, name: str, on_progress: Callable[[str, int, int], None]) -> MovedCollection:
     info = source.describe(name)
     left_out = target.make(name, info)
     total = source.count(name)
@@ -98,7 +100,7 @@ def _move_one(
     return MovedCollection(name, target.count(name), written, checksum, left_out)
 
 
-def _compare(source: Engine, target: Engine, name: str) -> str:
+def _compare(source: Side, target: Side, name: str) -> str:
     """Reads both sides once more, and says the checksum of both.
 
     Raises:
