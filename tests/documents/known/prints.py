@@ -19,10 +19,11 @@ _LEFT, _TOP, _LINE = 72.0, 720.0, 16.0
 
 @dataclass
 class Page:
-    """What is printed on a page: size of type, place, words; and the fields of a form: place, name, value."""
+    """What is printed on a page: size of type, place, words; the fields of a form: place, name, value; and lines."""
 
     words: list[tuple[float, float, float, str]] = field(default_factory=list)
     fields: list[tuple[float, float, str, str]] = field(default_factory=list)
+    rules: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def lines(self, *lines: str, x: float = _LEFT, y: float = _TOP, size: float = 11) -> Page:
         """Print lines below each other; long ones are broken."""
@@ -65,6 +66,7 @@ def pdf(*pages: Page) -> bytes:
     for page in pages:
         words = [(*place, text.replace("(", "\\(").replace(")", "\\)")) for *place, text in page.words]
         shown = "\n".join(f"BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET" for size, x, y, text in words)
+        shown += "".join(f"\n{x0} {y0} m {x1} {y1} l S" for x0, y0, x1, y1 in page.rules)
         stream = add(f"<< /Length {len(shown)} >>\nstream\n{shown}\nendstream")
         own = [
             add(

@@ -8,7 +8,7 @@ from trivium_gateway.ingestion.formats.reading import Reading
 from trivium_gateway.ingestion.markdown_tables import markdown_table
 from trivium_gateway.ingestion.pdf_lines import Line
 from trivium_gateway.ingestion.pdf_running import without_running_lines
-from trivium_gateway.ingestion.pdf_tables import are_aligned, follows, row_under, table_at
+from trivium_gateway.ingestion.pdf_tables import LEAST_ROWS, Table, are_aligned, follows, row_under, table_at
 
 __all__ = ["PAGE_BREAK", "pages_reading"]
 
@@ -51,8 +51,9 @@ def _pages_text(pages: Sequence[Sequence[Line]]) -> tuple[str, list[tuple[int, i
     levels = _heading_levels(pages)
     text = ""
     written: list[tuple[int, int, Line]] = []
+    last: Table | None = None
     for number, lines in enumerate(pages):
-        page, starts = _page_text(lines, levels)
+        page, starts, last = _page_text(lines, levels, last)
         if number:
             torn = text and page and not text.endswith(_ENDS_SENTENCE) and page[0].islower()
             text += ("\n" if torn else "\n\n") + PAGE_BREAK
@@ -78,21 +79,31 @@ def _rounded(size: float) -> float:
     return round(size * 2) / 2
 
 
-def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> tuple[str, list[tuple[int, Line]]]:
-    """Write a page; and say where in its text each line begins."""
+def _page_text(
+    lines: Sequence[Line], levels: dict[float, int], last: Table | None
+) -> tuple[str, list[tuple[int, Line]], Table | None]:
+    """Write a page; and say where in its text each line begins, and which table it ends with.
+
+    Args:
+        lines: The page.
+        levels: The level of each size of type that headings have.
+        last: The table that the page before ends with.
+    """
     text = ""
     starts: list[tuple[int, Line]] = []
     position = 0
     previous: Line | None = None
     while position < len(lines):
         line = lines[position]
-        rows, row_lines = table_at(lines, position)
-        if rows:
+        table = table_at(lines, position)
+        table = table and (table.going_on(last) or (table if len(table.rows) >= LEAST_ROWS else None))
+        last = table
+        if table is not None:
             text += "\n\n"
-            table = markdown_table(rows)
-            starts += _row_starts(len(text), table, row_lines)
-            text += table
-            position += sum(map(len, row_lines))
+            written = markdown_table(table.rows, header_rows=table.heads)
+            starts += _row_starts(len(text), written, table)
+            text += written
+            position += sum(map(len, table.lines))
             previous = None
             continue
         level = levels.get(_rounded(line.size), 0) if len(line.text) <= _MOST_HEADING_CHARACTERS else 0
@@ -110,16 +121,15 @@ def _page_text(lines: Sequence[Line], levels: dict[float, int]) -> tuple[str, li
         previous = line
         position += 1
     begin = len(text) - len(text.lstrip())
-    return text.strip(), [(start - begin, line) for start, line in starts]
+    return text.strip(), [(start - begin, line) for start, line in starts], last
 
 
-def _row_starts(start: int, table: str, row_lines: Sequence[Sequence[Line]]) -> Iterator[tuple[int, Line]]:
+def _row_starts(start: int, written: str, table: Table) -> Iterator[tuple[int, Line]]:
     """Say where the rows of a written table begin. Its second line has none."""
-    lines = table.split("\n")
-    for number, line in enumerate(lines):
-        if number != 1:
-            for each in row_lines[max(0, number - 1)]:
-                yield start, each
+    for number, line in enumerate(written.split("\n")):
+        rows = table.lines[: table.heads] if number == 0 else table.lines[table.heads + number - 2 :][: number > 1]
+        for each in rows:
+            yield from ((start, one) for one in each)
         start += len(line) + 1
 
 
@@ -131,7 +141,7 @@ def _in_columns(lines: Sequence[Line]) -> list[Line]:
         columns = lines[position].segments
         rows = []
         for line in lines[position:] if 2 <= len(columns) <= _MOST_COLUMNS else ():
-            row = row_under(columns, line.segments)
+            row = row_under(columns, line.segments) if line.row is None else None
             if row is None:
                 break
             rows.append(row)

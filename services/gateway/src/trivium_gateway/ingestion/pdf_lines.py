@@ -1,8 +1,9 @@
 """The lines of a PDF page: characters where the page has them, and what was filled into its form."""
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
@@ -13,7 +14,11 @@ from trivium_gateway.ingestion.pdf_direction import (
     is_right_to_left,
     reading_order,
 )
+from trivium_gateway.ingestion.pdf_grids import Grid, grids_of, place_in
 from trivium_gateway.ingestion.pdf_line_builder import CELL_GAP, ODD, Line, LineBuilder, Segment, character_of, joined
+from trivium_gateway.ingestion.pdf_rows import with_rows
+from trivium_gateway.ingestion.pdf_rules import rules_of
+from trivium_gateway.ingestion.pdf_wrapped import with_wrapped_rows
 
 __all__ = ["Line", "Segment", "lines_of"]
 
@@ -24,10 +29,13 @@ _CHOSEN, _NOT_CHOSEN = "[x]", "[ ]"
 def lines_of(document: PdfDocument, page: PdfPage) -> list[Line]:
     """Read a page's lines in the order that the file suggests, values of form fields where they are shown."""
     shown = _shown(page)
-    lines = joined([line for line in _text_lines(page, shown) if line.segments])
+    grids = grids_of(*rules_of(page, shown))
+    lines, from_right = _text_lines(page, shown, grids)
+    lines = joined([line for line in lines if line.segments])
     for value in _form_values(document, page, shown):
-        _add_value(lines, value)
-    return lines
+        _add_value(lines, value, grids)
+    lines = with_rows(lines, grids, from_right=from_right)
+    return lines if from_right else with_wrapped_rows(lines, len(grids))
 
 
 _Shown = Callable[[float, float, float, float], tuple[float, float, float, float]]
@@ -46,7 +54,8 @@ def _shown(page: PdfPage) -> _Shown:
     return turns[page.get_rotation()]
 
 
-def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
+def _text_lines(page: PdfPage, shown: _Shown, grids: Sequence[Grid]) -> tuple[list[Line], bool]:
+    """Read lines, none of which reaches from one cell into another; and whether the page is read from right to left."""
     text_page = page.get_textpage()
     try:
         builder = LineBuilder()
@@ -55,7 +64,7 @@ def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
         box = [ctypes.c_double() for _ in range(4)]
         left, right, bottom, top = box
         references = [ctypes.byref(value) for value in box]
-        count, begin = text_page.count_chars(), 0
+        count, begin, written = text_page.count_chars(), 0, 0
         for index in range(count):
             code = pdfium.FPDFText_GetUnicode(text_page, index)
             if code in (10, 13):
@@ -66,12 +75,26 @@ def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
                 continue
             pdfium.FPDFText_GetCharBox(text_page, index, *references)
             place = shown(left.value, right.value, bottom.value, top.value)
-            if code > 32 and builder.is_left_by(place[0], place[3]):
-                lines.append(builder.take())
-                starts.append(begin)
-                begin = index
-            size = pdfium.FPDFText_GetFontSize(text_page, index) if builder.wants_size else 0.0
-            builder.add(code, *place, size)
+            if code > 32:
+                cell = place_in(grids, (place[0] + place[1]) / 2, (place[2] + place[3]) / 2) if grids else None
+                leaves = builder.is_left_by(place[0], place[3])
+                if cell != builder.line.place and builder.line.segments:
+                    is_one = _are_one(text_page, written, index)
+                    # What is too long for its cell reaches into the next one, or out of the table.
+                    leaves = leaves or not builder.is_right_behind(place[0], place[2], is_of_same=is_one)
+                if leaves:
+                    lines.append(builder.take())
+                    starts.append(begin)
+                    begin = index
+                if not builder.line.segments:
+                    builder.line.place = cell
+                written = index
+            size = baseline = 0.0
+            if code > 32 and builder.begins(place[0], place[3]):
+                size = _size(text_page, index)
+                pdfium.FPDFText_GetCharOrigin(text_page, index, *references[:2])
+                baseline = shown(left.value, left.value, right.value, right.value)[2]
+            builder.add(code, *place, size, baseline)
         lines.append(builder.take())
         starts.append(begin)
         texts = [line.text for line in lines]
@@ -81,9 +104,22 @@ def _text_lines(page: PdfPage, shown: _Shown) -> list[Line]:
                 glyphs = _glyphs(text_page, start, end, shown)
                 ordered = reading_order(glyphs, line.size, CELL_GAP, from_right=from_right)
                 line.segments = [Segment(*part) for part in ordered]
-        return lines
+        return lines, from_right
     finally:
         text_page.close()
+
+
+def _are_one(text_page: PdfTextPage, index: int, other: int) -> bool:
+    """Whether two characters are written as one piece of text."""
+    first, second = (pdfium.FPDFText_GetTextObject(text_page, each) for each in (index, other))
+    return bool(first and second) and ctypes.addressof(first.contents) == ctypes.addressof(second.contents)
+
+
+def _size(text_page: PdfTextPage, index: int) -> float:
+    """Find the size of a character's type as it is shown, in points."""
+    matrix = pdfium.FS_MATRIX()
+    size: float = pdfium.FPDFText_GetFontSize(text_page, index)
+    return size * hypot(matrix.c, matrix.d) if pdfium.FPDFText_GetMatrix(text_page, index, matrix) else size
 
 
 def _glyphs(text_page: PdfTextPage, start: int, end: int, shown: _Shown) -> list[Glyph]:
@@ -149,11 +185,16 @@ def _string(read: object, form: object, annotation: object) -> str:
     return buffer.raw[: length - 2].decode("utf-16-le", errors="replace").replace("\0", "")
 
 
-def _add_value(lines: list[Line], value: _Value) -> None:
+def _add_value(lines: list[Line], value: _Value, grids: Sequence[Grid]) -> None:
     """Put a value into the line that it stands on; without one it gets a line with the field's name."""
     middle = (value.bottom + value.top) / 2
-    beside = [line for line in lines if line.bottom - 2 <= middle <= line.top + 2]
+    cell = place_in(grids, (value.left + value.right) / 2, middle)
+    beside = [line for line in lines if line.place == cell and line.bottom - 2 <= middle <= line.top + 2]
     segment = Segment(value.text, value.left, value.right)
+    if not beside and cell is not None:
+        place = next((at for at, line in enumerate(lines) if line.place and line.place[0] == cell[0]), len(lines))
+        lines.insert(place, Line([segment], value.bottom, value.top, value.top - value.bottom, cell))
+        return
     if not beside:
         label = f"{value.name}: " if value.name else ""
         segment.text = label + value.text

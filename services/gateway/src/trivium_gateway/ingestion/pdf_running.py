@@ -68,15 +68,16 @@ def _of_tables(lines: Sequence[Line], running: set[int]) -> set[int]:
     found: set[int] = set()
     position = 0
     while position < len(lines):
-        _, row_lines = table_at(lines, position)
-        members = [line for row in row_lines for line in row]
+        table = table_at(lines, position)
+        members = [line for row in table.lines for line in row] if table is not None else []
+        length = len(members)
         while len(members) > 1 and id(members[0]) in running and _is_apart(*members[:3]):
             members.pop(0)
         while len(members) > 1 and id(members[-1]) in running and _is_apart(*members[:-4:-1]):
             members.pop()
         if any(id(line) not in running for line in members):
             found.update(id(line) for line in members)
-        position += max(1, sum(map(len, row_lines)))
+        position += max(1, length)
     return found
 
 
