@@ -121,7 +121,8 @@ class TinyModels:
         return folder
 
     def multi_vector(self) -> Path:
-        """A late-interaction model with a projection and a list of tokens that documents skip."""
+        """A late-interaction model with a projection, a list of tokens that documents skip, and one of those that they
+        keep, which its own modules alone can read."""
         folder = self._folder / "multi-vector"
         if folder.exists():
             return folder
@@ -135,7 +136,7 @@ class TinyModels:
         modules = [
             Transformer(str(self.transformer())),
             Dense(32, 8, bias=False, activation_function=torch.nn.Identity(), **per_token),
-            MultiVectorMask(skiplist_words=[".", ","]),
+            MultiVectorMask(skiplist_words=[".", ","], keep_only_token_ids=list(range(100))),
             Normalize(**per_token),
         ]
         MultiVectorEncoder(modules=modules).save(str(folder))

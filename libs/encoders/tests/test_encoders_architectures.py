@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from trivium_encoders import EncoderError, ModelUnsupported, PairScorer, Role, TextEncoder
+from trivium_encoders import EncoderError, ModelUnsupported, PairScorer, Role, TextEncoder, TokenEncoder
 
 VOCABULARY = """
 a an the of and or in on cat dog bird sees hears chases sleeps query passage red green blue small big one two three four
@@ -323,6 +323,20 @@ async def test_load_model_with_code_of_its_own_is_refused(
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ModelUnsupported, match=r"custom_st\.Transformer.*never run"):
         await load(TextEncoder, folder)
+
+
+@pytest.mark.parametrize("kind", [PairScorer, TokenEncoder, TextEncoder])
+async def test_load_transformer_with_a_class_of_its_own_is_refused(
+    load: Any, written: Callable[..., Path], tmp_path: Path, kind: Any
+) -> None:
+    """As jina-reranker-v3: a Qwen3 and a projection, which without its code would load as a bare Qwen3."""
+    folder = tmp_path / "jina-reranker-v3"
+    shutil.copytree(written(QWEN3, "AutoModel", "qwen3"), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["JinaForRanking"], "auto_map": {"AutoModel": "modeling.JinaForRanking"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelUnsupported, match=r"modeling\.JinaForRanking.*never run"):
+        await load(kind, folder)
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])

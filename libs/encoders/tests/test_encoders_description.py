@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from trivium_encoders import ModelDamaged, ModelUnsupported
 from trivium_encoders.catalog import Prompts
-from trivium_encoders.description import POOLING_MODES, Family, ModelDescription, describe
+from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.fingerprint import fingerprint
+from trivium_encoders.head_files import POOLING_MODES
 from trivium_encoders.pooling import TextHead
 from trivium_encoders.resolution import ModelFolder, resolve
 
@@ -98,7 +99,8 @@ def test_describe_older_pooling_flags(tmp_path: Path) -> None:
         ({"config_sentence_transformers": {"model_type": "CrossEncoder"}}, Family.PAIR),
         ({"config_sentence_transformers": {"model_type": "MultiVectorEncoder"}}, Family.TOKEN),
         (
-            {"modules": modules("Transformer", "Dense"), "config_sentence_transformers": {"model_type": "ColBERT"}},
+            {"modules": modules("Transformer", "Dense"), "config_sentence_transformers": {"model_type": "ColBERT"}}
+            | {"1_Dense__config": {}},
             Family.TOKEN,
         ),
     ],
@@ -187,7 +189,7 @@ def test_fingerprint_models_that_differ_in_their_own_head_alone_differ(tiny_mode
     for original, file in (
         (tiny_models.with_layer_norm(), "2_LayerNorm/model.safetensors"),
         (tiny_models.multi_vector(), "1_Dense/model.safetensors"),
-        (tiny_models.multi_vector(), "2_MultiVectorMask/config.json"),
+        (tiny_models.multi_vector(), "3_Normalize/config.json"),
     ):
         copy = tmp_path / original.name / file.replace("/", "-")
         shutil.copytree(original, copy)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trivium_encoders.description import POOLING_MODES, Family, describe
+from trivium_encoders.description import Family, describe
+from trivium_encoders.head_files import POOLING_MODES
 from trivium_encoders.options import EncoderOptions, Role
 from trivium_encoders.pooling import ScoreHead, TextHead
 from trivium_encoders.quality_texts import QualityTexts

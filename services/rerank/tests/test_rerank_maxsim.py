@@ -47,6 +47,12 @@ def test_score_passages_rare_token_weighs_more_than_common() -> None:
     assert scores == pytest.approx([met_common_only, met_common_only, 1.0])
 
 
+def test_score_passages_trained_for_the_plain_sum_weighs_tokens_alike() -> None:
+    scores = score_passages(query(0, 1), [passage(0), passage(0, 2), passage(0, 1)], by_rarity=False)
+
+    assert scores == pytest.approx([0.75, 0.75, 1.0])
+
+
 def test_score_passages_repeated_token_counts_a_passage_once() -> None:
     once = score_passages(query(0, 1), [passage(0), passage(0, 1)])
     twice = score_passages(query(0, 1), [passage(0, 0, 0), passage(0, 1)])

@@ -1,19 +1,19 @@
 """What a model is, read from its own files, without the libraries that trained it."""
 
 import enum
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trivium_encoders.catalog import Prompts, missing_prompts
-from trivium_encoders.errors import ModelDamaged, ModelUnsupported
+from trivium_encoders.errors import ModelUnsupported
+from trivium_encoders.head_files import DenseLayer, HeadFiles, pair_head, text_head, token_head
+from trivium_encoders.late_interaction import LateInteraction, read_late_interaction
+from trivium_encoders.model_files import first_json, read_json, read_modules
 from trivium_encoders.resolution import ModelFolder
 
-POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-_ACTIVATIONS = {"torch.nn.modules.linear.Identity": "identity", "torch.nn.modules.activation.Tanh": "tanh"}
-_SENTENCE_CONFIGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlnet_config.json")
+SENTENCE_CONFIGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlnet_config.json")
 _NO_LIMIT = 1 << 30
 _ENTAILMENT = ("entailment", "entails", "entail")
 _KNOWN_CODE = ("sentence_transformers.", "pylate.")
@@ -28,16 +28,6 @@ class Family(enum.Enum):
     """A score per pair of texts (cross-encoder)."""
     TOKEN = "token"
     """A vector per token, trained for late interaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class DenseLayer:
-    """A linear layer after the pooling."""
-
-    folder: Path
-    """Where its weights are."""
-    activation: str
-    """`identity` or `tanh`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +57,13 @@ class ModelDescription:
     pools_prompt: bool
     """Whether the prompt's tokens count in the pooling."""
     dense: tuple[DenseLayer, ...]
-    """Linear layers after the pooling, in order."""
+    """Linear layers after the pooling, or of each token in a model trained for late interaction, in order."""
     normalized: bool
     """Whether vectors are brought to unit length."""
     label_count: int
     """Outputs of a classification head; 0 without one."""
+    late: LateInteraction | None
+    """How a model that was trained for late interaction reads; None for any other."""
     entailment_label: int | None
     """Which of them says that the second text follows from the first, in a model for natural language inference; None
     in any other."""
@@ -99,7 +91,7 @@ def describe(model: ModelFolder) -> ModelDescription:
         ModelDamaged: A file is missing or is not JSON.
         ModelUnsupported: The model is no encoder that this library knows.
     """
-    modules = _modules(model.path)
+    modules = read_modules(model.path)
     transformer = model.path / (modules[0]["path"] if modules and modules[0]["type"] == "Transformer" else "")
     if not (transformer / "config.json").is_file():
         raise ModelUnsupported(
@@ -111,81 +103,63 @@ def describe(model: ModelFolder) -> ModelDescription:
             f"model {model.name} needs code from its repository ({', '.join(foreign)}), which is never run;"
             " choose another"
         )
-    config = _read_json(transformer / "config.json")
-    sentence = _first_json(transformer, _SENTENCE_CONFIGS)
-    options = _first_json(model.path, ("config_sentence_transformers.json",))
+    config = read_json(transformer / "config.json")
+    if not modules and (own_code := _own_code(config)):
+        raise ModelUnsupported(
+            f"model {model.name} needs code from its repository ({own_code}), which is never run; choose another"
+        )
+    sentence = first_json(transformer, SENTENCE_CONFIGS)
+    options = first_json(model.path, ("config_sentence_transformers.json",))
     family = _family(modules, config, options)
-    head = _Head.read(model.path, modules, family)
+    own = _max_tokens(transformer, config, sentence)
+    late = read_late_interaction(model, modules, options, sentence, own) if family is Family.TOKEN else None
+    head = _head(model.path, modules, family)
     return ModelDescription(
         name=model.name,
         folder=model.path,
         family=family,
         transformer_folder=transformer,
         hidden_size=_hidden_size(config),
-        max_tokens=_max_tokens(transformer, config, sentence),
+        max_tokens=late.document_tokens if late else own,
         pad_token_id=int(config.get("pad_token_id") or 0),
         lower_case=bool(sentence.get("do_lower_case")),
-        prompts=_prompts(model.name, options),
+        prompts=_prompts(model.name, options, late),
         pooling=head.pooling,
         pools_prompt=head.pools_prompt,
         dense=head.dense,
         normalized=head.normalized,
         label_count=_label_count(config) if family is Family.PAIR else 0,
+        late=late,
         entailment_label=_entailment_label(config) if family is Family.PAIR else None,
         transformer_obstacle=_transformer_obstacle(config, sentence),
-        head_obstacle=head.obstacle,
+        head_obstacle=head.obstacle or (late.obstacle if late else ""),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """What follows the transformer."""
+def _own_code(config: Mapping[str, Any]) -> str:
+    """The class of a bare transformer that is in its repository alone; empty if a library has it.
 
-    pooling: tuple[str, ...]
-    pools_prompt: bool
-    dense: tuple[DenseLayer, ...]
-    normalized: bool
-    obstacle: str
-
-    @classmethod
-    def read(cls, folder: Path, modules: Sequence[Mapping[str, str]], family: Family) -> "_Head":
-        if family is Family.PAIR:
-            return cls((), True, (), False, "" if len(modules) < 2 else "it has modules after its classification head")
-        if family is Family.TOKEN:
-            return cls((), True, (), True, "it has a head of its own for late interaction")
-        if not modules:
-            return cls(("mean",), True, (), False, "")
-        names = [module["type"] for module in modules]
-        normalized = names[-1] == "Normalize"
-        dense_count = len(names) - 2 - normalized
-        if names != ["Transformer", "Pooling", *["Dense"] * dense_count, *["Normalize"] * normalized]:
-            return cls((), True, (), normalized, f"its modules are {', '.join(names)}")
-        pooling = _read_json(folder / modules[1]["path"] / "config.json")
-        modes = _pooling_modes(pooling)
-        dense = [_dense(folder / module["path"]) for module in modules[2 : 2 + dense_count]]
-        unknown = [mode for mode in modes if mode not in POOLING_MODES]
-        obstacle = f"its pooling is {', '.join(unknown)}" if unknown else ""
-        if None in dense:
-            obstacle = "its linear layers have an unusual activation, input or residual connection"
-        layers = tuple(layer for layer in dense if layer)
-        return cls(modes, bool(pooling.get("include_prompt", True)), layers, normalized, obstacle)
+    Without that class its files may still load as a known transformer, which computes something else.
+    """
+    paths: Mapping[str, Any] = config.get("auto_map") or {}
+    own = [str(path) for name, path in paths.items() if name.startswith("AutoModel")]
+    return next((path for path in own if path.rpartition(".")[2] in (config.get("architectures") or [])), "")
 
 
-def _modules(folder: Path) -> list[dict[str, str]]:
-    """The entries of modules.json, with the bare class name as `type`; empty when there is no such file."""
-    if not (folder / "modules.json").is_file():
-        return []
-    entries: Any = _read_json(folder / "modules.json")
-    return [
-        {"path": entry["path"], "type": entry["type"].rpartition(".")[2], "class": entry["type"]} for entry in entries
-    ]
+def _head(folder: Path, modules: Sequence[Mapping[str, str]], family: Family) -> HeadFiles:
+    if family is Family.PAIR:
+        return pair_head(modules)
+    return token_head(folder, modules) if family is Family.TOKEN else text_head(folder, modules)
 
 
 def _family(modules: Sequence[Mapping[str, str]], config: Mapping[str, Any], options: Mapping[str, Any]) -> Family:
     names = [module["type"] for module in modules]
     architectures = config.get("architectures") or []
     declared = str(options.get("model_type", ""))
-    if declared in ("MultiVectorEncoder", "ColBERT") or "MultiVectorMask" in names or "HF_ColBERT" in architectures:
+    by_pylate = any(module["class"].startswith("pylate.") for module in modules)
+    if declared in ("MultiVectorEncoder", "ColBERT") or by_pylate or "MultiVectorMask" in names:
+        return Family.TOKEN
+    if "HF_ColBERT" in architectures:
         return Family.TOKEN
     if declared == "CrossEncoder" or "LogitScore" in names:
         return Family.PAIR
@@ -194,45 +168,29 @@ def _family(modules: Sequence[Mapping[str, str]], config: Mapping[str, Any], opt
     return Family.TEXT
 
 
-def _pooling_modes(config: Mapping[str, Any]) -> tuple[str, ...]:
-    if "pooling_mode" in config:
-        mode = config["pooling_mode"]
-        return (mode,) if isinstance(mode, str) else tuple(mode)
-    older = {"cls_token": "cls", "max_tokens": "max", "mean_tokens": "mean", "weightedmean_tokens": "weightedmean"}
-    names = {f"pooling_mode_{key}": mode for key, mode in older.items()}
-    names |= {f"pooling_mode_{mode}": mode for mode in ("mean_sqrt_len_tokens", "lasttoken")}
-    modes = tuple(mode for mode in POOLING_MODES for key, name in names.items() if name == mode and config.get(key))
-    return modes or ("mean",)
-
-
-def _dense(folder: Path) -> DenseLayer | None:
-    """A linear layer, or None for one that is more than a product, a bias and a known activation."""
-    config = _read_json(folder / "config.json")
-    activation = _ACTIVATIONS.get(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
-    source, target = config.get("module_input_name", "sentence_embedding"), config.get("module_output_name")
-    plain = source == "sentence_embedding" and target in (None, source) and not config.get("use_residual")
-    has_weights = (folder / "model.safetensors").is_file()
-    return DenseLayer(folder, activation) if activation and plain and has_weights else None
-
-
 def _max_tokens(transformer: Path, config: Mapping[str, Any], sentence: Mapping[str, Any]) -> int:
     """As sentence-transformers has it: the sentence config's word is final, else the tokenizer's, cut by positions."""
     if sentence.get("max_seq_length"):
         return int(sentence["max_seq_length"])
-    tokenizer = _first_json(transformer, ("tokenizer_config.json",))
+    tokenizer = first_json(transformer, ("tokenizer_config.json",))
     limits = [tokenizer.get("model_max_length"), config.get("max_position_embeddings")]
     known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT]
     return min(known, default=512)
 
 
-def _prompts(name: str, options: Mapping[str, Any]) -> Prompts:
+def _prompts(name: str, options: Mapping[str, Any], late: LateInteraction | None) -> Prompts:
     shipped: Mapping[str, str] = options.get("prompts") or {}
     default = shipped.get(options.get("default_prompt_name") or "") or ""
-    if any(shipped.values()):
-        document = next((shipped[key] for key in ("document", "passage", "corpus") if key in shipped), None)
-        query = shipped.get("query")
-        return Prompts(default if query is None else query, default if document is None else document)
-    return missing_prompts(name) or Prompts()
+    if not any(shipped.values()):
+        return Prompts() if late else missing_prompts(name) or Prompts()
+    document = next((shipped[key] for key in ("document", "passage", "corpus") if key in shipped), None)
+    query = shipped.get("query")
+    prompts = Prompts(default if query is None else query, default if document is None else document)
+    if late:  # a marker that the prompt begins with is put there once
+        return Prompts(
+            prompts.query.removeprefix(late.markers.query), prompts.document.removeprefix(late.markers.document)
+        )
+    return prompts
 
 
 def _label_count(config: Mapping[str, Any]) -> int:
@@ -258,16 +216,3 @@ def _transformer_obstacle(config: Mapping[str, Any], sentence: Mapping[str, Any]
     if config.get("is_encoder_decoder"):
         return "its transformer has a decoder"
     return "" if _hidden_size(config) else "its config does not say how wide the transformer is"
-
-
-def _first_json(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The content of the first of some files that exists; empty when none does."""
-    return next((_read_json(folder / name) for name in names if (folder / name).is_file()), {})
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelDamaged(f"{path} cannot be read as JSON ({error}); fetch the model again") from error
-    return content

@@ -1,11 +1,11 @@
 """What decides a model's vectors, in 64 digits."""
 
-import json
 from pathlib import Path
 
-from trivium_encoders.description import ModelDescription
+from trivium_encoders.description import SENTENCE_CONFIGS, ModelDescription
 from trivium_encoders.digests import DigestCache, text_digest
 from trivium_encoders.errors import ModelDamaged
+from trivium_encoders.model_files import read_modules
 
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
@@ -73,15 +73,20 @@ def _tokenizer(model: ModelDescription, cache: DigestCache) -> list[str]:
 
 
 def _own_head(model: ModelDescription, cache: DigestCache) -> object:
-    """What follows the transformer of a model that runs with its own modules: all of their files, by their places.
+    """What follows the transformer of a model that runs with its own modules, and how one that was trained for late
+    interaction reads: the files that say so, by their places.
 
     Empty for every other model: the rest of the fingerprint knows its head.
     """
-    modules = model.folder / "modules.json"
-    if not model.head_obstacle or not modules.is_file():
+    if not model.head_obstacle and model.late is None:
         return []
-    folders = [model.folder / module["path"] for module in json.loads(modules.read_text(encoding="utf-8"))]
-    files = [modules, model.folder / "config_sentence_transformers.json"]
+    modules = read_modules(model.folder)
+    if not modules and model.late is None:
+        return []
+    folders = [model.folder / module["path"] for module in modules]
+    files = [model.folder / "modules.json", model.folder / "config_sentence_transformers.json"]
+    if model.late is not None:
+        files += [model.transformer_folder / name for name in (*SENTENCE_CONFIGS, "artifact.metadata")]
     files += [path for folder in folders if folder != model.transformer_folder for path in folder.rglob("*")]
     found = sorted({path for path in files if path.is_file()})
     names = [path.relative_to(model.folder).as_posix() for path in found]

@@ -10,6 +10,7 @@ from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head, ScoreHead, TextHead, TokenHead
 from trivium_encoders.quality import SCORE_LIMITS, VECTOR_LIMITS, Limit, score_numbers, vector_numbers
 from trivium_encoders.quality_texts import QualityTexts
+from trivium_encoders.reading import TextReader
 from trivium_encoders.runtimes.base import Item, Runtime, Source
 from trivium_encoders.tokenization import TextTokenizer, read_tokenizer
 
@@ -33,8 +34,7 @@ class JudgedModel:
 
     def __init__(self, model: ModelDescription, output: Family, max_tokens: int) -> None:
         self._tokenizer: TextTokenizer = read_tokenizer(model, max_tokens)
-        self._prompts = {Role.QUERY: model.prompts.query, Role.DOCUMENT: model.prompts.document}
-        self._pools_prompt = model.pools_prompt
+        self._reader = TextReader(model, self._tokenizer)
         self._output = output
         self._model = model
 
@@ -82,24 +82,19 @@ class JudgedModel:
         items = self._all(texts)
         results = [_computed(runtime, items, at_a_time) for runtime in runtimes]
         if self._output is Family.TOKEN:
-            words = [~item.tokens.special for item in items]
-            results = [[matrix[word] for matrix, word in zip(matrices, words, strict=True)] for matrices in results]
+            compared = [self._reader.compared(item) for item in items]
+            results = [[matrix[one] for matrix, one in zip(matrices, compared, strict=True)] for matrices in results]
         return vector_numbers(results[0], results[1], len(texts.queries)), VECTOR_LIMITS
 
     def _all(self, texts: QualityTexts) -> list[Item]:
         """Every text, queries first."""
-        return self._of_role(texts.queries, Role.QUERY) + self._of_role(texts.passages, Role.DOCUMENT)
+        queries = self._reader.read(texts.queries, Role.QUERY, truncate=True)
+        return queries + self._reader.read(texts.passages, Role.DOCUMENT, truncate=True)
 
     def _pairs(self, query: str, passages: Sequence[str]) -> list[Item]:
         """A query with each of some passages."""
         made = self._tokenizer.encode_pairs(query, passages)
         return [Item(ids, Source(text, Role.DOCUMENT, query=query)) for ids, text in zip(made, passages, strict=True)]
-
-    def _of_role(self, texts: Sequence[str], role: Role) -> list[Item]:
-        prompt = self._prompts[role]
-        left_out = 0 if self._pools_prompt else self._tokenizer.pooled_from(prompt)
-        made = self._tokenizer.encode(texts, prompt=prompt, truncate=True)
-        return [Item(ids, Source(text, role), left_out) for ids, text in zip(made, texts, strict=True)]
 
 
 def _computed(runtime: Runtime, items: Sequence[Item], at_a_time: int) -> list[NDArray[np.float32]]:

@@ -24,10 +24,11 @@ from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import Head
 from trivium_encoders.quality_texts import OWN_TEXTS
 from trivium_encoders.quantization import int8_fingerprint
+from trivium_encoders.reading import TextReader
 from trivium_encoders.resolution import resolve
 from trivium_encoders.runtimes.base import ExpressRuntime, Item, Runtime, Source
 from trivium_encoders.runtimes.choice import RuntimeChoice
-from trivium_encoders.tokenization import TextTokenizer, TokenIds, read_tokenizer
+from trivium_encoders.tokenization import TextTokenizer, read_tokenizer
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Loaded:
     description: ModelDescription
     info: EncoderInfo
     tokenizer: TextTokenizer
+    reader: TextReader
     runtime: Runtime
 
 
@@ -61,6 +63,7 @@ class Engine:
         self.description = loaded.description
         self.info = loaded.info
         self.tokenizer = loaded.tokenizer
+        self.reader = loaded.reader
         self.batcher = batcher
         self._metrics = metrics
         self._closed = False
@@ -170,7 +173,7 @@ async def load_engine(
 
 
 async def text_items(
-    engine: Engine, texts: Sequence[str], *, role: Role, prompt: str, truncate: bool, priority: Priority
+    engine: Engine, texts: Sequence[str], *, role: Role, truncate: bool, priority: Priority
 ) -> tuple[list[Item], float]:
     """Tokenises texts for the model.
 
@@ -181,18 +184,14 @@ async def text_items(
         InputTooLong: A text is too long and `truncate` is false; names the first such text.
     """
 
-    def tokenize(piece: Sequence[str]) -> list[TokenIds]:
-        return engine.tokenizer.encode(piece, prompt=prompt, truncate=truncate)
+    def tokenize(piece: Sequence[str]) -> list[Item]:
+        return engine.reader.read(piece, role, truncate=truncate)
 
-    tokens, seconds = await engine.tokenized(texts, tokenize, priority)
-    for index, ids in enumerate(tokens):
-        if len(ids.ids) > engine.info.max_tokens:
-            raise InputTooLong(index, len(ids.ids), engine.info.max_tokens)
-    left_out = 0 if engine.description.pools_prompt else engine.tokenizer.pooled_from(prompt)
-    items = [
-        Item(ids, Source(text[: max(0, ids.characters - len(prompt))], role, truncate=truncate), left_out)
-        for ids, text in zip(tokens, texts, strict=True)
-    ]
+    items, seconds = await engine.tokenized(texts, tokenize, priority)
+    limit = engine.reader.limit(role)
+    for index, item in enumerate(items):
+        if item.length > limit:
+            raise InputTooLong(index, item.length, limit)
     return items, seconds
 
 
@@ -211,6 +210,7 @@ def _load(
     max_tokens = min(options.max_length or model.max_tokens, model.max_tokens)
     runtime = RuntimeChoice(model, options, output, make_head, session_count, max_tokens, abandoned).make()
     tokenizer = read_tokenizer(model, max_tokens)
+    reader = TextReader(model, tokenizer)
     cache = DigestCache(options.cache_dir / "digests")
     exact = fingerprint(model, max_tokens=max_tokens, dimension=runtime.dimension, cache=cache)
     exact_tokens = exact if model.family is Family.TOKEN else ""
@@ -230,7 +230,7 @@ def _load(
         max_tokens=max_tokens,
         token_fingerprint=served(exact_tokens) if exact_tokens else "",
     )
-    return Loaded(model, info, tokenizer, runtime)
+    return Loaded(model, info, tokenizer, reader, runtime)
 
 
 _FAMILY_NAMES = {

@@ -5,7 +5,6 @@ Each text's tokens are handled alone, without the padding of its batch, so that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +12,10 @@ from numpy.typing import NDArray
 
 from trivium_encoders.description import ModelDescription
 from trivium_encoders.errors import ModelDamaged, ModelUnsupported
+from trivium_encoders.head_files import DenseLayer
+from trivium_encoders.weights import read_tensors
+
+_LINEAR = frozenset({"linear.weight", "linear.bias", "residual.weight"})
 
 LEAST_NORM = 1e-12
 """Rows that are shorter stay as they are."""
@@ -41,17 +44,22 @@ class Head(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear layer with its activation, `identity` or `tanh`."""
+    """A linear layer with its activation, and perhaps its input added to what it gives."""
 
     weight: Vectors
     bias: Vectors | None
     activation: str
+    residual: bool = False
+    residual_weight: Vectors | None = None
 
     def __call__(self, rows: Vectors) -> Vectors:
         result: Vectors = rows @ self.weight.T
         if self.bias is not None:
             result += self.bias
-        return np.tanh(result) if self.activation == "tanh" else result
+        result = _ACTIVATIONS[self.activation](result)
+        if self.residual:
+            result = result + (rows if self.residual_weight is None else rows @ self.residual_weight.T)
+        return result
 
 
 class TextHead:
@@ -59,7 +67,7 @@ class TextHead:
 
     def __init__(self, model: ModelDescription) -> None:
         self.modes = model.pooling
-        self.layers = [_read_linear(layer.folder, layer.activation) for layer in model.dense]
+        self.layers = [_read_linear(layer) for layer in model.dense]
         self.normalized = model.normalized
         pooled = model.hidden_size * len(self.modes)
         self._dimension = int(self.layers[-1].weight.shape[0]) if self.layers else pooled
@@ -82,10 +90,12 @@ class TextHead:
 
 
 class TokenHead:
-    """Normalisation alone: one unit vector per token."""
+    """The layers of a model that was trained for late interaction, and normalisation: one unit vector per token."""
 
     def __init__(self, model: ModelDescription) -> None:
-        self._dimension = model.hidden_size
+        # What follows the pooling of a sentence embedding model is for its texts, and not for their tokens.
+        self._layers = [_read_linear(layer) for layer in model.dense] if model.late else []
+        self._dimension = int(self._layers[-1].weight.shape[0]) if self._layers else model.hidden_size
 
     @property
     def dimension(self) -> int:
@@ -93,8 +103,13 @@ class TokenHead:
         return self._dimension
 
     def __call__(self, outputs: Sequence[Vectors], prompt_tokens: Sequence[int]) -> list[Vectors]:
-        """One `[tokens, hidden]` matrix per text."""
-        return [unit_rows(tokens) for tokens in outputs]
+        """One `[tokens, dimension]` matrix per text."""
+        return [unit_rows(self._projected(tokens)) for tokens in outputs]
+
+    def _projected(self, tokens: Vectors) -> Vectors:
+        for layer in self._layers:
+            tokens = layer(tokens)
+        return tokens
 
 
 class ScoreHead:
@@ -152,13 +167,48 @@ _POOLINGS: dict[str, Callable[[Vectors, int], Vectors]] = {
 }
 
 
-def _read_linear(folder: Path, activation: str) -> Linear:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def _gelu(values: Vectors) -> Vectors:
+    """x times the normal distribution at x, which is computed to 1e-7 (Abramowitz and Stegun, 1964, 7.1.26)."""
+    scaled: Vectors = np.abs(values) * np.float32(0.5**0.5)
+    step = 1 / (1 + np.float32(0.3275911) * scaled)
+    series = np.zeros_like(scaled)
+    for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = step * (np.float32(factor) + series)
+    error = np.sign(values) * (1 - series * np.exp(-scaled * scaled))
+    result: Vectors = values * (1 + error) / 2
+    return result
 
+
+def _silu(values: Vectors) -> Vectors:
+    # Written with tanh, which does not overflow.
+    result: Vectors = values * (1 + np.tanh(values / 2)) / 2
+    return result
+
+
+_ACTIVATIONS: dict[str, Callable[[Vectors], Vectors]] = {
+    "identity": lambda values: values,
+    "tanh": np.tanh,
+    "gelu": _gelu,
+    "relu": lambda values: np.maximum(values, 0),
+    "silu": _silu,
+}
+
+
+def _read_linear(layer: DenseLayer) -> Linear:
     try:
-        tensors = load_file(folder / "model.safetensors")
-        weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
-    except (OSError, KeyError, SafetensorError) as error:
-        raise ModelDamaged(f"the linear layer in {folder} cannot be read ({error}); fetch the model again") from error
-    return Linear(weight.astype(np.float32), None if bias is None else bias.astype(np.float32), activation)
+        tensors = read_tensors(layer.folder / "model.safetensors", _LINEAR)
+        weight = tensors["linear.weight"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelDamaged(
+            f"the linear layer in {layer.folder} cannot be read ({error!r}); fetch the model again"
+        ) from error
+    widens = layer.residual and weight.shape[0] != weight.shape[1]
+    if widens and "residual.weight" not in tensors:
+        raise ModelDamaged(f"the linear layer in {layer.folder} lacks residual.weight; fetch the model again")
+    return Linear(
+        weight,
+        tensors.get("linear.bias"),
+        layer.activation,
+        layer.residual,
+        tensors["residual.weight"] if widens else None,
+    )

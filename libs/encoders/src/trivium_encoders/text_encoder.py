@@ -40,9 +40,7 @@ class TextEncoder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        prompts = engine.description.prompts
-        self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
-        self._overhead_tokens = engine.tokenizer.overhead(prompts.document)
+        self._overhead_tokens = engine.tokenizer.overhead(engine.description.prompts.document)
         self._punctuation = punctuation_ids(engine.tokenizer)
 
     @classmethod
@@ -104,9 +102,7 @@ class TextEncoder:
             EncoderUnavailable: The worker died; try again.
             EncoderClosed: `close` was called.
         """
-        items, tokenize_seconds = await text_items(
-            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate, priority=priority
-        )
+        items, tokenize_seconds = await text_items(self._engine, texts, role=role, truncate=truncate, priority=priority)
         coded = codes is not None and bool(self.info.token_fingerprint)
         if codes is not None and coded:
             coding = Coding(codes, self.info.token_fingerprint, self._punctuation)

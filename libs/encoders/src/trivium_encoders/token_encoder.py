@@ -20,7 +20,7 @@ from trivium_encoders.token_codes import CodeForm
 
 @dataclass(frozen=True, slots=True)
 class TokenMatrix:
-    """The tokens of one text, special tokens left out."""
+    """The tokens of one text: all but special ones, or those that a model trained for it compares."""
 
     token_ids: NDArray[np.int32]
     """`[tokens]`, ids in the model's vocabulary."""
@@ -47,19 +47,19 @@ class TokenMatrices:
 class TokenEncoder:
     """A late-interaction encoder, loaded and warm.
 
-    Any sentence embedding model serves: its token embeddings, normalised, stand in for a trained head (transformer,
-    mask, normalise). A model that was trained for late interaction runs with its own modules, and its own mask says
-    which tokens are left out. Made by `load`.
+    Any sentence embedding model serves: its token embeddings, normalised, stand in for a trained head. A model that was
+    trained for late interaction has layers for it, and its files say how queries are filled up and which tokens are
+    left out. Made by `load`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.info: EncoderInfo = dataclasses.replace(engine.info, normalized=True)
         """The model's description."""
-        prompts = engine.description.prompts
-        self._prompts = {Role.QUERY: prompts.query, Role.DOCUMENT: prompts.document}
-        self._has_own_mask = engine.description.family is Family.TOKEN
-        self._punctuation = punctuation_ids(engine.tokenizer)
+        self.is_trained = engine.description.late is not None
+        """Whether the model was trained for late interaction, and so says itself which tokens are compared."""
+        self._runs_own_modules = self.is_trained and bool(engine.description.head_obstacle)
+        self._punctuation = np.empty(0, np.int32) if self.is_trained else punctuation_ids(engine.tokenizer)
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TokenEncoder":
@@ -91,9 +91,7 @@ class TokenEncoder:
         deadline: float | None = None,
     ) -> TokenMatrices:
         """Encodes texts token by token; arguments and errors as for `TextEncoder.encode`."""
-        items, tokenize_seconds = await text_items(
-            self._engine, texts, role=role, prompt=self._prompts[role], truncate=truncate, priority=priority
-        )
+        items, tokenize_seconds = await text_items(self._engine, texts, role=role, truncate=truncate, priority=priority)
         if not items:
             return TokenMatrices([], [], tokenize_seconds, 0.0, 0.0)
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
@@ -102,10 +100,10 @@ class TokenEncoder:
         return TokenMatrices(matrices, counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
 
     def _matrix(self, item: Item, result: NDArray[np.float32]) -> TokenMatrix:
-        if self._has_own_mask:
+        if self._runs_own_modules:
             return TokenMatrix(result[:, 0].astype(np.int32), result[:, 1:])
-        words = ~item.tokens.special
-        return TokenMatrix(item.tokens.ids[words], result[words])
+        compared = self._engine.reader.compared(item)
+        return TokenMatrix(item.tokens.ids[compared], result[compared])
 
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""

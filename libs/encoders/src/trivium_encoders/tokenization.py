@@ -37,6 +37,8 @@ class TokenIds:
     characters: int = 0
     """How many characters of the text, of a pair that which is not the query, were read for them: all that decide. A
     prompt's are among them."""
+    unseen: int = 0
+    """How many of the last tokens the others do not attend to, though they are computed and serve."""
 
 
 class TextTokenizer:
@@ -58,6 +60,8 @@ class TextTokenizer:
         self._tokenizer = tokenizer
         self._single_special = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._pair_special = tokenizer.num_special_tokens_to_add(is_pair=True)
+        self.opening = _leading(tokenizer.encode("a").special_tokens_mask)
+        """Special tokens that every text begins with."""
         self._readability = Readability(tokenizer)
         self.max_tokens = max_tokens
 
@@ -82,20 +86,27 @@ class TextTokenizer:
         encoding = self._tokenizer.encode(prompt)
         return len(encoding) - (encoding.special_tokens_mask[-1] if len(encoding) else 0)
 
-    def encode(self, texts: Sequence[str], *, prompt: str, truncate: bool) -> list[TokenIds]:
+    def token_id(self, token: str) -> int | None:
+        """The id of a token by its name in the vocabulary; None for none."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
+    def encode(self, texts: Sequence[str], *, prompt: str, truncate: bool, max_tokens: int = 0) -> list[TokenIds]:
         """Tokenises texts, each after the prompt.
 
         Args:
             texts: The texts.
             prompt: Put before each; may be empty.
-            truncate: Cut what is longer than `max_tokens`; otherwise it is returned whole, for the caller to refuse.
+            truncate: Cut what is too long; otherwise it is returned whole, for the caller to refuse.
+            max_tokens: Longest input in tokens; 0 for the tokenizer's own.
         """
+        most = max_tokens or self.max_tokens
         if not truncate:
             whole = [prompt + text for text in texts]
             encodings = self._tokenizer.encode_batch_fast(whole)
             return [_single(encoding, len(text)) for encoding, text in zip(encodings, whole, strict=True)]
-        heads = self._heads([(prompt, text) for text in texts], self.max_tokens, add_special_tokens=True)
-        return [self._cut(_single(encoding, characters)) for encoding, characters in heads]
+        heads = self._heads([(prompt, text) for text in texts], most, add_special_tokens=True)
+        return [_cut(_single(encoding, characters), most) for encoding, characters in heads]
 
     def encode_pairs(self, query: str, texts: Sequence[str], *, query_last: bool = False) -> list[TokenIds]:
         """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side.
@@ -145,17 +156,6 @@ class TextTokenizer:
             found.append((encoding, len(head)))
         return found
 
-    def _cut(self, tokens: TokenIds) -> TokenIds:
-        """The first `max_tokens` of a text's tokens; special tokens stay around them."""
-        excess = len(tokens.ids) - self.max_tokens
-        if excess <= 0:
-            return tokens
-        end = len(tokens.ids)
-        while end > 0 and tokens.special[end - 1]:
-            end -= 1
-        kept = np.r_[: end - excess, end : len(tokens.ids)]
-        return TokenIds(tokens.ids[kept], None, tokens.special[kept], tokens.characters)
-
     def _joined(self, first: Encoding, second: Encoding, room: int) -> Encoding:
         first_length, second_length = pair_lengths(len(first), len(second), room)
         return self._tokenizer.post_process(self._short(first, first_length), self._short(second, second_length))
@@ -203,6 +203,22 @@ def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     if 2 * shorter >= room:
         shorter = room // 2
     return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
+
+
+def _leading(special: Sequence[int]) -> int:
+    return next((place for place, is_special in enumerate(special) if not is_special), 0)
+
+
+def _cut(tokens: TokenIds, most: int) -> TokenIds:
+    """The first of a text's tokens, as many as a model reads; special tokens stay around them."""
+    excess = len(tokens.ids) - most
+    if excess <= 0:
+        return tokens
+    end = len(tokens.ids)
+    while end > 0 and tokens.special[end - 1]:
+        end -= 1
+    kept = np.r_[: end - excess, end : len(tokens.ids)]
+    return TokenIds(tokens.ids[kept], None, tokens.special[kept], tokens.characters)
 
 
 def _single(encoding: Encoding, characters: int) -> TokenIds:

@@ -61,7 +61,7 @@ def _backend_loader(settings: RerankSettings, registry: CollectorRegistry) -> Ca
         return await LateInteractionBackend.load(
             settings.encoder_options(settings.model or DEFAULT_MODEL),
             registry,
-            form=CodeForm(int(settings.token_codes)),
+            form=None if settings.token_codes == "auto" else CodeForm(int(settings.token_codes)),
             cache_bytes=settings.cache_bytes,
         )
 

@@ -16,7 +16,11 @@ def matches(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.fl
 
 
 def score_passages(
-    query: TokenMatrix, passages: Sequence[TokenCodes], cosines: NDArray[np.float32] | None = None
+    query: TokenMatrix,
+    passages: Sequence[TokenCodes],
+    cosines: NDArray[np.float32] | None = None,
+    *,
+    by_rarity: bool = True,
 ) -> NDArray[np.float32]:
     """Scores the passages of one call.
 
@@ -27,21 +31,23 @@ def score_passages(
     where n_i of the n passages contain the very token i: MaxSim of ColBERT (Khattab and Zaharia, 2020,
     https://arxiv.org/abs/2004.12832), its sum weighted by the inverse document frequency of Robertson and Spärck Jones
     in the form that is never negative. A word that all candidates share says little about which is best, and the
-    candidates of the call alone are enough to know it. The mean, a cosine, is mapped from [-1, 1] into [0, 1].
+    candidates of the call alone are enough to know it. A model that was trained for the plain sum has weights of its
+    own in its vectors, and all w_i are 1. The mean, a cosine, is mapped from [-1, 1] into [0, 1].
 
     Args:
         query: Its tokens.
         passages: Codes of the query's dimension.
         cosines: What `matches` gives for them, if that is known already.
+        by_rarity: Whether rare tokens weigh more.
 
     Returns:
         `[passages]`, in [0, 1], in the order of the passages. A passage or a query without tokens scores 0.
     """
     if len(query.token_ids) == 0 or not passages:
         return np.zeros(len(passages), dtype=np.float32)
-    weights = rarity(query.token_ids, passages)
-    weights /= weights.sum()
-    means: NDArray[np.float32] = (matches(query, passages) if cosines is None else cosines) @ weights
+    found = matches(query, passages) if cosines is None else cosines
+    weights = rarity(query.token_ids, passages) if by_rarity else np.ones(len(query.token_ids), np.float32)
+    means: NDArray[np.float32] = found @ (weights / weights.sum())
     return np.clip((1 + means) / 2, 0, 1)
 
 

@@ -36,10 +36,11 @@ class RerankSettings(EncoderSettings):
         1024, "Most padded tokens in a batch. More helps a GPU; on a CPU it only adds padding.", minimum=16
     )
     token_codes: str = setting(
-        "1",
-        "Bits a number of the token vectors of passages that come as text alone (late-interaction): 1, 4 or 8. Those "
-        "that come with token codes are judged by these.",
-        choices=("1", "4", "8"),
+        "auto",
+        "Bits a number of the token vectors of passages that come as text alone (late-interaction): 1, 4 or 8; auto "
+        "for 1, and for 8 with a ColBERT model, whose vectors are short. Those that come with token codes are judged "
+        "by these.",
+        choices=("auto", "1", "4", "8"),
     )
     cache_bytes: int = setting(
         32 << 20,

@@ -130,7 +130,7 @@ def padded_inputs(items: Sequence[Item], pad_token_id: int) -> dict[str, NDArray
     mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for row, item in enumerate(items):
         ids[row, : item.length] = item.tokens.ids
-        mask[row, : item.length] = 1
+        mask[row, : item.length - item.tokens.unseen] = 1
         if item.tokens.type_ids is not None:
             types[row, : item.length] = item.tokens.type_ids
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trivium_encoders.catalog import Prompts
 from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
@@ -79,7 +80,10 @@ class TorchRuntime:
         self._pad_token_id = model.pad_token_id
         self._attribute = "logits" if model.family is Family.PAIR else "last_hidden_state"
         self.packed = False
-        if model.family is not Family.PAIR and (device == "cuda" if packed is None else packed):
+        # Without padding all tokens attend to each other.
+        expansion = model.late.expansion if model.late else None
+        may_pack = model.family is not Family.PAIR and (expansion is None or expansion.attended)
+        if may_pack and (device == "cuda" if packed is None else packed):
             from trivium_encoders.runtimes.packing import packs_faithfully
 
             self.packed = packs_faithfully(self._module, device)
@@ -154,7 +158,8 @@ class ModulesRuntime:
         )
         self.model.max_seq_length = max_tokens
         self.dimension = 1 if model.family is Family.PAIR else int(self.model.get_embedding_dimension())
-        self._prompts = model.prompts
+        markers = model.late.markers if model.late else Prompts()
+        self._prompts = Prompts(markers.query + model.prompts.query, markers.document + model.prompts.document)
         self._run: Callable[[Sequence[Item]], list[Any]] = {
             Family.TEXT: self._texts,
             Family.PAIR: self._pairs,

@@ -1,10 +1,10 @@
-"""Judges by late interaction (`maxsim`), with the token vectors of any embedding model."""
+"""Judges by late interaction (`maxsim`), with the token vectors of any embedding model, or of one trained for it."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -85,9 +85,10 @@ class LateInteractionBackend:
     score_kind = ScoreKind.SIMILARITY
     needs_texts = False
 
-    def __init__(self, encoder: TokenEncoder, form: CodeForm, cache_bytes: int, metrics: CacheMetrics) -> None:
+    def __init__(self, encoder: TokenEncoder, form: CodeForm | None, cache_bytes: int, metrics: CacheMetrics) -> None:
         self._encoder = encoder
-        self._coding = encoder.coding(form)
+        self._by_rarity = not encoder.is_trained
+        self._coding = encoder.coding(form or (CodeForm.BYTES if encoder.is_trained else CodeForm.SIGNS))
         self._model_key = codes_model_key(encoder.info.token_fingerprint)
         fingerprint = encoder.info.fingerprint
         for_queries = cache_bytes // _QUERIES_SHARE
@@ -106,14 +107,14 @@ class LateInteractionBackend:
 
     @classmethod
     async def load(
-        cls, options: EncoderOptions, registry: CollectorRegistry, *, form: CodeForm, cache_bytes: int
+        cls, options: EncoderOptions, registry: CollectorRegistry, *, form: CodeForm | None, cache_bytes: int
     ) -> "LateInteractionBackend":
         """Loads and warms the model.
 
         Args:
             options: Which model, and how to run it.
             registry: Where metrics are registered.
-            form: Bits a number of the passages that are read here.
+            form: Bits a number of the passages that are read here; None for what suits the model.
             cache_bytes: Most memory for what is kept.
 
         Raises:
@@ -128,8 +129,9 @@ class LateInteractionBackend:
 
     @property
     def info(self) -> EncoderInfo:
-        """The model's description."""
-        return self._encoder.info
+        """The model's description. A trained one names no codes, since nobody can bring any: passages come as texts."""
+        info = self._encoder.info
+        return replace(info, token_fingerprint="") if self._encoder.is_trained else info
 
     @property
     def healthy(self) -> bool:
@@ -165,7 +167,7 @@ class LateInteractionBackend:
         waiting = iter(read)
         whole = [one or next(waiting).codes for one in codes]
         start = time.perf_counter()
-        scores, maxsim = await self._in_thread(_judged, question.tokens, whole)
+        scores, maxsim = await self._in_thread(self._judged, question.tokens, whole)
         return Scored(
             scores=scores,
             maxsim=maxsim,
@@ -187,7 +189,7 @@ class LateInteractionBackend:
         scores = np.full(len(passages), np.nan, np.float32)
         if usable:
             question, _ = await self._question(query, query_codes, deadline)
-            scores[list(usable)] = await self._in_thread(score_passages, question.tokens, list(usable.values()))
+            scores[list(usable)], _ = await self._in_thread(self._judged, question.tokens, list(usable.values()))
         return scores
 
     async def close(self) -> None:
@@ -226,11 +228,16 @@ class LateInteractionBackend:
         codes = [self._coding.code(matrix.token_ids, matrix.vectors) for matrix in encoded.matrices]
         return [_Read(decode_codes(code), count) for code, count in zip(codes, encoded.token_counts, strict=True)]
 
+    def _judged(
+        self, query: TokenMatrix, passages: Sequence[TokenCodes]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """The scores of passages, and the mean match of the query's tokens in each.
+
+        A trained model gives none: who reads it knows what matches of an embedding model's tokens mean.
+        """
+        cosines = matches(query, passages)
+        scores = score_passages(query, passages, cosines, by_rarity=self._by_rarity)
+        return scores, mean_matches(cosines) if self._by_rarity else None
+
     async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
-
-
-def _judged(query: TokenMatrix, passages: Sequence[TokenCodes]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The scores of passages, and the mean match of the query's tokens in each."""
-    cosines = matches(query, passages)
-    return score_passages(query, passages, cosines), mean_matches(cosines)
