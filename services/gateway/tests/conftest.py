@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 from contract.qdrant_under_test import command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hypothesis import HealthCheck, settings
 from ports import free_ports
 from prometheus_client import CollectorRegistry
 from trivium_gateway.domain.limits import GatewayLimits
@@ -44,6 +45,9 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.metrics import QuestionMetrics
 from trivium_serving.channels import open_channel
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # other work on the machine decides nothing
 
 WHOLE = whole("default")
 """Whoever reads all of the tenant that needs no key."""
@@ -205,8 +209,11 @@ def without_ocr(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def cache_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis of the test's own to remember results in, and its process."""
+def cache_redis(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis of the test's own to remember results in, and its process; it is waited for on a busy machine, too."""
+    monkeypatch.setattr("trivium_gateway.caching.redis_store._ANSWER_SECONDS", 60.0)
     if shutil.which("redis-server") is None:
         pytest.skip("needs redis-server")
     path = tmp_path_factory.mktemp("redis") / "socket"

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.domain.readers import Reader, whole
 from trivium_gateway.domain.standings import Ordered, Ranked
 from trivium_gateway.models.generate_answers import GeneratedCitation
+from trivium_gateway.models.query_memory import QueryMemory, QueryVector
 from trivium_gateway.models.written_answers import WRITTEN_CODING, Written
 
 if TYPE_CHECKING:
@@ -106,6 +108,23 @@ async def test_memory_stays_within_its_bytes_and_whoever_has_most_makes_room() -
         await store.put("large", f"{number}", _Sized(500), coding)
     assert await store.get("large", "95", coding) is not None  # was asked for since
     assert await store.get("large", "94", coding) is None
+
+
+def test_query_of_a_tenant_stays_remembered_whatever_another_asks() -> None:
+    memory = QueryMemory(20_000)
+    vector = np.ones(384, np.float32)
+
+    def remember(tenant: str, text: str) -> None:
+        memory.put(whole(tenant), "model", text, vector, QueryVector((), 3, cached=False), with_codes=False)
+
+    remember("quiet", "herons?")
+    for number in range(100):
+        remember("loud", f"herons {number}?")
+
+    assert memory.get(whole("quiet"), "model", "herons?", with_codes=False) is not None
+    assert memory.get(whole("loud"), "model", "herons 0?", with_codes=False) is None
+    assert memory.get(whole("loud"), "model", "herons 99?", with_codes=False) is not None
+    assert memory.byte_count <= 20_000
 
 
 async def test_memory_forgets_what_is_too_old() -> None:

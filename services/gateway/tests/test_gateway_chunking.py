@@ -50,7 +50,7 @@ _TEXTS = st.one_of(st.text(min_size=1, max_size=400), st.lists(_WORDS, min_size=
 
 
 @given(_TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_chunks_of_any_text_cover_it_in_order(text: str) -> None:
     spans = chunk_spans(text, _starts(text), _SETTINGS)
     assert spans[0].start == 0
@@ -60,7 +60,7 @@ def test_chunks_of_any_text_cover_it_in_order(text: str) -> None:
 
 
 @given(_TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_chunks_of_any_text_have_no_more_tokens_than_allowed(text: str) -> None:
     for piece in _pieces(text, chunk_spans(text, _starts(text), _SETTINGS)):
         # A word that comes apart at the chunk's edge may come to a token more than the part it was.
@@ -68,7 +68,7 @@ def test_chunks_of_any_text_have_no_more_tokens_than_allowed(text: str) -> None:
 
 
 @given(_TEXTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_overlap_is_at_most_what_was_asked_for(text: str) -> None:
     starts = _starts(text)
     spans = chunk_spans(text, starts, _SETTINGS)

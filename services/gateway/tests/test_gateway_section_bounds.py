@@ -50,7 +50,7 @@ def _chunks(text: str) -> list[Chunk]:
 
 
 @given(_TEXTS, st.integers(0, 600), st.integers(0, 12), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_sections_are_parts_of_the_text_around_their_pieces(
     text: str, most_characters: int, reach: int, random: Random
 ) -> None:

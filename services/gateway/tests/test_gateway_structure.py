@@ -84,7 +84,7 @@ def test_headings_in_code_and_rules_are_none() -> None:
 
 
 @given(_TEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_spans_of_structured_text_cover_it_and_places_are_what_the_text_says(text: str) -> None:
     starts = np.array([match.start() for match in _TOKEN.finditer(text)], dtype=np.uint32)
     spans = chunk_spans(text, starts, _SETTINGS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from trivium_gateway.caching.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +49,10 @@ class CacheStore(Protocol):
 class _Kept(NamedTuple):
     result: Result
     until: float
-    byte_count: int
 
 
 class MemoryStore:
-    """In memory. Whoever has the most in it loses first what it has not asked for longest.
-
-    Attributes:
-        byte_count: About how much memory it takes.
+    """In memory, which tenants share: see Shares.
 
     Args:
         most_bytes: How much it may take.
@@ -64,48 +61,29 @@ class MemoryStore:
     """
 
     def __init__(self, most_bytes: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.byte_count = 0
-        self._most_bytes = most_bytes
+        self._shares: Shares[str, _Kept] = Shares(most_bytes)
         self._seconds = seconds
         self._clock = clock
-        self._kept: dict[str, OrderedDict[str, _Kept]] = {}
-        self._bytes_of: Counter[str] = Counter()
+
+    @property
+    def byte_count(self) -> int:
+        """About how much memory it takes."""
+        return self._shares.byte_count
 
     async def get(self, owner: str, key: str, coding: Coding) -> Any:
         """What is kept under a key."""
         del coding  # it is kept as it is
-        own = self._kept.get(owner)
-        kept = own.get(key) if own else None
-        if own is None or kept is None:
+        kept = self._shares.get(owner, key)
+        if kept is not None and kept.until <= self._clock():
+            self._shares.drop(owner, key)
             return None
-        if kept.until <= self._clock():
-            self._drop(owner, key)
-            return None
-        own.move_to_end(key)
-        return kept.result
+        return None if kept is None else kept.result
 
     async def put(self, owner: str, key: str, result: Result, coding: Coding) -> None:
         """Keeps something; what has no room beside nothing else is not kept."""
         del coding
         byte_count = result.byte_count + len(key) + _OVERHEAD_BYTES
-        if key in self._kept.get(owner, ()):
-            self._drop(owner, key)
-        if byte_count > self._most_bytes:
-            return
-        self._kept.setdefault(owner, OrderedDict())[key] = _Kept(result, self._clock() + self._seconds, byte_count)
-        self._count(owner, byte_count)
-        while self.byte_count > self._most_bytes:
-            largest = max(self._bytes_of, key=self._bytes_of.__getitem__)
-            self._drop(largest, next(iter(self._kept[largest])))
+        self._shares.put(owner, key, _Kept(result, self._clock() + self._seconds), byte_count)
 
     async def close(self) -> None:
         """Holds nothing but memory."""
-
-    def _drop(self, owner: str, key: str) -> None:
-        self._count(owner, -self._kept[owner].pop(key).byte_count)
-        if not self._kept[owner]:
-            del self._kept[owner], self._bytes_of[owner]
-
-    def _count(self, owner: str, byte_count: int) -> None:
-        self._bytes_of[owner] += byte_count
-        self.byte_count += byte_count

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from trivium_gateway.caching.shares import Shares
 from trivium_gateway.domain.readers import Reader
 from trivium_gateway.models.long_queries import LongQuery
 
@@ -34,7 +34,7 @@ class QueryVector:
 
 
 class QueryMemory:
-    """The vectors of the queries that each reader used last: nobody learns what others asked.
+    """The vectors of the queries that each reader used last: nobody learns what others asked, or that they did.
 
     Args:
         max_bytes: How much memory they may take; 0 to remember none.
@@ -42,23 +42,21 @@ class QueryMemory:
     """
 
     def __init__(self, max_bytes: int = 8 * 1024 * 1024, count: Callable[[str], None] = lambda _: None) -> None:
-        self._entries: LRUCache[tuple[Reader, str, str, bool], _Remembered] = LRUCache(
-            max_bytes, getsizeof=_Remembered.byte_count
-        )
+        self._entries: Shares[tuple[Reader, str, str, bool], _Remembered] = Shares(max_bytes)
         self._count = count
 
     @property
     def byte_count(self) -> float:
         """About how much memory they take."""
-        return float(self._entries.currsize)
+        return float(self._entries.byte_count)
 
     def get(self, reader: Reader, fingerprint: str, text: str, *, with_codes: bool) -> QueryVector | None:
         """The vector that a model made of a reader's query, if it is remembered as it was asked for."""
-        if not self._entries.maxsize:
+        if not self._entries.most_bytes:
             return None
-        entry = self._entries.get((reader, fingerprint, text, True))
+        entry = self._entries.get(reader.tenant, (reader, fingerprint, text, True))
         if entry is None and not with_codes:
-            entry = self._entries.get((reader, fingerprint, text, False))
+            entry = self._entries.get(reader.tenant, (reader, fingerprint, text, False))
         self._count("miss" if entry is None else "hit")
         if entry is None:
             return None
@@ -77,8 +75,7 @@ class QueryMemory:
         """Remember what a model made of a query; what takes too much memory is not."""
         # The vector as an array, which takes a tenth of what a list of numbers does.
         entry = _Remembered(text, vector, replace(made, vector=()))
-        if entry.byte_count() <= self._entries.maxsize:
-            self._entries[reader, fingerprint, text, with_codes] = entry
+        self._entries.put(reader.tenant, (reader, fingerprint, text, with_codes), entry, entry.byte_count())
 
 
 class _Remembered(NamedTuple):
