@@ -11,7 +11,7 @@ import zipfile
 import pytest
 from documents import files
 from documents.known.mails import mail
-from documents.known.outlook import msg
+from documents.known.outlook import msg, tnef
 from trivium_gateway.ingestion.formats import bounds as bounds_module
 from trivium_gateway.ingestion.formats.bounds import Bounds
 from trivium_gateway.ingestion.formats.readers import read
@@ -83,6 +83,29 @@ def test_outlook_mail_is_read_with_its_attachments() -> None:
     assert [(part.name, len(part.data)) for part in unpack("outlook", data, "")] == [
         ("prices.csv", len(CSV[2])), ("large.txt", 10_000),
     ]  # fmt: skip
+
+
+def test_winmail_dat_of_a_mail_is_read_with_its_attachments() -> None:
+    inner = tnef("Prüfung", "It takes\r\nfive minutes.", {"Maße der Ventile.csv": CSV[2], "a.txt": b"A"})
+    data = mail("Here.", ("winmail.dat", "application/ms-tnef", inner)).as_bytes()
+
+    assert _names(data) == ["winmail.dat", "winmail.dat!/Maße der Ventile.csv", "winmail.dat!/a.txt"]
+    assert unpack("mail", data, "")[1].data == CSV[2]
+    reading = read(recognise(inner, "winmail.dat").name, inner, BOUNDS)
+    assert (reading.title, reading.text) == (
+        "Prüfung", "# Prüfung\n\nIt takes\nfive minutes.\n\nAttachment: Maße der Ventile.csv\nAttachment: a.txt"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(4, 400, 3))
+def test_damaged_winmail_dat_fails_alone(at: int) -> None:
+    inner = bytearray(tnef("Subject", "Text", {"a.txt": b"x" * 50}))
+    inner[at : at + 4] = b"\xff\xff\xff\x7f"
+
+    for damaged in (bytes(inner), bytes(inner[:at])):
+        with contextlib.suppress(InvalidField):
+            read("tnef", damaged, BOUNDS)
+        assert _names(mail("Here.", ("winmail.dat", "application/ms-tnef", damaged)).as_bytes())[0] == "winmail.dat"
 
 
 @pytest.mark.parametrize("at", range(0, 2048, 37))

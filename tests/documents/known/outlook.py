@@ -106,3 +106,24 @@ def _directory_entry(entry: _Entry, link: tuple[int, int, int], start: int, size
         "<64sHBBIII16sI8s8sIII", name, len(name) + 2, entry.kind, 1, *link, b"", 0, b"", b"",
         start if size else (_END if entry.kind != 1 else 0), size, 0,
     )  # fmt: skip
+
+
+def tnef(subject: str, body: str, attachments: dict[str, bytes]) -> bytes:
+    """What Outlook sends to others as `winmail.dat`."""
+
+    def attribute(level: int, kind: int, tag: int, content: bytes) -> bytes:
+        return struct.pack("<BHHI", level, tag, kind, len(content)) + content + struct.pack("<H", sum(content) & 0xFFFF)
+
+    def text(tag: int, value: str) -> bytes:
+        content = value.encode("utf-16-le") + b"\0\0"
+        return struct.pack("<HHII", 0x1F, tag, 1, len(content)) + content + b"\0" * (-len(content) % 4)
+
+    number = struct.pack("<HHi", 3, 0x3705, 1)
+    named = struct.pack("<HH16sIII", 0x0B, 0x8001, b"", 0, 5, 1)
+    found = b"\x78\x9f\x3e\x22\x01\0" + attribute(1, 1, 0x8004, subject.encode("cp1252") + b"\0")
+    found += attribute(1, 6, 0x9003, struct.pack("<I", 3) + named + number + text(0x1000, body))
+    for name, data in attachments.items():
+        found += attribute(2, 6, 0x9002, b"\0" * 14) + attribute(2, 1, 0x8010, b"SHORT~1.TXT\0")
+        found += attribute(2, 6, 0x800F, data)
+        found += attribute(2, 6, 0x9005, struct.pack("<I", 2) + number + text(0x3707, name))
+    return found

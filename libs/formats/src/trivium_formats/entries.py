@@ -144,6 +144,13 @@ FORMATS: tuple[Format, ...] = (
         "as of a mail, but not mails of Outlook's own form that are attached",
     ),
     Format(
+        "tnef",
+        "Outlook's winmail.dat",
+        (".tnef",),
+        ("application/ms-tnef", "application/vnd.ms-tnef"),
+        "the subject and the text, if it has them; attachments as documents of their own",
+    ),
+    Format(
         "archive",
         "archive",
         (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),

@@ -6,7 +6,7 @@ from trivium_serving.errors import TriviumError
 
 __all__ = ["UNPACKED", "WITHIN", "Part"]
 
-UNPACKED = frozenset(("archive", "mail", "mailbox", "outlook"))
+UNPACKED = frozenset(("archive", "mail", "mailbox", "outlook", "tnef"))
 """The formats that may have files in them."""
 
 WITHIN = "!/"

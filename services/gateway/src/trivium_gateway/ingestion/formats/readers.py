@@ -22,6 +22,7 @@ from trivium_gateway.ingestion.formats.records import read_json, read_json_lines
 from trivium_gateway.ingestion.formats.rtf import read_rtf
 from trivium_gateway.ingestion.formats.sheets import read_sheets
 from trivium_gateway.ingestion.formats.subtitles import read_subtitles
+from trivium_gateway.ingestion.formats.tnef import read_tnef
 from trivium_gateway.ingestion.html import html_text
 from trivium_gateway.ingestion.pdf import read_pdf
 
@@ -76,6 +77,7 @@ _READERS: dict[str, Reader] = {
     "mail": read_mail,
     "mailbox": read_mailbox,
     "outlook": read_outlook,
+    "tnef": read_tnef,
     "archive": read_archive,
     "mhtml": read_mhtml,
     "notebook": read_notebook,

@@ -32,6 +32,8 @@ _DIRECTORY_BYTES = 1 << 20
 _CONTAINERS = frozenset(format_named(ending) for ending in (".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub"))
 _ARCHIVE = format_named(".zip")
 _OUTLOOK = format_named(".msg")
+_TNEF = format_named(".tnef")
+_TNEF_START = b"\x78\x9f\x3e\x22"
 _PICTURE = format_named(".png")
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _RIFF, _WEBP = b"RIFF", b"WEBPVP8"
@@ -90,6 +92,8 @@ def _by_signature(data: bytes, named: Format | Refusal | None) -> Format | Refus
         packed = _packed_format(data)
         if packed is not None:
             return packed
+    if data.startswith(_TNEF_START):
+        return _TNEF
     if data.startswith(_OLE) and _OUTLOOK_STREAM in data:
         return _OUTLOOK
     if data.startswith(_PICTURES) or (data.startswith(_RIFF) and data[8:].startswith(_WEBP)):

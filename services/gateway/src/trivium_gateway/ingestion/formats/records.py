@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import Bounds, broken
-from trivium_gateway.ingestion.formats.packages import local_name, parse_xml
+from trivium_gateway.ingestion.formats.entities import parse_with_entities
+from trivium_gateway.ingestion.formats.packages import local_name
+from trivium_gateway.ingestion.html import html_text
 
 __all__ = ["read_json", "read_json_lines", "read_xml"]
 
@@ -17,6 +19,12 @@ _TEXT = r'"(?:[^"\\\n]|\\.)*+"'
 _COMMENT = re.compile(rf"(?P<text>{_TEXT})|//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)")
 _LAST_COMMA = re.compile(rf"(?P<text>{_TEXT})|,(?=\s*+[\]}}])")
 _BLANKS = re.compile(r"\s*")
+_XHTML = "{http://www.w3.org/1999/xhtml}"
+_MARKUP = re.compile(
+    r"</(?:p|a|b|i|em|strong|span|div|ul|ol|li|h[1-6]|table|td|pre|code|blockquote)>|<(?:br|hr|img|p)\b[^<>]*>", re.I
+)
+"""What the text of an element has if it is a part of a web page, as in feeds."""
+_CUT = "(The last line of the file is cut off, and is left out.)"
 _MOST_VALUES = 100_000
 _MOST_COLUMNS = 40
 _MOST_DEPTH = 100
@@ -38,10 +46,25 @@ def read_json_lines(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read lines of JSON: like records become a table, others lists of `name: value`."""
     blocks = Blocks(bounds)
     try:
-        _add(_without_nulls([json.loads(line) for line in decode(data).splitlines() if line.strip()]), blocks)
+        values, is_cut = _values_by_line([line for line in decode(data).splitlines() if line.strip()])
+        _add(_without_nulls(values), blocks)
+        if is_cut:
+            blocks.paragraph(_CUT)
     except (ValueError, RecursionError) as error:
         raise broken("file of JSON lines") from error
     return "", blocks.text()
+
+
+def _values_by_line(lines: list[str]) -> tuple[list[object], bool]:
+    """Read the lines; and tell whether the last one was cut off, as in what was being written or was not whole sent."""
+    values: list[object] = [json.loads(line) for line in lines[:-1]]
+    try:
+        values += map(json.loads, lines[-1:])
+    except ValueError:
+        if not values:
+            raise
+        return values, True
+    return values, False
 
 
 def _parsed(text: str) -> object:
@@ -72,11 +95,27 @@ def _without_nulls(values: list[object]) -> list[object]:
 
 def read_xml(data: bytes, bounds: Bounds) -> tuple[str, str]:
     """Read XML of any kind: text as paragraphs, and elements with nothing but text as `name: value`."""
-    root = parse_xml(data, "XML")
+    root = parse_with_entities(data)
+    if root.tag.startswith(_XHTML):
+        return html_text(decode(data))
+    _read_pages_in(root)
     blocks = Blocks(bounds)
     _add_element(root, blocks, 0)
     title = next((each.text or "" for each in root.iter() if local_name(each) == "title"), "")
     return title, blocks.text()
+
+
+def _read_pages_in(root: Element) -> None:
+    """Read parts of web pages, as feeds have them, escaped or as elements."""
+    for element in list(root.iter()):
+        pages = [child for child in element if isinstance(child.tag, str) and child.tag.startswith(_XHTML)]
+        if pages and len(pages) == len(element):
+            for part in (part for page in pages for part in page.iter()):
+                part.tag = local_name(part)
+            written = (element.text or "") + "".join(tostring(page, "unicode", method="html") for page in pages)
+            element[:], element.text = [], html_text(written)[1]
+        elif not len(element) and element.text and _MARKUP.search(element.text):
+            element.text = html_text(element.text)[1]
 
 
 def _add(value: object, blocks: Blocks) -> None:
@@ -197,6 +236,10 @@ def _add_element(element: Element, blocks: Blocks, depth: int) -> None:
     if not len(element) or mixed or depth >= _MOST_DEPTH:
         whole = " ".join("".join(element.itertext()).split())
         said = f"{name}: {whole}" if whole and not mixed else whole or (name if attributes else "")
+        if "\n\n" in (element.text or ""):  # several blocks of a page
+            blocks.paragraph(", ".join([name, *attributes]) if attributes else f"{name}:")
+            blocks.paragraph(element.text or "")
+            return
         blocks.item(0, "-", said + (f" ({', '.join(attributes)})" if attributes else ""))
         return
     blocks.paragraph(", ".join([f"{name}{': ' + text if text else ''}", *attributes]))
@@ -225,7 +268,8 @@ def _record(element: Element) -> dict[str, str] | None:
         return None
     for child in element:
         name = local_name(child)
-        if len(child) or child.attrib or (child.tail or "").strip() or name in record:
+        is_long = "\n\n" in (child.text or "")  # several blocks of a page
+        if len(child) or child.attrib or (child.tail or "").strip() or name in record or is_long:
             return None
         record[name] = " ".join((child.text or "").split())
     return record

@@ -2,6 +2,8 @@
 
 import datetime
 import io
+import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 
 import python_calamine
@@ -18,6 +20,10 @@ __all__ = ["add_table", "read_sheets"]
 _MOST_CELLS = 5_000_000
 _MOST_MERGED_CELLS = 100_000
 
+_LONG_RUN = re.compile(rb'(number-rows-repeated=")\d{4,}')
+"""Rows that are the same a thousand times are enough: workbooks fill sheets with a million of them."""
+_NEEDED = frozenset(("mimetype", "META-INF/manifest.xml"))
+
 _Range = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -27,6 +33,10 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     Formulas give the value that was saved. Hidden sheets, charts and comments are left out.
     """
     package = Package(data, "workbook")
+    is_open = "content.xml" in package.names
+    if is_open and _LONG_RUN.search(content := package.read("content.xml")):
+        data = _with_content(_LONG_RUN.sub(rb"\g<1>1000", content), package)
+        package = Package(data, "workbook")
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
     except python_calamine.PasswordError as error:
@@ -37,7 +47,6 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     bounds.check_pages(len(names), "sheets")
     blocks = Blocks(bounds)
     # Of OpenDocument's sheets the library does not say which cells are merged.
-    is_open = "content.xml" in package.names
     merged = merged_ranges(package) if is_open else {}
     forms = cell_forms_of(package) if is_open else cell_forms_in(package)
     raised = raised_texts_in(package)
@@ -52,10 +61,22 @@ def read_sheets(data: bytes, bounds: Bounds) -> tuple[str, str]:
     return package.office_title() if "docProps/core.xml" in package.names else "", blocks.text()
 
 
+def _with_content(content: bytes, package: Package) -> bytes:
+    """Pack an OpenDocument workbook anew, with other content."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in _NEEDED & package.names:
+            archive.writestr(name, package.read(name))
+        archive.writestr("content.xml", content)
+    return packed.getvalue()
+
+
 def add_table(rows: Sequence[Sequence[str]], blocks: Blocks) -> None:
     """Add a sheet's rows: each run of them between blank rows as a table, and single cells before it as text."""
     table: list[Sequence[str]] = []
     for row in [*rows, ()]:
+        if not (row or table):
+            continue
         filled = [cell for cell in row if cell.strip()]
         if len(filled) > 1 or (filled and table):
             table.append(row)
@@ -78,7 +99,8 @@ def _cells(
     raised: Mapping[str, str],
 ) -> list[list[str]]:
     values = sheet.to_python(skip_empty_area=False)
-    rows = [[_written(value) for value in row] for row in values]
+    blank = [""] * (len(values[0]) if values else 0)
+    rows = [[] if row == blank else [_written(value) for value in row] for row in values]
     if raised:
         rows = [[raised.get(cell, cell) for cell in row] for row in rows]
     for (at, column), form in forms.items():
@@ -89,11 +111,12 @@ def _cells(
         left -= (min(bottom, len(rows) - 1) - top + 1) * (last - first + 1)
         if left < 0:
             break
-        for row in rows[top : bottom + 1]:
-            # What is merged over the whole width is a caption, and needs no repetition.
-            if first == 0 and last >= len(row) - 1:
-                continue
-            row[first : last + 1] = [rows[top][first]] * len(row[first : last + 1])
+        # What is merged over the whole width is a caption, and needs no repetition.
+        if (first == 0 and last >= len(blank) - 1) or not (top < len(rows) and rows[top]):
+            continue
+        for at in range(top, min(bottom + 1, len(rows))):
+            rows[at] = rows[at] or blank.copy()
+            rows[at][first : last + 1] = [rows[top][first]] * len(rows[at][first : last + 1])
     return rows
 
 

@@ -17,6 +17,7 @@ from trivium_gateway.ingestion.formats.bounds import (
 from trivium_gateway.ingestion.formats.mail import mail_parts, mailbox_parts
 from trivium_gateway.ingestion.formats.outlook import outlook_parts
 from trivium_gateway.ingestion.formats.recognition import recognise
+from trivium_gateway.ingestion.formats.tnef import tnef_parts
 
 __all__ = ["unpack"]
 
@@ -41,10 +42,11 @@ class _Unpacking:
                 try:
                     within = list(self.parts(inner, part.data, path.rpartition("/")[2], depth + 1))
                 except (InvalidField, TooLarge) as error:
-                    if inner != "archive":
-                        raise
                     self.budget.spent, within = spent, []
-                    yield replace(named, data=b"", failure=error)
+                    if inner == "archive":
+                        yield replace(named, data=b"", failure=error)
+                    elif inner != "tnef" or isinstance(error, TooLarge):  # which fails as a document of its own
+                        raise
                 for each in within:
                     yield replace(each, name=f"{path}{WITHIN}{each.name}")
 
@@ -54,6 +56,7 @@ class _Unpacking:
             return
         readers: dict[str, Callable[[bytes], list[Part]]] = {
             "mail": mail_parts, "mailbox": mailbox_parts, "outlook": outlook_parts,
+            "tnef": tnef_parts,
         }  # fmt: skip
         for part in readers[format_name](data):
             self.budget.take_part()
