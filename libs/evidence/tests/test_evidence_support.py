@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import random
-import re
 import statistics
 import time
 from pathlib import Path
 
 import pytest
+from quality.changed import changed
 from trivium_evidence.pieces import pieces
 from trivium_evidence.statements import numbers_in, says_opposite
 from trivium_evidence.support import Evidence, Verdict, supported_by
 
 _CORPUS = Path(__file__).parents[3] / "examples" / "corpus"
-_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}\b")
-_OTHER_NAMES = ("Nairobi", "Kowalski", "Zanzibar", "Umbriel")
-_AUXILIARY = re.compile(r"\b(?:is|are|was|were|can|has|have|will|would|may|must|should|does|did|do)\b(?! not)")
-_DENIAL = re.compile(r"\b(?:not|never) ")
 
 WARRANTY = Evidence(
     "# Warranty\n\nThe warranty of the KX-200 lasts 36 months from delivery. It does not cover lamps.\n\n"
     "| Model | Dealer price |\n|---|---|\n| KX-200 | 1,250 EUR |\n| KX-300 | 1,900 EUR |\n",
     ("Conditions of sale",),
 )
-
-
-def changed(sentence: str, kind: str, choice: random.Random) -> str | None:
-    """A sentence that says something else; None if it has nothing of the kind to change."""
-    if kind == "number":
-        if not (found := re.search(r"(?<![\w.])\d+(?![\w.]*[a-z])", sentence)):
-            return None
-        return sentence[: found.start()] + str(int(found.group()) + choice.choice((1, 7, 40))) + sentence[found.end() :]
-    if kind == "name":
-        if not (found := _NAME.search(sentence)):
-            return None
-        return sentence[: found.start()] + choice.choice(_OTHER_NAMES) + sentence[found.end() :]
-    if found := _DENIAL.search(sentence):
-        return sentence[: found.start()] + sentence[found.end() :]
-    if not (found := _AUXILIARY.search(sentence)):
-        return None
-    return f"{sentence[: found.end()]} not{sentence[found.end() :]}"
 
 
 def _sentences() -> list[tuple[str, Evidence]]:

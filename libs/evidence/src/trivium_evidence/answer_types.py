@@ -25,8 +25,9 @@ _DATE = re.compile(
     rf"\b1\d{{3}}\b|\b20\d\d\b|\b(?:{_MONTHS})\b|[\d一二三四五六七八九十](?:年|月|日|世纪)|\b\d{{1,2}}(?:st|nd|rd|th)\b",
     re.IGNORECASE,
 )
+# The digits of a name are no number: E17, HP-350.
 _NUMBER = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|"
+    r"(?<![A-Za-z\d])(?<![A-Za-z][-_/])\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|"
     r"third|quarter|one|once|twice|percent)\b|[一二两三四五六七八九十百千万亿][个人次名位岁种只条座部年月米公]",
     re.IGNORECASE,
 )
@@ -35,6 +36,12 @@ _REASON = re.compile(
     r"|原因|因为|由于|因此|所以|为了",
     re.IGNORECASE,
 )
+# What is asked for by its name and is a number.
+_QUANTITIES = (
+    "(?:prices?|costs?|fee|salary|wages?|revenue|turnover|budget|discount|population|temperature|weight|height|length|"
+    "width|depth|speed|capacity|duration|distance|voltage|pressure)"
+)
+_WHOSE = r"(?:the|its|their|our|my|[\w'’-]{1,30}['’]s?)"
 _NAME = re.compile(r"(?<=\s)[A-Z][a-z]+")
 
 
@@ -71,7 +78,8 @@ _ANSWER_TYPES = (
             r"\bhow (?:many|much|long|old|far|tall|high|large|big|often|fast|deep)\b"
             r"|\b(?:what|which) (?:percent|percentage|number|amount|age|port)\b"
             r"|\b(?:what|which) (?:constant|value|factor|rate|ratio|threshold)\b"
-            r"|\bwhat (?:is|was) the population\b"
+            rf"|\b(?:what|which) (?:(?:is|was|are|were) {_WHOSE} (?:[\w-]+ ){{0,2}})?{_QUANTITIES}\b"
+            r"|\bwhat (?:do|does|did|will|would) .{1,80}\b(?:cost|weigh|earn|measure)\b"
             r"|多少|几[个人次名位岁种只条座部]|多[大高长远久]",
             re.IGNORECASE,
         ),
@@ -92,6 +100,11 @@ _ANSWER_TYPES = (
         _matches(_REASON),
     ),
 )
+
+
+def holds_number(sentence: str) -> bool:
+    """Whether a sentence has a number."""
+    return _NUMBER.search(sentence) is not None
 
 
 def answer_test(question: str) -> Callable[[str], bool]:

@@ -44,6 +44,11 @@ _MONEY = re.compile(
     rf"|{_NUMBER}[万亿萬億]?(?:元|美元|[欧歐]元)"
 )
 
+# A price list says its currency once, above: "List price: 4,250".
+_PRICE_CELL = re.compile(
+    r"(?:^|; )[^:;]{0,40}(?:price|cost|fee|preis|prix|precio|prezzo|价格|单价)[^:;]{0,40}: \D{0,3}\d", re.IGNORECASE
+)
+
 
 def _quantity(unit: str) -> re.Pattern[str]:
     return re.compile(rf"\b{_NUMBER}(?: {_SCALE})?[ -]?{unit}(?!\w)")
@@ -55,10 +60,16 @@ _AMOUNTS = (
     (re.compile(r"\bhow (?:tall|high|far|wide|deep|large|big)\b", re.IGNORECASE), _quantity(_LENGTH_UNIT)),
     (
         re.compile(
-            r"\bhow much (?:does|do|did|is|are|was|were|will)\b|\bwhat (?:is|was|does).{0,40}\b(?:cost|price)\b|多少钱",
+            r"\bhow much (?:does|do|did|is|are|was|were|will|would|may|can|should|must)\b|多少钱"
+            r"|\bwhat (?:is|was|are|were|do|does|did|will|would).{0,60}"
+            r"\b(?:costs?|prices?|fee|salary|wages?|earn|revenue|turnover|budget)\b",
             re.IGNORECASE,
         ),
         _MONEY,
+    ),
+    (
+        re.compile(r"\b(?:what|which) temperature\b|\bhow (?:hot|cold|warm)\b", re.IGNORECASE),
+        _quantity(r"(?:°\s?[CF]|degrees?)"),
     ),
     (re.compile(r"\bwhat (?:percent|percentage)\b", re.IGNORECASE), re.compile(rf"\b{_NUMBER} ?(?:%|percent\b)")),
 )
@@ -110,7 +121,19 @@ def amount_test(question: str) -> Callable[[str], bool]:
     """
     folded = simplified(question)
     amounts = next((found for asked_by, found in _AMOUNTS if asked_by.search(folded)), None)
+    if amounts is _MONEY:
+        return holds_money
     return lambda sentence: amounts is not None and amounts.search(sentence) is not None
+
+
+def asks_money(question: str) -> bool:
+    """Whether a question asks for an amount of money."""
+    return amount_test(question) is holds_money
+
+
+def holds_money(sentence: str) -> bool:
+    """Whether a sentence has an amount of money, or a row of a table has one in a column of prices."""
+    return _MONEY.search(sentence) is not None or _PRICE_CELL.search(sentence) is not None
 
 
 def has_cell(identifiers: frozenset[str], row: str) -> bool:

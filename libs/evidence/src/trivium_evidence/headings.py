@@ -6,7 +6,7 @@ import re
 
 from trivium_evidence.language import is_chinese
 
-__all__ = ["FIELD", "Group", "goes_on", "is_bare_list", "is_headed", "with_headings"]
+__all__ = ["FIELD", "MAIL_FIELD", "Group", "goes_on", "is_bare_list", "is_headed", "with_headings"]
 
 Group = tuple[str, list[str]]
 """Neighbouring lines of a kind, and the kind."""
@@ -24,6 +24,10 @@ _UNLIKE_HEADING = re.compile(r"^[a-z]|^[^\w\"'“‘「『《(（*]|[.!?:;,…�
 _ENDED = re.compile(r"[.!?:;,…。！？：；，、]$")
 # Lines of a form, as above a mail or minutes: each stands alone.
 FIELD = re.compile(r"[A-Z][\w-]{1,20}(?: [\w-]{1,20})?: \S")
+MAIL_FIELD = re.compile(
+    r"(?:From|To|Cc|Bcc|Subject|Date|Sent|Reply-To|Von|An|Kopie|Gesendet|Betreff|Datum): \S"
+    r"|(?:发件人|收件人|抄送|主题|日期)[:：]"
+)
 # What follows the name of a field in a title that only looks like one: "Runbook: answers come late again".
 _CLAUSE = re.compile(r"[^:]+: [a-z]\S*(?: [a-z]\S*){3}")
 

@@ -35,6 +35,9 @@ _ITEM = re.compile(
 _CHINESE_ITEM = re.compile(r"(?:[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]{1,3}、|[•·●])(?=\S)")
 _LATER_NUMBER = re.compile(r"\(?(?!1[.)])\d")
 _TWO_SENTENCES = re.compile(r"[.!?]\s|[。！？]")
+# A heading that begins its item: "2. Discount. Hofer receives 12%".
+_RUN_IN = re.compile(r"([A-Z][^\W\d_]*(?: [\w'-]{1,20}){0,3})\. (?=\S)")
+_FEWEST_RUN_IN = 2
 _TITLE = re.compile(r"[A-Z][^\W\d_]*(?: [\w'-]{1,20}){0,4}")
 _SUBJECT = re.compile(r"(?:Subject|Betreff|Objet|Asunto|Oggetto): (\S.*)")
 _QUOTE = re.compile(r"^(?:>\s?)+")
@@ -109,12 +112,20 @@ def blocks(text: str) -> list[Block]:
             about = next((one.group(1) for one in map(_SUBJECT.match, texts) if one), "")
             items = [item for item in map(strip_inline, texts) if item and not _SUBJECT.match(item)]
             heading = about or heading
+            named = [_RUN_IN.match(item) for item in items]
+            if sum(map(bool, named)) >= _FEWEST_RUN_IN:
+                found.extend(_below_own_heading(item, name, heading) for item, name in zip(items, named, strict=True))
+                continue
             listed = _listed(items) if heading and not any(map(FIELD.match, items)) else ""
             found.extend(Block(item, heading, listed=listed) for item in items)
         elif kind == "row":
             found.extend(Block(row, heading, whole=True) for row in _rows(texts))
         # Code without a lead-in says nothing as a sentence.
     return found
+
+
+def _below_own_heading(item: str, name: re.Match[str] | None, heading: str) -> Block:
+    return Block(item[name.end() :], f"{heading} {name[1]}".strip()) if name else Block(item, heading)
 
 
 def _pieces(text: str) -> Iterator[_Piece]:

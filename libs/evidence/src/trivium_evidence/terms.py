@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _RUNS = re.compile(r"[\u3400-\u9fff]+|\d+(?:[.,]\d+)+(?![^\W_\u3400-\u9fff])|[^\W_\u3400-\u9fff]+")
 _GROUPING = re.compile(r",(?=\d{3}(?:\D|$))")
 _ACRONYMS = frozenset({"IT", "US", "WHO", "OR", "ME"})
+# The mark of an owner is no word: the CEO's salary.
+_OWNER = re.compile(r"(?<=\w)['’]s\b")
 _SUFFIXES = ("ing", "edly", "ed", "es", "ly", "s")
 _MIN_STEM = 3
 _TEN = 10
@@ -38,7 +40,7 @@ def terms(text: str) -> list[str]:
     found: list[str] = []
     shouts = text.isupper()
     tens = 0
-    plain = plain_letters(text)
+    plain = _OWNER.sub("", plain_letters(text))
     for written in _RUNS.findall(plain if plain.isascii() else in_digits(simplified(plain))):
         run = written.lower()
         counted = COUNTS.get(run)

@@ -11,6 +11,7 @@ from trivium_evidence.asking import what_is_asked
 from trivium_evidence.calibration import by_words, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
 from trivium_evidence.terms import words_apart
+from trivium_evidence.unstated import lacks_what_is_asked, without_what_is_asked
 
 from trivium_gateway.domain.answerability import NO_PASSAGES, Answerability, UnanswerableReason
 
@@ -83,6 +84,8 @@ async def judged(query: str, passages: Sequence[Passage], settings: CollectionSe
     absent = await asyncio.to_thread(_absent, asked, passages)
     about = without_names(calibration.topic.probability(signs), absent)
     states = calibration.statement.probability(signs)
+    if await asyncio.to_thread(_lacks, asked, passages):
+        states = without_what_is_asked(states)
     confidence = settings.scaled_confidence(about * states)
     is_weak, is_unstated = about < calibration.weak_below, about * states < calibration.unstated_below
     refuses = about < calibration.refuse_below
@@ -117,6 +120,10 @@ def _absent(asked: str, passages: Sequence[Passage]) -> float:
     """What part of what a question names is named in none of the passages."""
     read = map(_read, passages)
     return share_of_absent_names(asked, [f"{one.title}\n{one.text}" for one in read])
+
+
+def _lacks(asked: str, passages: Sequence[Passage]) -> bool:
+    return lacks_what_is_asked(asked, list(map(_read, passages)))
 
 
 def _read(passage: Passage) -> Read:

@@ -15,7 +15,7 @@ import numpy as np
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.asked_things import asks_several, definition_test
 from trivium_evidence.attributes import attributes_asked
-from trivium_evidence.direct_answers import amount_test, has_cell, names_cell
+from trivium_evidence.direct_answers import amount_test, asks_money, has_cell, names_cell
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import is_question, points_back
 from trivium_evidence.statements import identifiers_in
@@ -37,7 +37,9 @@ _NEIGHBOUR_WEIGHT = 0.6
 _PASSAGE_WEIGHT = 1.0
 _ANSWER_TYPE_WEIGHT = 1.7
 # Beside that it is of the very kind: money, where the question is what a thing costs, and no date.
-_AMOUNT_WEIGHT = 1.0
+_AMOUNT_WEIGHT = 2.0
+# An amount counts for one of what is asked about if its sentence has so much of the question.
+_SPOKEN_OF = 0.2
 _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # What is asked about a thing with a number in its name is said where that stands: parts of it stand at others', too.
@@ -76,6 +78,7 @@ class Scored:
         holds: Whether each holds the kind of thing that is asked for.
         scores: How well each answers; natural logarithms of odds, up to a constant.
         defines: Whether each says what the thing is that the question asks about.
+        has_amount: Whether each has the kind of amount that is asked for: a time, a length, money.
         asks_several: Whether the question asks for more than one thing.
         asks_for_list: Whether a list as a whole may answer it: it asks for no date, number, name or reason.
     """
@@ -87,6 +90,7 @@ class Scored:
     holds: tuple[bool, ...]
     scores: NDArray[np.float64]
     defines: tuple[bool, ...]
+    has_amount: tuple[bool, ...]
     asks_several: bool = False
     asks_for_list: bool = False
 
@@ -132,9 +136,15 @@ def score_words(
     holds_answer, kind = answer_type(question)
     headings = ["", *(one.heading for one in sentences[:-1])]
     named = [identifiers_in(f"{passages[one.passage].title} {one.text}") for one in sentences]
-    holds = tuple(holds_answer(sentence.text) for sentence in sentences)
     identifiers = identifiers_in(question)
-    has_amount = amount_test(question)
+    is_amount = amount_test(question)
+    has_amount = tuple(
+        is_amount(sentence.text) and covered(own[row] | above[row]) >= _SPOKEN_OF
+        for row, sentence in enumerate(sentences)
+    )
+    # Any number is as good as none where a price is asked for and one is there.
+    of_kind = has_amount if asks_money(question) and any(has_amount) else None
+    holds = of_kind or tuple(holds_answer(sentence.text) for sentence in sentences)
     defined = tuple(map(definition_test(question), (sentence.text for sentence in sentences)))
     asked_terms = frozenset(terms(question))
     first = [bool(one.heading) and one.heading != before for one, before in zip(sentences, headings, strict=True)]
@@ -150,7 +160,7 @@ def score_words(
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
             + _POINTS_BACK_WEIGHT * pointed
             + _ANSWER_TYPE_WEIGHT * holds[row]
-            + _AMOUNT_WEIGHT * has_amount(sentence.text)
+            + _AMOUNT_WEIGHT * has_amount[row]
             + _DEFINITION_WEIGHT * defined[row]
             + _CELL_WEIGHT * (sentence.is_row and names_cell(asked_terms, sentence.text))
             - _QUESTION_PENALTY * is_question(sentence.text)
@@ -163,7 +173,7 @@ def score_words(
     scores += _PASSAGE_WEIGHT * _standardized(relevance)
     several = asks_several(question)
     for_list = several or not kind
-    return Scored(tuple(sentences), own, above, asked, holds, scores, defined, several, for_list)
+    return Scored(tuple(sentences), own, above, asked, holds, scores, defined, has_amount, several, for_list)
 
 
 def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:

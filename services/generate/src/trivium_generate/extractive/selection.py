@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from trivium_evidence.headings import MAIL_FIELD
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import points_back
 
@@ -61,6 +62,9 @@ def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = F
             break
         if len(chosen) == _MOST_CHOSEN or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
+        lacks_amount = scored.has_amount[order[0]] and not scored.has_amount[row]
+        if lacks_amount or MAIL_FIELD.match(scored.sentences[row].text):
+            continue
         new = _asked_in(scored, scored.terms[row] - spoken_of)
         if is_row and not new and not _is_asked_too(scored, row, chosen[0]):
             continue

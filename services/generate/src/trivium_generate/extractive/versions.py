@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from trivium_generate.answer import Passage
 
@@ -25,6 +25,12 @@ _VALID_FROM = re.compile(
     r"\b(?:valid|effective|in force|applicable|applies) (?:from|as of|since)\W{1,3}|\bgültig ab\W{1,3}|自(?=\d{4}年)",
     re.IGNORECASE,
 )
+# Documents with dates that stand beside each other: the minutes of May do not replace those of March.
+_SERIES = re.compile(
+    r"\b(?:minutes|meetings?|reports?|newsletters?|invoices?|diary|log|weekly|monthly|protokolle?|bericht|rechnung)\b"
+    r"|纪要|会议|报告|周报|月报|發票|发票",
+    re.IGNORECASE,
+)
 _NOT_NAME = re.compile(r"[\W\d_]+|\b(?:v|version|edition|rev|revision)\b", re.IGNORECASE)
 
 
@@ -32,8 +38,8 @@ def superseded(question: str, passages: Sequence[Passage], today: date) -> froze
     """The positions of passages that a later version of the same document replaces.
 
     Versions are documents whose titles are the same but for dates and numbers. A version's date is the one after `valid
-    from` in its passage, else in another one under its very title, else that in its title. One that is not valid yet
-    replaces nothing, and one whose year the question names is what is asked for.
+    from` in its passage, else in another one under its very title, else that in its title, unless that is of a series.
+    One that is not valid yet replaces nothing. Where the question names years, those count that were in force then.
 
     Args:
         question: The question.
@@ -49,17 +55,25 @@ def superseded(question: str, passages: Sequence[Passage], today: date) -> froze
     for place, passage in enumerate(passages):
         name = " ".join(_NOT_NAME.sub(" ", _DATE.sub(" ", passage.title)).casefold().split())
         elsewhere = of_title[passage.title]  # of several dates nobody knows whose it is
-        since = said[place] or (min(elsewhere) if len(elsewhere) == 1 else _date_in(passage.title))
+        in_title = None if _SERIES.search(passage.title) else _date_in(passage.title)
+        since = said[place] or (min(elsewhere) if len(elsewhere) == 1 else in_title)
         if name and since is not None and since <= today:
             versions[name][since].append(place)
     asked_years = {int(year) for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", question)}
     found: set[int] = set()
     for dated in versions.values():
-        if asked_years & {since.year for since in dated}:
+        of_years = [_in_force(dated, year) for year in asked_years]
+        if not all(of_years):
             continue
-        latest = max(dated)
-        found.update(place for since, places in dated.items() if since < latest for place in places)
+        kept = frozenset().union(*of_years) or {max(dated)}
+        found.update(place for since, places in dated.items() if since not in kept for place in places)
     return frozenset(found)
+
+
+def _in_force(dated: Iterable[date], year: int) -> frozenset[date]:
+    """The versions of a year: those that began in it, else the last one before; none if all are later."""
+    before = [since for since in dated if since.year <= year]
+    return frozenset(since for since in before if since.year == year) or frozenset(before and [max(before)])
 
 
 def _valid_from(text: str) -> date | None:
