@@ -70,6 +70,7 @@ def _title(text: str) -> str:
         ("How long is the warranty of a switch?", "36 months from delivery for heat pumps, 24 months for switches."),
         ("When is the next management meeting?", "Next meeting: 16 April 2025"),
         ("When was the contract with Hofer signed?", "Signed on 7 October 2024"),
+        ("How long does the contract with Hofer run?", "The contract runs for two years"),
         ("What was the revenue in February?", "1.32 million EUR."),
         ("Does Norda Connect support KNX?", "Norda Connect supports Home Assistant, KNX and Modbus TCP."),
         ("Does Norda Connect support Alexa?", "Alexa is not supported."),

@@ -32,6 +32,10 @@ _DATE = re.compile(
     r"|\d{4}年(?:\d{1,2}月(?:\d{1,2}日)?)?"
 )
 _NUMBER = r"(?<![\d.,])\d{1,12}(?:[,.]\d{1,6}){0,6}"
+_COUNTED = (
+    "(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
+    "ninety)(?:-[a-z]{3,5})?"
+)
 _SCALE = r"(?:thousand|million|billion|trillion)"
 _TIME_UNIT = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|decades?|centuries|ms|min|h)"
 _LENGTH_UNIT = (
@@ -51,7 +55,7 @@ _PRICE_CELL = re.compile(
 
 
 def _quantity(unit: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{_NUMBER}(?: {_SCALE})?[ -]?{unit}(?!\w)")
+    return re.compile(rf"\b(?:{_NUMBER}|{_COUNTED})(?: {_SCALE})?[ -]?{unit}(?!\w)")
 
 
 # By which words a question asks for an amount, and what the amounts look like that answer it.
