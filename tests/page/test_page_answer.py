@@ -160,3 +160,27 @@ def test_related_question_comes_from_the_documents_and_is_asked(
     chip.click()
     expect(page.locator(".question").last).to_have_text(question)
     expect(page.locator(".trace")).to_have_count(2)
+
+
+def test_question_to_begin_with_comes_from_the_documents_and_is_asked(pages: Pages, model: LanguageModel) -> None:
+    model.says("It stands 98 centimetres tall. [1]")
+    page = pages.open()
+    starter = page.locator("#welcome-starters button").first
+    expect(starter).to_be_visible()
+    question = starter.inner_text()
+    assert "“" in question
+    starter.click()
+    expect(page.locator(".question")).to_have_text(question)
+    expect(page.locator(".trace")).to_be_visible()
+    expect(page.locator("#welcome")).to_be_hidden()
+
+
+def test_collection_without_documents_has_no_question_to_begin_with(pages: Pages, stack: Stack) -> None:
+    stack.http.post("/v1/collections", json={"name": "bare"})
+    page = pages.open()
+    expect(page.locator("#welcome-starters")).to_be_visible()
+    page.locator("#collection").select_option("bare")
+    expect(page.locator("#welcome-empty")).to_be_visible()
+    expect(page.locator("#welcome-starters")).to_be_hidden()
+    page.locator("#collection").select_option("default")
+    expect(page.locator("#welcome-starters")).to_be_visible()

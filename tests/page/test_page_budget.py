@@ -71,6 +71,7 @@ def _assert_no_barrier(page: Page, state: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_state_of_asking_has_a_barrier(pages: Pages, model: LanguageModel, theme: str) -> None:
     page = pages.open(color_scheme=theme)
+    expect(page.locator("#welcome-starters button").first).to_be_visible()
     _assert_no_barrier(page, "welcome")
     model.says(
         "It stands 98 cm [1].\n\n> said\n\n1. one\n   - two\n\n```sh\nmake\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |",
@@ -107,6 +108,7 @@ def test_no_state_of_documents_and_of_the_reference_has_a_barrier(pages: Pages, 
     _assert_no_barrier(page, "an open document")
     page.goto(page.url.split("#")[0] + "docs")
     _assert_no_barrier(page, "the reference")
+    assert page.evaluate("[...document.querySelectorAll('th code')].every((one) => one.getClientRects().length === 1)")
 
 
 def test_no_state_on_a_phone_has_a_barrier(pages: Pages, model: LanguageModel) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from e2e.keyed_gateway import KeyedGateway, running_keyed_gateway
 from playwright.sync_api import expect
 
@@ -49,6 +50,10 @@ def test_page_says_what_to_do_where_no_key_is_given(browser: Browser, gateway: K
     context = browser.new_context(locale="en-US")
     page = context.new_page()
     page.goto(gateway.url)
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#welcome")).to_contain_text("asks for a key")
+    assert Axe().run(page).violations_count == 0
+    page.get_by_role("button", name="Try again").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.get_by_label("Your question").fill("What is kept here?")
     page.keyboard.press("Enter")

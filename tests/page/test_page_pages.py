@@ -99,6 +99,8 @@ def test_citation_opens_the_page_of_the_pdf_with_its_line_boxed(
 
     page.get_by_role("button", name="Show the pages of the file").click()
     expect(page.locator("#reader .quote")).to_have_text("The kettle holds 17 decilitres of water.")
+    said = page.locator("#reader :is(.page-end, .quote)").all_inner_texts()
+    assert said[said.index("The kettle holds 17 decilitres of water.") - 1] == "page 5"
     page.get_by_role("button", name="Show the pages of the file").click()
     _assert_quote_on_page_five(page)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _Call = tuple[str, str, dict[str, Any]]
 """A method, a path, and what OpenAPI says of them."""
 
+_NAMES = {"openai": "OpenAI", "mcp": "MCP"}
 _FORM_FIELDS = ("collection", "wait", "job", "id", "title", "uri", "metadata", "readers")
 
 
@@ -112,7 +113,7 @@ def reference_page(description: dict[str, Any], assets: str) -> str:
         for method, operation in methods.items():
             calls.setdefault((operation.get("tags") or ["other"])[0], []).append((method, path, operation))
     index = "".join(
-        f"<h2>{html.escape(tag.capitalize())}</h2><ul>"
+        f"<h2>{html.escape(_headed(tag))}</h2><ul>"
         + "".join(f'<li><a href="#{_anchor(*call)}">{_name(*call)}</a></li>' for call in of_tag)
         + "</ul>"
         for tag, of_tag in calls.items()
@@ -136,6 +137,11 @@ def reference_page(description: dict[str, Any], assets: str) -> str:
     )
 
 
+def _headed(tag: str) -> str:
+    """A tag as a heading."""
+    return _NAMES.get(tag, tag.capitalize())
+
+
 def _anchor(method: str, path: str, _: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{method}{path}".lower()).strip("-")
 
@@ -156,13 +162,18 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     body = "".join(f"<p>Body: <code>{html.escape(kind)}</code></p>" for kind in kinds)
     cells = "".join(
         f'<tr><th scope="row"><code>{html.escape(name)}</code></th>'
-        f"<td>{html.escape(kind)}</td><td>{html.escape(text)}</td></tr>"
+        f"<td>{html.escape(kind)}</td><td>{_said(text)}</td></tr>"
         for name, kind, text in rows
     )
     table = f'<div class="scroll" tabindex="0"><table><tbody>{cells}</tbody></table></div>' if rows else ""
     call = (method, path, operation)
     summary = html.escape(operation["summary"])
     return f'<article id="{_anchor(*call)}"><h2>{_name(*call)}</h2><p>{summary}</p>{body}{table}</article>'
+
+
+def _said(text: str) -> str:
+    """A description, with what stands in backquotes as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _type_of(schema: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import { icon } from "./icons.js";
 import { owner } from "./key.js";
 import { addressOf, go, route } from "./route.js";
 import { countPoints } from "./spans.js";
+import { forgetStarters, offerStarters } from "./starters.js";
 import * as state from "./state.js";
 
 const MOST_QUESTION = 8_000; // code points, the gateway's limit
@@ -145,6 +146,7 @@ async function checkKept() {
 
 /** Another key: what is on the page is the other's, but for a question that was asked before there was any. */
 function changeOwner() {
+  forgetStarters();
   if (running && conversation.owner === "") {
     conversation.owner = owner();
     return;
@@ -173,6 +175,7 @@ export function stop() {
 /** The form as it is now: what its button does, what it asks for. */
 function update() {
   welcome.hidden = view.hasChildNodes();
+  if (!welcome.hidden) offerStarters(ask);
   button.replaceChildren(icon(running ? "stop" : "send"), el("span", { t: running ? "stop" : "ask" }));
   button.classList.toggle("stopping", running !== null);
   button.disabled = !running && field.value.trim() === "";
@@ -220,5 +223,7 @@ export function startAsking() {
   state.on("writer", (canWrite) => offerModes(canWrite));
   state.on("conversations", checkKept);
   state.on("owner", changeOwner);
+  state.on("collection", update);
+  state.on("documents", () => { forgetStarters(); update(); });
   update();
 }

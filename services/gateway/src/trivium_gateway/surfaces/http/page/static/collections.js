@@ -13,6 +13,7 @@ const select = document.getElementById("collection");
 const list = document.getElementById("collection-list");
 const form = document.getElementById("collection-form");
 const problem = document.getElementById("collection-problem");
+const troubled = document.getElementById("welcome-problem");
 
 /** Asks which there are, and shows them. `default` is there before its first use. */
 export async function refreshCollections() {
@@ -20,10 +21,14 @@ export async function refreshCollections() {
   try {
     found = (await call("GET", "v1/collections")).collections;
     problem.replaceChildren();
+    troubled.replaceChildren();
   } catch (error) {
     found = [];
     problem.replaceChildren(failure(error));
-    if (error.kind !== "missing") return; // what was shown may still be true
+    if (error.kind !== "missing") {
+      troubled.replaceChildren(failure(error, refreshCollections, { label: "retry", level: "h2" }));
+      return; // what was shown may still be true
+    }
   }
   if (!found.some(({ name }) => name === "default")) found.unshift({ name: "default", state: "unused" });
   if (!found.some(({ name }) => name === state.get("collection"))) state.set("collection", "default");

@@ -116,7 +116,7 @@ function row(one, at) {
     onchange: () => { box.checked ? selected.add(one.id) : selected.delete(one.id); drawBar(); } });
   box.checked = selected.has(one.id);
   const open = el("button.open", { type: "button", onclick: () => openReader({ ...one, collection }, open) },
-    icon("file"), el("span.name", {}, foreign(one.name)),
+    icon("file"), el("span.name", { dir: "auto" }, one.name),
     one.name === one.id ? null : el("span.quiet.id", {}, foreign(one.id)),
     el("span.quiet.date", {}, one.date),
     el("span.quiet.count", { t: ["collections.pieces", { count: one.chunk_count }] }),

@@ -26,10 +26,13 @@ function said(error) {
   return explained(error) ? REASONS[current][error.reason].replace("{message}", () => message) : message;
 }
 
+/** Which form a count takes: `one`, for 1 alone in any language, and what else its language has, such as `two` and `few` in Arabic. */
+const form = (count) => (typeof count !== "number" ? "" : count === 1 ? "one" : new Intl.PluralRules(current).select(count));
+
 /** A text in the page's language. A value that is a key with `key:` before it is itself such a text, one that is an error what that says. */
 export function t(key, filled = {}) {
   const table = TABLES[current];
-  const text = (filled.count === 1 && table[`${key}.one`]) || (table[key] ?? TABLES.en[key] ?? key);
+  const text = table[`${key}.${form(filled.count)}`] ?? table[key] ?? TABLES.en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = filled[name];
     if (value === undefined) return whole;

@@ -5,16 +5,17 @@ import { known } from "./i18n.js";
 import { icon } from "./icons.js";
 
 function notice(kind, symbol, title, ...content) {
-  return el(`section.notice.${kind}`, {}, icon(symbol), el("div", {}, el("h3", { t: title }), ...content));
+  const heading = typeof title === "string" ? el("h3", { t: title }) : title;
+  return el(`section.notice.${kind}`, {}, icon(symbol), el("div", {}, heading, ...content));
 }
 
-/** A call that failed; `again`, where it makes sense, is what a button does. */
-export function failure(error, again) {
+/** A call that failed; `again`, where it makes sense, is what a button does, and `label` what it says. */
+export function failure(error, again, { label = "answer.again", level = "h3" } = {}) {
   const key = known(`error.${error.kind}`) ? `error.${error.kind}` : "error.other";
-  return notice("bad", error.kind === "interrupted" ? "broken" : "alert", key,
+  return notice("bad", error.kind === "interrupted" ? "broken" : "alert", el(level, { t: key }),
     error.message ? el("p.said", { dir: "auto", t: ["error.said", { message: error }] }) : null,
     el("p", { t: [`${key}.todo`, { seconds: error.retryAfter, id: error.requestId || "–" }] }),
-    again ? el("button.button", { t: "answer.again", onclick: again }) : null);
+    again ? el("button.button", { type: "button", t: label, onclick: again }) : null);
 }
 
 export function stopped(early, again) {

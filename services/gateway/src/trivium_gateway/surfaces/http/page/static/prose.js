@@ -36,15 +36,19 @@ export function part(text, from, to, place, quote, plain, breaks = false) {
   let page = text.slice(0, begin).split(PAGE_END).length;
   let at = begin;
   let mark = null;
+  let ends = []; // of pages: they stand where the text goes on, within what is marked if that does
   for (const piece of text.slice(begin, end).split(PAGE_END)) {
-    if (at > begin) body.append(el("p.page-end.quiet", { dir: "auto", t: ["place.page", { page: page += 1 }] }));
+    if (at > begin) ends.push(el("p.page-end.quiet", { dir: "auto", t: ["place.page", { page: page += 1 }] }));
     for (const { source, start, end: stop } of ranges(piece)) {
       const isMarked = place && at + start < place.end && at + stop > place.start;
+      (isMarked && mark ? mark : body).append(...ends);
+      ends = [];
       if (isMarked && !mark) body.append(mark = el("mark.place", { tabindex: "-1" }, el("bdi.unseen", {}, t("reader.passage"))));
       (isMarked ? mark : body).append(element(source, () => "", breaks));
     }
     at += piece.length + PAGE_END.length;
   }
+  body.append(...ends);
   if (mark && quote) highlight(mark, quoted(text.slice(place.start, place.end), quote));
   return body;
 }

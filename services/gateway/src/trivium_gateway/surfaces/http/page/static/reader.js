@@ -142,7 +142,7 @@ async function download(id, collection) {
 
 function display(found, collection, passage) {
   plain.button.hidden = isPlain(found.id) || paged.isOn;
-  heading.replaceChildren(foreign(found.title || found.id));
+  heading.replaceChildren(foreign(found.title || shortName(found.id)));
   const link = webAddress(found.uri);
   facts.replaceChildren(
     passage ? placeOf(passage) : "",

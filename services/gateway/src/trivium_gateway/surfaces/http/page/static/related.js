@@ -22,10 +22,15 @@ export function related(passages, cited, asked, ask) {
     if (!asked.toLowerCase().includes(about.toLowerCase())) topics.set(about, passage.title);
   });
   if (!topics.size) return null;
-  const questions = [...topics].slice(0, MOST).map(([about, title]) =>
-    t(title && title !== about ? "related.within" : "related.about", { about, title }));
-  return el("section.related", { label: "related" }, el("h3", { t: "related" }), el("ul", {}, ...questions.map((question) =>
-    el("li", {}, el("button.chip", { type: "button", dir: "auto", onclick: () => ask(question) }, question)))));
+  const questions = [...topics].slice(0, MOST).map(([about, title]) => questionAbout(about, title));
+  return el("section.related", { label: "related" }, el("h3", { t: "related" }), chips(questions, ask));
 }
+
+/** What a document says about something in it; without a document's title, or about all of it, what is said. */
+export const questionAbout = (about, title) => t(title && title !== about ? "related.within" : "related.about", { about, title });
+
+/** Questions to click on. */
+export const chips = (questions, ask) => el("ul", {}, ...questions.map((question) =>
+  el("li", {}, el("button.chip", { type: "button", dir: "auto", onclick: () => ask(question) }, question))));
 
 const topic = ({ heading, title }) => heading?.at(-1) || title || "";
