@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from trivium_client.cli.output import be_quiet, without_colours
 
@@ -30,11 +31,33 @@ OUTPUT_OPTIONS: dict[str, Any] = {
 """By the names of their parameters."""
 
 
+class _Flags:
+    """Has the help show flags as what they are: options without a value. Typer gives them the type `<bool>`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""
+        return params
+
+
+class _Command(_Flags, TyperCommand):
+    pass
+
+
+class _Group(_Flags, TyperGroup):
+    pass
+
+
 class App(typer.Typer):
     """A group of commands, each of which takes the options for output beside its own."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cls=_Group, **options)
+
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
-        register = super().command(name, **options)
+        register = super().command(name, cls=_Command, **options)
 
         def decorate(function: Any) -> Any:
             register(with_output_options(function))
