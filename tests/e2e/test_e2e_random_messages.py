@@ -1,6 +1,6 @@
 """Made-up messages on every RPC of the real processes: each is answered or refused, none breaks anything or hangs.
 
-`TRIVIUM_FUZZ_CASES=1000` does more of it, `TRIVIUM_FUZZ_AUTH=none` does it to a gateway that asks for no keys, and
+`TRIVIUM_FUZZ_CASES=1000` does more of it, `TRIVIUM_FUZZ_AUTH=off` does it to a gateway that asks for no keys, and
 `TRIVIUM_FUZZ_SEED` repeats one.
 """
 

@@ -4,14 +4,17 @@ import asyncio
 import itertools
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trivium_client.stack import starvation
+from trivium_client.stack import running, starvation
 from trivium_client.stack.answering import Questioner
 from trivium_client.stack.child import Command
 from trivium_client.stack.ports import Address, free_ports
@@ -446,3 +449,20 @@ asyncio.run(main())
     while is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+async def test_data_folder_that_is_made_is_its_makers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "package_problems", lambda *_: [])
+    monkeypatch.setattr(running, "port_problems", lambda *_: [])
+    nothing: Any = SimpleNamespace(
+        layout=SimpleNamespace(addresses={}),
+        interpreters=dict,
+        commands=list,
+        restart=False,
+        data_dir=tmp_path / "data",
+    )
+
+    async with running.running_stack(nothing, Log()):
+        pass
+
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700

@@ -116,7 +116,7 @@ async def running_stack(options: StackOptions, observer: Observer) -> AsyncItera
     if problems:
         raise StackError(problems)
     try:
-        options.data_dir.mkdir(parents=True, exist_ok=True)
+        options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # documents lie there, and keys
     except OSError as error:
         raise StackError([f"cannot make the data folder {options.data_dir}: {error.strerror}"]) from None
     questioners = {name: Questioner(ports["grpc"]) for name, ports in options.layout.addresses.items()}
