@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, ExitStack
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
+from trivium_gateway.answering.embedding import EmbedTask, TextEmbedder
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.ingestion.jobs.database import JobDatabase
 from trivium_gateway.ingestion.jobs.job import KeptDocument
 from trivium_gateway.ingestion.jobs.queue import JobQueue
 from trivium_gateway.ingestion.jobs.store import JobStore
 from trivium_gateway.ingestion.turns import Turns
+from trivium_gateway.models.embed_answers import EmbeddedTexts
 from trivium_gateway.request.admission import QuestionAdmission
 from trivium_gateway.request.call_limit import CallLimit
 from trivium_gateway.request.fair_places import FairPlaces
@@ -277,6 +281,26 @@ async def test_bulk_work_of_tenants_goes_in_turn_among_questions(admission: Ques
             await asyncio.sleep(0)
     await asyncio.gather(*working)
     assert order.index("b") <= 2
+
+
+async def test_texts_of_a_tenant_do_not_wait_for_all_of_another() -> None:
+    order: list[str] = []
+
+    async def embed_texts(texts: list[str], *_: object, **__: object) -> EmbeddedTexts:
+        order.append(texts[0])
+        await asyncio.sleep(0)
+        return EmbeddedTexts(np.zeros((len(texts), 2), np.float32), 1, "words")
+
+    client: Any = SimpleNamespace(embed_texts=embed_texts)
+    embedder = TextEmbedder(client, FairPlaces(lambda: 1))
+
+    async def embed(tenant: str, count: int) -> None:
+        record: Any = SimpleNamespace(principal=SimpleNamespace(tenant=tenant), seconds=lambda *_: 60.0)
+        await embedder._embedded(EmbedTask((tenant,) * count), record)
+
+    await asyncio.gather(embed("a", 640), embed("b", 2))
+    assert order.index("b") <= 2
+    assert order.count("a") == 10
 
 
 async def test_calls_of_a_tenant_are_not_refused_for_those_of_another() -> None:

@@ -53,7 +53,7 @@ async def test_many_texts_are_embedded_in_several_calls_and_in_order(stack: Stac
 
     assert [one.index for one in found.data] == list(range(300))
     assert found.data[-1].embedding == last.data[0].embedding
-    assert [len(call.request.request.texts) for call in stack.embed.called("EmbedStream")] == [256, 44]
+    assert [len(call.request.request.texts) for call in stack.embed.called("EmbedStream")] == [64, 64, 64, 64, 44]
 
 
 async def test_options_reach_the_embedding_model(stack: Stack, client: Any) -> None:

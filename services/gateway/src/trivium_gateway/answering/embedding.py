@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from trivium_serving.errors import InvalidField, NotFound, TooLarge, TriviumError
+from trivium_serving.errors import DeadlineExceeded, InvalidField, NotFound, TooLarge, TriviumError
 
 from trivium_gateway.domain.limits import check_unicode
 from trivium_gateway.models.embed import EmbedOptions
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.models.embed import EmbedClient
+    from trivium_gateway.models.embed_answers import EmbeddedTexts
+    from trivium_gateway.request.fair_places import FairPlaces
     from trivium_gateway.request.record import Record
 
-# Enough for the model to be busy, and little enough for the embed service to take in one call.
-_BATCH_TEXTS = 256
+# Enough for the model to be busy, and little enough for other tenants to have their turn soon.
+_BATCH_TEXTS = 64
 _BATCH_BYTES = 1_000_000
 
 
@@ -112,10 +116,12 @@ class TextEmbedder:
 
     Args:
         client: The service.
+        encoder: Bounds the batches that it has as bulk work, and has tenants take turns.
     """
 
-    def __init__(self, client: EmbedClient) -> None:
+    def __init__(self, client: EmbedClient, encoder: FairPlaces) -> None:
         self._client = client
+        self._encoder = encoder
 
     async def embed(self, task: EmbedTask, record: Record) -> Embeddings:
         """Embeds texts.
@@ -134,15 +140,39 @@ class TextEmbedder:
             stage.note({"trivium.texts": len(task.texts)})
             try:
                 async with record.waiting("embed"):
-                    batches = await self._client.embed_texts(
-                        list(_batches(task.texts)), task.options, timeout_seconds=record.seconds(math.inf, 1.0)
-                    )
+                    batches = await self._embedded(task, record)
             except TriviumError as error:
                 raise _in_callers_words(error, task) from error
         vectors = batches[0].vectors if len(batches) == 1 else np.concatenate([one.vectors for one in batches])
         token_count = sum(one.token_count for one in batches)
         record.tokens[task.options.role.value] += token_count
         return Embeddings(vectors, token_count, batches[0].model)
+
+    async def _embedded(self, task: EmbedTask, record: Record) -> Sequence[EmbeddedTexts]:
+        """A single text at once; several in batches, in turn with those of other tenants."""
+        seconds = record.seconds(math.inf, 1.0)
+        if len(task.texts) == 1:
+            return [await self._client.embed_texts(task.texts, task.options, is_bulk=False, timeout_seconds=seconds)]
+
+        async def embedded(first: int, batch: Sequence[str]) -> EmbeddedTexts:
+            async with self._encoder.place(record.principal.tenant):
+                return await self._client.embed_texts(
+                    batch, task.options, is_bulk=True, first=first, timeout_seconds=record.seconds(math.inf, 1.0)
+                )
+
+        batches = list(_batches(task.texts))
+        firsts = itertools.accumulate(map(len, batches), initial=0)
+        working = [asyncio.ensure_future(embedded(first, batch)) for first, batch in zip(firsts, batches, strict=False)]
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.gather(*working)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The texts were not embedded within {seconds:.3g} s. Allow more time, or send fewer."
+            ) from error
+        finally:
+            for one in working:
+                one.cancel()
 
     async def _check_model(self, task: EmbedTask, record: Record) -> None:
         """Refuses the name of another model: vectors of two models must never be mixed."""

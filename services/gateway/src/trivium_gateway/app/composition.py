@@ -233,7 +233,7 @@ class Composition:
                 SupportJudge(upstreams.support, settings.support_timeout_seconds) if upstreams.support else None,
             ),
             reranker=Reranker(upstreams.rerank, upstreams.embed),
-            embedder=TextEmbedder(upstreams.embed),
+            embedder=TextEmbedder(upstreams.embed, self._admission.encoder),
             admission=self._admission,
             quotas=self._quotas,
             pulses=upstreams.pulses,

@@ -11,13 +11,11 @@ from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
 from trivium_gateway.qdrant.words import StoredWords, WordRules, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
-from trivium_gateway.request.fair_places import FairPlaces
 
 __all__ = ["PieceEmbedder"]
 
 _TEXTS_BESIDE_QUESTIONS = 16
 """To embed at a time while there are questions: they share the machine with it."""
-_BATCHES_IN_FLIGHT = 6
 _TIMEOUT_SECONDS = 120.0
 
 
@@ -34,7 +32,6 @@ class PieceEmbedder:
         self._embed = embed
         self._metrics = metrics
         self._admission = admission
-        self._encoder = FairPlaces(lambda: _BATCHES_IN_FLIGHT)
 
     async def points_of(
         self, batch: Sequence[Piece], collection: ResolvedCollection, known: Mapping[str, EmbeddedChunk], tenant: str
@@ -59,7 +56,7 @@ class PieceEmbedder:
         new = [text for text in texts if text not in known]
         made: list[EmbeddedChunk] = []
         if new:
-            async with self._encoder.place(tenant):
+            async with self._admission.encoder.place(tenant):
                 with self._metrics.stage("embed"):
                     while len(made) < len(new):
                         async with self._admission.bulk():

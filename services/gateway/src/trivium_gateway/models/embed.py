@@ -220,7 +220,7 @@ class EmbedClient:
             token_codes=pb.TOKEN_CODES_DEFAULT,
         )
         try:
-            (response,) = await self._in_bulk([request], timeout_seconds)
+            response = await self._in_bulk(request, 0, timeout_seconds)
         except TriviumError as error:
             raise self._changed_or(error, expected_fingerprint) from error
         self._running = response.model.fingerprint
@@ -234,55 +234,52 @@ class EmbedClient:
         return found
 
     async def embed_texts(
-        self, batches: Sequence[Sequence[str]], options: EmbedOptions, *, timeout_seconds: float
-    ) -> list[EmbeddedTexts]:
-        """Embed texts of a caller with whichever model runs: a single text at once, several as bulk work.
+        self, texts: Sequence[str], options: EmbedOptions, *, is_bulk: bool, first: int = 0, timeout_seconds: float
+    ) -> EmbeddedTexts:
+        """Embed texts of a caller with whichever model runs.
 
         Args:
-            batches: The texts, none of them blank; at most the model's `max_texts` in a batch.
+            texts: The texts, none of them blank; at most the model's `max_texts`.
             options: How to embed them.
+            is_bulk: Whether questions overtake them.
+            first: How many texts of the caller come before them, for errors.
             timeout_seconds: How long it may take.
 
         Raises:
-            InvalidField: The model does not take a text, or has no vectors of the dimension. Its field is `texts[n]`,
-                counted over all batches, or `dimension`.
+            InvalidField: The model does not take a text, or has no vectors of the dimension. Its field is `texts[n]`
+                or `dimension`.
         """
-        requests = [
-            pb.EmbedRequest(
-                texts=batch, role=_ROLES[options.role], truncate=options.truncate, dimension=options.dimension or 0
-            )
-            for batch in batches
-        ]
-        if [len(batch) for batch in batches] == [1]:
-            try:
-                response = await self._stub.Embed(requests[0], timeout=timeout_seconds, metadata=outgoing_metadata())
-            except grpc.aio.AioRpcError as error:
-                raise upstream_error(self.stage, error) from error
-            return [texts_from(response, 1)]
-        responses = await self._in_bulk(requests, timeout_seconds)
-        return [texts_from(one, len(batch)) for one, batch in zip(responses, batches, strict=True)]
+        request = pb.EmbedRequest(
+            texts=texts, role=_ROLES[options.role], truncate=options.truncate, dimension=options.dimension or 0
+        )
+        if is_bulk:
+            return texts_from(await self._in_bulk(request, first, timeout_seconds), len(texts))
+        try:
+            response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
+        except grpc.aio.AioRpcError as error:
+            raise upstream_error(self.stage, error) from error
+        return texts_from(response, len(texts))
 
-    async def _in_bulk(self, requests: Sequence[pb.EmbedRequest], timeout_seconds: float) -> list[pb.EmbedResponse]:
-        """Answer each request, in a stream, which says that it is bulk work, and costs nothing beside that."""
+    async def _in_bulk(self, request: pb.EmbedRequest, first: int, timeout_seconds: float) -> pb.EmbedResponse:
+        """Answer a request in a stream, which says that it is bulk work, and costs nothing beside that."""
 
         async def numbered() -> AsyncIterator[pb.EmbedStreamRequest]:
-            for number, request in enumerate(requests):
-                yield pb.EmbedStreamRequest(sequence=number, request=request)
+            yield pb.EmbedStreamRequest(sequence=0, request=request)
 
         responses: list[pb.EmbedResponse] = []
         call = self._stub.EmbedStream(numbered(), timeout=timeout_seconds, metadata=outgoing_metadata())
         try:
             async for answer in call:
                 if answer.HasField("error"):
-                    raise error_in_stream(answer.error, sum(len(one.texts) for one in requests[: len(responses)]))
+                    raise error_in_stream(answer.error, first)
                 responses.append(answer.response)
         except grpc.aio.AioRpcError as error:
             raise upstream_error(self.stage, error) from error
         finally:
             call.cancel()
-        if len(responses) != len(requests):
+        if len(responses) != 1:
             raise broken_answer(self.stage, "does not answer each request once")
-        return responses
+        return responses[0]
 
     async def tokenize(self, texts: Sequence[str], *, timeout_seconds: float) -> Tokens:
         """Say where the model's tokens lie in some texts.

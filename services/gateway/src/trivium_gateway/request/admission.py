@@ -33,6 +33,7 @@ _LONGEST_YIELD_SECONDS = 1.0
 _LONGEST_YIELD_UNDER_OVERLOAD_SECONDS = 5.0
 """While questions are refused for want of capacity, bulk work has little of it."""
 _NEWEST_SHARE = 0.1
+_BATCHES_IN_FLIGHT = 6
 _COMING_SECONDS = 0.25
 """A question is read in milliseconds; for one that its sender does not send, no place is kept."""
 
@@ -78,6 +79,9 @@ class QuestionAdmission:
     elsewhere. Tenants have equal parts, or parts by their weights, of the places and of the line, and what others leave
     of theirs: who asks less than its part is never refused for what others ask, and waits for the next place at most.
 
+    Attributes:
+        encoder: Places for batches of bulk work at the embed service, which all together keep busy, and no busier.
+
     Args:
         most: Most questions at once, those that are already being written among them.
         metrics: Where places and refusals are counted.
@@ -105,6 +109,7 @@ class QuestionAdmission:
         self._idle = asyncio.Event()
         self._idle.set()
         self._bulk = FairPlaces(lambda: 1, weight_of=weight_of, clock=clock)
+        self.encoder = FairPlaces(lambda: _BATCHES_IN_FLIGHT, weight_of=weight_of, clock=clock)
         metrics.set_limit(self._limit.allowed)
 
     @property

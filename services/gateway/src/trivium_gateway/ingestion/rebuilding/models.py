@@ -192,7 +192,9 @@ class ModelFinder:
             return False, 0.0, 0.0
         texts = [chunk.indexed_text for chunk, _ in sample]
         begin = time.perf_counter()
-        (made,) = await client.embed_texts([texts], EmbedOptions(truncate=True), timeout_seconds=_TIMEOUT_SECONDS)
+        made = await client.embed_texts(
+            texts, EmbedOptions(truncate=True), is_bulk=True, timeout_seconds=_TIMEOUT_SECONDS
+        )
         seconds = (time.perf_counter() - begin) / len(sample)
         beside = sum(len(chunk.text.encode()) + 4 / 3 * len(embedded.token_codes) for chunk, embedded in sample)
         alike = model.dimension == own.described.dimension and _are_alike(
