@@ -1,9 +1,11 @@
 """What precision costs and brings: speed, cosine to fp32, ranking, and dependence on the rest of the batch.
 
-    .venv/bin/python bench/encoders/precision.py [--texts 480] [--retrieval FOLDER]
+    .venv/bin/python bench/encoders/precision.py [--texts 480] [--retrieval FOLDER [FOLDER ...]]
 
-The encoder in process with one worker, tokenising included, the same texts for all. --retrieval adds nDCG@10 on a
-folder with corpus.jsonl, queries.jsonl and qrels.tsv (id, title, text; id, text; query, document, grade), like SciFact.
+The encoder in process with one worker, tokenising included, the same texts for all; --texts 0 for no speeds.
+--retrieval adds nDCG@10 on folders with corpus.jsonl, queries.jsonl and qrels.tsv (id, title, text; id, text; query,
+document, grade), like SciFact, also with queries and documents in different precisions, each with the range that the
+difference to fp32 has over queries drawn again and again.
 Needs the extra int8 of trivium-encoders. Run it on a machine that does nothing else.
 """
 
@@ -25,6 +27,8 @@ from trivium_encoders.quality import ranking_numbers
 from workload import mixed_texts, short_queries
 
 PRECISIONS = ("fp32", "bf16", "int8")
+PAIRS = (("fp32", "fp32"), ("bf16", "bf16"), ("int8", "int8"), ("int8", "fp32"), ("fp32", "int8"))
+"""Precisions of queries and documents; the first is what others are compared with."""
 
 
 async def vectors_of(encoder: TextEncoder, texts: list[str], role: Role) -> np.ndarray[Any, Any]:
@@ -70,16 +74,38 @@ async def retrieve(encoders: dict[str, TextEncoder], folder: Path, query_count: 
     others = [document for document in corpus if document not in judged]
     drawn = random.Random(4).sample(others, min(len(others), max(0, document_count - len(judged))))
     documents = sorted(judged | set(drawn))
-    print(f"{folder.name}: {len(chosen)} queries, {len(documents)} documents")
-    for name, encoder in encoders.items():
-        passages = await vectors_of(encoder, [corpus[document] for document in documents], Role.DOCUMENT)
-        asked = await vectors_of(encoder, [queries[query] for query in chosen], Role.QUERY)
-        orders = np.argsort(-(asked @ passages.T), axis=1)[:, :10]
-        values = [
-            _ndcg([grades[query].get(documents[at], 0.0) for at in order], sorted(grades[query].values())[::-1])
-            for query, order in zip(chosen, orders.tolist(), strict=True)
-        ]
-        print(f"{name}: nDCG@10 {np.mean(values):.4f}", flush=True)
+    print(f"{folder.name}: {len(chosen)} queries, {len(documents)} documents", flush=True)
+    passages = {
+        name: await vectors_of(encoder, [corpus[document] for document in documents], Role.DOCUMENT)
+        for name, encoder in encoders.items()
+    }
+    asked = {
+        name: await vectors_of(encoder, [queries[query] for query in chosen], Role.QUERY)
+        for name, encoder in encoders.items()
+    }
+    whole: np.ndarray[Any, Any] | None = None
+    for of_queries, of_documents in PAIRS:
+        orders = np.argsort(-(asked[of_queries] @ passages[of_documents].T), axis=1)[:, :10]
+        values = np.array(
+            [
+                _ndcg([grades[query].get(documents[at], 0.0) for at in order], sorted(grades[query].values())[::-1])
+                for query, order in zip(chosen, orders.tolist(), strict=True)
+            ]
+        )
+        whole = values if whole is None else whole
+        low, high = _range(values - whole)
+        print(
+            f"queries {of_queries}, documents {of_documents}: nDCG@10 {values.mean():.4f}, "
+            f"difference {(values - whole).mean():+.4f} ({low:+.4f} to {high:+.4f})",
+            flush=True,
+        )
+
+
+def _range(differences: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Between which values the mean lies in 95 of 100 draws of the queries."""
+    draws = np.random.default_rng(5).integers(0, len(differences), (10_000, len(differences)))
+    low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _ndcg(gains: list[float], best: list[float]) -> float:
@@ -105,9 +131,10 @@ async def measure(arguments: argparse.Namespace) -> None:
         for name in PRECISIONS
     }
     try:
-        await compare(encoders, arguments.texts, arguments.rounds)
-        if arguments.retrieval:
-            await retrieve(encoders, arguments.retrieval, arguments.queries, arguments.documents)
+        if arguments.texts:
+            await compare(encoders, arguments.texts, arguments.rounds)
+        for folder in arguments.retrieval:
+            await retrieve(encoders, folder, arguments.queries, arguments.documents)
     finally:
         for encoder in encoders.values():
             await encoder.close()
@@ -117,9 +144,9 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="a sentence embedding model")
-    parser.add_argument("--texts", type=int, default=480, help="texts of mixed lengths")
+    parser.add_argument("--texts", type=int, default=480, help="texts of mixed lengths; 0 for none")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which medians are taken")
-    parser.add_argument("--retrieval", type=Path, help="folder of a data set with judgements")
+    parser.add_argument("--retrieval", type=Path, nargs="*", default=[], help="folders of data sets with judgements")
     parser.add_argument("--queries", type=int, default=200, help="most queries of it")
     parser.add_argument("--documents", type=int, default=1500, help="most documents of it")
     parser.add_argument("--cache", type=Path, default=Path(".data/cache"), help="folder for converted models")

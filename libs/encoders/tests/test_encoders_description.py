@@ -84,6 +84,31 @@ def test_describe_maximum_length(
     assert model.max_tokens == expected
 
 
+@pytest.mark.parametrize(
+    ("kinds", "known"),
+    [
+        (("Dense",), True),
+        (("Dense", "MultiVectorMask", "Normalize"), True),
+        (("Dense", "Normalize", "MultiVectorMask"), True),
+        (("Dense", "MultiVectorMask"), False),  # sentence-transformers would compare vectors of any length
+        (("MultiVectorMask", "Dense", "Normalize"), False),
+        (("Dense", "LayerNorm", "MultiVectorMask", "Normalize"), False),
+    ],
+)
+def test_describe_late_interaction_of_unknown_modules_takes_its_own(
+    tmp_path: Path, kinds: tuple[str, ...], known: bool
+) -> None:
+    entries = modules("Transformer", *kinds)
+    configs: dict[str, Any] = {f"{entry['path']}__config": {} for entry in entries[1:]}
+    dense = next(entry["path"] for entry in entries if entry["type"].endswith("Dense"))
+    configs[f"{dense}__config"] = {"activation_function": "torch.nn.modules.linear.Identity"}
+    (tmp_path / dense).mkdir()
+    (tmp_path / dense / "model.safetensors").touch()
+    options = {"model_type": "MultiVectorEncoder"}
+    model = described(tmp_path, modules=entries, config_sentence_transformers=options, **configs)
+    assert bool(model.obstacle_to(Family.TOKEN)) != known
+
+
 def test_describe_older_pooling_flags(tmp_path: Path) -> None:
     flags = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True}
     model = described(tmp_path, modules=modules("Transformer", "Pooling"), **{"1_Pooling__config": flags})

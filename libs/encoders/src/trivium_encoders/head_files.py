@@ -79,7 +79,8 @@ def token_head(folder: Path, modules: Sequence[Mapping[str, str]]) -> HeadFiles:
     names = [module["type"] for module in modules]
     dense = [name for name in names if name == "Dense"]
     rest = [name for name in names if name != "Dense"]
-    known = (["Transformer"], ["Transformer", "MultiVectorMask", "Normalize"])
+    mask, unit = "MultiVectorMask", "Normalize"
+    known = (["Transformer"], ["Transformer", mask, unit], ["Transformer", unit, mask])
     layers, obstacle = _layers(folder, modules, _of_tokens)
     if names[1 : len(dense) + 1] != dense or rest not in known:
         obstacle = f"its modules are {', '.join(names)}"
