@@ -59,7 +59,7 @@ def _text(help_text: str) -> str:
 def _row(parameter: Any) -> str:
     """What the table says of an argument or option."""
     if parameter.param_type_name == "argument":
-        named = f"`{parameter.metavar}`"
+        named = f"`{parameter.metavar}{'...' if parameter.nargs < 0 else ''}`"
     else:
         value = "" if parameter.is_flag else parameter.metavar
         named = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))

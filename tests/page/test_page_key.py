@@ -52,6 +52,7 @@ def test_page_says_what_to_do_where_no_key_is_given(browser: Browser, gateway: K
     page.goto(gateway.url)
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.locator("#welcome")).to_contain_text("asks for a key")
+    expect(page.locator("#collection")).to_have_value("default")
     assert Axe().run(page).violations_count == 0
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()

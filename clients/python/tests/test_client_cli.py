@@ -194,6 +194,7 @@ def test_help_of_each_command_has_examples(run: Run, command: str) -> None:
     assert "trivium" in out
     assert not command or "Examples" in out
     assert "<bool>" not in out, "a flag takes no value"
+    assert "{" not in out.partition("Usage:")[2].partition("\n")[0]
 
 
 def test_ingest_names_what_failed_and_ends_with_status_1(gateway: Any, run: Run, tmp_path: Path) -> None:

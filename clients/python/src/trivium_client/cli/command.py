@@ -31,8 +31,12 @@ OUTPUT_OPTIONS: dict[str, Any] = {
 """By the names of their parameters."""
 
 
-class _Flags:
-    """Has the help show flags as what they are: options without a value. Typer gives them the type `<bool>`."""
+class _Plain:
+    """Has the help say things as people write them: flags without the type `<bool>`, arguments without braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
@@ -42,11 +46,11 @@ class _Flags:
         return params
 
 
-class _Command(_Flags, TyperCommand):
+class _Command(_Plain, TyperCommand):
     pass
 
 
-class _Group(_Flags, TyperGroup):
+class _Group(_Plain, TyperGroup):
     pass
 
 

@@ -110,7 +110,7 @@ def delete_documents(
     document_ids: Annotated[
         list[str],
         typer.Argument(
-            metavar="ID...", help="Ids of documents.", show_default=False, autocompletion=complete_document_ids
+            metavar="ID", help="Ids of documents.", show_default=False, autocompletion=complete_document_ids
         ),
     ],
     collection: CollectionOption = "",
@@ -150,7 +150,7 @@ def set_readers(
     readers: Annotated[
         list[str],
         typer.Argument(
-            metavar="READER...", help="user:NAME, group:NAME, or '*' for everyone of the tenant.", show_default=False
+            metavar="READER", help="user:NAME, group:NAME, or '*' for everyone of the tenant.", show_default=False
         ),
     ],
     collection: CollectionOption = "",

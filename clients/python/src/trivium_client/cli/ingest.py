@@ -34,7 +34,7 @@ def ingest(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Files and folders; - reads lines of JSON from standard input.",
             show_default=False,
         ),

@@ -72,11 +72,13 @@ def use(
     provider: Annotated[
         ProviderName,
         typer.Argument(
-            metavar="ollama|llama.cpp|vllm|openai|anthropic|extractive", help="Where it is.", show_default=False
+            metavar="PROVIDER",
+            help="Where it is: ollama, llama.cpp, vllm, openai, anthropic; or extractive for none.",
+            show_default=False,
         ),
     ],
     name: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="Its name there.", show_default="the only one that a server has")
+        str, typer.Argument(metavar="MODEL", help="Its name there.", show_default="the only one that a server has")
     ] = "",
     url: Annotated[
         str, typer.Option(metavar="URL", help="The address of its API.", show_default="the provider's usual one")

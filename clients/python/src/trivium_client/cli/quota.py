@@ -65,7 +65,7 @@ def set_quota(
     limits: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KIND=LIMIT]...",
+            metavar="KIND=LIMIT",
             help="requests=600/m, completion_tokens=1000000/d: each of what `trivium usage` shows, in so many seconds "
             "(s), minutes (m), hours (h) or days (d); stored_documents=10000 and stored_bytes=50000000 of what there "
             "is. None to take back what was set.",

@@ -26,6 +26,7 @@ export async function refreshCollections() {
     found = [];
     problem.replaceChildren(failure(error));
     if (error.kind !== "missing") {
+      if (!select.length) select.append(el("option", {}, state.get("collection")));
       troubled.replaceChildren(failure(error, refreshCollections, { label: "retry", level: "h2" }));
       return; // what was shown may still be true
     }
