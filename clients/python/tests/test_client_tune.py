@@ -153,6 +153,21 @@ def test_command_sets_what_it_found_and_takes_it_back(gateway: Any, tmp_path: Pa
     assert "in force, version 0\tnothing set" in back.output
 
 
+def test_command_waits_for_a_gateway_that_has_more_to_do(gateway: Any, refusal: Any, tmp_path: Path) -> None:
+    busy = refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", "OVERLOADED", retry_seconds=0.01)
+    gateway.will("Retrieve", *[busy] * 5)
+    serve(gateway, lambda number, settings: 1)
+    questions = labelled(20)
+    (tmp_path / "queries.jsonl").write_text("\n".join(json.dumps({"id": q.id, "text": q.text}) for q in questions))
+    (tmp_path / "qrels.tsv").write_text("".join(f"{q.id}\t{next(iter(q.relevant))}\t1\n" for q in questions))
+    command = ["tune", "manuals", "--questions", str(tmp_path), "--callers", "1", "--gateway", gateway.address]
+
+    outcome = CliRunner().invoke(app, command)
+
+    assert outcome.exit_code == 0, outcome.output
+    assert "nothing is changed" in outcome.output
+
+
 def test_too_few_questions_are_refused(gateway: Any, tmp_path: Path) -> None:
     serve(gateway, without_vectors)
     (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "?"}')

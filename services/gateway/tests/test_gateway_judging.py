@@ -77,6 +77,17 @@ async def test_question_about_a_product_that_no_passage_names_is_refused(questio
     assert answerability.answerable is not refused
 
 
+async def test_question_whether_it_does_what_no_passage_names_is_not_stated() -> None:
+    named = await judged("Does the KX-200 support Bluetooth?", _found_by_vectors("KX-200"), AS_THE_GATEWAY)
+    stated = await judged(
+        "Does the warranty of the KX-200 last 36 months?", _found_by_vectors("KX-200"), AS_THE_GATEWAY
+    )
+
+    assert named.reason is UnanswerableReason.NOT_STATED
+    assert not named.refuses
+    assert stated.answerable
+
+
 async def test_number_is_covered_however_it_is_written() -> None:
     text = "整机保修36个月，自交货之日起计算。易损件不在保修范围内。"
     chunk = Chunk("zh.md", 0, "保修条款", "", text, 0, len(text), "1", 3, {})

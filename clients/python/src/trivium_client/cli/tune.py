@@ -19,6 +19,8 @@ from trivium_client.tuning.running import TooFewQuestions, Tuned, tune
 from trivium_client.tuning.searching import Verdict
 
 _DOCUMENTS = 200
+# Minutes of work are not given up for a gateway that has more to do for a while.
+_RETRIES = 30
 
 
 def tune_collection(
@@ -66,7 +68,7 @@ def tune_collection(
 
         trivium tune manuals --rollback
     """
-    with Trivium(gateway) as trivium:
+    with Trivium(gateway, retries=_RETRIES) as trivium:
         if rollback:
             _show_rolled_back(trivium.roll_back_settings(name), as_json=as_json)
             return
