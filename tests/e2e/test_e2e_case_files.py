@@ -188,6 +188,7 @@ def test_text_says_what_the_file_shows(cases: Stack, name: str, said: list[str])
             "Wie lange dauert die Prüfung des Ventils?",
             "Die Prüfung des Ventils dauert fünf Minuten. [1]",
         ),
+        ("steps.html", "What is the third step?", "Change the seal. [1]"),
         ("form.pdf", "What was the result of the inspection?", "Result: Passed with remark 12. [1]"),
     ],
 )

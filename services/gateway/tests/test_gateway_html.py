@@ -144,3 +144,38 @@ def test_formula_of_a_page_keeps_its_exponents_and_fractions(formula: str, text:
 
 def test_formula_that_is_nested_without_end_is_read_in_bounds() -> None:
     assert "x" in html_text(f"<math>{'<mrow>' * 50_000}<mi>x</mi></math>")[1]
+
+
+_HEAD = "<tr><th>Head</th><th>Flow</th></tr>"
+_INNER = f"<table>{_HEAD}<tr><td>3 m</td><td>20 l/s</td></tr><tr><td></td><td>30</td></tr></table>"
+
+
+def test_table_within_a_table_of_data_stays_in_its_cell() -> None:
+    html = (
+        "<table><tr><th>Pump</th><th>Limits</th><th>Maker</th></tr>"
+        f"<tr><td>Wren</td><td>At most {_INNER} if cold</td><td>Acme</td></tr>"
+        "<tr><td>Tarn</td><td></td><td>Bolt</td></tr></table>"
+    )
+    assert html_text(html)[1] == (
+        "| Pump | Limits | Maker |\n| --- | --- | --- |\n"
+        "| Wren | At most Head: 3 m, Flow: 20 l/s; Flow: 30 if cold | Acme |\n| Tarn |  | Bolt |"
+    )
+
+
+def test_long_table_within_a_table_of_data_follows_it_and_nothing_is_lost() -> None:
+    rows = "".join(f"<tr><td>{at} m</td><td>{at} l/s at most, if it is cold</td></tr>" for at in range(12))
+    inner = f"<table><tr><th>Head</th><th>Flow</th></tr>{rows}</table>"
+    head = "<tr><th>Pump</th><th>Limits</th></tr>"
+    deep = f"<table>{head}<tr><td>Moor</td><td>{inner}</td></tr></table>"
+    text = html_text(f"<table>{head}<tr><td>Wren</td><td>{deep}</td></tr><tr><td>Tarn</td><td>none</td></tr></table>")[
+        1
+    ]
+
+    assert text.startswith("| Pump | Limits |\n| --- | --- |\n| Wren |  |\n| Tarn | none |\n\n| Pump | Limits |")
+    assert text.endswith("| 11 m | 11 l/s at most, if it is cold |")
+
+
+def test_table_within_one_that_lays_out_a_page_is_a_table_of_its_own() -> None:
+    assert html_text(f"<table><tr><td>Menu</td><td>{_INNER}</td></tr></table>")[1] == (
+        "Menu\n\n| Head | Flow |\n| --- | --- |\n| 3 m | 20 l/s |\n|  | 30 |"
+    )

@@ -6,6 +6,7 @@ import io
 import zipfile
 
 import pytest
+from documents.files import opendocument
 from documents.known.office import office_file, pptx
 from documents.known.word import docx
 from trivium_gateway.ingestion.formats.bounds import Bounds
@@ -176,3 +177,37 @@ def test_durations_and_numbers_of_so_many_digits_are_read_as_they_are_shown() ->
 
     assert "| Run | 36:00:00 |" in text
     assert "| Code | 01069 |" in text
+
+
+def test_table_within_a_cell_of_word_stays_in_it() -> None:
+    def table(*rows: tuple[str, ...]) -> str:
+        cells = ("".join(f"<w:tc>{cell}</w:tc>" for cell in row) for row in rows)
+        return f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in cells)}</w:tbl>"
+
+    def said(*texts: str) -> tuple[str, ...]:
+        return tuple(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in texts)
+
+    short = table(said("Head", "3 m"), said("Flow", "20 l/s"))
+    long = table(
+        said("No", "Head", "Flow"), *(said(str(at), f"{at} metres", "as much as there is") for at in range(12))
+    )
+    body = table(said("Pump", "Limits"), (*said("Wren"), short), (*said("Tarn"), long))
+
+    text = read("docx", docx(body), _BOUNDS).text
+
+    assert "| Pump | Limits |\n| --- | --- |\n| Wren | Head: 3 m; Flow: 20 l/s |\n| Tarn |  |\n\n| No | Head |" in text
+    assert "| 11 | 11 metres | as much as there is |\n" in text
+
+
+def test_table_within_a_cell_of_an_opendocument_text_stays_in_it() -> None:
+    def table(*rows: tuple[str, ...]) -> str:
+        cells = ("".join(f"<table:table-cell>{cell}</table:table-cell>" for cell in row) for row in rows)
+        return f"<table:table>{''.join(f'<table:table-row>{row}</table:table-row>' for row in cells)}</table:table>"
+
+    def said(*texts: str) -> tuple[str, ...]:
+        return tuple(f"<text:p>{text}</text:p>" for text in texts)
+
+    inner = table(said("Pump", "Head", "Flow"), said("Wren", "", "20 l/s"))
+    body = table(said("Maker", "Pumps", "Since"), (*said("Acme"), inner, *said("1990")))
+
+    assert read("odt", opendocument("text", body), _BOUNDS).text.endswith("| Acme | Pump: Wren, Flow: 20 l/s | 1990 |")

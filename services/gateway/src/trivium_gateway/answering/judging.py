@@ -10,6 +10,7 @@ from trivium_evidence.absent_names import share_of_absent_names, without_names
 from trivium_evidence.asking import what_is_asked
 from trivium_evidence.calibration import by_words, calibration_for, descending, search_only
 from trivium_evidence.signs import Nearness, Read, coverages, signs_of, signs_of_passage, signs_of_vectors
+from trivium_evidence.steps import with_named_step
 from trivium_evidence.terms import words_apart
 from trivium_evidence.unstated import lacks_what_is_asked, without_what_is_asked
 
@@ -43,7 +44,8 @@ def calibrated(
         return ()
     first = passages[0].scores
     key = _key(first, fingerprint, query, by_model=by_model)
-    found = coverages(words_apart(what_is_asked(query)), [_read(one) for one in passages])
+    asked = what_is_asked(query)
+    found = coverages(words_apart(asked), [_read(one, asked) for one in passages])
     measured = [
         replace(one, scores=replace(one.scores, coverage=covered)) for one, covered in zip(passages, found, strict=True)
     ]
@@ -111,24 +113,24 @@ def _key(scores: Scores, fingerprint: str, query: str, *, by_model: bool) -> str
 
 
 def _signs(asked: str, passages: Sequence[Passage]) -> dict[str, float]:
-    return signs_of(asked, [_read(one) for one in passages], words_apart(asked)) | signs_of_vectors(
+    return signs_of(asked, [_read(one, asked) for one in passages], words_apart(asked)) | signs_of_vectors(
         list(map(_near, passages))
     )
 
 
 def _absent(asked: str, passages: Sequence[Passage]) -> float:
     """What part of what a question names is named in none of the passages."""
-    read = map(_read, passages)
+    read = (_read(one, asked) for one in passages)
     return share_of_absent_names(asked, [f"{one.title}\n{one.text}" for one in read])
 
 
 def _lacks(asked: str, passages: Sequence[Passage]) -> bool:
-    return lacks_what_is_asked(asked, list(map(_read, passages)))
+    return lacks_what_is_asked(asked, [_read(one, asked) for one in passages])
 
 
-def _read(passage: Passage) -> Read:
+def _read(passage: Passage, asked: str) -> Read:
     chunk = passage.piece or passage.chunk  # sections are longer than what scores are calibrated by
-    return Read(chunk.readable_text, " ".join((chunk.title, *chunk.heading)).strip())
+    return Read(with_named_step(asked, chunk.readable_text), " ".join((chunk.title, *chunk.heading)).strip())
 
 
 def _near(passage: Passage) -> Nearness:

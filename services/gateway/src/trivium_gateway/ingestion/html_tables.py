@@ -1,10 +1,11 @@
 """Tables of HTML pages: merged cells, rows that name the columns, and tables that only lay out a page."""
 
+import re
 from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborNode
 
-from trivium_gateway.ingestion.markdown_tables import markdown_table
+from trivium_gateway.ingestion.markdown_tables import MOST_INNER_CHARACTERS, markdown_table, table_in_cell
 
 __all__ = ["HtmlTable"]
 
@@ -13,6 +14,8 @@ _MOST_MERGED_CELLS = 100_000
 """Beyond so many cells that merged ones fill, they are no longer filled: a page may claim any number."""
 _MOST_CELL_CHARACTERS = 1000
 """A table with a longer cell lays out a page."""
+_INNER = re.compile("\0(\\d+)\0")
+_LEAST_TOLD = 2 / 3
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class HtmlTable:
 
     is_layout: bool = False
     caption: str = ""
+    _inner: list[tuple[str, str]] = field(default_factory=list)
+    """The tables within its cells, each as blocks and as a line."""
     _rows: list[list[_Cell | None]] = field(default_factory=list)
     _below: dict[int, tuple[int, _Cell]] = field(default_factory=dict)
     """By column, the cell that reaches down into the next rows, and into how many."""
@@ -72,15 +77,50 @@ class HtmlTable:
             if height > 1:
                 self._below[place] = (height - 1, cell)
 
+    def add_inner(self, inner: "HtmlTable") -> str:
+        """Add a table within the cell that comes next; gives what stands for it in the cell's text."""
+        self._inner.append((inner.text(), inner.line()))
+        return f"\0{len(self._inner) - 1}\0"
+
     def text(self) -> str:
         """Give the table as Markdown, or the blocks of one that lays out a page."""
-        width = max(map(len, self._rows), default=0)
-        if self.is_layout or width < 2:
+        width = self._width()
+        if self.is_layout or width < 2 or (self._inner and not self._is_data(width)):
             cells = {id(cell): cell.text for row in self._rows for cell in row if cell is not None}
-            return "\n\n".join(text for text in [self.caption, *cells.values()] if text)
-        rows = [_texts(row, width) for row in self._rows]
+            blocks = [self.caption, *(self._with_inner(text, None) for text in cells.values())]
+            return "\n\n".join(filter(None, blocks))
+        rows = self._written_rows(width)
         table = markdown_table(rows, header_rows=self._header_rows(width))
-        return f"{self.caption}\n\n{table}" if self.caption else table
+        long = [text for text, line in self._inner if len(line) > MOST_INNER_CHARACTERS]
+        return "\n\n".join(filter(None, [self.caption, table, *long]))
+
+    def line(self) -> str:
+        """Give the table as a line, as it stands in a cell of another."""
+        width = self._width()
+        rows = self._written_rows(width, most_inner=_MOST_CELL_CHARACTERS * _MOST_COLUMNS)
+        line = table_in_cell(rows, header_rows=self._header_rows(width))
+        return f"{self.caption}: {line}" if self.caption else line
+
+    def _width(self) -> int:
+        return max(map(len, self._rows), default=0)
+
+    def _written_rows(self, width: int, most_inner: int = MOST_INNER_CHARACTERS) -> list[list[str]]:
+        return [[self._with_inner(text, most_inner) for text in _texts(row, width)] for row in self._rows]
+
+    def _with_inner(self, text: str, most: int | None) -> str:
+        """Put the tables within a cell into its text: those that are no longer than this as lines, or all as blocks."""
+
+        def written(found: re.Match[str]) -> str:
+            blocks, line = self._inner[int(found[1])]
+            return blocks if most is None else line if len(line) <= most else ""
+
+        return _INNER.sub(written, text) if self._inner else text
+
+    def _is_data(self, width: int) -> bool:
+        """Whether a table with tables in it is one of data: its columns have names, or most cells say something."""
+        cells = {id(cell): cell.text for row in self._rows for cell in row if cell is not None}.values()
+        told = sum(bool(text) and "\0" not in text for text in cells)
+        return self._header_rows(width) > 0 or (len(self._rows) > 1 and told >= _LEAST_TOLD * len(cells))
 
     def _header_rows(self, width: int) -> int:
         """Count the rows that name the columns: those said to, else a first row that looks like it."""

@@ -192,8 +192,9 @@ class MarkdownWriter:
 
     def _end_table(self) -> None:
         table = self._tables.pop()
-        if self._tables:  # tables are nested where they lay out a page
-            self._tables[-1].is_layout = True
+        if self._tables:
+            self._texts[-1].add(self._tables[-1].add_inner(table), as_it_is=True)
+            return
         text = table.text()
         if text:
             self._texts[-1].has_blocks = True

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from trivium_evidence.asking import what_is_asked
 from trivium_evidence.direct_answers import cell_answer, direct_answer
 from trivium_evidence.sentences import Sentence, split_passages
+from trivium_evidence.steps import with_named_step, without_named_step
 from trivium_serving.degradation_log import DegradationLog, lasting_reason
 from trivium_serving.errors import TriviumError
 
@@ -103,7 +104,10 @@ class ExtractiveAnswerer:
                 self._degradations.note("embed", reason_of(error), "lexical", error)
                 degradation = Degradation("embed", reason_of(error), "lexical", lasting_reason(error))
         short = _short_answer(question, scored, scores)
-        chosen = choose(scored, scores, is_answered=short is not None)
+        chosen = [
+            replace(one, text=without_named_step(question, one.text))
+            for one in choose(scored, scores, is_answered=short is not None)
+        ]
         is_worth = (
             short is not None and len(scored.sentences[int(scores.argmax())].text) >= _MIN_CHARS_BEHIND_SHORT_ANSWER
         )
@@ -134,12 +138,13 @@ def _patience(request: AnswerRequest) -> float | None:
 
 
 def _score(request: AnswerRequest) -> Scored:
-    texts, titles = zip(*((passage.text, passage.title) for passage in request.passages), strict=True)
+    question = what_is_asked(request.meant_question)
+    texts = [with_named_step(question, passage.text) for passage in request.passages]
+    titles = [passage.title for passage in request.passages]
     sentences = split_passages(texts, titles)[:_MAX_SENTENCES]
     # Passages of nothing but code, marks or headings have no sentences; then they are quoted as they are.
     quotes = sentences or [
         Sentence(number, 0, " ".join(passage.text.split())[:_MAX_QUOTE_CHARS])
         for number, passage in enumerate(request.passages[:1])
     ]
-    question, passages = what_is_asked(request.meant_question), request.passages
-    return score_words(question, passages, quotes, superseded(question, passages, date.today()))
+    return score_words(question, request.passages, quotes, superseded(question, request.passages, date.today()))

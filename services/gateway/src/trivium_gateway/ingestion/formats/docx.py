@@ -14,7 +14,7 @@ from trivium_gateway.ingestion.formats.office_math import formula
 from trivium_gateway.ingestion.formats.packages import Package, local_name, shown_in
 from trivium_gateway.ingestion.formats.symbol_font import OF_SYMBOL_FONT
 from trivium_gateway.ingestion.html_inline import inline_form
-from trivium_gateway.ingestion.markdown_tables import markdown_table
+from trivium_gateway.ingestion.markdown_tables import cell_text
 
 __all__ = ["read_docx"]
 
@@ -96,7 +96,9 @@ class _Document:
             if element.tag == f"{_W}p":
                 self._paragraph(element)
             elif element.tag == f"{_W}tbl":
-                self.blocks.paragraph(self._table(element, depth))
+                long: list[list[list[str]]] = []  # those within its cells that are too long for them
+                for rows in [self._rows(element, depth, long), *long]:
+                    self.blocks.table(rows)
 
     def notes(self, parts: dict[str, str]) -> None:
         for kind, mark in (("footnotes", ""), ("endnotes", "e")):
@@ -147,7 +149,16 @@ class _Document:
             pieces += text
         return pieces
 
-    def _table(self, table: Element, depth: int) -> str:
+    def _cell(self, cell: Element, depth: int, long: list[list[list[str]]]) -> str:
+        texts: list[str] = []
+        for element in _content(cell, depth):
+            if element.tag == f"{_W}tbl" and depth < _MOST_DEPTH:
+                texts.append(cell_text(self._rows(element, depth + 1, long), long))
+            else:
+                texts += [self._text(each) for each in element.iter(f"{_W}p")]
+        return " ".join(filter(None, texts))
+
+    def _rows(self, table: Element, depth: int, long: list[list[list[str]]]) -> list[list[str]]:
         rows: list[list[str]] = []
         above: dict[int, str] = {}
         for row in table.iter(f"{_W}tr") if depth > _MOST_DEPTH else _content(table, depth):
@@ -159,7 +170,7 @@ class _Document:
                     continue
                 properties = cell.find(f"{_W}tcPr")
                 merge = properties.find(f"{_W}vMerge") if properties is not None else None
-                text = " ".join(self._text(each) for each in cell.iter(f"{_W}p") if each is not None)
+                text = self._cell(cell, depth, long)
                 if merge is not None and merge.get(_VALUE) != "restart":
                     text = above.get(len(cells), "")
                 span = _value(properties, "gridSpan")
@@ -167,7 +178,7 @@ class _Document:
                 cells += [text] * min(int(span) if span.isdigit() else 1, 1000)
                 above[column] = text
             rows.append(cells)
-        return markdown_table(rows)
+        return rows
 
     def _numbering(self, properties: Element | None) -> tuple[str, int] | None:
         numbering = properties.find(f"{_W}numPr") if properties is not None else None

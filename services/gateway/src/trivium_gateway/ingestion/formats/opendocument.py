@@ -9,6 +9,7 @@ from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted
 from trivium_gateway.ingestion.formats.cell_forms import UNIT_BREAK
 from trivium_gateway.ingestion.formats.packages import Package, local_name, parse_xml
 from trivium_gateway.ingestion.html_inline import inline_form
+from trivium_gateway.ingestion.markdown_tables import cell_text
 
 __all__ = ["cell_forms_of", "merged_ranges", "read_odp", "read_odt"]
 
@@ -102,7 +103,7 @@ class _File:
             elif name == "list":
                 self._list(element, 0, element.get(f"{_TEXT}style-name", ""), {})
             elif name == "table":
-                self.blocks.table(list(self._rows(element)))
+                self._table(element, depth)
             elif name not in _DROPPED:
                 self.blocks_of(element, depth + 1)
 
@@ -161,9 +162,25 @@ class _File:
                     self.blocks.item(depth, marker, text)
                     is_first = False
                 elif local_name(child) == "table":
-                    self.blocks.table(list(self._rows(child)))
+                    self._table(child, depth)
 
-    def _rows(self, table: Element) -> Iterator[list[str]]:
+    def _table(self, table: Element, depth: int) -> None:
+        """Add a table, and those within its cells that are too long for them."""
+        long: list[list[list[str]]] = []
+        rows = list(self._rows(table, depth, long))
+        for each in [rows, *long]:
+            self.blocks.table(each)
+
+    def _cell(self, cell: Element, depth: int, long: list[list[list[str]]]) -> str:
+        texts: list[str] = []
+        for element in cell:
+            if local_name(element) == "table" and depth < _MOST_DEPTH:
+                texts.append(cell_text(list(self._rows(element, depth + 1, long)), long))
+            else:
+                texts += [self.text(each) for each in element.iter(f"{_TEXT}p")]
+        return " ".join(filter(None, texts))
+
+    def _rows(self, table: Element, depth: int, long: list[list[list[str]]]) -> Iterator[list[str]]:
         """Give a table's cells; what is merged stands in each cell that it covers."""
         above: dict[int, tuple[int, str]] = {}
         for row in _table_rows(table):
@@ -176,7 +193,7 @@ class _File:
                     if local_name(cell) == "covered-table-cell":
                         cells.append(text if left else covered)
                     else:
-                        covered = " ".join(self.text(each) for each in cell.iter(f"{_TEXT}p"))
+                        covered = self._cell(cell, depth, long)
                         left = int(cell.get(f"{_TABLE}number-rows-spanned", "1"))
                         width = min(int(cell.get(f"{_TABLE}number-columns-spanned", "1")), _MOST_REPEATS)
                         above.update((len(cells) + offset, (left, covered)) for offset in range(width))
