@@ -111,7 +111,10 @@ function keeper() {
 /** Shows a conversation that is kept; a new one if none is named. What is being written for the one before is left. */
 export async function showConversation(id) {
   const mine = ++showing;
-  if (id === conversation.id || (!id && !view.hasChildNodes())) return;
+  if (id === conversation.id || (!id && !view.hasChildNodes())) {
+    update();
+    return;
+  }
   const found = id ? await opened(id) : null;
   if (mine !== showing) return;
   stop();
@@ -175,7 +178,7 @@ export function stop() {
 /** The form as it is now: what its button does, what it asks for. */
 function update() {
   welcome.hidden = view.hasChildNodes();
-  if (!welcome.hidden) offerStarters(ask);
+  if (!welcome.hidden && route().view === "ask") offerStarters(ask);
   button.replaceChildren(icon(running ? "stop" : "send"), el("span", { t: running ? "stop" : "ask" }));
   button.classList.toggle("stopping", running !== null);
   button.disabled = !running && field.value.trim() === "";
