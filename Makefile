@@ -1,6 +1,6 @@
 # Thin names for scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up images test test-vllm test-clients test-compose test-bundle test-clone bundle chaos chaos-restarts check docs fix protos lock clean
+.PHONY: help setup demo up images test test-vllm test-clients test-ray test-compose test-bundle test-clone bundle chaos chaos-restarts check docs fix protos lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-vllm: ## The tests that need vLLM, in an environment of its own
 
 test-clients: ## The stack driven by clients that others wrote, in an environment of its own
 	@scripts/test-clients
+
+test-ray: ## Documents sent by a Ray cluster of two nodes, one killed meanwhile, in an environment of its own
+	@scripts/test-ray
 
 test-compose: ## The stack in containers: up, asked, a container killed, one replaced, down and up
 	@scripts/test-compose
@@ -60,4 +63,4 @@ lock: ## Record the installed versions in requirements/constraints.txt
 	@scripts/lock
 
 clean: ## Delete the environments and caches; your data in .data stay
-	rm -rf .venv .venv-vllm .venv-clients .venv-bench-infinity .venv-audit .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-clients .venv-ray .venv-bench-infinity .venv-audit .venv-policies .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -66,10 +66,16 @@ def free_port() -> int:
 
 
 class Engine:
-    """A qdrant_edge process with a data folder of its own."""
+    """A qdrant_edge process with a data folder of its own.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The data folder.
+        optimize_from_points: How many points without an index it waits for.
+    """
+
+    def __init__(self, folder: Path, optimize_from_points: int = _INDEX_FROM_POINTS) -> None:
         self.folder = folder
+        self._from_points = optimize_from_points
         self.port, self.http_port = free_port(), free_port()
 
     def start(self) -> float:
@@ -80,10 +86,11 @@ class Engine:
             "TRIVIUM_QDRANT_EDGE_LISTEN": f"127.0.0.1:{self.port}",
             "TRIVIUM_QDRANT_EDGE_HTTP_LISTEN": f"127.0.0.1:{self.http_port}",
             "TRIVIUM_QDRANT_EDGE_OPTIMIZE_QUIET_SECONDS": "1",
+            "TRIVIUM_QDRANT_EDGE_OPTIMIZE_FROM_POINTS": str(self._from_points),
             "TRIVIUM_LOG_LEVEL": "warning",
         }
         self._process = subprocess.Popen([sys.executable, "-m", "trivium_qdrant_edge"], env=environ)
-        while time.perf_counter() < begin + 60:
+        while time.perf_counter() < begin + 120:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/readyz", timeout=1).close()
                 return time.perf_counter() - begin
@@ -102,9 +109,28 @@ class Engine:
         sizes = dict(re.findall(r"^(VmRSS|RssAnon):\s+(\d+) kB", status, re.MULTILINE))
         return int(sizes["VmRSS"]) / 1e3, int(sizes["RssAnon"]) / 1e3
 
+    def processor_seconds(self) -> tuple[float, float]:
+        """What it has computed, and what the processes did that it started and that have ended."""
+        times = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        own, system, children, children_system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in times)
+        return own + system, children + children_system
+
     def disk(self) -> float:
         """MB that its data folder takes on the disk."""
         return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*") if path.is_file()) / 1e6
+
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        threads = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+
+    def report(self, state: str) -> None:
+        """Prints memory and disk."""
+        rss, anonymous = self.memory()
+        print(
+            f"  {state}: {rss:6.0f} MB in memory, {anonymous:.0f} of it no file's; {self.disk():.0f} MB on the disk",
+            flush=True,
+        )
 
     def is_building(self) -> bool:
         """Whether it builds a search index in the background."""
@@ -240,27 +266,18 @@ async def measure(count: int, sentences: Sequence[str]) -> None:
             rate, slowest = await write(connection, pieces, vectors, searches)
             print(f"  writing:  {rate:.0f} points/s; indexes built: {engine.indexes_built()}")
             print(f"  search, in the slowest tenth of the writing: {slowest}")
-            report("written", engine)
+            engine.report("written")
             if count >= _INDEX_FROM_POINTS:
                 print(f"  search, until nothing is left to index: {await searches.until_settled(engine, 600)}")
-                report("indexed", engine)
+                engine.report("indexed")
             print(f"  search:   {await searches.some()}", flush=True)
             engine.stop()
             print(f"  restart:  ready after {engine.start():.1f} s")
             print(f"  search, after the restart: {await searches.some()}")
-            report("reopened", engine)
+            engine.report("reopened")
         finally:
             await connection.close()
             engine.stop()
-
-
-def report(state: str, engine: Engine) -> None:
-    """Prints memory and disk."""
-    rss, anonymous = engine.memory()
-    print(
-        f"  {state}: {rss:6.0f} MB in memory, {anonymous:.0f} of it no file's; {engine.disk():.0f} MB on the disk",
-        flush=True,
-    )
 
 
 def main() -> None:

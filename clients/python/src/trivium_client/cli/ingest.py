@@ -1,20 +1,21 @@
 """`trivium ingest`."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from trivium_client import DocumentError, DocumentResult, NewDocument, Trivium
+from trivium_client import DocumentError, DocumentResult, Trivium
 from trivium_client._counting import counted
-from trivium_client._files import Unreadable
+from trivium_client._sending import ingest_each
+from trivium_client.bulk import Workers
+from trivium_client.cli.bulk import address_of, ingest_on_ray, is_address
 from trivium_client.cli.options import (
     CollectionOption,
     GatewayOption,
@@ -35,7 +36,7 @@ def ingest(
         list[Path],
         typer.Argument(
             metavar="PATH",
-            help="Files and folders; - reads lines of JSON from standard input.",
+            help="Files and folders; - reads lines of JSON from standard input. With --engine ray s3:// and more.",
             show_default=False,
         ),
     ],
@@ -46,6 +47,24 @@ def ingest(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Have the gateway add them by itself; prints the id of the job.")
     ] = False,
+    engine: Annotated[
+        Literal["here", "ray"], typer.Option(help="Who reads and sends: this process, or the workers of a Ray cluster.")
+    ] = "here",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="With ray: how many at once.", show_default="as many as the cluster has processors"
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            envvar="RAY_ADDRESS",
+            help="With ray: the cluster.",
+            show_default="one that is started on this machine",
+        ),
+    ] = None,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,6 +81,11 @@ def ingest(
     With --no-wait the gateway takes the documents, and adds them by itself, behind everything else; `trivium jobs` says
     how far it is. What it has taken survives a crash.
 
+    With --engine ray the workers of a Ray cluster read and send, each a part at a time: folders, addresses of object
+    stores, and Parquet files with the columns id, text, title, uri, metadata and readers; only text is needed.
+    Run it again if it breaks off: parts that are in are not sent again. Each worker sends to the gateway that its own
+    TRIVIUM_GATEWAY names, unless --gateway is given.
+
     **Examples**
 
         trivium ingest manual.pdf notes/
@@ -74,9 +98,27 @@ def ingest(
 
         trivium ingest --no-wait archive/
 
+        trivium ingest --engine ray s3://bucket/manuals 's3://bucket/rows/*.parquet'
+
         jq -c '{id: .key, title: .summary, text: .body}' tickets.json | trivium ingest -
     """
+    if engine == "ray":
+        if no_wait or strict:
+            raise typer.BadParameter("it goes neither with --no-wait nor with --strict", param_hint="--engine")
+        ingest_on_ray(
+            paths,
+            Workers(ray_address or "", workers or 0, gateway),
+            collection=collection,
+            metadata=parse_metadata(metadata),
+            readers=readers or (),
+            as_json=as_json,
+        )
+        return
     for path in paths:
+        if is_address(path):
+            raise typer.BadParameter(
+                f"{address_of(path)} is read by --engine ray, and kept up to date by trivium sync", param_hint="PATH"
+            )
         if str(path) != FROM_STANDARD_INPUT and not path.exists():
             raise typer.BadParameter(f"there is no file or folder {path}", param_hint="PATH")
     sources = Sources(paths, parse_metadata(metadata), readers or ())
@@ -123,12 +165,8 @@ class IngestRun:
 
     def send(self, trivium: Trivium, collection: str) -> None:
         """Reads and sends all documents."""
-        waiting: deque[tuple[str, DocumentResult | None]] = deque()  # in order; with a result where none will be sent
-        for result in trivium.ingest_stream(self._read(waiting), collection=collection):
-            self._take_refused(waiting)
-            name, _ = waiting.popleft()
+        for name, result in ingest_each(trivium, self.sources, collection=collection):
             self._take(name, result)
-        self._take_refused(waiting)
 
     def summarise(self, console: Console) -> None:
         """Prints what became of the documents, in a line."""
@@ -143,21 +181,6 @@ class IngestRun:
             warn(passed_over(self.sources.skipped))
         for name, error in self.failures:
             fail(f"{name}: {error.message} ({error.reason})")
-
-    def _read(self, waiting: deque[tuple[str, DocumentResult | None]]) -> Iterator[NewDocument]:
-        for source in self.sources:
-            try:
-                document = source.read()
-            except Unreadable as problem:
-                error = DocumentError(problem.reason, problem.message)
-                waiting.append((source.name, DocumentResult("", "failed", 0, error)))
-            else:
-                waiting.append((source.name, None))
-                yield document
-
-    def _take_refused(self, waiting: deque[tuple[str, DocumentResult | None]]) -> None:
-        while waiting and (refused := waiting[0][1]) is not None:
-            self._take(waiting.popleft()[0], refused)
 
     def _take(self, name: str, result: DocumentResult) -> None:
         self.results.append(result)

@@ -5,29 +5,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from trivium_client import InvalidRequest, NewDocument
 from trivium_client._batches import MAX_DOCUMENT_BYTES, as_document
 from trivium_client._files import FILE_ENDINGS, Unreadable, is_sidecar, sidecar_of, special_kind
+from trivium_client._sending import Source
 from trivium_client.cli.standard_input import FROM_STANDARD_INPUT, content
 
 LINES_ENDINGS = frozenset({".jsonl", ".ndjson"})
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a document comes from.
-
-    Attributes:
-        name: What people call it: the file, and the line in it.
-        read: Reads it. Raises Unreadable.
-    """
-
-    name: str
-    read: Callable[[], NewDocument]
 
 
 class Sources:

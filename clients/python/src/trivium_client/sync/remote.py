@@ -168,12 +168,12 @@ class RemoteSource(Source):
                 return
 
         with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
-            list(pool.map(look, [path for path in paths if not _stamp(found[path])]))
+            list(pool.map(look, [path for path in paths if not stamp_of(found[path])]))
 
     def _file(
         self, key: str, path: str, facts: Mapping[str, Any], sidecar: str, sidecar_facts: Mapping[str, Any]
     ) -> SourceFile:
-        own, beside = _stamp(facts), _stamp(sidecar_facts)
+        own, beside = stamp_of(facts), stamp_of(sidecar_facts)
         stamp = f"{own}:{beside}:{self._facts_stamp}" if own and (beside or not sidecar) else ""
         size = facts.get("size")
         return SourceFile(key, self._uri(path), size, stamp, lambda: self._read(path, size, sidecar))
@@ -208,7 +208,8 @@ class RemoteSource(Source):
         return f"{why}. Credentials are taken from the environment: {names}"
 
 
-def _stamp(facts: Mapping[str, Any]) -> str:
+def stamp_of(facts: Mapping[str, Any]) -> str:
+    """What stays the same as long as a file does, by what its file system tells of it; empty if nothing tells that."""
     told = {name: str(facts[name]) for name in (*_STAMPS, "size") if facts.get(name) is not None}
     if told.keys() - {"size"} == {"Last-Modified"} and _is_fresh(told["Last-Modified"]):
         return ""
