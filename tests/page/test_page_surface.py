@@ -71,8 +71,10 @@ def test_every_text_is_there_in_every_language(pages: Pages) -> None:
         for language, table in tables.items()
     }
     for language, table in tables.items():
-        assert {key for key in table if not key.endswith((".two", ".few"))} == tables["en"].keys(), language
-        counted = {key: names for key, names in fields[language].items() if not key.endswith((".one", ".two", ".few"))}
+        forms = {key for key in table if key.endswith((".two", ".few", ".other")) and key not in tables["en"]}
+        assert table.keys() - forms == tables["en"].keys(), language
+        assert {key.rpartition(".")[0] for key in forms} <= tables["en"].keys(), language
+        counted = {key: names for key, names in fields[language].items() if key not in forms and key[-4:] != ".one"}
         assert counted == {key: fields["en"][key] for key in counted}, language
     texts = ("strings", "reasons", "temml")
     code = "".join(path.read_text() for path in STATIC.glob("*.js") if not path.name.startswith(texts))

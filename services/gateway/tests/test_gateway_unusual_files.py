@@ -12,6 +12,7 @@ from documents.known.word import docx
 from trivium_gateway.ingestion.formats.bounds import Bounds
 from trivium_gateway.ingestion.formats.readers import read
 from trivium_gateway.ingestion.formats.recognition import recognise
+from trivium_serving.errors import InvalidField
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -365,3 +366,28 @@ def test_notes_of_an_e_book_stand_beside_their_text_with_marks_that_are_no_numbe
     assert "It takes 100[^1] s." in text
     assert "When warm." in text
     assert "Buy more." not in text
+
+
+def test_lists_of_latex_keep_their_numbers_also_within_others() -> None:
+    source = r"""\begin{document}
+\begin{enumerate}
+  \item Open the valve.
+  \begin{itemize} \item slowly \item [hot] wear gloves
+  \end{itemize}
+  \item Drain it.
+\end{enumerate}
+\begin{enumerate}[label=(\alph*), start=4]\item Close it.\end{enumerate}
+\end{document}"""
+    lines = [line for line in text_of(source, "a.tex").splitlines() if line.strip()]
+    assert lines == ["1. Open the valve.", "   - slowly", "   - hot: wear gloves", "2. Drain it.", "4. Close it."]
+
+
+@pytest.mark.parametrize("media_type", ["application/pkcs7-mime; name=smime.p7m", "multipart/encrypted; boundary=B"])
+def test_mail_that_is_encrypted_is_refused_and_among_others_said(media_type: str) -> None:
+    mail = f"Subject: Valve\nFrom: a@b.c\nContent-Type: {media_type}\nContent-Transfer-Encoding: base64\n\nMIIB\n"
+    with pytest.raises(InvalidField) as refused:
+        text_of(mail, "a.eml")
+    assert refused.value.reason == "FILE_ENCRYPTED"
+    text = text_of(f"From a@b.c Mon\n{mail}\nFrom a@b.c Mon\nSubject: Pump\n\nText.\n", "a.mbox")
+    assert "(encrypted)" in text
+    assert "Text." in text

@@ -224,7 +224,8 @@ FORMATS: tuple[Format, ...] = (
         "LaTeX",
         (".tex", ".latex"),
         ("application/x-tex", "text/x-tex"),
-        "headings, items, tables, footnotes, captions, quantities, formulas of a few signs; others as they are written",
+        "headings, items with their numbers, tables, footnotes, captions, quantities, formulas of a few signs; others "
+        "as they are written",
     ),
     Format("code", "source code", _CODE_ENDINGS, (), "everything, as it is"),
     Format(

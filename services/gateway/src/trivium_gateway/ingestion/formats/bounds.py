@@ -55,9 +55,9 @@ def broken(what: str) -> InvalidField:
     return InvalidField("data", f"The file is damaged, or it is no {what}. Save it anew.", reason="FILE_BROKEN")
 
 
-def encrypted() -> InvalidField:
-    """Say that a file needs a password."""
-    return InvalidField("data", "The file is encrypted. Save a copy without a password.", reason="FILE_ENCRYPTED")
+def encrypted(what: str = "file") -> InvalidField:
+    """Say that a file needs a password, or a key."""
+    return InvalidField("data", f"The {what} is encrypted. Save a copy that is not encrypted.", reason="FILE_ENCRYPTED")
 
 
 def too_much(what: str) -> TooLarge:

@@ -14,11 +14,13 @@ from trivium_serving.errors import InvalidField
 from trivium_gateway.ingestion.decoding import decode
 from trivium_gateway.ingestion.formats.attached import Part
 from trivium_gateway.ingestion.formats.blocks import Blocks
-from trivium_gateway.ingestion.formats.bounds import Bounds, broken, too_much
+from trivium_gateway.ingestion.formats.bounds import Bounds, broken, encrypted, too_much
 from trivium_gateway.ingestion.html import html_text
 
 __all__ = ["mail_parts", "mailbox_parts", "read_mail", "read_mailbox", "read_mhtml"]
 
+_SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "multipart/encrypted")
+"""Of S/MIME and PGP: what is written is encrypted, or within a signature."""
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _MOST_PARTS = 1000
 _MARK = b"\xef\xbb\xbf"
@@ -31,6 +33,8 @@ def read_mail(data: bytes, bounds: Bounds) -> tuple[str, str]:
     message = _parsed(data)
     if not message.keys():
         raise broken("mail")
+    if message.get_content_type() in _SEALED:
+        raise encrypted("mail")
     _add(message, blocks)
     return _header(message, "Subject"), blocks.text()
 
@@ -73,6 +77,8 @@ def _messages(data: bytes) -> list[bytes]:
 def _add(message: EmailMessage, blocks: Blocks) -> None:
     blocks.heading(1, _header(message, "Subject") or "Mail")
     blocks.paragraph("\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))))
+    if message.get_content_type() in _SEALED:
+        blocks.paragraph("(encrypted)")
     for body in _bodies(message):
         text = _content(body)
         blocks.paragraph(html_text(text)[1] if body.get_content_type() == "text/html" else text)

@@ -29,7 +29,11 @@ _TEX_DROPPED = re.compile(
     r"\\(?:label|vspace|hspace|centering|small|noindent|hline|toprule|midrule|bottomrule|maketitle|tableofcontents)\*?(?:\{[^{}]*\})?"
 )
 _TEX_ITEM_WITHIN = re.compile(r"(?<=[^\s])[ \t]*+(?=\\item\b)")
-_TEX_ITEM = re.compile(r"\\item(?:\[([^\]\n]{0,200})\])?[ \t]*+")
+_TEX_LIST = re.compile(
+    r"[ \t]*+\\(?:(begin|end)\{(?:itemize|(enumerate)|description)\*?\}(\[[^\]\n]{0,200}\])?"
+    r"|item\b(?:[ \t]*+\[([^\]\n]{0,200})\])?[ \t]*+)"
+)
+_TEX_START = re.compile(r"\bstart[ \t]*+=[ \t]*+(\d{1,6})")
 _TEX_FORMULA = re.compile(r"(?<![\\$])\$([^$\n]{1,200})\$(?!\$)")
 _TEX_RAISED = re.compile(r"([\^_])\{([\w+.\u2212-]{1,20})\}")
 _TEX_SIGNS = {
@@ -38,9 +42,7 @@ _TEX_SIGNS = {
 }  # fmt: skip
 _TEX_ESCAPED = re.compile(r"\\([%&_#{}])")
 _TEX_MACRO = re.compile(r"\\(?:re)?newcommand\*?\{?\\([a-zA-Z]{1,40})\}?\{([^{}\\#]{0,200})\}")
-_TEX_ENVIRONMENT = re.compile(
-    r"\\(?:begin|end)\{(?:document|itemize|enumerate|description|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?"
-)
+_TEX_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:document|center|table|figure|abstract)\*?\}(?:\[[^\]]*\])?")
 
 
 def read_restructured_text(data: bytes, bounds: Bounds) -> tuple[str, str]:
@@ -125,7 +127,7 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 
 def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read LaTeX: headings, items, tables, footnotes, formulas of a few signs; others stay as they are written."""
+    """Read LaTeX: headings, items with their numbers, tables, footnotes, formulas of a few signs; others stay as they are written."""
     text = written_quantities(_with_macros(_TEX_COMMENT.sub("", decode(data))))
     title = _TEX_TITLE.search(text)
     _, begin, body = text.partition(r"\begin{document}")
@@ -136,10 +138,34 @@ def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
     text = _TEX_FOOTNOTE.sub(r" (\1)", text)
     text = _TEX_HEADING.sub(lambda match: f"\n\n{'#' * _TEX_LEVELS[match[1]]} {match[2]}\n\n", text)
     text = _TEX_ITEM_WITHIN.sub("\n", text)
-    text = _TEX_ITEM.sub(lambda match: f"- {match[1]}: " if match[1] else "- ", text)
+    text = _listed(text)
     text = _TEX_ENVIRONMENT.sub("", _TEX_DROPPED.sub("", text))
     text = _TEX_ESCAPED.sub(r"\1", text.replace("~", " ").replace(r"\,", " "))
     return (title[1] if title else ""), re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _listed(text: str) -> str:
+    """Write lists as Markdown's: items with their numbers, those of lists within others indented."""
+    counts: list[int | None] = []  # of each list that is open: the number of its last item, None if it has no numbers
+
+    def written(match: re.Match[str]) -> str:
+        move, is_numbered, options, label = match.groups()
+        if move == "begin":
+            start = _TEX_START.search(options or "")
+            counts.append((int(start[1]) - 1 if start else 0) if is_numbered else None)
+            return ""
+        if move == "end":
+            del counts[-1:]
+            return ""
+        number = counts[-1] if counts else None
+        if number is not None and label is None:
+            number = counts[-1] = number + 1
+        indent = "   " * (len(counts) - 1)
+        if label is not None:
+            return f"{indent}- {label}: " if label else f"{indent}- "
+        return f"{indent}- " if number is None else f"{indent}{number}. "
+
+    return _TEX_LIST.sub(written, text)
 
 
 def _with_macros(text: str) -> str:
