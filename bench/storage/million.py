@@ -42,7 +42,7 @@ from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.legs import dense_leg, find
 from trivium_gateway.qdrant.point_ids import point_id
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of, scoped_filter
-from trivium_gateway.qdrant.words import stored_words
+from trivium_gateway.qdrant.words import WordRules, stored_words
 from trivium_lexical import ANALYZER_VERSION
 from trivium_serving.errors import DeadlineExceeded
 
@@ -82,7 +82,7 @@ def _point(pieces: Pieces, number: int) -> Point:
     shelf = {"shelf": int(pieces.shelves[number])}
     chunk = Chunk(f"document-{document}", index, "Title", "", text, 0, len(text), f"{document:064}", 10, shelf)
     embedded = EmbeddedChunk(pieces.vectors[number].tolist(), b"")
-    return point_of(chunk, embedded, stored_words(text, ANALYZER_VERSION), "default")
+    return point_of(chunk, embedded, stored_words(text, WordRules(ANALYZER_VERSION)), "default")
 
 
 async def write(connection: QdrantConnection, engine: Engine, pieces: Pieces) -> None:

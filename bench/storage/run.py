@@ -242,7 +242,7 @@ def _times(taken: Sequence[float]) -> str:
 COLLECTION = ResolvedCollection(
     "default",
     "bench",
-    physical_name("bench", _FINGERPRINT, ANALYZER_VERSION, "", ""),
+    physical_name("bench", _FINGERPRINT, ANALYZER_VERSION),
     "made up",
     _FINGERPRINT,
     _DIMENSION,

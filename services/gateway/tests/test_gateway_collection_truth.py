@@ -207,7 +207,7 @@ async def test_collection_and_alias_of_another_application_are_neither_shown_nor
 async def test_collection_of_another_application_with_the_name_of_ours_to_be_is_not_written_to(
     storage: Storage,
 ) -> None:
-    physical = physical_name("default", (await storage.embed.model()).fingerprint, ANALYZER_VERSION, "", "")
+    physical = physical_name("default", (await storage.embed.model()).fingerprint, ANALYZER_VERSION)
     await _make_foreign(storage, physical)
     try:
         assert await storage.collections.find("", tenant="default") is None

@@ -39,7 +39,7 @@ async def test_created_collection_is_described_with_its_model(storage: Storage) 
 async def test_physical_collection_is_named_for_the_model_and_indexed_before_data(storage: Storage) -> None:
     await storage.collections.create("papers", reader=WHOLE)
     resolved = await storage.collections.resolve("papers", tenant="default")
-    assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION, "", "")
+    assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION)
     assert (await storage.embed.model()).fingerprint == resolved.model_fingerprint
     info = await storage.connection.call(
         storage.connection.collections.Get,

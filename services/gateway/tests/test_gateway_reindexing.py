@@ -42,7 +42,7 @@ def _documents(numbers: Collection[int], more: str = "") -> list[NewDocument]:
 async def _make_as_before(storage: Storage, name: str) -> None:
     """Make a collection as the versions before the analyzer did, which say nothing of one."""
     model = await storage.embed.model()
-    physical = physical_name(name, model.fingerprint, 0, "", "")
+    physical = physical_name(name, model.fingerprint, 0)
     facts = {"model": model.name, "model_fingerprint": model.fingerprint, "schema_version": 2}
     dense = qdrant.VectorParams(size=model.dimension, distance=qdrant.Distance.Cosine)
     sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)

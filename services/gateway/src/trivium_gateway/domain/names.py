@@ -84,7 +84,7 @@ def name_of(alias: str) -> str:
     return name_and_tenant(alias)[0]
 
 
-def physical_name(alias: str, model_fingerprint: str, analyzer: int, language: str, generation: str) -> str:
+def physical_name(alias: str, model_fingerprint: str, analyzer: int, language: str = "", generation: str = "") -> str:
     """Give the name of the collection in Qdrant that holds a model's vectors, and those of an analyzer.
 
     Args:

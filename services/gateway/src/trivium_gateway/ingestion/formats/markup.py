@@ -127,7 +127,7 @@ def read_org(data: bytes, bounds: Bounds) -> tuple[str, str]:
 
 
 def read_latex(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """Read LaTeX: headings, items with their numbers, tables, footnotes, formulas of a few signs; others stay as they are written."""
+    """Read LaTeX: headings, lists with their numbers, tables, footnotes, simple formulas; others stay as they are."""
     text = written_quantities(_with_macros(_TEX_COMMENT.sub("", decode(data))))
     title = _TEX_TITLE.search(text)
     _, begin, body = text.partition(r"\begin{document}")
