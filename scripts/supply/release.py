@@ -18,6 +18,7 @@ _PLACES = {
     ".env.example": r"(?<=TRIVIUM_VERSION=)@(?=$)",
     "scripts/images": r"(?<=TRIVIUM_VERSION:-)@(?=\})|(?<=trivium and )@(?= by default)",
     "deploy/k8s/**/*.yaml": r"(?<=newTag: )@(?![\d.])|(?P<image>trivium/[\w-]+:)@(?![\d.])",
+    "deploy/ray/*": r"(?P<image>trivium/[\w-]+:)@(?![\d.])",
     "deploy/helm/*/Chart.yaml": r"(?<=ersion: )@(?=$)",
     "docs/*.md": r"(?<=newTag: )@(?![\d.])|(?P<image>trivium/[\w,{}-]+:)@(?![\d.])",
 }
