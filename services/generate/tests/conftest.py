@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import ports
 import pytest
-from hypothesis import HealthCheck, settings
 from trivium.generate.v1 import generate_service_pb2 as pb
 from trivium.generate.v1 import generate_service_pb2_grpc
 from trivium_generate.app import App
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import grpc
-
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")  # other work on the machine decides nothing
 
 
 @dataclass(frozen=True, slots=True)

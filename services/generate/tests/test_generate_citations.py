@@ -1,7 +1,7 @@
 """The citation parser."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trivium_generate.answer import Citation
 from trivium_generate.citations import CitationParser
@@ -80,6 +80,7 @@ _ANSWERS = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work on the machine decides nothing
 @given(st.data())
 def test_citations_of_any_chunking_are_the_same(data: st.DataObject) -> None:
     answer = data.draw(_ANSWERS)

@@ -30,8 +30,9 @@ _TEX_DROPPED = re.compile(
 )
 _TEX_ITEM_WITHIN = re.compile(r"(?<=[^\s])[ \t]*+(?=\\item\b)")
 _TEX_LIST = re.compile(
-    r"[ \t]*+\\(?:(begin|end)\{(?:itemize|(enumerate)|description)\*?\}(\[[^\]\n]{0,200}\])?"
-    r"|item\b(?:[ \t]*+\[([^\]\n]{0,200})\])?[ \t]*+)"
+    r"(?:^[ \t]*+)?\\(?:(begin|end)\{(?:itemize|(enumerate)|description)\*?\}(\[[^\]\n]{0,200}\])?"
+    r"|item\b(?:[ \t]*+\[([^\]\n]{0,200})\])?[ \t]*+)",
+    re.MULTILINE,
 )
 _TEX_START = re.compile(r"\bstart[ \t]*+=[ \t]*+(\d{1,6})")
 _TEX_FORMULA = re.compile(r"(?<![\\$])\$([^$\n]{1,200})\$(?!\$)")
