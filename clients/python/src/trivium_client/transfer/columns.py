@@ -90,7 +90,7 @@ class ColumnsWriter:
                 "continues": document.continues,
                 "title": document.title,
                 "uri": document.uri,
-                "metadata": json.dumps(dict(document.metadata), ensure_ascii=False),
+                "metadata": json.dumps(dict(document.metadata), ensure_ascii=False, sort_keys=True),
                 "readers": list(document.readers),
                 "container": document.container,
                 "text": document.text,

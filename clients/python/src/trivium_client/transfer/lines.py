@@ -184,7 +184,7 @@ def _document_json(document: ExportedDocument) -> dict[str, Any]:
         "id": document.id,
         "title": document.title,
         "uri": document.uri,
-        "metadata": dict(document.metadata),
+        "metadata": json.loads(json.dumps(dict(document.metadata), sort_keys=True)),  # a message has no order
         "readers": list(document.readers),
         "container": document.container,
         "text": document.text,
