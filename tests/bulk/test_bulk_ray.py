@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from e2e.stack import Stack, wait_until
+from e2e.stack import Stack, ready, wait_until
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the latter: loopback alone
 pytest.importorskip("ray", reason="needs Ray; run scripts/test-ray, which installs it")
@@ -35,14 +35,8 @@ pytestmark = pytest.mark.timeout(3 * _SECONDS)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ready stack."""
     assert SERVICES_PYTHON.exists(), "the stack runs from .venv; make it with scripts/setup"
-    stack = Stack(tmp_path_factory.mktemp("stack"), python=str(SERVICES_PYTHON))
-    stack.start()
-    try:
-        stack.wait_ready()
+    with ready(Stack(tmp_path_factory.mktemp("stack"), python=str(SERVICES_PYTHON))) as stack:
         yield stack
-    finally:
-        stack.end()
-        stack.http.close()
 
 
 @pytest.fixture(scope="module")

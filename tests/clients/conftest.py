@@ -13,7 +13,7 @@ os.environ["LANGSMITH_TRACING"] = "false"
 
 pytest.importorskip("haystack", reason="needs the clients of others; run scripts/test-clients, which installs them")
 
-from e2e.stack import Stack
+from e2e.stack import Stack, ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,15 +48,9 @@ DOCUMENTS = [
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ready stack that knows DOCUMENTS."""
     assert SERVICES_PYTHON.exists(), "the stack runs from .venv; make it with scripts/setup"
-    stack = Stack(tmp_path_factory.mktemp("clients"), python=str(SERVICES_PYTHON))
-    stack.start()
-    try:
-        stack.wait_ready()
+    with ready(Stack(tmp_path_factory.mktemp("clients"), python=str(SERVICES_PYTHON))) as stack:
         assert {result["status"] for result in stack.ingest(*DOCUMENTS)} == {"indexed"}
         yield stack
-    finally:
-        stack.end()
-        stack.http.close()
 
 
 @pytest.fixture(scope="session")

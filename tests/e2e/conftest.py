@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.stack import Stack, stacks_in
+from e2e.stack import Stack, ready, stacks_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,21 +18,11 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     yield from stacks_in(lambda: tmp_path / "stack")
 
 
-def _running(folder: Path) -> Iterator[Stack]:
-    stack = Stack(folder)
-    stack.start()
-    try:
-        stack.wait_ready()
-        yield stack
-    finally:
-        stack.end()
-        stack.http.close()
-
-
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `stack` empties for each module."""
-    yield from _running(tmp_path_factory.mktemp("shared"))
+    with ready(Stack(tmp_path_factory.mktemp("shared"))) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -45,4 +35,5 @@ def stack(shared_stack: Stack) -> Stack:
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ready stack for the tests of a module that stop its processes, and start them again."""
-    yield from _running(tmp_path_factory.mktemp("own"))
+    with ready(Stack(tmp_path_factory.mktemp("own"))) as stack:
+        yield stack

@@ -176,6 +176,18 @@ class Stack:
         return body
 
 
+@contextlib.contextmanager
+def ready(stack: Stack) -> Iterator[Stack]:
+    """Starts a stack, waits until every stage works, and ends it."""
+    stack.start()
+    try:
+        stack.wait_ready()
+        yield stack
+    finally:
+        stack.end()
+        stack.http.close()
+
+
 def stacks_in(folder: Callable[[], Path]) -> Iterator[Callable[..., Stack]]:
     """What a fixture yields that makes stacks, and ends them after its test.
 

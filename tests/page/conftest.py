@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.stack import Stack
+from e2e.stack import Stack, ready
 from page.browser import Pages, program, running_browser, wait_idle
 from page.language_model import LanguageModel, running_language_model
 
@@ -46,15 +46,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, model: LanguageModel) -> Ite
         "TRIVIUM_GENERATE_API_URL": model.url,
         "TRIVIUM_GENERATE_API_KEY": "key",
     }
-    stack = Stack(tmp_path_factory.mktemp("page"), environ)
-    stack.start()
-    try:
-        stack.wait_ready()
+    with ready(Stack(tmp_path_factory.mktemp("page"), environ)) as stack:
         assert {result["status"] for result in stack.ingest(*DOCUMENTS)} == {"indexed"}
         yield stack
-    finally:
-        stack.end()
-        stack.http.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from e2e.stack import SERVICES, Stack, wait_until
+from e2e.stack import SERVICES, Stack, ready, wait_until
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as pb_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -106,16 +106,10 @@ def stack(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "TRIVIUM_GENERATE_API_KEY": SECRET,
         "TRIVIUM_GENERATE_API_ATTEMPTS": "1",
     }
-    stack = Stack(tmp_path_factory.mktemp("traced"), environ)
-    stack.start()
-    try:
-        stack.wait_ready()
+    with ready(Stack(tmp_path_factory.mktemp("traced"), environ)) as stack:
         wait_until(lambda: "failed" in _generate_detail(stack), "language model that is known not to be there", 60)
         stack.ingest(DOCUMENT)
         yield stack
-    finally:
-        stack.end()
-        stack.http.close()
 
 
 def _generate_detail(stack: Stack) -> str:

@@ -115,8 +115,9 @@ class CollectionTuning:
             history = change(own.described.settings)
             for _ in range(_MOVES):
                 await self._qdrant.keep_settings(own.physical, history)
-                if not own.described.point_count:  # all its documents will be cut so
-                    await self._qdrant.keep_chunking(own.physical, history.now.settings.chunking)
+                chunking = history.now.settings.chunking
+                if not own.described.point_count and chunking != own.described.chunking:
+                    await self._qdrant.keep_chunking(own.physical, chunking)  # all its documents will be cut so
                 now = await self._collections.own(name, tenant=tenant)
                 if now.physical == own.physical:
                     break
