@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from trivium_gateway.answering.fallback import passages_as_answer, refusal
-from trivium_gateway.answering.plan import NOTHING_SEARCHED
+from trivium_gateway.answering.plan import NOTHING_SEARCHED, SearchOptions
 from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.passages import Passage, Scores
@@ -16,30 +18,41 @@ def _passage(text: str, title: str = "") -> Passage:
 
 
 @pytest.mark.parametrize(
-    ("question", "beginning"),
+    ("question", "nothing", "nearest"),
     [
-        ("How tall is a heron?", "I found nothing"),
-        ("苍鹭有多高?", "在文档中没有找到"),
-        ("Wie groß ist ein Reiher?", "I found nothing"),
-        ("サギの身長は何センチ?", "I found nothing"),  # Han characters, but Japanese
-        ("", "I found nothing"),
+        ("How tall is a heron?", "I found nothing", "The documents do not"),
+        ("Wie groß ist ein Reiher?", "In den Dokumenten habe ich nichts", "Die Dokumente beantworten"),
+        ("WAS IST DIE HAUPTSTADT VON PERU?", "In den Dokumenten habe ich nichts", "Die Dokumente beantworten"),
+        ("Quelle est la capitale du Pérou ?", "Je n’ai rien trouvé", "Les documents ne répondent pas"),
+        ("¿Cuál es la capital del Perú?", "No he encontrado", "Los documentos no responden"),
+        ("Qual è la capitale del Perù?", "Nei documenti non ho", "I documenti non"),
+        ("Qual é a capital do Peru?", "Não encontrei", "Os documentos não"),
+        ("Wat is de hoofdstad van Peru?", "In de documenten heb ik niets", "De documenten beantwoorden"),
+        ("Vad är huvudstaden i Peru?", "Jag hittade inget", "Dokumenten besvarar inte"),
+        ("Какая столица у Перу, и где она?", "В документах не нашлось", "Документы не отвечают"),
+        ("苍鹭有多高?", "在文档中没有找到", "文档没有回答"),
+        ("サギの身長は何センチ?", "この質問に答える", "文書はこの質問に"),  # Han characters, but Japanese
+        ("페루의 수도는 어디입니까?", "문서에서 이 질문에", "문서는 이 질문에"),
+        ("ما هي عاصمة بيرو؟", "لم أجد في المستندات", "لا تجيب المستندات"),
+        ("پایتخت پرو کجاست؟", "I found nothing", "The documents do not"),  # Arabic letters, but Persian
+        ("What does 茶 mean in Wie geht es?", "I found nothing", "The documents do not"),
+        ("", "I found nothing", "The documents do not"),
     ],
 )
-def test_refusal_is_in_the_language_of_the_question(question: str, beginning: str) -> None:
-    assert refusal(Question(question, EVERYBODY), NOTHING_SEARCHED, ()).startswith(beginning)
+def test_refusal_is_in_the_language_of_the_question(question: str, nothing: str, nearest: str) -> None:
+    asked = Question(question, EVERYBODY, SearchOptions(collections=("one", "two")))
 
-
-@pytest.mark.parametrize(
-    ("question", "beginning"),
-    [("What is the capital of Peru?", "The documents do not"), ("秘鲁的首都是哪里？", "文档没有")],
-)
-def test_refusal_says_what_was_searched_and_what_came_nearest(question: str, beginning: str) -> None:
-    text = refusal(Question(question, EVERYBODY), NOTHING_SEARCHED, [_passage("Herons.", "Birds"), _passage("x", "")])
-
-    assert text.startswith(beginning)
-    for told in (question, "default", "Birds"):
+    assert refusal(asked, NOTHING_SEARCHED, ()).startswith(nothing)
+    text = refusal(asked, NOTHING_SEARCHED, [_passage("Herons.", "Birds"), _passage("x", ""), _passage("y", "Third")])
+    assert text.startswith(nearest)
+    for told in (question, "one", "two", "Birds"):
         assert told in text
-    assert "[1]" not in text
+    assert not re.search(r"[{}]|\[1\]|Third", text)
+
+
+@pytest.mark.parametrize("question", ["What is {query}?", "什么是{0}？"])
+def test_refusal_keeps_the_braces_of_a_question(question: str) -> None:
+    assert question in refusal(Question(question, EVERYBODY), NOTHING_SEARCHED, [_passage("Herons.", "{named}")])
 
 
 def test_passages_as_answer_end_in_their_citations() -> None:
