@@ -30,6 +30,7 @@ from made_up import DIMENSION, Pieces, make_up, text_of
 from run import Engine
 from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import parse_filter
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.metadata import MetadataKind
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.domain.readers import whole
@@ -60,8 +61,8 @@ _KINDS = ("none", "scalar", "binary")
 _SETTLED_SECONDS = 5.0
 
 COLLECTION = ResolvedCollection(
-    "default", "bench", physical_name("bench", _FINGERPRINT, ANALYZER_VERSION), "made up", _FINGERPRINT, DIMENSION,
-    ANALYZER_VERSION,
+    "default", "bench", physical_name("bench", _FINGERPRINT, ANALYZER_VERSION),
+    IndexMaking("made up", _FINGERPRINT, DIMENSION, ANALYZER_VERSION),
 )  # fmt: skip
 
 

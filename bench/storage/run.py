@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from trivium_gateway.domain.chunks import Chunk
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.names import physical_name
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.chunks import ChunkStore
@@ -243,10 +244,7 @@ COLLECTION = ResolvedCollection(
     "default",
     "bench",
     physical_name("bench", _FINGERPRINT, ANALYZER_VERSION),
-    "made up",
-    _FINGERPRINT,
-    _DIMENSION,
-    ANALYZER_VERSION,
+    IndexMaking("made up", _FINGERPRINT, _DIMENSION, ANALYZER_VERSION),
 )
 
 

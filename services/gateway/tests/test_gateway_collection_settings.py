@@ -113,7 +113,7 @@ async def test_settings_of_a_later_version_of_trivium_are_passed_over(storage: S
     await QdrantCollections(storage.connection).keep_settings(resolved.physical, history)
     described = await QdrantCollections(storage.connection).describe(resolved.physical)
     assert described.settings == history
-    assert described.model_fingerprint == resolved.model_fingerprint  # the rest of the record is as it was
+    assert described.made.fingerprint == resolved.made.fingerprint  # the rest of the record is as it was
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ async def test_created_collection_is_described_with_its_model(storage: Storage) 
 async def test_physical_collection_is_named_for_the_model_and_indexed_before_data(storage: Storage) -> None:
     await storage.collections.create("papers", reader=WHOLE)
     resolved = await storage.collections.resolve("papers", tenant="default")
-    assert resolved.physical == physical_name("papers", resolved.model_fingerprint, ANALYZER_VERSION)
-    assert (await storage.embed.model()).fingerprint == resolved.model_fingerprint
+    assert resolved.physical == physical_name("papers", resolved.made.fingerprint, ANALYZER_VERSION)
+    assert (await storage.embed.model()).fingerprint == resolved.made.fingerprint
     info = await storage.connection.call(
         storage.connection.collections.Get,
         qdrant.GetCollectionInfoRequest(collection_name=resolved.physical),
@@ -72,7 +72,7 @@ async def test_new_collection_asks_for_the_shards_and_copies_that_are_set(storag
         timeout_seconds=5,
     )
     assert (info.result.config.params.shard_number, info.result.config.params.replication_factor) == (6, 2)
-    assert (await collections.describe("spread")).dimension == 4
+    assert (await collections.describe("spread")).made.dimension == 4
 
 
 async def test_default_is_created_on_first_write_and_not_by_reading(storage: Storage) -> None:
@@ -169,13 +169,13 @@ async def test_collection_of_another_model_takes_no_documents(
         patch.setattr(storage.embed, "model", earlier_model)
         await storage.collections.create("papers", reader=WHOLE)
     papers = await storage.collections.resolve("papers", tenant="default")
-    assert papers.model_fingerprint == "0" * 64
+    assert papers.made.fingerprint == "0" * 64
     with pytest.raises(FailedPrecondition) as caught:
         await storage.ingest(NewDocument(text="one"), collection=papers)
     assert caught.value.reason == "MODEL_CHANGED"
     with pytest.raises(FailedPrecondition) as caught:
         await storage.embed.embed_query(
-            "one", reader=WHOLE, expected_fingerprint=papers.model_fingerprint, timeout_seconds=5
+            "one", reader=WHOLE, expected_fingerprint=papers.made.fingerprint, timeout_seconds=5
         )
     assert caught.value.reason == "MODEL_CHANGED"
 

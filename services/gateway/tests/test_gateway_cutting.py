@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.cutting import CutDocument, DocumentCutter
 from trivium_gateway.ingestion.preparation import PreparedDocument
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 _TEXT = "Unbelievable antidisestablishmentarianism, 人工智能是一门学科。 Zürich 🎉 is nice! " * 30
 
-_COLLECTION = ResolvedCollection("default", "papers", "papers__1", "model", "whichever there is", 4, ANALYZER_VERSION)
+_MADE = IndexMaking("model", "whichever there is", 4, ANALYZER_VERSION)
+_COLLECTION = ResolvedCollection("default", "papers", "papers__1", _MADE)
 
 
 def _document(text: str, title: str = "") -> PreparedDocument:

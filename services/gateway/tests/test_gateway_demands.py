@@ -51,7 +51,7 @@ async def _found(valves: tuple[Storage, ResolvedCollection], query: str, limit: 
     storage, collection = valves
     parsed = parse_query(query)
     embedded = await storage.embed.embed_query(
-        parsed.text, reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        parsed.text, reader=WHOLE, expected_fingerprint=collection.made.fingerprint, timeout_seconds=10
     )
     found = await search_as_demanded(
         storage.chunk_search, collection, parsed, vector=embedded.vector, filter=None, limit=limit, timeout_seconds=20,

@@ -68,7 +68,7 @@ async def test_moved_document_is_not_embedded_again(storage: Storage) -> None:
     assert storage.embed.embedded == embedded
     default = await storage.collections.resolve("", tenant="default")
     query = await storage.embed.embed_query(
-        "valve number 5", reader=WHOLE, expected_fingerprint=default.model_fingerprint, timeout_seconds=10
+        "valve number 5", reader=WHOLE, expected_fingerprint=default.made.fingerprint, timeout_seconds=10
     )
     found = await storage.chunk_search.search(
         default, vector=query.vector, text="valve number 5", limit=50, timeout_seconds=10.0, reader=WHOLE

@@ -264,7 +264,7 @@ async def test_collection_of_a_later_analyzer_is_searched_by_vectors_and_says_wh
     monkeypatch.setattr("trivium_gateway.qdrant.words.ANALYZER_VERSION", ANALYZER_VERSION + 1)
     collection = await storage.collections.resolve("later", tenant="default")
     vector = (await storage.embed.embed_query(
-        "torque", reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        "torque", reader=WHOLE, expected_fingerprint=collection.made.fingerprint, timeout_seconds=10
     )).vector  # fmt: skip
 
     found = await storage.chunk_search.search(

@@ -51,7 +51,7 @@ async def _search(
 ) -> SearchResult:
     collection = await storage.collections.resolve("", tenant=tenant)
     embedded = await storage.embed.embed_query(
-        query, reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        query, reader=WHOLE, expected_fingerprint=collection.made.fingerprint, timeout_seconds=10
     )
     arguments: dict[str, Any] = {"vector": embedded.vector, "text": query, "limit": 10, "timeout_seconds": 10.0} | more
     if filter_json is not None:
@@ -264,7 +264,7 @@ async def test_leg_that_fails_is_reported_and_the_other_answers(
 ) -> None:
     collection = await animals.collections.resolve("", tenant="default")
     query = await animals.embed.embed_query(
-        "cats sleep", reader=WHOLE, expected_fingerprint=collection.model_fingerprint, timeout_seconds=10
+        "cats sleep", reader=WHOLE, expected_fingerprint=collection.made.fingerprint, timeout_seconds=10
     )
     chunk_search = _search_without(animals, broken)
     found = await chunk_search.search(

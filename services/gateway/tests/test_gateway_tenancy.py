@@ -37,7 +37,7 @@ async def test_search_asks_each_leg_once_and_for_its_tenant_only(storage: Storag
     connection.__dict__.update(storage.connection.__dict__, queries=[])
     await ChunkSearch(connection).search(
         collection,
-        vector=[1.0] * collection.dimension,
+        vector=[1.0] * collection.made.dimension,
         text="report",
         limit=5,
         timeout_seconds=5,

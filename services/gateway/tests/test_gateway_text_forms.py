@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.limits import GatewayLimits
 from trivium_gateway.ingestion.chunking import ChunkingSettings
 from trivium_gateway.ingestion.decoding import decode
@@ -146,7 +147,7 @@ async def test_front_matter_is_metadata_unless_the_sender_says_otherwise(parser:
     source = "---\ntags: [press, seal]\nversion: 1.10\nauthor: Kim\nlayout: post\n---\ntext\n"
     preparer = DocumentPreparer(parser, GatewayLimits(), ChunkingSettings())
     document = NewDocument(data=source.encode(), filename="a.md", metadata={"author": "Jo"})
-    collection = ResolvedCollection("default", "papers", "papers__1", "model", "f", 4, ANALYZER_VERSION)
+    collection = ResolvedCollection("default", "papers", "papers__1", IndexMaking("model", "f", 4, ANALYZER_VERSION))
     prepared = await preparer.prepare(document, collection)
     assert prepared.metadata == {"tags": ["press", "seal"], "version": "1.10", "author": "Jo"}
 

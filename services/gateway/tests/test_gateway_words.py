@@ -58,7 +58,7 @@ async def thousand(open_storage: OpenStorage, ids: list[str]) -> AsyncIterator[t
         for one in ids:
             text = f"Change {one}: The {draw.choice(_PARTS)} {draw.choice(_CHANGES)}. Plant {draw.choice(_PLANTS)}."
             chunk = Chunk(one, 0, "Change request", "", text, 0, len(text), new_version("0"), 1, {})
-            vector = np.ones(collection.dimension).tolist()
+            vector = np.ones(collection.made.dimension).tolist()
             points.append(
                 point_of(chunk, EmbeddedChunk(vector, b""), stored_words(text, collection.word_rules), "default")
             )

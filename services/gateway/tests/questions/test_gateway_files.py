@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from documents.known.prints import Page, pdf
+from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.library.originals import Original, Originals
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.settings import GatewaySettings
@@ -203,7 +204,8 @@ async def test_file_that_a_killed_gateway_left_half_written_is_deleted_by_the_ne
         path.write_bytes(b"half")
     os.utime(left, (0, 0))
 
-    papers = ResolvedCollection("default", "papers", "papers__1", "model", "fingerprint", 4, ANALYZER_VERSION)
+    made = IndexMaking("model", "fingerprint", 4, ANALYZER_VERSION)
+    papers = ResolvedCollection("default", "papers", "papers__1", made)
     await Originals(tmp_path, 1000).keep(papers, [Original("a", "text", b"whole", "pdf")])
 
     assert not left.exists()

@@ -281,7 +281,7 @@ async def test_writes_and_deletions_while_the_model_changes_are_kept(
         assert after["d3"].endswith("Late.")
         collection = await gateway.collections.resolve(gateway.name, tenant="default")
         assert (await gateway.documents.get(collection, "d5", reader=_WHOLE)).readers == frozenset({"user:ann"})
-        assert collection.model == "words-48"
+        assert collection.made.model == "words-48"
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -184,8 +184,8 @@ class IndexTrial:
         low, high = _interval(scores[:, 1] - scores[:, 0])
         before, after = scores.mean(axis=0)
         return IndexComparison(
-            self._before.model,
-            self._after.model,
+            self._before.made.model,
+            self._after.made.model,
             self._made_count,
             self._labelled_count,
             float(before),

@@ -114,7 +114,7 @@ class Retriever:
         options = search.options
         if most_characters:  # of several pieces that stand in one section one passage is made
             options = replace(options, top_n=min(_READ_FOR_EACH * options.top_n, options.depth))
-        record.note({"trivium.model": collection.model, "trivium.model_fingerprint": collection.model_fingerprint})
+        record.note({"trivium.model": collection.made.model, "trivium.model_fingerprint": collection.made.fingerprint})
         record.settings = {
             "version": collection.settings.now.number,
             **settings.given(),
@@ -157,7 +157,7 @@ class Retriever:
                 passages = await asyncio.to_thread(best_passages, candidates, judged, weights, options, record, unread)
             if len(passages) >= options.top_n or not unread:
                 break
-        query, fingerprint = search.queries[0].demanded.text, collection.model_fingerprint
+        query, fingerprint = search.queries[0].demanded.text, collection.made.fingerprint
         with record.stage("score"):
             passages = await asyncio.to_thread(
                 calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings

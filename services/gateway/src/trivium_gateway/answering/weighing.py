@@ -45,7 +45,7 @@ def weights_of(
     Late interaction still sees which of the tokens that it does know stand in a passage.
     """
     reads = reading_weight(embedded.read_share) if embedded else 1.0
-    judges_too = judged is not None and judged.model == collection.model
+    judges_too = judged is not None and judged.model == collection.made.model
     return Weights(
         reads * settings.weight_of_dense,
         ((1 + reads) / 2 if judges_too else 1.0) * settings.weight_of_rerank,

@@ -155,9 +155,9 @@ class Transfers:
             yield (
                 ExportedCollection(
                     name,
-                    collection.model,
-                    collection.model_fingerprint,
-                    collection.dimension,
+                    collection.made.model,
+                    collection.made.fingerprint,
+                    collection.made.dimension,
                     with_vectors,
                     collection.settings.now.settings if changed else None,
                     described.chunk_count or 0,
@@ -198,12 +198,12 @@ class Transfers:
         principal.require(Scope.INGEST)
         async with self._calls.call(principal, Scope.INGEST) as collections:
             collection = await collections.resolve(name, tenant=principal.tenant)
-        is_same = source.model_fingerprint in (collection.model_fingerprint, collection.embedded_by)
+        is_same = source.model_fingerprint in (collection.made.fingerprint, collection.embedded_by)
         if source.has_vectors and not is_same and not embed:
             raise FailedPrecondition(
                 f"The documents have vectors of {source.model} (fingerprint {source.model_fingerprint[:12]}), and the "
-                f"collection {collection.name!r} has those of {collection.model} "
-                f"({collection.model_fingerprint[:12]}). Set `embed` to have their texts embedded anew.",
+                f"collection {collection.name!r} has those of {collection.made.model} "
+                f"({collection.made.fingerprint[:12]}). Set `embed` to have their texts embedded anew.",
                 reason="MODEL_DIFFERS",
             )
         carried = _documents(documents, collection, with_vectors=source.has_vectors and is_same)
@@ -237,7 +237,7 @@ async def _documents(
             metadata=part.metadata,
             text=part.text,
             readers=part.readers,
-            carried=CarriedContent(part.container, part.boxes, collection.model_fingerprint if with_vectors else ""),
+            carried=CarriedContent(part.container, part.boxes, collection.made.fingerprint if with_vectors else ""),
         )
         if with_vectors:
             current = _with_pieces(current, part, collection)
@@ -257,11 +257,11 @@ def _with_pieces(document: NewDocument, part: CarriedDocument, collection: Resol
             vector = np.zeros(0, dtype="<f4")
         # One of another length is refused by Qdrant, with all that is written beside it; one that is no direction, too.
         length = float(np.linalg.norm(vector))
-        if len(vector) != collection.dimension or not math.isfinite(length) or length <= 0:
+        if len(vector) != collection.made.dimension or not math.isfinite(length) or length <= 0:
             failure = InvalidField(
                 "documents",
-                f"A vector of {document.id!r} is not {collection.dimension} numbers of 32 bits, or is no direction: it "
-                "is damaged.",
+                f"A vector of {document.id!r} is not {collection.made.dimension} numbers of 32 bits, or is no "
+                "direction: it is damaged.",
                 reason="VECTOR_DAMAGED",
             )
             return replace(document, failure=failure)

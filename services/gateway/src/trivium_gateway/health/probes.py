@@ -144,7 +144,7 @@ class SearchProbe:
         collection = await self._some()
         if collection is None:
             return
-        vector = [1.0] + [0.0] * (collection.dimension - 1)
+        vector = [1.0] + [0.0] * (collection.made.dimension - 1)
         try:
             await self._try(collection, vector, None, _SEARCH_SECONDS)
         except NotFound:  # deleted since, by somebody else: another one next time

@@ -172,8 +172,8 @@ class Ingester:
         model = await (await self._embed.of(collection.embedded_by)).model()
         if model.fingerprint != collection.embedded_by:
             raise FailedPrecondition(
-                f"The collection {collection.name!r} holds vectors of {collection.model} (fingerprint "
-                f"{collection.model_fingerprint[:12]}), but the embed service runs {model.name} "
+                f"The collection {collection.name!r} holds vectors of {collection.made.model} (fingerprint "
+                f"{collection.made.fingerprint[:12]}), but the embed service runs {model.name} "
                 f"({model.fingerprint[:12]}) now. Start it with that model again, or name a service that "
                 "does in TRIVIUM_GATEWAY_EMBED_TARGETS.",
                 reason="MODEL_CHANGED",

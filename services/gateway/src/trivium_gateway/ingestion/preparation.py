@@ -135,7 +135,7 @@ class DocumentPreparer:
         if (carried := document.carried) is not None:
             # What is counted from places in the text is right only for that text.
             is_same = parsed.text == document.text
-            is_embedded = is_same and carried.model_fingerprint == collection.model_fingerprint
+            is_embedded = is_same and carried.model_fingerprint == collection.made.fingerprint
             prepared = replace(
                 prepared,
                 container=carried.container,
@@ -155,7 +155,7 @@ class DocumentPreparer:
             "uri": document.uri,
             "metadata": document.metadata,
             "text": document.text,
-            "model_fingerprint": collection.model_fingerprint,
+            "model_fingerprint": collection.made.fingerprint,
             "chunker_version": CHUNKER_VERSION,
             "chunk_tokens": chunking.chunk_tokens,
             "overlap_tokens": chunking.overlap_tokens,

@@ -160,7 +160,7 @@ class Reindexer:
     async def _add_codes(self, alias: str, tenant: str, own: OwnCollection, until: float) -> ReindexProgress:
         """Give chunks where they are the token codes that they lack, page by page."""
         count = own.described.point_count
-        codes_of = await self._coder(own.described.embedded_by or own.described.model_fingerprint)
+        codes_of = await self._coder(own.described.embedded_by or own.described.made.fingerprint)
         if codes_of is None:
             return ReindexProgress(True, count, count)
         await self._qdrant.index_system_fields(own.physical)
@@ -181,7 +181,7 @@ class Reindexer:
         described = own.described
         successor = resolved(own).successor()
         assert successor is not None  # its analyzer is another one, or its language
-        copier = await self._copier(own.physical, successor, described.model_fingerprint)
+        copier = await self._copier(own.physical, successor, described.made.fingerprint)
         run = _Run(copier, described.point_count)
         await self._qdrant.create(successor.physical, successor.made)
         await self._index_keys(own, run)
@@ -239,7 +239,7 @@ class Reindexer:
         """Copy what was written last to an index that does not answer any more, and delete it."""
         run = self._runs.get(alias)
         for physical in await self._lookup.replaced(own):
-            copier = await self._copier(physical, resolved(own), own.described.model_fingerprint)
+            copier = await self._copier(physical, resolved(own), own.described.made.fingerprint)
             # Until then other gateways believe that it answers.
             await asyncio.sleep(self._collections.remember_seconds)
             newest_age = 0.0 if run else await _newest_age_seconds(copier)

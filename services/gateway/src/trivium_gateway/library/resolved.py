@@ -26,35 +26,23 @@ class ResolvedCollection:
         tenant: Whose it is.
         name: The name that they use.
         physical: The name of the collection in Qdrant, `<alias>__<12 characters>`; see `physical_name`.
-        model: Name of the embedding model.
-        model_fingerprint: Its fingerprint.
-        dimension: Numbers per vector.
-        analyzer: Version of the analyzer that its words are indexed by.
+        made: What its index is made with.
         settings: How it is searched and judged.
         is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
-        generation: Tells its index from others of the same model and analyzer.
         same_model: Fingerprint of another model that makes the same vectors, and embeds for it; empty if none does.
         beside: The other index of the collection; None if there is none.
         contents: The mark of what was in it when it was found; see `Contents`.
-        language: The language that the analyzer goes by where a text does not tell.
-        chunking: How its documents were cut by its own settings.
     """
 
     tenant: str
     name: str
     physical: str
-    model: str
-    model_fingerprint: str
-    dimension: int
-    analyzer: int
+    made: IndexMaking
     settings: SettingsHistory = field(default_factory=SettingsHistory)
     is_restricted: bool = False
-    generation: str = ""
     same_model: str = ""
     beside: IndexBeside | None = None
     contents: str = ""
-    language: str = ""
-    chunking: str = ""
 
     @property
     def alias(self) -> str:
@@ -71,12 +59,12 @@ class ResolvedCollection:
 
         Pass it to `EmbedClient.of` and to what embeds, which refuses any other model.
         """
-        return self.same_model or self.model_fingerprint
+        return self.same_model or self.made.fingerprint
 
     def successor(self) -> "ResolvedCollection | None":
         """Give the collection that `Reindexer` makes of this one; None if it is made as this version makes them."""
         language = self.settings.now.settings.language or ""
-        if (self.analyzer, self.language) == (ANALYZER_VERSION, language):
+        if (self.made.analyzer, self.made.language) == (ANALYZER_VERSION, language):
             return None
         return self.made_as(replace(self.made, analyzer=ANALYZER_VERSION, language=language))
 
@@ -90,7 +78,7 @@ class ResolvedCollection:
     @property
     def word_rules(self) -> WordRules:
         """What its words are made by."""
-        return WordRules(self.analyzer, self.language)
+        return WordRules(self.made.analyzer, self.made.language)
 
     @property
     def indexes(self) -> tuple[str, ...]:
@@ -107,19 +95,6 @@ class ResolvedCollection:
         return [self] if other is None else [self, other, self]
 
     @property
-    def made(self) -> IndexMaking:
-        """What its index is made with."""
-        return IndexMaking(
-            self.model,
-            self.model_fingerprint,
-            self.dimension,
-            self.analyzer,
-            self.generation,
-            self.language,
-            self.chunking,
-        )
-
-    @property
     def needs_reindex(self) -> bool:
         """Whether `trivium reindex` would make it otherwise than it is."""
         return self.successor() is not None or self.is_cut_otherwise
@@ -127,21 +102,15 @@ class ResolvedCollection:
     @property
     def is_cut_otherwise(self) -> bool:
         """Whether its settings say another chunking than its documents were cut by."""
-        return self.settings.now.settings.chunking != self.chunking
+        return self.settings.now.settings.chunking != self.made.chunking
 
     def made_as(self, made: IndexMaking) -> "ResolvedCollection":
         """Give the index of this collection that is made otherwise."""
         return replace(
             self,
             physical=physical_name(self.alias, made.fingerprint, made.analyzer, made.language, made.generation),
-            model=made.model,
-            model_fingerprint=made.fingerprint,
-            dimension=made.dimension,
-            analyzer=made.analyzer,
-            generation=made.generation,
-            language=made.language,
-            chunking=made.chunking,
-            same_model=self.same_model if made.fingerprint == self.model_fingerprint else "",
+            made=made,
+            same_model=self.same_model if made.fingerprint == self.made.fingerprint else "",
             beside=None,
             contents="",
         )
@@ -155,16 +124,10 @@ def resolved(own: OwnCollection) -> ResolvedCollection:
         tenant,
         name,
         own.physical,
-        described.model,
-        described.model_fingerprint,
-        described.dimension,
-        described.analyzer,
+        described.made,
         described.settings,
         described.is_restricted,
-        described.generation,
         described.embedded_by,
         described.beside,
         described.contents,
-        described.language,
-        described.chunking,
     )

@@ -116,7 +116,7 @@ class CollectionTuning:
             for _ in range(_MOVES):
                 await self._qdrant.keep_settings(own.physical, history)
                 chunking = history.now.settings.chunking
-                if not own.described.point_count and chunking != own.described.chunking:
+                if not own.described.point_count and chunking != own.described.made.chunking:
                     await self._qdrant.keep_chunking(own.physical, chunking)  # all its documents will be cut so
                 now = await self._collections.own(name, tenant=tenant)
                 if now.physical == own.physical:

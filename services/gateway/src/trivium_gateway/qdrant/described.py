@@ -68,53 +68,28 @@ class PhysicalCollection:
     """What Qdrant says of one physical collection.
 
     Attributes:
-        model: Name of the model whose vectors it holds, as noted at its creation.
-        model_fingerprint: That model's fingerprint.
-        dimension: Numbers per vector.
+        made: What it is made with, as noted at its creation.
         metadata_kinds: The metadata keys that are indexed, and their kinds.
         indexed_fields: The other fields that are indexed.
         point_count: How many points it has, roughly.
-        analyzer: Version of the analyzer that its words were indexed by.
         settings: How it is searched and judged.
         is_restricted: Whether there are or were documents in it that not everyone of the tenant may read.
-        generation: Tells it from others of the same model and analyzer.
         beside: The other index of its collection; None if there is none.
         embedded_by: Fingerprint of another model that makes the same vectors; empty if none is known.
         comparison: What the comparison with the index before it has shown; None if there was none.
         contents: The mark that each write moves; empty before the first one.
-        language: The language that the analyzer goes by where a text does not tell.
-        chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
     """
 
-    model: str
-    model_fingerprint: str
-    dimension: int
+    made: IndexMaking
     metadata_kinds: Mapping[str, MetadataKind]
     indexed_fields: frozenset[str]
     point_count: int
-    analyzer: int
     settings: SettingsHistory
     is_restricted: bool = False
-    generation: str = ""
     beside: IndexBeside | None = None
     embedded_by: str = ""
     comparison: IndexComparison | None = None
     contents: str = ""
-    language: str = ""
-    chunking: str = ""
-
-    @property
-    def made(self) -> IndexMaking:
-        """What it is made with."""
-        return IndexMaking(
-            self.model,
-            self.model_fingerprint,
-            self.dimension,
-            self.analyzer,
-            self.generation,
-            self.language,
-            self.chunking,
-        )
 
     @property
     def is_indexed(self) -> bool:
@@ -135,20 +110,22 @@ def described(reply: Any) -> PhysicalCollection:
         elif kind is not None:
             kinds[key] = kind
     return PhysicalCollection(
-        model=str(facts.get("model", "")),
-        model_fingerprint=str(facts.get("model_fingerprint", "")),
-        dimension=config.params.vectors_config.params_map.map[DENSE].size,
+        made=IndexMaking(
+            model=str(facts.get("model", "")),
+            fingerprint=str(facts.get("model_fingerprint", "")),
+            dimension=config.params.vectors_config.params_map.map[DENSE].size,
+            analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
+            generation=str(facts.get(GENERATION, "")),
+            language=str(facts.get(LANGUAGE, "")),
+            chunking=str(facts.get(CHUNKING, "")),
+        ),
         metadata_kinds=kinds,
         indexed_fields=frozenset(fields),
         point_count=reply.result.points_count,
-        analyzer=int(facts.get("analyzer", QDRANTS_OWN)),
         settings=SettingsHistory.from_text(str(facts.get(SETTINGS, ""))),
         is_restricted=bool(facts.get(RESTRICTED)),
-        generation=str(facts.get(GENERATION, "")),
         beside=IndexBeside.from_text(str(facts.get(BESIDE, ""))),
         embedded_by=str(facts.get(EMBEDDED_BY, "")),
         comparison=IndexComparison.from_text(str(facts.get(REPORT, ""))),
         contents=str(facts.get(CONTENTS, "")),
-        language=str(facts.get(LANGUAGE, "")),
-        chunking=str(facts.get(CHUNKING, "")),
     )

@@ -93,7 +93,7 @@ class ModelFinder:
             TriviumError: A service that may run it cannot be asked now.
         """
         client, model = await self._find(name)
-        if model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by):
+        if model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by):
             return await self.cut_anew(own)
         alike, _, _ = await self._try(client, model, own)
         if alike:
@@ -130,7 +130,7 @@ class ModelFinder:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
         """
         _, model = await self._find(name)
-        if model.fingerprint == own.described.model_fingerprint and beside.role != "next":
+        if model.fingerprint == own.described.made.fingerprint and beside.role != "next":
             return
         if beside.role != "next":
             raise FailedPrecondition(
@@ -153,7 +153,7 @@ class ModelFinder:
         """
         client, model = await self._find(name)
         alike, seconds, content_bytes = await self._try(client, model, own)
-        is_its_own = model.fingerprint in (own.described.model_fingerprint, own.described.embedded_by)
+        is_its_own = model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by)
         same = await self.cut_anew(own) is None if is_its_own else alike
         pieces = own.described.point_count
         vector_bytes = model.dimension * _BYTES_A_NUMBER * _GRAPH_SHARE
@@ -197,7 +197,7 @@ class ModelFinder:
         )
         seconds = (time.perf_counter() - begin) / len(sample)
         beside = sum(len(chunk.text.encode()) + 4 / 3 * len(embedded.token_codes) for chunk, embedded in sample)
-        alike = model.dimension == own.described.dimension and _are_alike(
+        alike = model.dimension == own.described.made.dimension and _are_alike(
             np.asarray([embedded.vector for _, embedded in sample], dtype=np.float32), made.vectors
         )
         return alike, seconds, beside / len(sample)
