@@ -150,6 +150,8 @@ def test_dataset_is_read_in_either_form_of_judgements(tmp_path: Path) -> None:
             '{"id": "a", "text": ""}\n{"id": "a", "text": ""}',
             r"corpus\.jsonl:2: there is a document 'a'",
         ),
+        ("corpus.jsonl", '{"id": "a", "text": "", "title": 5}', r"corpus\.jsonl:1: title is no text"),
+        ("qrels.tsv", "q1\ta\t1\nq1\ta\tinf", r"qrels\.tsv:2: not a query, a document and a grade"),
         ("qrels.tsv", "q1 a 1", r"qrels\.tsv:1: not a query, a document and a grade"),
     ],
 )

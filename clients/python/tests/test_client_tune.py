@@ -168,15 +168,47 @@ def test_command_waits_for_a_gateway_that_has_more_to_do(gateway: Any, refusal: 
     assert "nothing is changed" in outcome.output
 
 
+def refused(gateway: Any, *options: str) -> str:
+    outcome = CliRunner().invoke(app, ["tune", "manuals", *options, "--gateway", gateway.address])
+    assert outcome.exit_code == 2, outcome.output
+    return " ".join(outcome.output.replace("│", " ").split())
+
+
 def test_too_few_questions_are_refused(gateway: Any, tmp_path: Path) -> None:
     serve(gateway, without_vectors)
     (tmp_path / "queries.jsonl").write_text('{"id": "q1", "text": "?"}')
     (tmp_path / "qrels.tsv").write_text("q1\ta\t1\n")
 
-    outcome = CliRunner().invoke(app, ["tune", "x", "--questions", str(tmp_path), "--gateway", gateway.address])
+    said = refused(gateway, "--questions", str(tmp_path))
 
-    assert outcome.exit_code == 2
-    assert "fewer than 20" in " ".join(outcome.output.replace("│", " ").split())
+    assert "Invalid value for --questions: only 1 question of those asked" in said
+
+
+def test_too_few_documents_are_not_blamed_on_questions_that_nobody_gave(gateway: Any) -> None:
+    serve(gateway, without_vectors)
+    gateway.will("ListDocuments", pb.ListDocumentsResponse(documents=[pb.Document(id="a")]))
+    text = "All of the pumps are cleaned once a week by the staff."
+    gateway.will("GetDocument", pb.GetDocumentResponse(document=pb.Document(id="a", text=text)))
+
+    said = refused(gateway)
+
+    assert "Invalid value for NAME: only 1 question could be made of the documents of 'manuals'" in said
+
+
+def test_questions_about_other_documents_are_refused_and_not_taken_for_hard_ones(gateway: Any, tmp_path: Path) -> None:
+    serve(gateway, without_vectors)
+    lines = [(f"q{one}", f"other{one}x") for one in range(20)]
+    (tmp_path / "queries.jsonl").write_text(
+        "\n".join(json.dumps({"id": one, "text": "question 1"}) for one, _ in lines)
+    )
+    (tmp_path / "qrels.tsv").write_text("".join(f"{one}\t{document}\t1\n" for one, document in lines))
+
+    assert "no question finds a document that answers it" in refused(gateway, "--questions", str(tmp_path))
+
+
+def test_rollback_that_is_to_try_something_is_refused(gateway: Any) -> None:
+    assert "give it alone" in refused(gateway, "--rollback", "--dry-run")
+    assert gateway.requests == []
 
 
 def test_change_that_somebody_else_has_overtaken_is_not_made(gateway: Any, refusal: Any) -> None:

@@ -129,6 +129,12 @@ def evaluate(
     else:
         show_report(report, stdout())
     stderr().print(f"{out / 'report.html'} shows it, {out / 'report.json'} has all values", soft_wrap=True)
+    final = report["retrieval"].get("final")
+    if final and not final["recall_at_100"]:
+        warn(
+            "no question found a document that answers it: are the ids in qrels.tsv those that `trivium documents list "
+            f"--collection {asking.collection}` shows?"
+        )
     if outcome.failed:
         _tell_failed(report["failed"])
         raise typer.Exit(1)

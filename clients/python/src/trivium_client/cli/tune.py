@@ -15,12 +15,13 @@ from trivium_client.evaluation.datasets import BadDataset, KnownQuestion, read_d
 from trivium_client.evaluation.significance import Difference
 from trivium_client.tuning.confidence import FEWEST, Fitted
 from trivium_client.tuning.known_items import known_items
-from trivium_client.tuning.running import TooFewQuestions, Tuned, tune
-from trivium_client.tuning.searching import Verdict
+from trivium_client.tuning.running import Tuned, tune
+from trivium_client.tuning.searching import UnfitQuestions, Verdict
 
 _DOCUMENTS = 200
-# Minutes of work are not given up for a gateway that has more to do for a while.
+# Minutes of work are not given up for a gateway that has more to do for a while, or answers slowly.
 _RETRIES = 30
+_SECONDS = 120.0
 
 
 def tune_collection(
@@ -68,7 +69,9 @@ def tune_collection(
 
         trivium tune manuals --rollback
     """
-    with Trivium(gateway, retries=_RETRIES) as trivium:
+    if rollback and (dry_run or questions is not None or count is not None):
+        raise typer.BadParameter("give it alone: it tries nothing, and changes the settings", param_hint="--rollback")
+    with Trivium(gateway, timeout_seconds=_SECONDS, retries=_RETRIES) as trivium:
         if rollback:
             _show_rolled_back(trivium.roll_back_settings(name), as_json=as_json)
             return
@@ -88,8 +91,9 @@ def tune_collection(
                     caller_count=callers,
                     on_each=lambda: bar.advance(asking),
                 )
-            except TooFewQuestions as problem:
-                raise typer.BadParameter(problem.message, param_hint="--questions") from None
+            except UnfitQuestions as problem:
+                hint = "NAME" if labelled is None else "--questions"
+                raise typer.BadParameter(problem.message, param_hint=hint) from None
         collection = None
         if tuned.settings and not dry_run:
             collection = trivium.update_collection(name, tuned.settings, note=tuned.note(), based_on=tuned.based_on)

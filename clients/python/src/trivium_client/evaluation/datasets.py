@@ -99,7 +99,8 @@ def read_dataset(folder: Path, *, split: str = "test", with_corpus: bool = True)
         BadDataset: Something is missing or broken.
     """
     if not folder.is_dir():
-        raise BadDataset(f"{folder} is no folder; name one with {_QUERIES}, {_CORPUS} and {_JUDGEMENTS}")
+        wanted = [_QUERIES, *([_CORPUS] if with_corpus else []), _JUDGEMENTS]
+        raise BadDataset(f"{folder} is no folder; name one with {' and '.join([', '.join(wanted[:-1]), wanted[-1]])}")
     judgements_path = _judgements_path(folder, split)
     texts, extras = _questions(folder / _QUERIES)
     judgements = _judgements(judgements_path) if judgements_path else {}
@@ -120,9 +121,10 @@ def read_dataset(folder: Path, *, split: str = "test", with_corpus: bool = True)
         relevant = relevant if extra.answerable else {}
         questions.append(KnownQuestion(question_id, text, relevant, extra.answers, extra.answerable))
     if not questions:
+        document = "a document of the corpus" if with_corpus else "a document with a grade above 0"
         raise BadDataset(
             f"nothing is known of any question in {folder / _QUERIES}: no line of {judgements_path or _JUDGEMENTS} "
-            "names one of them and a document of the corpus, and none has `answers` or `is_impossible`"
+            f"names one of them and {document}, and none has `answers` or `is_impossible`"
         )
     digest = _digest(folder, [_QUERIES, *([_CORPUS] if with_corpus else [])], judgements_path)
     unknown = frozenset() if known is None else frozenset(named - known)
@@ -159,7 +161,8 @@ def _document_ids(path: Path) -> frozenset[str]:
         document_id = _id(line, place)
         if document_id in found:
             raise BadDataset(f"{place}: there is a document {document_id!r} already; give each its own id")
-        _text(line, "text", place)
+        for field in ("text", "title"):
+            _text(line, field, place)
         found.add(document_id)
     return frozenset(found)
 
@@ -187,7 +190,7 @@ def _judgements(path: Path) -> dict[str, dict[str, int]]:
         try:
             question, document, grade = cells
             found.setdefault(question, {})[document] = int(float(grade))
-        except ValueError:
+        except (ValueError, OverflowError):
             if number == 1 and len(cells) == _COLUMNS:
                 continue  # names of the columns
             raise BadDataset(f"{path}:{number}: not a query, a document and a grade with tabs between") from None

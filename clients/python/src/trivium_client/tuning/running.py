@@ -5,17 +5,13 @@ from dataclasses import dataclass
 
 from trivium_client._client import Trivium
 from trivium_client._collections import SettingValues
-from trivium_client._errors import InvalidRequest
+from trivium_client._counting import counted
 from trivium_client.evaluation.datasets import KnownQuestion
 from trivium_client.tuning.confidence import FEWEST, Fitted, ask_all, enough, fit
-from trivium_client.tuning.searching import SearchTuner, Verdict, halves
+from trivium_client.tuning.searching import SearchTuner, UnfitQuestions, Verdict, halves
 
 FEWEST_QUESTIONS = 20
 """With fewer, nothing can be told from chance."""
-
-
-class TooFewQuestions(InvalidRequest):
-    """There are too few questions to tell anything from chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +67,14 @@ def tune(
         on_each: Called for each question that was asked.
 
     Raises:
-        TooFewQuestions: There are.
+        UnfitQuestions: They are too few, or are about other documents.
         NotFound: There is no such collection.
     """
     described = trivium.get_collection(collection)
     now = described.settings.values if described.settings else {}
     searched = [one for one in questions if one.relevant]
     if len(searched) < FEWEST_QUESTIONS:
-        raise TooFewQuestions(
-            f"there are {len(searched)} questions with a document that answers them; with fewer than "
-            f"{FEWEST_QUESTIONS} nothing can be told from chance",
-            reason="TOO_FEW_QUESTIONS",
-        )
+        raise UnfitQuestions(_too_few(len(searched), collection, are_made=are_made), reason="TOO_FEW_QUESTIONS")
     tuner = SearchTuner(trivium, collection, now, caller_count=caller_count, on_each=on_each)
     search = tuner.tune(searched, are_made=are_made)
     chosen: SettingValues = search.settings if search.accepted else {}
@@ -97,4 +89,18 @@ def tune(
     settings = {**(search.changes if search.accepted else {}), **(fitted.settings if fitted else {})}
     return Tuned(
         len(questions), are_made, search, fitted, settings, described.settings.number if described.settings else 0
+    )
+
+
+def _too_few(count: int, collection: str, *, are_made: bool) -> str:
+    if are_made:
+        return (
+            f"only {counted(count, 'question')} could be made of the documents of {collection!r}, one of each that has "
+            f"a sentence of eight words; with fewer than {FEWEST_QUESTIONS} nothing can be told from chance. Leave the "
+            "settings as they are until there are more documents, or write questions yourself and give them by "
+            "--questions DIR"
+        )
+    return (
+        f"only {counted(count, 'question')} of those asked can be judged, by a document in qrels.tsv that answers; "
+        f"with fewer than {FEWEST_QUESTIONS} nothing can be told from chance. Label more, or ask more by --count"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trivium_client._client import Trivium
 from trivium_client._collections import SettingValues
+from trivium_client._errors import InvalidRequest
 from trivium_client.evaluation.datasets import KnownQuestion
 from trivium_client.evaluation.measures import ranking_measures
 from trivium_client.evaluation.significance import Difference, compare
@@ -28,6 +29,10 @@ _PASSAGES = 30
 _CHANCE = 0.05
 _FLATTERED = 0.05
 """By so much at least the search must be better with weaker vectors if the questions are made of documents' words."""
+
+
+class UnfitQuestions(InvalidRequest):
+    """The questions tell nothing: they are too few, or about documents that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,9 @@ class SearchTuner:
         Args:
             questions: With documents that answer them; at least two.
             are_made: Whether they were made of the documents' own words.
+
+        Raises:
+            UnfitQuestions: None of those that choose finds a document that answers it.
         """
         choosing, judging = halves(questions)
         tried: dict[tuple[tuple[str, object], ...], tuple[SettingValues, list[float]]] = {}
@@ -102,6 +110,12 @@ class SearchTuner:
             return tried[key][1]
 
         best = self._in_force
+        if not any(values(best)):
+            raise UnfitQuestions(
+                "no question finds a document that answers it. Name documents in qrels.tsv by the ids that `trivium "
+                f"documents list --collection {self._collection}` shows, and a collection that has them",
+                reason="DOCUMENTS_NOT_FOUND",
+            )
         for step in _STEPS:
             # Where nothing is better, what is in force stays.
             for change in step:
