@@ -104,6 +104,38 @@ async def test_place_is_kept_for_others_only_while_there_are_any() -> None:
     await asyncio.wait_for(places.take("a"), 5)  # the third: b has not been heard for a while
 
 
+async def _flood_and_modest() -> tuple[FairPlaces, asyncio.Task[None]]:
+    """Two places: one tenant has one and a line, another has the other."""
+    places = FairPlaces(lambda: 2, keeps_one=True)
+    await places.take("modest")
+    await places.take("flood")
+    line = asyncio.create_task(places.take("flood"))
+    await asyncio.sleep(0)
+    return places, line
+
+
+async def test_line_of_a_tenant_waits_as_long_as_its_place_was_held_while_another_asks_that_has_no_line() -> None:
+    places, line = await _flood_and_modest()
+    places.give_back("flood", 0.3)
+    await asyncio.sleep(0)
+    assert not line.done()
+    assert places.used_by("flood") == 1
+    places.give_back("modest")
+    await asyncio.wait_for(places.take("modest"), 5)
+    await asyncio.wait_for(line, 5)
+    assert places.used_by("flood") == 1
+
+
+async def test_line_of_a_tenant_waits_for_no_other_that_has_one_itself() -> None:
+    places, line = await _flood_and_modest()
+    others = asyncio.create_task(places.take("modest"))
+    await asyncio.sleep(0)
+    places.give_back("flood", 60.0)
+    await asyncio.wait_for(line, 5)
+    places.give_back("modest", 60.0)
+    await asyncio.wait_for(others, 5)
+
+
 async def test_waiter_that_leaves_takes_no_place() -> None:
     places = FairPlaces(lambda: 1)
     await places.take("a")

@@ -159,14 +159,14 @@ class QuestionAdmission:
             if inside[tenant] >= part_of(self._most, tenant, inside, self._weight_of):
                 return self._refusal(tenant, 1.0)
         places, share = self._places, self._places.share(tenant, self._coming)
-        free, line = max(0, share - places.held[tenant]), self._coming[tenant] + places.waiting_of(tenant)
+        free, line = max(0, share - places.used_by(tenant)), self._coming[tenant] + places.waiting_of(tenant)
         if line < free:
             ahead, rate = places.ahead_of(tenant), self.allowed
             if places.taken < rate or not ahead:
                 return None  # there is a place, or the next one is its
         else:
             ahead, rate = line - free, share
-        expected = (ahead + 1) * self._mean_seconds / rate
+        expected = (ahead + 1) * self._mean_seconds / rate * (1 + (places.rest_share(tenant) if line else 0))
         longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
         if ahead < rate and expected <= longest:
             return None
@@ -232,8 +232,9 @@ class QuestionAdmission:
         self._metrics.observe_wait(tenant, self._clock() - begin)
 
     def _leave(self, tenant: str, begin: float) -> None:
-        self._mean_seconds += _NEWEST_SHARE * (self._clock() - begin - self._mean_seconds)
-        self._places.give_back(tenant)
+        seconds = self._clock() - begin
+        self._mean_seconds += _NEWEST_SHARE * (seconds - self._mean_seconds)
+        self._places.give_back(tenant, seconds)
         self._note_change()
 
     def _places_now(self) -> int:

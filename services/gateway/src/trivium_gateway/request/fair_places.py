@@ -17,6 +17,7 @@ NOTHING_DONE = nullcontext()
 """Nothing is done while one waits."""
 _RECENT_SECONDS = 1.0
 """Who asks one question after the other is heard again within that time."""
+_LONGEST_REST_SECONDS = 1.0
 _MOST_REMEMBERED = 1_000
 
 
@@ -53,6 +54,7 @@ class FairPlaces:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._heard: dict[str, float] = {}
         self._served: dict[str, float] = {}
+        self._resting: Counter[str] = Counter()
         self._now = 0.0  # on the clock of what was served, by which weights count
         self.held: Counter[str] = Counter()
         """Places by tenant."""
@@ -73,6 +75,19 @@ class FairPlaces:
         """How many other tenants' first ones in the line would be served before a tenant's first one."""
         own = self.held[tenant] / self._weight_of(tenant)
         return sum(self.held[one] / self._weight_of(one) <= own for one in self._waiting if one != tenant)
+
+    def used_by(self, tenant: str) -> int:
+        """Places that a tenant holds, or that rest after it has held them."""
+        return self.held[tenant] + self._resting[tenant]
+
+    def rest_share(self, tenant: str) -> float:
+        """How long a tenant's line rests after each place, in times that it was held.
+
+        Once, or by their weights, while another asks that has no line: a flood is at work half of the time. Else 0.
+        """
+        asking = {*self.held, *(one for one, at in self._heard.items() if self._is_recent(at))}
+        modest = [self._weight_of(one) for one in asking if one != tenant and one not in self._waiting]
+        return max(modest, default=0.0) / self._weight_of(tenant)
 
     def hear(self, tenant: str) -> None:
         """Notes that a tenant is there."""
@@ -124,13 +139,22 @@ class FairPlaces:
                 self._serve()
             raise
 
-    def give_back(self, tenant: str) -> None:
-        """Gives a place to the next."""
+    def give_back(self, tenant: str, held_seconds: float = 0.0) -> None:
+        """Gives a place to the next.
+
+        Args:
+            tenant: Who had it.
+            held_seconds: How long, if its line is to rest for that: see rest_share.
+        """
         self.hear(tenant)
         self.taken -= 1
         self.held[tenant] -= 1
         if not self.held[tenant]:
             del self.held[tenant]
+        if held_seconds and tenant in self._waiting and (share := self.rest_share(tenant)):
+            self._resting[tenant] += 1
+            rest_seconds = min(_LONGEST_REST_SECONDS, share * held_seconds)
+            asyncio.get_running_loop().call_later(rest_seconds, self._end_rest, tenant)
         self._serve()
 
     @asynccontextmanager
@@ -144,7 +168,7 @@ class FairPlaces:
 
     def _serve(self) -> None:
         while self._waiting and self.taken < self._places():
-            able = [one for one in self._waiting if self.held[one] < self.most_of(one)]
+            able = [one for one in self._waiting if self.used_by(one) < self.most_of(one)]
             if not able:
                 return
             tenant = min(able, key=self._rank)  # the first of equals: dicts keep the order in which they came
@@ -153,6 +177,12 @@ class FairPlaces:
             if not turn.done():
                 self._count(tenant)
                 turn.set_result(None)
+
+    def _end_rest(self, tenant: str) -> None:
+        self._resting[tenant] -= 1
+        if not self._resting[tenant]:
+            del self._resting[tenant]
+        self._serve()
 
     def _count(self, tenant: str) -> None:
         self.taken += 1
