@@ -40,6 +40,7 @@ from trivium_gateway.metering.metrics import MeterMetrics
 from trivium_gateway.metering.quotas import Quotas
 from trivium_gateway.models.embed import EmbedClient
 from trivium_gateway.models.embed_answers import EmbeddedDocuments
+from trivium_gateway.models.late_chunks import ChunkedText
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.request.admission import QuestionAdmission
@@ -76,7 +77,7 @@ class CountedEmbed(EmbedClient):
         self.embedded = 0
 
     async def embed_documents(
-        self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
+        self, texts: Sequence[str] | Sequence[ChunkedText], *, expected_fingerprint: str, timeout_seconds: float
     ) -> EmbeddedDocuments:
         self.embedded += len(texts)
         return await super().embed_documents(

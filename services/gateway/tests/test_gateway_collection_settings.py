@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _tuning(storage: Storage) -> CollectionTuning:
-    return CollectionTuning(storage.connection, storage.collections)
+    return CollectionTuning(storage.connection, storage.collections, storage.embed)
 
 
 async def _in_force(storage: Storage, name: str = "papers") -> tuple[int, CollectionSettings]:

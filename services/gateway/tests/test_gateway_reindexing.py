@@ -135,7 +135,7 @@ async def test_keywords_of_a_collection_are_of_its_language_once_it_was_reindexe
         NewDocument(id="de", text="Die Rechnung wird mit der Lieferung verschickt."), collection=collection
     )
     assert await _first(old, "Rechnungen") is None
-    tuning = CollectionTuning(old.connection, old.collections)
+    tuning = CollectionTuning(old.connection, old.collections, old.embed)
     await tuning.change("old", CollectionSettings(language="de"), tenant="default")
     assert (await old.collections.get("old", reader=WHOLE)).needs_reindex
     embedded = old.embed.embedded
@@ -149,7 +149,7 @@ async def test_keywords_of_a_collection_are_of_its_language_once_it_was_reindexe
 
 
 async def test_reindexed_collection_keeps_its_settings(old: Storage) -> None:
-    tuning = CollectionTuning(old.connection, old.collections)
+    tuning = CollectionTuning(old.connection, old.collections, old.embed)
     await tuning.change("old", CollectionSettings(dense_weight=0.5), note="tuned", tenant="default")
     before = (await old.collections.get("old", reader=WHOLE)).settings
 

@@ -33,7 +33,7 @@ _LONG = " ".join(f"Entry {number} of the log says nothing of note." for number i
 async def _collection(storage: Storage, name: str, days: int | None, ids: Sequence[str]) -> None:
     await storage.collections.create(name, reader=WHOLE)
     if days is not None:
-        tuning = CollectionTuning(storage.connection, storage.collections)
+        tuning = CollectionTuning(storage.connection, storage.collections, storage.embed)
         await tuning.change(name, CollectionSettings(retention_days=days), tenant="default")
     collection = await storage.collections.resolve(name, tenant="default")
     results = await storage.ingest(*(NewDocument(id=one, text=_LONG + one) for one in ids), collection=collection)
@@ -98,7 +98,7 @@ async def test_document_that_is_written_while_it_expires_stays(
 @pytest.mark.parametrize("days", [0, -1, 36_501])
 async def test_retention_that_cannot_be_is_refused(storage: Storage, days: int) -> None:
     await storage.collections.create("logs", reader=WHOLE)
-    tuning = CollectionTuning(storage.connection, storage.collections)
+    tuning = CollectionTuning(storage.connection, storage.collections, storage.embed)
 
     with pytest.raises(InvalidField, match="retention_days"):
         await tuning.change("logs", CollectionSettings(retention_days=days), tenant="default")

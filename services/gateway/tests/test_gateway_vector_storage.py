@@ -77,7 +77,7 @@ async def test_embedded_engine_says_that_it_cannot_and_nothing_is_changed(
     storage: Storage, settings: CollectionSettings
 ) -> None:
     await storage.collections.create("papers", reader=WHOLE)
-    tuning = CollectionTuning(storage.connection, storage.collections)
+    tuning = CollectionTuning(storage.connection, storage.collections, storage.embed)
     await tuning.change("papers", CollectionSettings(candidates=9), tenant="default")
 
     with pytest.raises(FailedPrecondition, match="Qdrant server") as refused:
@@ -94,7 +94,7 @@ async def test_server_keeps_vectors_as_it_is_told_and_finds_the_same(
     storage: Storage, settings: CollectionSettings
 ) -> None:
     await storage.collections.create("papers", reader=WHOLE)
-    tuning = CollectionTuning(storage.connection, storage.collections)
+    tuning = CollectionTuning(storage.connection, storage.collections, storage.embed)
 
     await tuning.change("papers", settings, tenant="default")
 

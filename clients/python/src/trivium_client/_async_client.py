@@ -413,7 +413,8 @@ class AsyncTrivium:
                 was found alone, to 8,000; `score_slope`, `score_intercept`, `confidence_slope` and
                 `confidence_intercept`, a line over the log-odds of what is calibrated; `refuse_below` and `mark_below`,
                 confidences; `refusal`; `language`; `chunk_tokens` and `chunk_overlap_tokens`, by which texts are cut
-                from then on; `retention_days`, after which a document that was not written again is deleted; on a
+                from then on; `late_chunking`, whether they are embedded whole, after a reindexing where there are
+                some; `retention_days`, after which a document that was not written again is deleted; on a
                 Qdrant server `quantisation`, `rescore` and `on_disk`.
             note: Why.
             based_on: Number of the version that must be in force, else FailedPrecondition is raised; None for any.

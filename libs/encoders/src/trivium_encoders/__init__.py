@@ -22,6 +22,7 @@ from trivium_encoders.errors import (
     ModelUnsupported,
     QuantizationFailed,
 )
+from trivium_encoders.late_chunking import PartedText
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pair_scorer import PairScorer, Scored
 from trivium_encoders.text_encoder import Encoded, TextEncoder
@@ -50,6 +51,7 @@ __all__ = [
     "ModelNotFound",
     "ModelUnsupported",
     "PairScorer",
+    "PartedText",
     "Priority",
     "QuantizationFailed",
     "Role",

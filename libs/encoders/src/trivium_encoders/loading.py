@@ -19,6 +19,7 @@ from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelUnsupported
 from trivium_encoders.fingerprint import fingerprint, token_fingerprint
+from trivium_encoders.late_chunking import pools_parts
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import Head
@@ -229,6 +230,7 @@ def _load(
         normalized=model.normalized,
         max_tokens=max_tokens,
         token_fingerprint=served(exact_tokens) if exact_tokens else "",
+        pools_parts=model.family is output is Family.TEXT and pools_parts(model),
     )
     return Loaded(model, info, tokenizer, reader, runtime)
 

@@ -81,3 +81,5 @@ class EncoderInfo:
     token_fingerprint: str = ""
     """As `fingerprint`, over all that decides the vectors of single tokens, however they are pooled; empty if there are
     none to be had."""
+    pools_parts: bool = False
+    """Whether it gives vectors of the parts of a text that it reads whole (`late_chunking`)."""

@@ -10,11 +10,15 @@ from prometheus_client import CollectorRegistry
 
 from trivium_encoders.coding import Coding
 from trivium_encoders.description import Family
+from trivium_encoders.errors import EncoderFailed
+from trivium_encoders.late_chunking import PartedText, stretches
 from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pooling import TextHead
 from trivium_encoders.punctuation import punctuation_ids
+from trivium_encoders.runtimes.base import Item, Source
 from trivium_encoders.token_codes import CodeForm
+from trivium_encoders.tokenization import PlacedTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,63 @@ class TextEncoder:
             tokenize_seconds=tokenize_seconds,
             queue_seconds=done.queue_seconds,
             compute_seconds=done.compute_seconds,
-            token_codes=[result.codes for result in done.results] if coded else None,
+            token_codes=[code for result in done.results for code in result.codes] if coded else None,
+        )
+
+    async def encode_parts(
+        self,
+        texts: Sequence[PartedText],
+        *,
+        priority: Priority = Priority.BULK,
+        deadline: float | None = None,
+        codes: CodeForm | None = None,
+    ) -> Encoded:
+        """Embeds the parts of documents that are read whole (`late_chunking`), by a model with `info.pools_parts`.
+
+        Args:
+            texts: The documents, each with at least one part.
+            priority, deadline, codes: As for `encode`.
+
+        Returns:
+            A vector, and a code, for each part: those of the first text, then those of the next. `token_counts` has how
+            many tokens were computed for each text; what stretches share is counted in each.
+
+        Raises:
+            InputTooLong: A part is longer than the model reads; names its text.
+            EncoderError: As for `encode`.
+        """
+        described = self._engine.description
+        prompt = described.prompts.document
+        unpooled = 0 if described.pools_prompt else self._engine.tokenizer.pooled_from(prompt)
+        coding = None
+        if codes is not None and self.info.token_fingerprint:
+            coding = Coding(codes, self.info.token_fingerprint, self._punctuation)
+
+        def tokenize(piece: Sequence[str]) -> list[PlacedTokens]:
+            return self._engine.tokenizer.placed(piece, prompt=prompt)
+
+        whole = [text.text for text in texts]
+        placed, tokenize_seconds = await self._engine.tokenized(whole, tokenize, priority)
+        items, owners = [], []
+        for index, (text, tokens) in enumerate(zip(texts, placed, strict=True)):
+            made = stretches(index, text, tokens, unpooled=unpooled, max_tokens=self.info.max_tokens)
+            owners += [index] * len(made)
+            source = Source(text.text, Role.DOCUMENT)
+            items += [Item(one.tokens, source, unpooled, coding, one.parts) for one in made]
+        try:
+            done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
+        except EncoderFailed as error:
+            raise EncoderFailed(owners[error.index], str(error)) from error
+        counts = [0] * len(texts)
+        for owner, item in zip(owners, items, strict=True):
+            counts[owner] += item.length
+        return Encoded(
+            vectors=np.concatenate([result.values for result in done.results]),
+            token_counts=counts,
+            tokenize_seconds=tokenize_seconds,
+            queue_seconds=done.queue_seconds,
+            compute_seconds=done.compute_seconds,
+            token_codes=[code for result in done.results for code in result.codes] if coding else None,
         )
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:

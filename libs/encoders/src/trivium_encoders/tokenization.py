@@ -40,6 +40,28 @@ class TokenIds:
     unseen: int = 0
     """How many of the last tokens the others do not attend to, though they are computed and serve."""
 
+    def only(self, places: NDArray[np.intp]) -> "TokenIds":
+        """Some of these tokens."""
+        return TokenIds(self.ids[places], None, self.special[places], self.characters)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTokens:
+    """A text's tokens, and where those that are not special stand in it."""
+
+    ids: NDArray[np.int32]
+    """`[tokens]`, special tokens and a prompt's included."""
+    special: NDArray[np.bool_]
+    """`[tokens]`, whether each is a special token."""
+    opening: int
+    """How many stand before the text: special tokens and the prompt's."""
+    closing: int
+    """How many special tokens stand behind it."""
+    starts: NDArray[np.int64]
+    """For each token between, where it begins, in code points of the text without the prompt; ascending."""
+    ends: NDArray[np.int64]
+    """And where it ends."""
+
 
 class TextTokenizer:
     """A model's tokenizer.
@@ -107,6 +129,11 @@ class TextTokenizer:
             return [_single(encoding, len(text)) for encoding, text in zip(encodings, whole, strict=True)]
         heads = self._heads([(prompt, text) for text in texts], most, add_special_tokens=True)
         return [_cut(_single(encoding, characters), most) for encoding, characters in heads]
+
+    def placed(self, texts: Sequence[str], *, prompt: str) -> list[PlacedTokens]:
+        """Tokenises texts of any length, each after the prompt, and says where their tokens stand."""
+        encodings = self._tokenizer.encode_batch([prompt + text for text in texts])
+        return [_placed(encoding, len(prompt)) for encoding in encodings]
 
     def encode_pairs(self, query: str, texts: Sequence[str], *, query_last: bool = False) -> list[TokenIds]:
         """Tokenises a query with each of some texts; a pair that is too long loses tokens of the longer side.
@@ -224,6 +251,18 @@ def _cut(tokens: TokenIds, most: int) -> TokenIds:
 def _single(encoding: Encoding, characters: int) -> TokenIds:
     ids = np.array(encoding.ids, dtype=np.int32)
     return TokenIds(ids, None, np.array(encoding.special_tokens_mask, dtype=np.bool_), characters)
+
+
+def _placed(encoding: Encoding, prompt: int) -> PlacedTokens:
+    special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) - prompt
+    leading = _leading(special.tolist())
+    closing = 0 if special.all() else _leading(special[::-1].tolist())
+    offsets = offsets[leading : len(special) - closing]
+    # A token that begins in the prompt is the prompt's, as a blank that is one with the word behind it is the word's.
+    of_prompt = int(np.searchsorted(offsets[:, 1], 0, "right")) if prompt else 0
+    starts, ends = np.maximum(0, offsets[of_prompt:]).T
+    return PlacedTokens(np.array(encoding.ids, dtype=np.int32), special, leading + of_prompt, closing, starts, ends)
 
 
 def _pair(encoding: Encoding, characters: int) -> TokenIds:

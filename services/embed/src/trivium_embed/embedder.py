@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import CodeForm, Encoded, Priority, Role
+from trivium_encoders import CodeForm, Encoded, PartedText, Priority, Role
 from trivium_model_service.backend import BackendOwner, still_loading
 from trivium_model_service.deadlines import seconds_left
 from trivium_model_service.result_cache import CacheMetrics
@@ -17,6 +17,7 @@ from trivium_serving.errors import FailedPrecondition, InvalidField, TooLarge, T
 from trivium_embed.backends.base import EmbeddingBackend
 from trivium_embed.dimensions import Dimensions
 from trivium_embed.encodings import Encoding
+from trivium_embed.late_chunking import check_chunks, late_chunking_backend
 from trivium_embed.limits import Limits, refuse_blank
 from trivium_embed.metrics import EmbedMetrics
 from trivium_embed.sharing import SharedEmbedding
@@ -40,6 +41,8 @@ class EmbeddingRequest:
     """How the vectors will be sent."""
     codes: CodeForm | None = None
     """In which form to give the vectors of the texts' tokens as well; None for none."""
+    chunks: Sequence[PartedText] = ()
+    """For late chunking the texts with their chunks; none to embed each text."""
 
 
 class Embedder(BackendOwner[EmbeddingBackend]):
@@ -132,7 +135,8 @@ class Embedder(BackendOwner[EmbeddingBackend]):
             deadline: When to give up, on the event loop's clock in seconds; None for never.
 
         Raises:
-            FailedPrecondition: Another model is loaded than the request expects (MODEL_MISMATCH).
+            FailedPrecondition: Another model is loaded than the request expects (MODEL_MISMATCH), or it cannot do late
+                chunking (LATE_CHUNKING_NOT_SUPPORTED).
             InvalidField, TooLarge: The request breaks a limit, or there are no such vectors (DIMENSION_NOT_SUPPORTED).
             Overloaded: There is no capacity now.
             DeadlineExceeded, Unavailable: As for `EmbeddingBackend.embed`.
@@ -142,7 +146,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         except TriviumError as error:
             self._metrics.count_rejected(error)
             raise
-        self._metrics.count_embedded(request.role, len(request.texts), sum(encoded.token_counts))
+        self._metrics.count_embedded(request.role, len(encoded.vectors), sum(encoded.token_counts))
         return encoded
 
     async def _embed(self, request: EmbeddingRequest, priority: Priority, deadline: float | None) -> Encoded:
@@ -152,18 +156,31 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         _check_encoding(request.encoding, model.dimension)
         self.limits.check(request.texts)
         refuse_blank(request.texts)
-        assert self._shared is not None  # it exists since the backend does
-        encoded = await self._shared.embed(
-            request.texts,
-            role=request.role,
-            truncate=request.truncate,
-            priority=priority,
-            deadline=deadline,
-            codes=request.codes if backend.info.token_fingerprint else None,
-            admit=lambda new: self._admit(estimate_tokens(new, backend.info.max_tokens), priority, deadline),
-        )
+        codes = request.codes if backend.info.token_fingerprint else None
+        if request.chunks:
+            encoded = await self._embed_chunks(request, codes, priority, deadline)
+        else:
+            assert self._shared is not None  # it exists since the backend does
+            encoded = await self._shared.embed(
+                request.texts,
+                role=request.role,
+                truncate=request.truncate,
+                priority=priority,
+                deadline=deadline,
+                codes=codes,
+                admit=lambda new: self._admit(estimate_tokens(new, backend.info.max_tokens), priority, deadline),
+            )
         _check_size(encoded, self.limits.max_codes_bytes)
         return self.dimensions.cut(encoded, model.dimension)
+
+    async def _embed_chunks(
+        self, request: EmbeddingRequest, codes: CodeForm | None, priority: Priority, deadline: float | None
+    ) -> Encoded:
+        """Embeds the chunks of texts that are read whole. None is remembered: the same document seldom comes twice."""
+        backend = late_chunking_backend(self.backend)
+        check_chunks(request.chunks, request.role, self.limits.max_texts, truncate=request.truncate)
+        with self._admit(estimate_tokens(request.texts, 0), priority, deadline):
+            return await backend.embed_parts(request.chunks, priority=priority, deadline=deadline, codes=codes)
 
     async def read_shares(self, request: EmbeddingRequest) -> Sequence[float]:
         """Says what share of each query's letters the model can read; nothing of documents, or if it is not known."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium.embed.v1 import embed_service_pb2 as pb
 from trivium.embed.v1.embed_service_pb2_grpc import EmbedServiceServicer
-from trivium_encoders import CodeForm, Encoded, Priority, Role
+from trivium_encoders import CodeForm, Encoded, PartedText, Priority, Role
 from trivium_model_service.deadlines import deadline_of
 from trivium_model_service.messages import encoder_model_info, timing, timing_facts
 from trivium_serving import tracing
@@ -21,6 +21,7 @@ from trivium_serving.rpc_errors import retry_pushback_ms
 
 from trivium_embed.embedder import Embedder, EmbeddingRequest
 from trivium_embed.encodings import Encoding, to_binary, to_int8
+from trivium_embed.late_chunking import may_chunk_late
 from trivium_embed.pipeline import answer_in_order
 
 _logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class EmbedServicer(EmbedServiceServicer):
             least_dimension=dimensions.least,
             most_dimension=dimensions.most,
             token_codes=_CODE_NAMES[self._embedder.default_codes],
+            late_chunking=may_chunk_late(self._embedder.backend),
         )
 
     async def _embed(self, request: pb.EmbedRequest, priority: Priority, deadline: float | None) -> pb.EmbedResponse:
@@ -118,6 +120,7 @@ class EmbedServicer(EmbedServiceServicer):
             dimension=request.dimension,
             encoding=_encoding(request.encoding),
             codes=self._codes(request.token_codes),
+            chunks=_chunks(request),
         )
         with tracing.span("embeddings") as span:
             encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
@@ -167,6 +170,17 @@ def _put_vectors(response: pb.EmbedResponse, vectors: NDArray[np.float32], encod
         response.vectors_binary = to_binary(vectors).tobytes()
     else:
         response.vectors_f32 = vectors.astype("<f4", copy=False).tobytes()
+
+
+def _chunks(request: pb.EmbedRequest) -> list[PartedText]:
+    if request.chunks and len(request.chunks) != len(request.texts):
+        raise InvalidField(
+            "chunks", f"chunks has {len(request.chunks)} entries for {len(request.texts)} texts; send one for each."
+        )
+    return [
+        PartedText(text, [(span.start, span.end) for span in one.spans], one.heading_characters)
+        for text, one in zip(request.texts, request.chunks, strict=False)
+    ]
 
 
 def _role(role: pb.EmbedRole.ValueType) -> Role:

@@ -386,7 +386,7 @@ async def test_change_of_the_model_that_breaks_off_anywhere_goes_on_and_loses_no
 async def test_index_that_finds_less_does_not_answer_unless_it_is_forced_to(qdrant: Qdrant, tmp_path: Path) -> None:
     async with _gateway(qdrant, tmp_path, ConstantPeer(_LARGE, 48)) as gateway:
         by_vectors_alone = CollectionSettings(sparse_weight=0.0)  # words would find the same in both
-        tuning = CollectionTuning(gateway.connection, gateway.collections)
+        tuning = CollectionTuning(gateway.connection, gateway.collections, gateway.embed)
         await tuning.change(gateway.name, by_vectors_alone, tenant="default")
         for number in range(_COUNT):
             asked, document = _text(number), f"d{number}"
@@ -525,7 +525,10 @@ async def test_documents_are_cut_anew_for_the_same_model_once_the_chunking_is_an
 
 async def test_documents_are_cut_anew_once_the_collection_says_another_chunking(qdrant: Qdrant, tmp_path: Path) -> None:
     async with _gateway(qdrant, tmp_path, count=6) as gateway:
-        before, tuning = await gateway.stored(), CollectionTuning(gateway.connection, gateway.collections)
+        before, tuning = (
+            await gateway.stored(),
+            CollectionTuning(gateway.connection, gateway.collections, gateway.embed),
+        )
         await tuning.change(gateway.name, CollectionSettings(chunk_tokens=20), tenant="default")
         assert (await gateway.described()).needs_reindex
         assert (await gateway.described()).chunk_count == 6
@@ -547,7 +550,7 @@ async def test_documents_are_cut_anew_once_the_collection_says_another_chunking(
 
 async def test_collection_that_was_empty_when_its_chunking_was_said_is_cut_so(qdrant: Qdrant, tmp_path: Path) -> None:
     async with _gateway(qdrant, tmp_path, count=0) as gateway:
-        tuning = CollectionTuning(gateway.connection, gateway.collections)
+        tuning = CollectionTuning(gateway.connection, gateway.collections, gateway.embed)
         await tuning.change(gateway.name, CollectionSettings(chunk_tokens=20), tenant="default")
         await gateway.add(*_documents(range(3)))
 

@@ -122,9 +122,9 @@ def set_settings(
 
     The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
     score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, language,
-    chunk_tokens, chunk_overlap_tokens, retention_days and, on a Qdrant server, quantisation, rescore and on_disk. Words
-    are of another language, and documents that are there cut otherwise, after `trivium reindex`, which also changes the
-    model.
+    chunk_tokens, chunk_overlap_tokens, late_chunking, retention_days and, on a Qdrant server, quantisation, rescore and
+    on_disk. Words are of another language, and documents that are there cut or embedded otherwise, after `trivium
+    reindex`, which also changes the model.
 
     **Examples**
 

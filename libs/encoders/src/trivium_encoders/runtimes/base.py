@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trivium_encoders.coding import Coding
 from trivium_encoders.options import Role
+from trivium_encoders.pooling import Head
 from trivium_encoders.tokenization import TokenIds
 
 LENGTH_MULTIPLE = 16
@@ -41,6 +42,9 @@ class Item:
     """How many of the first tokens the pooling leaves out."""
     coding: Coding | None = None
     """How to pack the transformer's output beside the result; None to leave it."""
+    parts: Sequence[NDArray[np.intp]] | None = None
+    """The tokens of each part that gets a result of its own; None for a single result. A prompt's tokens that are left
+    out are in none of them."""
 
     @property
     def length(self) -> int:
@@ -53,9 +57,9 @@ class ItemResult:
     """What was computed of one item, in memory of its own."""
 
     values: NDArray[np.float32]
-    """What the head made of the transformer's output."""
-    codes: bytes = b""
-    """The transformer's output as token codes, for an item with a coding."""
+    """What the head made of the transformer's output; of an item with parts a row for each."""
+    codes: Sequence[bytes] = ()
+    """The transformer's output as token codes, of an item with a coding: one, or one for each part."""
 
 
 class Session(Protocol):
@@ -143,11 +147,51 @@ def unpadded(output: NDArray[np.float32], items: Sequence[Item]) -> list[NDArray
     return list(output)
 
 
+def pooled(head: Head, outputs: Sequence[NDArray[np.float32]], items: Sequence[Item]) -> list[ItemResult]:
+    """What a head makes of the outputs of some items, and the outputs themselves as codes where they are wanted."""
+    texts = [part for output, item in zip(outputs, items, strict=True) for part in _parts(output, item)]
+    return with_codes(head(texts, skipped(items)), outputs, items)
+
+
+def rows(items: Sequence[Item]) -> tuple[NDArray[np.intp], list[int]]:
+    """Of the outputs of some items, end to end, the rows of each text or part, and how many these are."""
+    begins = np.cumsum([0, *(item.length for item in items)])
+    places = [
+        begin + place
+        for begin, item in zip(begins, items, strict=False)
+        for place in ([np.arange(item.length)] if item.parts is None else item.parts)
+    ]
+    return np.concatenate(places), list(map(len, places))
+
+
+def skipped(items: Sequence[Item]) -> list[int]:
+    """For each text or part that a head is given of some items, how many of its first tokens it leaves out."""
+    return [
+        left_out
+        for item in items
+        for left_out in ([item.prompt_tokens] if item.parts is None else [0] * len(item.parts))
+    ]
+
+
 def with_codes(
     values: Sequence[NDArray[np.float32]], outputs: Sequence[NDArray[np.float32]], items: Sequence[Item]
 ) -> list[ItemResult]:
-    """What a head made of the outputs of some items, and the outputs themselves as codes where they are wanted."""
+    """The results of some items, given what a head made of each text or part, and the outputs of the items."""
+    made = iter(values)
     return [
-        ItemResult(value, item.coding.code_output(item.tokens, output) if item.coding else b"")
-        for value, output, item in zip(values, outputs, items, strict=True)
+        ItemResult(
+            next(made) if item.parts is None else np.stack([next(made) for _ in item.parts]), _codes(output, item)
+        )
+        for output, item in zip(outputs, items, strict=True)
     ]
+
+
+def _parts(output: NDArray[np.float32], item: Item) -> list[NDArray[np.float32]]:
+    return [output] if item.parts is None else [output[part] for part in item.parts]
+
+
+def _codes(output: NDArray[np.float32], item: Item) -> Sequence[bytes]:
+    if item.coding is None:
+        return ()
+    places = [np.arange(len(output))] if item.parts is None else item.parts
+    return [item.coding.code_output(item.tokens.only(place), output[place]) for place in places]

@@ -10,7 +10,7 @@ import trivium_encoders.privacy  # noqa: F401 - before OpenVINO, which reports i
 from trivium_encoders.conversion import ConvertedModel
 from trivium_encoders.pooling import Head
 from trivium_encoders.resident import release_file_pages
-from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, unpadded, with_codes
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, pooled, unpadded
 
 # OpenVINO's bindings make their table of number types at the first inference, and two threads that do so at once wait
 # for each other for ever with the interpreter's lock held (seen in one start of three).
@@ -116,4 +116,4 @@ class OpenVinoSession:
         feed = {index: arrays[name] for index, name in enumerate(self._inputs)}
         output = self._request.infer(feed, share_inputs=True, share_outputs=True)[0]
         outputs = unpadded(output, items)
-        return with_codes(self._head(outputs, [item.prompt_tokens for item in items]), outputs, items)
+        return pooled(self._head, outputs, items)

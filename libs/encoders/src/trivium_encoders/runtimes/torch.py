@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trivium_encoders.catalog import Prompts
 from trivium_encoders.description import Family, ModelDescription
 from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head, TextHead
-from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, unpadded, with_codes
+from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, pooled, rows, skipped, unpadded, with_codes
 from trivium_encoders.weights import lacking_weights
 
 _log = logging.getLogger(__name__)
+
+_NOTHING = np.empty((0, 0), np.float32)
 
 
 class TorchRuntime:
@@ -102,7 +105,7 @@ class TorchRuntime:
 
         from trivium_encoders.runtimes.packing import on_device, packed_output
 
-        lengths, prompt_tokens = [item.length for item in items], [item.prompt_tokens for item in items]
+        lengths = [item.length for item in items]
         with torch.inference_mode():
             if self.packed:
                 tokens = torch.cat(packed_output(self._module, [item.tokens.ids for item in items], self._device))
@@ -112,13 +115,28 @@ class TorchRuntime:
                 padded = getattr(self._module(**feed), self._attribute)
                 if self._pooling is None:
                     outputs = unpadded(padded.float().cpu().numpy(), items)
-                    return with_codes(self._head(outputs, prompt_tokens), outputs, items)
+                    return pooled(self._head, outputs, items)
                 tokens = torch.cat([row[:length] for row, length in zip(padded, lengths, strict=True)])
-            pooled = None if self._pooling is None else self._pooling(tokens, lengths, prompt_tokens)
-            if pooled is not None and not any(item.coding for item in items):
-                return [ItemResult(row) for row in pooled]  # the tokens' own vectors stay on the device
-            outputs = np.split(tokens.float().cpu().numpy(), np.cumsum(lengths)[:-1])
-        return with_codes(self._head(outputs, prompt_tokens) if pooled is None else pooled, outputs, items)
+            if self._pooling is None:
+                return pooled(self._head, _apart(tokens, lengths), items)
+            values = self._pooled(tokens, items)
+            # Without codes the tokens' own vectors stay on the device.
+            outputs = _apart(tokens, lengths) if any(item.coding for item in items) else [_NOTHING] * len(items)
+        return with_codes(values, outputs, items)
+
+    def _pooled(self, tokens: Any, items: Sequence[Item]) -> list[Any]:
+        """One vector for each text or part, of the items' token vectors end to end."""
+        from trivium_encoders.runtimes.packing import on_device
+
+        lengths = [item.length for item in items]
+        if any(item.parts is not None for item in items):
+            places, lengths = rows(items)
+            tokens = tokens[on_device(places, self._device)]
+        return list(self._pooling(tokens, lengths, skipped(items)))
+
+
+def _apart(tokens: Any, lengths: Sequence[int]) -> list[NDArray[np.float32]]:
+    return np.split(tokens.float().cpu().numpy(), np.cumsum(lengths)[:-1])
 
 
 class ModulesRuntime:

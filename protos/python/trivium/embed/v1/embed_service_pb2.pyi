@@ -118,6 +118,7 @@ class EmbedRequest(google.protobuf.message.Message):
     DIMENSION_FIELD_NUMBER: builtins.int
     ENCODING_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
+    CHUNKS_FIELD_NUMBER: builtins.int
     role: Global___EmbedRole.ValueType
     """What they are for."""
     truncate: builtins.bool
@@ -140,6 +141,13 @@ class EmbedRequest(google.protobuf.message.Message):
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The texts; at least one. None may be empty or blank."""
 
+    @property
+    def chunks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChunkSpans]:
+        """Late chunking: one per text, or none. The texts are documents, each is read whole, in stretches that overlap if it is
+        longer than the model reads, and each of its chunks gets a vector, the mean of what was made of its tokens. So a
+        chunk is read with what stands around it. Only with `GetModelResponse.late_chunking`, and never with `truncate`.
+        """
+
     def __init__(
         self,
         *,
@@ -150,14 +158,63 @@ class EmbedRequest(google.protobuf.message.Message):
         dimension: builtins.int = ...,
         encoding: Global___VectorEncoding.ValueType = ...,
         token_codes: Global___TokenCodes.ValueType = ...,
+        chunks: collections.abc.Iterable[Global___ChunkSpans] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "token_codes", b"token_codes", "truncate", b"truncate"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunks", b"chunks", "dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "token_codes", b"token_codes", "truncate", b"truncate"]) -> None: ...
 
 Global___EmbedRequest: typing_extensions.TypeAlias = EmbedRequest
 
 @typing.final
+class ChunkSpans(google.protobuf.message.Message):
+    """The chunks of a text."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SPANS_FIELD_NUMBER: builtins.int
+    HEADING_CHARACTERS_FIELD_NUMBER: builtins.int
+    heading_characters: builtins.int
+    """So many code points at the text's beginning, a title, are read with each chunk, and count in its vector."""
+    @property
+    def spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChunkSpan]:
+        """Where they stand: at least one, in the order of their starts. They may overlap."""
+
+    def __init__(
+        self,
+        *,
+        spans: collections.abc.Iterable[Global___ChunkSpan] | None = ...,
+        heading_characters: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["heading_characters", b"heading_characters", "spans", b"spans"]) -> None: ...
+
+Global___ChunkSpans: typing_extensions.TypeAlias = ChunkSpans
+
+@typing.final
+class ChunkSpan(google.protobuf.message.Message):
+    """A half-open range of a text, in code points."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    START_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    start: builtins.int
+    """Where it begins."""
+    end: builtins.int
+    """Where it ends."""
+    def __init__(
+        self,
+        *,
+        start: builtins.int = ...,
+        end: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["end", b"end", "start", b"start"]) -> None: ...
+
+Global___ChunkSpan: typing_extensions.TypeAlias = ChunkSpan
+
+@typing.final
 class EmbedResponse(google.protobuf.message.Message):
-    """The vectors of an EmbedRequest."""
+    """The vectors of an EmbedRequest. With `EmbedRequest.chunks` vectors and token codes are those of the chunks: of the first
+    text's, then of the next one's.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -187,7 +244,9 @@ class EmbedResponse(google.protobuf.message.Message):
     """
     @property
     def token_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Tokens of each text as the model read it: prompt and special tokens included, after cutting."""
+        """Tokens of each text as the model read it: prompt and special tokens included, after cutting; with
+        `EmbedRequest.chunks` those of all its stretches.
+        """
 
     @property
     def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
@@ -425,6 +484,7 @@ class GetModelResponse(google.protobuf.message.Message):
     LEAST_DIMENSION_FIELD_NUMBER: builtins.int
     MOST_DIMENSION_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
+    LATE_CHUNKING_FIELD_NUMBER: builtins.int
     dimension: builtins.int
     """Numbers per vector, unless a call asks for another."""
     normalized: builtins.bool
@@ -437,6 +497,8 @@ class GetModelResponse(google.protobuf.message.Message):
     """Most numbers per vector that a call may ask for."""
     token_codes: Global___TokenCodes.ValueType
     """What TOKEN_CODES_DEFAULT gives; TOKEN_CODES_UNSPECIFIED for none."""
+    late_chunking: builtins.bool
+    """Whether `EmbedRequest.chunks` may be asked for: vectors are the means of those of tokens."""
     @property
     def model(self) -> trivium.type.v1.model_info_pb2.ModelInfo:
         """The model."""
@@ -451,8 +513,9 @@ class GetModelResponse(google.protobuf.message.Message):
         least_dimension: builtins.int = ...,
         most_dimension: builtins.int = ...,
         token_codes: Global___TokenCodes.ValueType = ...,
+        late_chunking: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "least_dimension", b"least_dimension", "max_texts", b"max_texts", "model", b"model", "most_dimension", b"most_dimension", "normalized", b"normalized", "token_codes", b"token_codes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "late_chunking", b"late_chunking", "least_dimension", b"least_dimension", "max_texts", b"max_texts", "model", b"model", "most_dimension", b"most_dimension", "normalized", b"normalized", "token_codes", b"token_codes"]) -> None: ...
 
 Global___GetModelResponse: typing_extensions.TypeAlias = GetModelResponse

@@ -1871,6 +1871,7 @@ class CollectionSettings(google.protobuf.message.Message):
     CHUNK_TOKENS_FIELD_NUMBER: builtins.int
     CHUNK_OVERLAP_TOKENS_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
+    LATE_CHUNKING_FIELD_NUMBER: builtins.int
     dense_weight: builtins.float
     """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
     sparse_weight: builtins.float
@@ -1921,6 +1922,11 @@ class CollectionSettings(google.protobuf.message.Message):
     """The language, as ISO 639-1 has it, of texts and questions in which nothing tells, as keywords and tables; default
     `en`. Words are indexed so from the next ReindexCollection on.
     """
+    late_chunking: builtins.bool
+    """Late chunking: whether documents are read whole, and each piece gets the mean of what the embedding model made of its
+    tokens there, so that it is read with what stands around it. Only with a model of the embed service's own whose vectors
+    are means. An empty collection does so from then on, another from the next ReindexCollection on. Default false.
+    """
     def __init__(
         self,
         *,
@@ -1943,9 +1949,10 @@ class CollectionSettings(google.protobuf.message.Message):
         chunk_tokens: builtins.int | None = ...,
         chunk_overlap_tokens: builtins.int | None = ...,
         language: builtins.str | None = ...,
+        late_chunking: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1960,6 +1967,8 @@ class CollectionSettings(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_dense_weight", b"_dense_weight"]) -> typing.Literal["dense_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_language", b"_language"]) -> typing.Literal["language"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_late_chunking", b"_late_chunking"]) -> typing.Literal["late_chunking"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mark_below", b"_mark_below"]) -> typing.Literal["mark_below"] | None: ...
     @typing.overload

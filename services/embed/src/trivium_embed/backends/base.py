@@ -1,11 +1,11 @@
 """What a backend has to do."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import CodeForm, Encoded, EncoderInfo, Priority, Role
+from trivium_encoders import CodeForm, Encoded, EncoderInfo, PartedText, Priority, Role
 
 
 class EmbeddingBackend(Protocol):
@@ -65,3 +65,30 @@ class EmbeddingBackend(Protocol):
 
     async def close(self) -> None:
         """Fails what waits, and frees everything."""
+
+
+@runtime_checkable
+class LateChunkingBackend(EmbeddingBackend, Protocol):
+    """A backend that reads texts whole, and gives vectors of their parts where `info.pools_parts` says so."""
+
+    async def embed_parts(
+        self,
+        texts: Sequence[PartedText],
+        *,
+        priority: Priority,
+        deadline: float | None,
+        codes: CodeForm | None = None,
+    ) -> Encoded:
+        """Embeds the parts of documents. Cancelling the awaiting task takes the work out of the queue.
+
+        Args:
+            texts: The documents, each with a part; no part blank.
+            priority, deadline, codes: As for `embed`.
+
+        Returns:
+            The vectors of the parts of all texts, and their codes; and how many tokens were computed for each text.
+
+        Raises:
+            TooLarge: A part is longer than the model reads (TEXT_TOO_LONG); the field names its text.
+            TriviumError: As for `embed`.
+        """

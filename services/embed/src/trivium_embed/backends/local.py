@@ -6,7 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
-from trivium_encoders import CodeForm, Encoded, EncoderInfo, EncoderOptions, Priority, Role, TextEncoder
+from trivium_encoders import (
+    CodeForm,
+    Encoded,
+    EncoderInfo,
+    EncoderOptions,
+    PartedText,
+    Priority,
+    Role,
+    TextEncoder,
+)
 from trivium_model_service.encoder_errors import computing_errors, loading_errors
 
 
@@ -62,6 +71,18 @@ class LocalBackend:
             return await self._encoder.encode(
                 texts, role=role, truncate=truncate, priority=priority, deadline=deadline, codes=codes
             )
+
+    async def embed_parts(
+        self,
+        texts: Sequence[PartedText],
+        *,
+        priority: Priority,
+        deadline: float | None,
+        codes: CodeForm | None = None,
+    ) -> Encoded:
+        """Embeds the parts of documents, as `LateChunkingBackend.embed_parts` says."""
+        with computing_errors():
+            return await self._encoder.encode_parts(texts, priority=priority, deadline=deadline, codes=codes)
 
     async def tokenize(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         """Says where tokens start, as `EmbeddingBackend.tokenize` says."""

@@ -256,7 +256,7 @@ class Composition:
     def _library(self, documents: Documents, permissions: Permissions, audit: AuditLog) -> Library:
         settings, upstreams = self._settings, self._upstreams
         return Library(
-            tuning=CollectionTuning(upstreams.qdrant, self._collections),
+            tuning=CollectionTuning(upstreams.qdrant, self._collections, upstreams.embed),
             collections=self._collections,
             documents=documents,
             permissions=permissions,

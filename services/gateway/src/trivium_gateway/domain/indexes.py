@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+
+from trivium_gateway.domain.settings import LATE
 
 __all__ = ["IndexBeside", "IndexMaking", "IndexRole"]
 
@@ -41,6 +44,18 @@ class IndexMaking:
     generation: str = ""
     language: str = ""
     chunking: str = ""
+
+    @property
+    def late_chunking(self) -> bool:
+        """Whether its pieces were embedded by late chunking, and those to come will be."""
+        return bool(self.chunking) and LATE in json.loads(self.chunking)
+
+    @property
+    def vectors(self) -> str:
+        """Identity of its vectors, 64 hexadecimal digits: the model's fingerprint, unless late chunking made them."""
+        if not self.late_chunking:
+            return self.fingerprint
+        return hashlib.sha256(f"{self.fingerprint}\n{self.chunking}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

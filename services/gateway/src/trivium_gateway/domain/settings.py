@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_EARLIER = 10
 """So many earlier versions of a collection's settings are kept."""
+LATE = "late"
+"""What stands in an index's chunking if its pieces are embedded by late chunking."""
 MAX_NOTE_CHARACTERS = 500
 """Longest note on a change, in code points."""
 
@@ -62,6 +64,8 @@ class CollectionSettings:
         chunk_tokens: Longest piece of a document, in tokens of the embedding model. Documents are cut so from then on;
             those that are there by a reindexing.
         chunk_overlap_tokens: About how many tokens of a piece the next one repeats, at most a quarter of those.
+        late_chunking: Whether documents are read whole, and each piece gets the mean of what the embedding model made
+            of its tokens there; not if it is open. What is there follows by a reindexing.
         retention_days: After how many days without being written again a document is deleted; None for never.
     """
 
@@ -80,6 +84,7 @@ class CollectionSettings:
     language: str | None = None
     chunk_tokens: int | None = None
     chunk_overlap_tokens: int | None = None
+    late_chunking: bool | None = None
     retention_days: int | None = None
     quantisation: Quantisation | None = None
     rescore: bool | None = None
@@ -106,9 +111,9 @@ class CollectionSettings:
     @property
     def chunking(self) -> str:
         """How documents are cut, where the collection says it itself: for comparing, and to keep with an index."""
-        if self.chunk_tokens is self.chunk_overlap_tokens is None:
+        if self.chunk_tokens is self.chunk_overlap_tokens is None and not self.late_chunking:
             return ""
-        return json.dumps([self.chunk_tokens, self.chunk_overlap_tokens])
+        return json.dumps([self.chunk_tokens, self.chunk_overlap_tokens, *([LATE] if self.late_chunking else [])])
 
     @property
     def weight_of_dense(self) -> float:

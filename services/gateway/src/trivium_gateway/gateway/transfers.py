@@ -44,7 +44,7 @@ class ExportedCollection:
     Attributes:
         name: Its name.
         model: Name of the embedding model whose vectors it holds.
-        model_fingerprint: That model's fingerprint.
+        model_fingerprint: That model's fingerprint; with late chunking, of vectors made so (`IndexMaking.vectors`).
         dimension: Numbers per vector.
         has_vectors: Whether the documents have their vectors.
         settings: How it is searched and judged; None for one whose settings nobody has changed.
@@ -156,7 +156,7 @@ class Transfers:
                 ExportedCollection(
                     name,
                     collection.made.model,
-                    collection.made.fingerprint,
+                    collection.made.vectors,
                     collection.made.dimension,
                     with_vectors,
                     collection.settings.now.settings if changed else None,
@@ -198,12 +198,17 @@ class Transfers:
         principal.require(Scope.INGEST)
         async with self._calls.call(principal, Scope.INGEST) as collections:
             collection = await collections.resolve(name, tenant=principal.tenant)
-        is_same = source.model_fingerprint in (collection.made.fingerprint, collection.embedded_by)
+        same = (
+            {collection.made.vectors}
+            if collection.made.late_chunking
+            else {collection.made.vectors, collection.embedded_by}
+        )
+        is_same = source.model_fingerprint in same
         if source.has_vectors and not is_same and not embed:
             raise FailedPrecondition(
                 f"The documents have vectors of {source.model} (fingerprint {source.model_fingerprint[:12]}), and the "
                 f"collection {collection.name!r} has those of {collection.made.model} "
-                f"({collection.made.fingerprint[:12]}). Set `embed` to have their texts embedded anew.",
+                f"({collection.made.vectors[:12]}). Set `embed` to have their texts embedded anew.",
                 reason="MODEL_DIFFERS",
             )
         carried = _documents(documents, collection, with_vectors=source.has_vectors and is_same)
@@ -237,7 +242,7 @@ async def _documents(
             metadata=part.metadata,
             text=part.text,
             readers=part.readers,
-            carried=CarriedContent(part.container, part.boxes, collection.made.fingerprint if with_vectors else ""),
+            carried=CarriedContent(part.container, part.boxes, collection.made.vectors if with_vectors else ""),
         )
         if with_vectors:
             current = _with_pieces(current, part, collection)

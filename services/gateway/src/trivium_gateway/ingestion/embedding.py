@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from trivium_gateway.ingestion.late_chunking import chunked_text, runs_of
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.pieces import Piece
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.models.late_chunks import ChunkedText
 from trivium_gateway.qdrant.points import EmbeddedChunk, Point, point_of
 from trivium_gateway.qdrant.words import StoredWords, WordRules, stored_words
 from trivium_gateway.request.admission import QuestionAdmission
@@ -50,8 +52,24 @@ class PieceEmbedder:
         Raises:
             InvalidField: The model does not take a text.
             TooLarge: A text is longer than the model reads.
+            FailedPrecondition: The model cannot do late chunking, as the collection wants it.
             TriviumError: The embed service fails, runs another model, or has had no capacity for long.
         """
+        if collection.made.late_chunking:
+            embedded = await self._embedded_late(batch, collection, tenant)
+        else:
+            embedded = await self._embedded(batch, collection, known, tenant)
+        # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
+        words = await asyncio.to_thread(_words_of, batch, collection.word_rules)
+        return [
+            point_of(piece.chunk(), of_model, of_words, tenant)
+            for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
+        ]
+
+    async def _embedded(
+        self, batch: Sequence[Piece], collection: ResolvedCollection, known: Mapping[str, EmbeddedChunk], tenant: str
+    ) -> list[EmbeddedChunk]:
+        """What the model makes of each piece, read by itself."""
         texts = [piece.text() for piece in batch]
         new = [text for text in texts if text not in known]
         made: list[EmbeddedChunk] = []
@@ -63,15 +81,27 @@ class PieceEmbedder:
                             count = _TEXTS_BESIDE_QUESTIONS if self._admission.busy else len(new)
                             made += await self._embed_some(collection, new[len(made) :][:count])
         those_made = iter(made)
-        embedded = [known.get(text) or next(those_made) for text in texts]
-        # Off the loop: it takes a batch some ten milliseconds, in which questions would wait.
-        words = await asyncio.to_thread(_words_of, batch, collection.word_rules)
-        return [
-            point_of(piece.chunk(), of_model, of_words, tenant)
-            for piece, of_model, of_words in zip(batch, embedded, words, strict=True)
-        ]
+        return [known.get(text) or next(those_made) for text in texts]
 
-    async def _embed_some(self, collection: ResolvedCollection, texts: Sequence[str]) -> list[EmbeddedChunk]:
+    async def _embedded_late(
+        self, batch: Sequence[Piece], collection: ResolvedCollection, tenant: str
+    ) -> list[EmbeddedChunk]:
+        """What the model makes of each piece, read with what stands around it; nothing is known of it by its text."""
+        made: list[EmbeddedChunk] = []
+        waiting = runs_of(batch)
+        async with self._admission.encoder.place(tenant):
+            with self._metrics.stage("embed"):
+                while waiting:
+                    async with self._admission.bulk():
+                        count = 1 if self._admission.busy else len(waiting)
+                        texts = list(map(chunked_text, waiting[:count]))
+                        made += await self._embed_some(collection, texts)
+                    del waiting[:count]
+        return made
+
+    async def _embed_some(
+        self, collection: ResolvedCollection, texts: Sequence[str] | Sequence[ChunkedText]
+    ) -> list[EmbeddedChunk]:
         embed = await self._embed.of(collection.embedded_by)
         embedded = await patiently(
             lambda: embed.embed_documents(

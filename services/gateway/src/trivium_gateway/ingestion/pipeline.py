@@ -154,7 +154,7 @@ class IngestionPipeline:
         for one in documents:
             one.error, one.status, one.is_repermitted, one.cut = None, DocumentStatus.INDEXED, False, None
             if one.prepared is not None:
-                if before.made.fingerprint != now.made.fingerprint:
+                if before.made.vectors != now.made.vectors:
                     one.prepared = replace(one.prepared, embedded={})
                 one.prepared = await self._preparer.hashed(one.prepared, now)
 

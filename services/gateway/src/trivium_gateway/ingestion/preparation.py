@@ -135,7 +135,7 @@ class DocumentPreparer:
         if (carried := document.carried) is not None:
             # What is counted from places in the text is right only for that text.
             is_same = parsed.text == document.text
-            is_embedded = is_same and carried.model_fingerprint == collection.made.fingerprint
+            is_embedded = is_same and carried.model_fingerprint == collection.made.vectors
             prepared = replace(
                 prepared,
                 container=carried.container,
@@ -148,7 +148,7 @@ class DocumentPreparer:
     async def hashed(self, document: PreparedDocument, collection: ResolvedCollection) -> PreparedDocument:
         """Give a document the hash that it has in a collection."""
         chunking = self._chunking.of(collection.settings.now.settings)
-        version = {
+        version: dict[str, object] = {
             "tenant": collection.tenant,
             "id": document.id,
             "title": document.title,
@@ -162,6 +162,8 @@ class DocumentPreparer:
             "chunk_characters": chunking.chunk_characters,
             "schema_version": _HASHED_SCHEMA_VERSION,
         }
+        if collection.made.late_chunking:
+            version["late_chunking"] = True
         if len(document.text) > _LARGE_CHARACTERS:
             return replace(document, content_hash=await asyncio.to_thread(_hash_of, version))
         return replace(document, content_hash=_hash_of(version))

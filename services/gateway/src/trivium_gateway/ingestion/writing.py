@@ -10,6 +10,7 @@ from trivium_serving.errors import InvalidField, TooLarge, TriviumError
 from trivium_gateway.ingestion.cutting import CutDocument
 from trivium_gateway.ingestion.embedding import PieceEmbedder
 from trivium_gateway.ingestion.finishing import to_the_end
+from trivium_gateway.ingestion.late_chunking import whole_runs
 from trivium_gateway.ingestion.metrics import IngestMetrics
 from trivium_gateway.ingestion.patience import patiently
 from trivium_gateway.ingestion.pieces import Piece, Writing, pieces_of
@@ -101,11 +102,13 @@ class DocumentWriter:
         versions: dict[str, DocumentVersions],
         tenant: str,
     ) -> list[TriviumError | None]:
-        known = await embeddings_known(
-            self._chunks, self._embed, collection, [cut.document for cut in documents], versions, tenant
-        )
         writings = [Writing(cut) for cut in documents]
-        target = _Target(collection, tenant, versions, known | embeddings_carried(pieces_of(writings)))
+        known: dict[str, EmbeddedChunk] = {}
+        if not collection.made.late_chunking:  # a piece's text alone does not say what was made of it
+            prepared = [cut.document for cut in documents]
+            known = await embeddings_known(self._chunks, self._embed, collection, prepared, versions, tenant)
+            known |= embeddings_carried(pieces_of(writings))
+        target = _Target(collection, tenant, versions, known)
         pending = writings
         try:
             for _ in range(_ATTEMPTS):
@@ -131,7 +134,10 @@ class DocumentWriter:
     async def _write_chunks(self, target: _Target, writings: Sequence[Writing]) -> None:
         """Embed all chunks, and write all but the first of each document."""
         pieces = pieces_of(writings)
-        batches = iter([pieces[start : start + _BATCH_TEXTS] for start in range(0, len(pieces), _BATCH_TEXTS)])
+        if target.collection.made.late_chunking:
+            batches = whole_runs(pieces, _BATCH_TEXTS)
+        else:
+            batches = iter([pieces[start : start + _BATCH_TEXTS] for start in range(0, len(pieces), _BATCH_TEXTS)])
 
         async def work() -> None:
             for batch in batches:

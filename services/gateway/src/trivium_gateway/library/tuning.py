@@ -11,6 +11,9 @@ from trivium_gateway.domain.names import alias_of
 from trivium_gateway.domain.settings import MAX_NOTE_CHARACTERS, CollectionSettings, SettingsHistory
 from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.locks import KeyedLocks
+from trivium_gateway.library.resolved import resolved
+from trivium_gateway.models.embed import EmbedClient
+from trivium_gateway.models.embed_answers import check_late_chunking
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 
@@ -30,6 +33,7 @@ class CollectionTuning:
     Args:
         connection: To Qdrant.
         collections: Finds collections.
+        embed: Says whether the model of one can do late chunking.
         now: The time of day.
     """
 
@@ -37,10 +41,12 @@ class CollectionTuning:
         self,
         connection: QdrantConnection,
         collections: Collections,
+        embed: EmbedClient,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._qdrant = QdrantCollections(connection)
         self._collections = collections
+        self._embed = embed
         self._now = now
         self._locks = KeyedLocks()
 
@@ -67,7 +73,9 @@ class CollectionTuning:
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
             InvalidField: A setting breaks a rule, or `clear` names none.
-            FailedPrecondition: Another version is in force (SETTINGS_CHANGED).
+            FailedPrecondition: Another version is in force (SETTINGS_CHANGED), or the collection's model cannot do late
+                chunking (LATE_CHUNKING_NOT_SUPPORTED).
+            Unavailable: With late chunking: the embed service cannot be asked.
         """
         if len(note) > MAX_NOTE_CHARACTERS:
             raise InvalidField("note", f"note has {len(note)} characters; at most {MAX_NOTE_CHARACTERS} are allowed.")
@@ -89,6 +97,9 @@ class CollectionTuning:
             wanted.check()
             return history.changed(wanted, made_at=f"{self._now():%Y-%m-%dT%H:%M:%SZ}", note=note)
 
+        if settings.late_chunking:
+            own = await self._collections.own(name, tenant=tenant)
+            check_late_chunking(await (await self._embed.of(resolved(own).embedded_by)).model())
         await self._write(name, tenant, changed)
 
     async def roll_back(self, name: str, *, tenant: str) -> None:

@@ -29,6 +29,7 @@ from trivium_gateway.models.embed_answers import (
     tokens_from,
     vectors_from,
 )
+from trivium_gateway.models.late_chunks import ChunkedText, documents_request
 from trivium_gateway.models.long_queries import long_query
 from trivium_gateway.models.query_memory import QueryMemory, QueryVector
 from trivium_gateway.models.upstream import broken_answer, upstream_error
@@ -198,34 +199,32 @@ class EmbedClient:
         return response
 
     async def embed_documents(
-        self, texts: Sequence[str], *, expected_fingerprint: str, timeout_seconds: float
+        self, texts: Sequence[str] | Sequence[ChunkedText], *, expected_fingerprint: str, timeout_seconds: float
     ) -> EmbeddedDocuments:
         """Embed documents at bulk priority: queries overtake them.
 
         Args:
-            texts: At most the model's `max_texts`, none of them blank or over the model's maximum.
+            texts: At most the model's `max_texts`, none of them blank or over the model's maximum; or texts to be read
+                whole, with at most so many chunks.
             expected_fingerprint: The model's fingerprint, as the collection has it.
             timeout_seconds: How long it may take.
 
         Returns:
-            The vectors, and those of the texts' tokens.
+            The vectors, and those of the texts' tokens; or those of the chunks of all texts, in their order.
 
         Raises:
-            FailedPrecondition: The service runs another model (MODEL_CHANGED).
+            FailedPrecondition: The service runs another model (MODEL_CHANGED), or one that cannot do late chunking
+                (LATE_CHUNKING_NOT_SUPPORTED).
         """
-        request = pb.EmbedRequest(
-            texts=map(plain_letters, texts),
-            role=pb.EMBED_ROLE_DOCUMENT,
-            expected_fingerprint=expected_fingerprint,
-            token_codes=pb.TOKEN_CODES_DEFAULT,
-        )
+        request, count = documents_request(texts)
+        request.expected_fingerprint = expected_fingerprint
         try:
             response = await self._in_bulk(request, 0, timeout_seconds)
         except TriviumError as error:
             raise self._changed_or(error, expected_fingerprint) from error
         self._running = response.model.fingerprint
         count_read(tokens=sum(response.token_counts))
-        return documents_from(response, len(texts), expected_fingerprint)
+        return documents_from(response, count, expected_fingerprint)
 
     def _changed_or(self, error: TriviumError, expected_fingerprint: str) -> TriviumError:
         found = model_changed_or(error, expected_fingerprint)

@@ -24,6 +24,7 @@ __all__ = [
     "EmbeddedDocuments",
     "EmbeddedTexts",
     "Tokens",
+    "check_late_chunking",
     "documents_from",
     "error_in_stream",
     "model_changed_or",
@@ -48,6 +49,7 @@ class EmbedModel:
         max_input_tokens: Longest input in tokens; 0 if there is no such limit.
         gives_codes: Whether documents get the vectors of their tokens as well.
         token_fingerprint: Identity of the vectors of tokens; empty if there are none to be had.
+        late_chunking: Whether it gives vectors of the chunks of a text that it reads whole.
     """
 
     name: str
@@ -57,6 +59,7 @@ class EmbedModel:
     max_input_tokens: int
     gives_codes: bool = False
     token_fingerprint: str = ""
+    late_chunking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,22 @@ def model_from(response: pb.GetModelResponse) -> EmbedModel:
         max_input_tokens=response.model.max_input_tokens,
         gives_codes=response.token_codes != pb.TOKEN_CODES_UNSPECIFIED,
         token_fingerprint=response.model.token_fingerprint,
+        late_chunking=response.late_chunking,
     )
+
+
+def check_late_chunking(model: EmbedModel) -> None:
+    """Accept a model for late chunking.
+
+    Raises:
+        FailedPrecondition: It cannot do that (LATE_CHUNKING_NOT_SUPPORTED).
+    """
+    if not model.late_chunking:
+        raise FailedPrecondition(
+            f"{model.name} cannot do late chunking: that takes a model in the embed service itself whose vectors are "
+            "the means of those of its tokens. Run such a model (docs/models.md), or leave late_chunking out.",
+            reason="LATE_CHUNKING_NOT_SUPPORTED",
+        )
 
 
 def tokens_from(response: pb.TokenizeResponse, count: int) -> Tokens:

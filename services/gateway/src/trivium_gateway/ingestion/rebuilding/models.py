@@ -16,6 +16,7 @@ from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.resolved import resolved
 from trivium_gateway.models.embed import EmbedOptions
+from trivium_gateway.models.embed_answers import check_late_chunking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,7 @@ class ModelFinder:
 
         Raises:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
+            FailedPrecondition: The collection wants late chunking, which it cannot do (LATE_CHUNKING_NOT_SUPPORTED).
             TriviumError: A service that may run it cannot be asked now.
         """
         client, model = await self._find(name)
@@ -98,6 +100,8 @@ class ModelFinder:
         alike, _, _ = await self._try(client, model, own)
         if alike:
             return model.fingerprint
+        if own.described.settings.now.settings.late_chunking:
+            check_late_chunking(model)
         return IndexMaking(
             model.name,
             model.fingerprint,
@@ -207,7 +211,9 @@ class ModelFinder:
         heads, _ = await self._chunks.page_of_heads(
             collection, offset="", limit=_PROBE_DOCUMENTS, reader=whole(collection.tenant)
         )
-        short = [head.version for head in heads if head.chunk_count <= _SHORT_DOCUMENT_CHUNKS]
+        # With late chunking the pieces of others are not embedded by themselves.
+        most = 1 if collection.made.late_chunking else _SHORT_DOCUMENT_CHUNKS
+        short = [head.version for head in heads if head.chunk_count <= most]
         return (await self._chunks.embedded(collection, short, collection.tenant))[:_PROBE_CHUNKS]
 
 

@@ -61,6 +61,11 @@ class SettingsBody(JsonBody):
         description="About how many tokens of a piece the next one repeats, 0 to 2048; at most a quarter of "
         "chunk_tokens. Default: the gateway's.",
     )
+    late_chunking: bool | None = Field(
+        None,
+        description="Whether documents are read whole, and each piece gets the mean of what the embedding model made "
+        "of its tokens there; default false. Only with a model that pools by the mean. It takes a reindexing.",
+    )
     retention_days: int | None = Field(
         None,
         description="After how many days without being written again a document is deleted, 1 to 36500.",
