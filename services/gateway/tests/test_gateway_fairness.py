@@ -126,6 +126,21 @@ async def test_line_of_a_tenant_waits_as_long_as_its_place_was_held_while_anothe
     assert places.used_by("flood") == 1
 
 
+async def test_line_of_a_tenant_rests_for_no_other_whose_last_question_ended_before_its_own_began() -> None:
+    now = 0.0
+    places = FairPlaces(lambda: 2, keeps_one=True, clock=lambda: now)
+    await places.take("modest")
+    places.give_back("modest", 0.1)
+    now = 0.5  # it thinks
+    await places.take("flood")
+    line = asyncio.create_task(places.take("flood"))
+    await asyncio.sleep(0)
+    now = 0.6
+    places.give_back("flood", 0.1)
+    await asyncio.wait_for(line, 5)
+    assert places.used_by("flood") == 1
+
+
 async def test_line_of_a_tenant_waits_for_no_other_that_has_one_itself() -> None:
     places, line = await _flood_and_modest()
     others = asyncio.create_task(places.take("modest"))

@@ -166,7 +166,8 @@ class QuestionAdmission:
                 return None  # there is a place, or the next one is its
         else:
             ahead, rate = line - free, share
-        expected = (ahead + 1) * self._mean_seconds / rate * (1 + (places.rest_share(tenant) if line else 0))
+        rest = places.rest_share(tenant, self._mean_seconds) if line else 0.0
+        expected = (ahead + 1) * self._mean_seconds / rate * (1 + rest)
         longest = min(_LONGEST_WAIT_SECONDS, _WAIT_SHARE * seconds_left)
         if ahead < rate and expected <= longest:
             return None

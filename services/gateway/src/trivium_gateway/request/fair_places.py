@@ -80,12 +80,18 @@ class FairPlaces:
         """Places that a tenant holds, or that rest after it has held them."""
         return self.held[tenant] + self._resting[tenant]
 
-    def rest_share(self, tenant: str) -> float:
-        """How long a tenant's line rests after each place, in times that it was held.
+    def rest_share(self, tenant: str, seconds: float) -> float:
+        """How long a tenant's line rests after a place, in times that it was held.
 
-        Once, or by their weights, while another asks that has no line: a flood is at work half of the time. Else 0.
+        Once, or by their weights, beside the questions of another that has no line: a flood is at work half of the
+        time. Else 0.
+
+        Args:
+            tenant: The tenant.
+            seconds: How long the place was held; who had none in that time does not ask beside it.
         """
-        asking = {*self.held, *(one for one, at in self._heard.items() if self._is_recent(at))}
+        since = self._clock() - seconds
+        asking = {*self.held, *(one for one, at in self._heard.items() if at >= since)}
         modest = [self._weight_of(one) for one in asking if one != tenant and one not in self._waiting]
         return max(modest, default=0.0) / self._weight_of(tenant)
 
@@ -151,7 +157,7 @@ class FairPlaces:
         self.held[tenant] -= 1
         if not self.held[tenant]:
             del self.held[tenant]
-        if held_seconds and tenant in self._waiting and (share := self.rest_share(tenant)):
+        if held_seconds and tenant in self._waiting and (share := self.rest_share(tenant, held_seconds)):
             self._resting[tenant] += 1
             rest_seconds = min(_LONGEST_REST_SECONDS, share * held_seconds)
             asyncio.get_running_loop().call_later(rest_seconds, self._end_rest, tenant)
