@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "models.md"
-KINDS = ("embed", "rerank", "generate")
+KINDS = ("embed", "sparse", "rerank", "generate")
 HEADS = {
     "embed": "| Model | Backend | Dimension | Tokens | Architecture | Prompts | Good for | Licence | Tested |",
+    "sparse": "| Model | Backend | Tokens | Architecture | Good for | Licence | Tested |",
     "rerank": "| Model | Backend | Tokens | Architecture | Good for | Licence | Tested |",
     "generate": "| Model | Backend | Tokens | Weights | A token | Architecture | Good for | Licence | Tested |",
 }
 SETTINGS = {
     "embed": "trivium_embed.settings.EmbedSettings",
+    "sparse": "trivium_embed.settings.EmbedSettings",
     "rerank": "trivium_rerank.settings.RerankSettings",
     "generate": "trivium_generate.settings.GenerateSettings",
 }

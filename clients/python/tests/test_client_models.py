@@ -52,7 +52,7 @@ def test_models_on_a_terminal_fit_into_it_with_their_memory(
         assert sum(line.split()[:1] == [entry.name] for line in lines) >= 1, entry.name
 
 
-@pytest.mark.parametrize("kind", ["embed", "rerank", "generate"])
+@pytest.mark.parametrize("kind", ["embed", "sparse", "rerank", "generate"])
 def test_models_of_a_kind_are_only_these(monkeypatch: pytest.MonkeyPatch, capsys: Capture, kind: str) -> None:
     assert run(monkeypatch, "--kind", kind) == 0
 

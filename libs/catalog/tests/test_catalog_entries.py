@@ -11,7 +11,7 @@ from trivium_catalog import CatalogEntry, Prompts, catalog, context_tokens, leas
 def test_entry_is_whole(entry: CatalogEntry) -> None:
     assert entry.licence
     assert entry.good_for
-    assert entry.kind in ("embed", "rerank", "generate")
+    assert entry.kind in ("embed", "sparse", "rerank", "generate")
     assert entry.tested in ("weights", "architecture", "protocol", "no")
     assert not (entry.obstacle and (entry.settings or entry.tested != "no"))
     if entry.kind == "embed":
@@ -78,6 +78,8 @@ def test_settings_name_a_backend_only_where_it_is_not_the_default() -> None:
         "TRIVIUM_EMBED_MODEL=text-embedding-3-large",
         "TRIVIUM_EMBED_API_KEY=...",
     )
+    sparse = "opensearch-project/opensearch-neural-sparse-encoding-doc-v3-distill"
+    assert settings["sparse", sparse] == (f"TRIVIUM_EMBED_SPARSE_MODEL={sparse}",)
     assert settings["generate", "extractive"] == ("TRIVIUM_GENERATE_BACKEND=extractive",)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-Kind = Literal["embed", "rerank", "generate"]
+Kind = Literal["embed", "sparse", "rerank", "generate"]
 Tested = Literal["weights", "architecture", "protocol", "no"]
 
-_DEFAULT_BACKENDS = {"embed": "local", "rerank": "late-interaction", "generate": "extractive"}
+_DEFAULT_BACKENDS = {"embed": "local", "sparse": "local", "rerank": "late-interaction", "generate": "extractive"}
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _API_BACKENDS = ("openai", "cohere", "anthropic")
 
@@ -32,7 +32,7 @@ class CatalogEntry:
     name: str
     """The value of the model's setting."""
     kind: Kind
-    """The service that runs it."""
+    """The service that runs it; `sparse` for a learned sparse model, which embed runs beside its own."""
     backend: str
     """The value of that service's backend setting."""
     licence: str
@@ -69,7 +69,7 @@ class CatalogEntry:
         """
         if self.obstacle:
             return ()
-        prefix = f"TRIVIUM_{self.kind.upper()}"
+        prefix = "TRIVIUM_EMBED_SPARSE" if self.kind == "sparse" else f"TRIVIUM_{self.kind.upper()}"
         chosen = [] if self.backend == _DEFAULT_BACKENDS[self.kind] else [f"{prefix}_BACKEND={self.backend}"]
         named = [] if self.name == self.backend else [f"{prefix}_MODEL={self.name}"]
         keys = [f"{prefix}_API_KEY=..."] if self.backend in _API_BACKENDS else []

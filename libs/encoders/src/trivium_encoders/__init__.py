@@ -1,7 +1,8 @@
 """Runs transformer encoders at the hardware's limit.
 
-Three families share one batcher and its runtimes: `TextEncoder` maps texts to vectors, `PairScorer` judges passages
-against a query (cross-encoder), and `TokenEncoder` gives one vector per token (late interaction). Models are named as
+Four families share one batcher and its runtimes: `TextEncoder` maps texts to vectors, `PairScorer` judges passages
+against a query (cross-encoder), `TokenEncoder` gives one vector per token (late interaction), and `SparseTextEncoder` a
+weight per word (learned sparse). Models are named as
 sentence-transformers names them; a process that finds its model converted in the cache never imports torch.
 """
 
@@ -25,6 +26,8 @@ from trivium_encoders.errors import (
 from trivium_encoders.late_chunking import PartedText
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
 from trivium_encoders.pair_scorer import PairScorer, Scored
+from trivium_encoders.sparse_encoder import SparseEncoded, SparseTextEncoder
+from trivium_encoders.sparse_vectors import SparseVector
 from trivium_encoders.text_encoder import Encoded, TextEncoder
 from trivium_encoders.token_codes import CodeForm, TokenCodes
 from trivium_encoders.token_codes import decode as decode_codes
@@ -56,6 +59,9 @@ __all__ = [
     "QuantizationFailed",
     "Role",
     "Scored",
+    "SparseEncoded",
+    "SparseTextEncoder",
+    "SparseVector",
     "TextEncoder",
     "TokenCodes",
     "TokenEncoder",

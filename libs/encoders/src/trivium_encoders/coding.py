@@ -1,5 +1,6 @@
 """From a text's token vectors to its token codes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ class Coding:
     """The model's (`EncoderInfo.token_fingerprint`)."""
     punctuation: NDArray[np.int32]
     """Ids of the tokens that are left out, unless a text has nothing else."""
+    layer: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    """Makes token vectors of the transformer's output; None where that is them."""
 
     def code(self, token_ids: NDArray[np.int32], vectors: NDArray[np.float32]) -> bytes:
         """The code of a text, given its tokens without the special ones.
@@ -34,4 +37,5 @@ class Coding:
     def code_output(self, tokens: TokenIds, output: NDArray[np.float32]) -> bytes:
         """The code of a text, given its tokens as the model reads them and the transformer's output for them."""
         words = ~tokens.special
-        return self.code(tokens.ids[words], output[words])
+        vectors = output[words]
+        return self.code(tokens.ids[words], self.layer(vectors) if self.layer else vectors)

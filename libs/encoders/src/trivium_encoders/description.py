@@ -12,6 +12,7 @@ from trivium_encoders.head_files import DenseLayer, HeadFiles, pair_head, text_h
 from trivium_encoders.late_interaction import LateInteraction, read_late_interaction
 from trivium_encoders.model_files import first_json, read_json, read_modules
 from trivium_encoders.resolution import ModelFolder
+from trivium_encoders.sparse_layout import SparseLayout, read_sparse_layout
 
 SENTENCE_CONFIGS = ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlnet_config.json")
 _NO_LIMIT = 1 << 30
@@ -28,6 +29,8 @@ class Family(enum.Enum):
     """A score per pair of texts (cross-encoder)."""
     TOKEN = "token"
     """A vector per token, trained for late interaction."""
+    SPARSE = "sparse"
+    """A weight per token of the vocabulary (learned sparse)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,12 @@ class ModelDescription:
     """Outputs of a classification head; 0 without one."""
     late: LateInteraction | None
     """How a model that was trained for late interaction reads; None for any other."""
+    sparse: SparseLayout | None
+    """Where the parts of a learned sparse model are; None for any other."""
+    lexical_linear: Path | None
+    """The layer of an embedding model that also weighs tokens, as BGE-M3 does; None without one."""
+    token_linear: Path | None
+    """The layer of an embedding model that also has token vectors of its own, as BGE-M3 does; None without one."""
     entailment_label: int | None
     """Which of them says that the second text follows from the first, in a model for natural language inference; None
     in any other."""
@@ -92,7 +101,11 @@ def describe(model: ModelFolder) -> ModelDescription:
         ModelUnsupported: The model is no encoder that this library knows.
     """
     modules = read_modules(model.path)
+    options = first_json(model.path, ("config_sentence_transformers.json",))
+    sparse = read_sparse_layout(model.path, modules, str(options.get("model_type", "")))
     transformer = model.path / (modules[0]["path"] if modules and modules[0]["type"] == "Transformer" else "")
+    if sparse:
+        transformer = sparse.transformer
     if not (transformer / "config.json").is_file():
         raise ModelUnsupported(
             f"model {model.name} does not begin with a transformer: {transformer} has no config.json"
@@ -109,8 +122,7 @@ def describe(model: ModelFolder) -> ModelDescription:
             f"model {model.name} needs code from its repository ({own_code}), which is never run; choose another"
         )
     sentence = first_json(transformer, SENTENCE_CONFIGS)
-    options = first_json(model.path, ("config_sentence_transformers.json",))
-    family = _family(modules, config, options)
+    family = Family.SPARSE if sparse else _family(modules, config, options)
     own = _max_tokens(transformer, config, sentence)
     late = read_late_interaction(model, modules, options, sentence, own) if family is Family.TOKEN else None
     head = _head(model.path, modules, family)
@@ -130,10 +142,19 @@ def describe(model: ModelFolder) -> ModelDescription:
         normalized=head.normalized,
         label_count=_label_count(config) if family is Family.PAIR else 0,
         late=late,
+        sparse=sparse,
+        lexical_linear=_beside(transformer, "sparse_linear.pt", family),
+        token_linear=_beside(transformer, "colbert_linear.pt", family),
         entailment_label=_entailment_label(config) if family is Family.PAIR else None,
         transformer_obstacle=_transformer_obstacle(config, sentence),
         head_obstacle=head.obstacle or (late.obstacle if late else ""),
     )
+
+
+def _beside(transformer: Path, name: str, family: Family) -> Path | None:
+    """A layer of an embedding model in a file beside its transformer; None without one."""
+    path = transformer / name
+    return path if family is Family.TEXT and path.is_file() else None
 
 
 def _own_code(config: Mapping[str, Any]) -> str:
@@ -149,6 +170,8 @@ def _own_code(config: Mapping[str, Any]) -> str:
 def _head(folder: Path, modules: Sequence[Mapping[str, str]], family: Family) -> HeadFiles:
     if family is Family.PAIR:
         return pair_head(modules)
+    if family is Family.SPARSE:
+        return HeadFiles(obstacle="its head weighs every word of its vocabulary")
     return token_head(folder, modules) if family is Family.TOKEN else text_head(folder, modules)
 
 

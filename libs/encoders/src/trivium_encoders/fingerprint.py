@@ -55,15 +55,27 @@ def fingerprint(model: ModelDescription, *, max_tokens: int, dimension: int, cac
 
 def token_fingerprint(model: ModelDescription, *, max_tokens: int, cache: DigestCache) -> str:
     """The SHA-256 over all that decides the token vectors of an embedding model: what comes before any pooling."""
-    return text_digest(
-        {
-            "weights": weights_digest(model, cache),
-            "tokenizer": _tokenizer(model, cache),
-            "lower_case": model.lower_case,
-            "prompts": {"query": model.prompts.query, "document": model.prompts.document},
-            "max_tokens": max_tokens,
-        }
-    )
+    own = {"token_linear": cache.digests([model.token_linear])} if model.token_linear else {}
+    return text_digest(_of_tokens(model, max_tokens, cache) | own)
+
+
+def lexical_fingerprint(model: ModelDescription, *, max_tokens: int, cache: DigestCache) -> str:
+    """The SHA-256 over all that decides the sparse vectors of an embedding model that also weighs tokens; empty for
+    any other."""
+    if model.lexical_linear is None:
+        return ""
+    own = {"lexical_linear": cache.digests([model.lexical_linear])}
+    return text_digest(_of_tokens(model, max_tokens, cache) | own)
+
+
+def _of_tokens(model: ModelDescription, max_tokens: int, cache: DigestCache) -> dict[str, object]:
+    return {
+        "weights": weights_digest(model, cache),
+        "tokenizer": _tokenizer(model, cache),
+        "lower_case": model.lower_case,
+        "prompts": {"query": model.prompts.query, "document": model.prompts.document},
+        "max_tokens": max_tokens,
+    }
 
 
 def _tokenizer(model: ModelDescription, cache: DigestCache) -> list[str]:
@@ -87,6 +99,9 @@ def _own_head(model: ModelDescription, cache: DigestCache) -> object:
     files = [model.folder / "modules.json", model.folder / "config_sentence_transformers.json"]
     if model.late is not None:
         files += [model.transformer_folder / name for name in (*SENTENCE_CONFIGS, "artifact.metadata")]
+    if model.sparse is not None:
+        files += [path / "router_config.json" for path in folders]
+        folders += model.sparse.others
     files += [path for folder in folders if folder != model.transformer_folder for path in folder.rglob("*")]
     found = sorted({path for path in files if path.is_file()})
     names = [path.relative_to(model.folder).as_posix() for path in found]

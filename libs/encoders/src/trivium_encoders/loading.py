@@ -1,4 +1,4 @@
-"""From options to a model that runs: what all three families of encoders share."""
+"""From options to a model that runs: what all families of encoders share."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from trivium_encoders.crew import CrewPlan
 from trivium_encoders.description import Family, ModelDescription, describe
 from trivium_encoders.digests import DigestCache
 from trivium_encoders.errors import EncoderClosed, InputTooLong, ModelUnsupported
-from trivium_encoders.fingerprint import fingerprint, token_fingerprint
+from trivium_encoders.fingerprint import fingerprint, lexical_fingerprint, token_fingerprint
 from trivium_encoders.late_chunking import pools_parts
 from trivium_encoders.metrics import EncoderMetrics
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
@@ -217,6 +217,9 @@ def _load(
     exact_tokens = exact if model.family is Family.TOKEN else ""
     if model.family is Family.TEXT and not model.obstacle_to(output):
         exact_tokens = token_fingerprint(model, max_tokens=max_tokens, cache=cache)
+    exact_sparse = exact if model.family is Family.SPARSE else ""
+    if output is Family.TEXT and not model.obstacle_to(output):
+        exact_sparse = lexical_fingerprint(model, max_tokens=max_tokens, cache=cache)
 
     def served(identity: str) -> str:
         return int8_fingerprint(identity, options.int8_texts or OWN_TEXTS) if runtime.precision == "int8" else identity
@@ -231,6 +234,7 @@ def _load(
         max_tokens=max_tokens,
         token_fingerprint=served(exact_tokens) if exact_tokens else "",
         pools_parts=model.family is output is Family.TEXT and pools_parts(model),
+        sparse_fingerprint=served(exact_sparse) if exact_sparse else "",
     )
     return Loaded(model, info, tokenizer, reader, runtime)
 
@@ -239,4 +243,5 @@ _FAMILY_NAMES = {
     Family.TEXT: "sentence embedding model",
     Family.PAIR: "cross-encoder",
     Family.TOKEN: "late-interaction model",
+    Family.SPARSE: "learned sparse model",
 }

@@ -83,3 +83,5 @@ class EncoderInfo:
     none to be had."""
     pools_parts: bool = False
     """Whether it gives vectors of the parts of a text that it reads whole (`late_chunking`)."""
+    sparse_fingerprint: str = ""
+    """As `fingerprint`, over all that decides the learned sparse vectors; empty if there are none to be had."""

@@ -5,6 +5,7 @@ Each text's tokens are handled alone, without the padding of its batch, so that 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from trivium_encoders.description import ModelDescription
 from trivium_encoders.errors import ModelDamaged, ModelUnsupported
 from trivium_encoders.head_files import DenseLayer
+from trivium_encoders.torch_files import read_state
 from trivium_encoders.weights import read_tensors
 
 _LINEAR = frozenset({"linear.weight", "linear.bias", "residual.weight"})
@@ -94,7 +96,7 @@ class TokenHead:
 
     def __init__(self, model: ModelDescription) -> None:
         # What follows the pooling of a sentence embedding model is for its texts, and not for their tokens.
-        self._layers = [_read_linear(layer) for layer in model.dense] if model.late else []
+        self._layers = [_read_linear(layer) for layer in model.dense] if model.late else own_token_layers(model)
         self._dimension = int(self._layers[-1].weight.shape[0]) if self._layers else model.hidden_size
 
     @property
@@ -192,6 +194,25 @@ _ACTIVATIONS: dict[str, Callable[[Vectors], Vectors]] = {
     "relu": lambda values: np.maximum(values, 0),
     "silu": _silu,
 }
+
+
+def own_token_layers(model: ModelDescription) -> list[Linear]:
+    """The layer that makes an embedding model's own token vectors, as a list; empty for a model without one."""
+    return [read_layer_beside(model.token_linear)] if model.token_linear else []
+
+
+def read_layer_beside(path: Path) -> Linear:
+    """A linear layer in a file of torch's own format, `[outputs, hidden]`.
+
+    Raises:
+        ModelDamaged: It cannot be read.
+    """
+    try:
+        state = read_state(path)
+        weight, bias = state["weight"], state["bias"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelDamaged(f"the linear layer {path} cannot be read ({error!r}); fetch the model again") from error
+    return Linear(weight, bias, "identity")
 
 
 def _read_linear(layer: DenseLayer) -> Linear:

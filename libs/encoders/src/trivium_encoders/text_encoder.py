@@ -14,9 +14,10 @@ from trivium_encoders.errors import EncoderFailed
 from trivium_encoders.late_chunking import PartedText, stretches
 from trivium_encoders.loading import Engine, load_engine, text_items
 from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
-from trivium_encoders.pooling import TextHead
+from trivium_encoders.pooling import TextHead, own_token_layers, read_layer_beside
 from trivium_encoders.punctuation import punctuation_ids
 from trivium_encoders.runtimes.base import Item, Source
+from trivium_encoders.sparse_vectors import LexicalHead, SparseVector
 from trivium_encoders.token_codes import CodeForm
 from trivium_encoders.tokenization import PlacedTokens
 
@@ -37,6 +38,8 @@ class Encoded:
     """Time from then until the last was done."""
     token_codes: list[bytes] | None = None
     """One per text (`token_codes`), where they were asked for."""
+    sparse: list[SparseVector] | None = None
+    """One per text, where they were asked for and the model weighs tokens."""
 
 
 class TextEncoder:
@@ -46,6 +49,9 @@ class TextEncoder:
         self._engine = engine
         self._overhead_tokens = engine.tokenizer.overhead(engine.description.prompts.document)
         self._punctuation = punctuation_ids(engine.tokenizer)
+        layers = own_token_layers(engine.description)
+        self._token_layer = layers[0] if layers else None
+        self._lexical = _lexical_head(engine)
 
     @classmethod
     async def load(cls, options: EncoderOptions, *, registry: CollectorRegistry, service: str) -> "TextEncoder":
@@ -87,6 +93,7 @@ class TextEncoder:
         priority: Priority = Priority.INTERACTIVE,
         deadline: float | None = None,
         codes: CodeForm | None = None,
+        sparse: bool = False,
     ) -> Encoded:
         """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
 
@@ -98,6 +105,8 @@ class TextEncoder:
             deadline: In seconds on the event loop's clock (`loop.time()`); work that still waits then is dropped.
             codes: In which form to give the vectors of the texts' tokens as well, from the same forward pass; None for
                 none. A model without a `token_fingerprint` has none to give.
+            sparse: Whether to give learned sparse vectors as well, from the same forward pass. A model without a
+                `sparse_fingerprint` has none to give.
 
         Raises:
             InputTooLong: A text is too long and `truncate` is false; names the first such text.
@@ -109,8 +118,11 @@ class TextEncoder:
         items, tokenize_seconds = await text_items(self._engine, texts, role=role, truncate=truncate, priority=priority)
         coded = codes is not None and bool(self.info.token_fingerprint)
         if codes is not None and coded:
-            coding = Coding(codes, self.info.token_fingerprint, self._punctuation)
+            coding = Coding(codes, self.info.token_fingerprint, self._punctuation, self._token_layer)
             items = [dataclasses.replace(item, coding=coding) for item in items]
+        lexical = self._lexical if sparse else None
+        if lexical:
+            items = [dataclasses.replace(item, lexical=lexical) for item in items]
         if not items:
             return Encoded(np.empty((0, self.info.dimension), np.float32), [], tokenize_seconds, 0.0, 0.0)
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
@@ -121,6 +133,7 @@ class TextEncoder:
             queue_seconds=done.queue_seconds,
             compute_seconds=done.compute_seconds,
             token_codes=[code for result in done.results for code in result.codes] if coded else None,
+            sparse=[result.sparse for result in done.results if result.sparse is not None] if lexical else None,
         )
 
     async def encode_parts(
@@ -150,7 +163,7 @@ class TextEncoder:
         unpooled = 0 if described.pools_prompt else self._engine.tokenizer.pooled_from(prompt)
         coding = None
         if codes is not None and self.info.token_fingerprint:
-            coding = Coding(codes, self.info.token_fingerprint, self._punctuation)
+            coding = Coding(codes, self.info.token_fingerprint, self._punctuation, self._token_layer)
 
         def tokenize(piece: Sequence[str]) -> list[PlacedTokens]:
             return self._engine.tokenizer.placed(piece, prompt=prompt)
@@ -192,3 +205,12 @@ class TextEncoder:
     async def close(self) -> None:
         """Fails what still waits, lets running batches end, and frees the workers."""
         await self._engine.close()
+
+
+def _lexical_head(engine: Engine) -> LexicalHead | None:
+    path = engine.description.lexical_linear
+    if path is None or not engine.info.sparse_fingerprint:
+        return None
+    layer = read_layer_beside(path)
+    assert layer.bias is not None  # `read_layer_beside` asks for it
+    return LexicalHead(layer.weight[0], float(layer.bias[0]), engine.tokenizer.special_ids)

@@ -108,6 +108,12 @@ class TextTokenizer:
         encoding = self._tokenizer.encode(prompt)
         return len(encoding) - (encoding.special_tokens_mask[-1] if len(encoding) else 0)
 
+    @property
+    def special_ids(self) -> NDArray[np.int32]:
+        """Ids of the special tokens, the unknown one among them, sorted."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return np.array(sorted(number for number, token in added.items() if token.special), np.int32)
+
     def token_id(self, token: str) -> int | None:
         """The id of a token by its name in the vocabulary; None for none."""
         found: int | None = self._tokenizer.token_to_id(token)

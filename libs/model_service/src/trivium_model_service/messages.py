@@ -33,7 +33,14 @@ class Described(Protocol):
         """Numeric precision of the forward pass."""
 
 
-def model_info(model: Described, *, backend: str, max_input_tokens: int, token_fingerprint: str = "") -> ModelInfo:
+def model_info(
+    model: Described,
+    *,
+    backend: str,
+    max_input_tokens: int,
+    token_fingerprint: str = "",
+    sparse_fingerprint: str = "",
+) -> ModelInfo:
     """The description of a model.
 
     Args:
@@ -41,6 +48,7 @@ def model_info(model: Described, *, backend: str, max_input_tokens: int, token_f
         backend: The backend's name, as the settings know it.
         max_input_tokens: Most tokens that the model reads; 0 for no such limit.
         token_fingerprint: Identity of its token vectors; empty if it gives none.
+        sparse_fingerprint: Identity of its learned sparse vectors; empty if it gives none.
     """
     return ModelInfo(
         name=model.name,
@@ -50,12 +58,19 @@ def model_info(model: Described, *, backend: str, max_input_tokens: int, token_f
         precision=model.precision,
         max_input_tokens=max_input_tokens,
         token_fingerprint=token_fingerprint,
+        sparse_fingerprint=sparse_fingerprint,
     )
 
 
 def encoder_model_info(info: EncoderInfo, backend: str) -> ModelInfo:
     """The description of an encoder; `backend` as of `model_info`."""
-    return model_info(info, backend=backend, max_input_tokens=info.max_tokens, token_fingerprint=info.token_fingerprint)
+    return model_info(
+        info,
+        backend=backend,
+        max_input_tokens=info.max_tokens,
+        token_fingerprint=info.token_fingerprint,
+        sparse_fingerprint=info.sparse_fingerprint,
+    )
 
 
 def timing(done: Timed, total_seconds: float) -> Timing:

@@ -1,6 +1,7 @@
 """Puts the service together."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from trivium.embed.v1 import embed_service_pb2
@@ -48,6 +49,7 @@ class EmbedApp(ModelApp):
             least_dimension=settings.least_dimension,
             express_tokens=settings.express_tokens,
             codes=None if settings.token_codes == "off" else CodeForm(int(settings.token_codes)),
+            sparse_terms=settings.sparse_terms,
         )
         DiskMetrics("embed", settings.data_dir, registry)
         super().__init__(self.embedder, settings.listen, service="embed", full_name=FULL_NAME, registry=registry)
@@ -84,4 +86,13 @@ def _backend_loader(settings: EmbedSettings, registry: CollectorRegistry) -> Cal
         calls = api_calls(settings, service="embed", provider="Cohere", url=URL, registry=registry)
         return await ApiBackend.load(CohereProvider(api_options), calls, api_options)
 
-    return {"local": load_local, "openai": load_openai, "cohere": load_cohere}[settings.backend]
+    load = {"local": load_local, "openai": load_openai, "cohere": load_cohere}[settings.backend]
+
+    async def load_both() -> EmbeddingBackend:
+        from trivium_embed.backends.sparse import SparseBeside
+
+        # Only its own modules can run it, whatever runs the other.
+        beside = replace(settings.encoder_options(settings.sparse_model), runtime="auto", precision="auto")
+        return await SparseBeside.load(await load(), beside, registry)
+
+    return load_both if settings.sparse_model else load

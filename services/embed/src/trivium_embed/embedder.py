@@ -43,6 +43,8 @@ class EmbeddingRequest:
     """In which form to give the vectors of the texts' tokens as well; None for none."""
     chunks: Sequence[PartedText] = ()
     """For late chunking the texts with their chunks; none to embed each text."""
+    sparse: bool = False
+    """Whether to give learned sparse vectors as well, by a model that has them."""
 
 
 class Embedder(BackendOwner[EmbeddingBackend]):
@@ -59,6 +61,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         least_dimension: Fewest numbers that the model was trained for; 0 for what the catalog says.
         express_tokens: Most tokens of a request that does not wait for longer ones.
         codes: The form of token codes for callers that leave it to the service; None for none.
+        sparse_terms: Most terms of a learned sparse vector.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         least_dimension: int,
         express_tokens: int,
         codes: CodeForm | None = None,
+        sparse_terms: int,
     ) -> None:
         super().__init__()
         self._load_backend = load_backend
@@ -87,6 +91,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         self._admission = admission
         self._metrics = metrics
         self._codes = codes
+        self._sparse_terms = sparse_terms
         self.limits = limits
 
     async def load(self) -> None:
@@ -107,7 +112,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
                 reason="MODEL_NOT_LOADED",
             )
         self._dimensions = Dimensions(backend, served=self._dimension, least=self._least_dimension)
-        self._shared = SharedEmbedding(backend, self._cache_bytes, self._cache_metrics)
+        self._shared = SharedEmbedding(backend, self._cache_bytes, self._cache_metrics, sparse_terms=self._sparse_terms)
         self._backend = backend
 
     @property
@@ -168,6 +173,7 @@ class Embedder(BackendOwner[EmbeddingBackend]):
                 priority=priority,
                 deadline=deadline,
                 codes=codes,
+                sparse=request.sparse and bool(backend.info.sparse_fingerprint),
                 admit=lambda new: self._admit(estimate_tokens(new, backend.info.max_tokens), priority, deadline),
             )
         _check_size(encoded, self.limits.max_codes_bytes)
@@ -179,6 +185,10 @@ class Embedder(BackendOwner[EmbeddingBackend]):
         """Embeds the chunks of texts that are read whole. None is remembered: the same document seldom comes twice."""
         backend = late_chunking_backend(self.backend)
         check_chunks(request.chunks, request.role, self.limits.max_texts, truncate=request.truncate)
+        if request.sparse:
+            raise InvalidField(
+                "sparse", "There are no sparse vectors of chunks; ask for them in a call with the chunks as texts."
+            )
         with self._admit(estimate_tokens(request.texts, 0), priority, deadline):
             return await backend.embed_parts(request.chunks, priority=priority, deadline=deadline, codes=codes)
 
@@ -208,11 +218,11 @@ class Embedder(BackendOwner[EmbeddingBackend]):
 
 
 def _check_size(encoded: Encoded, most_bytes: int) -> None:
-    size = sum(map(len, encoded.token_codes or ()))
+    size = sum(map(len, encoded.token_codes or ())) + sum(vector.nbytes for vector in encoded.sparse or ())
     if size > most_bytes:
         raise TooLarge(
-            f"The token codes of texts have {size} bytes, and an answer takes {most_bytes}. Send the texts in several "
-            "calls, or ask for fewer bits.",
+            f"The token codes and sparse vectors of texts have {size} bytes, and an answer takes {most_bytes}. "
+            "Send the texts in several calls, or ask for fewer bits.",
             reason="CALL_TOO_LARGE",
             field="texts",
         )

@@ -12,7 +12,8 @@ class Limits(TextLimits):
     """The limits of one call."""
 
     max_codes_bytes: int = 48 << 20
-    """Most bytes of the token codes of an answer: with the vectors they stay under what a message may have."""
+    """Most bytes of the token codes and sparse vectors of an answer: with the vectors they stay under what a message
+    may have."""
 
     def check(self, texts: Sequence[str]) -> None:
         """Accepts the texts of a call, or says which limit they break.

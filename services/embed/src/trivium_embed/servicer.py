@@ -121,6 +121,7 @@ class EmbedServicer(EmbedServiceServicer):
             encoding=_encoding(request.encoding),
             codes=self._codes(request.token_codes),
             chunks=_chunks(request),
+            sparse=request.sparse,
         )
         with tracing.span("embeddings") as span:
             encoded = await self._embedder.embed(domain_request, priority=priority, deadline=deadline)
@@ -135,6 +136,9 @@ class EmbedServicer(EmbedServiceServicer):
         )
         _put_vectors(response, encoded.vectors, domain_request.encoding)
         response.token_codes.extend(encoded.token_codes or ())
+        response.sparse_vectors.extend(
+            pb.SparseVector(indices=vector.indices, values=vector.values) for vector in encoded.sparse or ()
+        )
         return response
 
     def _codes(self, wanted: pb.TokenCodes.ValueType) -> CodeForm | None:

@@ -60,6 +60,14 @@ class EmbedSettings(EncoderSettings):
         "like the gateway.",
         choices=("1", "4", "8", "off"),
     )
+    sparse_model: str = setting(
+        "",
+        "A learned sparse model (a SparseEncoder of sentence-transformers) whose vectors are given beside those of the "
+        "embedding model; named as that is. Empty for none, or for BGE-M3's own.",
+    )
+    sparse_terms: int = setting(
+        512, "Most terms of a learned sparse vector; of more, the heaviest are given.", minimum=1, maximum=65536
+    )
     cache_bytes: int = setting(
         16 << 20,
         "Most bytes of vectors to keep in memory, half for queries and half for documents (about 1,800 for a vector of "

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from trivium_encoders import CodeForm, Encoded, Priority, Role
+from trivium_encoders import CodeForm, Encoded, Priority, Role, SparseVector
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
 from trivium_model_service.sharing import SharedResults, Times
 
@@ -17,6 +17,7 @@ from trivium_embed.backends.base import EmbeddingBackend
 _ENTRY_BYTES = 300
 # A text that may be cut is not one that may not: that one may have to be refused.
 _CUT, _WHOLE = "cut", "whole"
+_SPARSE = "sparse"
 
 
 class _Vector(NamedTuple):
@@ -25,10 +26,12 @@ class _Vector(NamedTuple):
     numbers: NDArray[np.float32]
     token_count: int
     token_codes: bytes
+    sparse: SparseVector | None
 
     @property
     def nbytes(self) -> int:
-        return self.numbers.nbytes + len(self.token_codes) + _ENTRY_BYTES
+        sparse = self.sparse.nbytes if self.sparse else 0
+        return self.numbers.nbytes + len(self.token_codes) + sparse + _ENTRY_BYTES
 
 
 class SharedEmbedding:
@@ -40,10 +43,14 @@ class SharedEmbedding:
         backend: Computes vectors.
         cache_bytes: Most memory of the kept vectors; 0 keeps none.
         metrics: What is counted, by role.
+        sparse_terms: Most terms of a learned sparse vector: the heaviest.
     """
 
-    def __init__(self, backend: EmbeddingBackend, cache_bytes: int, metrics: CacheMetrics) -> None:
+    def __init__(
+        self, backend: EmbeddingBackend, cache_bytes: int, metrics: CacheMetrics, *, sparse_terms: int
+    ) -> None:
         self._backend = backend
+        self._sparse_terms = sparse_terms
         self._shared: dict[tuple[Role, Priority], SharedResults[_Vector]] = {}
         for role in Role:
             cache = ResultCache[_Vector](
@@ -66,6 +73,7 @@ class SharedEmbedding:
         priority: Priority,
         deadline: float | None,
         codes: CodeForm | None,
+        sparse: bool,
         admit: Callable[[Sequence[str]], AbstractContextManager[None]],
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says.
@@ -77,6 +85,7 @@ class SharedEmbedding:
             priority: Which waiting work goes first.
             deadline: When to give up, on the event loop's clock in seconds; None for never.
             codes: In which form to give the vectors of the texts' tokens as well; None for none.
+            sparse: Whether to give learned sparse vectors as well.
             admit: Holds a place for a call that has to wait, given the texts that it makes the backend compute.
 
         Raises:
@@ -84,13 +93,14 @@ class SharedEmbedding:
         """
         shared = self._shared[role, priority]
         made = codes or self._unasked_codes(role)
-        read_as = f"{_CUT if truncate else _WHOLE} {made.name if made else ''}"
+        read_as = f"{_CUT if truncate else _WHOLE} {made.name if made else ''} {_SPARSE if sparse else ''}"
         vectors, times = await shared.get(read_as, texts, deadline, admit)
         return Encoded(
             np.stack([vector.numbers for vector in vectors]),
             [vector.token_count for vector in vectors],
             *times,
             token_codes=[vector.token_codes for vector in vectors] if codes else None,
+            sparse=[vector.sparse for vector in vectors if vector.sparse] if sparse else None,
         )
 
     def _unasked_codes(self, role: Role) -> CodeForm | None:
@@ -100,7 +110,7 @@ class SharedEmbedding:
     async def _compute(
         self, role: Role, priority: Priority, read_as: str, texts: Sequence[str], deadline: float | None
     ) -> tuple[list[_Vector], Times]:
-        cut, _, form = read_as.partition(" ")
+        cut, form, sparse = read_as.split(" ")
         encoded = await self._backend.embed(
             texts,
             role=role,
@@ -108,8 +118,12 @@ class SharedEmbedding:
             priority=priority,
             deadline=deadline,
             codes=CodeForm[form] if form else None,
+            sparse=bool(sparse),
         )
         codes = encoded.token_codes or [b""] * len(texts)
+        weighed: list[SparseVector | None] = [None] * len(texts)
+        if encoded.sparse:
+            weighed = [vector.heaviest(self._sparse_terms) for vector in encoded.sparse]
         # Copies: a vector that is kept must not keep those of its batch.
-        rows = zip((row.copy() for row in encoded.vectors), encoded.token_counts, codes, strict=True)
+        rows = zip((row.copy() for row in encoded.vectors), encoded.token_counts, codes, weighed, strict=True)
         return [_Vector(*row) for row in rows], Times.of(encoded)

@@ -26,9 +26,10 @@ _LONGEST_NAME = 46
 
 
 class Kind(StrEnum):
-    """The services that run models."""
+    """What models are for: a service's own, or the learned sparse vectors that embed gives as well."""
 
     EMBED = "embed"
+    SPARSE = "sparse"
     RERANK = "rerank"
     GENERATE = "generate"
 
@@ -36,7 +37,11 @@ class Kind(StrEnum):
 KindOption = Annotated[
     Kind | None,
     typer.Option(
-        "--kind", "-k", metavar="embed|rerank|generate", help="Only models of this service.", show_default="all kinds"
+        "--kind",
+        "-k",
+        metavar="embed|sparse|rerank|generate",
+        help="Only models of this kind.",
+        show_default="all kinds",
     ),
 ]
 
@@ -72,7 +77,7 @@ def models(kind: KindOption = None, as_json: JsonOption = False) -> None:
 
 def _print_models(console: Console, kind: Kind, entries: list[CatalogEntry]) -> None:
     """Prints the models of a kind, each with its numbers below the others' and then what is to be said of it."""
-    width = max(len(entry.name) for entry in entries if len(entry.name) <= _LONGEST_NAME)
+    width = max((len(entry.name) for entry in entries if len(entry.name) <= _LONGEST_NAME), default=_LONGEST_NAME)
     headings = ("Tokens", "Weights", "KV/1k") if kind is Kind.GENERATE else ("Tokens", "Dimension")
     console.print(Text(f"{kind:{width}}" + "".join(f"{heading:>10}" for heading in headings), style="bold"))
     for entry in entries:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from trivium_encoders.coding import Coding
 from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head
+from trivium_encoders.sparse_vectors import LexicalHead, SparseVector
 from trivium_encoders.tokenization import TokenIds
 
 LENGTH_MULTIPLE = 16
@@ -45,6 +46,8 @@ class Item:
     parts: Sequence[NDArray[np.intp]] | None = None
     """The tokens of each part that gets a result of its own; None for a single result. A prompt's tokens that are left
     out are in none of them."""
+    lexical: LexicalHead | None = None
+    """Weighs the tokens by the transformer's output beside the result; None to leave it."""
 
     @property
     def length(self) -> int:
@@ -60,6 +63,8 @@ class ItemResult:
     """What the head made of the transformer's output; of an item with parts a row for each."""
     codes: Sequence[bytes] = ()
     """The transformer's output as token codes, of an item with a coding: one, or one for each part."""
+    sparse: SparseVector | None = None
+    """The tokens' weights, of an item with a lexical head and of a learned sparse model."""
 
 
 class Session(Protocol):
@@ -180,7 +185,9 @@ def with_codes(
     made = iter(values)
     return [
         ItemResult(
-            next(made) if item.parts is None else np.stack([next(made) for _ in item.parts]), _codes(output, item)
+            next(made) if item.parts is None else np.stack([next(made) for _ in item.parts]),
+            _codes(output, item),
+            item.lexical(item.tokens, output) if item.lexical else None,
         )
         for output, item in zip(outputs, items, strict=True)
     ]

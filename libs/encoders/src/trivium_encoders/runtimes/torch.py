@@ -5,7 +5,7 @@ the device, whichever it is.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from trivium_encoders.errors import ModelUnsupported
 from trivium_encoders.options import Role
 from trivium_encoders.pooling import Head, TextHead
 from trivium_encoders.runtimes.base import Item, ItemResult, padded_inputs, pooled, rows, skipped, unpadded, with_codes
+from trivium_encoders.sparse_vectors import SparseVector
 from trivium_encoders.weights import lacking_weights
 
 _log = logging.getLogger(__name__)
@@ -120,8 +121,12 @@ class TorchRuntime:
             if self._pooling is None:
                 return pooled(self._head, _apart(tokens, lengths), items)
             values = self._pooled(tokens, items)
-            # Without codes the tokens' own vectors stay on the device.
-            outputs = _apart(tokens, lengths) if any(item.coding for item in items) else [_NOTHING] * len(items)
+            # Without codes and weights the tokens' own vectors stay on the device.
+            outputs = (
+                _apart(tokens, lengths)
+                if any(item.coding or item.lexical for item in items)
+                else [_NOTHING] * len(items)
+            )
         return with_codes(values, outputs, items)
 
     def _pooled(self, tokens: Any, items: Sequence[Item]) -> list[Any]:
@@ -166,6 +171,7 @@ class ModulesRuntime:
             Family.TEXT: sentence_transformers.SentenceTransformer,
             Family.PAIR: sentence_transformers.CrossEncoder,
             Family.TOKEN: sentence_transformers.MultiVectorEncoder,
+            Family.SPARSE: sentence_transformers.SparseEncoder,
         }
         self._torch = torch
         self.precision = precision
@@ -175,13 +181,15 @@ class ModulesRuntime:
             str(model.folder), device=device, local_files_only=True, model_kwargs={"dtype": dtype}
         )
         self.model.max_seq_length = max_tokens
-        self.dimension = 1 if model.family is Family.PAIR else int(self.model.get_embedding_dimension())
+        # SPLADE's pooling knows its width only once it has run.
+        self.dimension = 1 if model.family is Family.PAIR else int(self.model.get_embedding_dimension() or 0)
         markers = model.late.markers if model.late else Prompts()
         self._prompts = Prompts(markers.query + model.prompts.query, markers.document + model.prompts.document)
-        self._run: Callable[[Sequence[Item]], list[Any]] = {
+        self._run: Callable[[Sequence[Item]], list[ItemResult]] = {
             Family.TEXT: self._texts,
             Family.PAIR: self._pairs,
             Family.TOKEN: self._token_matrices,
+            Family.SPARSE: self._sparse,
         }[model.family]
         if device == "cpu":
             torch.set_num_threads(thread_count)
@@ -192,12 +200,20 @@ class ModulesRuntime:
 
     def run(self, items: Sequence[Item]) -> list[ItemResult]:
         """Computes a batch."""
-        return [ItemResult(np.asarray(row, dtype=np.float32)) for row in self._run(items)]
+        return self._run(items)
 
-    def _texts(self, items: Sequence[Item]) -> list[Any]:
-        return self._by_role(items)
+    def _texts(self, items: Sequence[Item]) -> list[ItemResult]:
+        return _results(self._by_role(items))
 
-    def _token_matrices(self, items: Sequence[Item]) -> list[Any]:
+    def _sparse(self, items: Sequence[Item]) -> list[ItemResult]:
+        none = np.empty(0, np.float32)
+        rows = [row.coalesce() for row in self._by_role(items, convert_to_sparse_tensor=True)]
+        return [
+            ItemResult(none, sparse=SparseVector(row.indices()[0].numpy().astype(np.uint32), row.values().numpy()))
+            for row in (row.float().cpu() for row in rows)
+        ]
+
+    def _token_matrices(self, items: Sequence[Item]) -> list[ItemResult]:
         """Per text the ids of the tokens that the model's own mask keeps, as a first column, beside their vectors."""
         matrices = []
         for features in self._by_role(items, output_value=None):
@@ -205,7 +221,7 @@ class ModulesRuntime:
             ids = features["input_ids"][kept].float().unsqueeze(1)
             vectors = features["token_embeddings"][kept].float()
             matrices.append(self._torch.cat([ids, self._torch.nn.functional.normalize(vectors, dim=-1)], dim=1).cpu())
-        return matrices
+        return _results(matrices)
 
     def _by_role(self, items: Sequence[Item], **options: Any) -> list[Any]:
         results: list[Any] = [None] * len(items)
@@ -221,12 +237,16 @@ class ModulesRuntime:
                     results[index] = row
         return results
 
-    def _pairs(self, items: Sequence[Item]) -> list[Any]:
+    def _pairs(self, items: Sequence[Item]) -> list[ItemResult]:
         pairs = [(item.source.query, item.source.text) for item in items]
         scores = self.model.predict(
             pairs, batch_size=len(pairs), show_progress_bar=False, activation_fn=self._torch.nn.Sigmoid()
         )
-        return [score.reshape(1) for score in scores]
+        return _results(score.reshape(1) for score in scores)
+
+
+def _results(rows: Iterable[Any]) -> list[ItemResult]:
+    return [ItemResult(np.asarray(row, dtype=np.float32)) for row in rows]
 
 
 def best_precision(device: str) -> str:

@@ -26,7 +26,7 @@ from trivium.type.v1 import model_info_pb2 as trivium_dot_type_dot_v1_dot_model_
 from trivium.type.v1 import timing_pb2 as trivium_dot_type_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trivium/embed/v1/embed_service.proto\x12\x10trivium.embed.v1\x1a trivium/type/v1/model_info.proto\x1a\x1ctrivium/type/v1/timing.proto\"\xa0\x02\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12)\n\x04role\x18\x02 \x01(\x0e\x32\x1b.trivium.embed.v1.EmbedRole\x12\x10\n\x08truncate\x18\x03 \x01(\x08\x12\x1c\n\x14\x65xpected_fingerprint\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x32\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32 .trivium.embed.v1.VectorEncoding\x12\x31\n\x0btoken_codes\x18\x07 \x01(\x0e\x32\x1c.trivium.embed.v1.TokenCodes\x12,\n\x06\x63hunks\x18\x14 \x03(\x0b\x32\x1c.trivium.embed.v1.ChunkSpans\"T\n\nChunkSpans\x12*\n\x05spans\x18\x01 \x03(\x0b\x32\x1b.trivium.embed.v1.ChunkSpan\x12\x1a\n\x12heading_characters\x18\x02 \x01(\r\"\'\n\tChunkSpan\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"\x8e\x02\n\rEmbedResponse\x12\x13\n\x0bvectors_f32\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\r\x12)\n\x05model\x18\x04 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x05 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x14\n\x0cvectors_int8\x18\x06 \x01(\x0c\x12\x13\n\x0bint8_scales\x18\x07 \x03(\x02\x12\x16\n\x0evectors_binary\x18\x08 \x01(\x0c\x12\x13\n\x0btoken_codes\x18\t \x03(\x0c\x12\x13\n\x0bread_shares\x18\n \x03(\x02\"W\n\x12\x45mbedStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.trivium.embed.v1.EmbedRequest\"\x9b\x01\n\x13\x45mbedStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.trivium.embed.v1.EmbedResponseH\x00\x12\x33\n\x05\x65rror\x18\x03 \x01(\x0b\x32\".trivium.embed.v1.EmbedStreamErrorH\x00\x42\x08\n\x06result\"Y\n\x10\x45mbedStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\" \n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"r\n\x10TokenizeResponse\x12+\n\x05texts\x18\x01 \x03(\x0b\x32\x1c.trivium.embed.v1.TextTokens\x12\x17\n\x0foverhead_tokens\x18\x02 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x03 \x01(\r\"\x1c\n\nTextTokens\x12\x0e\n\x06starts\x18\x01 \x03(\r\"$\n\x0fGetModelRequest\x12\x11\n\tdimension\x18\x01 \x01(\r\"\xf2\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x12\n\nnormalized\x18\x03 \x01(\x08\x12\x11\n\tmax_texts\x18\x04 \x01(\r\x12\x17\n\x0fleast_dimension\x18\x05 \x01(\r\x12\x16\n\x0emost_dimension\x18\x06 \x01(\r\x12\x31\n\x0btoken_codes\x18\x07 \x01(\x0e\x32\x1c.trivium.embed.v1.TokenCodes\x12\x15\n\rlate_chunking\x18\x14 \x01(\x08*V\n\tEmbedRole\x12\x1a\n\x16\x45MBED_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45MBED_ROLE_QUERY\x10\x01\x12\x17\n\x13\x45MBED_ROLE_DOCUMENT\x10\x02*\x84\x01\n\x0eVectorEncoding\x12\x1f\n\x1bVECTOR_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17VECTOR_ENCODING_FLOAT32\x10\x01\x12\x18\n\x14VECTOR_ENCODING_INT8\x10\x02\x12\x1a\n\x16VECTOR_ENCODING_BINARY\x10\x03*\x87\x01\n\nTokenCodes\x12\x1b\n\x17TOKEN_CODES_UNSPECIFIED\x10\x00\x12\x17\n\x13TOKEN_CODES_DEFAULT\x10\x01\x12\x15\n\x11TOKEN_CODES_1_BIT\x10\x02\x12\x15\n\x11TOKEN_CODES_4_BIT\x10\x03\x12\x15\n\x11TOKEN_CODES_8_BIT\x10\x04\x32\xde\x02\n\x0c\x45mbedService\x12H\n\x05\x45mbed\x12\x1e.trivium.embed.v1.EmbedRequest\x1a\x1f.trivium.embed.v1.EmbedResponse\x12^\n\x0b\x45mbedStream\x12$.trivium.embed.v1.EmbedStreamRequest\x1a%.trivium.embed.v1.EmbedStreamResponse(\x01\x30\x01\x12Q\n\x08Tokenize\x12!.trivium.embed.v1.TokenizeRequest\x1a\".trivium.embed.v1.TokenizeResponse\x12Q\n\x08GetModel\x12!.trivium.embed.v1.GetModelRequest\x1a\".trivium.embed.v1.GetModelResponseB.\n\x10trivium.embed.v1P\x01Z\x18trivium/embed/v1;embedv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$trivium/embed/v1/embed_service.proto\x12\x10trivium.embed.v1\x1a trivium/type/v1/model_info.proto\x1a\x1ctrivium/type/v1/timing.proto\"\xb0\x02\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12)\n\x04role\x18\x02 \x01(\x0e\x32\x1b.trivium.embed.v1.EmbedRole\x12\x10\n\x08truncate\x18\x03 \x01(\x08\x12\x1c\n\x14\x65xpected_fingerprint\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x32\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32 .trivium.embed.v1.VectorEncoding\x12\x31\n\x0btoken_codes\x18\x07 \x01(\x0e\x32\x1c.trivium.embed.v1.TokenCodes\x12\x0e\n\x06sparse\x18\x08 \x01(\x08\x12,\n\x06\x63hunks\x18\x14 \x03(\x0b\x32\x1c.trivium.embed.v1.ChunkSpans\"/\n\x0cSparseVector\x12\x0f\n\x07indices\x18\x01 \x03(\r\x12\x0e\n\x06values\x18\x02 \x03(\x02\"T\n\nChunkSpans\x12*\n\x05spans\x18\x01 \x03(\x0b\x32\x1b.trivium.embed.v1.ChunkSpan\x12\x1a\n\x12heading_characters\x18\x02 \x01(\r\"\'\n\tChunkSpan\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"\xc6\x02\n\rEmbedResponse\x12\x13\n\x0bvectors_f32\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x14\n\x0ctoken_counts\x18\x03 \x03(\r\x12)\n\x05model\x18\x04 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\'\n\x06timing\x18\x05 \x01(\x0b\x32\x17.trivium.type.v1.Timing\x12\x14\n\x0cvectors_int8\x18\x06 \x01(\x0c\x12\x13\n\x0bint8_scales\x18\x07 \x03(\x02\x12\x16\n\x0evectors_binary\x18\x08 \x01(\x0c\x12\x13\n\x0btoken_codes\x18\t \x03(\x0c\x12\x13\n\x0bread_shares\x18\n \x03(\x02\x12\x36\n\x0esparse_vectors\x18\x0b \x03(\x0b\x32\x1e.trivium.embed.v1.SparseVector\"W\n\x12\x45mbedStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.trivium.embed.v1.EmbedRequest\"\x9b\x01\n\x13\x45mbedStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.trivium.embed.v1.EmbedResponseH\x00\x12\x33\n\x05\x65rror\x18\x03 \x01(\x0b\x32\".trivium.embed.v1.EmbedStreamErrorH\x00\x42\x08\n\x06result\"Y\n\x10\x45mbedStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\" \n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"r\n\x10TokenizeResponse\x12+\n\x05texts\x18\x01 \x03(\x0b\x32\x1c.trivium.embed.v1.TextTokens\x12\x17\n\x0foverhead_tokens\x18\x02 \x01(\r\x12\x18\n\x10max_input_tokens\x18\x03 \x01(\r\"\x1c\n\nTextTokens\x12\x0e\n\x06starts\x18\x01 \x03(\r\"$\n\x0fGetModelRequest\x12\x11\n\tdimension\x18\x01 \x01(\r\"\xf2\x01\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.trivium.type.v1.ModelInfo\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x12\n\nnormalized\x18\x03 \x01(\x08\x12\x11\n\tmax_texts\x18\x04 \x01(\r\x12\x17\n\x0fleast_dimension\x18\x05 \x01(\r\x12\x16\n\x0emost_dimension\x18\x06 \x01(\r\x12\x31\n\x0btoken_codes\x18\x07 \x01(\x0e\x32\x1c.trivium.embed.v1.TokenCodes\x12\x15\n\rlate_chunking\x18\x14 \x01(\x08*V\n\tEmbedRole\x12\x1a\n\x16\x45MBED_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45MBED_ROLE_QUERY\x10\x01\x12\x17\n\x13\x45MBED_ROLE_DOCUMENT\x10\x02*\x84\x01\n\x0eVectorEncoding\x12\x1f\n\x1bVECTOR_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17VECTOR_ENCODING_FLOAT32\x10\x01\x12\x18\n\x14VECTOR_ENCODING_INT8\x10\x02\x12\x1a\n\x16VECTOR_ENCODING_BINARY\x10\x03*\x87\x01\n\nTokenCodes\x12\x1b\n\x17TOKEN_CODES_UNSPECIFIED\x10\x00\x12\x17\n\x13TOKEN_CODES_DEFAULT\x10\x01\x12\x15\n\x11TOKEN_CODES_1_BIT\x10\x02\x12\x15\n\x11TOKEN_CODES_4_BIT\x10\x03\x12\x15\n\x11TOKEN_CODES_8_BIT\x10\x04\x32\xde\x02\n\x0c\x45mbedService\x12H\n\x05\x45mbed\x12\x1e.trivium.embed.v1.EmbedRequest\x1a\x1f.trivium.embed.v1.EmbedResponse\x12^\n\x0b\x45mbedStream\x12$.trivium.embed.v1.EmbedStreamRequest\x1a%.trivium.embed.v1.EmbedStreamResponse(\x01\x30\x01\x12Q\n\x08Tokenize\x12!.trivium.embed.v1.TokenizeRequest\x1a\".trivium.embed.v1.TokenizeResponse\x12Q\n\x08GetModel\x12!.trivium.embed.v1.GetModelRequest\x1a\".trivium.embed.v1.GetModelResponseB.\n\x10trivium.embed.v1P\x01Z\x18trivium/embed/v1;embedv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,36 +34,38 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trivium.embed.v1.embed_serv
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020trivium.embed.v1P\001Z\030trivium/embed/v1;embedv1'
-  _globals['_EMBEDROLE']._serialized_start=1614
-  _globals['_EMBEDROLE']._serialized_end=1700
-  _globals['_VECTORENCODING']._serialized_start=1703
-  _globals['_VECTORENCODING']._serialized_end=1835
-  _globals['_TOKENCODES']._serialized_start=1838
-  _globals['_TOKENCODES']._serialized_end=1973
+  _globals['_EMBEDROLE']._serialized_start=1735
+  _globals['_EMBEDROLE']._serialized_end=1821
+  _globals['_VECTORENCODING']._serialized_start=1824
+  _globals['_VECTORENCODING']._serialized_end=1956
+  _globals['_TOKENCODES']._serialized_start=1959
+  _globals['_TOKENCODES']._serialized_end=2094
   _globals['_EMBEDREQUEST']._serialized_start=123
-  _globals['_EMBEDREQUEST']._serialized_end=411
-  _globals['_CHUNKSPANS']._serialized_start=413
-  _globals['_CHUNKSPANS']._serialized_end=497
-  _globals['_CHUNKSPAN']._serialized_start=499
-  _globals['_CHUNKSPAN']._serialized_end=538
-  _globals['_EMBEDRESPONSE']._serialized_start=541
-  _globals['_EMBEDRESPONSE']._serialized_end=811
-  _globals['_EMBEDSTREAMREQUEST']._serialized_start=813
-  _globals['_EMBEDSTREAMREQUEST']._serialized_end=900
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=903
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1058
-  _globals['_EMBEDSTREAMERROR']._serialized_start=1060
-  _globals['_EMBEDSTREAMERROR']._serialized_end=1149
-  _globals['_TOKENIZEREQUEST']._serialized_start=1151
-  _globals['_TOKENIZEREQUEST']._serialized_end=1183
-  _globals['_TOKENIZERESPONSE']._serialized_start=1185
-  _globals['_TOKENIZERESPONSE']._serialized_end=1299
-  _globals['_TEXTTOKENS']._serialized_start=1301
-  _globals['_TEXTTOKENS']._serialized_end=1329
-  _globals['_GETMODELREQUEST']._serialized_start=1331
-  _globals['_GETMODELREQUEST']._serialized_end=1367
-  _globals['_GETMODELRESPONSE']._serialized_start=1370
-  _globals['_GETMODELRESPONSE']._serialized_end=1612
-  _globals['_EMBEDSERVICE']._serialized_start=1976
-  _globals['_EMBEDSERVICE']._serialized_end=2326
+  _globals['_EMBEDREQUEST']._serialized_end=427
+  _globals['_SPARSEVECTOR']._serialized_start=429
+  _globals['_SPARSEVECTOR']._serialized_end=476
+  _globals['_CHUNKSPANS']._serialized_start=478
+  _globals['_CHUNKSPANS']._serialized_end=562
+  _globals['_CHUNKSPAN']._serialized_start=564
+  _globals['_CHUNKSPAN']._serialized_end=603
+  _globals['_EMBEDRESPONSE']._serialized_start=606
+  _globals['_EMBEDRESPONSE']._serialized_end=932
+  _globals['_EMBEDSTREAMREQUEST']._serialized_start=934
+  _globals['_EMBEDSTREAMREQUEST']._serialized_end=1021
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=1024
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=1179
+  _globals['_EMBEDSTREAMERROR']._serialized_start=1181
+  _globals['_EMBEDSTREAMERROR']._serialized_end=1270
+  _globals['_TOKENIZEREQUEST']._serialized_start=1272
+  _globals['_TOKENIZEREQUEST']._serialized_end=1304
+  _globals['_TOKENIZERESPONSE']._serialized_start=1306
+  _globals['_TOKENIZERESPONSE']._serialized_end=1420
+  _globals['_TEXTTOKENS']._serialized_start=1422
+  _globals['_TEXTTOKENS']._serialized_end=1450
+  _globals['_GETMODELREQUEST']._serialized_start=1452
+  _globals['_GETMODELREQUEST']._serialized_end=1488
+  _globals['_GETMODELRESPONSE']._serialized_start=1491
+  _globals['_GETMODELRESPONSE']._serialized_end=1733
+  _globals['_EMBEDSERVICE']._serialized_start=2097
+  _globals['_EMBEDSERVICE']._serialized_end=2447
 # @@protoc_insertion_point(module_scope)

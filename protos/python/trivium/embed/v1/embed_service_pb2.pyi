@@ -118,6 +118,7 @@ class EmbedRequest(google.protobuf.message.Message):
     DIMENSION_FIELD_NUMBER: builtins.int
     ENCODING_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
+    SPARSE_FIELD_NUMBER: builtins.int
     CHUNKS_FIELD_NUMBER: builtins.int
     role: Global___EmbedRole.ValueType
     """What they are for."""
@@ -136,6 +137,10 @@ class EmbedRequest(google.protobuf.message.Message):
     token_codes: Global___TokenCodes.ValueType
     """Whether to give the vectors of the texts' tokens as well, from the same forward pass. Kept with the texts, they let
     RerankService judge these without reading them. Of a query, eight bits are as good as its vectors.
+    """
+    sparse: builtins.bool
+    """Whether to give learned sparse vectors as well: from the same forward pass by a model that makes both, or by the sparse
+    model that the service is set to run beside. Not with `chunks`.
     """
     @property
     def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -158,11 +163,40 @@ class EmbedRequest(google.protobuf.message.Message):
         dimension: builtins.int = ...,
         encoding: Global___VectorEncoding.ValueType = ...,
         token_codes: Global___TokenCodes.ValueType = ...,
+        sparse: builtins.bool = ...,
         chunks: collections.abc.Iterable[Global___ChunkSpans] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chunks", b"chunks", "dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "texts", b"texts", "token_codes", b"token_codes", "truncate", b"truncate"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunks", b"chunks", "dimension", b"dimension", "encoding", b"encoding", "expected_fingerprint", b"expected_fingerprint", "role", b"role", "sparse", b"sparse", "texts", b"texts", "token_codes", b"token_codes", "truncate", b"truncate"]) -> None: ...
 
 Global___EmbedRequest: typing_extensions.TypeAlias = EmbedRequest
+
+@typing.final
+class SparseVector(google.protobuf.message.Message):
+    """A learned sparse vector: the words of a vocabulary that tell something of a text, and how much. Its inner product with
+    another says how close two texts are.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDICES_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    @property
+    def indices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Ids of words in the model's vocabulary, ascending."""
+
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The weight of each, above 0."""
+
+    def __init__(
+        self,
+        *,
+        indices: collections.abc.Iterable[builtins.int] | None = ...,
+        values: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["indices", b"indices", "values", b"values"]) -> None: ...
+
+Global___SparseVector: typing_extensions.TypeAlias = SparseVector
 
 @typing.final
 class ChunkSpans(google.protobuf.message.Message):
@@ -228,6 +262,7 @@ class EmbedResponse(google.protobuf.message.Message):
     VECTORS_BINARY_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
     READ_SHARES_FIELD_NUMBER: builtins.int
+    SPARSE_VECTORS_FIELD_NUMBER: builtins.int
     vectors_f32: builtins.bytes
     """`len(texts) x dimension` little-endian float32 numbers, row by row in the order of the texts. Empty if another
     encoding was asked for.
@@ -279,6 +314,13 @@ class EmbedResponse(google.protobuf.message.Message):
         model does not show its tokens.
         """
 
+    @property
+    def sparse_vectors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SparseVector]:
+        """The learned sparse vectors of the texts, in their order; none if none were asked for, or the service has none to give
+        (`ModelInfo.sparse_fingerprint`). Only the heaviest weights of a text are given, as many as the service is set to. A
+        text that is longer than a sparse model of its own reads is cut for it.
+        """
+
     def __init__(
         self,
         *,
@@ -292,9 +334,10 @@ class EmbedResponse(google.protobuf.message.Message):
         vectors_binary: builtins.bytes = ...,
         token_codes: collections.abc.Iterable[builtins.bytes] | None = ...,
         read_shares: collections.abc.Iterable[builtins.float] | None = ...,
+        sparse_vectors: collections.abc.Iterable[Global___SparseVector] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["model", b"model", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "read_shares", b"read_shares", "timing", b"timing", "token_codes", b"token_codes", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "int8_scales", b"int8_scales", "model", b"model", "read_shares", b"read_shares", "sparse_vectors", b"sparse_vectors", "timing", b"timing", "token_codes", b"token_codes", "token_counts", b"token_counts", "vectors_binary", b"vectors_binary", "vectors_f32", b"vectors_f32", "vectors_int8", b"vectors_int8"]) -> None: ...
 
 Global___EmbedResponse: typing_extensions.TypeAlias = EmbedResponse
 

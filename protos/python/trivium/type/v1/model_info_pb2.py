@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trivium/type/v1/model_info.proto\x12\x0ftrivium.type.v1\"\x98\x01\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07runtime\x18\x04 \x01(\t\x12\x11\n\tprecision\x18\x05 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x06 \x01(\r\x12\x19\n\x11token_fingerprint\x18\x07 \x01(\tB+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n trivium/type/v1/model_info.proto\x12\x0ftrivium.type.v1\"\xb4\x01\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07runtime\x18\x04 \x01(\t\x12\x11\n\tprecision\x18\x05 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x06 \x01(\r\x12\x19\n\x11token_fingerprint\x18\x07 \x01(\t\x12\x1a\n\x12sparse_fingerprint\x18\x08 \x01(\tB+\n\x0ftrivium.type.v1P\x01Z\x16trivium/type/v1;typev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017trivium.type.v1P\001Z\026trivium/type/v1;typev1'
   _globals['_MODELINFO']._serialized_start=54
-  _globals['_MODELINFO']._serialized_end=206
+  _globals['_MODELINFO']._serialized_end=234
 # @@protoc_insertion_point(module_scope)

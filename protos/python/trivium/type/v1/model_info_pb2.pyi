@@ -29,6 +29,7 @@ class ModelInfo(google.protobuf.message.Message):
     PRECISION_FIELD_NUMBER: builtins.int
     MAX_INPUT_TOKENS_FIELD_NUMBER: builtins.int
     TOKEN_FINGERPRINT_FIELD_NUMBER: builtins.int
+    SPARSE_FINGERPRINT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name that the operator configured, for example `sentence-transformers/all-MiniLM-L6-v2`."""
     fingerprint: builtins.str
@@ -48,6 +49,10 @@ class ModelInfo(google.protobuf.message.Message):
     """Identity of the vectors of single tokens, as `fingerprint`: token codes of a model with the same one can be compared
     with its queries. Empty if the model gives no such vectors, or compares none.
     """
+    sparse_fingerprint: builtins.str
+    """Identity of the learned sparse vectors, as `fingerprint`: only those with the same one can be compared. Empty if the
+    model gives none.
+    """
     def __init__(
         self,
         *,
@@ -58,7 +63,8 @@ class ModelInfo(google.protobuf.message.Message):
         precision: builtins.str = ...,
         max_input_tokens: builtins.int = ...,
         token_fingerprint: builtins.str = ...,
+        sparse_fingerprint: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fingerprint", b"fingerprint", "max_input_tokens", b"max_input_tokens", "name", b"name", "precision", b"precision", "runtime", b"runtime", "token_fingerprint", b"token_fingerprint"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "fingerprint", b"fingerprint", "max_input_tokens", b"max_input_tokens", "name", b"name", "precision", b"precision", "runtime", b"runtime", "sparse_fingerprint", b"sparse_fingerprint", "token_fingerprint", b"token_fingerprint"]) -> None: ...
 
 Global___ModelInfo: typing_extensions.TypeAlias = ModelInfo

@@ -102,10 +102,11 @@ class ApiBackend:
         priority: Priority,
         deadline: float | None,
         codes: CodeForm | None = None,
+        sparse: bool = False,
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says; each failure of the API is one of `ApiCalls.call`.
 
-        No API gives the vectors of tokens.
+        No API gives the vectors of tokens, or sparse ones.
         """
         start = asyncio.get_running_loop().time()
         if truncate and not self._provider.cuts_texts:

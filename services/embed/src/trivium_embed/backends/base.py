@@ -36,6 +36,7 @@ class EmbeddingBackend(Protocol):
         priority: Priority,
         deadline: float | None,
         codes: CodeForm | None = None,
+        sparse: bool = False,
     ) -> Encoded:
         """Embeds texts. Cancelling the awaiting task takes the work out of the queue.
 
@@ -47,6 +48,7 @@ class EmbeddingBackend(Protocol):
             deadline: When to give up, on the event loop's clock in seconds; None for never.
             codes: In which form to give the vectors of the texts' tokens as well, by a model that has a
                 `token_fingerprint`; None for none.
+            sparse: Whether to give learned sparse vectors as well, by a model that has a `sparse_fingerprint`.
 
         Raises:
             TooLarge: A text is longer than the model reads (TEXT_TOO_LONG); the field names it.

@@ -65,11 +65,18 @@ class LocalBackend:
         priority: Priority,
         deadline: float | None,
         codes: CodeForm | None = None,
+        sparse: bool = False,
     ) -> Encoded:
         """Embeds texts, as `EmbeddingBackend.embed` says."""
         with computing_errors():
             return await self._encoder.encode(
-                texts, role=role, truncate=truncate, priority=priority, deadline=deadline, codes=codes
+                texts,
+                role=role,
+                truncate=truncate,
+                priority=priority,
+                deadline=deadline,
+                codes=codes,
+                sparse=sparse,
             )
 
     async def embed_parts(
