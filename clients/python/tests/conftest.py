@@ -25,6 +25,7 @@ UNARY = (
     "UpdateCollection",
     "RollBackCollectionSettings",
     "ReindexCollection",
+    "EstimateReindex",
     "DiscardCollectionIndex",
     "RollBackCollectionIndex",
     "GetStatus",

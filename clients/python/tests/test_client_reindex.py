@@ -66,3 +66,23 @@ def test_reindex_of_a_gateway_that_was_never_there_fails_at_once(
         main()
 
     assert ended.value.code == 3
+
+
+def test_estimate_says_time_room_and_tokens_and_by_prices_the_cost(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = pb.EstimateReindexResponse(model="m2", piece_count=9, seconds=7200, bytes=5 << 20, token_count=2_500_000)
+    gateway.will("EstimateReindex", told, told)
+    command = ["trivium", "reindex", "docs", "--gateway", gateway.address, "--model", "m2", "--estimate"]
+    shown = []
+    for options in ([], ["--token-price", "0.02", "--hour-price", "0.1"]):
+        monkeypatch.setattr(sys, "argv", [*command, *options])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code or 0) == 0
+        shown.append(" ".join(capsys.readouterr().out.split()))
+
+    assert "about 2.0 h" in shown[0]
+    assert "tokens about 2.50 million" in shown[0]
+    assert "cost" not in shown[0]
+    assert "cost about 0.25" in shown[1]  # 2.5 times 0.02, and two hours

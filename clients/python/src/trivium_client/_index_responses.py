@@ -42,4 +42,6 @@ def reindex_progress(message: pb.ReindexCollectionResponse) -> ReindexProgress:
 
 
 def reindex_estimate(message: pb.EstimateReindexResponse) -> ReindexEstimate:
-    return ReindexEstimate(message.model, message.piece_count, message.seconds, message.bytes, message.same_model)
+    return ReindexEstimate(
+        message.model, message.piece_count, message.seconds, message.bytes, message.same_model, message.token_count
+    )

@@ -83,6 +83,7 @@ class ReindexEstimate:
         seconds: How long the model takes for them, at the rate of some that were just embedded.
         bytes: What the second index takes of the disk, about, and of memory to have all of it there.
         same_model: Whether the model makes the vectors that the collection has, so that there is nothing to do.
+        token_count: How many tokens the model reads for them, about; 0 from a gateway that does not say.
     """
 
     model: str
@@ -90,3 +91,4 @@ class ReindexEstimate:
     seconds: float
     bytes: int
     same_model: bool
+    token_count: int = 0

@@ -228,6 +228,7 @@ async def test_collection_gets_another_model_while_it_answers_and_is_the_same(qd
         assert (estimate.model, estimate.pieces, estimate.is_same_model) == ("words-48", _COUNT, False)
         assert estimate.seconds > 0
         assert estimate.bytes > _COUNT * 48 * 4
+        assert estimate.tokens >= _COUNT
         assert {found[0] for found in asked} == {"d7"}  # at each part of the way
         assert progress is not None
         assert progress.comparison is not None

@@ -26,8 +26,26 @@ def reindex(
         ),
     ] = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say how long it takes and how much room, and change nothing.")
+        bool, typer.Option("--estimate", help="Say how long it takes, how much room and tokens, and change nothing.")
     ] = False,
+    token_price: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="PRICE",
+            help="What a million tokens cost at the model's API, for the estimate.",
+            show_default=False,
+        ),
+    ] = 0.0,
+    hour_price: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="PRICE",
+            help="What an hour of the machine that embeds costs, for the estimate.",
+            show_default=False,
+        ),
+    ] = 0.0,
     force: Annotated[
         bool, typer.Option("--force", help="Let the new index answer even if it finds less than the one before.")
     ] = False,
@@ -62,7 +80,7 @@ def reindex(
 
         trivium reindex manuals
 
-        trivium reindex manuals --model intfloat/multilingual-e5-small --estimate
+        trivium reindex manuals --model intfloat/multilingual-e5-small --estimate --hour-price 0.10
 
         trivium reindex manuals --model intfloat/multilingual-e5-small
 
@@ -70,7 +88,7 @@ def reindex(
     """
     with Trivium(gateway) as trivium:
         if estimate:
-            _show_estimate(_estimated(trivium, name, model), as_json=as_json)
+            _show_estimate(_estimated(trivium, name, model), token_price, hour_price, as_json=as_json)
             return
         trivium.get_collection(name)  # so that a gateway that goes away from now on is one that was there
         if discard_old:
@@ -110,9 +128,11 @@ def _run(trivium: Trivium, name: str, model: str, *, force: bool) -> ReindexProg
             bar.update(task, completed=progress.done_count, total=progress.total_count)
 
 
-def _show_estimate(estimate: ReindexEstimate, *, as_json: bool) -> None:
+def _show_estimate(estimate: ReindexEstimate, token_price: float, hour_price: float, *, as_json: bool) -> None:
+    cost = estimate.token_count / 1e6 * token_price + estimate.seconds / 3600 * hour_price
+    is_priced = bool(token_price or hour_price) and not estimate.same_model
     if as_json:
-        print_json(estimate)
+        print_json(asdict(estimate) | ({"cost": cost} if is_priced else {}))
         return
     print_row("model", estimate.model)
     print_row("pieces", estimate.piece_count)
@@ -121,6 +141,9 @@ def _show_estimate(estimate: ReindexEstimate, *, as_json: bool) -> None:
         return
     print_row("time", f"about {_duration(estimate.seconds)}, the longer the more questions come")
     print_row("room", f"about {estimate.bytes / 1e6:,.0f} MB for the second index")
+    print_row("tokens", f"about {estimate.token_count / 1e6:,.2f} million")
+    if is_priced:
+        print_row("cost", f"about {cost:,.2f}, by the prices given")
 
 
 def _duration(seconds: float) -> str:

@@ -2473,6 +2473,7 @@ class EstimateReindexResponse(google.protobuf.message.Message):
     SECONDS_FIELD_NUMBER: builtins.int
     BYTES_FIELD_NUMBER: builtins.int
     SAME_MODEL_FIELD_NUMBER: builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model."""
     piece_count: builtins.int
@@ -2483,6 +2484,8 @@ class EstimateReindexResponse(google.protobuf.message.Message):
     """What the second index takes of the disk, about, and of memory to have all of it there."""
     same_model: builtins.bool
     """Whether the model makes the vectors that the collection has, so that there is nothing to do."""
+    token_count: builtins.int
+    """How many tokens the model reads for them, about: what a model behind an API is paid by."""
     def __init__(
         self,
         *,
@@ -2491,8 +2494,9 @@ class EstimateReindexResponse(google.protobuf.message.Message):
         seconds: builtins.float = ...,
         bytes: builtins.int = ...,
         same_model: builtins.bool = ...,
+        token_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "model", b"model", "piece_count", b"piece_count", "same_model", b"same_model", "seconds", b"seconds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bytes", b"bytes", "model", b"model", "piece_count", b"piece_count", "same_model", b"same_model", "seconds", b"seconds", "token_count", b"token_count"]) -> None: ...
 
 Global___EstimateReindexResponse: typing_extensions.TypeAlias = EstimateReindexResponse
 

@@ -55,6 +55,7 @@ class RebuildingEstimate:
         seconds: About how long the model takes for them, at the rate of some that were just embedded.
         bytes: About how much disk, and memory to have all of it there, the second index takes.
         is_same_model: Whether it makes the vectors that the collection has, so that there is nothing to do.
+        tokens: How many tokens the model reads for them, about.
     """
 
     model: str
@@ -62,6 +63,7 @@ class RebuildingEstimate:
     seconds: float
     bytes: int
     is_same_model: bool
+    tokens: int = 0
 
 
 class ModelFinder:
@@ -97,7 +99,7 @@ class ModelFinder:
         client, model = await self._find(name)
         if model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by):
             return await self.cut_anew(own)
-        alike, _, _ = await self._try(client, model, own)
+        alike, *_ = await self._try(client, model, own)
         if alike:
             return model.fingerprint
         if own.described.settings.now.settings.late_chunking:
@@ -156,13 +158,18 @@ class ModelFinder:
             TriviumError: It cannot be asked now, or a service that may run it.
         """
         client, model = await self._find(name)
-        alike, seconds, content_bytes = await self._try(client, model, own)
+        alike, seconds, content_bytes, tokens = await self._try(client, model, own)
         is_its_own = model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by)
         same = await self.cut_anew(own) is None if is_its_own else alike
         pieces = own.described.point_count
         vector_bytes = model.dimension * _BYTES_A_NUMBER * _GRAPH_SHARE
         return RebuildingEstimate(
-            model.name, pieces, seconds * pieces, round((vector_bytes + content_bytes) * pieces), same
+            model.name,
+            pieces,
+            seconds * pieces,
+            round((vector_bytes + content_bytes) * pieces),
+            same,
+            round(tokens * pieces),
         )
 
     async def _find(self, name: str) -> tuple[EmbedClient, EmbedModel]:
@@ -189,11 +196,13 @@ class ModelFinder:
             reason="MODEL_NOT_SERVED",
         )
 
-    async def _try(self, client: EmbedClient, model: EmbedModel, own: OwnCollection) -> tuple[bool, float, float]:
-        """Embed some chunks: whether their vectors are the same, how long one takes, and bytes of one beside those."""
+    async def _try(
+        self, client: EmbedClient, model: EmbedModel, own: OwnCollection
+    ) -> tuple[bool, float, float, float]:
+        """Embed some chunks: are their vectors the same, how long one takes, its bytes beside those, and its tokens."""
         sample = await self._sample(own)
         if not sample:
-            return False, 0.0, 0.0
+            return False, 0.0, 0.0, 0.0
         texts = [chunk.indexed_text for chunk, _ in sample]
         begin = time.perf_counter()
         made = await client.embed_texts(
@@ -204,7 +213,7 @@ class ModelFinder:
         alike = model.dimension == own.described.made.dimension and _are_alike(
             np.asarray([embedded.vector for _, embedded in sample], dtype=np.float32), made.vectors
         )
-        return alike, seconds, beside / len(sample)
+        return alike, seconds, beside / len(sample), made.token_count / len(sample)
 
     async def _sample(self, own: OwnCollection) -> Sequence[tuple[Chunk, EmbeddedChunk]]:
         collection = resolved(own)

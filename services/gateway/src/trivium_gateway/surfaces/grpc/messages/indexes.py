@@ -62,4 +62,5 @@ def estimate_message(estimate: RebuildingEstimate) -> pb.EstimateReindexResponse
         seconds=estimate.seconds,
         bytes=estimate.bytes,
         same_model=estimate.is_same_model,
+        token_count=estimate.tokens,
     )

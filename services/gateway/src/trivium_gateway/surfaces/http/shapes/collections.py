@@ -104,6 +104,7 @@ class EstimateResponse(Shape):
     seconds: float = Field(description="How long the model takes for them, at the rate of some just embedded.")
     bytes: int = Field(description="What the second index takes of the disk, and of memory to have all of it there.")
     is_same_model: bool
+    tokens: int = Field(description="How many tokens the model reads for them, about.")
 
 
 class ListCollectionsResponse(Shape):
