@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from trivium_evidence.absent_names import share_of_absent_names
 from trivium_evidence.answer_types import holds_number
+from trivium_evidence.attributes import attributes_asked
 from trivium_evidence.direct_answers import holds_money
 from trivium_evidence.sentences import split_passages
 from trivium_evidence.terms import is_function_term, terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from trivium_evidence.signs import Read
 
@@ -31,6 +32,19 @@ _VERSION = re.compile(r"\b(?:version|release|v)\.?\s?(\d+(?:\.\d+)+)", re.IGNORE
 _YEAR = re.compile(r"(?<![\d.,-])(?:19|20)\d\d(?![\d.,-]*\d)")
 # The place, the time or the owner of a thing: the office in Linz, revenue in January.
 _OF_WHAT = re.compile(r"\b([A-Za-z][a-z]{2,}) (?:of|in|for|from|at) (?:the )?([A-Z][^\W\d_]{2,})\b")
+# Whose field begins with no capital: the head of sales.
+_ROLE = re.compile(
+    r"\b([Hh]ead|[Dd]irector|[Mm]anager|[Cc]hief|[Cc]hair\w*|[Ss]ecretary|[Mm]inister|[Pp]resident|[Ll]eader) "
+    r"(?:of|for) (?:the )?([a-z]{2,}(?: (?!of\b|for\b|in\b|at\b|and\b)[a-z]{3,})?)"
+)
+# Everything has a name and a share, and whose it is may be said in other words.
+_NO_THINGS = frozenset(terms("name title translation meaning percentage share number part kind type"))
+_HOW_MANY = re.compile(
+    r"\W*how many (?!times\b)(?P<what>[a-z]+) (?:do|does|did|are|is|were|was|have|has|work|live)\b", re.IGNORECASE
+)
+_COUNT_WORDS = frozenset(terms("hundred thousand million billion dozen number none no single both several"))
+_OF = frozenset(terms("of the our its"))
+_NEAR_COUNT = 4
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _MONEY_WORD = r"(?:costs?|prices?|salary|salaries|wages?|earns?|earned|fees?|paid|pays?)"
 _ASKS_MONEY = re.compile(
@@ -54,6 +68,7 @@ def lacks_what_is_asked(question: str, passages: Sequence[Read]) -> bool:
         or _is_of_other_years(question, texts)
         or _is_of_another(question, texts)
         or _lacks_money(question, passages)
+        or _lacks_count(question, passages)
     )
 
 
@@ -90,17 +105,51 @@ def _is_of_other_years(question: str, texts: Sequence[str]) -> bool:
 
 
 def _is_of_another(question: str, texts: Sequence[str]) -> bool:
-    """Whether something is said of another place, time or owner, and nowhere of the one that is asked about."""
+    """Whether something is said of another place, time, owner or field, and nowhere as much of the one asked."""
     if len(question.split()) > _SHORT_WORDS or not _ASKS_A_FACT.match(question):
         return False
-    for thing, name in _OF_WHAT.findall(question):
-        stem, wanted = terms(thing)[0], frozenset(terms(name))
-        sentences = [(one, frozenset(terms(one))) for text in texts for one in _SENTENCE.split(text)]
-        about = [(one, found) for one, found in sentences if stem in found]
-        if any(wanted & found for _, found in about):
+    telling = {one for one in terms(question) if not is_function_term(one)}
+    own = [frozenset(terms(one)) for one in texts]
+    sentences = [one for text in texts for one in _SENTENCE.split(text)]
+    for of_what in (_OF_WHAT, _ROLE):
+        for thing, name in of_what.findall(question):
+            stem, wanted = terms(thing)[0], frozenset(terms(name))
+            if stem in _NO_THINGS:
+                continue
+            rest = telling - {stem} - wanted
+            of_this = max((len(rest & one) for one in own if stem in one and wanted <= one), default=-1)
+            of_others = (
+                len(rest.intersection(terms(one)))
+                for one in sentences
+                if any(terms(other)[0] == stem for other, _ in of_what.findall(one)) and wanted.isdisjoint(terms(one))
+            )
+            if max(of_others, default=-1) > of_this:
+                return True
+    return False
+
+
+def _lacks_count(question: str, passages: Sequence[Read]) -> bool:
+    """Whether a number of things is asked for, and they are spoken of, but nowhere counted."""
+    asked = _HOW_MANY.match(question)
+    if asked is None or len(question.split()) > _SHORT_WORDS:
+        return False
+    names = frozenset(terms(asked["what"])).union(*attributes_asked(asked["what"]).values())
+    return not any(_counts(one.text, names) for one in split_passages([one.text for one in passages]))
+
+
+def _counts(text: str, names: Set[str]) -> bool:
+    """Whether a text counts what has one of some names: 140 new employees, Employees: 140, the number of employees."""
+    found = terms(text)
+    for place, term in enumerate(found):
+        if term not in names:
             continue
-        if any(terms(other)[0] == stem for one, _ in about for other, _ in _OF_WHAT.findall(one)):
+        if any(one[0].isdigit() for one in found[place + 1 : place + 2]):
             return True
+        for one in reversed(found[max(0, place - _NEAR_COUNT) : place]):
+            if one[0].isdigit() or one in _COUNT_WORDS:
+                return True
+            if is_function_term(one) and one not in _OF:
+                break
     return False
 
 
