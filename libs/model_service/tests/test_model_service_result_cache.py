@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 from trivium_model_service.result_cache import CacheMetrics, ResultCache
+from trivium_serving.request_context import set_tenant
 
 
 def cache_of(max_bytes: int, fingerprint: str = "model") -> tuple[ResultCache[bytes], CollectorRegistry]:
@@ -48,6 +49,16 @@ def test_result_cache_key_depends_on_model_text_and_what_it_is_read_as() -> None
     keys = {cache_of(0, model)[0].key(*pair) for model in ("one model", "another") for pair in pairs}
 
     assert len(keys) == 2 * len(pairs)
+
+
+async def test_result_cache_key_is_each_tenants_own() -> None:
+    cache = cache_of(100)[0]
+    keys = set()
+    for tenant in ("", "legal", "sales"):
+        set_tenant(tenant)
+        keys.add(cache.key("query", "When do our contracts end?"))
+
+    assert len(keys) == 3
 
 
 def test_result_cache_lookups_are_counted_from_zero() -> None:

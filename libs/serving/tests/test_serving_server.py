@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2, rerank_service_pb2_grpc
 from trivium_serving.channels import open_channel, outgoing_metadata
 from trivium_serving.errors import Overloaded
-from trivium_serving.request_context import begin_request, request_id
+from trivium_serving.request_context import begin_request, request_id, set_tenant, tenant
 from trivium_serving.rpc_errors import error_from_rpc
 from trivium_serving.server import GrpcServer, ListenError
 
@@ -174,6 +174,20 @@ async def test_server_request_id_travels_with_the_call(running: Running) -> None
 
     assert seen[0] == "caller-1"
     assert len(seen[1]) == 32
+
+
+async def test_server_tenant_travels_with_the_call_to_services_of_our_own_alone(running: Running) -> None:
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(tenant())
+
+    running.servicer.behave = look
+    set_tenant("legal")
+    await running.call(metadata=outgoing_metadata())
+    await running.call()
+
+    assert seen == ["legal", ""]
 
 
 async def test_server_health_follows_what_is_set(running: Running) -> None:

@@ -67,6 +67,17 @@ async def test_embed_hundred_equal_queries_at_once_cost_one_forward_pass(one_wor
     assert now["hit"] + now["shared"] == counted["hit"] + counted["shared"] + 99
 
 
+async def test_embed_text_that_another_tenant_sent_is_computed_anew(one_worker: Any) -> None:
+    request = pb.EmbedRequest(texts=["asked by two tenants"], role=QUERY)
+    read = []
+    for tenant in ("legal", "sales", "legal"):
+        before = computed(one_worker)
+        await one_worker.stub.Embed(request, metadata=(("x-trivium-tenant", tenant),))
+        read.append(computed(one_worker) - before)
+
+    assert read == [1, 1, 0]
+
+
 async def test_embed_text_again_is_answered_from_memory_bit_for_bit(one_worker: Any) -> None:
     request = pb.EmbedRequest(texts=["asked twice", "asked twice as well"], role=QUERY)
     first = await one_worker.stub.Embed(request)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cachetools import LRUCache
 from prometheus_client import Counter, Gauge
+from trivium_serving.request_context import tenant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,8 @@ class CacheMetrics:
 class ResultCache(Generic[_Value]):
     """The results used last, within a bound in bytes. Belongs to one event loop.
 
+    Each tenant has its own: how quick an answer comes must not tell one what another has sent.
+
     Args:
         max_bytes: Most memory of the entries; 0 keeps none.
         fingerprint: Of the model whose results are kept; part of every key.
@@ -76,9 +79,9 @@ class ResultCache(Generic[_Value]):
         self._role = role
 
     def key(self, read_as: str, text: str) -> bytes:
-        """What the result of a text is kept under, given what else the model's reading depends on."""
+        """What the current tenant's result of a text is kept under, given what else the model's reading depends on."""
         digest = self._key_seed.copy()
-        digest.update(f"{len(read_as)} {read_as}{text}".encode())
+        digest.update(f"{tenant()} {len(read_as)} {read_as}{text}".encode())
         return digest.digest()
 
     def get(self, key: bytes) -> _Value | None:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from trivium_serving.renewed_channel import RenewedChannel
-from trivium_serving.request_context import REQUEST_ID_KEY, request_id
+from trivium_serving.request_context import REQUEST_ID_KEY, TENANT_KEY, request_id, tenant
 from trivium_serving.spread_channel import SpreadChannel, addresses_of
 from trivium_serving.tls import CurrentTls, TlsFiles
 from trivium_serving.traced_calls import traced_calls
@@ -104,5 +104,5 @@ def ejected_replicas(channel: grpc.aio.Channel) -> int:
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:
     """Metadata for a call made on behalf of the current request."""
-    current = request_id()
-    return ((REQUEST_ID_KEY, current),) if current else ()
+    current = ((REQUEST_ID_KEY, request_id()), (TENANT_KEY, tenant()))
+    return tuple((key, value) for key, value in current if value)

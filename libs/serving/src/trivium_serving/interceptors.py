@@ -24,7 +24,14 @@ from trivium_serving.errors import (
     status_of,
 )
 from trivium_serving.logs import log_failure, log_request
-from trivium_serving.request_context import REQUEST_ID_KEY, begin_request, request_id, set_caller
+from trivium_serving.request_context import (
+    REQUEST_ID_KEY,
+    TENANT_KEY,
+    begin_request,
+    request_id,
+    set_caller,
+    set_tenant,
+)
 from trivium_serving.rpc_errors import retry_pushback_ms, to_rpc_status
 from trivium_serving.tracing import Span, request_span
 
@@ -99,6 +106,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _begin(self, method: str, context: Any) -> _Call:
         metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
         current = begin_request(str(metadata.get(REQUEST_ID_KEY, "")))
+        if self._gate is None:  # strangers do not say whose data it is about
+            set_tenant(str(metadata.get(TENANT_KEY, "")))
         set_caller(str(context.peer()).rpartition(":")[0])  # without the port, which each connection has its own of
         full_method, quiet = self._prefix[1:] + method, method in _QUIET
         if quiet and "traceparent" not in metadata:

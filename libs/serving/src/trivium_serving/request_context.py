@@ -7,6 +7,7 @@ import uuid
 from contextvars import ContextVar
 
 REQUEST_ID_KEY = "x-request-id"
+TENANT_KEY = "x-trivium-tenant"
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _request_id: ContextVar[str] = ContextVar("trivium_request_id", default="")

@@ -41,10 +41,12 @@ def conversation(*messages: tuple[message_pb2.Role.ValueType, str]) -> list[mess
     return [message_pb2.Message(role=role, content=content) for role, content in messages]
 
 
-async def ask(service: Any, message: pb.GenerateRequest) -> tuple[str, list[pb.Delta], pb.Finish]:
+async def ask(service: Any, message: pb.GenerateRequest, tenant: str = "") -> tuple[str, list[pb.Delta], pb.Finish]:
     async with open_channel(service.target) as channel:
         stub: Any = generate_service_pb2_grpc.GenerateServiceStub(channel)
-        responses = [response async for response in stub.Generate(message, timeout=60)]
+        responses = [
+            response async for response in stub.Generate(message, timeout=60, metadata=(("x-trivium-tenant", tenant),))
+        ]
     deltas = [response.delta for response in responses[:-1]]
     return "".join(delta.text for delta in deltas), deltas, responses[-1].finish
 
@@ -168,6 +170,11 @@ async def test_vllm_computes_the_passages_of_a_second_question_no_more(service: 
             tokens, hits = tokens + after[0] - before[0], hits + after[1] - before[1]
     print(f"prefix cache: {hits:.0f} of {tokens:.0f} prompt tokens, {hits / tokens:.0%}")
     assert hits / tokens > 0.8
+    before = service.metric("vllm:prefix_cache_hits_total")
+    await ask(
+        service, request(question="When did it open?", passages=passages, sampling=pb.Sampling(max_tokens=2)), "b"
+    )
+    assert service.metric("vllm:prefix_cache_hits_total") == before  # another tenant learns nothing of it
 
 
 async def test_vllm_and_the_service_count_what_they_do(service: Any) -> None:

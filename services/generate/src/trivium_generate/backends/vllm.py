@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from trivium_serving.errors import Overloaded, Unavailable
 from trivium_serving.heap import freeze_heap
-from trivium_serving.request_context import request_id
+from trivium_serving.request_context import request_id, tenant
 
 from trivium_generate.answer import NO_TOOLS, AnswerRequest, FinishReason, ModelDescription
 from trivium_generate.backends.base import Beginning, Calling, Ending, Piece
@@ -258,6 +258,8 @@ class VllmModel:
 
         name = f"{request_id() or 'warm-up'}-{uuid.uuid4().hex[:8]}"
         prompt: dict[str, Any] = {"prompt_token_ids": token_ids}
+        if tenant():  # how soon the first token comes must not tell one what another has asked about
+            prompt["cache_salt"] = tenant()
         schemas = sum(len(tool.parameters) for tool in request.tools.definitions if request.tools.are_required)
         if len(request.sampling.json_schema) + schemas < _LARGE_SCHEMA_CHARS:
             # Without a type it goes through a thread of vLLM's: a detour, unless the check of the schema takes long.
