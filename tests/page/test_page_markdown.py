@@ -64,6 +64,17 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
             '<tbody><tr><td>1 | 2</td><td class="end"><strong>3</strong></td></tr></tbody></table></div><p>after</p>',
         ),
         (
+            "| a | b |\n|---|---|\n| 1 | 2 |\ue0000\ue001\n| 3 | 4 | \ue0001\ue001\ue0002\ue001",
+            '<div class="scroll"><table><thead><tr><th>a</th><th>b</th></tr></thead><tbody>'
+            '<tr><td>1</td><td><span class="joined">2&nbsp;{0}</span></td></tr>'
+            '<tr><td>3</td><td><span class="joined">4&nbsp;{1}{2}</span></td></tr></tbody></table></div>',
+        ),
+        (
+            "It is **60** \ue0000\ue001\ue0001\ue001. 水温以八十度为宜。\ue0002\ue001![x]",
+            '<p>It is <strong>60</strong><span class="joined">&nbsp;{0}{1}.</span> 水温以八十度为'
+            '<span class="joined">宜。{2}</span>![x]</p>',
+        ),
+        (
             "- x\n  ```py\n  a = 1\n\n  b\n  ```",
             '<ul><li>x<div class="code"><pre><code>a = 1\n\nb</code></pre></div></li></ul>',
         ),

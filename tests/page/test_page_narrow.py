@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 QUESTION = "How tall does the grey heron stand, and how tall the crane of the harbour?"
 ANSWER = "The heron stands 98 centimetres tall. [1] | of | metres |\n|---|---|\n| the crane | 61 |"
 WORD = "Donaudampfschifffahrtsgesellschaftskapitän"
+TITLE = "Cranes of the harbour, and the herons that have their nests beside them"
 CRANES = (
     f"# Cranes\n\n| Crane | Height in metres | {WORD} |\n|:--|---|--:|\n| of the harbour | 61 | Ann |\n\n"
     "The crane of the harbour stands 61 metres tall, and the grey heron has its nest beside it."
@@ -30,7 +31,7 @@ WIDTHS = (360, 390, 641, 993)
 def cranes(stack: Stack) -> Iterator[str]:
     """A collection beside the default one, with a table that is wider than a phone."""
     stack.http.post("/v1/collections", json={"name": "cranes"}).raise_for_status()
-    document = {"id": "harbour/cranes.md", "title": "Cranes", "text": CRANES, "uri": "/srv/files/harbour/cranes.md"}
+    document = {"id": "harbour/cranes.md", "title": TITLE, "text": CRANES, "uri": "/srv/files/harbour/cranes.md"}
     assert stack.ingest(document, collection="cranes")[0]["status"] == "indexed"
     yield "cranes"
     stack.http.delete("/v1/collections/cranes")
@@ -55,7 +56,7 @@ def _outside(page: Page) -> list[str]:
           const seen = [...document.querySelectorAll("body *")].filter((one) => {
             const box = one.getBoundingClientRect();
             return box.width > 1 && box.height > 1 && one.checkVisibility()
-              && !one.closest(".scroll *, pre *, .skip, .track *, svg *")
+              && !one.closest(".scroll *, pre *, .skip, .track *, svg *, .source-title *")
               && getComputedStyle(one).position !== "fixed" && (box.left < -1 || box.right > innerWidth + 1);
           }).map((one) => `${one.tagName} ${one.id} ${one.className} leaves the window`);
           const moved = [...document.querySelectorAll(".scroller, .documents, .reader-body, .peek-body")]
@@ -73,6 +74,7 @@ def test_no_state_leaves_a_narrow_window(
     pages: Pages, model: LanguageModel, cranes: str, width: int, locale: str
 ) -> None:
     page = _open(pages, width, locale=locale)
+    page.locator("#collection").select_option(cranes)
     _ask(page, model)
     assert _outside(page) == []
     page.locator(".trace summary").click()

@@ -94,6 +94,14 @@ def test_ask_prints_answer_and_sources_and_says_what_was_degraded(gateway: Any, 
     assert (request.top_n, request.collection, request.filter["metadata.year"]) == (2, "docs", 2020)
 
 
+def test_ask_shows_below_a_refusal_what_came_nearest_and_no_sources(gateway: Any, run: Run) -> None:
+    summary = pb.AnswerSummary(answer="Not there.", refused=True, passages=SUMMARY.passages[1:])
+    delta = pb.AnswerDelta(text=summary.answer)
+    gateway.will("Answer", pb.AnswerResponse(delta=delta), pb.AnswerResponse(summary=summary))
+
+    assert run("ask", "How long?")[1].splitlines() == ["Not there.", "", "Nearest passages", "[1] 0.10 b.md"]
+
+
 def test_ask_says_the_page_of_what_is_quoted_and_not_where_its_passage_begins(gateway: Any, run: Run) -> None:
     passages = [
         pb.Passage(document_id="a.pdf", title="Pump", page=4, heading=["Care"], text="first page", score=0.9),

@@ -203,6 +203,13 @@ def test_encrypted_and_damaged_archives_are_refused_as_such() -> None:
 
 
 def test_archive_itself_is_a_list_of_its_files() -> None:
-    data = files.packed({"a/b.txt": "four", "c.txt": ""})
+    data = files.packed({"a/b.txt": "four", "c.txt": "", "d.txt": "1"})
 
-    assert read("archive", data, BOUNDS).text == "Files in this archive:\n\n- a/b.txt, 4 bytes\n- c.txt, 0 bytes"
+    listed = "Files in this archive:\n\n- a/b.txt, 4 bytes\n- c.txt, 0 bytes\n- d.txt, 1 byte"
+    assert read("archive", data, BOUNDS).text == listed
+
+
+def test_archive_without_a_file_is_no_document() -> None:
+    with pytest.raises(InvalidField) as raised:
+        read("archive", files.packed({}), BOUNDS)
+    assert raised.value.reason == "EMPTY_DOCUMENT"

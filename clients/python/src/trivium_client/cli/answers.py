@@ -45,7 +45,7 @@ def print_answer(events: Iterable[AnswerEvent], console: Console) -> Answer:
     """Prints an answer as it is written, then its sources and what was degraded; returns the whole."""
     answer = read_answer(events, console)
     if answer.passages:
-        console.print("\nSources", style="bold")
+        console.print("\nNearest passages" if answer.refused else "\nSources", style="bold")
     print_sources(answer, console, with_excerpts=console.is_terminal)
     print_doubts(answer)
     print_degraded(answer.degraded)

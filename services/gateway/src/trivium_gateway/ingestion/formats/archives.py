@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO, Protocol
 
+from trivium_serving.errors import InvalidField
+
 from trivium_gateway.ingestion.formats.attached import Part
 from trivium_gateway.ingestion.formats.blocks import Blocks
 from trivium_gateway.ingestion.formats.bounds import MAX_MEMBERS, Bounds, broken, encrypted, too_much
@@ -69,11 +71,18 @@ class _Readable(Protocol):
 
 
 def read_archive(data: bytes, bounds: Bounds) -> tuple[str, str]:
-    """List what is in an archive; the files in it are documents of their own."""
+    """List what is in an archive; the files in it are documents of their own.
+
+    Raises:
+        InvalidField: Nothing is (EMPTY_DOCUMENT).
+    """
+    listed = list(_listed(data))
+    if not listed:
+        raise InvalidField("data", "There are no files in the archive.", reason="EMPTY_DOCUMENT")
     blocks = Blocks(bounds)
     blocks.paragraph("Files in this archive:")
-    for name, size in _listed(data):
-        blocks.item(0, "-", f"{name}, {size} bytes" if size is not None else name)
+    for name, size in listed:
+        blocks.item(0, "-", f"{name}, {size} byte{'' if size == 1 else 's'}" if size is not None else name)
     return "", blocks.text()
 
 

@@ -45,19 +45,38 @@ export function marked(text, citations) {
   return points.join("");
 }
 
+// What a citation stays on a line with: the word before it, and the punctuation after.
+const WORD_BEFORE = /(?:[\u2e80-\uffef]{1,2}|[^\s\u2e80-\uffef]{0,24}) ?$/;
+const PUNCTUATION = /^[.,;:!?)\]\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f\u060c\u061b\u061f]{0,3}(?<!!(?=\[))/;
+
 /** A line as nodes; `cite(position)` makes those of citations. */
 export function inline(text, cite) {
   const nodes = [];
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
-    // A citation stays on the line of the words before it.
     const before = text.slice(at, match.index);
-    if (before) nodes.push(match.groups.position ? before.replace(/ $/, "\u00a0") : before);
-    nodes.push(node(match[0], match.groups, cite));
     at = match.index + match[0].length;
+    if (match.groups.position === undefined) {
+      if (before) nodes.push(before);
+      nodes.push(node(match[0], match.groups, cite));
+    } else {
+      at += cited(nodes, before, cite(Number(match.groups.position)), text.slice(at));
+    }
   }
   if (at < text.length) nodes.push(text.slice(at));
   return nodes;
+}
+
+/** Adds a citation, together with what must not be parted from it; how many characters that takes of those after it. */
+function cited(nodes, before, citation, after) {
+  const word = WORD_BEFORE.exec(before)[0];
+  if (before.length > word.length) nodes.push(before.slice(0, before.length - word.length));
+  const punctuation = PUNCTUATION.exec(after)?.[0] ?? "";
+  const last = nodes.at(-1);
+  const joined = !before && last?.className === "joined" ? last : el("span.joined");
+  if (joined !== last) nodes.push(joined);
+  joined.append(word.replace(/ $/, "\u00a0"), citation, punctuation);
+  return punctuation.length;
 }
 
 function node(whole, found, cite) {

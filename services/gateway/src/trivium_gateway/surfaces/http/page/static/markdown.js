@@ -10,7 +10,8 @@ const FENCE = /^\s*(```+|~~~+)\s*([\w+#.-]*)/;
 const HEADING = /^\s{0,3}(#{1,6})\s+(.*)$/;
 const ITEM = /^(\s*)([-*+•]|(\d{1,4})[.)])\s+(.*)$/;
 const QUOTE = /^\s{0,3}> ?/;
-const ROW = /^\s*\|(.+)\|\s*$/;
+// Citations may stand after a row's end: they are of its last cell.
+const ROW = /^\s*\|(.+)\|\s*((?:\ue000\d+\ue001\s*)*)$/;
 const RULE = /^\s*(?:\|\s*)?:?-+:?\s*(?:\|\s*:?-+:?\s*)*(?:\|\s*)?$/;
 const LINE = /^\s{0,3}(?:-{3,}|\*{3,}|_{3,})\s*$/;
 const MATH = new Map([["$$", "$$"], ["\\[", "\\]"]]);
@@ -147,7 +148,7 @@ function list(lines, cite, breaks, depth) {
 }
 
 function table(lines, cite) {
-  const cells = (line) => (ROW.exec(line)?.[1] ?? line.trim()).split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  const cells = (line) => (line.match(ROW)?.slice(1).join("") ?? line.trim()).split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
   const sides = cells(lines[1]).map((rule) => (rule.endsWith(":") ? rule.startsWith(":") ? "middle" : "end" : ""));
   const row = (line, tag) => el("tr", {}, ...cells(line).map((cell, at) => el(sides[at] ? `${tag}.${sides[at]}` : tag, {}, ...inline(cell, cite))));
   return el("div.scroll", { tabindex: "0" }, el("table", {},

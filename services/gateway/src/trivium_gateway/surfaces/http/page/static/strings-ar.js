@@ -149,7 +149,7 @@ export const ar = {
 
   "error.said": "{message}",
   "error.network": "تعذر الوصول إلى البوابة",
-  "error.network.todo": "تأكد من أنها تعمل ومن اتصالك بالشبكة، ثم اسأل مجددًا.",
+  "error.network.todo": "تأكد من أنها تعمل ومن اتصالك بالشبكة، ثم حاول مجددًا.",
   "error.interrupted": "انقطع الجواب",
   "error.interrupted.todo": "انقطع الاتصال في المنتصف. ما فوق ليس الجواب كاملًا: اسأل مجددًا.",
   "error.overloaded": "أسئلة كثيرة في وقت واحد",

@@ -147,7 +147,7 @@ export const en = {
 
   "error.said": "{message}",
   "error.network": "The gateway cannot be reached",
-  "error.network.todo": "See whether it runs and your network is up, then ask again.",
+  "error.network.todo": "See whether it runs and your network is up, then try again.",
   "error.interrupted": "The answer broke off",
   "error.interrupted.todo": "The connection was lost in the middle. What stands above is not the whole answer: ask again.",
   "error.overloaded": "Too many questions at once",
