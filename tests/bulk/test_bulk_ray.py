@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from e2e.s3_server import running_s3
 from e2e.stack import Stack, ready, wait_until
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the latter: loopback alone
@@ -17,6 +18,7 @@ pytest.importorskip("ray", reason="needs Ray; run scripts/test-ray, which instal
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 parquet = pytest.importorskip("pyarrow.parquet")
 pyarrow = pytest.importorskip("pyarrow")
+s3fs = pytest.importorskip("s3fs")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES_PYTHON = ROOT / ".venv" / "bin" / "python"
 FILES, ROWS = 60, 60
+_SHARDS = 3
 _STORE_BYTES = 80 << 20
 _SECONDS = 900
 """A cluster's processes begin with long imports, on a machine that may have other work."""
@@ -35,12 +38,27 @@ pytestmark = pytest.mark.timeout(3 * _SECONDS)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ready stack."""
     assert SERVICES_PYTHON.exists(), "the stack runs from .venv; make it with scripts/setup"
-    with ready(Stack(tmp_path_factory.mktemp("stack"), python=str(SERVICES_PYTHON))) as stack:
+    folder, shards = tmp_path_factory.mktemp("stack"), {"TRIVIUM_GATEWAY_QDRANT_SHARD_NUMBER": str(_SHARDS)}
+    with ready(Stack(folder, shards, python=str(SERVICES_PYTHON))) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def bucket() -> Iterator[Any]:
+    """The file system of a server that speaks S3, with the bucket `bulk`; the cluster's workers find it, too."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
+    with running_s3() as found_by:
+        os.environ |= found_by
+        files = s3fs.S3FileSystem(use_listings_cache=False)
+        files.mkdir("bulk")
+        yield files
+    for name in found_by:
+        del os.environ[name]
+    os.environ |= kept
+
+
+@pytest.fixture(scope="module")
+def cluster(bucket: Any) -> Iterator[Any]:
     """A head that works for nobody, and two nodes with a processor each."""
     cluster = cluster_utils.Cluster(
         initialize_head=True,
@@ -63,13 +81,13 @@ def _node(number: int) -> dict[str, Any]:
 @pytest.fixture
 def documents(tmp_path: Path) -> list[str]:
     """The addresses of a folder and of a Parquet file with a group of rows for each five."""
-    folder = tmp_path / "notes"
-    folder.mkdir()
+    notes = tmp_path / "notes"
+    notes.mkdir()
     for number in range(FILES):
-        (folder / f"note-{number:03}.md").write_text(
+        (notes / f"note-{number:03}.md").write_text(
             f"# Note {number}\n\nPump {number} was serviced in hall {number % 7}."
         )
-    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 this is none")
+    (notes / "broken.pdf").write_bytes(b"%PDF-1.4 this is none")
     table = pyarrow.table(
         {
             "id": [f"row-{number:03}" for number in range(ROWS)],
@@ -78,7 +96,15 @@ def documents(tmp_path: Path) -> list[str]:
         }
     )
     parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=5)
-    return [str(folder), str(tmp_path / "rows.parquet")]
+    return [str(notes), str(tmp_path / "rows.parquet")]
+
+
+@pytest.fixture
+def objects(documents: list[str], bucket: Any) -> list[str]:
+    """The same documents in a bucket: the addresses of what is a folder there, and of all Parquet files."""
+    bucket.put(documents[0], "bulk/notes", recursive=True)
+    bucket.put(documents[1], "bulk/rows/part-0.parquet")
+    return ["s3://bulk/notes", "s3://bulk/rows/*.parquet"]
 
 
 def command(stack: Stack, cluster: Any, documents: list[str], folder: Path) -> subprocess.Popen[str]:
@@ -123,12 +149,24 @@ def points(stack: Stack) -> int:
     return sum(one["chunk_count"] for one in told if one["name"] == "bulk")
 
 
+def shards(stack: Stack) -> int:
+    """How many shards the one collection in Qdrant was made with."""
+    code = (
+        "import sys; from qdrant_client import QdrantClient; client = QdrantClient(grpc_port=int(sys.argv[1]), "
+        "prefer_grpc=True, check_compatibility=False); (one,) = client.get_collections().collections; "
+        "print(client.get_collection(one.name).config.params.shard_number)"
+    )
+    port = stack.environ["TRIVIUM_GATEWAY_QDRANT_GRPC_PORT"]
+    found = subprocess.run([str(SERVICES_PYTHON), "-c", code, port], capture_output=True, text=True, check=True)
+    return int(found.stdout)
+
+
 def test_node_that_is_killed_loses_nothing_and_doubles_nothing_and_a_second_run_changes_nothing(
-    stack: Stack, cluster: Any, documents: list[str], tmp_path: Path
+    stack: Stack, cluster: Any, bucket: Any, objects: list[str], tmp_path: Path
 ) -> None:
     stack.http.post("/v1/collections", json={"name": "bulk"}).raise_for_status()
     names = {f"note-{number:03}.md" for number in range(FILES)} | {f"row-{number:03}" for number in range(ROWS)}
-    process = command(stack, cluster, documents, tmp_path / "data")
+    process = command(stack, cluster, objects, tmp_path / "data")
     try:
         wait_until(lambda: process.poll() is not None or points(stack) > 5, "documents", _SECONDS)
         assert process.poll() is None, process.communicate()
@@ -146,9 +184,10 @@ def test_node_that_is_killed_loses_nothing_and_doubles_nothing_and_a_second_run_
     first = stored(stack)
     assert first.keys() == names
     assert points(stack) == sum(chunks for chunks, _ in first.values())
+    assert shards(stack) == _SHARDS
 
-    (Path(documents[0]) / "broken.pdf").unlink()
-    again = command(stack, cluster, documents, tmp_path / "other")
+    bucket.rm("bulk/notes/broken.pdf")
+    again = command(stack, cluster, objects, tmp_path / "other")
     out, err = again.communicate(timeout=_SECONDS)
     assert again.returncode == 0, err
     assert json.loads(out)["documents"] == {"unchanged": len(names)}

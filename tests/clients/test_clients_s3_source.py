@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from e2e.stack import wait_until
-from ports import free_port
+from e2e.s3_server import running_s3
 from trivium_client.sync import SourceUnavailable, open_source
 
 pytest.importorskip("moto", reason="needs an S3 server; run scripts/test-clients, which installs one")
@@ -23,37 +19,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of a server."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-
-        def answers() -> bool:
-            assert process.poll() is None, "the server has ended"
-            try:
-                return httpx.get(f"{address}/moto-api/").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        try:
-            wait_until(answers, "S3")
-            yield address
-        finally:
-            process.kill()
+def server() -> Iterator[dict[str, str]]:
+    """The variables by which a server is found."""
+    with running_s3() as found_by:
+        yield found_by
 
 
 @pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Any]:
+def bucket(server: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The file system of a new bucket, whose name is `name`."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ann")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()
     files = s3fs.S3FileSystem(use_listings_cache=False)
     files.name = f"b{abs(hash(request.node.name))}"
