@@ -189,7 +189,17 @@ class EmbedPeer(Peer, embed_grpc.EmbedServiceServicer):
             token_counts=[len(_WORD.findall(text)) + 2 for text in texts],
             model=self.model,
             token_codes=[codes_of(text) for text in texts] if request.token_codes and self.gives_codes else [],
+            sparse_vectors=[sparse_of(text) for text in texts]
+            if request.sparse and self.model.sparse_fingerprint
+            else [],
         )
+
+
+def sparse_of(text: str) -> embed_pb.SparseVector:
+    """What the embed service gives for the words of a text: how often each number of letters occurs."""
+    lengths = sorted(map(len, _WORD.findall(text)))
+    counts = {length: lengths.count(length) for length in lengths}
+    return embed_pb.SparseVector(indices=counts.keys(), values=counts.values())
 
 
 def codes_of(text: str) -> bytes:

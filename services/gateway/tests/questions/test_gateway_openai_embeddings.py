@@ -9,6 +9,7 @@ import openai
 import pytest
 import pytest_asyncio
 from trivium.embed.v1 import embed_service_pb2 as embed_pb
+from trivium.type.v1.model_info_pb2 import ModelInfo
 from trivium_gateway.surfaces.http.openai.shapes import EmbeddingsResponse
 from trivium_serving.errors import InvalidField, Overloaded
 
@@ -54,6 +55,23 @@ async def test_many_texts_are_embedded_in_several_calls_and_in_order(stack: Stac
     assert [one.index for one in found.data] == list(range(300))
     assert found.data[-1].embedding == last.data[0].embedding
     assert [len(call.request.request.texts) for call in stack.embed.called("EmbedStream")] == [64, 64, 64, 64, 44]
+
+
+async def test_sparse_vectors_come_in_order_if_a_model_makes_them(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body: dict[str, Any] = {"model": "trivium", "input": ["word " * (place + 1) for place in range(70)], "sparse": True}
+    refused = await stack.http.post("/v1/embeddings", json=body)
+    model = ModelInfo(name="words", fingerprint="0123456789abcdef" * 4, sparse_fingerprint="ef" * 32)
+    monkeypatch.setattr(stack.embed, "model", model)
+    found = EmbeddingsResponse.model_validate_json((await stack.http.post("/v1/embeddings", json=body)).content)
+    plain = await stack.http.post("/v1/embeddings", json=body | {"sparse": False})
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "sparse")
+    assert "TRIVIUM_EMBED_SPARSE_MODEL" in refused.json()["error"]["message"]
+    sparse = [one.sparse_embedding for one in found.data]
+    assert [(one.indices, one.values) for one in sparse if one] == [([4], [place + 1.0]) for place in range(70)]
+    assert "sparse_embedding" not in plain.json()["data"][0]
 
 
 async def test_options_reach_the_embedding_model(stack: Stack, client: Any) -> None:

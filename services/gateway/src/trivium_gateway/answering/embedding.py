@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.models.embed import EmbedClient
-    from trivium_gateway.models.embed_answers import EmbeddedTexts
+    from trivium_gateway.models.embed_answers import EmbeddedTexts, SparseWeights
     from trivium_gateway.request.fair_places import FairPlaces
     from trivium_gateway.request.record import Record
 
@@ -104,11 +104,13 @@ class Embeddings:
         vectors: float32 [texts, dimension], in the order of the texts.
         token_count: Tokens of all texts as the model read them.
         model: Name of the model.
+        sparse: Their learned sparse vectors; none if nobody asked for them.
     """
 
     vectors: NDArray[np.float32]
     token_count: int
     model: str
+    sparse: Sequence[SparseWeights] = ()
 
 
 class TextEmbedder:
@@ -132,7 +134,7 @@ class TextEmbedder:
 
         Raises:
             NotFound: The service has another model (MODEL_NOT_FOUND).
-            InvalidField, TooLarge: The service does not take the texts, or has no vectors of the dimension.
+            InvalidField, TooLarge: The service does not take the texts, or has no such vectors.
             Unavailable, Overloaded, DeadlineExceeded: The service cannot embed them now.
         """
         await self._check_model(task, record)
@@ -146,7 +148,8 @@ class TextEmbedder:
         vectors = batches[0].vectors if len(batches) == 1 else np.concatenate([one.vectors for one in batches])
         token_count = sum(one.token_count for one in batches)
         record.tokens[task.options.role.value] += token_count
-        return Embeddings(vectors, token_count, batches[0].model)
+        sparse = [vector for one in batches for vector in one.sparse]
+        return Embeddings(vectors, token_count, batches[0].model, sparse)
 
     async def _embedded(self, task: EmbedTask, record: Record) -> Sequence[EmbeddedTexts]:
         """A single text at once; several in batches, in turn with those of other tenants."""

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 import grpc
 import numpy as np
@@ -29,6 +27,7 @@ from trivium_gateway.models.embed_answers import (
     tokens_from,
     vectors_from,
 )
+from trivium_gateway.models.embed_options import EmbedOptions, EmbedRole
 from trivium_gateway.models.late_chunks import ChunkedText, documents_request
 from trivium_gateway.models.long_queries import long_query
 from trivium_gateway.models.query_memory import QueryMemory, QueryVector
@@ -42,31 +41,6 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["EmbedService"].full_name
 _LOOK_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 1.0
 """How often to ask which service runs a model that none was known to run."""
-
-
-class EmbedRole(StrEnum):
-    """What a text is for."""
-
-    QUERY = "query"
-    DOCUMENT = "document"
-
-
-_ROLES = {EmbedRole.QUERY: pb.EMBED_ROLE_QUERY, EmbedRole.DOCUMENT: pb.EMBED_ROLE_DOCUMENT}
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedOptions:
-    """How to embed texts.
-
-    Attributes:
-        role: What they are for.
-        dimension: Numbers per vector; None for as many as the model has.
-        truncate: Whether to cut a text that is longer than the model reads, instead of refusing it.
-    """
-
-    role: EmbedRole = EmbedRole.DOCUMENT
-    dimension: int | None = None
-    truncate: bool = False
 
 
 class EmbedClient:
@@ -245,19 +219,18 @@ class EmbedClient:
             timeout_seconds: How long it may take.
 
         Raises:
-            InvalidField: The model does not take a text, or has no vectors of the dimension. Its field is `texts[n]`
-                or `dimension`.
+            InvalidField: The model does not take a text, or has no vectors of the dimension, or no sparse ones. Its
+                field is `texts[n]`, `dimension` or `sparse`.
         """
-        request = pb.EmbedRequest(
-            texts=texts, role=_ROLES[options.role], truncate=options.truncate, dimension=options.dimension or 0
-        )
+        request = options.request(texts)
         if is_bulk:
-            return texts_from(await self._in_bulk(request, first, timeout_seconds), len(texts))
+            response = await self._in_bulk(request, first, timeout_seconds)
+            return texts_from(response, len(texts), with_sparse=options.sparse)
         try:
             response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
         except grpc.aio.AioRpcError as error:
             raise upstream_error(self.stage, error) from error
-        return texts_from(response, len(texts))
+        return texts_from(response, len(texts), with_sparse=options.sparse)
 
     async def _in_bulk(self, request: pb.EmbedRequest, first: int, timeout_seconds: float) -> pb.EmbedResponse:
         """Answer a request in a stream, which says that it is bulk work, and costs nothing beside that."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from grpc import StatusCode
@@ -23,6 +24,7 @@ __all__ = [
     "EmbedModel",
     "EmbeddedDocuments",
     "EmbeddedTexts",
+    "SparseWeights",
     "Tokens",
     "check_late_chunking",
     "documents_from",
@@ -77,6 +79,18 @@ class Tokens:
     max_input_tokens: int
 
 
+class SparseWeights(NamedTuple):
+    """A learned sparse vector.
+
+    Attributes:
+        indices: Ids of words in the model's vocabulary, ascending.
+        values: The weight of each, above 0.
+    """
+
+    indices: Sequence[int]
+    values: Sequence[float]
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedTexts:
     """Texts with their vectors.
@@ -85,11 +99,13 @@ class EmbeddedTexts:
         vectors: float32 [texts, dimension].
         token_count: Tokens of all of them as the model read them.
         model: Name of the model.
+        sparse: Their learned sparse vectors; none if nobody asked for them.
     """
 
     vectors: NDArray[np.float32]
     token_count: int
     model: str
+    sparse: Sequence[SparseWeights] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +187,24 @@ def documents_from(response: pb.EmbedResponse, count: int, expected_fingerprint:
     return EmbeddedDocuments(vectors, codes)
 
 
-def texts_from(response: pb.EmbedResponse, count: int) -> EmbeddedTexts:
-    """Read so many texts with their vectors, whichever model's."""
-    return EmbeddedTexts(_matrix(response, count), sum(response.token_counts), response.model.name)
+def texts_from(response: pb.EmbedResponse, count: int, *, with_sparse: bool = False) -> EmbeddedTexts:
+    """Read so many texts with their vectors, whichever model's.
+
+    Raises:
+        InvalidField: Sparse ones were asked for, and the service makes none.
+    """
+    sparse: list[SparseWeights] = []
+    if with_sparse:
+        if not response.model.sparse_fingerprint:
+            raise InvalidField(
+                "sparse",
+                "The embed service makes no learned sparse vectors. Leave out sparse, or have the service run a model "
+                "that does (TRIVIUM_EMBED_SPARSE_MODEL, docs/models.md).",
+            )
+        if len(response.sparse_vectors) != count:
+            raise broken_answer("embed", "does not have one sparse vector per text")
+        sparse = [SparseWeights(list(one.indices), list(one.values)) for one in response.sparse_vectors]
+    return EmbeddedTexts(_matrix(response, count), sum(response.token_counts), response.model.name, sparse)
 
 
 def model_changed_or(error: TriviumError, expected_fingerprint: str) -> TriviumError:

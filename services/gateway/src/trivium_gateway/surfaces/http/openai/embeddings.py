@@ -42,6 +42,7 @@ class EmbeddingsBody(OpenAIBody):
     truncate: bool | None = Field(
         None, description="Trivium: cut texts that are longer than the model reads, instead of refusing them."
     )
+    sparse: bool | None = Field(None, description="Trivium: give learned sparse vectors as well, where a model does.")
 
     def task(self) -> EmbedTask:
         """What to do.
@@ -49,7 +50,8 @@ class EmbeddingsBody(OpenAIBody):
         Raises:
             InvalidField: The input is neither a text nor a list of texts.
         """
-        options = EmbedOptions(EmbedRole(self.input_type or "document"), self.dimensions, bool(self.truncate))
+        role = EmbedRole(self.input_type or "document")
+        options = EmbedOptions(role, self.dimensions, bool(self.truncate), bool(self.sparse))
         return EmbedTask(_texts(self.input), options, None if self.model == MODEL else self.model)
 
 
@@ -94,11 +96,14 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 async def _rows(embeddings: Embeddings, *, as_base64: bool) -> list[bytes]:
-    """Each vector as JSON."""
+    """Each text's vectors as JSON."""
     rows = []
     for index, vector in enumerate(embeddings.vectors):
         shown = base64.b64encode(vector.astype("<f4").tobytes()).decode() if as_base64 else vector.tolist()
-        rows.append(json_bytes({"object": "embedding", "index": index, "embedding": shown}))
+        row = {"object": "embedding", "index": index, "embedding": shown}
+        if embeddings.sparse:
+            row["sparse_embedding"] = embeddings.sparse[index]._asdict()
+        rows.append(json_bytes(row))
         if index % _ROWS_AT_A_TIME == _ROWS_AT_A_TIME - 1:
             await asyncio.sleep(0)
     return rows

@@ -132,12 +132,22 @@ class ListModelsResponse(Shape):
     data: list[ModelShape]
 
 
+class SparseEmbeddingShape(Shape):
+    """The weights of words that tell of a text."""
+
+    indices: list[int] = Field(description="Ids of words in the model's vocabulary, ascending.")
+    values: list[float] = Field(description="The weight of each, above 0.")
+
+
 class EmbeddingShape(Shape):
     """The vector of a text."""
 
     object: Literal["embedding"]
     index: int
     embedding: list[float] | str = Field(description="Numbers, or with `base64` little-endian float32.")
+    sparse_embedding: SparseEmbeddingShape | None = Field(
+        None, description="Trivium: the learned sparse vector, if `sparse` asks for it."
+    )
 
 
 class EmbeddingUsageShape(Shape):
