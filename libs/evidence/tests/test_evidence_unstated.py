@@ -7,6 +7,7 @@ from trivium_evidence.signs import Read
 from trivium_evidence.unstated import lacks_what_is_asked
 
 _NEXT = "\n\f"
+RATINGS = "| Model | Input voltage | Output current |\n|---|---|---|\n| Kestrel | | 5 A |\n| Merlin | 24 V | |\n"
 ROLES = "| Name | Role | Office |\n|---|---|---|\n| Tom Okafor | Head of sales | Graz |\n| Ilse Bauer | CEO | Linz |\n"
 
 
@@ -25,6 +26,10 @@ ROLES = "| Name | Role | Office |\n|---|---|---|\n| Tom Okafor | Head of sales |
         ("How many employees does Norda have?", "| Employees | Offices |\n|---|---|\n| 140 | 3 |\n", False),
         ("How many employees does Norda have?", "The number of our employees has doubled to 140.", False),
         ("How many people work in the warehouse?", "Work from home is possible on two days a week.", True),
+        ("What is the input voltage of the Kestrel?", RATINGS, True),
+        ("What is the output current of the Kestrel?", RATINGS, False),
+        ("What is the input voltage of the Merlin?", RATINGS, False),
+        ("What is the input voltage of the Kestrel?", RATINGS + "\nThe Kestrel has an input voltage of 12 V.", False),
         ("How many times has Ajax won the cup?", "Ajax won the cup again and again.", False),
     ],
 )

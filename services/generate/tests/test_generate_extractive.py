@@ -328,6 +328,23 @@ async def test_extractive_answer_has_the_rows_that_are_asked_for_and_no_other(qu
     assert sorted(named) == sorted(rows)
 
 
+RATINGS = Passage(
+    "| Model | Input voltage | Output current |\n|---|---|---|\n| Kestrel | | 5 A |\n| Merlin | 24 V | |\n", "Ratings"
+)
+
+
+async def test_row_of_the_thing_that_is_asked_about_is_quoted_and_not_that_of_another() -> None:
+    assert await ask("What is the input voltage of the Kestrel?", RATINGS) == "Model: Kestrel; Output current: 5 A. [1]"
+
+
+async def test_sentence_that_says_no_more_than_the_question_is_a_heading_of_the_next() -> None:
+    raised = Passage("Change request PPR-9087. The torque of the lid screws is raised to 14 Nm.", "Change request")
+    added = Passage("Change request PPR-1204. A label with the voltage is added.", "Change request", 0.4)
+
+    assert (await ask("What does PPR-9087 change?", raised, added)).startswith("The torque of the lid screws is raised")
+    assert (await ask("Is the bridge red?", BRIDGE, BOATS)).startswith("The bridge is red.")
+
+
 ACCESSORIES = Passage(
     "## Accessories\n\n| Article | Price |\n|---|---|\n| Wall bracket | 45 |\n\nBelow 5,000 euros, freight is 60.",
     "Price list 2025",

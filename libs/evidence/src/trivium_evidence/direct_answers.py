@@ -161,6 +161,17 @@ def names_cell(asked: frozenset[str], row: str) -> bool:
     return False
 
 
+def names_row(asked: frozenset[str], row: str) -> bool:
+    """Whether a question names what the first cell of a row does: the Kestrel, Tom Okafor.
+
+    Args:
+        asked: The terms of the question.
+        row: As for `cell_answer`.
+    """
+    value = frozenset(terms(row.split("; ", 1)[0].partition(": ")[2]))
+    return bool(value) and value <= asked and not all(one.isdigit() or is_function_term(one) for one in value)
+
+
 def direct_answer(question: str, sentence: str) -> str:
     """The words of a sentence that answer a question; empty if there are none, or more than one choice.
 

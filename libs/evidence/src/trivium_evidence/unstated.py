@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trivium_evidence.absent_names import share_of_absent_names
 from trivium_evidence.answer_types import holds_number
 from trivium_evidence.attributes import attributes_asked
-from trivium_evidence.direct_answers import holds_money
+from trivium_evidence.direct_answers import holds_money, names_row
 from trivium_evidence.sentences import split_passages
 from trivium_evidence.terms import is_function_term, terms
 
@@ -69,6 +69,7 @@ def lacks_what_is_asked(question: str, passages: Sequence[Read]) -> bool:
         or _is_of_another(question, texts)
         or _lacks_money(question, passages)
         or _lacks_count(question, passages)
+        or _lacks_cell(question, passages)
     )
 
 
@@ -151,6 +152,26 @@ def _counts(text: str, names: Set[str]) -> bool:
             if is_function_term(one) and one not in _OF:
                 break
     return False
+
+
+def _lacks_cell(question: str, passages: Sequence[Read]) -> bool:
+    """Whether the row of what is asked about has no cell in the column that is asked for, where others have one."""
+    asked = frozenset(terms(question))
+    sentences = split_passages([one.text for one in passages], [one.title for one in passages])
+    rows = [one for one in sentences if one.is_row]
+    own = [one for one in rows if names_row(asked, one.text)]
+    wanted = {column for one in rows for column in _columns(one.text) if column <= asked}
+    if not own or not wanted or any(wanted & _columns(one.text) for one in own):
+        return False
+    named = frozenset().union(*(terms(one.text.split("; ", 1)[0].partition(": ")[2]) for one in own))
+    told = (frozenset(terms(f"{one.heading} {one.text}")) for one in sentences if not one.is_row)
+    return not any(named & one and any(column <= one for column in wanted) for one in told)
+
+
+def _columns(row: str) -> Set[frozenset[str]]:
+    """The terms of the names of a row's columns but the first, which says what the row is about."""
+    names = (cell.partition(": ")[0] for cell in row.split("; ")[1:] if ": " in cell)
+    return {one for one in map(frozenset, map(terms, names)) if one and not all(map(is_function_term, one))}
 
 
 def _lacks_money(question: str, passages: Sequence[Read]) -> bool:

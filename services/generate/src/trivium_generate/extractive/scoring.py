@@ -7,6 +7,7 @@ does not read Chinese would otherwise spoil.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,11 +16,11 @@ import numpy as np
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.asked_things import asks_several, definition_test
 from trivium_evidence.attributes import attributes_asked
-from trivium_evidence.direct_answers import amount_test, asks_money, has_cell, names_cell
+from trivium_evidence.direct_answers import amount_test, asks_money, has_cell, names_cell, names_row
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import is_question, points_back
 from trivium_evidence.statements import identifiers_in
-from trivium_evidence.terms import BEGINNING, inverse_frequencies, terms
+from trivium_evidence.terms import BEGINNING, inverse_frequencies, is_function_term, terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,7 +45,7 @@ _VECTOR_WEIGHT = 1.0
 _VECTOR_WEIGHT_CHINESE = 0.3
 # What is asked about a thing with a number in its name is said where that stands: parts of it stand at others', too.
 _IDENTIFIER_WEIGHT = 2.0
-# A row whose cell is that thing and no other, as a list of what fits it would be.
+# A row whose cell is that thing and no other, as a list of what fits it would be, or whose first cell names it.
 _KEY_WEIGHT = 2.0
 # Similarities that differ less than this are as good as equal.
 _MIN_SIMILARITY_DEVIATION = 0.1
@@ -53,6 +54,8 @@ _MIN_SIMILARITY_DEVIATION = 0.1
 _VECTOR_REACH = 1.0
 # A question answers no question, however much it resembles it.
 _QUESTION_PENALTY = 8.0
+# What has no word beside those of the question and of its title is a heading: Change request PPR-9087.
+_SAYS_NOTHING_PENALTY = 8.0
 # What leads to a table, which is not quoted with it, says little by itself.
 _LEADS_ON_PENALTY = 4.0
 _LEADS_ON = (":", "：")
@@ -64,6 +67,9 @@ _DEFINITION_WEIGHT = 2.0
 _POINTS_BACK_WEIGHT = 4.0
 # What does not hold any more answers only if nothing else does.
 _SUPERSEDED_PENALTY = 8.0
+
+
+_ASKS_WHAT = re.compile(r"\b(?:what|which|who|whom|whose|when|where|why|how)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Scored:
         has_amount: Whether each has the kind of amount that is asked for: a time, a length, money.
         asks_several: Whether the question asks for more than one thing.
         asks_for_list: Whether a list as a whole may answer it: it asks for no date, number, name or reason.
+        says_nothing: Whether each has no word beside those of the question and of what stands above it.
     """
 
     sentences: tuple[Sentence, ...]
@@ -93,6 +100,7 @@ class Scored:
     has_amount: tuple[bool, ...]
     asks_several: bool = False
     asks_for_list: bool = False
+    says_nothing: tuple[bool, ...] = ()
 
 
 def score_words(
@@ -135,6 +143,7 @@ def score_words(
     neighbours = _with_neighbours(sentences, own)
     holds_answer, kind = answer_type(question)
     headings = ["", *(one.heading for one in sentences[:-1])]
+    empty = _say_nothing(question, sentences, own, above)
     named = [identifiers_in(f"{passages[one.passage].title} {one.text}") for one in sentences]
     identifiers = identifiers_in(question)
     is_amount = amount_test(question)
@@ -152,28 +161,57 @@ def score_words(
     for row, sentence in enumerate(sentences):
         overlap = covered(own[row])
         context = covered(own[row] | above[row])
-        meant = row > 0 and points_back(sentence, sentences[row - 1])
+        led = row > 0 and _leads(row - 1, sentences, empty)
+        meant = row > 0 and (led or points_back(sentence, sentences[row - 1]))
         pointed = covered(own[row] | above[row] | own[row - 1]) - context if meant else 0.0
+        names = named[row] | named[row - 1] if led else named[row]
         scores[row] = (
             _OVERLAP_WEIGHT * overlap
             + (_OVERLAP_WEIGHT if sentence.is_row or first[row] else _CONTEXT_WEIGHT) * (context - overlap)
             + _NEIGHBOUR_WEIGHT * (covered(neighbours[row]) - overlap)
-            + _POINTS_BACK_WEIGHT * pointed
+            + (_OVERLAP_WEIGHT if led else _POINTS_BACK_WEIGHT) * pointed
             + _ANSWER_TYPE_WEIGHT * holds[row]
             + _AMOUNT_WEIGHT * has_amount[row]
             + _DEFINITION_WEIGHT * defined[row]
             + _CELL_WEIGHT * (sentence.is_row and names_cell(asked_terms, sentence.text))
             - _QUESTION_PENALTY * is_question(sentence.text)
+            - _SAYS_NOTHING_PENALTY * empty[row]
             - _LEADS_ON_PENALTY * sentence.text.endswith(_LEADS_ON)
             - _SUPERSEDED_PENALTY * (sentence.passage in superseded)
-            + _IDENTIFIER_WEIGHT * bool(identifiers & named[row])
-            + _KEY_WEIGHT * (sentence.is_row and has_cell(identifiers, sentence.text))
+            + _IDENTIFIER_WEIGHT * bool(identifiers & names)
+            + _KEY_WEIGHT * (sentence.is_row and _is_asked_row(identifiers, asked_terms, sentence.text))
         )
     relevance = np.array([passages[sentence.passage].score for sentence in sentences])
     scores += _PASSAGE_WEIGHT * _standardized(relevance)
     several = asks_several(question)
     for_list = several or not kind
-    return Scored(tuple(sentences), own, above, asked, holds, scores, defined, has_amount, several, for_list)
+    return Scored(
+        tuple(sentences), own, above, asked, holds, scores, defined, has_amount, several, for_list, tuple(empty)
+    )
+
+
+def _say_nothing(
+    question: str, sentences: Sequence[Sentence], own: Sequence[frozenset[str]], above: Sequence[frozenset[str]]
+) -> list[bool]:
+    """Whether each sentence says no more than the question and what stands above it; that may be all of a yes or no."""
+    if not _ASKS_WHAT.search(question):
+        return [False] * len(sentences)
+    asked = frozenset(terms(question))
+    return [
+        not (sentence.is_row or sentence.listed or sentence.lead_in)
+        and all(one in asked or one in high or is_function_term(one) for one in found)
+        for sentence, found, high in zip(sentences, own, above, strict=True)
+    ]
+
+
+def _is_asked_row(identifiers: frozenset[str], asked: frozenset[str], row: str) -> bool:
+    return has_cell(identifiers, row) or (not identifiers and names_row(asked, row))
+
+
+def _leads(row: int, sentences: Sequence[Sentence], empty: Sequence[bool]) -> bool:
+    """Whether a sentence that says nothing is a heading of the next one."""
+    following = sentences[row + 1]
+    return empty[row] and sentences[row].passage == following.passage and sentences[row].heading == following.heading
 
 
 def in_reach(scored: Scored, most: int) -> NDArray[np.intp]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from trivium_evidence.direct_answers import names_row
 from trivium_evidence.headings import MAIL_FIELD
 from trivium_evidence.language import is_chinese
 from trivium_evidence.sentences import points_back
@@ -63,7 +64,9 @@ def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = F
         if len(chosen) == _MOST_CHOSEN or probability < _MIN_PROBABILITY_OF_NEW_PART:
             break
         lacks_amount = scored.has_amount[order[0]] and not scored.has_amount[row]
-        if lacks_amount or MAIL_FIELD.match(scored.sentences[row].text):
+        if lacks_amount or scored.says_nothing[row] or MAIL_FIELD.match(scored.sentences[row].text):
+            continue
+        if is_row and _names(scored, chosen[0]) and not _names(scored, row):
             continue
         new = _asked_in(scored, scored.terms[row] - spoken_of)
         if is_row and not new and not _is_asked_too(scored, row, chosen[0]):
@@ -86,6 +89,11 @@ def choose(scored: Scored, scores: NDArray[np.float64], *, is_answered: bool = F
 def _asked_in(scored: Scored, found: frozenset[str]) -> float:
     """What share of what is asked some terms have."""
     return sum(share for term, share in scored.asked.items() if term in found)
+
+
+def _names(scored: Scored, row: int) -> bool:
+    """Whether the question names what a row of a table is about."""
+    return scored.sentences[row].is_row and names_row(frozenset(scored.asked), scored.sentences[row].text)
 
 
 def _is_asked_too(scored: Scored, row: int, best: int) -> bool:
