@@ -202,6 +202,7 @@ def test_help_of_each_command_has_examples(run: Run, command: str) -> None:
     assert "trivium" in out
     assert not command or "Examples" in out
     assert "<bool>" not in out, "a flag takes no value"
+    assert "<list[" not in out
     assert "{" not in out.partition("Usage:")[2].partition("\n")[0]
 
 

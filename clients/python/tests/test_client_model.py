@@ -141,6 +141,30 @@ def test_model_that_does_not_answer_changes_nothing_and_says_why(run: Any, serve
     assert not (tmp_path / "data").exists()
 
 
+def test_server_that_speaks_no_http_is_told_with_what_to_do(run: Any) -> None:
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"\x00\x00\x00\x04\x00\n")  # as a server of HTTP/2 does
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answering = threading.Thread(target=answer, args=(listening,))
+        answering.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        status, _, err = run("use", "ollama", "qwen3:4b", "--url", url)
+        answering.join()
+
+    assert status == 1
+    assert f"ollama does not answer at {url}: start it with" in err
+
+
+def test_provider_that_there_is_not_is_told_by_which_there_are(run: Any) -> None:
+    _, _, err = run("use", "gpt5")
+    assert "'gpt5' is not one of 'ollama'" in err
+    assert "Value error" not in err
+
+
 def test_server_that_is_not_there_or_lacks_the_model_is_told_with_what_to_do(run: Any, server: ModelServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"

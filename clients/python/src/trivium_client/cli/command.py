@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from trivium_client.cli.output import be_quiet, without_colours
 
@@ -32,7 +32,15 @@ OUTPUT_OPTIONS: dict[str, Any] = {
 
 
 class _Plain:
-    """Has the help say things as people write them: flags without the type `<bool>`, arguments without braces."""
+    """Says things as people write them: flags without the type `<bool>`, arguments without braces or `<list[Path]>`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+        return rest
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]
@@ -43,6 +51,8 @@ class _Plain:
         for param in params:
             if getattr(param, "is_flag", False) and param.metavar is None:
                 param.metavar = ""
+            elif isinstance(param, TyperArgument) and param.nargs != 1:
+                param.display_type_rich = lambda **_: None  # type: ignore[method-assign]
         return params
 
 

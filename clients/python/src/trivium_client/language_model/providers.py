@@ -5,6 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from urllib.parse import urlsplit, urlunsplit
 
 _ASK_SECONDS = 5.0
@@ -91,7 +92,7 @@ def served_models(provider: Provider, url: str) -> list[str]:
     try:
         with urllib.request.urlopen(request, timeout=_ASK_SECONDS) as answer:
             return [str(model["id"]) for model in json.load(answer)["data"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         why = f"answers {error.code}" if isinstance(error, urllib.error.HTTPError) else "does not answer"
         raise ProviderError(
             f"{provider.name} {why} at {url}: start it with {provider.start}, or say with --url where it is"
