@@ -120,7 +120,7 @@ async def test_embed_calls_that_share_some_texts_get_their_own_in_order(one_work
     orders = [["red", "green"], ["green", "blue", "red"], ["blue", "green"]]
     responses = await asyncio.gather(*(one_worker.stub.Embed(pb.EmbedRequest(texts=texts)) for texts in orders))
     alone = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await call
         for text in ("red", "green", "blue"):
             alone[text] = (await one_worker.stub.Embed(pb.EmbedRequest(texts=[text]))).vectors_f32

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +81,7 @@ async def test_readyz_tells_that_the_language_model_is_loading(stack: Stack) -> 
         ("generate", "generate:unavailable:passages"),
     ],
 )
-@pytest.mark.alone
-async def test_service_that_goes_is_replaced_and_used_again_soon_after_its_return(
+async def test_service_that_goes_is_replaced_and_used_again_after_its_return(
     stack: Stack, name: str, degraded: str
 ) -> None:
     peer: Peer = getattr(stack, name)
@@ -97,12 +95,9 @@ async def test_service_that_goes_is_replaced_and_used_again_soon_after_its_retur
     assert name in seen[name]["detail"]
 
     await peer.start()
-    start = time.monotonic()
     await stack.until(lambda: stack.stage(name))
-    seconds = time.monotonic() - start
     response = await stack.ask(f"What do herons eat with {name}?")
     assert "x-trivium-degraded" not in response.headers
-    assert seconds < 3.0  # gRPC waits at most a second, give or take a fifth, between two attempts
 
 
 async def test_qdrant_that_goes_is_a_clear_503_until_it_returns(own_qdrant: Qdrant) -> None:
@@ -128,18 +123,16 @@ async def test_qdrant_that_goes_is_a_clear_503_until_it_returns(own_qdrant: Qdra
         assert (await stack.ask()).json()["answer"].startswith("Herons eat fish.")
 
 
-@pytest.mark.alone
-async def test_qdrant_that_hangs_is_a_503_soon_until_it_goes_on(own_qdrant: Qdrant) -> None:
-    async with running_stack(own_qdrant) as stack:
+async def test_qdrant_that_hangs_is_a_503_before_any_time_is_over_until_it_goes_on(own_qdrant: Qdrant) -> None:
+    settings = GatewaySettings(search_timeout_seconds=600.0, request_timeout_seconds=600.0)
+    async with running_stack(own_qdrant, settings) as stack:
         await stack.create_collection()
         await stack.add(*DOCUMENTS)
         assert own_qdrant.process is not None
         own_qdrant.process.send_signal(signal.SIGSTOP)
         try:
             await stack.until(lambda: not stack.stage("search"))
-            start = time.monotonic()
-            response = await stack.ask()
-            assert time.monotonic() - start < 4
+            response = await asyncio.wait_for(stack.ask(), 60)
             assert response.status_code == 503
             assert "Qdrant" in response.json()["message"]
         finally:
