@@ -5,13 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc.aio import Metadata
 from qdrant_client import grpc as qdrant
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_serving.errors import Overloaded
+from trivium_gateway.qdrant.errors import qdrant_error
+from trivium_qdrant_edge.room import read_only
+from trivium_serving.errors import Overloaded, Unavailable
+from trivium_serving.rpc_errors import to_rpc_status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,3 +86,16 @@ def test_gateway_builds_no_models_of_qdrants_rest_api() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert result.stdout == "False\n"
+
+
+def test_engine_whose_folder_is_read_only_is_told_by_name_and_without_its_path() -> None:
+    engine = read_only(Path("/somewhere/qdrant"))
+    status = to_rpc_status(engine, "trivium.qdrant_edge.v1")
+    trailing = Metadata(("grpc-status-details-bin", status.SerializeToString()))
+    failed = grpc.aio.AioRpcError(grpc.StatusCode.FAILED_PRECONDITION, Metadata(), trailing, str(engine))
+
+    error = qdrant_error(failed, "127.0.0.1:6334")
+
+    assert isinstance(error, Unavailable)  # so that jobs wait
+    assert error.reason == "STORAGE_READ_ONLY"
+    assert "/somewhere" not in str(error)

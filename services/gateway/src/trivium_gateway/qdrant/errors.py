@@ -36,6 +36,8 @@ def qdrant_error(error: grpc.aio.AioRpcError, address: str, collection: str = ""
     meant: TriviumError
     if _NO_ROOM in details:
         meant = _storage_full()
+    elif reason_given_by(error) == "READ_ONLY":
+        meant = _read_only()
     elif collection and (of_collection := _OF_A_COLLECTION.get(reason_given_by(error))) is not None:
         meant = of_collection(collection)
     else:
@@ -90,6 +92,14 @@ def _storage_full() -> StorageFull:
     return StorageFull(
         "Qdrant's volume is full, so nothing can be written; questions are answered all the same. Give it more room, "
         "then send it again. Deleting makes no room in a Qdrant server."
+    )
+
+
+def _read_only() -> Unavailable:
+    return Unavailable(
+        "Qdrant's data folder can only be read now: nothing is written, and questions are answered. Make it "
+        "writable, start Qdrant again, then send it again.",
+        reason="STORAGE_READ_ONLY",
     )
 
 

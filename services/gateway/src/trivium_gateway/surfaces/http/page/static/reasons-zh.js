@@ -14,6 +14,7 @@ export const zh = {
   UNAVAILABLE: "服务正在停止或暂时不可用，请再试一次。",
   LOADING: "模型仍在加载，请稍候。",
   STORAGE_FULL: "存储空间已满，无法写入。请联系网关的管理员。",
+  STORAGE_READ_ONLY: "存储空间当前只读，无法写入。请联系网关的管理员。",
   CANCELLED: "处理被取消了，请再试一次。",
   DEADLINE_EXCEEDED: "处理超时。",
   DEADLINE_TOO_SHORT: "给出的时间不够完成处理。",
