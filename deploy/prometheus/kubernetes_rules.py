@@ -40,7 +40,9 @@ def render(runbook: str = "docs/runbook.md") -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(__doc__)
+    elif len(sys.argv) > 1:
         print(render(sys.argv[1]), end="")
     else:
         FILE.write_text(render(), encoding="utf-8")

@@ -16,6 +16,7 @@ import pytest
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium.type.v1 import degradation_pb2
 from trivium_client.cli.app import main
+from trivium_client.cli.demo import DemoLog
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -192,6 +193,13 @@ def test_no_gateway_ends_with_status_3(run: Run) -> None:
 
     assert status == 3
     assert "trivium up" in err
+
+
+def test_demo_keeps_of_the_logs_what_did_not_go_well() -> None:
+    log = DemoLog()
+    for line in ("20:09:41 info    Collections/List OK 0.0 ms", "20:09:42 warning the disk is full"):
+        log.on_line("qdrant", line)
+    assert list(log.tail) == ["qdrant   | 20:09:42 warning the disk is full"]
 
 
 @pytest.mark.parametrize("command", ["", "up", "ingest", "ask", "search", "status", "demo", "documents", "collections"])

@@ -128,6 +128,8 @@ class DemoLog:
         self.died: asyncio.Future[Death] | None = None
 
     def on_line(self, name: str, line: str) -> None:
+        if " info " in line and " OK " in line:  # a call that went well
+            return
         if self.died is None or not self.died.done():  # what the others say while they are stopped explains nothing
             self.tail.append(f"{name:<8} | {line}")
 
@@ -162,7 +164,9 @@ async def _run(options: StackOptions, corpus: Path, asked: Sequence[Example], lo
             with stderr().status("waiting until all stages are ready; the first start converts the models"):
                 await _first(ready.wait(), log.died, _READY_SECONDS)
         except TimeoutError:
-            raise StackError([f"not ready after {_READY_SECONDS:.0f} s: {describe_missing(missing)}"]) from None
+            late = f"not ready after {_READY_SECONDS:.0f} s: {describe_missing(missing)}"
+            todo = "if the machine is busy, run it again: models that are converted are kept"
+            raise StackError([f"{late}; {todo}"]) from None
         finally:
             watch.cancel()
         shown.ready_seconds = time.monotonic() - began

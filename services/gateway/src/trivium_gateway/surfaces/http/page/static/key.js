@@ -68,7 +68,7 @@ function startAnew() {
 
 function ask(wasRefused) {
   return new Promise((resolve) => {
-    const input = el("input", { type: "password", name: "key", required: true, autocomplete: "off", spellcheck: "false",
+    const input = el("input", { type: "password", dir: "ltr", name: "key", required: true, autocomplete: "off", spellcheck: "false",
       autofocus: true, placeholder: `${PREFIX}…`, label: "key.label" });
     const dialog = el("dialog.confirm", { "aria-labelledby": "key-title", "aria-describedby": "key-text" },
       el("form", { method: "dialog" },
