@@ -90,6 +90,7 @@ class Found:
     signs: dict[str, float]
     of_passages: list[dict[str, float]]
     absent: float
+    first: list[str]
 
 
 def read(folder: Path, count: int) -> DataSet:
@@ -172,6 +173,7 @@ class Index:
             signs_of(question["text"], passages, words_apart(question["text"])) | signs_of_vectors(nearness),
             [signs_of_passage(*pair) for pair in zip(nearness, covered, strict=True)],
             share_of_absent_names(question["text"], [f"{one.title}\n{one.text}" for one in passages]),
+            [self._documents[rows[one]]["id"] for one in first],
         )
 
     def _by_words(self, text: str) -> dict[int, float]:
