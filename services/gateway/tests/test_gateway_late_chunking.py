@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,11 @@ from trivium_gateway.ingestion.rebuilding.change import ModelChange
 from trivium_gateway.ingestion.rebuilding.models import ModelFinder
 from trivium_gateway.library.documents import NewDocument
 from trivium_gateway.library.feedback import FeedbackStore
+from trivium_gateway.library.new_document import CarriedContent
 from trivium_gateway.library.tuning import CollectionTuning
 from trivium_gateway.models.embed_answers import EmbedModel, check_late_chunking
 from trivium_gateway.models.late_chunks import ChunkedText
+from trivium_gateway.qdrant.points import EmbeddedChunk
 from trivium_serving.errors import FailedPrecondition
 
 from .conftest import WHOLE
@@ -66,6 +69,7 @@ async def _vectors(storage: Storage, name: str, document: NewDocument) -> NDArra
 async def test_pieces_are_embedded_with_what_stands_around_them(storage: Storage) -> None:
     short = NewDocument(id="short", title="Log", text=(_LONG.text or "")[:600])
     await _made(storage, "late", _LATE, _ONE, short, _LONG)
+    await _made(storage, "copy", _LATE)
     await _made(storage, "plain", _PLAIN, _ONE, short)
 
     # A document of one piece has the very vector that it has without.
@@ -88,6 +92,13 @@ async def test_pieces_are_embedded_with_what_stands_around_them(storage: Storage
         [text], expected_fingerprint=collection.made.fingerprint, timeout_seconds=60
     )
     np.testing.assert_allclose(late, asked.vectors, atol=2e-3)
+
+    # Such vectors come with a document, if that index is made alike.
+    given = {(one.start, one.end): EmbeddedChunk([1.0] + [0.0] * 383, b"") for one in of_document}
+    copy = await storage.collections.resolve("copy", tenant="default")
+    carried = CarriedContent("", (), collection.made.vectors, given)
+    await storage.ingest(replace(short, carried=carried), collection=copy)
+    assert (await _vectors(storage, "copy", short))[:, 0].tolist() == [1.0] * len(late)
 
     # Whatever a document is written together with, and however long it is.
     more = [NewDocument(id=f"other-{number}", text=f"{number} {short.text}") for number in range(4)]

@@ -197,6 +197,7 @@ def _ready(trivium: Trivium, name: str, source: ExportedCollection, *, embed: bo
         trivium.get_collection(name)
     except NotFound:
         trivium.create_collection(name)
+        _take_settings(trivium, name, source)  # first, as they say how documents are cut and embedded
     try:
         trivium.import_documents(source, [], collection=name, embed=embed)
     except FailedPrecondition as error:
