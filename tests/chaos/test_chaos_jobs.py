@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from chaos.witness import list_documents
+from chaos.witness import PATIENCE_SECONDS, list_documents
 from e2e.stack import wait_until
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _job(stack: Stack, job: str) -> dict[str, Any]:
     return shown
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("count", "kills"), [(1, 3), (200, 6)])
 def test_job_whose_processes_are_killed_at_random_moments_brings_each_document_in_once_or_says_why_not(
     make_stack: Callable[[], Stack],
@@ -44,7 +44,7 @@ def test_job_whose_processes_are_killed_at_random_moments_brings_each_document_i
 ) -> None:
     stack = make_stack()
     stack.start(*_PARTS)
-    wait_until(lambda: all(stack.stages().get(one, False) for one in ("search", "embed")), "stages", 120)
+    wait_until(lambda: all(stack.stages().get(one, False) for one in ("search", "embed")), "stages", PATIENCE_SECONDS)
     documents: list[dict[str, Any]] = [
         {"id": f"d{number}", "text": " " if number % 25 == 24 else _TEXT.format(number=number)}
         for number in range(count)
@@ -61,14 +61,14 @@ def test_job_whose_processes_are_killed_at_random_moments_brings_each_document_i
             killed.append(part)
             stack.end(part)
             stack.start(part)
-    wait_until(lambda: _job(stack, job)["state"] in ("done", "failed"), "end of the job", 300)
+    wait_until(lambda: _job(stack, job)["state"] in ("done", "failed"), "end of the job", PATIENCE_SECONDS)
 
     ended = _job(stack, job)
     assert (ended["done"], ended["total"]) == (count, count)
     assert {one["id"] for one in ended["failed"]} == {one["id"] for one in documents} - wanted
     assert {one["error"]["reason"] for one in ended["failed"]} <= {"EMPTY_DOCUMENT"}
     # What was just ended may still be told as ready.
-    wait_until(lambda: stack.http.get("/v1/documents").status_code == 200, "engine that serves", 120)
+    wait_until(lambda: stack.http.get("/v1/documents").status_code == 200, "engine that serves", PATIENCE_SECONDS)
     listed = list_documents(stack, "default")
     assert sorted(listed) == sorted(wanted)
     documents_in = [stack.http.get(f"/v1/documents/{one}").json() for one in wanted]
