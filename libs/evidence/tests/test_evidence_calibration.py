@@ -57,6 +57,16 @@ def test_topic_of_a_question_about_something_else_is_under_the_operating_point(f
     assert calibration.topic.probability(elsewhere) < calibration.refuse_below
 
 
+def test_passage_that_is_alone_covers_about_what_it_does_beside_others() -> None:
+    question, short = "How long does the warranty last?", Read("The warranty lasts 24 months.")
+    others = [Read(f"Herons of colony {number} eat fish.") for number in range(4)]
+
+    alone, beside = coverages(question, [short]), coverages(question, [short, *others])
+    assert alone[0] > 0.5
+    assert abs(alone[0] - beside[0]) < 0.2
+    assert coverages(question, [short, *others, *others])[0] == beside[0]
+
+
 def test_odds_of_extreme_signs_stay_probabilities() -> None:
     odds = Odds(0.0, {"a": 1.0})
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from trivium_evidence.sentences import Sentence
 
+COMPARED = 5
+"""By so many texts it is known which words are rare; the coefficients were fitted on as many passages."""
 _MOST_SENTENCES = 200
 # Words that hold a question together say little about what it asks for.
 _FUNCTION_TERM_WEIGHT = 0.15
@@ -96,7 +98,8 @@ class Asked:
 
     Args:
         question: The question.
-        texts: The terms of each sentence that was found; a term that few of them have, or none, tells most.
+        texts: The terms of each sentence that was found; a term that few of them have, or none, tells most. The fewer
+            there are below five, the more alike they tell: of one text nothing is rare.
     """
 
     def __init__(self, question: str, texts: Sequence[frozenset[str]]) -> None:
@@ -104,10 +107,13 @@ class Asked:
         total = len(texts)
         all_terms = list(dict.fromkeys(terms(question)))
         asked = [term for term in all_terms if not _says_nothing(term)] or all_terms
+        rarity = {term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5)) for term in asked}
+        telling = [one for term, one in rarity.items() if not is_function_term(term)]
+        trust = min(1.0, total / COMPARED)
+        alike = (1 - trust) * sum(telling) / (len(telling) or 1)
         self.weights = {
-            term: math.log(1 + (total - counts[term] + 0.5) / (counts[term] + 0.5))
-            * (_FUNCTION_TERM_WEIGHT if is_function_term(term) else 1.0)
-            for term in asked
+            term: _FUNCTION_TERM_WEIGHT * one if is_function_term(term) else trust * one + alike
+            for term, one in rarity.items()
         }
         self._total = sum(self.weights.values()) or 1.0
 
@@ -142,9 +148,9 @@ def _says_nothing(term: str) -> bool:
 
 
 def coverages(question: str, passages: Sequence[Read]) -> list[float]:
-    """What part of a question's telling words each passage has."""
+    """What part of a question's telling words each passage has, best first; which of them tell is seen by the first."""
     found = [frozenset(terms(f"{one.title} {one.text}")) for one in passages]
-    asked = Asked(question, found)
+    asked = Asked(question, found[:COMPARED])
     return [asked.covered(one) for one in found]
 
 

@@ -218,6 +218,12 @@ async def test_retrieve_returns_at_most_top_n_of_the_candidates(stack: Stack) ->
     assert len(stack.rerank.called("Rerank")[-1].request.texts) == 2
 
 
+async def test_score_of_a_passage_does_not_depend_on_how_many_are_wanted(stack: Stack) -> None:
+    all_of_them, one = [(await stack.retrieve(top_n=count)).json()["passages"] for count in (3, 1)]
+    assert len(all_of_them) == 3
+    assert one == all_of_them[:1]
+
+
 async def test_retrieve_with_filter_finds_only_what_it_allows(stack: Stack) -> None:
     async def found(condition: dict[str, Any]) -> set[str]:
         return {one["document_id"] for one in (await stack.retrieve(filter=condition)).json()["passages"]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trivium_evidence.signs import COMPARED
+
 from trivium_gateway.domain.duplicates import near_duplicates
 from trivium_gateway.domain.passages import Passage, Scores
 from trivium_gateway.domain.standings import Ordered
@@ -33,7 +35,8 @@ def best_passages(
         candidates: What was found.
         judged: The reranker's judgement of each; None to go by the search.
         weights: How much the stages count.
-        options: How many to give, and whether duplicates stand for each other.
+        options: How many are wanted, and whether duplicates stand for each other. There are more where that is few:
+            each is scored beside the others.
         record: Takes note of what happens.
         unread_scores: The search scores of what was found behind the candidates, beside which theirs are to be seen.
     """
@@ -45,10 +48,11 @@ def best_passages(
     order = descending_order(scores)
     if judged is not None:
         record.note({"trivium.best_position": order[0] + 1})
-    groups = [[rank] for rank in range(len(order))][: options.top_n]
+    most = max(options.top_n, COMPARED)
+    groups = [[rank] for rank in range(len(order))][:most]
     if options.collapse:
-        groups = near_duplicates([candidates[position].chunk.text for position in order], options.top_n)
-    record.ordered = _ordered(candidates, judged, scores, order, groups)
+        groups = near_duplicates([candidates[position].chunk.text for position in order], most)
+    record.ordered = _ordered(candidates, judged, scores, order, groups[: options.top_n])
     passages = []
     for group in groups:
         position, *others = (order[rank] for rank in group)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trivium_evidence.signs import COMPARED
 from trivium_serving.errors import InvalidField
 
 from trivium_gateway.answering.judging import calibrated
@@ -162,6 +163,7 @@ class Retriever:
             passages = await asyncio.to_thread(
                 calibrated, query, passages, fingerprint, by_model=weights.by_model, settings=settings
             )
+        passages = passages[: options.top_n]
         if most_characters:
             passages = await self._sections.read(
                 passages, search.options.top_n, most_characters, collection, search.principal.reader, record
@@ -182,11 +184,13 @@ def _of(collection: ResolvedCollection, passages: Sequence[Passage], settings: C
 def _counts_to_read(search: Search, options: SearchOptions) -> Sequence[int | None]:
     """How many of the chunks found to read, one after the other until that is enough; None for all.
 
-    Only those that may be shown are wanted, if nobody else judges them, and what stands for duplicates is behind them.
+    Only those that may be shown, or scored beside them, are wanted, if nobody else judges them, and what stands for
+    duplicates is behind them.
     """
     if options.rerank or len(search.queries) > 1:
         return (None,)
-    return (_READ_FOR_EACH * options.top_n if options.collapse else options.top_n, None)
+    wanted = max(options.top_n, COMPARED)
+    return (_READ_FOR_EACH * wanted if options.collapse else wanted, None)
 
 
 def _merged(rankings: Sequence[Sequence[Candidate]]) -> Sequence[Candidate]:
