@@ -80,6 +80,13 @@ GATEWAY = Dashboard(
             most=1,
         ),
         lines(
+            "Issuer of tokens",
+            "short",
+            "0 while the keys by which it signs cannot be fetched; those known hold.",
+            ("trivium_gateway_issuer_up", "{{instance}}"),
+            most=1,
+        ),
+        lines(
             "Stored by tenant",
             "bytes",
             "The text of its documents; counted once a minute.",

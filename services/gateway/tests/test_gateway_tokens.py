@@ -62,16 +62,20 @@ class _Clock:
         return self.now
 
 
+def _nobody(is_up: bool) -> None:
+    """Is told whether the issuer is there, and does not care."""
+
+
 def _bearing(token: str, **more: str) -> Credentials:
     return Credentials(authorization=f"Bearer {token}", **more)
 
 
 async def _guard(issuer: Issuer, clock: _Clock | None = None, claims: ClaimNames = _CLAIMS) -> Guard:
-    keys = IssuerKeys(issuer.address, clock or _Clock())
+    keys = IssuerKeys(issuer.address, _nobody, clock or _Clock())
     assert await keys.load()
     tokens = TokenVerifier(keys, AUDIENCE, claims, frozenset({Scope.READ}))
     audit = AuditLog(None, CollectorRegistry())
-    guard = access_of(GatewaySettings(), audit).guard
+    guard = access_of(GatewaySettings(), audit, CollectorRegistry()).guard
     guard._store, guard.tokens = object(), tokens  # type: ignore[assignment]  # it is not open to everybody
     return guard
 
@@ -165,8 +169,10 @@ async def test_issuer_that_is_away_changes_nothing_for_those_whose_key_is_known(
     assert caplog.text.count("cannot be fetched, and those known hold") == 1
 
     issuer.said = _BROKEN[0]
-    unknown = IssuerKeys(issuer.address)
+    seen: list[bool] = []
+    unknown = IssuerKeys(issuer.address, seen.append)
     assert not await unknown.load()
+    assert seen == [False]
     with pytest.raises(Unavailable) as caught:
         unknown.get("first")
     assert issuer.address in caught.value.message
@@ -174,7 +180,7 @@ async def test_issuer_that_is_away_changes_nothing_for_those_whose_key_is_known(
 
 
 async def test_keys_of_which_none_can_be_read_are_none(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = IssuerKeys(issuer.address)
+    keys = IssuerKeys(issuer.address, _nobody)
     for listed in _NO_KEYS:
         monkeypatch.setattr(issuer, "described", lambda listed=listed: json.loads(listed))
         assert not await keys.load(), listed
@@ -247,7 +253,7 @@ async def test_issuer_that_answers_without_end_is_given_up_and_keeps_no_thread(m
 
     monkeypatch.setattr(issuer_module, "_FETCH_SECONDS", 0.3)
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-        keys = IssuerKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        keys = IssuerKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", _nobody)
         assert not await keys.load()
         with pytest.raises(Unavailable, match="longer than"):
             keys.get("first")

@@ -36,13 +36,16 @@ class IssuerKeys:
 
     Args:
         issuer: Its address, as its tokens have it.
+        note_up: Is told whenever they were fetched, or could not be.
         clock: Seconds that never go back.
 
     Raises:
         ValueError: The address is none, or not encrypted.
     """
 
-    def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, issuer: str, note_up: Callable[[bool], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         _check_address("TRIVIUM_GATEWAY_OIDC_ISSUER", issuer)
         self.issuer = issuer
         self._clock = clock
@@ -51,6 +54,7 @@ class IssuerKeys:
         self._tried_at = float("-inf")
         self._wanted = asyncio.Event()
         self._failure = "they were not fetched yet"
+        self._note_up = note_up
 
     def get(self, key_id: str) -> jwt.PyJWK:
         """The key that a token says it is signed by.
@@ -85,6 +89,7 @@ class IssuerKeys:
                 held = "those known hold" if self._keys else "no token of it is taken"
                 _logger.warning("the keys of %s cannot be fetched, and %s: %s", self.issuer, held, self._failure)
         self._tried_at = self._clock()
+        self._note_up(not self._failure)
         return not self._failure
 
     async def follow(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from trivium_serving.addresses import is_loopback
 
 from trivium_gateway.access.audit import AuditLog
@@ -22,6 +22,8 @@ from trivium_gateway.metering.store import FileMeterStore
 from trivium_gateway.request.principal import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trivium_gateway.access.tokens import TokenVerifier
     from trivium_gateway.metering.store import MeterStore
     from trivium_gateway.settings import GatewaySettings
@@ -43,20 +45,27 @@ def check_access(settings: GatewaySettings) -> None:
             "TRIVIUM_GATEWAY_AUTH=keys; or, if something before the gateway asks who comes, "
             "TRIVIUM_GATEWAY_ALLOW_ANONYMOUS=yes"
         )
-    access_of(settings, AuditLog(None, CollectorRegistry()))
+    access_of(settings, AuditLog(None, CollectorRegistry()), CollectorRegistry())
     quotas_of(settings, CollectorRegistry())
     store_of(settings, CacheMetrics(CollectorRegistry()))
 
 
-def access_of(settings: GatewaySettings, audit: AuditLog) -> Access:
+def access_of(settings: GatewaySettings, audit: AuditLog, registry: CollectorRegistry) -> Access:
     """Who may ask."""
+    issuer_up = Gauge(
+        "trivium_gateway_issuer_up",
+        "Whether the keys by which tokens are signed could be fetched from their issuer when last tried.",
+        registry=registry,
+    )
+    issuer_up.set(1)
     if settings.auth == "off":
         return Access.kept_in(None, audit)
     given = [given_key(settings.admin_key, DEFAULT_TENANT, frozenset(Scope))] if settings.admin_key else []
-    return Access.kept_in(KeyStore(settings.data_dir, settings.redis_url), audit, given, _tokens(settings))
+    store = KeyStore(settings.data_dir, settings.redis_url)
+    return Access.kept_in(store, audit, given, _tokens(settings, issuer_up.set))
 
 
-def _tokens(settings: GatewaySettings) -> TokenVerifier | None:
+def _tokens(settings: GatewaySettings, note_up: Callable[[bool], None]) -> TokenVerifier | None:
     """Whose tokens are taken; the library that reads them is loaded only where any are."""
     if settings.auth != "oidc":
         return None
@@ -72,7 +81,7 @@ def _tokens(settings: GatewaySettings) -> TokenVerifier | None:
         settings.oidc_tenant_claim, settings.oidc_user_claim, settings.oidc_groups_claim, settings.oidc_scopes_claim
     )
     scopes = scopes_named(settings.oidc_scopes)
-    return TokenVerifier(IssuerKeys(settings.oidc_issuer), settings.oidc_audience, claims, scopes)
+    return TokenVerifier(IssuerKeys(settings.oidc_issuer, note_up), settings.oidc_audience, claims, scopes)
 
 
 def quotas_of(settings: GatewaySettings, registry: CollectorRegistry) -> Quotas:

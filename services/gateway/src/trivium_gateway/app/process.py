@@ -70,7 +70,7 @@ class GatewayProcess:
         bodies = BodyBudget(settings.max_body_bytes_in_flight, door.count_refused_body)
         door.follow_bodies(bodies)
         audit = audit_of(settings, self.registry)
-        self._access, self._quotas = access_of(settings, audit), quotas_of(settings, self.registry)
+        self._access, self._quotas = access_of(settings, audit, self.registry), quotas_of(settings, self.registry)
         services = (servicer, jobs, keys, traces, feedback, usage, transfers)
         self._grpc = GrpcServer(
             service="gateway",
