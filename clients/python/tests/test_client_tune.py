@@ -12,9 +12,10 @@ import grpc
 import pytest
 from google.protobuf import json_format
 from trivium.gateway.v1 import gateway_service_pb2 as pb
-from trivium_client import FailedPrecondition, Trivium
+from trivium_client import FailedPrecondition, Trivium, Unavailable
 from trivium_client.cli.app import app
 from trivium_client.evaluation.datasets import KnownQuestion
+from trivium_client.tuning import searching
 from trivium_client.tuning.confidence import Told, fit, platt, scaled_by
 from trivium_client.tuning.known_items import question_of
 from trivium_client.tuning.running import tune
@@ -285,3 +286,17 @@ def test_question_of_a_document_has_its_words_but_the_rarest() -> None:
     assert question == "the pump needs new oil after each on the"
     assert question_of("Too short.", frequencies, random.Random(0)) == ""
     assert " " not in question_of("生命数耗完即算踢爆玩家用水枪", Counter(), random.Random(0))
+
+
+def test_degraded_results_are_asked_for_again_and_never_judged(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "_PAUSE_SECONDS", 0.0)
+    lame = json_format.ParseDict(
+        {"degraded": [{"stage": "STAGE_RERANK", "reason": "DEGRADATION_REASON_TIMEOUT"}]}, pb.RetrieveResponse()
+    )
+    gateway.will("Retrieve", lame, lame, pb.RetrieveResponse())
+    gateway.will("Retrieve", *[lame] * 100)
+    with Trivium(gateway.address) as trivium:
+        assert not searching.undegraded(lambda: trivium.retrieve("anything")).degraded
+        with pytest.raises(Unavailable, match=r"lack a stage: rerank \(timeout\)"):
+            searching.undegraded(lambda: trivium.retrieve("anything"))
+    assert len(gateway.requests) == 3 + searching._TRIES

@@ -10,7 +10,7 @@ from trivium_client._collections import SettingValues
 from trivium_client.evaluation.datasets import KnownQuestion
 from trivium_client.evaluation.measures import quantile
 from trivium_client.evaluation.significance import Difference, compare
-from trivium_client.tuning.searching import halves
+from trivium_client.tuning.searching import halves, undegraded
 
 FEWEST = 20
 """So many questions with an answer, and as many without, each half must have."""
@@ -80,7 +80,11 @@ def ask_all(
     intercept = float(in_force.get("confidence_intercept") or 0.0)
 
     def told(question: KnownQuestion) -> Told | None:
-        answer = trivium.ask(question.text, collection=collection, mode="extractive", refusal="mark", settings=search)
+        answer = undegraded(
+            lambda: trivium.ask(
+                question.text, collection=collection, mode="extractive", refusal="mark", settings=search
+            )
+        )
         on_each()
         if answer.confidence is None:
             return None

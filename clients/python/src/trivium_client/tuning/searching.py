@@ -1,13 +1,16 @@
 """Looks for the weights and the depth by which a collection is searched best, on the running stack itself."""
 
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from trivium_client._client import Trivium
 from trivium_client._collections import SettingValues
-from trivium_client._errors import InvalidRequest
+from trivium_client._errors import InvalidRequest, Unavailable
+from trivium_client._passages import Degradation
 from trivium_client.evaluation.datasets import KnownQuestion
 from trivium_client.evaluation.measures import ranking_measures
 from trivium_client.evaluation.significance import Difference, compare
@@ -29,6 +32,17 @@ _PASSAGES = 30
 _CHANCE = 0.05
 _FLATTERED = 0.05
 """By so much at least the search must be better with weaker vectors if the questions are made of documents' words."""
+
+
+_TRIES, _PAUSE_SECONDS = 30, 1.0
+
+
+class _Result(Protocol):
+    @property
+    def degraded(self) -> Sequence[Degradation]: ...
+
+
+_ResultT = TypeVar("_ResultT", bound=_Result)
 
 
 class UnfitQuestions(InvalidRequest):
@@ -61,6 +75,27 @@ def halves(questions: Sequence[KnownQuestion]) -> tuple[list[KnownQuestion], lis
     mixed = sorted(questions, key=lambda one: one.id)
     random.Random(1).shuffle(mixed)
     return mixed[::2], mixed[1::2]
+
+
+def undegraded(ask: Callable[[], _ResultT]) -> _ResultT:
+    """Asks until nothing of a result is degraded: settings are not to be judged by what a stage left out.
+
+    Raises:
+        Unavailable: Something still is after half a minute.
+    """
+    for last in [*[False] * (_TRIES - 1), True]:
+        found = ask()
+        if not found.degraded:
+            break
+        if last:
+            missing = ", ".join(f"{one.stage} ({one.reason})" for one in found.degraded)
+            raise Unavailable(
+                f"results lack a stage: {missing}. Settings are not judged by those, so nothing was changed. See "
+                "`trivium status`, and tune when all is well; with fewer --callers where the stack has too much to do",
+                reason="RESULTS_DEGRADED",
+            )
+        time.sleep(_PAUSE_SECONDS)
+    return found
 
 
 class SearchTuner:
@@ -137,8 +172,10 @@ class SearchTuner:
         """nDCG@10 of each question."""
 
         def measured(question: KnownQuestion) -> float:
-            found = self._trivium.retrieve(
-                question.text, collection=self._collection, top_n=_PASSAGES, collapse=False, settings=settings
+            found = undegraded(
+                lambda: self._trivium.retrieve(
+                    question.text, collection=self._collection, top_n=_PASSAGES, collapse=False, settings=settings
+                )
             )
             self._on_each()
             documents = dict.fromkeys(one.document_id for one in found.passages)
