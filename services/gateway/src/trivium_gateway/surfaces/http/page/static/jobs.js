@@ -158,6 +158,7 @@ class Line {
     const counts = { done: job.done - job.failed_count, total, failed: job.failed_count };
     if (this.isSending) show(this.said, "job.sending", { sent: this.sent, all: this.expected });
     else if (job.waiting) show(this.said, "job.waiting", { ...counts, message: readable(job.waiting) });
+    else if (job.state === "running" && !job.failed_count) show(this.said, "job.running_well", counts);
     else show(this.said, `job.${job.state}`, counts);
     if (this.isSending) return;
     const isOver = hasEnded(job);

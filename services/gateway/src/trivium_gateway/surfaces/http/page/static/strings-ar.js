@@ -395,6 +395,7 @@ export const ar = {
   "job.hindered": "يستمر الإرسال بعد قليل: {message}",
   "job.queued": "في انتظار دوره",
   "job.running": "أُضيف {done} من {total}، وفشل {failed}. يمكنك إغلاق هذه الصفحة",
+  "job.running_well": "أُضيف {done} من {total}. يمكنك إغلاق هذه الصفحة",
   "job.waiting": "أُضيف {done} من {total}. يستمر من تلقاء نفسه: {message}",
   "job.done": "أُضيفت كلها: {total}",
   "job.failed": "أُضيف {done} من {total}، وفشل {failed}",

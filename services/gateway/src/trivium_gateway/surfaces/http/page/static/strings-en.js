@@ -373,6 +373,7 @@ export const en = {
   "job.hindered": "Sending goes on in a moment: {message}",
   "job.queued": "Waiting for its turn",
   "job.running": "{done} of {total} added, {failed} failed. You may close this page",
+  "job.running_well": "{done} of {total} added. You may close this page",
   "job.waiting": "{done} of {total} added. It goes on by itself: {message}",
   "job.done": "All {total} added",
   "job.failed": "{done} of {total} added, {failed} failed",

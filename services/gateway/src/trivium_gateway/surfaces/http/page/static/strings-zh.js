@@ -373,6 +373,7 @@ export const zh = {
   "job.hindered": "稍后继续发送：{message}",
   "job.queued": "排队等待中",
   "job.running": "已添加 {done} 个，共 {total} 个，{failed} 个失败。可以关闭此页面",
+  "job.running_well": "已添加 {done} 个，共 {total} 个。可以关闭此页面",
   "job.waiting": "已添加 {done} 个，共 {total} 个。会自动继续：{message}",
   "job.done": "{total} 个已全部添加",
   "job.failed": "已添加 {done} 个，共 {total} 个，{failed} 个失败",
