@@ -87,7 +87,7 @@ def test_passage_that_has_what_is_asked_for_is_first(
 @pytest.mark.parametrize(
     ("collection", "question", "document", "fact"),
     [
-        ("changes", "What does PPR-9087 change?", "PPR-9087", "PPR-9087"),
+        ("changes", "What does PPR-9087 change?", "PPR-9087", "14 Nm"),
         ("letters", "What does the file office keep?", "file", "\ufb02ow chart"),
         ("machine", f"{_AROUND}When does the relief valve open?", "valve", "nine bar"),
         ("machine", f"{_AROUND}When does the pump stop?", "pump", "ten seconds"),

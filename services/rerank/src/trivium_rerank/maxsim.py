@@ -6,10 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import TokenCodes, TokenMatrix, best_matches
 
-_COMPARED = 5
-"""By so many passages it is known which tokens are rare."""
-
-
 def matches(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """How near each token of the query comes to some token of each passage: cosines, `[passages, query tokens]`."""
     if len(query.token_ids) == 0 or not passages:
@@ -62,15 +58,14 @@ def mean_matches(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
 def rarity(query_ids: NDArray[np.int32], passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """The weight of each query token, `[query tokens]`; all above 0.
 
-    Fewer than five passages draw the weights to their mean: of one nothing is rare.
+    Of one passage alone nothing is rare, and all weigh alike.
     """
+    if len(passages) == 1:
+        return np.ones(len(query_ids), np.float32)
     filled = [passage.token_ids for passage in passages if len(passage.token_ids)]
     containing = np.zeros(len(query_ids), dtype=np.float32)
     if filled:
         starts = np.cumsum([0, *map(len, filled[:-1])])
         equal = query_ids[:, np.newaxis] == np.concatenate(filled)
         containing += np.logical_or.reduceat(equal, starts, axis=1).sum(axis=1)
-    weights = np.log1p((len(passages) - containing + 0.5) / (containing + 0.5))
-    trust = min(1.0, len(passages) / _COMPARED)
-    drawn: NDArray[np.float32] = trust * weights + (1 - trust) * weights.mean()
-    return drawn
+    return np.log1p((len(passages) - containing + 0.5) / (containing + 0.5))
