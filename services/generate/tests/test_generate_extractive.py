@@ -430,3 +430,10 @@ async def test_extractive_answer_of_a_companys_papers_is_what_a_reader_would_quo
     question: str, passage: Passage, answer: str
 ) -> None:
     assert await ask(question, passage, BOATS) == answer
+
+
+async def test_question_that_brings_its_passage_along_is_answered_by_it() -> None:
+    stated = "The warranty of the pump lasts 24 months."
+    asked = f"{stated} How long does the warranty of the pump last?"
+
+    assert await ask(asked, Passage(stated, "Warranty"), BRIDGE) == f"{stated} [1]"

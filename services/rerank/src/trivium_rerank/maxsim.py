@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from trivium_encoders import TokenCodes, TokenMatrix, best_matches
 
+
 def matches(query: TokenMatrix, passages: Sequence[TokenCodes]) -> NDArray[np.float32]:
     """How near each token of the query comes to some token of each passage: cosines, `[passages, query tokens]`."""
     if len(query.token_ids) == 0 or not passages:

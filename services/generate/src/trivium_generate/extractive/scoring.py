@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from trivium_evidence.answer_types import answer_type
 from trivium_evidence.asked_things import asks_several, definition_test
+from trivium_evidence.asking import asking_sentences
 from trivium_evidence.attributes import attributes_asked
 from trivium_evidence.direct_answers import amount_test, asks_money, has_cell, names_cell, names_row
 from trivium_evidence.language import is_chinese
@@ -193,10 +194,14 @@ def score_words(
 def _say_nothing(
     question: str, sentences: Sequence[Sentence], own: Sequence[frozenset[str]], above: Sequence[frozenset[str]]
 ) -> list[bool]:
-    """Whether each sentence says no more than the question and what stands above it; that may be all of a yes or no."""
-    if not _ASKS_WHAT.search(question):
+    """Whether each sentence says no more than what asks and what stands above it; that may be all of a yes or no.
+
+    Whatever else a question holds may be the very passage that answers it, as prompts of other tools have it.
+    """
+    asking = asking_sentences(question)
+    if not _ASKS_WHAT.search(asking):
         return [False] * len(sentences)
-    asked = frozenset(terms(question))
+    asked = frozenset(terms(asking))
     return [
         not (sentence.is_row or sentence.listed or sentence.lead_in)
         and all(one in asked or one in high or is_function_term(one) for one in found)
