@@ -1,6 +1,7 @@
 """Follows pages as a reader would: every command and program of them in order, against the stack that `make up` starts.
 
-Each line that a page shows below a command, or in a block of text below a program, has to be in what it prints.
+Each line that a page shows below a command, or in a block of text below a program, has to be in what it prints; what
+… stands for is not shown.
 
 Run in a network namespace of its own, where the usual ports are free: python -m docs.walkthrough FOLDER PAGE...
 FOLDER is a fresh clone, or empty: then it gets links to this one, and data of its own.
@@ -38,7 +39,7 @@ def steps(block: Snippet) -> list[tuple[str, list[str]]]:
     for entered in _PROMPT.split(block.code)[1:]:
         lines = entered.splitlines()
         end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
-        found.append(("\n".join(lines[: end + 1]), [line for line in lines[end + 1 :] if line.strip()]))
+        found.append(("\n".join(lines[: end + 1]), [line.strip("…") for line in lines[end + 1 :] if line.strip()]))
     return found
 
 
