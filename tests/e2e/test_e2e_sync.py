@@ -25,9 +25,15 @@ TRIVIUM = (sys.executable, "-m", "trivium_client.cli.app")
 OLD = 1_700_000_000
 
 
-def _heed_interrupts() -> None:
-    """Has a program end by Ctrl-C as from a terminal; what a shell starts in the background inherits to ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture(autouse=True)
+def heeded_interrupts() -> Iterator[None]:
+    """Programs end by Ctrl-C as from a terminal; what a shell starts in the background inherits to ignore it.
+
+    Set here and not between fork and exec, where gRPC's handlers of this process may end the other.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Command:
@@ -46,7 +52,6 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_heed_interrupts,
         )
 
     def run(self, *arguments: str) -> tuple[int, Any, str]:

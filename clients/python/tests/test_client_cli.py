@@ -323,13 +323,9 @@ def test_ctrl_c_ends_an_answer_cleanly(gateway: Any) -> None:
     gateway.will("Answer", wait)
     command = [sys.executable, "-m", "trivium_client.cli.app", "ask", "x"]
     environment = os.environ | {"TRIVIUM_GATEWAY": gateway.address}
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    ) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        signal.signal(signal.SIGINT, before)
         assert asked.wait(20)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
