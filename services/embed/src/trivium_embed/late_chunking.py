@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeGuard
 
 from trivium_encoders import PartedText, Role
 from trivium_model_service.texts import is_blank
@@ -12,7 +13,7 @@ from trivium_embed.backends.base import EmbeddingBackend, LateChunkingBackend
 _REASON = "LATE_CHUNKING_NOT_SUPPORTED"
 
 
-def may_chunk_late(backend: EmbeddingBackend) -> bool:
+def may_chunk_late(backend: EmbeddingBackend) -> TypeGuard[LateChunkingBackend]:
     """Whether a backend gives vectors of the parts of a text that it reads whole."""
     return isinstance(backend, LateChunkingBackend) and backend.info.pools_parts
 
@@ -23,7 +24,7 @@ def late_chunking_backend(backend: EmbeddingBackend) -> LateChunkingBackend:
     Raises:
         FailedPrecondition: It does not (LATE_CHUNKING_NOT_SUPPORTED).
     """
-    if isinstance(backend, LateChunkingBackend) and backend.info.pools_parts:
+    if may_chunk_late(backend):
         return backend
     raise FailedPrecondition(
         f"{backend.info.name} has no vectors of the parts of a text that it reads whole: that takes a model that runs "

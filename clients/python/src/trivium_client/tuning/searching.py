@@ -83,18 +83,19 @@ def undegraded(ask: Callable[[], _ResultT]) -> _ResultT:
     Raises:
         Unavailable: Something still is after half a minute.
     """
-    for last in [*[False] * (_TRIES - 1), True]:
-        found = ask()
+    found = ask()
+    for _ in range(_TRIES - 1):
         if not found.degraded:
             break
-        if last:
-            missing = ", ".join(f"{one.stage} ({one.reason})" for one in found.degraded)
-            raise Unavailable(
-                f"results lack a stage: {missing}. Settings are not judged by those, so nothing was changed. See "
-                "`trivium status`, and tune when all is well; with fewer --callers where the stack has too much to do",
-                reason="RESULTS_DEGRADED",
-            )
         time.sleep(_PAUSE_SECONDS)
+        found = ask()
+    if found.degraded:
+        missing = ", ".join(f"{one.stage} ({one.reason})" for one in found.degraded)
+        raise Unavailable(
+            f"results lack a stage: {missing}. Settings are not judged by those, so nothing was changed. See "
+            "`trivium status`, and tune when all is well; with fewer --callers where the stack has too much to do",
+            reason="RESULTS_DEGRADED",
+        )
     return found
 
 
