@@ -112,6 +112,27 @@ class Engine:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+class EngineOwner:
+    """What all encoders that say of a model what their engine says have in common."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model's description."""
+        return self._engine.info
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all workers are alive. Turns false when one dies, true again when its replacement is warm."""
+        return self._engine.batcher.healthy
+
+    async def close(self) -> None:
+        """Fails what still waits, lets running batches end, and frees the workers."""
+        await self._engine.close()
+
+
 async def load_engine(
     options: EncoderOptions,
     *,

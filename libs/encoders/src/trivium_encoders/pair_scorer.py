@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from trivium_encoders.description import Family
-from trivium_encoders.loading import Engine, load_engine
-from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.loading import Engine, EngineOwner, load_engine
+from trivium_encoders.options import EncoderOptions, Priority, Role
 from trivium_encoders.pooling import ScoreHead
 from trivium_encoders.runtimes.base import Item, Source
 from trivium_encoders.tokenization import TokenIds
@@ -39,7 +39,7 @@ class Scored:
         return sum(self.token_counts)
 
 
-class PairScorer:
+class PairScorer(EngineOwner):
     """A cross-encoder, loaded and warm. Made by `load`.
 
     Attributes:
@@ -48,7 +48,7 @@ class PairScorer:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.infers = engine.description.entailment_label is not None
 
     @classmethod
@@ -56,16 +56,6 @@ class PairScorer:
         """Loads and warms a cross-encoder; arguments and errors as for `TextEncoder.load`."""
         engine = await load_engine(options, output=Family.PAIR, head=ScoreHead, registry=registry, service=service)
         return cls(engine)
-
-    @property
-    def info(self) -> EncoderInfo:
-        """The model's description."""
-        return self._engine.info
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all workers are alive."""
-        return self._engine.batcher.healthy
 
     async def score(
         self,
@@ -101,7 +91,3 @@ class PairScorer:
         token_counts = [item.length for item in items]
         scores = np.concatenate([result.values for result in done.results])
         return Scored(scores, token_counts, tokenize_seconds, done.queue_seconds, done.compute_seconds)
-
-    async def close(self) -> None:
-        """Fails what still waits, lets running batches end, and frees the workers."""
-        await self._engine.close()

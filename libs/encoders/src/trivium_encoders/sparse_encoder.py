@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from trivium_encoders.description import Family
 from trivium_encoders.errors import ModelDamaged
-from trivium_encoders.loading import Engine, load_engine, text_items
-from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.loading import Engine, EngineOwner, load_engine, text_items
+from trivium_encoders.options import EncoderOptions, Priority, Role
 from trivium_encoders.pooling import TextHead
 from trivium_encoders.sparse_vectors import SparseVector, largest_of_each
 from trivium_encoders.tokenization import TextTokenizer
@@ -30,14 +30,14 @@ class SparseEncoded:
     """Time from then until the last was done."""
 
 
-class SparseTextEncoder:
+class SparseTextEncoder(EngineOwner):
     """A `SparseEncoder` of sentence-transformers, run by that itself, loaded and warm. Made by `load`.
 
     A model that has a table for queries reads them with that alone: no forward pass, and no waiting for one.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         layout = engine.description.sparse
         self._table = _QueryTable(engine, layout.query_table) if layout and layout.query_table else None
 
@@ -46,16 +46,6 @@ class SparseTextEncoder:
         """Loads and warms a model; arguments and errors as for `TextEncoder.load`."""
         engine = await load_engine(options, output=Family.SPARSE, head=TextHead, registry=registry, service=service)
         return cls(engine)
-
-    @property
-    def info(self) -> EncoderInfo:
-        """The model's description."""
-        return self._engine.info
-
-    @property
-    def healthy(self) -> bool:
-        """Whether its worker is alive."""
-        return self._engine.batcher.healthy
 
     async def encode(
         self,
@@ -85,10 +75,6 @@ class SparseTextEncoder:
         done = await self._engine.batcher.run(items, priority=priority, deadline=deadline)
         vectors = [result.sparse for result in done.results if result.sparse is not None]
         return SparseEncoded(vectors, seconds, done.queue_seconds, done.compute_seconds)
-
-    async def close(self) -> None:
-        """Fails what still waits, lets running batches end, and frees the worker."""
-        await self._engine.close()
 
 
 class _QueryTable:

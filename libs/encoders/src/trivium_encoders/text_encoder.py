@@ -12,8 +12,8 @@ from trivium_encoders.coding import Coding
 from trivium_encoders.description import Family
 from trivium_encoders.errors import EncoderFailed
 from trivium_encoders.late_chunking import PartedText, stretches
-from trivium_encoders.loading import Engine, load_engine, text_items
-from trivium_encoders.options import EncoderInfo, EncoderOptions, Priority, Role
+from trivium_encoders.loading import Engine, EngineOwner, load_engine, text_items
+from trivium_encoders.options import EncoderOptions, Priority, Role
 from trivium_encoders.pooling import TextHead, own_token_layers, read_layer_beside
 from trivium_encoders.punctuation import punctuation_ids
 from trivium_encoders.runtimes.base import Item, Source
@@ -42,11 +42,11 @@ class Encoded:
     """One per text, where they were asked for and the model weighs tokens."""
 
 
-class TextEncoder:
+class TextEncoder(EngineOwner):
     """A sentence embedding model, loaded and warm. Made by `load`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._overhead_tokens = engine.tokenizer.overhead(engine.description.prompts.document)
         self._punctuation = punctuation_ids(engine.tokenizer)
         layers = own_token_layers(engine.description)
@@ -68,16 +68,6 @@ class TextEncoder:
 
         engine = await load_engine(options, output=Family.TEXT, head=TextHead, registry=registry, service=service)
         return cls(engine)
-
-    @property
-    def info(self) -> EncoderInfo:
-        """The model's description."""
-        return self._engine.info
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all workers are alive. Turns false when one dies, true again when its replacement is warm."""
-        return self._engine.batcher.healthy
 
     @property
     def overhead_tokens(self) -> int:
@@ -201,10 +191,6 @@ class TextEncoder:
         """Says what share of each text's letters the model can read, from 0 to 1 (`readability`)."""
         shares, _ = await self._engine.tokenized(texts, self._engine.tokenizer.read_shares, Priority.INTERACTIVE)
         return shares
-
-    async def close(self) -> None:
-        """Fails what still waits, lets running batches end, and frees the workers."""
-        await self._engine.close()
 
 
 def _lexical_head(engine: Engine) -> LexicalHead | None:
