@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 COUNT = 60
 
 
+@pytest.fixture(autouse=True)
+def folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where commands put what is needed to go on."""
+    monkeypatch.chdir(tmp_path)
+
+
 def labelled(count: int = COUNT) -> list[KnownQuestion]:
     return [KnownQuestion(f"q{one}", f"question {one}", {f"d{one}": 1}) for one in range(count)]
 
@@ -62,7 +68,8 @@ def serve(
         return pb.GetCollectionResponse(collection=collection)
 
     gateway.will("Retrieve", *[retrieve] * 10_000)
-    gateway.will("GetCollection", *[described] * 10)
+    gateway.will("GetCollection", *[described] * 20)
+    gateway.will("GetStatus", *[pb.GetStatusResponse()] * 10)
 
 
 def without_vectors(number: str, settings: Mapping[str, Any]) -> int:
@@ -167,6 +174,75 @@ def test_command_waits_for_a_gateway_that_has_more_to_do(gateway: Any, refusal: 
 
     assert outcome.exit_code == 0, outcome.output
     assert "nothing is changed" in outcome.output
+
+
+def written(folder: Path, answerable: int, unanswerable: int) -> None:
+    """A folder of labelled questions."""
+    questions: list[dict[str, Any]] = [{"id": q.id, "text": q.text} for q in labelled(answerable)]
+    questions += [{"id": f"n{n}", "text": f"question {1000 + n}", "is_impossible": True} for n in range(unanswerable)]
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, questions)))
+    (folder / "qrels.tsv").write_text("".join(f"q{n}\td{n}\t1\n" for n in range(answerable)))
+
+
+def answered(request: pb.AnswerRequest) -> Any:
+    """An answer that is sure where there is one."""
+    is_answerable = int(request.question.removeprefix("question ")) < 1000
+    summary = {"answer": "x", "answerable": True, "confidence": 0.4 if is_answerable else 0.1}
+    return json_format.ParseDict({"summary": summary}, pb.AnswerResponse())
+
+
+def asked_of(gateway: Any) -> list[bytes]:
+    """The questions and settings that it was asked, in no order."""
+    asked = [one for one in gateway.requests if isinstance(one, pb.RetrieveRequest | pb.AnswerRequest)]
+    gateway.requests.clear()
+    return sorted(one.SerializeToString(deterministic=True) for one in asked)
+
+
+def test_run_that_broke_off_asks_only_what_is_missing(gateway: Any, refusal: Any, tmp_path: Path) -> None:
+    written(tmp_path, 45, 45)
+    broken = refusal(grpc.StatusCode.INTERNAL, "broken", "INTERNAL")
+    command = ["tune", "manuals", "--questions", str(tmp_path), "--callers", "2", "--dry-run", "--json"]
+    command += ["--gateway", gateway.address]
+
+    def run(stage: str, good: int) -> Any:
+        """All goes well but one request of a stage."""
+        gateway.script.clear()
+        serve(gateway, without_vectors)
+        gateway.will("Answer", *[answered] * 1000)
+        gateway.script[stage].insert(good, broken)
+        outcome = CliRunner().invoke(app, command)
+        return outcome, asked_of(gateway)
+
+    whole, asked_whole = run("Retrieve", 5000)
+    again, asked_again = run("Retrieve", 5000)
+    (tmp_path / "tune-manuals" / "questions.jsonl").unlink()
+    first, asked_first = run("Retrieve", 70)
+    second, asked_second = run("Answer", 30)
+    third, asked_third = run("Answer", 1000)
+
+    assert [one.exit_code for one in (whole, again, first, second, third)] == [0, 0, 1, 1, 0], third.output
+    assert asked_again == []
+    assert third.output == again.output == whole.output
+    assert json.loads(third.output)["confidence"]["decisions"]["count"] > 40
+    assert len(asked_first) in (71, 72)
+    assert asked_second
+    assert asked_third
+    asked = asked_first + asked_second + asked_third
+    assert set(asked) == set(asked_whole)
+    assert len(asked) <= len(asked_whole) + 2 * 2  # what was under way at each break
+
+
+def test_run_is_not_mixed_with_one_over_other_settings(gateway: Any, tmp_path: Path) -> None:
+    written(tmp_path, 20, 0)
+    options = ["--questions", str(tmp_path), "--dry-run"]
+    serve(gateway, without_vectors)
+    CliRunner().invoke(app, ["tune", "manuals", *options, "--gateway", gateway.address])
+    gateway.script.clear()
+    serve(gateway, without_vectors, values={"rerank_weight": 0.5})
+
+    assert "settings: {} then, {'rerank_weight': 0.5} now). Choose another folder" in refused(gateway, *options)
+    anew = CliRunner().invoke(app, ["tune", "manuals", *options, "--fresh", "--gateway", gateway.address])
+    assert anew.exit_code == 0, anew.output
 
 
 def refused(gateway: Any, *options: str) -> str:

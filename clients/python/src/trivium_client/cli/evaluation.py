@@ -15,11 +15,13 @@ from trivium_client._counting import counted
 from trivium_client.cli.ask import Mode, ModeOption
 from trivium_client.cli.completion import complete_collections
 from trivium_client.cli.failures import failure_text
+from trivium_client.cli.going_on import JOURNAL_FILE, FreshOption, go_on, tell_interrupted
 from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import fail, print_json, stderr, stdout, warn
 from trivium_client.cli.results import show_comparison, show_report
 from trivium_client.evaluation.datasets import BadDataset, Dataset, read_dataset
-from trivium_client.evaluation.observations import Journal
+from trivium_client.evaluation.journal import Journal
+from trivium_client.evaluation.observations import Observation
 from trivium_client.evaluation.page import report_page
 from trivium_client.evaluation.report import KIND, compare_reports, make_report
 from trivium_client.evaluation.running import Asking, Outcome, add_documents, ask_all
@@ -70,7 +72,7 @@ def evaluate(
     ] = True,
     mode: ModeOption = Mode.auto,
     callers: Annotated[int, typer.Option(metavar="N", min=1, max=64, help="How many questions are asked at once.")] = 4,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever an earlier run has left.")] = False,
+    fresh: FreshOption = False,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,7 +123,7 @@ def evaluate(
         "models": models,
         "asked": {"mode": asking.mode, "answers": answers, "at_once": callers},
     }
-    report = make_report(dataset.questions, journal.observations, about)
+    report = make_report(dataset.questions, journal.entries, about)
     report["failed"] = {one: failure_text(error) for one, error in outcome.failed.items()}
     _write(out, report, dataset)
     if as_json:
@@ -165,7 +167,9 @@ def _add(trivium: Trivium, dataset: Dataset, collection: str) -> None:
         raise typer.Exit(1)
 
 
-def _journal(out: Path, dataset: Dataset, asking: Asking, models: dict[str, str], *, fresh: bool) -> Journal:
+def _journal(
+    out: Path, dataset: Dataset, asking: Asking, models: dict[str, str], *, fresh: bool
+) -> Journal[Observation]:
     conditions = {
         "kind": KIND,
         "digest": dataset.digest,
@@ -174,26 +178,17 @@ def _journal(out: Path, dataset: Dataset, asking: Asking, models: dict[str, str]
         "mode": asking.mode,
         "models": models,
     }
-    journal = Journal(out / "questions.jsonl", conditions)
-    if fresh:
-        journal.begin_anew()
-    elif different := journal.resume():
-        raise typer.BadParameter(
-            f"{out} has a run of something else ({'; '.join(different)}). Choose another folder, or begin anew with "
-            "--fresh",
-            param_hint="--out",
-        )
-    return journal
+    return go_on(Journal(out / JOURNAL_FILE, conditions, Observation.from_json), out, fresh=fresh)
 
 
-def _ask(trivium: Trivium, dataset: Dataset, asking: Asking, journal: Journal) -> Outcome:
-    done_before = sum(one.id in journal.observations for one in dataset.questions)
+def _ask(trivium: Trivium, dataset: Dataset, asking: Asking, journal: Journal[Observation]) -> Outcome:
+    done_before = sum(one.id in journal.entries for one in dataset.questions)
     try:
         with _progress() as bar:
             task = bar.add_task("asking", total=len(dataset.questions), completed=done_before)
             return ask_all(trivium, dataset.questions, asking, journal, lambda: bar.advance(task))
     except KeyboardInterrupt:
-        warn(f"interrupted after {counted(len(journal.observations), 'question')}; run it again to go on")
+        tell_interrupted(journal)
         raise
 
 

@@ -1,5 +1,6 @@
 """`trivium tune`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,15 +10,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trivium_client import Collection, Trivium
 from trivium_client.cli.collections import NameArgument
+from trivium_client.cli.going_on import JOURNAL_FILE, FreshOption, go_on, tell_interrupted
 from trivium_client.cli.options import GatewayOption, JsonOption
 from trivium_client.cli.output import echo, print_json, stderr, warn
 from trivium_client.evaluation.datasets import BadDataset, KnownQuestion, read_dataset
+from trivium_client.evaluation.journal import Journal
 from trivium_client.evaluation.significance import Difference
+from trivium_client.tuning.asking import Tried, digest_of
 from trivium_client.tuning.confidence import FEWEST, Fitted
 from trivium_client.tuning.known_items import known_items
 from trivium_client.tuning.running import Tuned, tune
 from trivium_client.tuning.searching import UnfitQuestions, Verdict
 
+_KIND = "trivium-tune/1"
 _DOCUMENTS = 200
 # Minutes of work are not given up for a gateway that has more to do for a while, or answers slowly.
 _RETRIES = 30
@@ -50,7 +55,12 @@ def tune_collection(
         bool,
         typer.Option("--rollback", help="Put the settings before those in force back in force, and do nothing else."),
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to put what is needed to go on.", show_default="tune-NAME"),
+    ] = None,
     callers: Annotated[int, typer.Option(metavar="N", min=1, max=64, help="How many questions are asked at once.")] = 4,
+    fresh: FreshOption = False,
     gateway: GatewayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,7 +69,8 @@ def tune_collection(
     Tries on the running stack how much vectors, words and the reranker should count, whether one of them had better be
     off, and how many candidates to rerank. With labelled questions, some of which have no answer, it also fits the
     scale of the confidence and the points below which an answer is marked or refused. One half of the questions
-    chooses; nothing is set that is not better on the other half by more than chance.
+    chooses; nothing is set that is not better on the other half by more than chance. A run that breaks off goes on when
+    it is started again.
 
     **Examples**
 
@@ -69,7 +80,7 @@ def tune_collection(
 
         trivium tune manuals --rollback
     """
-    if rollback and (dry_run or questions is not None or count is not None):
+    if rollback and (dry_run or fresh or (questions, count, out) != (None, None, None)):
         raise typer.BadParameter("give it alone: it tries nothing, and changes the settings", param_hint="--rollback")
     with Trivium(gateway, timeout_seconds=_SECONDS, retries=_RETRIES) as trivium:
         if rollback:
@@ -82,25 +93,47 @@ def tune_collection(
             reading = bar.add_task("reading documents", total=None, visible=labelled is None)
             asked = labelled or known_items(trivium, name, count or _DOCUMENTS, lambda: bar.advance(reading))
             asking = bar.add_task("asking", total=None)
+            journal = _journal(trivium, name, asked, out or Path(f"tune-{name}"), fresh=fresh)
             try:
                 tuned = tune(
                     trivium,
                     name,
                     asked,
                     are_made=labelled is None,
+                    journal=journal,
                     caller_count=callers,
                     on_each=lambda: bar.advance(asking),
                 )
             except UnfitQuestions as problem:
                 hint = "NAME" if labelled is None else "--questions"
                 raise typer.BadParameter(problem.message, param_hint=hint) from None
+            except KeyboardInterrupt:
+                tell_interrupted(journal)
+                raise
         collection = None
         if tuned.settings and not dry_run:
             collection = trivium.update_collection(name, tuned.settings, note=tuned.note(), based_on=tuned.based_on)
+            journal.begin_anew()  # it is of settings that are no longer in force
     if as_json:
         print_json(_json(tuned, collection))
     else:
         _show(tuned, collection, dry_run=dry_run)
+
+
+def _journal(
+    trivium: Trivium, name: str, questions: Sequence[KnownQuestion], out: Path, *, fresh: bool
+) -> Journal[Tried]:
+    collection = trivium.get_collection(name)
+    settings = collection.settings
+    conditions = {
+        "kind": _KIND,
+        "collection": name,
+        "chunks": collection.chunk_count,
+        "settings": dict(settings.values) if settings else {},
+        "questions": digest_of(questions),
+        "models": {stage.stage: stage.model for stage in trivium.status().stages},
+    }
+    return go_on(Journal(out / JOURNAL_FILE, conditions, Tried.from_json), out, fresh=fresh)
 
 
 def _labelled(folder: Path, split: str, count: int | None) -> list[KnownQuestion]:

@@ -1,9 +1,7 @@
-"""What a stack said of each question, kept line by line, so that a run that broke off goes on where it was."""
+"""What a stack said of each question."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Self
 
 from trivium_client._answers import Answer
@@ -91,72 +89,6 @@ class Observation:
         if answer is not None:
             answer = Answered(**{**answer, "support": tuple(answer["support"]), "verdicts": tuple(answer["verdicts"])})
         return cls(**{**line, "answer": answer, "degraded": tuple(line["degraded"])})
-
-
-class Journal:
-    """The observations of a run, in a file: what was asked under the same conditions is not asked again.
-
-    Args:
-        path: The file; made with the first observation.
-        conditions: All that makes results comparable: the folder's digest, the options, the models.
-    """
-
-    def __init__(self, path: Path, conditions: Mapping[str, Any]) -> None:
-        self._path = path
-        self._conditions = json.loads(json.dumps(conditions))
-        self.observations: dict[str, Observation] = {}
-
-    def resume(self) -> list[str]:
-        """Reads what an earlier run left.
-
-        Returns:
-            What is different now, in words; if anything is, nothing was read.
-        """
-        if not self._path.exists():
-            return []
-        head, *lines = self._path.read_text("utf-8").splitlines() or ["{}"]
-        before = _object(head)
-        different = [
-            f"{name}: {before.get(name)!r} then, {value!r} now"
-            for name, value in self._conditions.items()
-            if before.get(name) != value
-        ]
-        if not different:
-            for line in filter(None, map(_object, lines)):  # the last one may have broken off
-                one = Observation.from_json(line)
-                self.observations[one.id] = one
-            self._rewrite()
-        return different
-
-    def begin_anew(self) -> None:
-        """Forgets what an earlier run left."""
-        self.observations = {}
-        self._rewrite()
-
-    def add(self, one: Observation) -> None:
-        """Keeps an observation, at once."""
-        self.observations[one.id] = one
-        if not self._path.exists():
-            self._rewrite()
-            return
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(asdict(one)))
-
-    def _rewrite(self) -> None:
-        lines = [self._conditions, *map(asdict, self.observations.values())]
-        self._path.write_text("".join(map(_line, lines)), "utf-8")
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 def _orders(passages: tuple[Passage, ...]) -> dict[str, list[str]]:

@@ -5,17 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from trivium_client._answers import AnswerMode
 from trivium_client._client import Trivium
 from trivium_client._documents import DocumentResult
 from trivium_client._errors import AlreadyExists, GatewayUnreachable, TriviumError
 from trivium_client.evaluation.datasets import Dataset, KnownQuestion
-from trivium_client.evaluation.observations import Journal, Observation
+from trivium_client.evaluation.journal import Journal
+from trivium_client.evaluation.observations import Observation
 
 _PASSAGES = 100
 _ANSWER_SECONDS = 120.0
 _MOST_FAILURES_IN_A_ROW = 20
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,11 @@ def add_documents(
 
 
 def ask_all(
-    trivium: Trivium, questions: Sequence[KnownQuestion], asking: Asking, journal: Journal, on_each: Callable[[], None]
+    trivium: Trivium,
+    questions: Sequence[KnownQuestion],
+    asking: Asking,
+    journal: Journal[Observation],
+    on_each: Callable[[], None],
 ) -> Outcome:
     """Asks all questions that the journal lacks, several at once, and notes what is said.
 
@@ -74,10 +81,14 @@ def ask_all(
     """
     outcome = Outcome()
     failures_in_a_row = 0
-    open_questions = (one for one in questions if one.id not in journal.observations)
+
+    def ask(question: KnownQuestion) -> Observation:
+        return observe(trivium, question, asking)
+
+    open_questions = (one for one in questions if one.id not in journal.entries)
     with ThreadPoolExecutor(asking.caller_count) as pool:
         try:
-            for question, done in _as_done(pool, trivium, open_questions, asking):
+            for question, done in as_done(pool, open_questions, ask, asking.caller_count):
                 try:
                     journal.add(done.result())
                     failures_in_a_row = 0
@@ -92,14 +103,17 @@ def ask_all(
     return outcome
 
 
-def _as_done(
-    pool: ThreadPoolExecutor, trivium: Trivium, questions: Iterator[KnownQuestion], asking: Asking
-) -> Iterator[tuple[KnownQuestion, "Future[Observation]"]]:
+def as_done(
+    pool: ThreadPoolExecutor,
+    questions: Iterator[KnownQuestion],
+    ask: Callable[[KnownQuestion], _ResultT],
+    caller_count: int,
+) -> Iterator[tuple[KnownQuestion, "Future[_ResultT]"]]:
     """Each question and what came of it, as they end; no more are begun than are asked at once."""
-    running: dict[Future[Observation], KnownQuestion] = {}
+    running: dict[Future[_ResultT], KnownQuestion] = {}
     while True:
-        for question in islice(questions, asking.caller_count - len(running)):
-            running[pool.submit(observe, trivium, question, asking)] = question
+        for question in islice(questions, caller_count - len(running)):
+            running[pool.submit(ask, question)] = question
         if not running:
             return
         for done in wait(running, return_when=FIRST_COMPLETED).done:

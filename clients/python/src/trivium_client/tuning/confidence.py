@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from trivium_client._client import Trivium
 from trivium_client._collections import SettingValues
 from trivium_client.evaluation.datasets import KnownQuestion
+from trivium_client.evaluation.journal import Journal
 from trivium_client.evaluation.measures import quantile
 from trivium_client.evaluation.significance import Difference, compare
+from trivium_client.tuning.asking import Tried, tried_all
 from trivium_client.tuning.searching import halves, undegraded
 
 FEWEST = 20
@@ -62,6 +63,7 @@ def ask_all(
     *,
     search: SettingValues,
     in_force: SettingValues,
+    journal: Journal[Tried],
     caller_count: int,
     on_each: Callable[[], None],
 ) -> list[Told]:
@@ -73,26 +75,29 @@ def ask_all(
         collection: The collection's name.
         search: By which settings to search.
         in_force: The collection's settings now.
+        journal: What was asked before; gets what is asked.
         caller_count: How many are asked at once.
         on_each: Called for each.
     """
     slope = float(in_force.get("confidence_slope") or 1.0)
     intercept = float(in_force.get("confidence_intercept") or 0.0)
 
-    def told(question: KnownQuestion) -> Told | None:
+    def tried(question: KnownQuestion) -> Tried:
         answer = undegraded(
             lambda: trivium.ask(
                 question.text, collection=collection, mode="extractive", refusal="mark", settings=search
             )
         )
-        on_each()
-        if answer.confidence is None:
-            return None
-        unscaled = scaled_by(answer.confidence, 1 / slope, -intercept / slope)
-        return Told(unscaled, answer.confidence, not answer.answerable, question.answerable)
+        return Tried(question.id, search, confidence=answer.confidence, answerable=answer.answerable)
 
-    with ThreadPoolExecutor(caller_count) as pool:
-        return [one for one in pool.map(told, questions) if one is not None]
+    said = tried_all(questions, search, tried, journal, is_answer=True, caller_count=caller_count, on_each=on_each)
+    return [
+        Told(
+            scaled_by(one.confidence, 1 / slope, -intercept / slope), one.confidence, not one.answerable, of.answerable
+        )
+        for of, one in zip(questions, said, strict=True)
+        if one.confidence is not None
+    ]
 
 
 def enough(questions: Sequence[KnownQuestion]) -> bool:

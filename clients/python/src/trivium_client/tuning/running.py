@@ -7,6 +7,8 @@ from trivium_client._client import Trivium
 from trivium_client._collections import SettingValues
 from trivium_client._counting import counted
 from trivium_client.evaluation.datasets import KnownQuestion
+from trivium_client.evaluation.journal import Journal
+from trivium_client.tuning.asking import Tried, memory
 from trivium_client.tuning.confidence import FEWEST, Fitted, ask_all, enough, fit
 from trivium_client.tuning.searching import SearchTuner, UnfitQuestions, Verdict, halves
 
@@ -53,6 +55,7 @@ def tune(
     questions: Sequence[KnownQuestion],
     *,
     are_made: bool,
+    journal: Journal[Tried] | None = None,
     caller_count: int = 4,
     on_each: Callable[[], None] = lambda: None,
 ) -> Tuned:
@@ -63,6 +66,7 @@ def tune(
         collection: The collection's name.
         questions: Whose answers are known.
         are_made: Whether they were made of the documents' own words.
+        journal: What an earlier run has asked under the same conditions; gets what is asked.
         caller_count: How many are asked at once.
         on_each: Called for each question that was asked.
 
@@ -75,13 +79,23 @@ def tune(
     searched = [one for one in questions if one.relevant]
     if len(searched) < FEWEST_QUESTIONS:
         raise UnfitQuestions(_too_few(len(searched), collection, are_made=are_made), reason="TOO_FEW_QUESTIONS")
-    tuner = SearchTuner(trivium, collection, now, caller_count=caller_count, on_each=on_each)
+    journal = journal or memory()
+    tuner = SearchTuner(trivium, collection, now, journal, caller_count=caller_count, on_each=on_each)
     search = tuner.tune(searched, are_made=are_made)
     chosen: SettingValues = search.settings if search.accepted else {}
     fitted = None
     if enough(questions):
         told = [
-            ask_all(trivium, half, collection, search=chosen, in_force=now, caller_count=caller_count, on_each=on_each)
+            ask_all(
+                trivium,
+                half,
+                collection,
+                search=chosen,
+                in_force=now,
+                journal=journal,
+                caller_count=caller_count,
+                on_each=on_each,
+            )
             for half in halves(questions)
         ]
         if all(sum(one.answerable is kind for one in half) >= FEWEST for half in told for kind in (True, False)):

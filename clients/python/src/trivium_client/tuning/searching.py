@@ -2,8 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -12,8 +11,10 @@ from trivium_client._collections import SettingValues
 from trivium_client._errors import InvalidRequest, Unavailable
 from trivium_client._passages import Degradation
 from trivium_client.evaluation.datasets import KnownQuestion
+from trivium_client.evaluation.journal import Journal
 from trivium_client.evaluation.measures import ranking_measures
 from trivium_client.evaluation.significance import Difference, compare
+from trivium_client.tuning.asking import Tried, tried_all
 
 # One after the other: what is best of the first is kept while the next are tried.
 _STEPS: tuple[tuple[SettingValues, ...], ...] = (
@@ -106,6 +107,7 @@ class SearchTuner:
         trivium: The stack.
         collection: The collection's name.
         in_force: Its settings now.
+        journal: What was asked before; gets what is asked.
         caller_count: How many questions are asked at once.
         on_each: Called for each question that was asked.
     """
@@ -115,6 +117,7 @@ class SearchTuner:
         trivium: Trivium,
         collection: str,
         in_force: SettingValues,
+        journal: Journal[Tried],
         *,
         caller_count: int = 4,
         on_each: Callable[[], None] = lambda: None,
@@ -123,6 +126,7 @@ class SearchTuner:
         self._collection = collection
         now = {name: value for name, value in in_force.items() if name in _DEFAULTS}
         self._in_force: SettingValues = {**_DEFAULTS, **now}
+        self._journal = journal
         self._caller_count = caller_count
         self._on_each = on_each
 
@@ -169,24 +173,31 @@ class SearchTuner:
     def _weakens_vectors(self, settings: SettingValues) -> bool:
         return _share_of_vectors(settings) < _share_of_vectors(self._in_force)
 
-    def _measured(self, questions: Iterable[KnownQuestion], settings: SettingValues) -> list[float]:
+    def _measured(self, questions: Sequence[KnownQuestion], settings: SettingValues) -> list[float]:
         """nDCG@10 of each question."""
 
-        def measured(question: KnownQuestion) -> float:
+        def measured(question: KnownQuestion) -> Tried:
             found = undegraded(
                 lambda: self._trivium.retrieve(
                     question.text, collection=self._collection, top_n=_PASSAGES, collapse=False, settings=settings
                 )
             )
-            self._on_each()
             documents = dict.fromkeys(one.document_id for one in found.passages)
             ranks: Mapping[str, int] = {
                 document: rank for rank, document in enumerate(documents, 1) if document in question.relevant
             }
-            return ranking_measures(ranks, question.relevant)["ndcg_at_10"]
+            return Tried(question.id, settings, ranking_measures(ranks, question.relevant)["ndcg_at_10"])
 
-        with ThreadPoolExecutor(self._caller_count) as pool:
-            return list(pool.map(measured, questions))
+        tried = tried_all(
+            questions,
+            settings,
+            measured,
+            self._journal,
+            is_answer=False,
+            caller_count=self._caller_count,
+            on_each=self._on_each,
+        )
+        return [one.ndcg_at_10 or 0.0 for one in tried]
 
 
 def _share_of_vectors(settings: SettingValues) -> float:
