@@ -6,11 +6,12 @@ import json
 import signal
 import socket
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from chaos.witness import list_documents
+from chaos.witness import PATIENCE_SECONDS, list_documents
 from e2e.stack import Stack, wait_until
 
 if TYPE_CHECKING:
@@ -60,11 +61,24 @@ def assert_readers_see_whole_documents(stack: Stack, versions: set[str]) -> None
     assert set(texts.values()) <= possible, set(texts.values()) - possible
     for number in range(_DOCUMENTS):
         query = {"query": _text(number, "")[:200], "top_n": 100, "candidates": 1000, "rerank": False}
-        for passage in stack.http.post("/v1/retrieve", json=query).json()["passages"]:
+        for passage in _found(stack, query):
             document, span = passage["document_id"], passage["span"]
             assert document in texts, f"{document} is found and not listed"
             found = texts[document][span["start"] : span["end"]]
             assert found == passage["text"], f"{document} is found in another version"
+
+
+def _found(stack: Stack, query: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is found; asked again where there is no place or no engine at the moment, which is said."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        response = stack.http.post("/v1/retrieve", json=query)
+        if response.status_code == 200:
+            passages: list[dict[str, Any]] = response.json()["passages"]
+            return passages
+        assert response.status_code in (429, 503), response.text
+        assert time.monotonic() < end, response.text
+        time.sleep(0.5)
 
 
 @pytest.fixture

@@ -137,6 +137,39 @@ def test_key_that_follows_a_revoked_one_on_the_page_sees_nothing_of_it(browser: 
     context.close()
 
 
+def test_collection_that_one_key_chose_is_not_named_to_another(browser: Browser, gateway: KeyedGateway) -> None:
+    key, other = _made_key(gateway, "lead"), _made_key(gateway, "other")
+
+    def list_collections(route: Route) -> None:  # of two tenants; the gateway here has no Qdrant
+        has_mergers = route.request.headers.get("authorization") == f"Bearer {key['key']}"
+        if not has_mergers and route.request.headers.get("authorization") != f"Bearer {other['key']}":
+            return route.continue_()
+        return route.fulfill(json={"collections": [{"name": "mergers", "state": "unused"}] if has_mergers else []})
+
+    context = browser.new_context(locale="en-US", service_workers="block")
+    context.route("**/v1/collections", list_collections)
+    page = _opened(context, gateway, key["key"])
+    page.locator("#collection").select_option("mergers")
+    page.reload()
+    expect(page.locator("#collection")).to_have_value("mergers")
+
+    new_tab = context.new_page()
+    new_tab.goto(gateway.url)
+    expect(new_tab.get_by_role("dialog")).to_contain_text("asks for a key")
+    assert "mergers" not in new_tab.content()
+    page.evaluate("sessionStorage.setItem('trivium.unsent', JSON.stringify({'': 3}))")  # files that the first one left
+    authorization = {"Authorization": f"Bearer {gateway.first_key}"}
+    httpx.delete(f"{gateway.url}v1/keys/{key['id']}", headers=authorization).raise_for_status()
+    _ask(page, "What now?")
+    for tab in (page, new_tab):
+        _give(tab, other["key"])
+        expect(tab.get_by_role("dialog")).to_have_count(0)
+        expect(tab.locator("#collection")).to_have_value("default")
+        expect(tab.locator("#job-list > *")).to_have_count(0)
+        assert "mergers" not in tab.content()
+    context.close()
+
+
 def _token(user: str, ends: int) -> str:
     claims = json.dumps({"iss": "https://login.example.org", "sub": user, "exp": ends}).encode()
     return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2lnbmVk"

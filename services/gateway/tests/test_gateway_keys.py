@@ -289,7 +289,7 @@ async def test_feedback_in_redis_is_that_of_every_gateway(redis_url: str, tmp_pa
         await one.put("acme", kept)
     assert await other.all("acme") == [replace(said, rating=-1), later]
     assert [(await other.size(one))[0] for one in ("acme", "north")] == [2, 0]
-    await other.remove("acme", "r1", "ann")
+    await other.remove("acme", said)
     assert await one.all("acme") == [later]
     for store in (one, other):
         await store.close()

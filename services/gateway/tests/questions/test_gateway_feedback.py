@@ -213,6 +213,16 @@ async def test_feedback_is_seen_by_its_user_and_by_admins_of_its_tenant_only(own
         await box.delete(bob, "r1")
     assert [one.user for one in await box.all(admin)] == ["ann"]
 
+    # Keys without a user: what one with a group says is neither seen nor replaced by one without.
+    nobody, of_hr = replace(ann, user=""), replace(ann, user="", groups=frozenset({"hr"}))
+    for who, rating in ((of_hr, 1), (nobody, -1)):
+        await box.give(who, "r2", rating, question="What?")
+    assert [one.rating for one in await box.all(nobody)] == [-1]
+    assert sorted(one.rating for one in await box.all(of_hr)) == [-1, 1]
+    assert await box.delete(nobody, "r2") == 1
+    assert [one.groups for one in await box.all(of_hr)] == [("hr",)]
+    assert await box.delete(of_hr, "r2") == 1
+
 
 @pytest.mark.parametrize("limit", [{"max_feedback": 1}, {"max_feedback_bytes": 100}])
 async def test_feedback_beyond_the_limit_is_refused(
@@ -244,6 +254,9 @@ async def test_labels_are_what_people_said_and_no_more() -> None:
         (["heron", "swift"], [], False)
     ]
     assert labels(refusal, _SAID) == [(["heron"], [], False)]
+    # Callers choose request ids: two questions that have one are told apart.
+    others = [replace(_SAID, question=f"And {number}?", request_id=_SAID.request_id) for number in range(2)]
+    assert len({one.id for one in labelled_questions([_SAID, *others])}) == 3
 
 
 async def test_feedback_that_cannot_be_kept_is_said_to_be(tmp_path: Path) -> None:

@@ -269,6 +269,22 @@ async def test_trace_is_seen_by_its_user_and_by_admins_of_its_tenant_only() -> N
         traces.get(replace(_READER, scopes=frozenset({Scope.INGEST})), "r1")
 
 
+async def test_request_id_that_another_sends_too_shows_and_takes_nobodys_trace() -> None:
+    traces = Traces(1 << 20, 60, {}, TraceMetrics(CollectorRegistry()))
+    admin = replace(_READER, user="", scopes=_READER.scopes | {Scope.ADMIN})
+    askers = [_READER, replace(_READER, user="bob"), replace(_READER, user=""), replace(_READER, tenant="other")]
+    askers += [replace(_READER, groups=frozenset({"hr"})), replace(_READER, user="", groups=frozenset({"hr"})), admin]
+    for asker in askers[:-1]:
+        _kept(traces, asker, "r1")
+
+    assert traces.get(admin, "r1").asked.principal is _READER  # the first; nobody comes before it afterwards
+    _kept(traces, admin, "r1")
+    for asker in askers:
+        assert traces.get(asker, "r1").asked.principal is asker
+    with pytest.raises(NotFound):
+        traces.get(replace(_READER, user="eve", groups=frozenset({"hr"})), "r1")
+
+
 async def test_traces_stay_within_their_room_and_age_and_each_tenant_loses_its_own() -> None:
     registry, clock = CollectorRegistry(), _Clock()
     traces = Traces(20_000, 60, {}, TraceMetrics(registry), clock)

@@ -194,7 +194,7 @@ class FeedbackBox:
         if not found:
             raise NotFound(f"There is no feedback on the request {request_id!r}.", reason="FEEDBACK_NOT_FOUND")
         for one in found:
-            await self._store.remove(principal.tenant, request_id, one.user)
+            await self._store.remove(principal.tenant, one)
         return len(found)
 
     async def export(

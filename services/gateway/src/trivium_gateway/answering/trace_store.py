@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.question import Question
+    from trivium_gateway.domain.readers import Reader
     from trivium_gateway.request.principal import Principal
     from trivium_gateway.request.record import Record
+
+    _Key = tuple[str, str, Reader]  # the request's id, and who asked
 
 _SWEEP_SECONDS = 30.0
 
@@ -80,7 +83,8 @@ class Traces:
         self.settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._kept: dict[str, OrderedDict[str, Trace]] = {}
+        self._kept: dict[str, OrderedDict[_Key, Trace]] = {}
+        self._by_id: dict[tuple[str, str], dict[_Key, Trace]] = {}  # of a tenant's request id, the first one first
         self._tenant_bytes: Counter[str] = Counter()
         self._byte_count = 0
 
@@ -112,11 +116,12 @@ class Traces:
         if not self._most_bytes or not record.stages or not trace.request_id or trace.byte_count:
             return
         trace.read_off(record)
-        tenant = trace.asked.principal.tenant
-        if trace.request_id in self._kept.get(tenant, {}):  # a caller may give all its requests one id
-            self._drop(tenant, trace.request_id, "room")
+        tenant, key = trace.asked.principal.tenant, _key(trace.request_id, trace.asked.principal)
+        if key in self._kept.get(tenant, {}):  # a caller may give all its requests one id
+            self._drop(tenant, key, "room")
         trace.kept_at = self._clock()
-        self._kept.setdefault(tenant, OrderedDict())[trace.request_id] = trace
+        self._kept.setdefault(tenant, OrderedDict())[key] = trace
+        self._by_id.setdefault((tenant, trace.request_id), {})[key] = trace
         self._tenant_bytes[tenant] += trace.byte_count
         self._byte_count += trace.byte_count
         while self._byte_count > self._most_bytes:
@@ -127,7 +132,8 @@ class Traces:
     def get(self, principal: Principal, wanted_id: str) -> Trace:
         """The trace of a request: of the principal's own, or of any of the tenant's to who sees all of it.
 
-        One's own is that of the same user, who was allowed to read no more then than now.
+        One's own is that of the same user, who was allowed to read no more then than now. Callers choose ids, so
+        several may have sent one: a principal gets what it asked itself, or else the first that it may see.
 
         Args:
             principal: Who asks.
@@ -139,9 +145,10 @@ class Traces:
         """
         principal.require(Scope.READ)
         self.drop_old()
-        kept = self._kept.get(principal.tenant)
-        trace = kept.get(wanted_id) if kept else None
-        if trace is None or not _is_own(trace.asked.principal, principal):
+        named = self._by_id.get((principal.tenant, wanted_id), {})
+        seen = (one for one in named.values() if _is_own(one.asked.principal, principal))
+        trace = named.get(_key(wanted_id, principal)) or next(seen, None)
+        if trace is None:
             raise NotFound(
                 f"There is no trace of the request {wanted_id!r}. Traces are kept in the memory of the gateway that "
                 f"answered, for {self._longest_seconds:g} s at most, and fewer where there are many."
@@ -166,9 +173,14 @@ class Traces:
                 self._drop(tenant, next(iter(kept)), "age")
         self._count()
 
-    def _drop(self, tenant: str, dropped_id: str, reason: str) -> None:
+    def _drop(self, tenant: str, dropped: _Key, reason: str) -> None:
         kept = self._kept[tenant]
-        byte_count = kept.pop(dropped_id).byte_count
+        trace = kept.pop(dropped)
+        byte_count = trace.byte_count
+        named = self._by_id[tenant, trace.request_id]
+        del named[dropped]
+        if not named:
+            del self._by_id[tenant, trace.request_id]
         self._tenant_bytes[tenant] -= byte_count
         self._byte_count -= byte_count
         if not kept:
@@ -177,6 +189,10 @@ class Traces:
 
     def _count(self) -> None:
         self._metrics.set_kept(sum(map(len, self._kept.values())), self._byte_count)
+
+
+def _key(wanted_id: str, principal: Principal) -> _Key:
+    return wanted_id, principal.user, principal.reader
 
 
 def _is_own(asker: Principal, principal: Principal) -> bool:

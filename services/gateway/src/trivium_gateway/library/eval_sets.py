@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from trivium_serving.errors import NotFound
@@ -28,7 +29,7 @@ class LabelledQuestion:
     """A question, and what is known of its answer.
 
     Attributes:
-        id: The request that it was first asked by.
+        id: The request that it was first asked by, with a number where another question has that.
         text: What was asked.
         relevant: The documents that answer it.
         answers: Right answers.
@@ -57,10 +58,15 @@ def labelled_questions(feedback: Iterable[Feedback]) -> list[LabelledQuestion]:
         feedback: The oldest first.
     """
     questions: dict[str, LabelledQuestion] = {}
+    ids: set[str] = set()
     for one in feedback:
-        question = questions.setdefault(
-            " ".join(one.question.casefold().split()), LabelledQuestion(one.request_id, one.question)
-        )
+        text = " ".join(one.question.casefold().split())
+        if text not in questions:  # callers choose ids, and several may have sent one
+            numbered = (f"{one.request_id}:{number}" for number in count(2))
+            own = next(each for each in chain([one.request_id], numbered) if each not in ids)
+            ids.add(own)
+            questions[text] = LabelledQuestion(own, one.question)
+        question = questions[text]
         right = one.document_ids or (one.cited_document_ids if one.rating > 0 and not one.answer else ())
         question.relevant |= dict.fromkeys(map(canonical_id, right))
         if one.answer:

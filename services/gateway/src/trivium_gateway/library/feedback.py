@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trivium_gateway.access.records import open_records
@@ -91,28 +92,35 @@ class FeedbackStore:
         return await self._records.size(tenant)
 
     async def put(self, tenant: str, feedback: Feedback) -> None:
-        """Keeps feedback, in place of what the same user said of the same request.
+        """Keeps feedback, in place of what the same user, or the same groups without one, said of the same request.
 
         Raises:
             Unavailable: It cannot be kept.
         """
-        await self._records.put(tenant, _name(feedback.request_id, feedback.user), asdict(feedback))
+        await self._records.put(tenant, _name(feedback), asdict(feedback))
 
-    async def remove(self, tenant: str, request_id: str, user: str) -> None:
-        """Forgets what a user said of a request, if they did.
+    async def remove(self, tenant: str, feedback: Feedback) -> None:
+        """Forgets feedback, if it is there.
 
         Raises:
             Unavailable: That cannot be kept.
         """
-        await self._records.remove(tenant, _name(request_id, user))
+        if feedback.groups and not feedback.user:  # which had nobody's name in an earlier version
+            nobodys = replace(feedback, groups=())
+            held = await self.all(tenant)
+            if not any(_name(one) == _name(nobodys) for one in held):
+                await self._records.remove(tenant, _name(nobodys))
+        await self._records.remove(tenant, _name(feedback))
 
     async def close(self) -> None:
         """Gives back what it holds."""
         await self._records.close()
 
 
-def _name(request_id: str, user: str) -> str:
-    return f"{request_id} {user}"
+def _name(feedback: Feedback) -> str:
+    """Whose it is and of what; no user's name begins with a space."""
+    is_groups = feedback.groups and not feedback.user
+    return f"{feedback.request_id} {' ' + json.dumps(feedback.groups) if is_groups else feedback.user}"
 
 
 def _in_order(kept: list[dict[str, Any]]) -> list[Feedback]:

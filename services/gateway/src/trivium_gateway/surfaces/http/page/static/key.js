@@ -9,6 +9,7 @@ const PREFIX = "tv_"; // of keys
 let current = kept(NAME);
 let taken = kept(OWNER);
 let asking = null;
+if (taken) state.belongTo(taken);
 
 function kept(name) {
   try {
@@ -50,6 +51,7 @@ export function accepted(sent) {
   if (id === taken) return;
   taken = id;
   keep(OWNER, id);
+  state.belongTo(id);
   state.emit("owner");
 }
 
@@ -62,7 +64,12 @@ export function renewed(refused) {
 
 /** With another's key the page begins from nothing: what the one before was shown is nowhere, in memory neither. */
 function startAnew() {
-  keep(OWNER, "");
+  try {
+    sessionStorage.clear();
+  } catch {
+    // As above.
+  }
+  keep(NAME, current);
   location.reload();
 }
 

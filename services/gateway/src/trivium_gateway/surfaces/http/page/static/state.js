@@ -19,6 +19,7 @@ export function remember(name, value) {
   }
 }
 
+let whose = ""; // page it is, where the gateway asks for keys
 const listeners = new Map();
 const state = { collection: remembered("collection") || "default", mode: remembered("mode") || "auto" };
 
@@ -27,8 +28,22 @@ export const get = (name) => state[name];
 export function set(name, value) {
   if (state[name] === value) return;
   state[name] = value;
-  remember(name, value);
+  remember(placeOf(name), value);
   emit(name);
+}
+
+/** Collections are each key's own, and so are their names. */
+const placeOf = (name) => (whose && name === "collection" ? `${name} ${whose}` : name);
+
+/** Takes up what the one chose whose page this is now, and forgets what nobody in particular did. */
+export function belongTo(owner) {
+  whose = owner;
+  try {
+    localStorage.removeItem(`${PREFIX}collection`);
+  } catch {
+    // As above.
+  }
+  set("collection", remembered(placeOf("collection")) || "default");
 }
 
 /** Calls a listener whenever something changes, or an event such as `documents` is told. */
