@@ -152,6 +152,7 @@ def process(job: str) -> tuple[Panel, ...]:
             thresholds=((0.8, "orange"),),
             most=1,
         ),
+        lines("Tasks", "short", "That have not ended.", (f"trivium_{job}_tasks", "{{instance}}")),
         lines("Running for", "s", "Since the start.", (f"time() - process_start_time_seconds{where}", "{{instance}}")),
         lines(
             "Background tasks that failed",

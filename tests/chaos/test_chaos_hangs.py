@@ -9,13 +9,12 @@ import shutil
 import signal
 import statistics
 import subprocess
-import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from chaos.calls import percentile
+from chaos.steady import Questions
 from e2e.stack import wait_until
 from ports import free_port
 
@@ -31,49 +30,8 @@ _BEFORE_SECONDS = 6.0
 _HANG_SECONDS = 20.0
 _DETECTED_SECONDS = 1.0
 _TIMES = 2.0
-_KEY = "tv_first_" + "0" * 32
 """An answer takes so many times the p99 before, and the time until the hang is known, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    asked_at: float
-    seconds: float
-    status: int
-    degraded: frozenset[str]
-
-
-class _Questions:
-    """Asks at a steady rate, whether or not the answers come."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._threads: list[threading.Thread] = []
-        self.asked = 0
-        self.answers: list[_Answer] = []
-
-    def ask_for(self, seconds: float) -> None:
-        """Asks for that long; the answers may come later."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            thread = threading.Thread(target=self._ask, args=(len(self._threads),))
-            thread.start()
-            self._threads.append(thread)
-            self.asked += 1
-            time.sleep(1 / _PER_SECOND)
-
-    def wait(self) -> None:
-        """Waits until all answers are there."""
-        for thread in self._threads:
-            thread.join(120)
-
-    def _ask(self, number: int) -> None:
-        started = time.monotonic()
-        body = {"question": f"How heavy is the ferry with the number {number} of {started}?"}  # new to every cache
-        response = self._stack.http.post("/v1/answer", json=body)
-        degraded = {one["stage"] for one in response.json().get("degraded", [])}
-        taken = time.monotonic() - started
-        self.answers.append(_Answer(started, taken, response.status_code, frozenset(degraded)))
+_KEY = "tv_first_" + "0" * 32
 
 
 @pytest.mark.timeout(600)
@@ -91,7 +49,7 @@ def test_hang_of_one_process_costs_no_answer_its_timeout(
     stack.wait_ready()
     stack.ingest(*({"id": f"d{n}", "text": f"The ferry with the number {n} weighs {n} tons."} for n in range(50)))
     stack.answer("How heavy is the ferry?")
-    questions = _Questions(stack)
+    questions = Questions(stack, _PER_SECOND)
 
     questions.ask_for(_BEFORE_SECONDS)
     stopped_at = time.monotonic()
@@ -105,14 +63,10 @@ def test_hang_of_one_process_costs_no_answer_its_timeout(
     questions.ask_for(2.0)
     questions.wait()
 
-    before = [one.seconds for one in questions.answers if one.asked_at + one.seconds < stopped_at]
+    before = [one.seconds for one in questions.answers if one.ended_at < stopped_at]
     during = [one for one in questions.answers if stopped_at <= one.asked_at < resumed_at]
     # What began and ended while the process stood still cannot have had anything from it.
-    silent = [
-        one
-        for one in during
-        if one.status == 200 and one.asked_at + one.seconds < resumed_at and stage not in one.degraded
-    ]
+    silent = [one for one in during if one.status == 200 and one.ended_at < resumed_at and stage not in one.degraded]
     usual, meanwhile = percentile(before, 0.99), percentile([one.seconds for one in during], 0.99)
     seen(
         f"{service} stopped: {len(during)} answers, {questions.asked - len(questions.answers)} lost, {len(silent)} "
@@ -147,7 +101,7 @@ def test_hang_of_redis_costs_no_answer_its_timeout(
         stack.wait_ready()
         stack.ingest(*({"id": f"d{n}", "text": f"The ferry with the number {n} weighs {n} tons."} for n in range(50)))
         stack.answer("How heavy is the ferry?")
-        questions = _Questions(stack)
+        questions = Questions(stack, _PER_SECOND)
 
         questions.ask_for(_BEFORE_SECONDS)
         stopped_at = time.monotonic()

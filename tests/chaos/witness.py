@@ -54,14 +54,23 @@ class Witness:
         seed: Of what they choose.
         writers: How many write and delete.
         askers: How many look for what was there from the beginning.
+        pause_seconds: How long each rests from one call to the next.
     """
 
     def __init__(
-        self, stack: Stack, collections: Sequence[str], *, seed: int, writers: int = 3, askers: int = 2
+        self,
+        stack: Stack,
+        collections: Sequence[str],
+        *,
+        seed: int,
+        writers: int = 3,
+        askers: int = 2,
+        pause_seconds: float = 0.0,
     ) -> None:
         self._stack = stack
         self._collections = collections
         self._seed = seed
+        self._pause_seconds = pause_seconds
         self._jobs: list[tuple[Callable[[random.Random], None], int]] = [(self._write, writers), (self._ask, askers)]
         self._stop = threading.Event()
         self._times = 0
@@ -136,6 +145,7 @@ class Witness:
         while not self._stop.is_set():
             try:
                 job(chance)
+                self._stop.wait(self._pause_seconds)
             except httpx.TransportError as error:
                 self._count(type(error).__name__)
                 self._stop.wait(0.05)

@@ -107,9 +107,13 @@ class Stack:
         """The services whose processes live."""
         return {service for service, process in self._processes.items() if process.poll() is None}
 
+    def pid(self, service: str) -> int:
+        """The process of a service."""
+        return self._processes[service].pid
+
     def memory_bytes(self, service: str) -> int:
         """What a service holds of the machine's memory (Linux only)."""
-        pages = pathlib.Path(f"/proc/{self._processes[service].pid}/statm").read_text().split()[1]
+        pages = pathlib.Path(f"/proc/{self.pid(service)}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def log(self, service: str) -> str:

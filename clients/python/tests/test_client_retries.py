@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from faults.silent_proxy import SilentProxy
+from faults.bad_link import BadLink
 from trivium.gateway.v1 import gateway_service_pb2 as pb
 from trivium_client import (
     AsyncTrivium,
@@ -60,7 +60,7 @@ async def test_call_of_a_busy_gateway_is_sent_again_when_it_says(gateway: Any, b
 
 async def test_connection_that_is_slow_to_come_about_is_waited_for(gateway: Any) -> None:
     gateway.will("Retrieve", FOUND)
-    async with SilentProxy(int(gateway.address.rpartition(":")[2])).serving() as proxy:
+    async with BadLink(int(gateway.address.rpartition(":")[2])).serving() as proxy:
         proxy.delay_seconds = 0.5  # as long as handshakes take on a busy machine
 
         assert await retrieve(f"127.0.0.1:{proxy.port}", AsyncTrivium, retries=0) == "1"
@@ -81,7 +81,7 @@ async def test_stream_over_a_connection_that_is_forgotten_ends_long_before_its_d
 
     gateway.will("Answer", pb.AnswerResponse(delta=pb.AnswerDelta(text="Bl")), late)
     async with (
-        SilentProxy(int(gateway.address.rpartition(":")[2])).serving() as proxy,
+        BadLink(int(gateway.address.rpartition(":")[2])).serving() as proxy,
         AsyncTrivium(f"127.0.0.1:{proxy.port}", retries=0) as trivium,
     ):
         events = trivium.ask_stream("Which colour?", timeout_seconds=50)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from faults.silent_proxy import SilentProxy
+from faults.bad_link import BadLink
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 from trivium.rerank.v1 import rerank_service_pb2 as pb
@@ -80,7 +80,7 @@ async def test_channel_repeats_only_what_another_server_could_do(reason: str, at
 
 
 async def test_channel_waits_for_a_connection_that_is_slow_to_come_about() -> None:
-    async with serving() as (_, seen, port), SilentProxy(port).serving() as proxy:
+    async with serving() as (_, seen, port), BadLink(port).serving() as proxy:
         proxy.delay_seconds = 0.5  # as long as handshakes take on a busy machine
         async with open_channel(f"127.0.0.1:{proxy.port}") as channel:
             await Stub(channel).Rerank(pb.RerankRequest(), timeout=10)
@@ -92,7 +92,7 @@ async def test_channel_ends_what_runs_over_a_connection_that_is_forgotten_just_a
     """That is when gRPC has a ping of its own under way."""
     async with (
         serving() as (_, _, port),
-        SilentProxy(port).serving() as proxy,
+        BadLink(port).serving() as proxy,
         open_channel(f"127.0.0.1:{proxy.port}") as channel,
     ):
         stub: Any = health_pb2_grpc.HealthStub(channel)

@@ -154,6 +154,19 @@ async def test_server_client_leaving_cancels_the_handler(running: Running) -> No
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
+async def test_server_tasks_that_have_not_ended_are_counted(running: Running) -> None:
+    def tasks() -> float | None:
+        return running.registry.get_sample_value("trivium_rerank_tasks")
+
+    before, end = tasks(), asyncio.Event()
+    assert before is not None
+    waiting = [asyncio.create_task(end.wait()) for _ in range(3)]
+    assert tasks() == before + 3
+    end.set()
+    await asyncio.gather(*waiting)
+    assert tasks() == before
+
+
 async def test_server_message_over_the_limit_is_refused(running: Running) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await running.stub.Rerank(rerank_service_pb2.RerankRequest(query="q" * (2 << 20)), timeout=5)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 import pytest_asyncio
+from faults.bad_link import BadLink
 from faults.opening_qdrant import OpeningQdrant
-from faults.silent_proxy import SilentProxy
 from qdrant_client import grpc as qdrant
 from trivium_gateway.library.documents import NewDocument
 from trivium_serving.errors import StorageFull
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 @pytest_asyncio.fixture
-async def proxy(addresses: Addresses) -> AsyncIterator[SilentProxy]:
-    async with SilentProxy(addresses.qdrant_grpc_port).serving() as serving:
+async def proxy(addresses: Addresses) -> AsyncIterator[BadLink]:
+    async with BadLink(addresses.qdrant_grpc_port).serving() as serving:
         yield serving
 
 
 async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_new_one(
-    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+    storage: Storage, open_storage: OpenStorage, proxy: BadLink
 ) -> None:
     await storage.ingest(NewDocument(id="a", text="The ferry leaves at nine."))
     async with open_storage(grpc_port=proxy.port) as gateway:
@@ -54,7 +54,7 @@ async def test_searches_over_a_connection_that_fell_silent_are_answered_over_a_n
 
 
 async def test_new_connection_that_is_silent_too_is_followed_by_another(
-    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+    storage: Storage, open_storage: OpenStorage, proxy: BadLink
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
         await gateway.collections.list(reader=WHOLE)
@@ -64,7 +64,7 @@ async def test_new_connection_that_is_silent_too_is_followed_by_another(
 
 
 async def test_ingestion_over_a_connection_that_fell_silent_fails_no_document(
-    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+    storage: Storage, open_storage: OpenStorage, proxy: BadLink
 ) -> None:
     collection = await storage.collections.resolve("", tenant="default")
     async with open_storage(grpc_port=proxy.port) as gateway:
@@ -116,7 +116,7 @@ async def test_full_volume_of_a_qdrant_server_is_told_and_not_repeated(
 
 
 async def test_call_that_is_cancelled_leaves_no_call_behind(
-    storage: Storage, open_storage: OpenStorage, proxy: SilentProxy
+    storage: Storage, open_storage: OpenStorage, proxy: BadLink
 ) -> None:
     async with open_storage(grpc_port=proxy.port) as gateway:
         await gateway.collections.list(reader=WHOLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,22 @@ class CertificateMetrics:
     def follow(self, tls: CurrentTls) -> None:
         """Shows the end of what is in use: of the old certificate while a new one cannot be taken up."""
         self._end.set_function(lambda: ends.timestamp() if (ends := tls.get().ends) else 0.0)
+
+
+class TaskMetrics:
+    """How many tasks the event loop of a service has, read at each scrape: what is begun and never ended is seen here.
+
+    Args:
+        service: The service's short name.
+        registry: Where the metric is registered.
+    """
+
+    def __init__(self, service: str, registry: CollectorRegistry) -> None:
+        self._tasks = Gauge(f"trivium_{service}_tasks", "Tasks that have not ended.", registry=registry)
+
+    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Counts those of a loop."""
+        self._tasks.set_function(lambda: float(len(asyncio.all_tasks(loop))))
 
 
 class DiskMetrics:

@@ -19,7 +19,7 @@ from trivium_serving.errors import TriviumError
 from trivium_serving.health import Health
 from trivium_serving.heap import freeze_heap
 from trivium_serving.interceptors import RequestInterceptor
-from trivium_serving.metrics import CertificateMetrics, RequestMetrics
+from trivium_serving.metrics import CertificateMetrics, RequestMetrics, TaskMetrics
 from trivium_serving.tls import CurrentTls, TlsFiles, server_credentials
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class GrpcServer:
         self.background = Background(service, registry)
         metrics = metrics or RequestMetrics(service, registry)
         self._certificate_metrics = CertificateMetrics(service, registry)
+        self._task_metrics = TaskMetrics(service, registry)
         # Qdrant's Points and Collections both have a Get; with one service its RPCs' names are clear enough.
         prefixes = {name: f"{name.rpartition('.')[2]}/" if len(full_names) > 1 else "" for name in full_names}
         for name in full_names:
@@ -127,6 +128,7 @@ class GrpcServer:
         await self.health.set_server(False)
         tls = CurrentTls(TlsFiles.from_environment())
         self._certificate_metrics.follow(tls)
+        self._task_metrics.follow(asyncio.get_running_loop())
         credentials = server_credentials(tls)
         try:
             port: int = (
