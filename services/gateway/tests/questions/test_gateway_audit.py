@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from trivium_gateway.settings import GatewaySettings
 from trivium_serving.errors import NotFound
 
 from .conftest import Stack, running_stack
+from .every_call import http_calls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,6 +89,47 @@ async def test_what_is_refused_or_fails_is_noted_with_the_reason(audited: Audite
     refused = [line for line in noted if line["outcome"] == "PERMISSION_DENIED"]
     assert [(line["action"], line["key"]) for line in refused] == [("documents.delete", made["id"])]
     assert ("collections.delete", "COLLECTION_NOT_FOUND") in {(line["action"], line["outcome"]) for line in noted}
+
+
+_CHANGES_NOTHING = re.compile(
+    r"/v1/(retrieve|answer|embeddings|rerank|chat|responses|vector_|traces|feedback)|/v2|/rerank|/estimate|/import"
+)  # an import is looked into first
+
+
+async def test_each_call_that_would_change_something_is_noted_where_it_is_refused(audited: Audited) -> None:
+    made = (await audited.call("POST", "/v1/keys", json={"name": "none", "scopes": ["act-as"]})).json()
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    document = {"documents": [{"id": "a", "text": "b"}], "wait": False}
+    calls = [
+        *((m, p, b) for m, p, b in http_calls("c", "r", "j") if m != "GET" and not _CHANGES_NOTHING.search(p)),
+        ("POST", "/v1/documents", document),
+    ]
+    assert len(calls) >= 17
+    for method, path, body in calls:
+        before = len(audited.lines())
+        await audited.stack.http.request(method, path, json=body, headers=headers)
+        noted = [(line["key"], line["outcome"]) for line in audited.lines()[before:]]
+        assert (method, path, noted) == (method, path, [(made["id"], "PERMISSION_DENIED")])
+
+
+async def test_jobs_and_feedback_are_noted(audited: Audited) -> None:
+    body = {"documents": [{"id": "j", "text": _SECRET}], "wait": False}
+    started = await audited.call("POST", "/v1/documents", json=body)
+    assert started.status_code == 202, started.text
+    job = started.json()["job"]
+    said = {"request_id": "r-9", "rating": 1, "question": _SECRET}
+    for method, path, more in (
+        ("DELETE", f"/v1/jobs/{job}", {}),
+        ("POST", f"/v1/jobs/{job}/retry", {}),
+        ("POST", "/v1/feedback", {"json": said}),
+        ("DELETE", "/v1/feedback/r-9", {}),
+    ):
+        await audited.call(method, path, **more)
+    noted = [line for line in audited.lines() if line.get("subject") in {job, "r-9"}]
+    assert [line["action"] for line in noted] == [
+        "jobs.start", "jobs.delete", "jobs.retry", "feedback.give", "feedback.delete"
+    ]  # fmt: skip
+    assert _SECRET not in json.dumps(noted)
 
 
 async def test_keys_are_noted_by_their_ids_and_never_by_their_secrets(audited: Audited) -> None:

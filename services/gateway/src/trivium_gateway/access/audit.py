@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from trivium_gateway.request.principal import Principal
+    from trivium_gateway.request.principal import Principal, Scope
 
 _logger = logging.getLogger(__name__)
 
@@ -99,6 +99,16 @@ class AuditLog:
             await self._note(principal, entry, _INTERNAL)
             raise
         await self._note(principal, entry, "OK")
+
+    async def permit(self, principal: Principal, scope: Scope, action: str, *, collection: str = "") -> None:
+        """Refuses what a principal may not do, and notes that.
+
+        Raises:
+            PermissionDenied: It lacks the scope.
+        """
+        if scope not in principal.scopes:
+            async with self.action(principal, action, collection=collection):
+                principal.require(scope)
 
     async def _note(self, principal: Principal, entry: Entry, outcome: str) -> None:
         now = datetime.now(UTC)

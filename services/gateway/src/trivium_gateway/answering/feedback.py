@@ -11,7 +11,6 @@ from prometheus_client import Counter
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound, TooLarge
 from trivium_serving.request_context import is_request_id
 
-from trivium_gateway.answering.question import Question
 from trivium_gateway.domain.limits import check_document_id, check_page_size, check_query, check_unicode
 from trivium_gateway.domain.names import is_name
 from trivium_gateway.library.eval_sets import eval_set, labelled_questions
@@ -120,7 +119,7 @@ class FeedbackBox:
             check_query("question", question, self._limits)
             if collection and not is_name(collection):
                 raise InvalidField("collection", f"There can be no collection {collection[:80]!r}.")
-        given, cited, refused = _answered(trace)
+        given, cited, refused = trace.answered if trace else ("", (), False)
         feedback = Feedback(
             request_id,
             principal.user,
@@ -129,7 +128,7 @@ class FeedbackBox:
             comment,
             answer.strip(),
             tuple(document_ids),
-            _asked(trace) if trace else question,
+            trace.asked_text if trace else question,
             (trace.collection if trace else collection) or DEFAULT_COLLECTION,
             given[: self._limits.max_feedback_characters],
             cited,
@@ -144,7 +143,8 @@ class FeedbackBox:
                 "delete some.",
                 reason="TOO_MUCH_FEEDBACK",
             )
-        await self._store.put(principal.tenant, feedback)
+        async with self._audit.action(principal, "feedback.give", collection=feedback.collection, subject=request_id):
+            await self._store.put(principal.tenant, feedback)
         self._given.labels(_RATINGS[rating]).inc()
         return feedback
 
@@ -193,8 +193,9 @@ class FeedbackBox:
         found = [one for one in await self.all(principal) if one.request_id == request_id]
         if not found:
             raise NotFound(f"There is no feedback on the request {request_id!r}.", reason="FEEDBACK_NOT_FOUND")
-        for one in found:
-            await self._store.remove(principal.tenant, one)
+        async with self._audit.action(principal, "feedback.delete", subject=request_id):
+            for one in found:
+                await self._store.remove(principal.tenant, one)
         return len(found)
 
     async def export(
@@ -282,19 +283,3 @@ def _read_token(page_token: str) -> tuple[float, str, str] | None:
         raise InvalidField(
             "page_token", "The page token is not one that a list gave. Leave it out to begin with the first page."
         ) from None
-
-
-def _asked(trace: Trace) -> str:
-    """What was asked, so that it stands alone."""
-    if trace.asked.history and trace.queries:
-        return trace.queries[0].text
-    return trace.asked.text if isinstance(trace.asked, Question) else trace.asked.queries[0].text
-
-
-def _answered(trace: Trace | None) -> tuple[str, tuple[str, ...], bool]:
-    """What was answered, the documents of the collection that it cites, and whether it is a refusal."""
-    if trace is None or trace.answer is None:
-        return "", (), False
-    cited = [trace.passages[one.index - 1] for one in trace.answer.citations]
-    own = (one.document_id for one in cited if one.collection == cited[0].collection)
-    return trace.answer.text, tuple(dict.fromkeys(own)), trace.answer.refused

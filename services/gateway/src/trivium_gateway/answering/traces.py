@@ -146,6 +146,22 @@ class Trace:
         found = [one.collection for one in (*cited, *self.passages)]
         return found[0] if len(names) > 1 and found else names[0]
 
+    @property
+    def asked_text(self) -> str:
+        """What was asked, so that it stands alone."""
+        if self.asked.history and self.queries:
+            return self.queries[0].text
+        return self.asked.text if isinstance(self.asked, Question) else self.asked.queries[0].text
+
+    @property
+    def answered(self) -> tuple[str, tuple[str, ...], bool]:
+        """What was answered, the documents of the collection that it cites, and whether it is a refusal."""
+        if self.answer is None:
+            return "", (), False
+        cited = [self.passages[one.index - 1] for one in self.answer.citations]
+        own = (one.document_id for one in cited if one.collection == cited[0].collection)
+        return self.answer.text, tuple(dict.fromkeys(own)), self.answer.refused
+
     def show(self, passages: Sequence[Passage]) -> None:
         """Notes what was shown."""
         self.passages = [

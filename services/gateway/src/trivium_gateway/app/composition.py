@@ -166,7 +166,7 @@ class Composition:
             ),
             BulkMeter(quotas, self._question_metrics),
         )
-        jobs, files = self._jobs(library), Files(library, self._ingester.extractor)
+        jobs, files = self._jobs(library, audit), Files(library, self._ingester.extractor)
         transfers = Transfers(library, DocumentExport(qdrant, chunks), self._call_limit("exports", _EXPORTS))
         self.gateway = Gateway(
             questions, library, files, rebuilding, transfers, jobs, self._feedback, readiness, self._limits
@@ -274,7 +274,7 @@ class Composition:
             limits=self._limits,
         )
 
-    def _jobs(self, library: Library) -> Jobs:
+    def _jobs(self, library: Library, audit: AuditLog) -> Jobs:
         folder = self._settings.data_dir / _JOBS
         self._job_database = JobDatabase(folder / "jobs.sqlite")
         spool = Spool(folder / "documents")
@@ -288,7 +288,7 @@ class Composition:
         )
         store = JobStore(self._job_database)
         most = self._settings.max_job_bytes
-        return Jobs(store, spool, self._job_runner, self._collections, self._limits, most, self._quotas)
+        return Jobs(store, spool, self._job_runner, self._collections, self._limits, most, self._quotas, audit)
 
     def _call_limit(self, what: str, most: int, longest_seconds: float = math.inf) -> CallLimit:
         return CallLimit(what, most, longest_seconds, self._quotas.weight_of)

@@ -57,6 +57,10 @@ class CollectionCalls:
         async with self._calls.call(principal.tenant), self._qdrant.waiting():
             yield self._collections
 
+    async def permit(self, principal: Principal, scope: Scope, action: str, name: str) -> None:
+        """Refuses what a principal may not do, and notes that; see AuditLog.permit."""
+        await self._audit.permit(principal, scope, action, collection=name)
+
     @asynccontextmanager
     async def noted(
         self, principal: Principal, action: str, name: str, scope: Scope = Scope.ADMIN

@@ -154,7 +154,8 @@ class Library:
             documents: The documents.
             max_documents: Most documents in one call.
         """
-        principal.require(Scope.INGEST)
+        where = collection or DEFAULT_COLLECTION
+        await self._audit.permit(principal, Scope.INGEST, "documents.ingest", collection=where)
         await self._quotas.begin(principal, Operation.INGEST)
         async with self._ingestions.call(principal.tenant):
             return await self._ingest(principal, collection, documents, max_documents)

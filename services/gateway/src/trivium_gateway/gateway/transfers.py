@@ -195,7 +195,7 @@ class Transfers:
         Raises:
             FailedPrecondition: The collection has another model, and `embed` is not set (MODEL_DIFFERS).
         """
-        principal.require(Scope.INGEST)
+        await self._calls.permit(principal, Scope.INGEST, "documents.ingest", name or DEFAULT_COLLECTION)
         async with self._calls.call(principal, Scope.INGEST) as collections:
             collection = await collections.resolve(name, tenant=principal.tenant)
         same = (

@@ -18,6 +18,7 @@ from trivium_gateway.request.principal import Scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Sequence
 
+    from trivium_gateway.access.audit import AuditLog
     from trivium_gateway.ingestion.jobs.job import Job, KeptDocument
     from trivium_gateway.ingestion.jobs.runner import JobRunner
     from trivium_gateway.ingestion.jobs.spool import Spool, SpoolFile
@@ -31,6 +32,7 @@ __all__ = ["Jobs"]
 
 _COLLECTION_SECONDS = 2.0
 _FAILURES_IN_LISTS = 10
+_NOTED_CHARACTERS = 128
 
 
 class Jobs:
@@ -44,6 +46,7 @@ class Jobs:
         limits: What is allowed.
         max_bytes: Most bytes of documents that are kept, of all tenants together; half of it of one. 0 for no jobs.
         quotas: Counts what is used, and limits it.
+        audit: Notes who did what.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Jobs:
         limits: GatewayLimits,
         max_bytes: int,
         quotas: Quotas,
+        audit: AuditLog,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -63,6 +67,7 @@ class Jobs:
         self._limits = limits
         self._max_bytes = max_bytes
         self._quotas = quotas
+        self._audit = audit
 
     async def add(
         self,
@@ -93,13 +98,14 @@ class Jobs:
             NotFound: There is no such job, or collection.
             TriviumError: See JobStore.add.
         """
+        collection = collection or DEFAULT_COLLECTION
+        await self._audit.permit(principal, Scope.INGEST, "jobs.start", collection=collection)
         await self._begin(principal, Operation.INGEST)
         if not self._max_bytes:
             raise Unavailable(
                 "This gateway takes no jobs. Wait for the documents, or send them to a gateway that takes some.",
                 reason="JOBS_UNAVAILABLE",
             )
-        collection = collection or DEFAULT_COLLECTION
         with suppress(Unavailable, Overloaded, DeadlineExceeded, TimeoutError):  # the job will wait for it
             async with asyncio.timeout(_COLLECTION_SECONDS):
                 await self._collections.resolve(collection, tenant=principal.tenant)
@@ -114,7 +120,9 @@ class Jobs:
             await asyncio.to_thread(file.discard)
             raise
         # A caller that leaves now must not leave documents behind that have no bytes.
-        job = await to_the_end(asyncio.to_thread(self._keep, principal, collection, job_id, file, kept))
+        async with self._audit.action(principal, "jobs.start", collection=collection, subject=job_id) as entry:
+            job = await to_the_end(asyncio.to_thread(self._keep, principal, collection, job_id, file, kept))
+            entry.subject = job.id
         self._runner.wake()
         return job
 
@@ -150,18 +158,20 @@ class Jobs:
 
     async def delete(self, principal: Principal, job_id: str) -> tuple[Job, bool]:
         """Ends a job that goes on; forgets one that has ended, and says whether it did."""
-        await self._begin(principal, Operation.OTHER)
-        self._store.check(job_id)
-        job, forgotten, gone = await asyncio.to_thread(self._store.cancel_or_forget, principal.keeper, job_id)
+        async with self._audit.action(principal, "jobs.delete", subject=job_id[:_NOTED_CHARACTERS]):
+            await self._begin(principal, Operation.OTHER)
+            self._store.check(job_id)
+            job, forgotten, gone = await asyncio.to_thread(self._store.cancel_or_forget, principal.keeper, job_id)
         self._runner.stop(job_id)
         await asyncio.to_thread(self._spool.remove, *gone)
         return job, forgotten
 
     async def retry(self, principal: Principal, job_id: str) -> Job:
         """Has the documents of a job that failed, or were cancelled, tried again."""
-        await self._begin(principal, Operation.OTHER)
-        self._store.check(job_id)
-        job = await asyncio.to_thread(self._store.retry, principal.keeper, job_id)
+        async with self._audit.action(principal, "jobs.retry", subject=job_id[:_NOTED_CHARACTERS]):
+            await self._begin(principal, Operation.OTHER)
+            self._store.check(job_id)
+            job = await asyncio.to_thread(self._store.retry, principal.keeper, job_id)
         self._runner.wake()
         return job
 
