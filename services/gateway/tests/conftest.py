@@ -77,11 +77,16 @@ class CountedEmbed(EmbedClient):
         self.embedded = 0
 
     async def embed_documents(
-        self, texts: Sequence[str] | Sequence[ChunkedText], *, expected_fingerprint: str, timeout_seconds: float
+        self,
+        texts: Sequence[str] | Sequence[ChunkedText],
+        *,
+        expected_fingerprint: str,
+        learned: str = "",
+        timeout_seconds: float,
     ) -> EmbeddedDocuments:
         self.embedded += len(texts)
         return await super().embed_documents(
-            texts, expected_fingerprint=expected_fingerprint, timeout_seconds=timeout_seconds
+            texts, expected_fingerprint=expected_fingerprint, learned=learned, timeout_seconds=timeout_seconds
         )
 
 

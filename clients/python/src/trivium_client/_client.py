@@ -401,8 +401,9 @@ class Trivium:
                 `confidence_intercept`, a line over the log-odds of what is calibrated; `refuse_below` and `mark_below`,
                 confidences; `refusal`; `language`; `chunk_tokens` and `chunk_overlap_tokens`, by which texts are cut
                 from then on; `late_chunking`, whether they are embedded whole, after a reindexing where there are
-                some; `retention_days`, after which a document that was not written again is deleted; on a
-                Qdrant server `quantisation`, `rescore` and `on_disk`.
+                some; `learned_sparse`, whether to search by learned sparse vectors, too, after a reindexing, and
+                `learned_weight`, from 0 to 1; `retention_days`, after which a document that was not written again is
+                deleted; on a Qdrant server `quantisation`, `rescore` and `on_disk`.
             note: Why.
             based_on: Number of the version that must be in force, else FailedPrecondition is raised; None for any.
             timeout_seconds: Deadline of this call; None for the client's.

@@ -52,6 +52,7 @@ class Collection:
         earlier_settings: The versions before that it can go back to, the last one last.
         index_beside: The index beside the one that answers, while its model is changed or can be changed back.
         comparison: How its index and the one before answered the same questions, when its model was changed last.
+        sparse_fingerprint: Fingerprint of the model of its learned sparse vectors; empty if it has none.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Collection:
     earlier_settings: tuple[SettingsVersion, ...] = ()
     index_beside: IndexBeside | None = None
     comparison: IndexComparison | None = None
+    sparse_fingerprint: str = ""

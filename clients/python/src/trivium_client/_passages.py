@@ -20,7 +20,7 @@ class Scores:
     Attributes:
         dense: Cosine similarity of the vectors.
         sparse: BM25.
-        fused: Both together: a sum of z-scores, comparable among the candidates of one query.
+        fused: All together: a sum of z-scores, comparable among the candidates of one query.
         rerank: The reranker's score, from 0 to 1.
         dense_weight: How much the vectors counted, from 0, where their model cannot read the query, to 1; None where
             only one leg searched.
@@ -31,6 +31,7 @@ class Scores:
         calibrated: Whether the passage's score is a probability: as likely as it says, such a passage answers such a
             query.
         calibration: By which calibration; empty if by none.
+        learned: Inner product of the learned sparse vectors, where the collection has such.
     """
 
     dense: float | None
@@ -43,6 +44,7 @@ class Scores:
     coverage: float | None = None
     calibrated: bool = False
     calibration: str = ""
+    learned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Degradation:
     """A stage that was replaced by the next best means.
 
     Attributes:
-        stage: `embed`, `search.dense`, `search.sparse`, `rerank`, `generate`, or another of a later gateway.
+        stage: `embed`, `search.dense`, `search.sparse`, `search.learned`, `rerank`, `generate`, or another
+            of a later gateway.
         reason: `unavailable`, `timeout`, `overloaded` or `loading`.
         fallback: What was done in its place.
         detail: The reason of the error behind it, for example `MODEL_CHANGED`, where waiting does not help because

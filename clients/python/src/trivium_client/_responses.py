@@ -146,6 +146,7 @@ def collection(message: pb.Collection) -> Collection:
         earlier_settings=tuple(map(_settings_version, message.earlier_settings)),
         index_beside=index_beside(message.index_beside) if message.HasField("index_beside") else None,
         comparison=comparison(message.comparison) if message.HasField("comparison") else None,
+        sparse_fingerprint=message.sparse_fingerprint,
     )
 
 
@@ -222,6 +223,7 @@ def _scores(message: pb.PassageScores) -> Scores:
         coverage=_single(message.coverage) if message.HasField("coverage") else None,
         calibrated=message.calibrated,
         calibration=message.calibration,
+        learned=_single(message.learned) if message.HasField("learned") else None,
     )
 
 

@@ -46,12 +46,16 @@ class ExportedPiece:
         end: Where it ends, exclusive.
         vector: Its vector: numbers of 32 bits, the lowest byte first.
         token_codes: The vectors of its tokens, packed; empty if it has none.
+        learned_indices: Its learned sparse vector, in a collection that has such: ids of words, ascending.
+        learned_values: The weight of each, above 0.
     """
 
     start: int
     end: int
     vector: bytes
     token_codes: bytes = b""
+    learned_indices: tuple[int, ...] = ()
+    learned_values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class ExportedDocument:
         return (
             4 * len(self.text)
             + 48 * len(self.lines)
-            + sum(len(one.vector) + len(one.token_codes) + 16 for one in self.pieces)
+            + sum(len(one.vector) + len(one.token_codes) + 8 * len(one.learned_indices) + 16 for one in self.pieces)
         )
 
 
@@ -171,7 +175,12 @@ def _document_from(message: pb.ExportedDocument) -> ExportedDocument:
         container=message.container,
         text=message.text,
         lines=tuple((one.start, one.page, one.x0, one.y0, one.x1, one.y1) for one in message.lines),
-        pieces=tuple(ExportedPiece(one.start, one.end, one.vector, one.token_codes) for one in message.pieces),
+        pieces=tuple(
+            ExportedPiece(
+                one.start, one.end, one.vector, one.token_codes, tuple(one.learned_indices), tuple(one.learned_values)
+            )
+            for one in message.pieces
+        ),
     )
 
 
@@ -190,7 +199,14 @@ def _document_message(document: ExportedDocument) -> pb.ExportedDocument:
             for start, page, x0, y0, x1, y1 in document.lines
         ],
         pieces=[
-            pb.ExportedPiece(start=one.start, end=one.end, vector=one.vector, token_codes=one.token_codes)
+            pb.ExportedPiece(
+                start=one.start,
+                end=one.end,
+                vector=one.vector,
+                token_codes=one.token_codes,
+                learned_indices=one.learned_indices,
+                learned_values=one.learned_values,
+            )
             for one in document.pieces
         ],
     )

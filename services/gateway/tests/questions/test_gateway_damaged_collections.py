@@ -102,6 +102,7 @@ async def test_damaged_collection_is_listed_with_its_state_beside_those_that_wor
             "earlier_settings": [],
             "index_beside": None,
             "comparison": None,
+            "sparse_fingerprint": "",
         }
         assert listed.status_code == 200
         shown = {one["name"]: (one["state"], one["chunk_count"]) for one in listed.json()["collections"]}

@@ -210,6 +210,7 @@ async def test_collection_is_created_described_listed_and_deleted(stack: Stack) 
         "name": name, "state": "ready", "chunk_count": 0, "model": "words", "model_fingerprint": "0123456789abcdef" * 4,
         "dimension": 32, "metadata_keys": [], "needs_reindex": False, "coded_chunk_count": 0,
         "settings": None, "earlier_settings": [], "index_beside": None, "comparison": None,
+        "sparse_fingerprint": "",
     }  # fmt: skip
     again = await stack.http.post("/v1/collections", json={"name": name})
     assert (again.status_code, again.json()["error"]["reason"]) == (409, "COLLECTION_EXISTS")

@@ -122,9 +122,9 @@ def set_settings(
 
     The settings are dense_weight, sparse_weight, rerank_weight, candidates, section_characters, score_slope,
     score_intercept, confidence_slope, confidence_intercept, refuse_below, mark_below, refusal, language,
-    chunk_tokens, chunk_overlap_tokens, late_chunking, retention_days and, on a Qdrant server, quantisation, rescore and
-    on_disk. Words are of another language, and documents that are there cut or embedded otherwise, after `trivium
-    reindex`, which also changes the model.
+    chunk_tokens, chunk_overlap_tokens, late_chunking, learned_sparse, learned_weight, retention_days and, on a Qdrant
+    server, quantisation, rescore and on_disk. Words are of another language, and documents that are there cut or
+    embedded otherwise, after `trivium reindex`, which also changes the model.
 
     **Examples**
 
@@ -204,6 +204,8 @@ def _show(collection: Collection, *, as_json: bool) -> None:
     print_row("model", collection.model)
     print_row("fingerprint", collection.model_fingerprint)
     print_row("dimension", collection.dimension)
+    if collection.sparse_fingerprint:
+        print_row("learned sparse", collection.sparse_fingerprint)
     print_row("metadata", ", ".join(collection.metadata_keys))
     if collection.settings is not None:
         values = " ".join(f"{name}={value}" for name, value in collection.settings.values.items())

@@ -183,9 +183,11 @@ def _print_candidates(trace: Mapping[str, Any]) -> None:
     if not candidates:
         return
     console.print(f"\ncandidates: {len(candidates)}, the first {_MOST_CANDIDATES} of them", style="bold")
-    _print_columns(("in the end", "in the search", "dense", "sparse", "fused", "rerank", "shown as", "document"))
+    has_learned = any(one.get("learned") is not None for one in candidates)
+    names = ("dense", "sparse", *(("learned",) if has_learned else ()), "fused", "rerank")
+    _print_columns(("in the end", "in the search", *names, "shown as", "document"))
     for one in candidates[:_MOST_CANDIDATES]:
-        numbers = (one[name] for name in ("dense", "sparse", "fused", "rerank"))
+        numbers = (one.get(name) for name in names)
         shown = "" if one["passage"] is None else f"[{one['passage']}]"
         _print_columns(
             (

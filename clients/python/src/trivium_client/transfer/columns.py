@@ -63,6 +63,8 @@ class ColumnsWriter:
                 ("end", arrow.int32()),
                 ("vector", arrow.list_(arrow.float32())),
                 ("token_codes", arrow.binary()),
+                ("learned_indices", arrow.list_(arrow.uint32())),
+                ("learned_values", arrow.list_(arrow.float32())),
             ]
         )
         schema = arrow.schema(
@@ -96,7 +98,14 @@ class ColumnsWriter:
                 "text": document.text,
                 "lines": [list(map(float, one)) for one in document.lines],
                 "pieces": [
-                    {"start": one.start, "end": one.end, "vector": _numbers(one.vector), "token_codes": one.token_codes}
+                    {
+                        "start": one.start,
+                        "end": one.end,
+                        "vector": _numbers(one.vector),
+                        "token_codes": one.token_codes,
+                        "learned_indices": one.learned_indices,
+                        "learned_values": one.learned_values,
+                    }
                     for one in document.pieces
                 ],
             }
@@ -162,7 +171,14 @@ class ColumnsReader:
         """The documents, in their order."""
         for row in self._rows():
             pieces = tuple(
-                ExportedPiece(one["start"], one["end"], _bytes(one["vector"]), one["token_codes"])
+                ExportedPiece(
+                    one["start"],
+                    one["end"],
+                    _bytes(one["vector"]),
+                    one["token_codes"],
+                    tuple(one.get("learned_indices") or ()),  # in files of earlier versions there are none
+                    tuple(one.get("learned_values") or ()),
+                )
                 for one in row["pieces"]
             )
             yield ExportedDocument(

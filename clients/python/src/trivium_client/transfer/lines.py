@@ -168,6 +168,9 @@ def _count(told: Any, totals: Totals) -> None:
         totals.pieces += len(document.get("pieces") or ())
 
 
+_LEARNED = ("learned_indices", "learned_values")
+
+
 def _document_json(document: ExportedDocument) -> dict[str, Any]:
     pieces = [
         {
@@ -175,6 +178,7 @@ def _document_json(document: ExportedDocument) -> dict[str, Any]:
             "end": one.end,
             "vector": b64encode(one.vector).decode(),
             "token_codes": b64encode(one.token_codes).decode(),
+            **{name: list(of_piece) for name in _LEARNED if (of_piece := getattr(one, name))},
         }
         for one in document.pieces
     ]
@@ -195,7 +199,13 @@ def _document_json(document: ExportedDocument) -> dict[str, Any]:
 
 def _document_from(told: dict[str, Any]) -> ExportedDocument:
     pieces = tuple(
-        ExportedPiece(one["start"], one["end"], b64decode(one["vector"]), b64decode(one["token_codes"]))
+        ExportedPiece(
+            one["start"],
+            one["end"],
+            b64decode(one["vector"]),
+            b64decode(one["token_codes"]),
+            *(tuple(one.get(name, ())) for name in _LEARNED),
+        )
         for one in told["pieces"]
     )
     if told.get("continues"):

@@ -636,12 +636,13 @@ class PassageScores(google.protobuf.message.Message):
     COVERAGE_FIELD_NUMBER: builtins.int
     CALIBRATED_FIELD_NUMBER: builtins.int
     CALIBRATION_FIELD_NUMBER: builtins.int
+    LEARNED_FIELD_NUMBER: builtins.int
     dense: builtins.float
     """Cosine similarity of the vectors."""
     sparse: builtins.float
     """BM25."""
     fused: builtins.float
-    """Both together: a sum of z-scores, comparable among the candidates of one query."""
+    """All together: a sum of z-scores, comparable among the candidates of one query."""
     rerank: builtins.float
     """The reranker's score, from 0 to 1."""
     dense_weight: builtins.float
@@ -662,6 +663,8 @@ class PassageScores(google.protobuf.message.Message):
     """By which calibration answers are judged: the fingerprint of the embedding model, with `/search` behind it where tokens
     were not compared, or `words`, for Chinese questions `words/chinese`. Empty if there is none.
     """
+    learned: builtins.float
+    """Inner product of the learned sparse vectors, where the collection has such."""
     def __init__(
         self,
         *,
@@ -675,9 +678,10 @@ class PassageScores(google.protobuf.message.Message):
         coverage: builtins.float | None = ...,
         calibrated: builtins.bool = ...,
         calibration: builtins.str = ...,
+        learned: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "calibrated", b"calibrated", "calibration", b"calibration", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_learned", b"_learned", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "learned", b"learned", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coverage", b"_coverage", "_dense", b"_dense", "_dense_weight", b"_dense_weight", "_fused", b"_fused", "_learned", b"_learned", "_maxsim", b"_maxsim", "_rerank", b"_rerank", "_rerank_weight", b"_rerank_weight", "_sparse", b"_sparse", "calibrated", b"calibrated", "calibration", b"calibration", "coverage", b"coverage", "dense", b"dense", "dense_weight", b"dense_weight", "fused", b"fused", "learned", b"learned", "maxsim", b"maxsim", "rerank", b"rerank", "rerank_weight", b"rerank_weight", "sparse", b"sparse"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_coverage", b"_coverage"]) -> typing.Literal["coverage"] | None: ...
     @typing.overload
@@ -686,6 +690,8 @@ class PassageScores(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_dense_weight", b"_dense_weight"]) -> typing.Literal["dense_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_fused", b"_fused"]) -> typing.Literal["fused"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_learned", b"_learned"]) -> typing.Literal["learned"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_maxsim", b"_maxsim"]) -> typing.Literal["maxsim"] | None: ...
     @typing.overload
@@ -1781,6 +1787,7 @@ class Collection(google.protobuf.message.Message):
     EARLIER_SETTINGS_FIELD_NUMBER: builtins.int
     INDEX_BESIDE_FIELD_NUMBER: builtins.int
     COMPARISON_FIELD_NUMBER: builtins.int
+    SPARSE_FINGERPRINT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     chunk_count: builtins.int
@@ -1801,6 +1808,8 @@ class Collection(google.protobuf.message.Message):
     """Number of pieces that have the vectors of their tokens, so that the reranker need not read them. Not set if that
     is not known yet. ReindexCollection gives the others theirs.
     """
+    sparse_fingerprint: builtins.str
+    """Fingerprint of the model of its learned sparse vectors. Empty if it has none."""
     @property
     def metadata_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Metadata keys that can be filtered by."""
@@ -1839,9 +1848,10 @@ class Collection(google.protobuf.message.Message):
         earlier_settings: collections.abc.Iterable[Global___SettingsVersion] | None = ...,
         index_beside: Global___IndexBeside | None = ...,
         comparison: Global___IndexComparison | None = ...,
+        sparse_fingerprint: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "coded_chunk_count", b"coded_chunk_count", "comparison", b"comparison", "index_beside", b"index_beside", "settings", b"settings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "comparison", b"comparison", "dimension", b"dimension", "earlier_settings", b"earlier_settings", "index_beside", b"index_beside", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "settings", b"settings", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_coded_chunk_count", b"_coded_chunk_count", "chunk_count", b"chunk_count", "coded_chunk_count", b"coded_chunk_count", "comparison", b"comparison", "dimension", b"dimension", "earlier_settings", b"earlier_settings", "index_beside", b"index_beside", "metadata_keys", b"metadata_keys", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name", "needs_reindex", b"needs_reindex", "settings", b"settings", "sparse_fingerprint", b"sparse_fingerprint", "state", b"state"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_coded_chunk_count", b"_coded_chunk_count"]) -> typing.Literal["coded_chunk_count"] | None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
@@ -1872,6 +1882,8 @@ class CollectionSettings(google.protobuf.message.Message):
     CHUNK_OVERLAP_TOKENS_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
     LATE_CHUNKING_FIELD_NUMBER: builtins.int
+    LEARNED_SPARSE_FIELD_NUMBER: builtins.int
+    LEARNED_WEIGHT_FIELD_NUMBER: builtins.int
     dense_weight: builtins.float
     """How much the vectors count in the search, from 0, not at all and not searched by, to 1, which is the default."""
     sparse_weight: builtins.float
@@ -1927,6 +1939,12 @@ class CollectionSettings(google.protobuf.message.Message):
     tokens there, so that it is read with what stands around it. Only with a model of the embed service's own whose vectors
     are means. An empty collection does so from then on, another from the next ReindexCollection on. Default false.
     """
+    learned_sparse: builtins.bool
+    """Whether learned sparse vectors are stored and searched by as well, as the collection's embed service makes them. Not
+    with `late_chunking`. From the next ReindexCollection on, in an empty collection, too. Default false.
+    """
+    learned_weight: builtins.float
+    """How much those count in the search, from 0, not searched by, to 1, which is the default."""
     def __init__(
         self,
         *,
@@ -1950,9 +1968,11 @@ class CollectionSettings(google.protobuf.message.Message):
         chunk_overlap_tokens: builtins.int | None = ...,
         language: builtins.str | None = ...,
         late_chunking: builtins.bool | None = ...,
+        learned_sparse: builtins.bool | None = ...,
+        learned_weight: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_learned_sparse", b"_learned_sparse", "_learned_weight", b"_learned_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "learned_sparse", b"learned_sparse", "learned_weight", b"learned_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidates", b"_candidates", "_chunk_overlap_tokens", b"_chunk_overlap_tokens", "_chunk_tokens", b"_chunk_tokens", "_confidence_intercept", b"_confidence_intercept", "_confidence_slope", b"_confidence_slope", "_dense_weight", b"_dense_weight", "_language", b"_language", "_late_chunking", b"_late_chunking", "_learned_sparse", b"_learned_sparse", "_learned_weight", b"_learned_weight", "_mark_below", b"_mark_below", "_on_disk", b"_on_disk", "_refuse_below", b"_refuse_below", "_rerank_weight", b"_rerank_weight", "_rescore", b"_rescore", "_retention_days", b"_retention_days", "_score_intercept", b"_score_intercept", "_score_slope", b"_score_slope", "_section_characters", b"_section_characters", "_sparse_weight", b"_sparse_weight", "candidates", b"candidates", "chunk_overlap_tokens", b"chunk_overlap_tokens", "chunk_tokens", b"chunk_tokens", "confidence_intercept", b"confidence_intercept", "confidence_slope", b"confidence_slope", "dense_weight", b"dense_weight", "language", b"language", "late_chunking", b"late_chunking", "learned_sparse", b"learned_sparse", "learned_weight", b"learned_weight", "mark_below", b"mark_below", "on_disk", b"on_disk", "quantisation", b"quantisation", "refusal", b"refusal", "refuse_below", b"refuse_below", "rerank_weight", b"rerank_weight", "rescore", b"rescore", "retention_days", b"retention_days", "score_intercept", b"score_intercept", "score_slope", b"score_slope", "section_characters", b"section_characters", "sparse_weight", b"sparse_weight"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_candidates", b"_candidates"]) -> typing.Literal["candidates"] | None: ...
     @typing.overload
@@ -1969,6 +1989,10 @@ class CollectionSettings(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_language", b"_language"]) -> typing.Literal["language"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_late_chunking", b"_late_chunking"]) -> typing.Literal["late_chunking"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_learned_sparse", b"_learned_sparse"]) -> typing.Literal["learned_sparse"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_learned_weight", b"_learned_weight"]) -> typing.Literal["learned_weight"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mark_below", b"_mark_below"]) -> typing.Literal["mark_below"] | None: ...
     @typing.overload

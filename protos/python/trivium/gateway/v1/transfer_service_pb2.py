@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from trivium.gateway.v1 import gateway_service_pb2 as trivium_dot_gateway_dot_v1_dot_gateway__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trivium/gateway/v1/transfer_service.proto\x12\x12trivium.gateway.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a(trivium/gateway/v1/gateway_service.proto\"\xc3\x01\n\x12\x45xportedCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x13\n\x0bhas_vectors\x18\x05 \x01(\x08\x12\x38\n\x08settings\x18\x06 \x01(\x0b\x32&.trivium.gateway.v1.CollectionSettings\x12\x13\n\x0b\x63hunk_count\x18\x07 \x01(\x04\"\x8e\x02\n\x10\x45xportedDocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tcontinues\x18\x02 \x01(\x08\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0b\n\x03uri\x18\x04 \x01(\t\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07readers\x18\x06 \x03(\t\x12\x11\n\tcontainer\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12/\n\x05lines\x18\t \x03(\x0b\x32 .trivium.gateway.v1.ExportedLine\x12\x31\n\x06pieces\x18\n \x03(\x0b\x32!.trivium.gateway.v1.ExportedPiece\"[\n\x0c\x45xportedLine\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0c\n\x04page\x18\x02 \x01(\r\x12\n\n\x02x0\x18\x03 \x01(\x01\x12\n\n\x02y0\x18\x04 \x01(\x01\x12\n\n\x02x1\x18\x05 \x01(\x01\x12\n\n\x02y1\x18\x06 \x01(\x01\"P\n\rExportedPiece\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06vector\x18\x03 \x01(\x0c\x12\x13\n\x0btoken_codes\x18\x04 \x01(\x0c\"Y\n\x16\x45xportDocumentsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x17\n\x0fwithout_vectors\x18\x02 \x01(\x08\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xaf\x01\n\x17\x45xportDocumentsResponse\x12:\n\ncollection\x18\x01 \x01(\x0b\x32&.trivium.gateway.v1.ExportedCollection\x12\x36\n\x08\x64ocument\x18\x02 \x01(\x0b\x32$.trivium.gateway.v1.ExportedDocument\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\xac\x01\n\x16ImportDocumentsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x36\n\x06source\x18\x02 \x01(\x0b\x32&.trivium.gateway.v1.ExportedCollection\x12\r\n\x05\x65mbed\x18\x03 \x01(\x08\x12\x37\n\tdocuments\x18\x04 \x03(\x0b\x32$.trivium.gateway.v1.ExportedDocument\"P\n\x17ImportDocumentsResponse\x12\x35\n\tdocuments\x18\x01 \x03(\x0b\x32\".trivium.gateway.v1.DocumentResult2\xed\x01\n\x0fTransferService\x12l\n\x0f\x45xportDocuments\x12*.trivium.gateway.v1.ExportDocumentsRequest\x1a+.trivium.gateway.v1.ExportDocumentsResponse0\x01\x12l\n\x0fImportDocuments\x12*.trivium.gateway.v1.ImportDocumentsRequest\x1a+.trivium.gateway.v1.ImportDocumentsResponse(\x01\x42\x34\n\x12trivium.gateway.v1P\x01Z\x1ctrivium/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)trivium/gateway/v1/transfer_service.proto\x12\x12trivium.gateway.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a(trivium/gateway/v1/gateway_service.proto\"\xc3\x01\n\x12\x45xportedCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x13\n\x0bhas_vectors\x18\x05 \x01(\x08\x12\x38\n\x08settings\x18\x06 \x01(\x0b\x32&.trivium.gateway.v1.CollectionSettings\x12\x13\n\x0b\x63hunk_count\x18\x07 \x01(\x04\"\x8e\x02\n\x10\x45xportedDocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tcontinues\x18\x02 \x01(\x08\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0b\n\x03uri\x18\x04 \x01(\t\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07readers\x18\x06 \x03(\t\x12\x11\n\tcontainer\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12/\n\x05lines\x18\t \x03(\x0b\x32 .trivium.gateway.v1.ExportedLine\x12\x31\n\x06pieces\x18\n \x03(\x0b\x32!.trivium.gateway.v1.ExportedPiece\"[\n\x0c\x45xportedLine\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0c\n\x04page\x18\x02 \x01(\r\x12\n\n\x02x0\x18\x03 \x01(\x01\x12\n\n\x02y0\x18\x04 \x01(\x01\x12\n\n\x02x1\x18\x05 \x01(\x01\x12\n\n\x02y1\x18\x06 \x01(\x01\"\x81\x01\n\rExportedPiece\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\x12\x0e\n\x06vector\x18\x03 \x01(\x0c\x12\x13\n\x0btoken_codes\x18\x04 \x01(\x0c\x12\x17\n\x0flearned_indices\x18\x05 \x03(\r\x12\x16\n\x0elearned_values\x18\x06 \x03(\x02\"Y\n\x16\x45xportDocumentsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x17\n\x0fwithout_vectors\x18\x02 \x01(\x08\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xaf\x01\n\x17\x45xportDocumentsResponse\x12:\n\ncollection\x18\x01 \x01(\x0b\x32&.trivium.gateway.v1.ExportedCollection\x12\x36\n\x08\x64ocument\x18\x02 \x01(\x0b\x32$.trivium.gateway.v1.ExportedDocument\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\xac\x01\n\x16ImportDocumentsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x36\n\x06source\x18\x02 \x01(\x0b\x32&.trivium.gateway.v1.ExportedCollection\x12\r\n\x05\x65mbed\x18\x03 \x01(\x08\x12\x37\n\tdocuments\x18\x04 \x03(\x0b\x32$.trivium.gateway.v1.ExportedDocument\"P\n\x17ImportDocumentsResponse\x12\x35\n\tdocuments\x18\x01 \x03(\x0b\x32\".trivium.gateway.v1.DocumentResult2\xed\x01\n\x0fTransferService\x12l\n\x0f\x45xportDocuments\x12*.trivium.gateway.v1.ExportDocumentsRequest\x1a+.trivium.gateway.v1.ExportDocumentsResponse0\x01\x12l\n\x0fImportDocuments\x12*.trivium.gateway.v1.ImportDocumentsRequest\x1a+.trivium.gateway.v1.ImportDocumentsResponse(\x01\x42\x34\n\x12trivium.gateway.v1P\x01Z\x1ctrivium/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +40,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTEDDOCUMENT']._serialized_end=606
   _globals['_EXPORTEDLINE']._serialized_start=608
   _globals['_EXPORTEDLINE']._serialized_end=699
-  _globals['_EXPORTEDPIECE']._serialized_start=701
-  _globals['_EXPORTEDPIECE']._serialized_end=781
-  _globals['_EXPORTDOCUMENTSREQUEST']._serialized_start=783
-  _globals['_EXPORTDOCUMENTSREQUEST']._serialized_end=872
-  _globals['_EXPORTDOCUMENTSRESPONSE']._serialized_start=875
-  _globals['_EXPORTDOCUMENTSRESPONSE']._serialized_end=1050
-  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_start=1053
-  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_end=1225
-  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_start=1227
-  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_end=1307
-  _globals['_TRANSFERSERVICE']._serialized_start=1310
-  _globals['_TRANSFERSERVICE']._serialized_end=1547
+  _globals['_EXPORTEDPIECE']._serialized_start=702
+  _globals['_EXPORTEDPIECE']._serialized_end=831
+  _globals['_EXPORTDOCUMENTSREQUEST']._serialized_start=833
+  _globals['_EXPORTDOCUMENTSREQUEST']._serialized_end=922
+  _globals['_EXPORTDOCUMENTSRESPONSE']._serialized_start=925
+  _globals['_EXPORTDOCUMENTSRESPONSE']._serialized_end=1100
+  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_start=1103
+  _globals['_IMPORTDOCUMENTSREQUEST']._serialized_end=1275
+  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_start=1277
+  _globals['_IMPORTDOCUMENTSRESPONSE']._serialized_end=1357
+  _globals['_TRANSFERSERVICE']._serialized_start=1360
+  _globals['_TRANSFERSERVICE']._serialized_end=1597
 # @@protoc_insertion_point(module_scope)

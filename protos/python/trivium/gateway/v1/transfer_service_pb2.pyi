@@ -176,6 +176,8 @@ class ExportedPiece(google.protobuf.message.Message):
     END_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
     TOKEN_CODES_FIELD_NUMBER: builtins.int
+    LEARNED_INDICES_FIELD_NUMBER: builtins.int
+    LEARNED_VALUES_FIELD_NUMBER: builtins.int
     start: builtins.int
     """Where it begins in the stored text, in code points."""
     end: builtins.int
@@ -184,6 +186,14 @@ class ExportedPiece(google.protobuf.message.Message):
     """Its vector: numbers of 32 bits, the lowest byte first."""
     token_codes: builtins.bytes
     """The vectors of its tokens, packed; empty if it has none."""
+    @property
+    def learned_indices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Its learned sparse vector, in a collection that has such: the ids of words in the model's vocabulary, ascending."""
+
+    @property
+    def learned_values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The weight of each, above 0."""
+
     def __init__(
         self,
         *,
@@ -191,8 +201,10 @@ class ExportedPiece(google.protobuf.message.Message):
         end: builtins.int = ...,
         vector: builtins.bytes = ...,
         token_codes: builtins.bytes = ...,
+        learned_indices: collections.abc.Iterable[builtins.int] | None = ...,
+        learned_values: collections.abc.Iterable[builtins.float] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["end", b"end", "start", b"start", "token_codes", b"token_codes", "vector", b"vector"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["end", b"end", "learned_indices", b"learned_indices", "learned_values", b"learned_values", "start", b"start", "token_codes", b"token_codes", "vector", b"vector"]) -> None: ...
 
 Global___ExportedPiece: typing_extensions.TypeAlias = ExportedPiece
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trivium_gateway.domain.limits import GatewayLimits
+    from trivium_gateway.domain.sparse_weights import SparseWeights
     from trivium_gateway.models.embed import EmbedClient
-    from trivium_gateway.models.embed_answers import EmbeddedTexts, SparseWeights
+    from trivium_gateway.models.embed_answers import EmbeddedTexts
     from trivium_gateway.request.fair_places import FairPlaces
     from trivium_gateway.request.record import Record
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trivium_gateway.answering.lost_ranks import left_out, not_found, ranks_of
 from trivium_gateway.domain.explanations import Explanation, Fate
 from trivium_gateway.domain.ids import forms_of_id
 from trivium_gateway.domain.limits import check_document_id
-from trivium_gateway.library.leg_ranks import DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.answering.traces import Trace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trivium_gateway.domain.limits import GatewayLimits
     from trivium_gateway.domain.metadata import JsonValue
     from trivium_gateway.domain.readers import Reader
-    from trivium_gateway.domain.standings import Ordered, Ranked
+    from trivium_gateway.domain.standings import Ordered
     from trivium_gateway.library.candidates import Candidate
     from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.leg_ranks import LegRanks
@@ -99,6 +99,7 @@ class Explainer:
             query.text,
             reader=asker,
             expected_fingerprint=collection.embedded_by,
+            learned=collection.made.learned,
             timeout_seconds=self._timeout_seconds,
         )
 
@@ -107,6 +108,7 @@ class Explainer:
             result = await self._chunk_search.search(
                 collection,
                 vector=embedded.vector,
+                learned=embedded.learned,
                 text=query.text,
                 filter=await self._filter(collection, conditions),
                 limit=_MOST_CHUNKS,
@@ -132,18 +134,19 @@ class Explainer:
         ids = {one.id for one in chunks}
         for ranking in trace.found:
             if any(one.id in ids for one in ranking):
-                return _left_out(ranking, ids, document_id, trace.settings.get("candidates", options.depth))
+                return left_out(ranking, ids, document_id, trace.settings.get("candidates", options.depth))
         ranks = await self._leg_ranks.of(
             ids,
             collection,
             vector=embedded.vector,
+            learned=embedded.learned,
             text=query.text,
             focus=embedded.long.focus if embedded.long else "",
             filter=await self._filter(collection, options.filter),
             timeout_seconds=self._timeout_seconds,
             reader=asker,
         )
-        return _not_found(document_id, chunks[0], ranks, trace.settings.get("candidates", options.depth))
+        return not_found(document_id, chunks[0], ranks, trace.settings.get("candidates", options.depth))
 
     async def _filter(
         self, collection: ResolvedCollection, conditions: Mapping[str, JsonValue] | None
@@ -166,7 +169,7 @@ def _ordered(trace: Trace, document_id: str) -> Explanation | None:
 
     rank, one = max(own, key=rating)  # the first of those that are alike, which is the best
     place = None if one.place is None else one.place + 1
-    ranks = _ranks(trace.found, {one.id})
+    ranks = ranks_of(trace.found, {one.id})
     if place is None:
         fate, message = Fate.OUTRANKED, _outranked(trace, one, rank, ranks.fused)
     elif not one.stands_for_itself:
@@ -187,6 +190,8 @@ def _ordered(trace: Trace, document_id: str) -> Explanation | None:
         ranks.ranked.sparse if ranks.ranked else None,
         one.rerank,
         one.score,
+        ranks.learned,
+        ranks.ranked.learned if ranks.ranked else None,
     )
 
 
@@ -210,91 +215,3 @@ def _among_passages(trace: Trace, place: int, cited: Mapping[int, int]) -> tuple
         return Fate.DROPPED, f"{text}, and did not fit into the model's context."
     others = ", ".join(map(str, sorted(cited))) or "none"
     return Fate.NOT_CITED, f"{text}, and the answer does not cite it; it cites {others}."
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranks:
-    """Where the best of some chunks stood in a search.
-
-    Attributes:
-        ranked: What was said of it; None if it was not found.
-        fused: Its place, from 1, in the search's order.
-        dense: Its place by meaning; None if that leg did not find it.
-        sparse: Its place by words, likewise.
-    """
-
-    ranked: Ranked | None = None
-    fused: int | None = None
-    dense: int | None = None
-    sparse: int | None = None
-
-
-def _ranks(found: Sequence[Sequence[Ranked]], ids: Collection[str]) -> _Ranks:
-    """Where the first query that found any of some chunks had the best of them."""
-    for ranking in found:
-        for place, one in enumerate(ranking, start=1):
-            if one.id in ids:
-                dense = _leg_rank([other.dense for other in ranking], one.dense)
-                return _Ranks(one, place, dense, _leg_rank([other.sparse for other in ranking], one.sparse))
-    return _Ranks()
-
-
-def _leg_rank(scores: Sequence[float | None], own: float | None) -> int | None:
-    return None if own is None else 1 + sum(1 for score in scores if score is not None and score > own)
-
-
-def _left_out(ranking: Sequence[Ranked], ids: Collection[str], document_id: str, limit: int) -> Explanation:
-    """For a document that the search found, and that was not ordered."""
-    ranks = _ranks([ranking], ids)
-    assert ranks.ranked is not None
-    assert ranks.fused is not None
-    if ranks.fused > limit:
-        fate = Fate.CUT_BY_FUSION
-        message = (
-            f"By meaning it came to {_nth(ranks.dense)}, by words to {_nth(ranks.sparse)}; by both together to "
-            f"{_nth(ranks.fused)}, and {limit} go on."
-        )
-    else:
-        fate = Fate.NOT_READ
-        message = (
-            f"The search had it at place {ranks.fused}. It was left out before it was ordered, since enough stood "
-            "before it, or since its version did not count any more."
-        )
-    return Explanation(
-        document_id,
-        fate,
-        message,
-        fused_rank=ranks.fused,
-        dense_rank=ranks.dense,
-        sparse_rank=ranks.sparse,
-        dense=ranks.ranked.dense,
-        sparse=ranks.ranked.sparse,
-    )
-
-
-def _not_found(document_id: str, best: Candidate, ranks: Mapping[str, int | None], limit: int) -> Explanation:
-    """For a document that no leg had among its candidates: where it would stand now."""
-    by_words = _nth(ranks.get("sparse"), beyond=True)
-    if "sparse" not in ranks:
-        by_words = "none, since the query has no words to search for"
-    elif best.sparse is None:
-        by_words = "none, since it has none of the query's words"
-    message = (
-        f"Each way of searching gives its first {limit}. Now it stands at {_nth(ranks['dense'], beyond=True)} by "
-        f"meaning, and by words at {by_words}."
-    )
-    return Explanation(
-        document_id,
-        Fate.NOT_FOUND,
-        message,
-        dense_rank=ranks["dense"],
-        sparse_rank=ranks.get("sparse"),
-        dense=best.dense,
-        sparse=best.sparse,
-    )
-
-
-def _nth(rank: int | None, *, beyond: bool = False) -> str:
-    if rank is None:
-        return f"a place beyond {DEPTH}" if beyond else "none"
-    return f"place {rank}"

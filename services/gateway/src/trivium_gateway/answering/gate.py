@@ -100,6 +100,7 @@ class IndexGate:
                 asked.text,
                 reader=reader,
                 expected_fingerprint=collection.embedded_by,
+                learned=collection.made.learned,
                 timeout_seconds=_TIMEOUT_SECONDS,
             )
         except TriviumError as error:
@@ -109,6 +110,7 @@ class IndexGate:
         found = await self._chunk_search.search(
             collection,
             vector=embedded.vector if embedded else None,
+            learned=embedded.learned if embedded else None,
             text=asked.text,
             limit=_CANDIDATES,
             timeout_seconds=_TIMEOUT_SECONDS,

@@ -102,6 +102,7 @@ def _scores(candidate: Candidate, judged: Reranking | None, position: int, weigh
         dense_weight=None if candidate.fused is None else weights.dense,
         rerank_weight=weights.rerank if is_voice else None,
         maxsim=judged.maxsim[position] if judged and judged.maxsim else None,
+        learned=candidate.learned,
     )
 
 

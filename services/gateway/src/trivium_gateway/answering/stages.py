@@ -17,10 +17,11 @@ from trivium_serving.errors import (
     cause_of,
 )
 
+from trivium_gateway.answering.degraded_legs import NO_LEARNED, leg_degradation
 from trivium_gateway.answering.fitting import candidates_in_time
 from trivium_gateway.answering.plan import Origin
 from trivium_gateway.answering.weighing import leg_weights
-from trivium_gateway.domain.degradation import Degradation, Reason, Stage
+from trivium_gateway.domain.degradation import Stage
 from trivium_gateway.library.demands import search_as_demanded
 from trivium_gateway.models.rerank import JudgedText
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.answering.plan import Search
     from trivium_gateway.domain.filters import Filter
-    from trivium_gateway.library.candidates import Candidate, DegradedLeg, SearchResult
+    from trivium_gateway.library.candidates import Candidate, SearchResult
     from trivium_gateway.library.collections import Collections
     from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.library.search import ChunkSearch
@@ -117,8 +118,9 @@ class RetrievalStages:
     async def embed(
         self, search: Search, collection: ResolvedCollection, record: Record
     ) -> Sequence[QueryVector | None]:
-        """The vector of each query; None if there is none to be had, so that the search goes by words alone."""
+        """The vectors of each query; None if there are none, so that the search goes by words alone."""
         client = await self._embed_client.of(collection.embedded_by)
+        learned = collection.made.learned if search.options.settings.weight_of_learned else ""
         try:
             with record.stage("embed", client.stage) as stage:
                 stage.size = 1
@@ -130,6 +132,7 @@ class RetrievalStages:
                                 query.demanded.text,
                                 reader=search.principal.reader,
                                 expected_fingerprint=collection.embedded_by,
+                                learned=learned,
                                 with_codes=bool(self._rerank_client.token_fingerprint),
                                 timeout_seconds=seconds,
                             )
@@ -147,6 +150,8 @@ class RetrievalStages:
             _blame_query(error, search)
             record.replace(Stage.EMBED, error, "sparse")
             return [None] * len(search.queries)
+        if learned and any(one.learned is None for one in embedded):
+            record.degrade(*NO_LEARNED)
         record.tokens["query"] += sum(one.token_count for one in embedded if not one.cached)
         return embedded
 
@@ -179,6 +184,7 @@ class RetrievalStages:
                                 collection,
                                 search.demanded(query),
                                 vector=one.vector if one else None,
+                                learned=one.learned if one else None,
                                 focus=one.long.focus if one and one.long else "",
                                 by_words=one is None or query.origin is not Origin.PASSAGE,
                                 filter=conditions,
@@ -200,19 +206,18 @@ class RetrievalStages:
             record.found = [one.ranked for one in results]
             failed = {leg.leg: leg for one in results for leg in one.degraded_legs}
             count = len({one.id for some in results for one in some.candidates}) + len(results[0].unread_scores)
-            version = collection.settings.now.number
             stage.note(
                 {
                     "trivium.candidates": count,
                     "trivium.failed_legs": list(failed),
-                    "trivium.settings_version": version,
+                    "trivium.settings_version": collection.settings.now.number,
                 }
             )
             near = [one.best_dense for one in results if one.best_dense is not None]
             if near:
                 stage.note({"trivium.best_dense": max(near)})
         for leg in failed.values():
-            record.degrade(_leg_degradation(leg), leg.cause)
+            record.degrade(leg_degradation(leg), leg.cause)
         return results
 
     async def judge(
@@ -293,8 +298,3 @@ def _blame_query(error: TriviumError, search: Search) -> None:
     """Names the caller's field where a service refused its input: all that the caller sent it is the query."""
     if isinstance(error, InvalidField | TooLarge):
         error.field = search.queries[0].field
-
-
-def _leg_degradation(leg: DegradedLeg) -> Degradation:
-    stage, other = (Stage.SEARCH_DENSE, "sparse") if leg.leg == "dense" else (Stage.SEARCH_SPARSE, "dense")
-    return Degradation(stage, Reason(leg.reason), other)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trivium_gateway.domain.fusion import reading_weight
-from trivium_gateway.library.search import LegWeights
+from trivium_gateway.library.asking import LegWeights
 
 if TYPE_CHECKING:
     from trivium_gateway.domain.settings import CollectionSettings
@@ -61,4 +61,4 @@ def leg_weights(embedded: QueryVector | None, settings: CollectionSettings) -> L
         off = "dense"
     elif not settings.weight_of_sparse:
         off = "sparse"
-    return LegWeights(reads * settings.weight_of_dense, settings.weight_of_sparse, off)
+    return LegWeights(reads * settings.weight_of_dense, settings.weight_of_sparse, off, settings.weight_of_learned)

@@ -30,6 +30,7 @@ class Stage(StrEnum):
     EMBED = "embed"
     SEARCH_DENSE = "search.dense"
     SEARCH_SPARSE = "search.sparse"
+    SEARCH_LEARNED = "search.learned"
     RERANK = "rerank"
     SECTION = "section"
     GENERATE = "generate"
@@ -52,8 +53,9 @@ class Degradation:
     Attributes:
         stage: The stage's name.
         reason: What was wrong with it.
-        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `fused-order`,
-            `fewer-candidates`, `piece`, `extractive`, `fewer-passages`, `passages`, `refusal` or `words`.
+        fallback: What was done in its place: `rule`, `question`, `sparse`, `dense`, `other-legs`,
+            `fused-order`, `fewer-candidates`, `piece`, `extractive`, `fewer-passages`, `passages`, `refusal` or
+            `words`.
         detail: Where waiting does not help, because somebody has to act: the reason of the error behind it, for example
             `MODEL_CHANGED`; else empty.
     """

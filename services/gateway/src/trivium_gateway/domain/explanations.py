@@ -56,6 +56,8 @@ class Explanation:
         sparse_rank: Its place by words, likewise.
         dense: Cosine similarity.
         sparse: BM25.
+        learned_rank: Its place by learned sparse vectors, likewise.
+        learned: Inner product of those.
         rerank: The reranker's score.
         score: What it was ordered by.
     """
@@ -72,3 +74,5 @@ class Explanation:
     sparse: float | None = None
     rerank: float | None = None
     score: float | None = None
+    learned_rank: int | None = None
+    learned: float | None = None

@@ -35,6 +35,7 @@ class IndexMaking:
         generation: Tells it from others that are made alike; empty for the first.
         language: The language that the analyzer goes by where a text does not tell; empty for English.
         chunking: How its documents were cut by the collection's own settings; see `CollectionSettings.chunking`.
+        learned: Fingerprint of the model of its learned sparse vectors; empty if it has none.
     """
 
     model: str
@@ -44,6 +45,7 @@ class IndexMaking:
     generation: str = ""
     language: str = ""
     chunking: str = ""
+    learned: str = ""
 
     @property
     def late_chunking(self) -> bool:
@@ -52,10 +54,14 @@ class IndexMaking:
 
     @property
     def vectors(self) -> str:
-        """Identity of its vectors, 64 hexadecimal digits: the model's fingerprint, unless late chunking made them."""
-        if not self.late_chunking:
+        """Identity of its vectors, 64 hexadecimal digits.
+
+        It is the model's fingerprint, unless late chunking made them or there are learned sparse ones beside them.
+        """
+        parts = [self.chunking if self.late_chunking else "", self.learned]
+        if not any(parts):
             return self.fingerprint
-        return hashlib.sha256(f"{self.fingerprint}\n{self.chunking}".encode()).hexdigest()
+        return hashlib.sha256("\n".join([self.fingerprint, *filter(None, parts)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class IndexBeside:
     def to_text(self) -> str:
         """As it is kept."""
         kept = asdict(self)
-        for name in ("language", "chunking"):
+        for name in ("language", "chunking", "learned"):
             if not kept["made"][name]:
                 del kept["made"][name]  # a gateway of an earlier version does not understand it
         return json.dumps(kept)

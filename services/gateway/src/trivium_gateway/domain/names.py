@@ -84,7 +84,9 @@ def name_of(alias: str) -> str:
     return name_and_tenant(alias)[0]
 
 
-def physical_name(alias: str, model_fingerprint: str, analyzer: int, language: str = "", generation: str = "") -> str:
+def physical_name(
+    alias: str, model_fingerprint: str, analyzer: int, language: str = "", generation: str = "", learned: str = ""
+) -> str:
     """Give the name of the collection in Qdrant that holds a model's vectors, and those of an analyzer.
 
     Args:
@@ -93,10 +95,11 @@ def physical_name(alias: str, model_fingerprint: str, analyzer: int, language: s
         analyzer: Version of the analyzer of words; 0 in collections from before there was one.
         language: The language that the analyzer goes by where a text does not tell; may be empty.
         generation: Tells it from others that are made alike; empty for the first.
+        learned: Fingerprint of the model of its learned sparse vectors; empty if it has none.
     """
     made_with = model_fingerprint
     if analyzer:
-        parts = filter(None, (model_fingerprint, str(analyzer), language, generation))
+        parts = filter(None, (model_fingerprint, str(analyzer), language, generation, learned))
         made_with = hashlib.sha256(" ".join(parts).encode()).hexdigest()
     return f"{alias}__{made_with[:_FINGERPRINT_CHARACTERS]}"
 

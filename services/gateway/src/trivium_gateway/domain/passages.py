@@ -20,7 +20,7 @@ class Scores:
     Attributes:
         dense: Cosine similarity of the vectors.
         sparse: BM25.
-        fused: Both together: a sum of z-scores, comparable among the candidates of one query.
+        fused: All together: a sum of z-scores, comparable among the candidates of one query.
         rerank: The reranker's score, from 0 to 1.
         dense_weight: How much the vectors counted, from 0, where their model cannot read the query, to 1; None where
             only one leg searched.
@@ -33,6 +33,7 @@ class Scores:
             it where tokens were not compared, or `words`, in Chinese `words/chinese`; empty if there is none.
         calibrated: Whether the passage's score is a probability by it: as likely as it says, such a passage answers
             such a query.
+        learned: Inner product of the learned sparse vectors.
     """
 
     dense: float | None = None
@@ -45,6 +46,7 @@ class Scores:
     coverage: float | None = None
     calibration: str = ""
     calibrated: bool = False
+    learned: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

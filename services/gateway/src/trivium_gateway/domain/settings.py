@@ -44,6 +44,7 @@ class CollectionSettings:
     Attributes:
         dense_weight: How much the vectors count in the search, from 0, not at all and not searched by, to 1.
         sparse_weight: How much the words do, likewise.
+        learned_weight: How much learned sparse vectors do, likewise.
         rerank_weight: How much late interaction counts beside the search, from 0, where nothing is reranked, to 4. A
             cross-encoder decides alone unless this is 0.
         candidates: How many candidates the search hands to the reranker where a request does not say it.
@@ -66,6 +67,7 @@ class CollectionSettings:
         chunk_overlap_tokens: About how many tokens of a piece the next one repeats, at most a quarter of those.
         late_chunking: Whether documents are read whole, and each piece gets the mean of what the embedding model made
             of its tokens there; not if it is open. What is there follows by a reindexing.
+        learned_sparse: Whether to search by learned sparse vectors, too; not if it is open. It takes a reindexing.
         retention_days: After how many days without being written again a document is deleted; None for never.
     """
 
@@ -85,6 +87,8 @@ class CollectionSettings:
     chunk_tokens: int | None = None
     chunk_overlap_tokens: int | None = None
     late_chunking: bool | None = None
+    learned_sparse: bool | None = None
+    learned_weight: float | None = None
     retention_days: int | None = None
     quantisation: Quantisation | None = None
     rescore: bool | None = None
@@ -126,6 +130,11 @@ class CollectionSettings:
         return 1.0 if self.sparse_weight is None else self.sparse_weight
 
     @property
+    def weight_of_learned(self) -> float:
+        """How much learned sparse vectors count."""
+        return 1.0 if self.learned_weight is None else self.learned_weight
+
+    @property
     def weight_of_rerank(self) -> float:
         """How much the reranker counts."""
         return 1.0 if self.rerank_weight is None else self.rerank_weight
@@ -164,6 +173,12 @@ class CollectionSettings:
                 f"{field_name}.sparse_weight",
                 "Neither vectors nor words count, so nothing can be found. Give one a weight.",
             )
+        if self.late_chunking and self.learned_sparse:
+            raise InvalidField(
+                f"{field_name}.learned_sparse",
+                "With late chunking there are no learned sparse vectors: a word's weight belongs to the text that it "
+                "stands in. Leave late_chunking out, or learned_sparse.",
+            )
         if None not in (self.refuse_below, self.mark_below) and self.refuse_below > self.mark_below:  # type: ignore[operator]
             raise InvalidField(
                 f"{field_name}.refuse_below",
@@ -177,6 +192,7 @@ AS_THE_GATEWAY = CollectionSettings()
 _RANGES: Mapping[str, tuple[float, float]] = {
     "dense_weight": (0, 1),
     "sparse_weight": (0, 1),
+    "learned_weight": (0, 1),
     "rerank_weight": (0, 4),
     "candidates": (1, GatewayLimits().max_candidates),
     "section_characters": (0, GatewayLimits().max_section_characters),

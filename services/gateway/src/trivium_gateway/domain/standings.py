@@ -15,13 +15,15 @@ class Ranked(NamedTuple):
         id: Identifies the chunk.
         dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
         sparse: BM25 score; None if that leg did not find the chunk or did not run.
-        fused: Both together; None if only one leg ran.
+        fused: All together; None if only one leg ran.
+        learned: Inner product of the learned sparse vectors; None if that leg did not find the chunk or did not run.
     """
 
     id: str
     dense: float | None = None
     sparse: float | None = None
     fused: float | None = None
+    learned: float | None = None
 
 
 class Ordered(NamedTuple):

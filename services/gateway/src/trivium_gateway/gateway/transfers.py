@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from trivium_serving.errors import FailedPrecondition, InvalidField, NotFound
 
+from trivium_gateway.domain.sparse_weights import NO_WEIGHTS, SparseWeights
 from trivium_gateway.library.new_document import CarriedContent, NewDocument
 from trivium_gateway.library.resolved import DEFAULT_COLLECTION
 from trivium_gateway.qdrant.points import EmbeddedChunk
@@ -44,7 +45,8 @@ class ExportedCollection:
     Attributes:
         name: Its name.
         model: Name of the embedding model whose vectors it holds.
-        model_fingerprint: That model's fingerprint; with late chunking, of vectors made so (`IndexMaking.vectors`).
+        model_fingerprint: That model's fingerprint; with late chunking or learned sparse vectors, that of all of them
+            (`IndexMaking.vectors`).
         dimension: Numbers per vector.
         has_vectors: Whether the documents have their vectors.
         settings: How it is searched and judged; None for one whose settings nobody has changed.
@@ -69,12 +71,14 @@ class CarriedPiece:
         end: Where it ends, exclusive.
         vector: Its vector: numbers of 32 bits, the lowest byte first.
         token_codes: The vectors of its tokens, packed; empty if it has none.
+        learned: Its learned sparse vector, unchecked; without weights if it has none.
     """
 
     start: int
     end: int
     vector: bytes
     token_codes: bytes
+    learned: SparseWeights = NO_WEIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class Transfers:
             collection = await collections.resolve(name, tenant=principal.tenant)
         same = (
             {collection.made.vectors}
-            if collection.made.late_chunking
+            if collection.made.vectors != collection.made.fingerprint
             else {collection.made.vectors, collection.embedded_by}
         )
         is_same = source.model_fingerprint in same
@@ -262,15 +266,17 @@ def _with_pieces(document: NewDocument, part: CarriedDocument, collection: Resol
             vector = np.zeros(0, dtype="<f4")
         # One of another length is refused by Qdrant, with all that is written beside it; one that is no direction, too.
         length = float(np.linalg.norm(vector))
-        if len(vector) != collection.made.dimension or not math.isfinite(length) or length <= 0:
+        is_direction = len(vector) == collection.made.dimension and math.isfinite(length) and length > 0
+        if not is_direction or not piece.learned.is_possible():
             failure = InvalidField(
                 "documents",
                 f"A vector of {document.id!r} is not {collection.made.dimension} numbers of 32 bits, or is no "
-                "direction: it is damaged.",
+                "direction, or a sparse one is not ascending ids with a weight above 0 for each: it is damaged.",
                 reason="VECTOR_DAMAGED",
             )
             return replace(document, failure=failure)
-        embedded[piece.start, piece.end] = EmbeddedChunk(vector.tolist(), piece.token_codes)
+        learned = piece.learned if collection.made.learned else None
+        embedded[piece.start, piece.end] = EmbeddedChunk(vector.tolist(), piece.token_codes, learned)
     return replace(document, carried=replace(document.carried, embedded=embedded))
 
 

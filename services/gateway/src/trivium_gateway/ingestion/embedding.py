@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 from trivium_gateway.ingestion.late_chunking import chunked_text, runs_of
 from trivium_gateway.ingestion.metrics import IngestMetrics
@@ -53,7 +54,8 @@ class PieceEmbedder:
             InvalidField: The model does not take a text.
             TooLarge: A text is longer than the model reads.
             FailedPrecondition: The model cannot do late chunking, as the collection wants it.
-            TriviumError: The embed service fails, runs another model, or has had no capacity for long.
+            TriviumError: The embed service fails, runs another model, of learned sparse vectors too, or has had no
+                capacity for long.
         """
         if collection.made.late_chunking:
             embedded = await self._embedded_late(batch, collection, tenant)
@@ -108,10 +110,14 @@ class PieceEmbedder:
         embed = await self._embed.of(collection.embedded_by)
         embedded = await patiently(
             lambda: embed.embed_documents(
-                texts, expected_fingerprint=collection.embedded_by, timeout_seconds=_TIMEOUT_SECONDS
+                texts,
+                expected_fingerprint=collection.embedded_by,
+                learned=collection.made.learned,
+                timeout_seconds=_TIMEOUT_SECONDS,
             )
         )
-        return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes))
+        learned = embedded.learned or repeat(None)
+        return list(map(EmbeddedChunk, embedded.vectors.tolist(), embedded.token_codes, learned))
 
 
 def _words_of(batch: Sequence[Piece], rules: WordRules) -> list[StoredWords | None]:

@@ -164,6 +164,8 @@ class DocumentPreparer:
         }
         if collection.made.late_chunking:
             version["late_chunking"] = True
+        if collection.made.learned:
+            version["learned_sparse"] = collection.made.learned
         if len(document.text) > _LARGE_CHARACTERS:
             return replace(document, content_hash=await asyncio.to_thread(_hash_of, version))
         return replace(document, content_hash=_hash_of(version))

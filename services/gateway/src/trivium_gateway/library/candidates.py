@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "DegradedLeg", "Leg", "LegReason", "SearchResult", "leg_reason", "search_score"]
 
-Leg = Literal["dense", "sparse"]
+Leg = Literal["dense", "sparse", "learned"]
 LegReason = Literal["unavailable", "timeout", "overloaded"]
 
 
@@ -28,8 +28,9 @@ class Candidate:
         chunk: The chunk.
         dense: Cosine similarity of the vectors; None if that leg did not find the chunk or did not run.
         sparse: BM25 score; None if that leg did not find the chunk or did not run.
-        fused: Both together (`domain.fusion`), comparable within one search; None if only one leg ran.
+        fused: All together (`domain.fusion`), comparable within one search; None if only one leg ran.
         token_codes: The packed vectors of its tokens, empty if it was stored without; None if nobody asked for them.
+        learned: Inner product of the learned sparse vectors; None if that leg did not find the chunk or did not run.
     """
 
     id: str
@@ -38,16 +39,17 @@ class Candidate:
     sparse: float | None
     fused: float | None
     token_codes: bytes | None = None
+    learned: float | None = None
 
     @property
     def search_score(self) -> float:
         """The score that the search ordered by: fused, or that of the only leg that ran."""
-        return search_score(self.fused, self.dense, self.sparse)
+        return search_score(self.fused, self.dense, self.sparse, self.learned)
 
 
 @dataclass(frozen=True, slots=True)
 class DegradedLeg:
-    """A leg of the search that failed, so that the other stood in alone.
+    """A leg of the search that failed, so that the others stood in.
 
     Attributes:
         leg: Which.
@@ -66,7 +68,7 @@ class SearchResult:
 
     Attributes:
         candidates: Best first by `search_score`.
-        degraded_legs: Legs that were asked for and failed; at most one, since both failing is an error.
+        degraded_legs: Legs that were asked for and failed; never all, which is an error.
         unread_scores: The search scores of what was found behind the candidates, and not read.
         best_dense: The greatest cosine similarity of all that was found; None if the vectors were not searched.
         ranked: All that the legs found, best first, what was one too many behind the rest.
@@ -86,6 +88,6 @@ def leg_reason(error: TriviumError) -> LegReason:
     return "overloaded" if isinstance(error, Overloaded) else "unavailable"
 
 
-def search_score(fused: float | None, dense: float | None, sparse: float | None) -> float:
+def search_score(fused: float | None, dense: float | None, sparse: float | None, learned: float | None = None) -> float:
     """Give the score that a search orders by: fused, or that of the only leg that ran."""
-    return next((score for score in (fused, dense, sparse) if score is not None), 0.0)
+    return next((score for score in (fused, dense, sparse, learned) if score is not None), 0.0)

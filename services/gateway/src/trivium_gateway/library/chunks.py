@@ -88,7 +88,9 @@ class ChunkStore:
         self, collection: ResolvedCollection, versions: Sequence[str], tenant: str
     ) -> list[tuple[Chunk, EmbeddedChunk]]:
         """Read the chunks of some versions, with what the embedding model made of them; none if there are none."""
-        return await self._of(collection, tenant).embedded(versions) if versions else []
+        if not versions:
+            return []
+        return await self._of(collection, tenant).embedded(versions, with_learned=bool(collection.made.learned))
 
     async def ids_of_uris(
         self, collection: ResolvedCollection, uris: Sequence[str], reader: Reader

@@ -10,9 +10,11 @@ from trivium_lexical import ParsedQuery
 
 from trivium_gateway.domain.filters import Filter
 from trivium_gateway.domain.readers import Reader
+from trivium_gateway.domain.sparse_weights import SparseWeights
+from trivium_gateway.library.asking import EVEN, LegWeights
 from trivium_gateway.library.candidates import Candidate, SearchResult
 from trivium_gateway.library.resolved import ResolvedCollection
-from trivium_gateway.library.search import EVEN, ChunkSearch, LegWeights
+from trivium_gateway.library.search import ChunkSearch
 from trivium_gateway.qdrant.words import asked_words
 
 __all__ = ["search_as_demanded"]
@@ -30,6 +32,7 @@ async def search_as_demanded(
     query: ParsedQuery,
     *,
     vector: Sequence[float] | None,
+    learned: SparseWeights | None = None,
     focus: str = "",
     by_words: bool = True,
     filter: Filter | None,  # noqa: A002 - the word of the interface
@@ -51,6 +54,7 @@ async def search_as_demanded(
         collection: Where to search.
         query: What to look for.
         vector: Its vector; None to search by words alone.
+        learned: Its learned sparse vector; None to search without.
         focus: What a long query asks above all; empty for all of it.
         by_words: Whether to search by words as well where there is a vector.
         filter: Conditions on the chunks.
@@ -68,7 +72,13 @@ async def search_as_demanded(
 
     async def search(**more: Any) -> SearchResult:
         text = query.text if by_words or vector is None else None
-        arguments: dict[str, Any] = {"vector": vector, "text": text, "focus": focus, "limit": limit} | more
+        arguments: dict[str, Any] = {
+            "vector": vector,
+            "learned": learned,
+            "text": text,
+            "focus": focus,
+            "limit": limit,
+        } | more
         seconds = max(0.001, until - time.monotonic())
         return await chunk_search.search(
             collection,
@@ -92,7 +102,9 @@ async def search_as_demanded(
     if words and await asyncio.to_thread(asked_words, words, collection.word_rules) is not None:
         within, seen = [], set[str]()
         for _ in range(_PAGES):
-            page = (await search(vector=None, text=words, focus="", limit=_MOST_CHUNKS, without=seen)).candidates
+            page = (
+                await search(vector=None, learned=None, text=words, focus="", limit=_MOST_CHUNKS, without=seen)
+            ).candidates
             within += [one.id for one in await allowed(page)]
             seen |= {one.id for one in page}
             if len(page) < _MOST_CHUNKS or len(within) >= _MOST_CHUNKS:

@@ -56,6 +56,7 @@ class CollectionDescriber:
             settings=collection.settings,
             beside=collection.beside,
             comparison=known.comparison,
+            sparse_fingerprint=collection.made.learned,
         )
 
     async def describe_any(

@@ -44,6 +44,7 @@ class CollectionDescription:
         settings: How it is searched and judged, and was before.
         beside: The index beside the one that answers; None if there is none.
         comparison: How its index and the one before answered the same questions; None if they were not compared.
+        sparse_fingerprint: Fingerprint of the model of its learned sparse vectors; empty if it has none.
     """
 
     name: str
@@ -58,6 +59,7 @@ class CollectionDescription:
     settings: SettingsHistory = field(default_factory=SettingsHistory)
     beside: IndexBeside | None = None
     comparison: IndexComparison | None = None
+    sparse_fingerprint: str = ""
 
 
 _STATES = {

@@ -143,7 +143,8 @@ class DocumentExport:
         with_vectors: bool,
     ) -> AsyncGenerator[ExportedDocument, None]:
         """Read some documents that fit into memory together, or a larger one alone; one that is gone is left out."""
-        placed = PlacedChunks(self._connection, collection.physical, reader)
+        with_learned = bool(collection.made.learned)
+        placed = PlacedChunks(self._connection, collection.physical, reader, with_learned=with_learned)
         is_large = sum(count for _, count in group.values()) > _PIECES_AT_ONCE
         for _ in range(_ATTEMPTS):
             places = [(one, version, index) for one, (version, count) in group.items() for index in range(count)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trivium_gateway.qdrant.legs import dense_leg, find, sparse_leg
+from trivium_gateway.qdrant.legs import dense_leg, find, learned_leg, sparse_leg
 from trivium_gateway.qdrant.points import scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from trivium_gateway.domain.filters import Filter
     from trivium_gateway.domain.readers import Reader
+    from trivium_gateway.domain.sparse_weights import SparseWeights
     from trivium_gateway.library.resolved import ResolvedCollection
     from trivium_gateway.qdrant.connection import QdrantConnection
 
@@ -36,6 +37,7 @@ class LegRanks:
         collection: ResolvedCollection,
         *,
         vector: Sequence[float],
+        learned: SparseWeights | None,
         text: str,
         focus: str,
         filter: Filter | None,  # noqa: A002 - the word of the interface
@@ -50,6 +52,7 @@ class LegRanks:
             chunk_ids: The chunks.
             collection: Where to search.
             vector: The query's vector.
+            learned: Its learned sparse vector; None if it has none.
             text: Its text.
             focus: What a long text asks above all; empty for all of it.
             filter: Conditions on the chunks.
@@ -64,6 +67,8 @@ class LegRanks:
         words = asked_words(text, collection.word_rules, focus)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope, collection.corpus(reader))
+        if learned is not None and learned.indices:
+            legs["learned"] = learned_leg(learned, scope)
         ranks: dict[str, int | None] = {}
         for name, leg in legs.items():
             hits = await find(self._connection, collection.physical, leg, DEPTH, timeout_seconds=timeout_seconds)

@@ -200,5 +200,7 @@ class CollectionLookup:
 
 def _is_own(physical: str, described: PhysicalCollection) -> bool:
     made = described.made
-    name = physical_name(alias_behind(physical), made.fingerprint, made.analyzer, made.language, made.generation)
+    name = physical_name(
+        alias_behind(physical), made.fingerprint, made.analyzer, made.language, made.generation, made.learned
+    )
     return physical == name

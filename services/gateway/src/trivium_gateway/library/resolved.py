@@ -97,18 +97,21 @@ class ResolvedCollection:
     @property
     def needs_reindex(self) -> bool:
         """Whether `trivium reindex` would make it otherwise than it is."""
-        return self.successor() is not None or self.is_cut_otherwise
+        return self.successor() is not None or self.is_embedded_otherwise
 
     @property
-    def is_cut_otherwise(self) -> bool:
-        """Whether its settings say another chunking than its documents were cut by."""
-        return self.settings.now.settings.chunking != self.made.chunking
+    def is_embedded_otherwise(self) -> bool:
+        """Whether its settings say another chunking than its documents were cut by, or other vectors than they have."""
+        settings = self.settings.now.settings
+        return settings.chunking != self.made.chunking or bool(settings.learned_sparse) != bool(self.made.learned)
 
     def made_as(self, made: IndexMaking) -> "ResolvedCollection":
         """Give the index of this collection that is made otherwise."""
         return replace(
             self,
-            physical=physical_name(self.alias, made.fingerprint, made.analyzer, made.language, made.generation),
+            physical=physical_name(
+                self.alias, made.fingerprint, made.analyzer, made.language, made.generation, made.learned
+            ),
             made=made,
             same_model=self.same_model if made.fingerprint == self.made.fingerprint else "",
             beside=None,

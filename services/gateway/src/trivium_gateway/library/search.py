@@ -1,62 +1,32 @@
-"""Hybrid search: the nearest vectors and BM25 over one collection, fused."""
+"""Hybrid search: the nearest vectors, BM25 and learned sparse vectors over one collection, fused."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
-from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, TriviumError, Unavailable
+from trivium_serving.errors import DeadlineExceeded, FailedPrecondition, NotFound, Overloaded, Unavailable
 
 from trivium_gateway.domain.filters import Filter
-from trivium_gateway.domain.fusion import LegScores, fuse, z_scores
+from trivium_gateway.domain.fusion import z_scores
 from trivium_gateway.domain.readers import Reader
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.domain.standings import Ranked
-from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, SearchResult, leg_reason, search_score
+from trivium_gateway.library.asking import EVEN, LegWeights, Ranking, ask_legs
+from trivium_gateway.library.candidates import Candidate, DegradedLeg, Leg, SearchResult, search_score
 from trivium_gateway.library.committed import CommittedCandidates
 from trivium_gateway.library.heads import DocumentHeads
 from trivium_gateway.library.resolved import ResolvedCollection
 from trivium_gateway.qdrant.chunks import FoundChunk, QdrantChunks
 from trivium_gateway.qdrant.connection import QdrantConnection
-from trivium_gateway.qdrant.legs import Hit, LegQuery, dense_leg, find, find_both, sparse_leg
+from trivium_gateway.qdrant.legs import LegQuery, dense_leg, learned_leg, sparse_leg
 from trivium_gateway.qdrant.points import Scope, id_condition, keyword_condition, scoped_filter
 from trivium_gateway.qdrant.words import asked_words
 
-__all__ = ["EVEN", "ChunkSearch", "LegWeights"]
-
-_BOTH_LEGS_SHARE = 0.6
-"""The part of the time after which both legs together are given up, so that each alone still has some."""
+__all__ = ["ChunkSearch"]
 
 _SEARCHES = 3
 """How often a search is repeated without the versions that it found and that do not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranking:
-    """What the legs found, best first, and what of it was one too many."""
-
-    ranked: Sequence[Ranked]
-    degraded_legs: Sequence[DegradedLeg]
-    cut: Sequence[Ranked] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LegWeights:
-    """How much the legs of a search count.
-
-    Attributes:
-        dense: The vectors, from 0.
-        sparse: The words, from 0.
-        off: The leg that is not asked at all where the other can be; None to ask both.
-    """
-
-    dense: float = 1.0
-    sparse: float = 1.0
-    off: Leg | None = None
-
-
-EVEN = LegWeights()
-"""Both count alike."""
 
 
 class ChunkSearch:
@@ -75,6 +45,7 @@ class ChunkSearch:
         collection: ResolvedCollection,
         *,
         vector: Sequence[float] | None,
+        learned: SparseWeights | None = None,
         text: str | None,
         focus: str = "",
         filter: Filter | None = None,  # noqa: A002 - the word of the interface
@@ -89,13 +60,14 @@ class ChunkSearch:
     ) -> SearchResult:
         """Find the chunks that are closest to a query.
 
-        Both legs are one call. If it fails, each is tried alone. What they found is read by another.
+        All legs are one call. If it fails, each is tried alone. What they found is read by another.
         Only chunks of versions that are committed are returned: those of a write that is going on or broke off, and of
         a version that was just replaced, are left out. If that leaves a gap, the search is made again without them.
 
         Args:
             collection: Where to search.
             vector: The query's vector, of the collection's dimension; None to search by words alone.
+            learned: Its learned sparse vector, of the collection's model of those; None to search without.
             text: The query's text; None to search by vector alone. At least one of both is given.
             focus: What a long text asks above all; empty for all of it.
             filter: Conditions on the chunks.
@@ -104,16 +76,16 @@ class ChunkSearch:
             limit: Most chunks to find, from 1.
             read: How many of them, best first, become candidates; None for all.
             with_codes: Whether to read the vectors of their tokens, too, which are several times as large as the rest.
-            timeout_seconds: Time for the whole search, a second attempt with one leg included.
+            timeout_seconds: Time for the whole search, a second attempt with each leg alone included.
             reader: As whom.
             weights: How much the legs count, and which is not asked.
 
         Raises:
             NotFound: The collection was deleted (COLLECTION_NOT_FOUND).
             FailedPrecondition: There is no vector, and the words are another analyzer's (ANALYZER_CHANGED).
-            Unavailable: Qdrant cannot be reached, or both legs failed.
-            Overloaded: Qdrant has no capacity for either leg.
-            DeadlineExceeded: Neither leg answered in time.
+            Unavailable: Qdrant cannot be reached, or all legs failed.
+            Overloaded: Qdrant has no capacity for any leg.
+            DeadlineExceeded: No leg answered in time.
         """
         until = time.monotonic() + timeout_seconds
         committed = CommittedCandidates(self._heads, collection, reader)
@@ -125,20 +97,22 @@ class ChunkSearch:
             stale = [keyword_condition("content_hash", sorted(committed.stale))] if committed.stale else []
             scope = scoped_filter(reader, only, filter, without=[*barred, *stale])
             found = await self._search(
-                collection, vector, text, focus, scope, corpus, limit, _seconds_until(until), weights
+                collection, vector, learned, text, focus, scope, corpus, limit, _seconds_until(until), weights
             )
             wanted = found.ranked[:read]
             # A document's first chunk may be another version's meanwhile, which the filter may not fit.
             still = scope if filter is not None else None
             chunks = await self._read(collection, reader, wanted, still, with_codes, _seconds_until(until))
             candidates = [
-                Candidate(one.id, chunk.chunk, one.dense, one.sparse, one.fused, chunk.token_codes)
+                Candidate(one.id, chunk.chunk, one.dense, one.sparse, one.fused, chunk.token_codes, one.learned)
                 for one in wanted
                 if (chunk := chunks.get(one.id)) is not None
             ]
             kept, again = await committed.keep(candidates, _seconds_until(until))
             if len(kept) >= len(best.candidates):
-                unread = [search_score(one.fused, one.dense, one.sparse) for one in found.ranked[len(wanted) :]]
+                unread = [
+                    search_score(one.fused, one.dense, one.sparse, one.learned) for one in found.ranked[len(wanted) :]
+                ]
                 near = max((one.dense for one in found.ranked if one.dense is not None), default=None)
                 best = SearchResult(kept, found.degraded_legs, unread, near, [*found.ranked, *found.cut])
             if not again and len(candidates) == len(wanted):
@@ -180,6 +154,7 @@ class ChunkSearch:
         self,
         collection: ResolvedCollection,
         vector: Sequence[float] | None,
+        learned: SparseWeights | None,
         text: str | None,
         focus: str,
         scope: Scope,
@@ -187,7 +162,7 @@ class ChunkSearch:
         limit: int,
         timeout_seconds: float,
         weights: LegWeights,
-    ) -> _Ranking:
+    ) -> Ranking:
         # A leg that is off still stands in for the other.
         off = weights.off if vector is not None and text is not None else None
         legs: dict[Leg, LegQuery] = {}
@@ -206,89 +181,19 @@ class ChunkSearch:
             legs["dense"] = dense_leg(vector, scope, collection.settings.now.settings)
         if words is not None:
             legs["sparse"] = sparse_leg(words, scope, corpus)
+        if learned is not None and learned.indices and weights.learned:
+            legs["learned"] = learned_leg(learned, scope)
         if not legs:  # a query without words, and no model to read it
-            return _Ranking([], [])
-        started = time.monotonic()
-        if len(legs) == 2:
-            try:
-                return await self._search_both(collection, legs, limit, timeout_seconds * _BOTH_LEGS_SHARE, weights)
-            except NotFound as error:
-                raise _gone(collection) from error
-            except Unavailable as error:
-                if error.reason in ("UPSTREAM_UNAVAILABLE", "COLLECTION_UNAVAILABLE"):
-                    raise
-            except DeadlineExceeded:
-                pass
-        remaining_seconds = max(0.001, timeout_seconds - (time.monotonic() - started))
-        found = await self._search_each(collection, legs, limit, remaining_seconds)
+            return Ranking([], [])
+        try:
+            found = await ask_legs(self._connection, collection.physical, legs, limit, timeout_seconds, weights)
+        except NotFound as error:
+            raise _gone(collection) from error
         ranked = found.ranked
-        if weights.off is not None and weights.off not in legs:  # there was but one to ask, and nothing is missing
+        if len(legs) == 1 and weights.off is not None and weights.off not in legs:  # nothing is missing
             fused = z_scores([search_score(None, one.dense, one.sparse) for one in ranked])
             ranked = [one._replace(fused=score) for one, score in zip(ranked, fused, strict=True)]
-        return _Ranking(ranked, [*found.degraded_legs, *unreadable])
-
-    async def _search_both(
-        self,
-        collection: ResolvedCollection,
-        legs: dict[Leg, LegQuery],
-        limit: int,
-        timeout_seconds: float,
-        weights: LegWeights,
-    ) -> _Ranking:
-        """Run both legs in one call, and fuse what they find."""
-        queries = list(legs.values())
-        hits = await find_both(self._connection, collection.physical, queries, limit, timeout_seconds=timeout_seconds)
-        found = dict(zip(legs, hits, strict=True))
-        dense, sparse = _scores(found["dense"]), _scores(found["sparse"])
-        # A passage without any of the words scores 0; there are such if the leg found fewer than it might.
-        least = min(sparse.values()) if len(sparse) == limit else 0.0
-        by_vectors = LegScores(dense, unfound=min(dense.values(), default=0.0), weight=weights.dense)
-        by_words = LegScores(sparse, unfound=least, weight=weights.sparse, from_zero=True)
-        fused = fuse([by_vectors, by_words])
-        ranked = [Ranked(id_, dense.get(id_), sparse.get(id_), score) for id_, score in fused.items()]
-        return _Ranking(ranked[:limit], [], ranked[limit:])
-
-    async def _search_each(
-        self, collection: ResolvedCollection, legs: dict[Leg, LegQuery], limit: int, timeout_seconds: float
-    ) -> _Ranking:
-        """Run each leg by itself, and answer from the first one that works."""
-        outcomes = await asyncio.gather(
-            *(self._search_leg(collection, leg, query, limit, timeout_seconds) for leg, query in legs.items()),
-            return_exceptions=True,
-        )
-        failed: list[DegradedLeg] = []
-        found: Sequence[Ranked] | None = None
-        for leg, outcome in zip(legs, outcomes, strict=True):
-            if not isinstance(outcome, BaseException):
-                found = outcome if found is None else found
-            elif isinstance(outcome, NotFound):
-                raise _gone(collection) from outcome
-            elif isinstance(outcome, TriviumError):
-                failed.append(DegradedLeg(leg, leg_reason(outcome), outcome))
-            else:
-                raise outcome
-        if found is None:
-            raise next(outcome for outcome in outcomes if isinstance(outcome, TriviumError))
-        if not failed and len(legs) == 2:  # each works, only both together were too slow
-            failed.append(DegradedLeg("sparse", "timeout", "both legs in one call took too long, each alone did not"))
-        return _Ranking(found, failed)
-
-    async def _search_leg(
-        self, collection: ResolvedCollection, leg: Leg, query: LegQuery, limit: int, timeout_seconds: float
-    ) -> list[Ranked]:
-        hits = await find(self._connection, collection.physical, query, limit, timeout_seconds=timeout_seconds)
-        return [
-            Ranked(
-                hit.id,
-                dense=hit.score if leg == "dense" else None,
-                sparse=hit.score if leg == "sparse" else None,
-            )
-            for hit in hits
-        ]
-
-
-def _scores(hits: Sequence[Hit]) -> dict[str, float]:
-    return {hit.id: hit.score for hit in hits}
+        return Ranking(ranked, [*found.degraded_legs, *unreadable], found.cut)
 
 
 def _seconds_until(moment: float) -> float:

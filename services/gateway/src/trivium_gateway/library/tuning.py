@@ -13,7 +13,7 @@ from trivium_gateway.library.collections import Collections
 from trivium_gateway.library.locks import KeyedLocks
 from trivium_gateway.library.resolved import resolved
 from trivium_gateway.models.embed import EmbedClient
-from trivium_gateway.models.embed_answers import check_late_chunking
+from trivium_gateway.models.embed_answers import check_late_chunking, check_learned_sparse
 from trivium_gateway.qdrant.collections import QdrantCollections
 from trivium_gateway.qdrant.connection import QdrantConnection
 
@@ -33,7 +33,7 @@ class CollectionTuning:
     Args:
         connection: To Qdrant.
         collections: Finds collections.
-        embed: Says whether the model of one can do late chunking.
+        embed: Says whether the model of one can do late chunking, and whether there are learned sparse vectors.
         now: The time of day.
     """
 
@@ -73,9 +73,10 @@ class CollectionTuning:
         Raises:
             NotFound: There is none of this name (COLLECTION_NOT_FOUND).
             InvalidField: A setting breaks a rule, or `clear` names none.
-            FailedPrecondition: Another version is in force (SETTINGS_CHANGED), or the collection's model cannot do late
-                chunking (LATE_CHUNKING_NOT_SUPPORTED).
-            Unavailable: With late chunking: the embed service cannot be asked.
+            FailedPrecondition: Another version is in force (SETTINGS_CHANGED), the collection's model cannot do late
+                chunking (LATE_CHUNKING_NOT_SUPPORTED), or its service gives no learned sparse vectors
+                (LEARNED_SPARSE_NOT_SUPPORTED).
+            Unavailable: With late chunking or learned sparse vectors: the embed service cannot be asked.
         """
         if len(note) > MAX_NOTE_CHARACTERS:
             raise InvalidField("note", f"note has {len(note)} characters; at most {MAX_NOTE_CHARACTERS} are allowed.")
@@ -97,9 +98,13 @@ class CollectionTuning:
             wanted.check()
             return history.changed(wanted, made_at=f"{self._now():%Y-%m-%dT%H:%M:%SZ}", note=note)
 
-        if settings.late_chunking:
+        if settings.late_chunking or settings.learned_sparse:
             own = await self._collections.own(name, tenant=tenant)
-            check_late_chunking(await (await self._embed.of(resolved(own).embedded_by)).model())
+            model = await (await self._embed.of(resolved(own).embedded_by)).model()
+            if settings.late_chunking:
+                check_late_chunking(model)
+            if settings.learned_sparse:
+                check_learned_sparse(model)
         await self._write(name, tenant, changed)
 
     async def roll_back(self, name: str, *, tenant: str) -> None:

@@ -21,6 +21,7 @@ from trivium_gateway.models.embed_answers import (
     Tokens,
     documents_from,
     error_in_stream,
+    learned_from,
     model_changed_or,
     model_from,
     texts_from,
@@ -118,7 +119,14 @@ class EmbedClient:
         return model
 
     async def embed_query(
-        self, text: str, *, reader: Reader, expected_fingerprint: str, with_codes: bool = False, timeout_seconds: float
+        self,
+        text: str,
+        *,
+        reader: Reader,
+        expected_fingerprint: str,
+        learned: str = "",
+        with_codes: bool = False,
+        timeout_seconds: float,
     ) -> QueryVector:
         """Embed a query, or remember its vector. One that is longer than the model reads is read in parts.
 
@@ -126,20 +134,23 @@ class EmbedClient:
             text: The query; not blank.
             reader: Who asks.
             expected_fingerprint: The model's fingerprint, as the collection has it.
+            learned: That of the learned sparse vectors that it has; empty for none. A service of others gives none.
             with_codes: Whether to have the vectors of its tokens as well, of one that is read whole.
             timeout_seconds: How long it may take.
 
         Raises:
             FailedPrecondition: The service runs another model (MODEL_CHANGED).
         """
-        remembered = self._remembered.get(reader, expected_fingerprint, text, with_codes=with_codes)
+        remembered = self._remembered.get(reader, expected_fingerprint + learned, text, with_codes=with_codes)
         if remembered is not None:
             return remembered
         until = time.monotonic() + timeout_seconds
-        response = await self._embed_queries([text], expected_fingerprint, timeout_seconds, with_codes=with_codes)
+        response = await self._embed_queries(
+            [text], expected_fingerprint, timeout_seconds, with_codes=with_codes, sparse=bool(learned)
+        )
+        weights = learned_from(response, learned)
         vector = vectors_from(response, 1, expected_fingerprint)[0].copy()
-        token_count, long = sum(response.token_counts), None
-        token_codes = b"".join(response.token_codes[:1])
+        token_count, token_codes, long = sum(response.token_counts), b"".join(response.token_codes[:1]), None
         if 0 < response.model.max_input_tokens <= token_count:  # it was cut
             long = long_query(text, await self.tokenize([text], timeout_seconds=max(0.001, until - time.monotonic())))
         if long is not None:
@@ -150,13 +161,26 @@ class EmbedClient:
             token_codes = b""
         read_share = response.read_shares[0] if response.read_shares else 1.0
         made = QueryVector(
-            vector.tolist(), token_count, cached=False, read_share=read_share, token_codes=token_codes, long=long
+            vector.tolist(),
+            token_count,
+            cached=False,
+            read_share=read_share,
+            token_codes=token_codes,
+            long=long,
+            learned=weights,
         )
-        self._remembered.put(reader, expected_fingerprint, text, vector, made, with_codes=with_codes)
+        if weights is not None or not learned:  # what is lacking may be there the next time
+            self._remembered.put(reader, expected_fingerprint + learned, text, vector, made, with_codes=with_codes)
         return made
 
     async def _embed_queries(
-        self, texts: Sequence[str], expected_fingerprint: str, timeout_seconds: float, *, with_codes: bool = False
+        self,
+        texts: Sequence[str],
+        expected_fingerprint: str,
+        timeout_seconds: float,
+        *,
+        with_codes: bool = False,
+        sparse: bool = False,
     ) -> pb.EmbedResponse:
         request = pb.EmbedRequest(
             texts=map(plain_letters, texts),
@@ -164,6 +188,7 @@ class EmbedClient:
             truncate=True,
             expected_fingerprint=expected_fingerprint,
             token_codes=pb.TOKEN_CODES_8_BIT if with_codes else pb.TOKEN_CODES_UNSPECIFIED,
+            sparse=sparse,
         )
         try:
             response = await self._stub.Embed(request, timeout=timeout_seconds, metadata=outgoing_metadata())
@@ -173,7 +198,12 @@ class EmbedClient:
         return response
 
     async def embed_documents(
-        self, texts: Sequence[str] | Sequence[ChunkedText], *, expected_fingerprint: str, timeout_seconds: float
+        self,
+        texts: Sequence[str] | Sequence[ChunkedText],
+        *,
+        expected_fingerprint: str,
+        learned: str = "",
+        timeout_seconds: float,
     ) -> EmbeddedDocuments:
         """Embed documents at bulk priority: queries overtake them.
 
@@ -181,16 +211,17 @@ class EmbedClient:
             texts: At most the model's `max_texts`, none of them blank or over the model's maximum; or texts to be read
                 whole, with at most so many chunks.
             expected_fingerprint: The model's fingerprint, as the collection has it.
+            learned: The fingerprint of the learned sparse vectors that it has; empty for none.
             timeout_seconds: How long it may take.
 
         Returns:
-            The vectors, and those of the texts' tokens; or those of the chunks of all texts, in their order.
+            The vectors, those of tokens, and learned sparse ones; or those of all chunks, in their order.
 
         Raises:
-            FailedPrecondition: The service runs another model (MODEL_CHANGED), or one that cannot do late chunking
-                (LATE_CHUNKING_NOT_SUPPORTED).
+            FailedPrecondition: The service runs another model (MODEL_CHANGED, SPARSE_MODEL_CHANGED), or one that cannot
+                do late chunking (LATE_CHUNKING_NOT_SUPPORTED).
         """
-        request, count = documents_request(texts)
+        request, count = documents_request(texts, sparse=bool(learned))
         request.expected_fingerprint = expected_fingerprint
         try:
             response = await self._in_bulk(request, 0, timeout_seconds)
@@ -198,7 +229,7 @@ class EmbedClient:
             raise self._changed_or(error, expected_fingerprint) from error
         self._running = response.model.fingerprint
         count_read(tokens=sum(response.token_counts))
-        return documents_from(response, count, expected_fingerprint)
+        return documents_from(response, count, expected_fingerprint, learned)
 
     def _changed_or(self, error: TriviumError, expected_fingerprint: str) -> TriviumError:
         found = model_changed_or(error, expected_fingerprint)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from grpc import StatusCode
@@ -18,17 +17,19 @@ from trivium_serving.errors import (
     Unavailable,
 )
 
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.models.upstream import broken_answer
 
 __all__ = [
     "EmbedModel",
     "EmbeddedDocuments",
     "EmbeddedTexts",
-    "SparseWeights",
     "Tokens",
     "check_late_chunking",
+    "check_learned_sparse",
     "documents_from",
     "error_in_stream",
+    "learned_from",
     "model_changed_or",
     "model_from",
     "texts_from",
@@ -52,6 +53,7 @@ class EmbedModel:
         gives_codes: Whether documents get the vectors of their tokens as well.
         token_fingerprint: Identity of the vectors of tokens; empty if there are none to be had.
         late_chunking: Whether it gives vectors of the chunks of a text that it reads whole.
+        sparse_fingerprint: Identity of its learned sparse vectors; empty if it gives none.
     """
 
     name: str
@@ -62,6 +64,7 @@ class EmbedModel:
     gives_codes: bool = False
     token_fingerprint: str = ""
     late_chunking: bool = False
+    sparse_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +80,6 @@ class Tokens:
     starts: Sequence[NDArray[np.uint32]]
     overhead_tokens: int
     max_input_tokens: int
-
-
-class SparseWeights(NamedTuple):
-    """A learned sparse vector.
-
-    Attributes:
-        indices: Ids of words in the model's vocabulary, ascending.
-        values: The weight of each, above 0.
-    """
-
-    indices: Sequence[int]
-    values: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +106,12 @@ class EmbeddedDocuments:
     Attributes:
         vectors: float32 [texts, dimension].
         token_codes: For each text the vectors of its tokens, packed; empty where the service gives none.
+        learned: Their learned sparse vectors; none if nobody asked for them.
     """
 
     vectors: NDArray[np.float32]
     token_codes: Sequence[bytes]
+    learned: Sequence[SparseWeights] = ()
 
 
 def model_from(response: pb.GetModelResponse) -> EmbedModel:
@@ -132,6 +125,7 @@ def model_from(response: pb.GetModelResponse) -> EmbedModel:
         gives_codes=response.token_codes != pb.TOKEN_CODES_UNSPECIFIED,
         token_fingerprint=response.model.token_fingerprint,
         late_chunking=response.late_chunking,
+        sparse_fingerprint=response.model.sparse_fingerprint,
     )
 
 
@@ -146,6 +140,20 @@ def check_late_chunking(model: EmbedModel) -> None:
             f"{model.name} cannot do late chunking: that takes a model in the embed service itself whose vectors are "
             "the means of those of its tokens. Run such a model (docs/models.md), or leave late_chunking out.",
             reason="LATE_CHUNKING_NOT_SUPPORTED",
+        )
+
+
+def check_learned_sparse(model: EmbedModel) -> None:
+    """Accept a service for learned sparse vectors.
+
+    Raises:
+        FailedPrecondition: It gives none (LEARNED_SPARSE_NOT_SUPPORTED).
+    """
+    if not model.sparse_fingerprint:
+        raise FailedPrecondition(
+            f"The embed service that runs {model.name} gives no learned sparse vectors. Set TRIVIUM_EMBED_SPARSE_MODEL "
+            "for it, or have it run a model that makes both (docs/models.md); or leave learned_sparse out.",
+            reason="LEARNED_SPARSE_NOT_SUPPORTED",
         )
 
 
@@ -174,17 +182,30 @@ def vectors_from(response: pb.EmbedResponse, count: int, expected_fingerprint: s
     return _matrix(response, count)
 
 
-def documents_from(response: pb.EmbedResponse, count: int, expected_fingerprint: str) -> EmbeddedDocuments:
-    """Read the vectors of so many documents, and those of their tokens.
+def documents_from(
+    response: pb.EmbedResponse, count: int, expected_fingerprint: str, learned: str = ""
+) -> EmbeddedDocuments:
+    """Read the vectors of so many documents, those of their tokens, and learned sparse ones of some fingerprint.
 
     Raises:
-        FailedPrecondition: They are another model's (MODEL_CHANGED).
+        FailedPrecondition: They are another model's (MODEL_CHANGED), or the sparse ones are (SPARSE_MODEL_CHANGED).
     """
     vectors = vectors_from(response, count, expected_fingerprint)
     codes = list(response.token_codes) or [b""] * count
     if len(codes) != count:
         raise broken_answer("embed", "does not have token codes for each text")
-    return EmbeddedDocuments(vectors, codes)
+    if not learned:
+        return EmbeddedDocuments(vectors, codes)
+    if response.model.sparse_fingerprint != learned:
+        raise _sparse_model_changed(learned)
+    return EmbeddedDocuments(vectors, codes, _sparse_vectors(response, count))
+
+
+def learned_from(response: pb.EmbedResponse, learned: str) -> SparseWeights | None:
+    """Read a query's learned sparse vector; None if none was asked for, or none of that fingerprint is there."""
+    if not learned or response.model.sparse_fingerprint != learned:
+        return None
+    return _sparse_vectors(response, 1)[0]
 
 
 def texts_from(response: pb.EmbedResponse, count: int, *, with_sparse: bool = False) -> EmbeddedTexts:
@@ -193,7 +214,7 @@ def texts_from(response: pb.EmbedResponse, count: int, *, with_sparse: bool = Fa
     Raises:
         InvalidField: Sparse ones were asked for, and the service makes none.
     """
-    sparse: list[SparseWeights] = []
+    sparse: Sequence[SparseWeights] = ()
     if with_sparse:
         if not response.model.sparse_fingerprint:
             raise InvalidField(
@@ -201,9 +222,7 @@ def texts_from(response: pb.EmbedResponse, count: int, *, with_sparse: bool = Fa
                 "The embed service makes no learned sparse vectors. Leave out sparse, or have the service run a model "
                 "that does (TRIVIUM_EMBED_SPARSE_MODEL, docs/models.md).",
             )
-        if len(response.sparse_vectors) != count:
-            raise broken_answer("embed", "does not have one sparse vector per text")
-        sparse = [SparseWeights(list(one.indices), list(one.values)) for one in response.sparse_vectors]
+        sparse = _sparse_vectors(response, count)
     return EmbeddedTexts(_matrix(response, count), sum(response.token_counts), response.model.name, sparse)
 
 
@@ -241,6 +260,21 @@ def _model_changed(expected_fingerprint: str) -> FailedPrecondition:
         "change the collection's model: trivium reindex NAME --model MODEL.",
         reason="MODEL_CHANGED",
     )
+
+
+def _sparse_model_changed(learned: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"The collection's learned sparse vectors come from another model (fingerprint {learned[:12]}) than the embed "
+        "service runs now. Start that model again (TRIVIUM_EMBED_SPARSE_MODEL), or make them anew: trivium reindex "
+        "NAME --model MODEL, with the name of the collection's embedding model.",
+        reason="SPARSE_MODEL_CHANGED",
+    )
+
+
+def _sparse_vectors(response: pb.EmbedResponse, count: int) -> Sequence[SparseWeights]:
+    if len(response.sparse_vectors) != count:
+        raise broken_answer("embed", "does not have one sparse vector per text")
+    return [SparseWeights(list(one.indices), list(one.values)) for one in response.sparse_vectors]
 
 
 def _matrix(response: pb.EmbedResponse, count: int) -> NDArray[np.float32]:

@@ -42,9 +42,11 @@ class ChunkedText:
         return heading + text, pb.ChunkSpans(spans=spans, heading_characters=begin)
 
 
-def documents_request(texts: Sequence[str] | Sequence[ChunkedText]) -> tuple[pb.EmbedRequest, int]:
-    """Ask for what a model makes of some documents, or of their chunks; and say how many those are."""
-    request = pb.EmbedRequest(role=pb.EMBED_ROLE_DOCUMENT, token_codes=pb.TOKEN_CODES_DEFAULT)
+def documents_request(
+    texts: Sequence[str] | Sequence[ChunkedText], *, sparse: bool = False
+) -> tuple[pb.EmbedRequest, int]:
+    """Ask for what models make of some documents, or of their chunks; and say how many those are."""
+    request = pb.EmbedRequest(role=pb.EMBED_ROLE_DOCUMENT, token_codes=pb.TOKEN_CODES_DEFAULT, sparse=sparse)
     if not _are_chunked(texts):
         request.texts.extend(plain_letters(text) for text in texts if isinstance(text, str))
         return request, len(texts)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trivium_gateway.caching.shares import Shares
 from trivium_gateway.domain.readers import Reader
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.models.long_queries import LongQuery
 
 
@@ -23,6 +24,7 @@ class QueryVector:
         read_share: What share of the query's letters the model can read, from 0 to 1; 1 if it does not say.
         token_codes: The vectors of its tokens, packed, for a reranker of the same model; empty if there are none.
         long: Its parts, if it is longer than the model reads at a time; the vector is put together from theirs.
+        learned: Its learned sparse vector, of as much as that model reads; None if none was asked for or there is none.
     """
 
     vector: Sequence[float]
@@ -31,6 +33,7 @@ class QueryVector:
     read_share: float = 1.0
     token_codes: bytes = b""
     long: LongQuery | None = None
+    learned: SparseWeights | None = None
 
 
 class QueryMemory:

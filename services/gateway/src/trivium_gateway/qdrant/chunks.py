@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trivium_gateway.qdrant.embedded import embedded_from, vectors_of_models
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.owners import owners_payload
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
-    DENSE,
     TOKEN_CODES,
     EmbeddedChunk,
     Point,
@@ -181,14 +181,14 @@ class QdrantChunks:
             if not offset:
                 return chunks
 
-    async def embedded(self, versions: Sequence[str]) -> list[tuple[Chunk, EmbeddedChunk]]:
-        """Read the chunks of some versions of documents, with what the embedding model made of them."""
+    async def embedded(self, versions: Sequence[str], *, with_learned: bool) -> list[tuple[Chunk, EmbeddedChunk]]:
+        """Read the chunks of some versions of documents, with what models made of them."""
         request = qdrant.ScrollPoints(
             collection_name=self._physical,
             filter=self._filter((), versions),
             limit=_SCROLL_PAGE,
             with_payload=_payload((*_TEXT_FIELDS, TOKEN_CODES)),
-            with_vectors=qdrant.WithVectorsSelector(include=qdrant.VectorsSelector(names=[DENSE])),
+            with_vectors=vectors_of_models(with_learned=with_learned),
         )
         found: list[tuple[Chunk, EmbeddedChunk]] = []
         while True:
@@ -196,8 +196,7 @@ class QdrantChunks:
                 self._connection.points.Scroll, request, timeout_seconds=_READ_TIMEOUT_SECONDS
             )
             for point in reply.result:
-                vector = point.vectors.vectors.vectors[DENSE]
-                embedded = EmbeddedChunk(vector.dense.data or vector.data, token_codes_from(point.payload))
+                embedded = embedded_from(point, with_learned=with_learned)
                 found.append((chunk_from_payload(point.payload), embedded))
             if not reply.HasField("next_page_offset"):
                 return found

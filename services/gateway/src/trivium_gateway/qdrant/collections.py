@@ -18,6 +18,7 @@ from trivium_gateway.qdrant.described import (
     EMBEDDED_BY,
     GENERATION,
     LANGUAGE,
+    LEARNED_BY,
     REPORT,
     RESTRICTED,
     SETTINGS,
@@ -26,6 +27,7 @@ from trivium_gateway.qdrant.described import (
     described,
 )
 from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.learned import LEARNED
 from trivium_gateway.qdrant.points import (
     BM25,
     DENSE,
@@ -90,7 +92,8 @@ class QdrantCollections:
             made: What it is made with.
         """
         dense = qdrant.VectorParams(size=made.dimension, distance=qdrant.Distance.Cosine)
-        sparse = qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)
+        sparse = {BM25: qdrant.SparseVectorParams(modifier=qdrant.Modifier.Idf)}
+        sparse |= {LEARNED: qdrant.SparseVectorParams()} if made.learned else {}  # its weights say how rare words are
         facts = {
             "model": made.model,
             "model_fingerprint": made.fingerprint,
@@ -99,11 +102,12 @@ class QdrantCollections:
             GENERATION: made.generation,
             LANGUAGE: made.language,
             CHUNKING: made.chunking,
+            LEARNED_BY: made.learned,
         }
         request = qdrant.CreateCollection(
             collection_name=physical,
             vectors_config=qdrant.VectorsConfig(params_map=qdrant.VectorParamsMap(map={DENSE: dense})),
-            sparse_vectors_config=qdrant.SparseVectorConfig(map={BM25: sparse}),
+            sparse_vectors_config=qdrant.SparseVectorConfig(map=sparse),
             metadata={key: to_value(value) for key, value in facts.items() if value != ""},
             shard_number=self._distribution.shard_number or None,
             replication_factor=self._distribution.replication_factor or None,

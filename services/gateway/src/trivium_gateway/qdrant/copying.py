@@ -10,6 +10,7 @@ from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.readers import Readers
 from trivium_gateway.qdrant.connection import QdrantConnection
 from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.learned import LEARNED, sparse_vector, sparse_weights
 from trivium_gateway.qdrant.points import (
     BM25,
     TOKEN_CODES,
@@ -154,11 +155,14 @@ class PointCopier:
 
     def _copy_of(self, point: qdrant.RetrievedPoint) -> qdrant.PointStruct:
         chunk = chunk_from_payload(point.payload)
+        stored = point.vectors.vectors.vectors
         vectors = {
             name: qdrant.Vector(dense=qdrant.DenseVector(data=vector.dense.data or vector.data))
-            for name, vector in point.vectors.vectors.vectors.items()
-            if name != BM25
+            for name, vector in stored.items()
+            if name not in (BM25, LEARNED)
         }
+        if LEARNED in stored:
+            vectors[LEARNED] = qdrant.Vector(sparse=sparse_vector(sparse_weights(stored[LEARNED])))
         words = self._words_of(chunk)
         if words is not None:
             vectors[BM25] = words

@@ -25,6 +25,7 @@ __all__ = [
     "EMBEDDED_BY",
     "GENERATION",
     "LANGUAGE",
+    "LEARNED_BY",
     "REPORT",
     "RESTRICTED",
     "SETTINGS",
@@ -42,6 +43,7 @@ REPORT = "report"
 CONTENTS = "contents"
 CHUNKING = "chunking"
 LANGUAGE = "language"
+LEARNED_BY = "learned_by"
 
 SYSTEM_FIELDS = {
     "tenant": qdrant.FieldType.FieldTypeKeyword,
@@ -118,6 +120,7 @@ def described(reply: Any) -> PhysicalCollection:
             generation=str(facts.get(GENERATION, "")),
             language=str(facts.get(LANGUAGE, "")),
             chunking=str(facts.get(CHUNKING, "")),
+            learned=str(facts.get(LEARNED_BY, "")),
         ),
         metadata_kinds=kinds,
         indexed_fields=frozenset(fields),

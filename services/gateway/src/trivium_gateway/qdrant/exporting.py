@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trivium_gateway.qdrant.embedded import embedded_from, vectors_of_models
 from trivium_gateway.qdrant.generated import qdrant
 from trivium_gateway.qdrant.point_ids import earlier_head_id, head_id, point_id
 from trivium_gateway.qdrant.points import (
     CHUNK_FIELDS,
-    DENSE,
     TOKEN_CODES,
     EmbeddedChunk,
     chunk_from_payload,
-    token_codes_from,
 )
 
 if TYPE_CHECKING:
@@ -38,9 +37,13 @@ class PlacedChunks:
         connection: To Qdrant.
         physical: The collection's name in Qdrant.
         reader: As whom they are read.
+        with_learned: Whether they have learned sparse vectors.
     """
 
-    def __init__(self, connection: QdrantConnection, physical: str, reader: Reader) -> None:
+    def __init__(
+        self, connection: QdrantConnection, physical: str, reader: Reader, *, with_learned: bool = False
+    ) -> None:
+        self._with_learned = with_learned
         self._connection = connection
         self._physical = physical
         self._reader = reader
@@ -57,7 +60,7 @@ class PlacedChunks:
         tenant = self._reader.tenant
         ids = {_point_of(tenant, *place) for place in places}
         fields = (*CHUNK_FIELDS, TOKEN_CODES) if with_vectors else CHUNK_FIELDS
-        vectors = qdrant.WithVectorsSelector(include=qdrant.VectorsSelector(names=[DENSE]))
+        vectors = vectors_of_models(with_learned=self._with_learned)
         request = qdrant.GetPoints(
             collection_name=self._physical,
             ids=[qdrant.PointId(uuid=one) for one in ids],
@@ -69,7 +72,7 @@ class PlacedChunks:
         for point in reply.result:
             chunk = chunk_from_payload(point.payload)
             if self._reader.may_read(chunk.readers):
-                embedded = _embedded(point) if with_vectors else _NONE
+                embedded = embedded_from(point, with_learned=self._with_learned) if with_vectors else _NONE
                 found[chunk.document_id, chunk.version, chunk.index] = chunk, embedded
         return found
 
@@ -78,8 +81,3 @@ def _point_of(tenant: str, document_id: str, version: str, index: int) -> str:
     if index:
         return point_id(tenant, document_id, index, version)
     return head_id(tenant, document_id) if "." in version else earlier_head_id(tenant, document_id, version)
-
-
-def _embedded(point: qdrant.RetrievedPoint) -> EmbeddedChunk:
-    vector = point.vectors.vectors.vectors[DENSE]
-    return EmbeddedChunk(vector.dense.data or vector.data, token_codes_from(point.payload))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.learned import LEARNED, sparse_vector
 from trivium_gateway.qdrant.points import BM25, DENSE
 from trivium_gateway.qdrant.storing import search_params
 
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from trivium_gateway.domain.settings import CollectionSettings
+    from trivium_gateway.domain.sparse_weights import SparseWeights
     from trivium_gateway.qdrant.connection import QdrantConnection
 
-__all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_both", "sparse_leg"]
+__all__ = ["Hit", "LegQuery", "dense_leg", "find", "find_all", "learned_leg", "sparse_leg"]
 
 # Most of what the legs find is dropped or never shown, and its payload is most of what they would cost.
 _NO_PAYLOAD = qdrant.WithPayloadSelector(enable=False)
@@ -63,6 +65,11 @@ def sparse_leg(words: qdrant.VectorInput, scope: qdrant.Filter, corpus: qdrant.F
     return LegQuery(BM25, words, scope, params)
 
 
+def learned_leg(weights: SparseWeights, scope: qdrant.Filter) -> LegQuery:
+    """The greatest inner products of learned sparse vectors."""
+    return LegQuery(LEARNED, qdrant.VectorInput(sparse=sparse_vector(weights)), scope)
+
+
 async def find(
     connection: QdrantConnection, physical: str, leg: LegQuery, limit: int, *, timeout_seconds: float
 ) -> list[Hit]:
@@ -71,7 +78,7 @@ async def find(
     return _hits(reply.result)
 
 
-async def find_both(
+async def find_all(
     connection: QdrantConnection, physical: str, legs: Sequence[LegQuery], limit: int, *, timeout_seconds: float
 ) -> list[list[Hit]]:
     """Give what each of the legs finds, best first, in one call."""

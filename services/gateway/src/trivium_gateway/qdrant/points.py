@@ -13,7 +13,9 @@ from trivium_gateway.domain.chunks import Chunk
 from trivium_gateway.domain.filters import AnyOf, Condition, Filter, Not, Part, Range
 from trivium_gateway.domain.metadata import Metadata, MetadataKind, flat_metadata
 from trivium_gateway.domain.readers import Reader
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.qdrant.generated import qdrant
+from trivium_gateway.qdrant.learned import LEARNED, sparse_vector
 from trivium_gateway.qdrant.line_boxes import packed_boxes, unpacked_boxes
 from trivium_gateway.qdrant.owners import owners, owners_read_by, readers_of
 from trivium_gateway.qdrant.point_ids import point_id
@@ -77,10 +79,12 @@ class EmbeddedChunk:
     Attributes:
         vector: Its dense vector.
         token_codes: The vectors of its tokens, packed; empty if there are none.
+        learned: Its learned sparse vector; None if there is none. One without any weights is there, and is not kept.
     """
 
     vector: Sequence[float]
     token_codes: bytes
+    learned: SparseWeights | None = None
 
 
 def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None, tenant: str) -> qdrant.PointStruct:
@@ -117,6 +121,8 @@ def point_of(chunk: Chunk, embedded: EmbeddedChunk, words: qdrant.Vector | None,
     codes = token_codes_payload(embedded.token_codes) if embedded.token_codes else {}
     vectors = {DENSE: qdrant.Vector(dense=qdrant.DenseVector(data=embedded.vector))}
     vectors |= {BM25: words} if words is not None else {}
+    if embedded.learned is not None and embedded.learned.indices:
+        vectors[LEARNED] = qdrant.Vector(sparse=sparse_vector(embedded.learned))
     return qdrant.PointStruct(
         id=qdrant.PointId(uuid=point_id(tenant, chunk.document_id, chunk.index, chunk.version)),
         payload={key: to_value(value) for key, value in payload.items()} | codes,

@@ -95,9 +95,9 @@ def _candidates_json(trace: Trace) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for number, ranking in enumerate(trace.found):
         for place, one in enumerate(ranking, start=1):
-            scores = {"dense": one.dense, "sparse": one.sparse, "fused": one.fused}
+            scores = {"dense": one.dense, "sparse": one.sparse, "fused": one.fused, "learned": one.learned}
             found.setdefault(one.id, {"id": one.id, "query": number, "search_rank": place, **scores})
-    unknown = {"query": None, "search_rank": None, "dense": None, "sparse": None, "fused": None}
+    unknown = dict.fromkeys(("query", "search_rank", "dense", "sparse", "fused", "learned"))
     ordered = [
         {
             **found.pop(one.id, {"id": one.id, **unknown}),

@@ -79,7 +79,7 @@ class ModelChange:
             name: Its name.
             tenant: Whose it is.
             model: The model to change to, or the name of the service that runs it; empty to go on with what was begun,
-                or to cut the documents as the collection's settings say now.
+                or to cut and embed the documents as the collection's settings say now.
             force: Whether to change even if the new index finds less.
             seconds: About how long to work at most.
 
@@ -165,8 +165,8 @@ class ModelChange:
             made = None
             if model:
                 made = await self._models.making_of(model, own)
-            elif resolved(own).is_cut_otherwise:
-                made = await self._models.cut_anew(own)
+            elif resolved(own).is_embedded_otherwise:
+                made = await self._models.made_anew(own)
             if made is None:
                 return None
             if isinstance(made, str):
@@ -183,7 +183,7 @@ class ModelChange:
             return await self._bring_back(alias, own, beside, until)
         if not beside.is_settled:
             return await self._settle(alias, own, beside, until)
-        if resolved(own).needs_reindex or (model and await self._models.cut_anew(own) is not None):
+        if resolved(own).needs_reindex or (model and await self._models.made_anew(own) is not None):
             raise FailedPrecondition(
                 f"The collection {name!r} still has its index of {beside.made.model}. Discard that, or go back to it, "
                 "before it is made anew.",

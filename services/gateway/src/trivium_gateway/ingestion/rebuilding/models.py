@@ -16,7 +16,7 @@ from trivium_gateway.domain.indexes import IndexMaking
 from trivium_gateway.domain.readers import whole
 from trivium_gateway.library.resolved import resolved
 from trivium_gateway.models.embed import EmbedOptions
-from trivium_gateway.models.embed_answers import check_late_chunking
+from trivium_gateway.models.embed_answers import check_late_chunking, check_learned_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,35 +89,55 @@ class ModelFinder:
 
         Returns:
             The making; or the fingerprint of the model if it makes the same vectors as the one that there is; None if
-            it is that, and documents are cut as they would be now.
+            it is that, and documents are cut and embedded as they would be now.
 
         Raises:
             InvalidField: No service runs it (MODEL_NOT_SERVED).
-            FailedPrecondition: The collection wants late chunking, which it cannot do (LATE_CHUNKING_NOT_SUPPORTED).
+            FailedPrecondition: The collection wants late chunking, which it cannot do (LATE_CHUNKING_NOT_SUPPORTED), or
+                learned sparse vectors, which its service does not give (LEARNED_SPARSE_NOT_SUPPORTED).
             TriviumError: A service that may run it cannot be asked now.
         """
         client, model = await self._find(name)
         if model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by):
-            return await self.cut_anew(own)
-        alike, *_ = await self._try(client, model, own)
-        if alike:
-            return model.fingerprint
-        if own.described.settings.now.settings.late_chunking:
+            return await self.made_anew(own, model)
+        settings = own.described.settings.now.settings
+        if settings.late_chunking:
             check_late_chunking(model)
+        learned = _learned(own, model)
+        alike, *_ = await self._try(client, model, own)
+        if alike and learned == own.described.made.learned:
+            return model.fingerprint
         return IndexMaking(
             model.name,
             model.fingerprint,
             model.dimension,
             ANALYZER_VERSION,
             secrets.token_hex(4),
-            own.described.settings.now.settings.language or "",
-            own.described.settings.now.settings.chunking,
+            settings.language or "",
+            settings.chunking,
+            learned,
         )
 
-    async def cut_anew(self, own: OwnCollection) -> IndexMaking | None:
-        """What an index with the same model is made with whose documents are cut anew; None if they need not be."""
+    async def made_anew(self, own: OwnCollection, model: EmbedModel | None = None) -> IndexMaking | None:
+        """What an index with the same model is made with whose documents are cut or weighed anew.
+
+        Args:
+            own: The index that there is.
+            model: What its service runs; None to ask for it.
+
+        Returns:
+            The making; None if documents are cut, and have learned sparse vectors, as they would now.
+
+        Raises:
+            FailedPrecondition: There are no such vectors to be had any more (LEARNED_SPARSE_NOT_SUPPORTED).
+            TriviumError: The service cannot be asked now.
+        """
         now = resolved(own)
-        if not now.is_cut_otherwise and not await self._transfer.is_cut_otherwise(now):
+        if model is None and now.settings.now.settings.learned_sparse:
+            model = await (await self._embed.of(now.embedded_by)).model()
+        learned = _learned(own, model)
+        is_other = now.is_embedded_otherwise or learned != now.made.learned
+        if not is_other and not await self._transfer.is_cut_otherwise(now):
             return None
         settings = now.settings.now.settings
         return replace(
@@ -126,6 +146,7 @@ class ModelFinder:
             generation=secrets.token_hex(4),
             language=settings.language or "",
             chunking=settings.chunking,
+            learned=learned,
         )
 
     async def check_is(self, name: str, beside: IndexBeside, own: OwnCollection) -> None:
@@ -160,7 +181,8 @@ class ModelFinder:
         client, model = await self._find(name)
         alike, seconds, content_bytes, tokens = await self._try(client, model, own)
         is_its_own = model.fingerprint in (own.described.made.fingerprint, own.described.embedded_by)
-        same = await self.cut_anew(own) is None if is_its_own else alike
+        anew = await self.made_anew(own, model) if is_its_own else None
+        same = anew is None if is_its_own else alike and _learned(own, model) == own.described.made.learned
         pieces = own.described.point_count
         vector_bytes = model.dimension * _BYTES_A_NUMBER * _GRAPH_SHARE
         return RebuildingEstimate(
@@ -224,6 +246,14 @@ class ModelFinder:
         most = 1 if collection.made.late_chunking else _SHORT_DOCUMENT_CHUNKS
         short = [head.version for head in heads if head.chunk_count <= most]
         return (await self._chunks.embedded(collection, short, collection.tenant))[:_PROBE_CHUNKS]
+
+
+def _learned(own: OwnCollection, model: EmbedModel | None) -> str:
+    """The fingerprint of the learned sparse vectors that a collection wants of a service; empty if it wants none."""
+    if model is None or not own.described.settings.now.settings.learned_sparse:
+        return ""
+    check_learned_sparse(model)
+    return model.sparse_fingerprint
 
 
 def _are_alike(these: NDArray[np.float32], those: NDArray[np.float32]) -> bool:

@@ -13,6 +13,7 @@ from trivium.gateway.v1.transfer_service_pb2_grpc import TransferServiceServicer
 from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.limits import check_document_count
 from trivium_gateway.domain.readers import shown_readers
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.gateway.transfers import CarriedDocument, CarriedPiece, ExportedCollection
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.grpc.messages.collections import settings_from, settings_message
@@ -136,6 +137,8 @@ def _document_message(document: ExportedDocument) -> pb.ExportedDocument:
                 end=one.end,
                 vector=np.asarray(one.embedded.vector, dtype="<f4").tobytes(),
                 token_codes=one.embedded.token_codes,
+                learned_indices=one.embedded.learned.indices if one.embedded.learned else (),
+                learned_values=one.embedded.learned.values if one.embedded.learned else (),
             )
             for one in document.pieces
         ],
@@ -155,5 +158,14 @@ def _document_from(message: pb.ExportedDocument) -> CarriedDocument:
         container=message.container,
         text=message.text,
         boxes=[LineBox(one.start, one.page, one.x0, one.y0, one.x1, one.y1) for one in message.lines],
-        pieces=[CarriedPiece(one.start, one.end, one.vector, one.token_codes) for one in message.pieces],
+        pieces=[
+            CarriedPiece(
+                one.start,
+                one.end,
+                one.vector,
+                one.token_codes,
+                SparseWeights(list(one.learned_indices), list(one.learned_values)),
+            )
+            for one in message.pieces
+        ],
     )

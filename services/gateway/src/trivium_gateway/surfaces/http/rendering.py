@@ -143,6 +143,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
             "coverage": scores.coverage,
             "calibrated": scores.calibrated,
             "calibration": scores.calibration,
+            "learned": scores.learned,
         },
         "span": _span_json(chunk.span),
         "metadata": dict(chunk.metadata),
@@ -205,6 +206,7 @@ def collection_json(collection: CollectionDescription) -> dict[str, Any]:
         "settings": _settings_json(collection.settings.now) if collection.settings.change_count else None,
         "earlier_settings": [_settings_json(one) for one in collection.settings.earlier],
         "index_beside": beside_json(collection.beside),
+        "sparse_fingerprint": collection.sparse_fingerprint,
         "comparison": comparison_json(collection.comparison),
     }
 

@@ -19,6 +19,7 @@ class SettingsBody(JsonBody):
         None, description="How much the vectors count, from 0, not at all and not searched by, to 1, the default."
     )
     sparse_weight: float | None = Field(None, description="How much the words do, likewise.")
+    learned_weight: float | None = Field(None, description="How much learned sparse vectors do, likewise.")
     rerank_weight: float | None = Field(
         None,
         description="How much late interaction counts beside the search, from 0, where nothing is reranked, to 4; "
@@ -65,6 +66,11 @@ class SettingsBody(JsonBody):
         None,
         description="Whether documents are read whole, and each piece gets the mean of what the embedding model made "
         "of its tokens there; default false. Only with a model that pools by the mean. It takes a reindexing.",
+    )
+    learned_sparse: bool | None = Field(
+        None,
+        description="Whether to store and search by learned sparse vectors, too, as the embed service makes them; "
+        "default false. It takes a reindexing.",
     )
     retention_days: int | None = Field(
         None,

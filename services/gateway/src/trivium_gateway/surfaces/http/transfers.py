@@ -17,6 +17,7 @@ from trivium_serving.errors import InvalidField
 
 from trivium_gateway.domain.chunks import LineBox
 from trivium_gateway.domain.readers import shown_readers
+from trivium_gateway.domain.sparse_weights import SparseWeights
 from trivium_gateway.gateway.transfers import CarriedDocument, CarriedPiece, ExportedCollection
 from trivium_gateway.surfaces.door import principal
 from trivium_gateway.surfaces.http.bodies import JsonBody, at_most, limited_stream, media_type, validate
@@ -41,6 +42,9 @@ FORMAT_VERSION = 1
 _MOST_LINES, _MOST_PIECES = 1_000_000, 65_536
 """In one line of an import; a document that has more goes over several."""
 
+_MOST_WEIGHTS = 65_536
+"""In one learned sparse vector; the embed service gives 512."""
+
 _LINES = "application/x-ndjson"
 _Vectors = Annotated[bool, Query(description="False to leave the vectors out.")]
 _PageToken = Annotated[str, Query(description="Where to go on: the last page_token of an export that broke off.")]
@@ -52,6 +56,8 @@ class _PieceBody(JsonBody):
     end: int = Field(ge=0, le=0xFFFFFFFF)
     vector: str
     token_codes: str = ""
+    learned_indices: Annotated[list[int], *at_most(_MOST_WEIGHTS)] = Field(default_factory=list)
+    learned_values: Annotated[list[float], *at_most(_MOST_WEIGHTS)] = Field(default_factory=list)
 
 
 class _DocumentBody(JsonBody):
@@ -191,7 +197,7 @@ def _piece(body: _PieceBody) -> CarriedPiece:
         vector, codes = (pybase64.b64decode(one, validate=True) for one in (body.vector, body.token_codes))
     except ValueError:
         raise InvalidField("pieces", "A vector, or token codes, are not base64.") from None
-    return CarriedPiece(body.start, body.end, vector, codes)
+    return CarriedPiece(body.start, body.end, vector, codes, SparseWeights(body.learned_indices, body.learned_values))
 
 
 async def _joined(first: bytes, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -235,6 +241,12 @@ def _collection_json(collection: ExportedCollection) -> dict[str, Any]:
     }
 
 
+def _learned_json(learned: SparseWeights | None) -> dict[str, Any]:
+    if learned is None:
+        return {}
+    return {"learned_indices": list(learned.indices), "learned_values": list(learned.values)}
+
+
 def _document_json(document: ExportedDocument) -> dict[str, Any]:
     pieces = [
         {
@@ -242,6 +254,7 @@ def _document_json(document: ExportedDocument) -> dict[str, Any]:
             "end": one.end,
             "vector": pybase64.b64encode_as_string(np.asarray(one.embedded.vector, dtype="<f4").tobytes()),
             "token_codes": pybase64.b64encode_as_string(one.embedded.token_codes),
+            **_learned_json(one.embedded.learned),
         }
         for one in document.pieces
     ]

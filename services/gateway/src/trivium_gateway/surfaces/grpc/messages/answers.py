@@ -147,6 +147,7 @@ def _passage(passage: Passage) -> pb.Passage:
             coverage=scores.coverage,
             calibrated=scores.calibrated,
             calibration=scores.calibration,
+            learned=scores.learned,
         ),
         span=_span(chunk.span),
         duplicates=passage.duplicates,

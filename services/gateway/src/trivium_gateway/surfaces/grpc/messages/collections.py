@@ -54,6 +54,7 @@ def collection_message(collection: CollectionDescription) -> pb.Collection:
         earlier_settings=map(_settings_version, collection.settings.earlier),
         index_beside=beside_message(collection.beside) if collection.beside else None,
         comparison=comparison_message(collection.comparison) if collection.comparison else None,
+        sparse_fingerprint=collection.sparse_fingerprint,
     )
 
 

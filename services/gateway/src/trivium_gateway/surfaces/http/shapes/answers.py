@@ -18,7 +18,9 @@ _QUERIES = Field(description="All texts that were searched for, the question or 
 class DegradationShape(Shape):
     """A stage that was replaced by the next best means."""
 
-    stage: str = Field(description="For example embed, search.dense, search.sparse, rerank or generate.")
+    stage: str = Field(
+        description="For example embed, search.dense, search.sparse, search.learned, rerank or generate."
+    )
     reason: Literal["unavailable", "timeout", "overloaded", "loading"]
     fallback: str
     detail: str | None = Field(

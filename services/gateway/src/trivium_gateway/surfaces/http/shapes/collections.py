@@ -77,6 +77,9 @@ class CollectionResponse(Shape):
     comparison: ComparisonShape | None = Field(
         description="How its index and the one before answered the same questions, when its model was changed last."
     )
+    sparse_fingerprint: str = Field(
+        description="Fingerprint of the model of its learned sparse vectors; empty if it has none."
+    )
 
 
 class ReindexResponse(Shape):

@@ -44,6 +44,7 @@ class ScoresShape(Shape):
         description="By which calibration answers are judged: the fingerprint of the embedding model, with /search "
         "behind it where tokens were not compared, or words, in Chinese words/chinese; empty if there is none."
     )
+    learned: float | None = Field(description="Inner product of the learned sparse vectors.")
 
 
 class PassageShape(Shape):

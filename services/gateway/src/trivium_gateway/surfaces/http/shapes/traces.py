@@ -59,6 +59,7 @@ class TracedCandidateShape(Shape):
     dense: float | None
     sparse: float | None
     fused: float | None
+    learned: float | None
     rank: int | None = Field(description="Its place, from 1, in the end.")
     rerank: float | None
     score: float | None = Field(description="What it was ordered by.")
@@ -126,8 +127,10 @@ class ExplanationShape(Shape):
     fused_rank: int | None
     dense_rank: int | None
     sparse_rank: int | None
+    learned_rank: int | None
     dense: float | None
     sparse: float | None
+    learned: float | None
     rerank: float | None
     score: float | None
 

@@ -53,6 +53,8 @@ export const zh = {
   MODEL_CHANGED: "集合的向量来自另一个模型，需要换回该模型或重建索引。请联系网关的管理员。",
   ENGINE_CANNOT: "这里的检索引擎不支持此设置。",
   MODEL_NOT_SERVED: "没有服务运行所选的模型。",
+  LEARNED_SPARSE_NOT_SUPPORTED: "向量服务不提供学习型稀疏向量。",
+  SPARSE_MODEL_CHANGED: "该集合的学习型稀疏向量来自另一个模型。",
   LATE_CHUNKING_NOT_SUPPORTED: "所选的模型不支持延迟分块。",
   REINDEX_RUNNING: "这个集合正在重建索引，或另一个索引还有文档待处理。",
   OTHER_INDEX_KEPT: "之前的索引仍在。请先删除它，或回到它。",

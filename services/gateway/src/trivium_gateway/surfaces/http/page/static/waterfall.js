@@ -29,12 +29,13 @@ function row(stage, track, milliseconds) {
 }
 
 export function scores(passages) {
-  const head = ["passage", "score", "dense", "sparse", "fused", "rerank"];
+  const learned = passages.some((passage) => passage.scores.learned != null) ? ["learned"] : [];
+  const legs = ["dense", "sparse", ...learned, "fused", "rerank"], head = ["passage", "score", ...legs];
   return el("div.scroll", { tabindex: "0", role: "group", label: "trace.scores" },
     el("table.scores", {}, el("caption", { t: "trace.scores" }),
       el("thead", {}, el("tr", {}, ...head.map((name) => el("th", { scope: "col", t: `trace.${name}` })))),
       el("tbody", {}, ...passages.map((passage, at) => el("tr", {},
         el("th", { scope: "row" }, `${at + 1} `, foreign(passage.title || passage.document_id)),
-        ...[passage.score, passage.scores.dense, passage.scores.sparse, passage.scores.fused, passage.scores.rerank]
+        ...[passage.score, ...legs.map((leg) => passage.scores[leg])]
           .map((score) => el("td.number", {}, rounded(score, 3))))))));
 }
