@@ -1,15 +1,18 @@
 """Tries a learned reader: does a small network over the token vectors that are there anyway tell what is stated?
 
-    .venv/bin/python bench/evidence/reader.py --data DIR [--questions 1200] [--folds 2] [--epochs 10]
+    .venv/bin/python bench/evidence/reader.py --data DIR [--folds 5] [--epochs 5] [--seeds 1] [--bits 1] [--own]
 
 `DIR` is `fit.py`'s; only squad-v2.0-dev is read. The network sees what the gateway has when it answers: a question's
-token codes of 8 bits and a passage's of 1 bit, with the tokens' ids. It aligns them both ways (Parikh et al. 2016,
-Seo et al. 2017), looks for the answer's place, and compares the question with what stands around it. For each fold of
-the articles one is trained on all the questions of the others, with their own paragraphs; it then reads the first
-passages that are found for the fold's questions, and its score is one more sign beside those of `fit.py`.
+token codes of 8 bits and a passage's of 1 bit, with the tokens' ids; --bits 8 gives it more than that, to see whether
+precision is what it lacks. It aligns them both ways (Parikh et al. 2016, Seo et al. 2017), looks for the answer's
+place, and compares the question with what stands around it. For each fold of the articles one is trained on all the
+questions of the others, with their own paragraphs; it then reads the first passages that are found for the fold's
+questions, or with --own their own paragraphs, and its score is one more sign beside those of `fit.py`; with --seeds
+the mean of so many readers.
 
-Prints AUROCs of whether the answer is stated, on articles that neither the network nor the regression has seen;
-the regression's own training scores are of networks that were trained on other folds, the tested one among them.
+Prints AUROCs of whether the answer is stated, on articles that neither the network nor the regression has seen. Of
+each fold *both* is the sum of the reader's score and the regression's, each by its deviation: nothing is fitted to the
+reader. The regression at the end is fitted to scores of readers of other folds, which have seen the tested questions.
 Needs PyTorch, which the development environment has. The network is not part of the product.
 """
 
@@ -25,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from fit import SQUAD, DataSet, Found, Index, auroc, held_out_statements, read, text_of
+from fit import SQUAD, DataSet, Index, auroc, fit, held_out_statements, matrix, read, text_of
 from prometheus_client import CollectorRegistry
 from torch import Tensor, nn
 from torch.nn import functional
@@ -208,12 +211,12 @@ def answer_marks(ids: NDArray[np.int64], answers: Sequence[list[int]]) -> NDArra
     return marks
 
 
-async def encode(data: DataSet, options: EncoderOptions) -> tuple[Texts, list[list[list[int]]]]:
+async def encode(data: DataSet, options: EncoderOptions, form: CodeForm) -> tuple[Texts, list[list[list[int]]]]:
     """Adds vectors and tokens; returns the tokens and each question's answers in ids."""
     encoder = await TextEncoder.load(options, registry=CollectorRegistry(), service="bench")
     asked = [one["text"] for one in data.questions]
     queries = await encoder.encode(asked, role=Role.QUERY, truncate=True, codes=CodeForm.BYTES)
-    passages = await encoder.encode([text_of(one) for one in data.documents], truncate=True, codes=CodeForm.SIGNS)
+    passages = await encoder.encode([text_of(one) for one in data.documents], truncate=True, codes=form)
     wanted = [list(dict.fromkeys(one.get("answers") or ())) for one in data.questions]
     coded = await encoder.encode([one for some in wanted for one in some], truncate=True, codes=CodeForm.SIGNS)
     answers = iter(decode_codes(one).token_ids.tolist() for one in coded.token_codes or ())
@@ -243,28 +246,30 @@ def tried(data: DataSet, texts: Texts, answers: Sequence[list[list[int]]], argum
     for stated in (True, False):
         some = [number for number, pair in enumerate(pairs) if bool(pair.stated) is stated][: arguments.questions]
         asked = [(data.questions[n], data.asked[n]) for n in some]
-        found += [index.ask(one, vectors, data.right[one["id"]]) for one, vectors in asked]
+        for one, vectors in asked:
+            right = data.right[one["id"]]
+            of_own = Index(data, lambda it, right=right: it["id"] == min(right)) if arguments.own else index
+            found.append(of_own.ask(one, vectors, right))
     found = [one for one in found if one.signs]
     stated_of = np.array([pairs[numbers[one.question]].stated for one in found])
     names = sorted(found[0].signs)
     print(f"without: AUROC {held_out_statements(found, stated_of, names, data):.3f}", flush=True)
 
     for fold in range(arguments.folds):
-        reader = train(texts, [pair for pair, of in zip(pairs, folds, strict=True) if of != fold], arguments.epochs)
+        others = [pair for pair, of in zip(pairs, folds, strict=True) if of != fold]
+        readers = [train(texts, others, arguments.epochs, seed) for seed in range(arguments.seeds)]
         held_out = [one for one in found if folds[numbers[one.question]] == fold]
         first = [Pair(numbers[one.question], rows[one.first[0]], 0.0, _UNKNOWN) for one in held_out]
-        for one, score in zip(held_out, scores(reader, texts, first), strict=True):
+        means = np.mean([scores(reader, texts, first) for reader in readers], axis=0)
+        for one, score in zip(held_out, means, strict=True):
             one.signs["reader"] = float(score)
-        told = _told(held_out, pairs, numbers)
-        print(f"fold {fold}: a reader of the other folds alone: AUROC {told:.3f}", flush=True)
-    print(f"all folds, alone: AUROC {_told(found, pairs, numbers):.3f}")
+        here = np.array([folds[numbers[one.question]] == fold for one in found])
+        weights = fit(matrix(found, names)[~here], stated_of[~here], rising=False)[1]
+        before, alone = matrix(held_out, names) @ weights, np.array([one.signs["reader"] for one in held_out])
+        ways = (before, alone, before / before.std() + alone / alone.std())
+        told = [auroc(way[stated_of[here] == 1], way[stated_of[here] == 0]) for way in ways]
+        print(f"fold {fold}: the signs {told[0]:.3f}, the reader {told[1]:.3f}, both {told[2]:.3f}", flush=True)
     print(f"with: AUROC {held_out_statements(found, stated_of, [*names, 'reader'], data):.3f}")
-
-
-def _told(found: Sequence[Found], pairs: Sequence[Pair], numbers: dict[str, int]) -> float:
-    stated = np.array([pairs[numbers[one.question]].stated for one in found])
-    score = np.array([one.signs["reader"] for one in found])
-    return auroc(score[stated == 1], score[stated == 0])
 
 
 async def main() -> None:
@@ -272,13 +277,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--questions", type=int, default=1200, help="how many of a kind to ask; all are trained with")
-    parser.add_argument("--folds", type=int, default=2, help="parts that the articles are divided into")
-    parser.add_argument("--epochs", type=int, default=10, help="how often each question is trained with")
+    parser.add_argument("--folds", type=int, default=5, help="parts that the articles are divided into")
+    parser.add_argument("--epochs", type=int, default=5, help="how often each question is trained with")
+    parser.add_argument("--seeds", type=int, default=1, help="readers of each fold, whose mean is taken")
+    parser.add_argument("--bits", type=int, choices=(1, 4, 8), default=1, help="of the passages' codes")
+    parser.add_argument("--own", action="store_true", help="ask each question of its own paragraph alone")
     parser.add_argument("--model-cache", type=Path, default=Path(".data/cache"), help="cache of converted models")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = read(arguments.data / SQUAD, 10**6)
-    texts, answers = await encode(data, EncoderOptions(cache_dir=arguments.model_cache))
+    texts, answers = await encode(data, EncoderOptions(cache_dir=arguments.model_cache), CodeForm(arguments.bits))
     tried(data, texts, answers, arguments)
 
 
