@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from chaos.witness import PATIENCE_SECONDS, list_documents
-from e2e.stack import Stack, wait_until
+from chaos.witness import PATIENCE_SECONDS, further_gateway, list_documents
+from e2e.stack import wait_until
 
 if TYPE_CHECKING:
     import random
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chaos.conftest import Scale
+    from e2e.stack import Stack
 
 _SENTENCES = 60
 """Enough for some chunks a document."""
@@ -90,6 +91,7 @@ def stack(make_stack: Callable[[], Stack]) -> Stack:
     return stack
 
 
+@pytest.mark.timeout(3600)
 def test_clients_that_leave_in_the_middle_leave_nothing_half(
     stack: Stack, scale: Scale, chance: random.Random, seen: Callable[[str], None]
 ) -> None:
@@ -107,6 +109,7 @@ def test_clients_that_leave_in_the_middle_leave_nothing_half(
     seen(f"{calls} clients left; {len(list_documents(stack, 'default'))} documents, all whole")
 
 
+@pytest.mark.timeout(3600)
 def test_gateway_killed_while_it_writes_leaves_nothing_half(
     stack: Stack, scale: Scale, chance: random.Random, seen: Callable[[str], None]
 ) -> None:
@@ -127,10 +130,11 @@ def test_gateway_killed_while_it_writes_leaves_nothing_half(
     seen(f"{kills} kills; {len(list_documents(stack, 'default'))} documents, all whole")
 
 
+@pytest.mark.timeout(3600)
 def test_two_gateways_that_write_the_same_documents_leave_one_version_of_each(
     stack: Stack, tmp_path: Path, scale: Scale, seen: Callable[[str], None]
 ) -> None:
-    other = Stack(tmp_path / "other", _connections(stack))
+    other = further_gateway(stack, tmp_path / "other")
     other.start("gateway")
     try:
         wait_until(lambda: other.stages().get("search", False), "second gateway", 60)
@@ -152,12 +156,6 @@ def test_two_gateways_that_write_the_same_documents_leave_one_version_of_each(
     finally:
         other.end()
         other.http.close()
-
-
-def _connections(stack: Stack) -> dict[str, str]:
-    """Where the other services of a stack are, for a further gateway."""
-    wanted = ("EMBED_TARGET", "RERANK_TARGET", "GENERATE_TARGET", "QDRANT_URL", "QDRANT_GRPC_PORT")
-    return {name: stack.environ[name] for name in (f"TRIVIUM_GATEWAY_{one}" for one in wanted)}
 
 
 def _write(stack: Stack, version: str) -> None:

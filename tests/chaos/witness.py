@@ -10,12 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from e2e.stack import wait_until
+from e2e.stack import Stack, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from e2e.stack import Stack
+    from pathlib import Path
 
 Key = tuple[str, str]
 """A collection and a document in it."""
@@ -225,3 +224,9 @@ def list_documents(stack: Stack, collection: str) -> dict[str, dict[str, Any]]:
 def _reason(response: httpx.Response) -> str:
     error = response.json().get("error", {})
     return f"{error.get('reason')}: {error.get('message')}"
+
+
+def further_gateway(stack: Stack, folder: Path) -> Stack:
+    """One more gateway before the services of a stack, not started yet, with a data folder of its own."""
+    wanted = ("EMBED_TARGET", "RERANK_TARGET", "GENERATE_TARGET", "QDRANT_URL", "QDRANT_GRPC_PORT")
+    return Stack(folder, {name: stack.environ[name] for name in (f"TRIVIUM_GATEWAY_{one}" for one in wanted)})

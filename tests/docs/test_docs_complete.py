@@ -26,6 +26,7 @@ PAGE = ROOT / "services/gateway/src/trivium_gateway/surfaces/http/page/static"
 NOT_ON_THE_PAGE = {
     "TLS_MISCONFIGURED",
     "SLOW_READER",
+    "KEY_EXPIRED",
     "KEY_NOT_FOUND",
     "KEYS_ARE_OFF",
     "TOO_MANY_KEYS",

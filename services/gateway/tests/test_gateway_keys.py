@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -123,6 +124,14 @@ async def test_rotated_key_is_taken_with_both_secrets_for_a_while(access: Access
     assert after.key.principal(split_key(before.text)[1], now=late) is None
     assert after.key.principal(split_key(after.text)[1], now=late) is not None
     assert rotated(after.key, 0).key.principal(split_key(after.text)[1], now=late) is None
+
+    short = await access.keyring.create(
+        _OPERATOR, name="bot", tenant="acme", scopes=["read"], expires_at=time.time() + 0.05
+    )
+    await asyncio.sleep(0.06)
+    with pytest.raises(FailedPrecondition) as caught:  # its new secret would not be taken either
+        await access.keyring.rotate(_OPERATOR, short.key.id, grace_seconds=0)
+    assert caught.value.reason == "KEY_EXPIRED"
 
 
 async def test_revocation_in_another_process_is_known_once_the_keys_are_read_again(tmp_path: Path) -> None:

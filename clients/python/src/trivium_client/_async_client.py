@@ -52,8 +52,8 @@ class AsyncTrivium:
     fails, and takes `timeout_seconds`, a deadline for this call in place of the client's.
 
     Args:
-        address: The gateway's gRPC address, HOST:PORT. None for the environment's TRIVIUM_GATEWAY, else
-            127.0.0.1:50050.
+        address: The gateway's gRPC address, HOST:PORT, or those of several with commas between them. None for the
+            environment's TRIVIUM_GATEWAY, else 127.0.0.1:50050.
         timeout_seconds: Deadline of calls that read or delete, all attempts together.
         answer_timeout_seconds: Deadline of one answer, to its last word.
         ingest_timeout_seconds: Deadline of one batch of documents.
@@ -117,14 +117,14 @@ class AsyncTrivium:
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
-        events = self.ask_stream(
+        request = _requests.answer(
             question,
             collection=collection,
             collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
-            filter=filter,
+            conditions=filter,
             mode=mode,
             collapse=collapse,
             queries=queries,
@@ -132,8 +132,8 @@ class AsyncTrivium:
             refusal=refusal,
             strict=strict,
             settings=settings,
-            timeout_seconds=timeout_seconds,
         )
+        events = self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds), is_shown=False)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Answer):
@@ -199,8 +199,10 @@ class AsyncTrivium:
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
-    async def _events(self, request: pb.AnswerRequest, timeout_seconds: float) -> AsyncGenerator[AnswerEvent, None]:
-        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds)
+    async def _events(
+        self, request: pb.AnswerRequest, timeout_seconds: float, *, is_shown: bool = True
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds, is_shown=is_shown)
         async with aclosing(messages):
             async for message in messages:
                 event = _responses.answer_event(message)

@@ -16,6 +16,7 @@ from trivium.gateway.v1 import (
     usage_service_pb2_grpc,
 )
 
+from trivium_client._async_spread import open_async_channel
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, InvalidRequest, TriviumError, closed_error, error_from_rpc
 from trivium_client._retries import Attempts
@@ -117,11 +118,7 @@ class AsyncConnection:
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = self._settings
-        self._channel = (
-            grpc.aio.insecure_channel(settings.address, options=settings.options)
-            if settings.credentials is None
-            else grpc.aio.secure_channel(settings.address, settings.credentials, options=settings.options)
-        )
+        self._channel = open_async_channel(settings)
         self._loop = loop
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
         self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
@@ -168,8 +165,16 @@ class AsyncConnection:
         method: "grpc.aio.UnaryStreamMultiCallable[_Request, _Response]",
         request: _Request,
         timeout_seconds: float,
+        *,
+        is_shown: bool = True,
     ) -> AsyncGenerator[_Response, None]:
         """Yields the responses of one call, which is made again only before the first. Closing cancels the call.
+
+        Args:
+            method: One of `stub`.
+            request: Its request.
+            timeout_seconds: For all attempts together.
+            is_shown: Whether what is yielded counts as it comes. If not, the call may be made again from the beginning.
 
         Raises:
             TriviumError: If the call fails.
@@ -192,7 +197,7 @@ class AsyncConnection:
                 raise
             finally:
                 responses.cancel()
-            if begun:
+            if begun and is_shown:
                 raise error
             await self._pause_or_raise(attempts, error)
 

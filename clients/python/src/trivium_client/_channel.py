@@ -15,6 +15,7 @@ DEFAULT_ADDRESS = "127.0.0.1:50050"
 ADDRESS_VARIABLE = "TRIVIUM_GATEWAY"
 API_KEY_VARIABLE = "TRIVIUM_API_KEY"
 REQUEST_ID_KEY = "x-request-id"
+_MOST_GATEWAYS = 16
 _PING_MS = 10_000
 _PING_TIMEOUT_MS = 5_000
 MAX_MESSAGE_BYTES = 64 << 20
@@ -28,7 +29,7 @@ class ChannelSettings:
     """What a channel is opened with.
 
     Attributes:
-        address: The gateway's address, HOST:PORT.
+        address: The gateway's address, HOST:PORT; of several gateways with commas between them.
         retries: How often a call may be sent again.
         credentials: For TLS; None without.
         options: gRPC's channel arguments.
@@ -40,6 +41,11 @@ class ChannelSettings:
     credentials: grpc.ChannelCredentials | None
     options: list[tuple[str, Any]] = field(repr=False)
     api_key: str = field(default="", repr=False)
+
+    @property
+    def are_several(self) -> bool:
+        """Whether the address names several gateways."""
+        return "," in self.address
 
     def metadata(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """What each attempt of a call brings along."""
@@ -63,16 +69,19 @@ class ChannelSettings:
             InvalidRequest: If the address is not HOST:PORT, or the files for TLS cannot be used.
         """
         address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or DEFAULT_ADDRESS
-        host, _, port = address.rpartition(":")
+        parts = [one.strip().rpartition(":") for one in address.split(",")]
         if "@" in address:  # unrepeated: addresses stand in messages and logs
             raise InvalidRequest(
                 "the gateway's address holds a user name or a password; give HOST:PORT alone",
                 reason="INVALID_ADDRESS",
                 field="address",
             )
-        if not host or not port.isdigit() or "://" in address:
+        if len(parts) > _MOST_GATEWAYS or any(
+            "://" in host or not host or not port.isdigit() for host, _, port in parts
+        ):
             raise InvalidRequest(
-                f"the gateway's address is {address!r}; give HOST:PORT of its gRPC port, for example {DEFAULT_ADDRESS}",
+                f"the gateway's address is {address!r}; give HOST:PORT of its gRPC port, for example "
+                f"{DEFAULT_ADDRESS}, and a comma between several, of which there are {_MOST_GATEWAYS} at most",
                 reason="INVALID_ADDRESS",
                 field="address",
             )
@@ -99,7 +108,7 @@ class ChannelSettings:
             ),  # of pings that gRPC sends for reasons of its own: a minute
             ("grpc.http2.max_pings_without_data", 0),
         ]
-        if host in ("localhost", "127.0.0.1", "[::1]"):
+        if all(host in ("localhost", "127.0.0.1", "[::1]") for host, _, _ in parts):
             options.append(("grpc.enable_http_proxy", 0))  # nobody's proxy leads to this machine
         return cls(address, retries, channel_credentials(tls_ca, tls_cert, tls_key), options, api_key_of(api_key))
 

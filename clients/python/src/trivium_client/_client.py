@@ -50,8 +50,8 @@ class Trivium:
     client's.
 
     Args:
-        address: The gateway's gRPC address, HOST:PORT. None for the environment's TRIVIUM_GATEWAY, else
-            127.0.0.1:50050.
+        address: The gateway's gRPC address, HOST:PORT, or those of several with commas between them. None for the
+            environment's TRIVIUM_GATEWAY, else 127.0.0.1:50050.
         timeout_seconds: Deadline of calls that read or delete, all attempts together.
         answer_timeout_seconds: Deadline of one answer, to its last word.
         ingest_timeout_seconds: Deadline of one batch of documents.
@@ -115,14 +115,14 @@ class Trivium:
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Answers a question, and waits for the whole answer; see `ask_stream` for the arguments."""
-        events = self.ask_stream(
+        request = _requests.answer(
             question,
             collection=collection,
             collections=collections,
             history=history,
             top_n=top_n,
             candidates=candidates,
-            filter=filter,
+            conditions=filter,
             mode=mode,
             collapse=collapse,
             queries=queries,
@@ -130,8 +130,8 @@ class Trivium:
             refusal=refusal,
             strict=strict,
             settings=settings,
-            timeout_seconds=timeout_seconds,
         )
+        events = self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds), is_shown=False)
         with closing(events):
             for event in events:
                 if isinstance(event, Answer):
@@ -197,8 +197,10 @@ class Trivium:
         )
         return self._events(request, or_default(timeout_seconds, self._answer_timeout_seconds))
 
-    def _events(self, request: pb.AnswerRequest, timeout_seconds: float) -> Generator[AnswerEvent, None, None]:
-        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds)
+    def _events(
+        self, request: pb.AnswerRequest, timeout_seconds: float, *, is_shown: bool = True
+    ) -> Generator[AnswerEvent, None, None]:
+        messages = self._connection.stream(self._connection.stub.Answer, request, timeout_seconds, is_shown=is_shown)
         with closing(messages):
             for message in messages:
                 event = _responses.answer_event(message)

@@ -19,6 +19,7 @@ from trivium.gateway.v1 import (
 from trivium_client._channel import ChannelSettings, new_request_id
 from trivium_client._errors import Cancelled, TriviumError, closed_error, error_from_rpc
 from trivium_client._retries import Attempts
+from trivium_client._spread import open_channel
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -38,11 +39,7 @@ class Connection:
         self.sleep = sleep
         self._settings = settings
         self._closed = False
-        self._channel = (
-            grpc.insecure_channel(settings.address, options=settings.options)
-            if settings.credentials is None
-            else grpc.secure_channel(settings.address, settings.credentials, options=settings.options)
-        )
+        self._channel = open_channel(settings)
         self._stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
         self._job_stub = job_service_pb2_grpc.JobServiceStub(self._channel)
         self._key_stub = key_service_pb2_grpc.KeyServiceStub(self._channel)
@@ -156,8 +153,16 @@ class Connection:
         method: "grpc.UnaryStreamMultiCallable[_Request, _Response]",
         request: _Request,
         timeout_seconds: float,
+        *,
+        is_shown: bool = True,
     ) -> Generator[_Response, None, None]:
         """Yields the responses of one call, which is made again only before the first. Closing cancels the call.
+
+        Args:
+            method: One of `stub`.
+            request: Its request.
+            timeout_seconds: For all attempts together.
+            is_shown: Whether what is yielded counts as it comes. If not, the call may be made again from the beginning.
 
         Raises:
             TriviumError: If the call fails.
@@ -176,7 +181,7 @@ class Connection:
                 error = self.error(rpc_error, timeout_seconds, request_id)
             finally:
                 responses.cancel()
-            if begun:
+            if begun and is_shown:
                 raise error
             self._pause_or_raise(attempts, error)
 

@@ -122,6 +122,16 @@ async def test_hidden_document_is_on_no_surface(house: House, surface: str) -> N
         assert "noon" in shown or "open" in shown
 
 
+async def test_headers_that_say_two_things_of_who_asks_are_refused(house: House) -> None:
+    for name, values in (("x-trivium-groups", ("none", "hr")), ("x-trivium-user", ("bob", "ann"))):
+        twice = [("authorization", f"Bearer {house.keys['app']}"), *((name, value) for value in values)]
+        refused = await house.stack.http.request("POST", "/v1/retrieve", headers=twice, json={"query": _QUESTION})
+        assert (refused.status_code, refused.json()["error"]["reason"]) == (400, "INVALID_FIELD")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await house.stack.stub.Retrieve(pb.RetrieveRequest(query=_QUESTION), metadata=tuple(twice))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_hidden_document_is_not_there_by_its_id_nor_counted(house: House) -> None:
     for path in (f"/v1/documents/{_HIDDEN}", "/v1/documents/nowhere"):
         gone = await house.call("bob", "GET", path)

@@ -132,11 +132,14 @@ class Keyring:
             NotFound: There is no such key, or it is another tenant's (KEY_NOT_FOUND).
             PermissionDenied: It may do more than who rotates it.
             InvalidField: The time is below 0 or above 30 days.
+            FailedPrecondition: It has expired (KEY_EXPIRED).
         """
         if not 0 <= grace_seconds <= _MOST_GRACE_SECONDS:
             raise InvalidField("grace_seconds", f"It is {grace_seconds:g}; 0 to {_MOST_GRACE_SECONDS:g} are allowed.")
         async with self._audit.action(principal, "keys.rotate", subject=key_id):
             key = await self._find(principal, key_id)
+            if key.expires_at is not None and key.expires_at <= time.time():
+                raise FailedPrecondition("The key has expired. Create another.", reason="KEY_EXPIRED")
             made = rotated(key, grace_seconds)
             await self._kept().put(made.key)
             await self._guard.load()

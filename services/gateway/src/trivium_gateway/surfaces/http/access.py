@@ -45,7 +45,7 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            principal = let_in(self._guard, Headers(scope=scope))
+            principal = let_in(self._guard, Headers(scope=scope).items())
             if path == _METRICS:
                 principal.require(May.OPERATOR)
         except TriviumError as error:
