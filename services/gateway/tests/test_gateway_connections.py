@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from trivium_gateway.surfaces.http.connections import (
+    MOST_HEAD_BYTES,
     ConnectionLimits,
     Connections,
     grpc_connections_within,
@@ -190,6 +192,16 @@ async def test_head_that_does_not_come_ends_its_connection(begun: bytes) -> None
     async with serving(head_seconds=0.2) as served:
         assert await served.talk(begun) == b""
         assert served.closed("head") == 1
+
+
+async def test_head_beyond_the_limit_is_refused_however_it_comes() -> None:
+    begin, end = GET[:-2] + b"X: ", b"\r\n\r\n"
+    room = MOST_HEAD_BYTES - len(begin)
+    async with serving(keep_alive_seconds=0.3) as served:
+        assert b"200 OK" in await served.talk(begin + b"a" * room + end)
+        for beyond in (b"a" * (room + 1), b"a" * (1 << 20), b"a\r\nX: " * 20_000):
+            with contextlib.suppress(ConnectionError):  # it is closed before all is read
+                assert (await served.talk(begin + beyond + end)).startswith(b"HTTP/1.1 400")
 
 
 async def test_head_that_comes_a_byte_at_a_time_ends_its_connection() -> None:

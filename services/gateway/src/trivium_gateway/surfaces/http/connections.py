@@ -36,6 +36,9 @@ _LENGTH = re.compile(rb"\ncontent-length[ \t]*:", re.IGNORECASE)
 _CODING = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
 
+MOST_HEAD_BYTES = 65_536
+"""Of a request's line and headers: as much as h11 holds of what has not come whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -191,6 +194,9 @@ class GuardedProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             # Others on the way may see other requests in these than this server does.
             head = self.conn.trailing_data[0].partition(_HEAD_END)[0]
+            if len(head) > MOST_HEAD_BYTES:
+                self.send_400_response(f"The request's line and headers have more than {MOST_HEAD_BYTES} bytes.")
+                return
             if _BARE_LINE_FEED.search(head):
                 self.send_400_response("A line ends without a carriage return.")
                 return

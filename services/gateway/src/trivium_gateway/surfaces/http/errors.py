@@ -102,6 +102,9 @@ def error_response(error: TriviumError) -> Response:
     return JsonResponse(body, status_code=body["error"]["code"], headers=headers)
 
 
+_SHOWN_CHARACTERS = 512
+
+
 def install_error_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Makes every error of the application show this way.
 
@@ -123,7 +126,7 @@ def install_error_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def show_routing_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        path = request.url.path
+        path = request.url.path[:_SHOWN_CHARACTERS]
         if error.status_code == 405:
             allowed = ", ".join(allowed_methods(routes, request.scope))
             refused = asked_method(request.scope)

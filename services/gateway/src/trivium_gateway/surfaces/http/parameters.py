@@ -4,6 +4,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from trivium_serving.errors import InvalidField
 
+_SHOWN_CHARACTERS = 80
+
 
 async def refuse_unknown_parameters(request: Request) -> None:
     """Checks the query parameters of a request against those of its route.
@@ -19,4 +21,5 @@ async def refuse_unknown_parameters(request: Request) -> None:
     for name in request.query_params:
         if name not in known:
             has = f"It has {', '.join(sorted(known))}." if known else "It has none; what it takes is in the body."
-            raise InvalidField(name, f"There is no parameter {name} here. {has}", reason="UNKNOWN_FIELD")
+            shown = name[:_SHOWN_CHARACTERS]
+            raise InvalidField(shown, f"There is no parameter {shown} here. {has}", reason="UNKNOWN_FIELD")
