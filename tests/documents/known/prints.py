@@ -108,14 +108,15 @@ def _pixels(page: bytes, scale: float = 2.5) -> tuple[int, int, bytes]:
     """Draw a PDF's first page: width, height and a byte for each dot."""
     document = pypdfium2.PdfDocument(page)
     bitmap = document[0].render(scale=scale, grayscale=True)
-    rows = [bytes(bitmap.buffer)[at * bitmap.stride :][: bitmap.width] for at in range(bitmap.height)]
+    dots, stride = bytes(bitmap.buffer), bitmap.stride
+    rows = [dots[at * stride : at * stride + bitmap.width] for at in range(bitmap.height)]
     return bitmap.width, bitmap.height, b"".join(rows)
 
 
 def png(page: bytes) -> bytes:
     """A picture of a PDF's first page."""
     width, height, dots = _pixels(page)
-    rows = b"".join(b"\0" + dots[at * width :][:width] for at in range(height))
+    rows = b"".join(b"\0" + dots[at * width : (at + 1) * width] for at in range(height))
     file = io.BytesIO(b"")
     file.write(b"\x89PNG\r\n\x1a\n")
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
