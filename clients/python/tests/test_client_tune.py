@@ -90,6 +90,17 @@ def test_leg_that_hurts_is_turned_off(gateway: Any) -> None:
     assert tuned.search.settings == {"dense_weight": 0, "sparse_weight": 1, "rerank_weight": 1, "candidates": 100}
 
 
+def test_learned_sparse_vectors_are_tuned_where_a_collection_has_them(gateway: Any) -> None:
+    def rank_of(number: str, settings: Mapping[str, Any]) -> int:
+        return 1 if int(number) % 3 > 0 or settings["learned_weight"] == 0.5 else LAST
+
+    serve(gateway, rank_of, values={"learned_sparse": True})
+    with Trivium(gateway.address) as trivium:
+        tuned = tune(trivium, "manuals", labelled(), are_made=False)
+
+    assert tuned.settings == {"learned_weight": 0.5}
+
+
 def test_nothing_is_set_where_nothing_is_better(gateway: Any) -> None:
     serve(gateway, lambda number, _: 1 + int(number) % 2, values={"rerank_weight": 0.5})
     with Trivium(gateway.address) as trivium:

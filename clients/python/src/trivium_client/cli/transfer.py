@@ -198,6 +198,7 @@ def _ready(trivium: Trivium, name: str, source: ExportedCollection, *, embed: bo
     except NotFound:
         trivium.create_collection(name)
         _take_settings(trivium, name, source)  # first, as they say how documents are cut and embedded
+        _make_anew(trivium, name)
     try:
         trivium.import_documents(source, [], collection=name, embed=embed)
     except FailedPrecondition as error:
@@ -239,6 +240,14 @@ def _note(results: list[DocumentResult], outcomes: Counter[str]) -> None:
         outcomes[one.status] += 1
         if one.error is not None:
             fail(f"{one.id}: {one.error.message} ({one.error.reason})")
+
+
+def _make_anew(trivium: Trivium, name: str) -> None:
+    """Has a collection that is still empty made as its settings say, as with learned sparse vectors."""
+    if trivium.get_collection(name).needs_reindex:
+        while not patiently(lambda: trivium.reindex_collection(name, timeout_seconds=_SECONDS)).done:
+            pass
+        trivium.discard_index(name)
 
 
 def _take_settings(trivium: Trivium, name: str, source: ExportedCollection) -> None:

@@ -28,6 +28,8 @@ _STEPS: tuple[tuple[SettingValues, ...], ...] = (
     ({"rerank_weight": 0.0}, {"rerank_weight": 0.5}, {"rerank_weight": 1.0}, {"rerank_weight": 2.0}),
     ({"candidates": 50}, {"candidates": 100}, {"candidates": 200}),
 )
+_OF_LEARNED: tuple[SettingValues, ...] = ({"learned_weight": 0.0}, {"learned_weight": 0.5}, {"learned_weight": 1.0})
+"""Tried after the first step in a collection with learned sparse vectors."""
 _DEFAULTS: SettingValues = {"dense_weight": 1.0, "sparse_weight": 1.0, "rerank_weight": 1.0, "candidates": 100}
 _PASSAGES = 30
 _CHANCE = 0.05
@@ -124,8 +126,11 @@ class SearchTuner:
     ) -> None:
         self._trivium = trivium
         self._collection = collection
-        now = {name: value for name, value in in_force.items() if name in _DEFAULTS}
-        self._in_force: SettingValues = {**_DEFAULTS, **now}
+        self._steps, defaults = _STEPS, _DEFAULTS
+        if in_force.get("learned_sparse"):
+            self._steps, defaults = (_STEPS[0], _OF_LEARNED, *_STEPS[1:]), {**_DEFAULTS, "learned_weight": 1.0}
+        now = {name: value for name, value in in_force.items() if name in defaults}
+        self._in_force: SettingValues = {**defaults, **now}
         self._journal = journal
         self._caller_count = caller_count
         self._on_each = on_each
@@ -156,7 +161,7 @@ class SearchTuner:
                 f"documents list --collection {self._collection}` shows, and a collection that has them",
                 reason="DOCUMENTS_NOT_FOUND",
             )
-        for step in _STEPS:
+        for step in self._steps:
             # Where nothing is better, what is in force stays.
             for change in step:
                 wanted = {**best, **change}
