@@ -142,7 +142,8 @@ class Engine:
         return self._metric(r'optimizations_total\{outcome="done"\}')
 
     def _metric(self, pattern: str) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=5) as response:
+        # It says nothing while it opens what was built, for half a minute with a million pieces.
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics", timeout=300) as response:
             found = re.search(rf"{pattern} (\d+)", response.read().decode())
         return int(found[1]) if found else 0
 
