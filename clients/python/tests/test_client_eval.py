@@ -176,7 +176,7 @@ def said(outcome: Any) -> str:
 
 
 def passage(document: str, *, dense: float, sparse: float) -> dict[str, Any]:
-    scores = {"dense": dense, "sparse": sparse, "fused": dense + sparse, "calibration": "m"}
+    scores = {"dense": dense, "sparse": sparse, "learned": -sparse, "fused": dense + sparse, "calibration": "m"}
     return {
         "id": f"{document}-0",
         "documentId": document,
@@ -243,6 +243,7 @@ def test_run_measures_every_leg_and_answers(gateway: Any, tmp_path: Path) -> Non
     assert report["retrieval"]["sparse"]["ndcg_at_10"] == pytest.approx(second)
     assert report["values"]["q2"]["sparse.mrr_at_10"] == 1.0
     assert report["values"]["q2"]["dense.mrr_at_10"] == 0.5
+    assert report["values"]["q2"]["learned.mrr_at_10"] == 0.5
     assert report["answers"]["hit"] == 0.5
     assert report["answers"]["support"] == pytest.approx(0.9)
     assert report["refusal"]["recall"] == 1.0

@@ -128,7 +128,8 @@ def _print_explanation(explanation: Mapping[str, Any]) -> None:
     console = stdout()
     fate = explanation["fate"].replace("_", " ")
     console.print(Text.assemble((f"{fate}: ", "bold"), explanation["message"]), soft_wrap=True)
-    seen = {name: explanation[name] for name in ("dense", "sparse", "rerank", "score") if explanation[name] is not None}
+    names = ("dense", "sparse", "learned", "rerank", "score")
+    seen = {name: explanation[name] for name in names if explanation.get(name) is not None}
     if seen:
         console.print("  ".join(f"{name} {value:.3f}" for name, value in seen.items()), style="dim", soft_wrap=True)
 

@@ -9,8 +9,8 @@ from trivium_client._passages import Passage, Retrieval, StageTime, Timings
 from trivium_client.evaluation.datasets import KnownQuestion
 from trivium_client.evaluation.measures import states_any
 
-LEGS = ("dense", "sparse", "fused", "rerank", "final")
-"""The orders that are measured: each leg's, both together, the reranker's alone, and the one that is shown."""
+LEGS = ("dense", "sparse", "learned", "fused", "rerank", "final")
+"""The orders that are measured: each leg's, all together, the reranker's alone, and the one that is shown."""
 
 _FIRST_PASSAGES = 5
 
