@@ -258,7 +258,7 @@ def test_json_is_that_of_the_http_interface(gateway: Any) -> None:
     }
     weights = {"dense_weight", "rerank_weight"}
     assert set(body["passages"][0]["scores"]) == {
-        *("dense", "sparse", "fused", "rerank", "maxsim", "coverage", "calibrated", "calibration"),
+        *("dense", "sparse", "learned", "fused", "rerank", "maxsim", "coverage", "calibrated", "calibration"),
         *weights,
     }
     assert result == {"id": "a", "status": "indexed", "chunks": 2}

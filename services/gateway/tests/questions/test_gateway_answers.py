@@ -73,8 +73,8 @@ async def test_answer_has_text_citations_passages_and_timings(stack: Stack) -> N
         "page", "found_by", "collection",
     }  # fmt: skip
     assert set(heron["scores"]) == {
-        "dense", "sparse", "fused", "rerank", "dense_weight", "rerank_weight", "maxsim", "coverage", "calibrated",
-        "calibration",
+        "dense", "sparse", "learned", "fused", "rerank", "dense_weight", "rerank_weight", "maxsim", "coverage",
+        "calibrated", "calibration",
     }  # fmt: skip
     assert heron["metadata"] == {"year": 2021}
     assert isinstance(heron["metadata"]["year"], int)
