@@ -328,25 +328,32 @@ async def test_answer_passes_on_what_generate_says_of_its_own_fallback(stack: St
     assert stack.metric("trivium_gateway_degraded_total", stage="generate", reason="loading") == before + 1
 
 
-async def test_answer_that_breaks_off_is_an_error_and_no_second_answer(stack: Stack) -> None:
+async def test_answer_that_breaks_off_where_it_was_seen_is_an_error_and_no_second_answer(stack: Stack) -> None:
     stack.generate.script = [delta("Herons "), Unavailable("The engine died.")]
 
     events = await streamed(stack)
+
     assert [name for name, _ in events] == ["sources", "delta", "error"]
     assert events[-1][1]["error"]["code"] == 503
     assert "engine died" in events[-1][1]["error"]["message"]
-    response = await stack.ask()
-    assert response.status_code == 503
-    assert response.json()["error"] == events[-1][1]["error"]
 
 
-async def test_answer_that_ends_without_a_finish_is_an_error(stack: Stack) -> None:
-    stack.generate.script = [delta("Herons ")]
+@pytest.mark.parametrize("script", [[delta("Herons ")], [delta("Herons "), Unavailable("The engine died.")]])
+async def test_answer_that_breaks_off_unseen_is_the_passages(stack: Stack, script: list[Any]) -> None:
+    stack.generate.script = script
 
-    response = await stack.ask()
+    body = (await stack.ask()).json()
 
-    assert response.status_code == 503
-    assert "stops before its end" in response.json()["message"]
+    assert [(one["stage"], one["fallback"]) for one in body["degraded"]] == [("generate", "passages")]
+    assert body["answer"].startswith("Herons eat fish and frogs. [1]\n\n")
+    for citation in body["citations"]:
+        span = citation["answer_span"]
+        assert body["answer"][span["start"] : span["end"]] == f"[{citation['index']}]"
+    strict = await streamed(stack, strict=True)
+    assert [name for name, _ in strict] == ["sources", "delta", "summary"]
+    assert strict[-1][1]["answer"] == body["answer"]
+    model = await stack.ask(mode="model")
+    assert model.status_code == 503
 
 
 async def test_citation_of_a_passage_that_does_not_exist_is_left_out(stack: Stack) -> None:

@@ -87,7 +87,7 @@ async def test_trace_is_there_when_a_streamed_answer_has_ended(stack: Stack) -> 
 async def test_trace_of_a_failed_question_says_why(stack: Stack) -> None:
     stack.generate.script = [delta("Herons"), Unavailable("The model is gone.")]
 
-    failed = await stack.ask()
+    failed = await stack.ask(mode="model")
 
     trace = await _trace(stack, failed.headers["x-request-id"])
     assert (failed.status_code, trace["outcome"], trace["error"]) == (503, "failed", "UNAVAILABLE")

@@ -88,7 +88,7 @@ class Answerer:
             record: Takes note of what happens.
 
         Raises:
-            TriviumError: No evidence can be searched for, or the model failed after it had begun to write, or with
+            TriviumError: No evidence can be searched for, or the model failed after what it wrote was seen, or with
                 AnswerMode.MODEL at all; see also Retriever.retrieve.
         """
         means = means_of(question, self._generate)
@@ -105,7 +105,11 @@ class Answerer:
             answerability = Answerability(answerability.confidence)
         refuses = question.needs_passages and _refuses(answerability, wanted)
         yield Sources(passages, record.degraded, searched, answerability, refuses)
-        draft = Draft(passages, searched, answerability, refused=refuses, record=record, judge=self._judge)
+
+        def begun() -> Draft:
+            return Draft(passages, searched, answerability, refused=refuses, record=record, judge=self._judge)
+
+        draft = begun()
         if refuses:
             yield await draft.add(refusal(question, searched, passages))
         else:
@@ -123,11 +127,14 @@ class Answerer:
                                 yield delta
                 except TriviumError as error:
                     # What was sent cannot be taken back, so a model that breaks off is an error and no second answer.
-                    if draft.has_begun or question.needs_model or _is_callers_mistake(error):
+                    is_seen = draft.has_begun and question.is_streamed and not question.strict
+                    if is_seen or question.needs_model or _is_callers_mistake(error):
                         raise
+                    anew, draft = draft.has_begun, begun()
                     async for delta in _instead(question, draft, record, error):
                         if not question.strict:
-                            yield delta
+                            yield replace(delta, begins_anew=anew)
+                        anew = False
                 stage.note(draft.outcome())
             with record.stage("verify"):
                 await draft.verify()

@@ -47,12 +47,14 @@ class Delta:
         citations: The citations in it.
         logprobs: The tokens that the model has written since the last delta, if they were asked for.
         tool_calls: Calls of tools, each of them whole; no text follows them.
+        begins_anew: Whether what came before is void, as it is only where nobody has seen it.
     """
 
     text: str
     citations: tuple[Citation, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    begins_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Question:
         expand: What a language model is to add to that.
         refusal: What becomes of it if the documents hardly answer it; None for the gateway's own setting.
         strict: Whether to leave out the sentences that no passage supports.
+        is_streamed: Whether whoever asks sees the answer while it is written.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Question:
     expand: tuple[Expansion, ...] = ()
     refusal: Refusal | None = None
     strict: bool = False
+    is_streamed: bool = True
 
     @property
     def needs_model(self) -> bool:

@@ -147,10 +147,11 @@ def question_routes(gateway: Gateway) -> APIRouter:
     )
     async def answer(request: Request) -> Response:
         body = await read_json(request, AnswerBody, gateway.limits.max_body_bytes)
-        events = gateway.questions.answer(_question(body))
+        question = _question(body)
         if not body.stream:
-            summary, _ = await while_connected(request, whole(events))
+            summary, _ = await while_connected(request, whole(gateway.questions, question))
             return JsonResponse(summary_json(summary), headers=degraded_header(summary.degraded))
+        events = gateway.questions.answer(question)
         # What fails before there is anything to show is an error response as anywhere else.
         sources = await while_connected(request, evidence(events))
         return EventStreamResponse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.types import Send
 
     from trivium_gateway.answering.events import Event
+    from trivium_gateway.answering.question import Question
+    from trivium_gateway.gateway.questions import Questions
 
 _logger = logging.getLogger(__name__)
 
@@ -56,12 +59,14 @@ async def _disconnection(request: Request) -> None:
         pass
 
 
-async def whole(events: AsyncGenerator[Event, None]) -> tuple[Summary, list[Delta]]:
-    """The end of an answer, and its pieces."""
-    deltas = []
-    async with aclosing(events):
+async def whole(questions: Questions, question: Question) -> tuple[Summary, list[Delta]]:
+    """The end of an answer that nobody sees before, and its pieces."""
+    deltas: list[Delta] = []
+    async with aclosing(questions.answer(replace(question, is_streamed=False))) as events:
         async for event in events:
             if isinstance(event, Delta):
+                if event.begins_anew:
+                    deltas.clear()
                 deltas.append(event)
             elif isinstance(event, Summary):
                 return event, deltas

@@ -108,7 +108,7 @@ async def _answer(gateway: Gateway, body: shapes.AnswerInput, _report: Report) -
         queries=tuple(body.queries or ()),
         refusal=Refusal(body.refusal) if body.refusal else None,
     )
-    summary, _ = await whole(gateway.questions.answer(question))
+    summary, _ = await whole(gateway.questions, question)
     output = _answered(summary)
     return Output(output, texts.answer_text(output))
 

@@ -45,10 +45,10 @@ def add_chat_routes(router: APIRouter, gateway: Gateway) -> None:
             dropped_messages=exchange.dropped_count,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
         )
-        events = gateway.questions.answer(question)
         if not body.stream:
-            summary, deltas = await while_connected(request, whole(events))
+            summary, deltas = await while_connected(request, whole(gateway.questions, question))
             return JsonResponse(completion.whole(summary, deltas), headers=degraded_header(summary.degraded))
+        events = gateway.questions.answer(question)
         sources, first = await while_connected(request, beginning(events))
         return EventStreamResponse(
             _chunks(completion, sources, first, events),

@@ -46,10 +46,10 @@ def add_response_routes(router: APIRouter, gateway: Gateway) -> None:
         question = body.question(exchange)
         links = Links(request, question.options.collection)
         response = ResponseObject(body, question, links, dropped_messages=exchange.dropped_count)
-        answer = gateway.questions.answer(question)
         if not body.stream:
-            summary, deltas = await while_connected(request, whole(answer))
+            summary, deltas = await while_connected(request, whole(gateway.questions, question))
             return JsonResponse(response.whole(summary, deltas), headers=degraded_header(summary.degraded))
+        answer = gateway.questions.answer(question)
         sources, first = await while_connected(request, beginning(answer))
         events = ResponseEvents(response, sources)
         return EventStreamResponse(
