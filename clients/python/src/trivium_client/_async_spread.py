@@ -12,7 +12,7 @@ from trivium_client._gateways import (
     IDLE_SECONDS,
     PULSE_SECONDS,
     SILENT_SECONDS,
-    Gateway,
+    GatewayCall,
     Gateways,
     answered,
     gateways_at,
@@ -108,23 +108,8 @@ class AsyncSpreadChannel(grpc.aio.Channel):
             await asyncio.sleep(PULSE_SECONDS)
 
 
-class _Call:
+class _Call(GatewayCall[grpc.aio.Channel]):
     """A call that one of the gateways has."""
-
-    def __init__(self, gateway: Gateway[grpc.aio.Channel], call: Any) -> None:
-        self._gateway = gateway
-        self._call = call
-        self._is_given_up = False
-        gateway.running.add(self)
-        call.add_done_callback(lambda _: gateway.running.discard(self))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._call, name)
-
-    def give_up(self) -> None:
-        """See Silenced."""
-        self._is_given_up = True
-        self._call.cancel()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._answer().__await__()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
@@ -20,13 +20,6 @@ _LATE_SECONDS = 0.15
 _AWAY_SECONDS = 1.0
 
 Channel = TypeVar("Channel")
-
-
-class Silenced(Protocol):
-    """A call that a gateway has."""
-
-    def give_up(self) -> None:
-        """Ends it, because the gateway is silent."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,7 +38,7 @@ class Gateway(Generic[Channel]):
     address: str
     channel: Channel
     ask: Any
-    running: set[Silenced] = field(default_factory=set)
+    running: set["GatewayCall[Any]"] = field(default_factory=set)
     is_silent: bool = False
     away_until: float = 0.0
 
@@ -62,6 +55,30 @@ class Gateway(Generic[Channel]):
             grpc.aio.Metadata(),
             f"the gateway at {self.address} has stopped answering",
         )
+
+
+class GatewayCall(Generic[Channel]):
+    """A call that one of the gateways has, for threads or for an event loop.
+
+    Args:
+        gateway: Whose it is until it has ended.
+        call: gRPC's own.
+    """
+
+    def __init__(self, gateway: Gateway[Channel], call: Any) -> None:
+        self._gateway = gateway
+        self._call = call
+        self._is_given_up = False
+        gateway.running.add(self)
+        call.add_done_callback(lambda _: gateway.running.discard(self))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def give_up(self) -> None:
+        """Ends it, because the gateway is silent."""
+        self._is_given_up = True
+        self._call.cancel()
 
 
 class Gateways(Generic[Channel]):

@@ -13,6 +13,7 @@ from trivium_client._gateways import (
     PULSE_SECONDS,
     SILENT_SECONDS,
     Gateway,
+    GatewayCall,
     Gateways,
     answered,
     gateways_at,
@@ -133,23 +134,8 @@ class _Method:
         return _Call(gateway, self._methods[gateway].future(request, **kwargs))
 
 
-class _Call:
+class _Call(GatewayCall[grpc.Channel]):
     """A call that one of the gateways has."""
-
-    def __init__(self, gateway: Gateway[grpc.Channel], call: Any) -> None:
-        self._gateway = gateway
-        self._call = call
-        self._is_given_up = False
-        gateway.running.add(self)
-        call.add_done_callback(lambda _: gateway.running.discard(self))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._call, name)
-
-    def give_up(self) -> None:
-        """See Silenced."""
-        self._is_given_up = True
-        self._call.cancel()
 
     def result(self, timeout: float | None = None) -> Any:
         """See grpc.Future."""
